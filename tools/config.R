@@ -1,0 +1,68 @@
+# Called by configure: checks the toolchain and fills in src/Makevars.in (src/Makevars.win.in).
+#
+# Environment variables that it reads:
+#   TWILL_CARGO_TARGET_DIR, CARGO_TARGET_DIR  folder for compiled crates; kept when named, so that
+#                                             the next build is incremental. Default: removed.
+#   TWILL_CARGO_JOBS, CARGO_BUILD_JOBS        compilations at a time. Default: 2.
+#   TWILL_ONLINE=true                         ignore vendored crates, use the crate registry.
+#   CARGO                                     path of cargo, if it is in an unusual place.
+source("tools/msrv.R")
+
+is_windows <- .Platform$OS.type == "windows"
+
+first_set <- function(names, default) {
+  values <- Sys.getenv(names)
+  c(values[nzchar(values)], default)[[1]]
+}
+
+# Vendored crates are pruned to some targets; elsewhere the registry has to serve.
+is_vendored <- function(toolchain) {
+  if (!file.exists("src/rust/vendor.tar.xz") || Sys.getenv("TWILL_ONLINE") == "true") return(FALSE)
+  rustc <- Sys.which(file.path(toolchain$folder, "rustc"))
+  host <- sub("^host: ", "", grep("^host: ", system2(rustc, "-vV", stdout = TRUE), value = TRUE))
+  covered <- host %in% readLines("tools/vendor-targets.txt")
+  if (!covered) message("No vendored crates for ", host, ": using the crate registry.")
+  covered
+}
+
+# The static library is linked whole: drop what is not reached, hide what is not R's entry point,
+# and strip. Takes the shared object from 11 MB to 3.
+link_flags <- function() {
+  linux <- "-Wl,--gc-sections -Wl,--exclude-libs,ALL -Wl,-s -lpthread -ldl -lm"
+  if (Sys.info()[["sysname"]] == "Linux") linux else ""
+}
+
+# CARGO_HOME moves only in vendored mode: otherwise the user's cache and proxy settings are lost.
+vendor_settings <- function(vendored) {
+  if (!vendored) return(list(UNPACK = "@true", CARGO_ENV = "", OFFLINE = ""))
+  list(UNPACK = "tar xf rust/vendor.tar.xz", CARGO_ENV = 'CARGO_HOME="$(CURDIR)/.cargo"',
+       OFFLINE = "--offline")
+}
+
+target_settings <- function() {
+  folder <- first_set(c("TWILL_CARGO_TARGET_DIR", "CARGO_TARGET_DIR"), "")
+  if (nzchar(folder)) {
+    folder <- normalizePath(folder, winslash = "/", mustWork = FALSE)
+    return(list(TARGET_DIR = folder, REMOVE_TARGET = ""))
+  }
+  list(TARGET_DIR = "rust/target", REMOVE_TARGET = "rust/target")
+}
+
+fill_in <- function(template, settings) {
+  text <- readLines(template)
+  for (name in names(settings)) {
+    text <- gsub(paste0("@", name, "@"), settings[[name]], text, fixed = TRUE)
+  }
+  writeLines(text, sub("\\.in$", "", template))
+}
+
+toolchain <- find_toolchain()
+message("Using ", toolchain$cargo)
+message("Using ", toolchain$rustc)
+vendored <- is_vendored(toolchain)
+message("Crates: ", if (vendored) "vendored, offline" else "from the crate registry")
+settings <- c(
+  list(CARGO_DIR = toolchain$folder, LINK_FLAGS = link_flags(),
+       JOBS = first_set(c("TWILL_CARGO_JOBS", "CARGO_BUILD_JOBS"), "2")),
+  vendor_settings(vendored), target_settings())
+fill_in(if (is_windows) "src/Makevars.win.in" else "src/Makevars.in", settings)
