@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Builds twill_VERSION.tar.gz with vendored crates from the files that git knows or would add.
+#
+#   tools/dist.sh [--check]      --check: also runs R CMD check --as-cran --no-manual on it
+#
+# Works on a copy: src/rust/vendor.tar.xz must not stay in the checkout, where it would switch
+# every installation to offline mode.
+set -eu
+cd "$(dirname "$0")/.."
+top=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+mkdir "$work/twill"
+git ls-files -z --cached --others --exclude-standard |
+  while IFS= read -r -d '' file; do [ -e "$file" ] && printf '%s\0' "$file"; done |
+  tar --null --files-from=- -cf - | tar -xf - -C "$work/twill"
+Rscript tools/vendor.R "$work/twill/src/rust/vendor.tar.xz" 2>/dev/null
+
+# Vignettes need an installed package: built from the registry's crates, which are compiled here.
+cd "$work"
+TWILL_ONLINE=true R CMD build twill
+cp twill_*.tar.gz "$top/"
+ls -l "$top"/twill_*.tar.gz
+
+# The check installs as a user would: from the tarball, offline, in a folder of its own.
+if [ "${1:-}" = --check ]; then
+  cd "$top"
+  unset TWILL_CARGO_TARGET_DIR CARGO_TARGET_DIR
+  _R_CHECK_CRAN_INCOMING_REMOTE_=false _R_CHECK_SYSTEM_CLOCK_=0 \
+    R CMD check --as-cran --no-manual twill_*.tar.gz
+fi

@@ -1,0 +1,95 @@
+# Makes src/rust/vendor.tar.xz, the crates' sources for an offline installation of the tarball.
+#
+#   Rscript tools/vendor.R [OUTPUT]
+#
+# `cargo vendor` gives every crate of Cargo.lock, for every platform: four times what a repository
+# of packages accepts. Crates that no target of tools/vendor-targets.txt compiles become stubs
+# (Cargo.toml and empty sources), and the others lose their tests, benchmarks and examples. Cargo
+# accepts both once the checksum files say so.
+source("tools/crates.R")
+
+empty_sha256 <- "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+dropped_folders <- "^(tests?|bench(es)?|examples?|docs?|assets|ci|fuzz|\\.github)/"
+
+# Paths of the sources that a manifest names ([lib], [[bin]], [[test]], ..., the build script), and
+# of those that cargo finds without being told (manifests of older crates).
+named_sources <- function(crate) {
+  lines <- readLines(file.path(crate, "Cargo.toml"), warn = FALSE)
+  lines <- grep('^(path|build) = "', lines, value = TRUE)
+  implied <- c("src/lib.rs", "src/main.rs", "build.rs")
+  implied <- implied[file.exists(file.path(crate, implied))]
+  unique(c(sub('^(path|build) = "([^"]+)".*$', "\\2", lines), implied))
+}
+
+empty_files <- function(crate, paths) {
+  for (path in file.path(crate, paths)) {
+    dir.create(dirname(path), recursive = TRUE, showWarnings = FALSE)
+    file.create(path)
+  }
+}
+
+read_checksums <- function(crate) {
+  jsonlite::read_json(file.path(crate, ".cargo-checksum.json"))
+}
+
+write_checksums <- function(crate, checksums, files) {
+  checksums$files <- structure(files, names = if (length(files)) names(files) else character())
+  jsonlite::write_json(checksums, file.path(crate, ".cargo-checksum.json"), auto_unbox = TRUE)
+}
+
+keep_only <- function(crate, kept) {
+  all <- list.files(crate, all.files = TRUE, recursive = TRUE)
+  unlink(file.path(crate, setdiff(all, c(kept, "Cargo.toml", ".cargo-checksum.json"))))
+}
+
+make_stub <- function(crate) {
+  sources <- named_sources(crate)
+  keep_only(crate, character())
+  empty_files(crate, sources)
+  write_checksums(crate, read_checksums(crate), list())
+}
+
+trim <- function(crate) {
+  checksums <- read_checksums(crate)
+  files <- checksums$files
+  dropped <- grepl(dropped_folders, names(files))
+  kept <- files[!dropped]
+  keep_only(crate, names(kept))
+  emptied <- intersect(named_sources(crate), names(files)[dropped])
+  empty_files(crate, emptied)
+  kept[emptied] <- empty_sha256
+  write_checksums(crate, checksums, kept)
+}
+
+write_config <- function(folder) {
+  dir.create(file.path(folder, ".cargo"))
+  writeLines(c("[source.crates-io]", 'replace-with = "vendored-sources"', "",
+               "[source.vendored-sources]", 'directory = "vendor"'),
+             file.path(folder, ".cargo", "config.toml"))
+}
+
+# Names, times and owners are fixed, so that the same crates give the same file.
+pack <- function(folder, output) {
+  tar <- paste("tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C",
+               shQuote(folder), "-cf - .cargo vendor | xz -9e >", shQuote(output))
+  if (system(tar) != 0) stop("could not write ", output)
+}
+
+vendor <- function(output) {
+  folder <- tempfile("vendor")
+  dir.create(folder)
+  on.exit(unlink(folder, recursive = TRUE))
+  crates <- file.path(folder, "vendor")
+  cargo("vendor", "--locked", "--versioned-dirs", "--manifest-path", manifest, shQuote(crates))
+  used <- used_crates()
+  all <- list.files(crates)
+  for (name in setdiff(all, used)) make_stub(file.path(crates, name))
+  for (name in intersect(all, used)) trim(file.path(crates, name))
+  write_config(folder)
+  pack(folder, output)
+  cat(sprintf("%s: %d crates, %d of them stubs, %.1f MB\n", output, length(all),
+              length(setdiff(all, used)), file.size(output) / 1e6))
+}
+
+output <- c(commandArgs(trailingOnly = TRUE), "src/rust/vendor.tar.xz")[[1]]
+vendor(output)
