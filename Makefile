@@ -1,0 +1,72 @@
+# One command each; continuous integration calls the same targets. `make help` lists them.
+
+# Compiled crates are kept here, so that installing, testing and linting share them.
+export TWILL_CARGO_TARGET_DIR ?= $(CURDIR)/src/rust/target
+export TWILL_CARGO_JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# rustup's folder first: it is often missing from the path, or behind an older Rust of the system.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+CARGO = cargo
+MANIFEST = --manifest-path src/rust/Cargo.toml --target-dir $(TWILL_CARGO_TARGET_DIR) --locked
+LIBRARY ?= $(shell Rscript --vanilla tools/library.R)
+INSTALL = R CMD INSTALL --no-multiarch --with-keep.source --library="$(LIBRARY)" .
+
+.PHONY: help demo test test-slow setup setup-test setup-develop build install doc wrappers lint \
+  format bench check dist vendor snapshots clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  make \1@\2/p' Makefile | column -t -s @
+
+demo: setup install ## fit the two models of the README, write plots to demo-output/
+	Rscript tools/demo.R
+
+test: setup-test install ## all fast tests; ends in `N passed, N failed, N skipped`
+	@tools/run-tests.sh
+
+test-slow: setup-test install ## all tests, with the table of |z| against references
+	@TWILL_SLOW=true tools/run-tests.sh
+
+setup: ## what is missing to build and run (Debian)
+	@tools/setup-debian.sh run
+
+setup-test: ## and to test
+	@tools/setup-debian.sh test
+
+setup-develop: ## and to write documentation, lint and check
+	@tools/setup-debian.sh develop
+
+build: ## compile the Rust library
+	$(CARGO) build --lib --release $(MANIFEST)
+
+install: ## install the package
+	$(INSTALL)
+
+doc: wrappers ## NAMESPACE and help pages
+	Rscript -e 'roxygen2::roxygenise(load_code = "source")'
+
+wrappers: install ## R/extendr-wrappers.R from the compiled library
+	Rscript tools/make_wrappers.R
+
+lint: ## formatting, clippy, module arrows, R style
+	tools/lint.sh
+
+format: ## format the Rust code
+	$(CARGO) fmt --manifest-path src/rust/Cargo.toml
+
+bench: install ## seconds and effective draws per second of the demo's models
+	Rscript tools/bench.R
+
+check: ## R CMD check --as-cran on the tarball that would be released
+	tools/dist.sh --check
+
+dist: ## twill_VERSION.tar.gz with vendored crates
+	tools/dist.sh
+
+vendor: ## only the archive of vendored crates
+	Rscript tools/vendor.R
+
+snapshots: ## accept the changed snapshots of printed text
+	Rscript -e 'testthat::snapshot_accept(path = "tests/testthat")'
+
+clean: ## remove what the build has written
+	./cleanup

@@ -1,0 +1,27 @@
+# The package's help page and the registration of its compiled library.
+
+#' twill: crossed hierarchical models, sampled with NUTS
+#'
+#' [twill()] fits Gaussian, negative binomial and Poisson models with any number of
+#' crossed and nested group-level terms. Formulas are those of lme4 and brms. The
+#' posterior is sampled by the No-U-Turn sampler in a compiled core; nothing is
+#' compiled when a model is fitted. The fit answers to the generics of brms,
+#' rstanarm and lme4, and its draws are [posterior][posterior::draws] objects.
+#'
+#' Start with `vignette("twill")`.
+#'
+#' @references
+#' Hoffman MD, Gelman A (2014). The No-U-Turn sampler: adaptively setting path
+#' lengths in Hamiltonian Monte Carlo. *Journal of Machine Learning Research* 15,
+#' 1593-1623. <https://jmlr.org/papers/v15/hoffman14a.html>
+#'
+#' Betancourt M (2017). A conceptual introduction to Hamiltonian Monte Carlo.
+#' \doi{10.48550/arXiv.1701.02434}
+#'
+#' Vehtari A, Gelman A, Simpson D, Carpenter B, Buerkner P-C (2021).
+#' Rank-normalization, folding, and localization: an improved R-hat for assessing
+#' convergence of MCMC. *Bayesian Analysis* 16, 667-718. \doi{10.1214/20-BA1221}
+#'
+#' @keywords internal
+#' @useDynLib twill, .registration = TRUE
+"_PACKAGE"

@@ -1,0 +1,5 @@
+# Entry point of R CMD check.
+library(testthat)
+library(twill)
+
+test_check("twill")

@@ -1,0 +1,32 @@
+# R style, the light part of it: what a reader would stumble over, found without a parser.
+generated <- "R/extendr-wrappers.R"
+files <- setdiff(list.files(c("R", "tools", "data-raw", "tests/testthat"), pattern = "\\.R$",
+                            full.names = TRUE), generated)
+
+at_lines <- function(file, found, complaint) {
+  if (any(found)) sprintf("%s:%d: %s", file, which(found), complaint)
+}
+
+# Code without strings and comments, so that words in messages are not taken for code.
+code_of <- function(lines) {
+  lines <- gsub("\\\\.", "", lines)
+  sub("#.*$", "", gsub("\"[^\"]*\"|'[^']*'|`[^`]*`", "\"\"", lines))
+}
+
+complaints_about <- function(file) {
+  lines <- readLines(file, warn = FALSE, encoding = "UTF-8")
+  code <- code_of(lines)
+  c(if (!grepl("^#( |!)", lines[1])) paste0(file, ":1: must open with a comment on its purpose"),
+    if (length(lines) > 400) paste0(file, ": has ", length(lines), " lines, at most 400"),
+    at_lines(file, nchar(lines) > 130, "line longer than 130 characters"),
+    at_lines(file, grepl("\t", lines), "tab"),
+    at_lines(file, grepl("[ \t]+$", lines), "white space at the end"),
+    at_lines(file, grepl("(^|[^._[:alnum:]$@])[TF]([^._[:alnum:](]|$)", code), "T or F for TRUE or FALSE"),
+    at_lines(file, grepl("\\bsapply\\(", code), "sapply(): use vapply()"),
+    at_lines(file, grepl("(^|[^<])<<-", code), "assignment outside the function"),
+    at_lines(file, grepl("\\b(TO[D]O|FIX[M]E)\\b(?!.*#[0-9])", lines, perl = TRUE), "open task without issue number"))
+}
+
+found <- unlist(lapply(files, complaints_about))
+if (length(found)) writeLines(found)
+quit(status = as.integer(length(found) > 0))

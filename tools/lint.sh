@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Checks form: rustfmt, clippy without warnings (with and without the R binding), the arrows
+# between Rust modules, R style, and that generated files are up to date.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+crate=(--manifest-path src/rust/Cargo.toml)
+target=(--locked --target-dir "${TWILL_CARGO_TARGET_DIR:-$PWD/src/rust/target}")
+status=0
+
+step() {
+  local name=$1
+  shift
+  if "$@"; then echo "ok      $name"; else echo "FAILED  $name"; status=1; fi
+}
+
+step "rustfmt" cargo fmt "${crate[@]}" --check
+step "clippy, core and tests" cargo clippy "${crate[@]}" "${target[@]}" --quiet \
+  --no-default-features --all-targets -- -D warnings
+step "clippy, R binding" cargo clippy "${crate[@]}" "${target[@]}" --quiet --lib -- -D warnings
+step "module arrows" Rscript --vanilla tools/lint-arrows.R
+step "R style" Rscript --vanilla tools/lint-r.R
+step "authors and licences" Rscript --vanilla tools/authors.R --check
+exit $status

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Runs the tests of the Rust core and R's tests on the installed package.
+#
+# The last line is `N passed, N failed, N skipped`. The exit status is not zero if anything failed
+# or nothing ran. TWILL_SLOW=true runs the slow tests too (see `make test-slow`).
+set -u
+cd "$(dirname "$0")/.." || exit 1
+export NOT_CRAN=true
+target=${TWILL_CARGO_TARGET_DIR:-$PWD/src/rust/target}
+passed=0 failed=0 skipped=0
+log=$(mktemp) && counts=$(mktemp) || exit 1
+trap 'rm -f "$log" "$counts"' EXIT
+
+add() { passed=$((passed + $1)); failed=$((failed + $2)); skipped=$((skipped + $3)); }
+
+# The profile and folder of the installation, so that the crates compiled for it serve again; the
+# core's own debug assertions are switched on. No R is needed or linked.
+rust_tests() {
+  local which=()
+  [ "${TWILL_SLOW:-}" = true ] && which=(-- --include-ignored)
+  cargo test --manifest-path src/rust/Cargo.toml --release --locked --no-default-features \
+    --no-fail-fast --target-dir "$target" --config profile.release.package.twill.debug-assertions=true \
+    "${which[@]}" </dev/null 2>&1 | tee "$log"
+  local status=${PIPESTATUS[0]}
+  # shellcheck disable=SC2046
+  add $(awk '/^test result:/ { p += $4; f += $6; s += $8 } END { print p + 0, f + 0, s + 0 }' "$log")
+  # Failed without a failed test: it did not compile, or a test took the process down.
+  [ "$status" -eq 0 ] || [ "$failed" -gt 0 ] || add 0 1 0
+}
+
+r_tests() {
+  : >"$counts"
+  Rscript tools/run-tests.R "$counts" </dev/null
+  # Nothing written: R itself went down.
+  # shellcheck disable=SC2046
+  if [ -s "$counts" ]; then add $(cat "$counts"); else add 0 1 0; fi
+}
+
+echo "== Rust core"
+rust_tests
+echo "== R package"
+r_tests
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
