@@ -1,0 +1,239 @@
+//! Log posterior density and gradient at a position: prior, group effects and likelihood.
+
+use crate::design::Design;
+use crate::error::Result;
+use crate::layout::{Layout, Source};
+use crate::likelihood::Likelihood;
+use crate::prior::Prior;
+use crate::scales::{ScaleGradient, ScalePriors, Scales};
+use crate::spec::{HorseshoeTarget, InterceptSpec, ModelSpec};
+use crate::transport::{Mapped, Transport};
+use std::f64::consts::PI;
+use std::sync::Arc;
+
+/// A differentiable log density; all that a sampler sees.
+pub trait LogDensity {
+    /// Length of a position.
+    fn dim(&self) -> usize;
+    /// Log density at `position`, up to a constant; overwrites `gradient`. Not finite where there is no mass.
+    fn evaluate(&mut self, position: &[f64], gradient: &mut [f64]) -> f64;
+}
+
+/// A model with its data, shared by all chains.
+#[derive(Debug)]
+pub struct Model {
+    /// Data.
+    pub design: Design,
+    /// Rows of the likelihood.
+    pub likelihood: Likelihood,
+    /// Places of the parameters.
+    pub layout: Layout,
+    /// Priors of the scale parameters.
+    pub scale_priors: ScalePriors,
+    /// Per column of `x`.
+    pub coefficient_priors: Vec<Prior>,
+    /// Centring of the intercept's prior.
+    pub intercept: Option<InterceptSpec>,
+    /// Per horseshoe on coefficients, its columns.
+    pub shrunken: Vec<Vec<usize>>,
+    /// Leaves the likelihood out.
+    pub prior_only: bool,
+}
+
+impl Model {
+    /// # Errors
+    /// [`crate::error::Error::Spec`] for a prior or a horseshoe that cannot be used.
+    pub fn new(design: Design, spec: &ModelSpec) -> Result<Self> {
+        let priors = spec.coefficients.iter().map(|c| Prior::new(&c.prior, false));
+        let shrunken = spec.horseshoes.iter().map(|h| match &h.target {
+            HorseshoeTarget::B { columns } => columns.clone(),
+            HorseshoeTarget::Sd { .. } => vec![],
+        });
+        let mut coefficient_priors = priors.collect::<Result<Vec<_>>>()?;
+        let shrunken: Vec<Vec<usize>> = shrunken.collect();
+        let scale_priors = ScalePriors::new(spec)?;
+        // A shrunken coefficient has its horseshoe and nothing else.
+        shrunken.iter().flatten().for_each(|&j| coefficient_priors[j] = Prior::flat());
+        Ok(Self {
+            likelihood: Likelihood::new(&design, spec),
+            layout: Layout::new(spec),
+            scale_priors,
+            coefficient_priors,
+            intercept: spec.intercept.clone(),
+            shrunken,
+            prior_only: spec.prior_only,
+            design,
+        })
+    }
+
+    /// The coefficient that column `j`'s prior refers to.
+    fn prior_argument(&self, j: usize, beta: &[f64]) -> f64 {
+        match &self.intercept {
+            Some(i) if i.column == j => beta[j] + i.centre.iter().zip(beta).map(|(c, b)| c * b).sum::<f64>(),
+            _ => beta[j],
+        }
+    }
+
+    /// Log prior density of the coefficients; adds its gradient to `d_beta`.
+    fn coefficient_prior(&self, beta: &[f64], d_beta: &mut [f64]) -> f64 {
+        let mut log_density = 0.0;
+        for (j, prior) in self.coefficient_priors.iter().enumerate() {
+            let (value, slope) = prior.log_density(self.prior_argument(j, beta));
+            log_density += value;
+            d_beta[j] += slope;
+            if let Some(i) = self.intercept.as_ref().filter(|i| i.column == j) {
+                d_beta.iter_mut().zip(&i.centre).for_each(|(d, c)| *d += slope * c);
+            }
+        }
+        log_density
+    }
+
+    /// Linear predictor, offset included.
+    pub fn linear_predictor(&self, beta: &[f64], effects: &[f64], eta: &mut [f64]) {
+        eta.copy_from_slice(&self.design.offset);
+        for (j, &b) in beta.iter().enumerate() {
+            eta.iter_mut().zip(self.design.x_column(j)).for_each(|(e, x)| *e += x * b);
+        }
+        for (block, term) in self.layout.blocks.iter().zip(&self.design.terms) {
+            let effects = &effects[block.start..block.start + block.len()];
+            if term.is_intercept {
+                eta.iter_mut().zip(&term.codes).for_each(|(e, &l)| *e += effects[l as usize]);
+                continue;
+            }
+            for c in 0..term.q {
+                let rows = eta.iter_mut().zip(&term.codes).zip(term.z_column(c));
+                rows.for_each(|((e, &l), z)| *e += z * effects[l as usize * term.q + c]);
+            }
+        }
+    }
+
+    /// Pulls `d_eta` back to coefficients and effects (both overwritten).
+    fn pull_back(&self, d_eta: &[f64], d_beta: &mut [f64], d_effects: &mut [f64]) {
+        for (j, d) in d_beta.iter_mut().enumerate() {
+            *d = d_eta.iter().zip(self.design.x_column(j)).map(|(d, x)| d * x).sum();
+        }
+        d_effects.fill(0.0);
+        for (block, term) in self.layout.blocks.iter().zip(&self.design.terms) {
+            let out = &mut d_effects[block.start..block.start + block.len()];
+            if term.is_intercept {
+                d_eta.iter().zip(&term.codes).for_each(|(d, &l)| out[l as usize] += d);
+                continue;
+            }
+            for c in 0..term.q {
+                let rows = d_eta.iter().zip(&term.codes).zip(term.z_column(c));
+                rows.for_each(|((d, &l), z)| out[l as usize * term.q + c] += d * z);
+            }
+        }
+    }
+}
+
+/// The posterior in transported coordinates, with the scratch space of one chain.
+#[derive(Debug, Clone)]
+pub struct Posterior {
+    /// Model and data.
+    pub model: Arc<Model>,
+    /// The map from positions to parameters.
+    pub transport: Arc<Transport>,
+    /// Scale parameters at the last position.
+    pub scales: Scales,
+    /// Effects and swept coefficients at the last position.
+    pub mapped: Mapped,
+    /// All coefficients at the last position.
+    pub beta: Vec<f64>,
+    /// Linear predictor at the last position.
+    pub eta: Vec<f64>,
+    /// Log prior density on the natural scale at the last position.
+    pub lprior: f64,
+    /// Log density of coefficients, standardised effects and `theta` at the last position.
+    pub lp: f64,
+    d_scales: ScaleGradient,
+    d_eta: Vec<f64>,
+    d_beta: Vec<f64>,
+    d_swept: Vec<f64>,
+    d_effects: Vec<f64>,
+}
+
+impl Posterior {
+    /// Joins a model and a map.
+    pub fn new(model: Arc<Model>, transport: Arc<Transport>) -> Self {
+        let (n, p, u) = (model.design.n(), model.coefficient_priors.len(), model.layout.n_effects);
+        let n_swept = model.layout.swept.len();
+        Self {
+            scales: Scales::default(),
+            mapped: Mapped::default(),
+            beta: vec![0.0; p],
+            eta: vec![0.0; n],
+            lprior: 0.0,
+            lp: 0.0,
+            d_scales: ScaleGradient::default(),
+            d_eta: vec![0.0; n],
+            d_beta: vec![0.0; p],
+            d_swept: vec![0.0; n_swept],
+            d_effects: vec![0.0; u],
+            model,
+            transport,
+        }
+    }
+
+    /// Sets scales, effects and coefficients from a position.
+    fn map(&mut self, position: &[f64]) {
+        let layout = &self.model.layout;
+        self.model.scale_priors.evaluate(&position[layout.theta()], &mut self.scales);
+        self.transport.forward(layout, position, &self.scales, &mut self.mapped);
+        layout.swept.iter().zip(&self.mapped.swept).for_each(|(&j, &b)| self.beta[j] = b);
+        for block in &layout.blocks {
+            if let Source::Horseshoe(h) = block.source {
+                let effects = &self.mapped.effects[block.start..];
+                self.model.shrunken[h].iter().zip(effects).for_each(|(&j, &b)| self.beta[j] = b);
+            }
+        }
+    }
+
+    fn log_likelihood(&mut self) -> f64 {
+        self.d_eta.fill(0.0);
+        if self.model.prior_only {
+            return 0.0;
+        }
+        self.model.linear_predictor(&self.beta, &self.mapped.effects, &mut self.eta);
+        let d = &mut self.d_scales.dispersion;
+        self.model.likelihood.evaluate(&self.eta, &self.scales.dispersion, &mut self.d_eta, d)
+    }
+
+    /// Splits the gradient in all coefficients into swept ones and horseshoe effects.
+    fn route_coefficients(&mut self) {
+        let layout = &self.model.layout;
+        layout.swept.iter().zip(&mut self.d_swept).for_each(|(&j, d)| *d = self.d_beta[j]);
+        for block in &layout.blocks {
+            if let Source::Horseshoe(h) = block.source {
+                let effects = &mut self.d_effects[block.start..];
+                self.model.shrunken[h].iter().zip(effects).for_each(|(&j, d)| *d = self.d_beta[j]);
+            }
+        }
+    }
+}
+
+impl LogDensity for Posterior {
+    fn dim(&self) -> usize {
+        self.model.layout.dim()
+    }
+
+    fn evaluate(&mut self, position: &[f64], gradient: &mut [f64]) -> f64 {
+        self.map(position);
+        self.d_scales.reset(&self.scales);
+        let log_lik = self.log_likelihood();
+        let model = Arc::clone(&self.model);
+        model.pull_back(&self.d_eta, &mut self.d_beta, &mut self.d_effects);
+        let prior = model.coefficient_prior(&self.beta, &mut self.d_beta);
+        self.route_coefficients();
+        let standard: f64 = self.mapped.standard.iter().map(|s| -0.5 * s * s).sum();
+        let standard = standard - 0.5 * self.mapped.standard.len() as f64 * (2.0 * PI).ln();
+        gradient.fill(0.0);
+        let (at, d) = (&self.mapped, &mut self.d_scales);
+        self.transport.backward(&model.layout, &self.scales, at, &self.d_swept, &mut self.d_effects, gradient, d);
+        let theta = model.layout.theta();
+        model.scale_priors.pull_back(&position[theta.clone()], &self.scales, d, &mut gradient[theta]);
+        self.lprior = prior + self.scales.lprior;
+        self.lp = log_lik + self.lprior + self.scales.log_jacobian + standard;
+        self.lp + self.mapped.log_jacobian
+    }
+}

@@ -1,0 +1,160 @@
+//! The data of a model: response, offsets, design matrices and group codes, checked once.
+
+use crate::error::{Error, Result};
+use crate::spec::{Family, ModelSpec};
+use ndarray::{Array2, ShapeBuilder};
+
+/// Rows of a group-level term.
+#[derive(Debug, Clone)]
+pub struct GroupTerm {
+    /// `[n]` level of each row, from 0.
+    pub codes: Vec<u32>,
+    /// `[n, q]` values multiplied by the level's coefficients.
+    pub z: Array2<f64>,
+    /// Number of levels.
+    pub n_levels: usize,
+    /// Coefficients per level.
+    pub q: usize,
+    /// Whether `z` is one column of ones.
+    pub is_intercept: bool,
+}
+
+/// Everything a likelihood reads. One row per observation.
+#[derive(Debug, Clone)]
+pub struct Design {
+    /// `[n]` response.
+    pub y: Vec<f64>,
+    /// `[n]` known part of the linear predictor.
+    pub offset: Vec<f64>,
+    /// `[n]` multipliers of the log-likelihood.
+    pub weights: Vec<f64>,
+    /// `[n]` known standard errors, or empty.
+    pub se: Vec<f64>,
+    /// `[n, p]` population-level design.
+    pub x: Array2<f64>,
+    /// `[n, p_disp]` design of the log dispersion; no column if it is constant.
+    pub x_disp: Array2<f64>,
+    /// Group-level terms in the order of the spec.
+    pub terms: Vec<GroupTerm>,
+}
+
+/// Unchecked arrays of one group-level term.
+pub struct RawTerm {
+    /// `[n]` level of each row, from 0.
+    pub codes: Vec<i32>,
+    /// `[n * q]`, column by column.
+    pub z: Vec<f64>,
+}
+
+/// Unchecked arrays, column by column.
+pub struct RawArrays {
+    /// Response.
+    pub y: Vec<f64>,
+    /// Known part of the linear predictor.
+    pub offset: Vec<f64>,
+    /// Multipliers of the log-likelihood.
+    pub weights: Vec<f64>,
+    /// Known standard errors or empty.
+    pub se: Vec<f64>,
+    /// `[n * p]`.
+    pub x: Vec<f64>,
+    /// `[n * p_disp]`.
+    pub x_disp: Vec<f64>,
+    /// Group-level terms.
+    pub terms: Vec<RawTerm>,
+}
+
+impl Design {
+    /// # Errors
+    /// [`Error::Spec`] if a shape does not fit the spec, a value is not finite, or a count is
+    /// negative or not whole, naming the array and the first row.
+    pub fn new(raw: RawArrays, spec: &ModelSpec) -> Result<Self> {
+        let n = raw.y.len();
+        if n == 0 {
+            return Err(Error::Spec("the data have no rows".into()));
+        }
+        check_vector("y", &raw.y, n)?;
+        check_vector("offset", &raw.offset, n)?;
+        check_vector("weights", &raw.weights, n)?;
+        check_vector("se", &raw.se, if raw.se.is_empty() { 0 } else { n })?;
+        if spec.family != Family::Gaussian {
+            check_counts(&raw.y)?;
+        }
+        let x = matrix("x", raw.x, n, spec.coefficients.len())?;
+        let p_disp = spec.n_dispersion_columns();
+        let x_disp = matrix("x_disp", raw.x_disp, n, p_disp)?;
+        if raw.terms.len() != spec.terms.len() {
+            return Err(Error::Spec("one set of arrays per group-level term is needed".into()));
+        }
+        let terms = raw.terms.into_iter().zip(&spec.terms);
+        let terms = terms.map(|(t, s)| GroupTerm::new(t, n, s.levels.len(), s.coefs.len())).collect::<Result<_>>()?;
+        Ok(Self { y: raw.y, offset: raw.offset, weights: raw.weights, se: raw.se, x, x_disp, terms })
+    }
+
+    /// Number of rows.
+    pub fn n(&self) -> usize {
+        self.y.len()
+    }
+
+    /// Column `j` of `x`.
+    pub fn x_column(&self, j: usize) -> &[f64] {
+        column(&self.x, j)
+    }
+}
+
+impl GroupTerm {
+    fn new(raw: RawTerm, n: usize, n_levels: usize, q: usize) -> Result<Self> {
+        if raw.codes.len() != n || n_levels == 0 || q == 0 {
+            return Err(Error::Spec("a group-level term has the wrong number of codes, levels or coefficients".into()));
+        }
+        if raw.codes.iter().any(|&c| c < 0 || c as usize >= n_levels) {
+            return Err(Error::Spec("a group code is outside the levels of its factor".into()));
+        }
+        let codes = raw.codes.iter().map(|&c| c as u32).collect();
+        let z = matrix("z", raw.z, n, q)?;
+        let is_intercept = q == 1 && z.iter().all(|&v| v == 1.0);
+        Ok(Self { codes, z, n_levels, q, is_intercept })
+    }
+
+    /// Column `c` of `z`.
+    pub fn z_column(&self, c: usize) -> &[f64] {
+        column(&self.z, c)
+    }
+}
+
+impl ModelSpec {
+    /// Columns of `x_disp` this spec asks for.
+    pub fn n_dispersion_columns(&self) -> usize {
+        match &self.dispersion {
+            Some(crate::spec::DispersionSpec::Regression { names, .. }) => names.len(),
+            _ => 0,
+        }
+    }
+}
+
+fn column(m: &Array2<f64>, j: usize) -> &[f64] {
+    // Matrices here are stored by columns (see `matrix`), so a column is contiguous.
+    m.column(j).to_slice().expect("column-major by construction")
+}
+
+fn matrix(name: &str, values: Vec<f64>, n: usize, p: usize) -> Result<Array2<f64>> {
+    check_vector(name, &values, n * p)?;
+    Array2::from_shape_vec((n, p).f(), values).map_err(|e| Error::Spec(format!("{name}: {e}")))
+}
+
+fn check_vector(name: &str, values: &[f64], len: usize) -> Result<()> {
+    if values.len() != len {
+        return Err(Error::Spec(format!("array '{name}' has {} values where {len} are needed", values.len())));
+    }
+    match values.iter().position(|v| !v.is_finite()) {
+        Some(i) => Err(Error::Spec(format!("array '{name}' has a value that is not finite at position {}", i + 1))),
+        None => Ok(()),
+    }
+}
+
+fn check_counts(y: &[f64]) -> Result<()> {
+    match y.iter().position(|&v| v < 0.0 || v.fract() != 0.0 || v > 9_007_199_254_740_992.0) {
+        Some(i) => Err(Error::Spec(format!("the response is not a count at row {}: {}", i + 1, y[i]))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,58 @@
+//! Draws on the natural scale, in the order of their names.
+
+use crate::density::Posterior;
+use crate::hmc::tree::Transition;
+use crate::layout::Source;
+
+/// Names of what the sampler reports per draw, as bayesplot expects them.
+pub const SAMPLER_NAMES: [&str; 6] =
+    ["accept_stat__", "stepsize__", "treedepth__", "n_leapfrog__", "divergent__", "energy__"];
+
+/// Draws of one chain, draw by draw.
+#[derive(Debug, Clone, Default)]
+pub struct ChainDraws {
+    /// Values, `n_variables` per draw.
+    pub values: Vec<f64>,
+    /// Sampler reports, one row of [`SAMPLER_NAMES`] per draw.
+    pub sampler: Vec<[f64; 6]>,
+    /// Draws of the warm-up, if kept.
+    pub warmup: Vec<f64>,
+    /// Divergences during warm-up.
+    pub warmup_divergent: usize,
+    /// Gradients over warm-up and sampling.
+    pub n_gradients: usize,
+    /// Step size after warm-up.
+    pub step_size: f64,
+    /// Wall time of warm-up and sampling.
+    pub seconds: [f64; 2],
+}
+
+impl ChainDraws {
+    /// Adds a transition's report.
+    pub fn push_report(&mut self, t: &Transition, step_size: f64) {
+        let (depth, steps) = (t.tree_depth as f64, t.n_leapfrog as f64);
+        self.sampler.push([t.accept_stat, step_size, depth, steps, f64::from(t.divergent), t.energy]);
+    }
+}
+
+/// Appends the parameters at the density's last position to `out`, in the order of
+/// [`crate::layout::draw_names`]. `theta` are the scale parameters of that position.
+pub fn push_draw(posterior: &Posterior, theta: &[f64], with_effects: bool, out: &mut Vec<f64>) {
+    let (scales, model) = (&posterior.scales, &posterior.model);
+    out.extend_from_slice(&posterior.beta);
+    let constant = model.design.x_disp.ncols() == 0;
+    out.extend(scales.dispersion.iter().map(|d| if constant { d.exp() } else { *d }));
+    scales.sd.iter().for_each(|sd| out.extend_from_slice(sd));
+    for (k, places) in model.layout.cors.iter().enumerate() {
+        if !places.is_empty() {
+            out.extend(scales.correlations(k));
+        }
+    }
+    out.extend(model.scale_priors.horseshoe_draw(theta));
+    if with_effects {
+        for block in model.layout.blocks.iter().filter(|b| matches!(b.source, Source::Term(_))) {
+            out.extend_from_slice(&posterior.mapped.effects[block.start..block.start + block.len()]);
+        }
+    }
+    out.extend([posterior.lprior, posterior.lp]);
+}

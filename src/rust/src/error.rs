@@ -1,0 +1,40 @@
+//! What can stop a fit.
+
+use std::fmt;
+
+/// Reasons why no draws are returned. A value that is not finite is not among them: it is a
+/// log density of minus infinity, which the sampler counts as a divergence.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Error {
+    /// The spec or the arrays do not describe a model.
+    Spec(String),
+    /// No position with a finite log density and gradient was found.
+    Start(String),
+    /// The user asked to stop.
+    Interrupt,
+}
+
+/// Result with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// Machine-readable kind, the class of the condition raised in R.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Error::Spec(_) => "spec",
+            Error::Start(_) => "start",
+            Error::Interrupt => "interrupt",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Spec(message) | Error::Start(message) => f.write_str(message),
+            Error::Interrupt => f.write_str("interrupted"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,195 @@
+//! Where each parameter sits in the sampler's position, and what its draws are called.
+
+use crate::spec::{DispersionSpec, HorseshoeTarget, ModelSpec};
+use std::ops::Range;
+
+/// What gives a block of effects its scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The standard deviations and correlations of a group-level term.
+    Term(usize),
+    /// The local scales of a horseshoe on population-level coefficients.
+    Horseshoe(usize),
+}
+
+/// Effects that share a prior: the levels of a term, or the coefficients under a horseshoe.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// Number of levels.
+    pub n_levels: usize,
+    /// Coefficients per level.
+    pub q: usize,
+    /// First effect among all effects; level-major.
+    pub start: usize,
+    /// Origin of its scale.
+    pub source: Source,
+}
+
+impl Block {
+    /// Number of effects.
+    pub fn len(&self) -> usize {
+        self.n_levels * self.q
+    }
+
+    /// Whether it has no effect.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Places of a horseshoe's parameters among the scale parameters.
+#[derive(Debug, Clone)]
+pub struct HorseshoePlaces {
+    /// Log of the global scale.
+    pub global: usize,
+    /// Log of the slab's variance over `scale_slab^2`.
+    pub slab: usize,
+    /// Logs of the local scales.
+    pub local: Range<usize>,
+}
+
+/// Order of the position: swept coefficients, effects, scale parameters (`theta`).
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// Columns of `x` that are not under a horseshoe.
+    pub swept: Vec<usize>,
+    /// Blocks of effects: terms first, then horseshoes.
+    pub blocks: Vec<Block>,
+    /// Total number of effects.
+    pub n_effects: usize,
+    /// Per term, places of the log standard deviations in `theta`.
+    pub sds: Vec<Range<usize>>,
+    /// Per term, places of the partial correlations in `theta` (empty if uncorrelated).
+    pub cors: Vec<Range<usize>>,
+    /// Place of the log dispersion or of its coefficients in `theta`.
+    pub dispersion: Range<usize>,
+    /// Per horseshoe, its places in `theta`.
+    pub horseshoes: Vec<HorseshoePlaces>,
+    /// Length of `theta`.
+    pub n_theta: usize,
+}
+
+impl Layout {
+    /// Lays out a spec.
+    pub fn new(spec: &ModelSpec) -> Self {
+        let mut at = Counter(0);
+        let terms = &spec.terms;
+        let sds = terms.iter().map(|t| at.take(t.coefs.len())).collect();
+        let n_cors = |q: usize| q * (q - 1) / 2;
+        let cors = terms.iter().map(|t| at.take(t.cor.as_ref().map_or(0, |_| n_cors(t.coefs.len())))).collect();
+        let dispersion = at.take(match &spec.dispersion {
+            None => 0,
+            Some(DispersionSpec::Constant { .. }) => 1,
+            Some(DispersionSpec::Regression { names, .. }) => names.len(),
+        });
+        let horseshoes = spec.horseshoes.iter().map(|h| HorseshoePlaces {
+            global: at.take(1).start,
+            slab: at.take(1).start,
+            local: at.take(h.target.len()),
+        });
+        let horseshoes = horseshoes.collect();
+        let (blocks, n_effects) = blocks(spec);
+        Self { swept: swept_columns(spec), blocks, n_effects, sds, cors, dispersion, horseshoes, n_theta: at.0 }
+    }
+
+    /// Length of the position.
+    pub fn dim(&self) -> usize {
+        self.swept.len() + self.n_effects + self.n_theta
+    }
+
+    /// Places of the swept coefficients in the position.
+    pub fn z_swept(&self) -> Range<usize> {
+        0..self.swept.len()
+    }
+
+    /// Places of the effects in the position.
+    pub fn z_effects(&self) -> Range<usize> {
+        self.swept.len()..self.swept.len() + self.n_effects
+    }
+
+    /// Places of the scale parameters in the position.
+    pub fn theta(&self) -> Range<usize> {
+        self.swept.len() + self.n_effects..self.dim()
+    }
+}
+
+impl HorseshoeTarget {
+    /// How many parameters it shrinks.
+    pub fn len(&self) -> usize {
+        match self {
+            HorseshoeTarget::B { columns } => columns.len(),
+            HorseshoeTarget::Sd { sds } => sds.len(),
+        }
+    }
+
+    /// Whether it shrinks nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+struct Counter(usize);
+
+impl Counter {
+    fn take(&mut self, n: usize) -> Range<usize> {
+        self.0 += n;
+        self.0 - n..self.0
+    }
+}
+
+fn shrunken_columns(spec: &ModelSpec) -> impl Iterator<Item = (usize, &Vec<usize>)> {
+    spec.horseshoes.iter().enumerate().filter_map(|(h, s)| match &s.target {
+        HorseshoeTarget::B { columns } => Some((h, columns)),
+        HorseshoeTarget::Sd { .. } => None,
+    })
+}
+
+fn swept_columns(spec: &ModelSpec) -> Vec<usize> {
+    (0..spec.coefficients.len()).filter(|j| !shrunken_columns(spec).any(|(_, c)| c.contains(j))).collect()
+}
+
+fn blocks(spec: &ModelSpec) -> (Vec<Block>, usize) {
+    let terms = spec.terms.iter().enumerate().map(|(k, t)| (t.levels.len(), t.coefs.len(), Source::Term(k)));
+    let horseshoes = shrunken_columns(spec).map(|(h, c)| (c.len(), 1, Source::Horseshoe(h)));
+    let mut at = Counter(0);
+    let blocks = terms.chain(horseshoes);
+    let blocks =
+        blocks.map(|(n_levels, q, source)| Block { n_levels, q, start: at.take(n_levels * q).start, source });
+    let blocks = blocks.collect();
+    (blocks, at.0)
+}
+
+/// Names of the variables of a draw, in order: coefficients, dispersion, sds, correlations,
+/// horseshoe scales, group effects (if `with_effects`), `lprior`, `lp__`.
+pub fn draw_names(spec: &ModelSpec, with_effects: bool) -> Vec<String> {
+    let mut names: Vec<String> = spec.coefficients.iter().map(|c| c.name.clone()).collect();
+    match &spec.dispersion {
+        None => {}
+        Some(DispersionSpec::Constant { name, .. }) => names.push(name.clone()),
+        Some(DispersionSpec::Regression { names: n, .. }) => names.extend(n.iter().cloned()),
+    }
+    for t in &spec.terms {
+        names.extend(t.coefs.iter().map(|c| format!("sd_{}__{c}", t.group)));
+    }
+    for t in spec.terms.iter().filter(|t| t.cor.is_some()) {
+        names.extend(pairs(t.coefs.len()).map(|(i, j)| format!("cor_{}__{}__{}", t.group, t.coefs[j], t.coefs[i])));
+    }
+    for h in &spec.horseshoes {
+        let on = if matches!(h.target, HorseshoeTarget::B { .. }) { "b" } else { "sd" };
+        names.extend([format!("hs_{on}_global"), format!("hs_{on}_slab")]);
+    }
+    if with_effects {
+        for t in &spec.terms {
+            for level in &t.levels {
+                names.extend(t.coefs.iter().map(|c| format!("r_{}[{level},{c}]", t.group)));
+            }
+        }
+    }
+    names.extend(["lprior".into(), "lp__".into()]);
+    names
+}
+
+/// Pairs `(i, j)` with `j < i < q`, row by row: the order of partial correlations.
+pub fn pairs(q: usize) -> impl Iterator<Item = (usize, usize)> {
+    (1..q).flat_map(|i| (0..i).map(move |j| (i, j)))
+}

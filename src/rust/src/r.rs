@@ -1,0 +1,209 @@
+//! The boundary with R: converts arguments, runs the core on other threads, converts results.
+//!
+//! Nothing here raises an R error: each function returns `list(ok, err, kind)` and R raises the
+//! condition. extendr would pass an error's text to `Rf_error` as a format string, so a message
+//! with `%` in it could end the session.
+
+use crate::density::{LogDensity, Model, Posterior};
+use crate::design::{Design, RawArrays, RawTerm};
+use crate::draws::{ChainDraws, SAMPLER_NAMES};
+use crate::error::{Error, Result};
+use crate::layout::{Layout, draw_names};
+use crate::run::{Output, Progress, sample};
+use crate::spec::{ModelSpec, Settings, from_json};
+use crate::transport::Transport;
+use extendr_api::prelude::*;
+use std::os::raw::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+unsafe extern "C" {
+    fn R_CheckUserInterrupt();
+    fn R_ToplevelExec(f: extern "C" fn(*mut c_void), data: *mut c_void) -> i32;
+}
+
+extern "C" fn check_interrupt(_: *mut c_void) {
+    // SAFETY: called by R_ToplevelExec on R's main thread; its longjmp ends there and crosses no Rust frame.
+    unsafe { R_CheckUserInterrupt() }
+}
+
+/// Whether the user has pressed Ctrl-C.
+fn is_interrupted() -> bool {
+    // SAFETY: only the main thread gets here; see `check_interrupt`.
+    unsafe { R_ToplevelExec(check_interrupt, std::ptr::null_mut()) == 0 }
+}
+
+/// Runs `body` and wraps value, error or panic as `list(ok, err, kind)`.
+fn guarded(body: impl FnOnce() -> Result<Robj>) -> Robj {
+    let (ok, err, kind) = match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(value)) => (value, r!(NULL), r!(NULL)),
+        Ok(Err(error)) => (r!(NULL), r!(error.to_string().replace('\0', "")), r!(error.kind())),
+        Err(panic) => (r!(NULL), r!(panic_text(panic.as_ref())), r!("panic")),
+    };
+    list!(ok = ok, err = err, kind = kind).into()
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_string()));
+    text.unwrap_or_else(|| "unknown panic".into()).replace('\0', "")
+}
+
+/// Samples a model.
+/// @noRd
+#[extendr]
+fn engine_sample(spec_json: Robj, arrays: Robj, settings_json: Robj, progress: Robj) -> Robj {
+    guarded(|| {
+        let spec: ModelSpec = from_json(text("spec_json", &spec_json)?)?;
+        let settings: Settings = from_json(text("settings_json", &settings_json)?)?;
+        let design = Design::new(raw_arrays(&arrays)?, &spec)?;
+        let model = Model::new(design, &spec)?;
+        let report = progress.as_function();
+        let output = sample(model, &settings, |p| {
+            show(report.as_ref(), p);
+            !is_interrupted()
+        })?;
+        output_to_r(&output, &spec, &settings)
+    })
+}
+
+/// Log density and gradient at a position in non-centred coordinates: coefficients, standardised
+/// effects, then log sds, partial correlations (atanh), log dispersion and horseshoe logs.
+/// @noRd
+#[extendr]
+fn engine_log_density(spec_json: Robj, arrays: Robj, position: Robj) -> Robj {
+    guarded(|| {
+        let spec: ModelSpec = from_json(text("spec_json", &spec_json)?)?;
+        let design = Design::new(raw_arrays(&arrays)?, &spec)?;
+        let model = Arc::new(Model::new(design, &spec)?);
+        let p = model.layout.swept.len();
+        let map = Transport::identity(&model.layout, vec![0.0; p], &vec![1.0; p]);
+        let mut posterior = Posterior::new(model, Arc::new(map));
+        let position = reals("position", &position)?;
+        if position.len() != posterior.dim() {
+            let message = format!("'position' has {} values where {} are needed", position.len(), posterior.dim());
+            return Err(Error::Spec(message));
+        }
+        let mut gradient = vec![0.0; position.len()];
+        let log_density = posterior.evaluate(&position, &mut gradient);
+        Ok(list!(log_density = log_density, gradient = gradient, names = position_names(&spec)).into())
+    })
+}
+
+fn show(report: Option<&Function>, p: Progress) {
+    if let Some(f) = report {
+        // An error in the display must not stop the run; R has printed it.
+        let _ = f.call(pairlist!(p.done as f64, p.total as f64, p.divergent as f64));
+    }
+}
+
+fn position_names(spec: &ModelSpec) -> Vec<String> {
+    let layout = Layout::new(spec);
+    let mut names: Vec<String> = layout.swept.iter().map(|&j| spec.coefficients[j].name.clone()).collect();
+    names.extend((0..layout.n_effects).map(|u| format!("s[{}]", u + 1)));
+    names.extend((0..layout.n_theta).map(|t| format!("theta[{}]", t + 1)));
+    names
+}
+
+fn text<'a>(name: &str, value: &'a Robj) -> Result<&'a str> {
+    value.as_str().ok_or_else(|| Error::Spec(format!("'{name}' must be one string")))
+}
+
+fn reals(name: &str, value: &Robj) -> Result<Vec<f64>> {
+    value.as_real_vector().ok_or_else(|| Error::Spec(format!("'{name}' must be a double vector")))
+}
+
+fn field(list: &List, name: &str) -> Result<Robj> {
+    let found = list.iter().find(|(n, _)| *n == name).map(|(_, v)| v);
+    found.ok_or_else(|| Error::Spec(format!("array '{name}' is missing")))
+}
+
+fn as_list(name: &str, value: &Robj) -> Result<List> {
+    value.as_list().ok_or_else(|| Error::Spec(format!("'{name}' must be a list")))
+}
+
+fn raw_arrays(arrays: &Robj) -> Result<RawArrays> {
+    let list = as_list("arrays", arrays)?;
+    let real = |name: &str| reals(name, &field(&list, name)?);
+    let terms = as_list("terms", &field(&list, "terms")?)?;
+    Ok(RawArrays {
+        y: real("y")?,
+        offset: real("offset")?,
+        weights: real("weights")?,
+        se: real("se")?,
+        x: real("x")?,
+        x_disp: real("x_disp")?,
+        terms: terms.iter().map(|(_, t)| raw_term(&t)).collect::<Result<_>>()?,
+    })
+}
+
+fn raw_term(term: &Robj) -> Result<RawTerm> {
+    let list = as_list("terms", term)?;
+    let codes = field(&list, "codes")?.as_integer_vector();
+    let codes = codes.ok_or_else(|| Error::Spec("'codes' must be an integer vector".into()))?;
+    Ok(RawTerm { codes, z: reals("z", &field(&list, "z")?)? })
+}
+
+fn output_to_r(output: &Output, spec: &ModelSpec, settings: &Settings) -> Result<Robj> {
+    let names = draw_names(spec, settings.save_effects);
+    let draws = array(&output.chains, &names, settings.n_kept(), |c| &c.values);
+    let sampler: Vec<Vec<f64>> = output.chains.iter().map(|c| c.sampler.concat()).collect();
+    let sampler_names: Vec<String> = SAMPLER_NAMES.iter().map(|s| (*s).into()).collect();
+    let sampler = array(&sampler, &sampler_names, settings.n_kept(), |c| c);
+    let warmup = if settings.save_warmup {
+        array(&output.chains, &names, settings.warmup, |c| &c.warmup)
+    } else {
+        r!(NULL)
+    };
+    let n_done: Vec<i32> = output.chains.iter().map(|c| c.sampler.len() as i32).collect();
+    Ok(list!(
+        draws = draws,
+        warmup_draws = warmup,
+        sampler = sampler,
+        n_done = n_done,
+        interrupted = output.interrupted,
+        info = info(output)
+    )
+    .into())
+}
+
+/// An iteration x chain x variable array with names; what a stopped chain did not reach is `NA`.
+fn array<C>(chains: &[C], names: &[String], n_iterations: usize, values: impl Fn(&C) -> &Vec<f64>) -> Robj {
+    let (n_chains, n_variables) = (chains.len(), names.len());
+    let mut out = vec![f64::na(); n_iterations * n_chains * n_variables];
+    for (c, chain) in chains.iter().enumerate() {
+        for (i, draw) in values(chain).chunks_exact(n_variables).enumerate() {
+            for (v, value) in draw.iter().enumerate() {
+                out[(v * n_chains + c) * n_iterations + i] = *value;
+            }
+        }
+    }
+    let count = |n: usize| (1..=n).map(|i| i.to_string()).collect::<Vec<_>>();
+    let dimnames = list!(iteration = count(n_iterations), chain = count(n_chains), variable = names.to_vec());
+    let mut array = r!(out);
+    // Both attributes fit by construction; extendr aborts on one that does not.
+    let dim = [n_iterations as i32, n_chains as i32, n_variables as i32];
+    let _ = array.set_attrib("dim", dim);
+    let _ = array.set_attrib("dimnames", dimnames);
+    array
+}
+
+fn info(output: &Output) -> String {
+    let per_chain = |f: &dyn Fn(&ChainDraws) -> f64| output.chains.iter().map(f).collect::<Vec<_>>();
+    serde_json::json!({
+        "engine": output.engine,
+        "dim": output.dim,
+        "step_size": per_chain(&|c| c.step_size),
+        "warmup_divergent": per_chain(&|c| c.warmup_divergent as f64),
+        "n_gradients": per_chain(&|c| c.n_gradients as f64),
+        "seconds_warmup": per_chain(&|c| c.seconds[0]),
+        "seconds_sampling": per_chain(&|c| c.seconds[1]),
+    })
+    .to_string()
+}
+
+extendr_module! {
+    mod twill;
+    fn engine_sample;
+    fn engine_log_density;
+}

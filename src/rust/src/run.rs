@@ -1,0 +1,179 @@
+//! Runs chains on threads: seeds, progress and cancelling.
+
+use crate::density::{LogDensity, Model, Posterior};
+use crate::draws::{ChainDraws, push_draw};
+use crate::error::{Error, Result};
+use crate::hmc::chain::Chain;
+use crate::hmc::hamiltonian::PhasePoint;
+use crate::settle::settle;
+use crate::spec::{InitSpec, Settings};
+use crate::whiten::{Whitened, Whitening};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// Above this many parameters the dense whitening costs more than it saves.
+const MAX_WHITENED: usize = 1200;
+/// Spread of the starting points around the mode, in posterior standard deviations.
+const START_SPREAD: f64 = 1.0;
+/// How often the main thread looks up.
+const POLL: Duration = Duration::from_millis(100);
+/// Deep recursions of the tree are shallow in stack use; R's default threads would do too.
+const STACK_SIZE: usize = 8 << 20;
+
+/// What the user sees while chains run.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Iterations done over all chains.
+    pub done: usize,
+    /// Iterations in all.
+    pub total: usize,
+    /// Divergences after warm-up so far.
+    pub divergent: usize,
+}
+
+/// Draws of all chains.
+#[derive(Debug)]
+pub struct Output {
+    /// One per chain.
+    pub chains: Vec<ChainDraws>,
+    /// Whether the run was stopped early.
+    pub interrupted: bool,
+    /// Name of the coordinates used.
+    pub engine: &'static str,
+    /// Parameters sampled.
+    pub dim: usize,
+}
+
+/// Counters and the flag that workers and the main thread share.
+#[derive(Debug, Default)]
+struct Shared {
+    cancel: AtomicBool,
+    done: AtomicUsize,
+    divergent: AtomicUsize,
+}
+
+/// Samples a model. `watch` is called on this thread about ten times a second; `false` stops the run.
+///
+/// The same seed gives the same draws for any number of threads: chain `c` draws from stream `c`.
+///
+/// # Errors
+/// [`Error::Start`] if no finite starting point is found.
+pub fn sample(model: Model, settings: &Settings, mut watch: impl FnMut(Progress) -> bool) -> Result<Output> {
+    settings.check()?;
+    let shared = Shared::default();
+    let total = settings.chains * settings.iter;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).stack_size(STACK_SIZE).build();
+    let pool = pool.map_err(|e| Error::Start(format!("threads cannot be started: {e}")))?;
+    let (sender, receiver) = channel::<()>();
+    std::thread::scope(|scope| {
+        let (shared, pool) = (&shared, &pool);
+        let worker = scope.spawn(move || {
+            let output = pool.install(|| run_chains(Arc::new(model), settings, shared));
+            drop(sender);
+            output
+        });
+        while let Err(RecvTimeoutError::Timeout) = receiver.recv_timeout(POLL) {
+            let [done, divergent] = [&shared.done, &shared.divergent].map(|n| n.load(Ordering::Relaxed));
+            if !watch(Progress { done, total, divergent }) {
+                shared.cancel.store(true, Ordering::Relaxed);
+            }
+        }
+        worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn run_chains(model: Arc<Model>, settings: &Settings, shared: &Shared) -> Result<Output> {
+    let settled = settle(&model, &shared.cancel);
+    let mut posterior = settled.posterior;
+    let dim = posterior.dim();
+    let whitened = settings.metric == "auto" && dim <= MAX_WHITENED;
+    let map = if whitened {
+        Whitening::at_mode(&mut posterior, settled.mode, &shared.cancel)
+    } else {
+        Whitening::shift(settled.mode)
+    };
+    let target = Whitened::new(posterior, Arc::new(map));
+    let chains = (0..settings.chains).into_par_iter().map(|c| run_chain(c, target.clone(), settings, shared));
+    let chains = chains.collect::<Result<Vec<_>>>()?;
+    let engine = if whitened { "transported and whitened" } else { "transported" };
+    Ok(Output { chains, interrupted: shared.cancel.load(Ordering::Relaxed), engine, dim })
+}
+
+fn run_chain(c: usize, mut target: Whitened<Posterior>, settings: &Settings, shared: &Shared) -> Result<ChainDraws> {
+    let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
+    rng.set_stream(c as u64 + 1);
+    let start = start(&mut target, &settings.init, &mut rng)?;
+    let mut draws = ChainDraws::default();
+    let mut chain = Chain::new(target, start, settings.max_treedepth, &shared.cancel);
+    let clock = Instant::now();
+    chain.warm_up(settings.warmup, settings.adapt_delta, &mut rng, |target, t| {
+        draws.n_gradients += t.n_leapfrog + 1;
+        draws.warmup_divergent += usize::from(t.divergent);
+        if settings.save_warmup {
+            record(target, settings.save_effects, &mut draws.warmup);
+        }
+        shared.tick()
+    });
+    draws.step_size = chain.step_size();
+    draws.seconds[0] = clock.elapsed().as_secs_f64();
+    for i in 0..settings.iter - settings.warmup {
+        if shared.cancel.load(Ordering::Relaxed) {
+            break;
+        }
+        let t = chain.transition(&mut rng);
+        // A transition cut short by a cancel is not a draw.
+        if !shared.tick() {
+            break;
+        }
+        draws.n_gradients += t.n_leapfrog + 1;
+        shared.divergent.fetch_add(usize::from(t.divergent), Ordering::Relaxed);
+        if i % settings.thin == 0 {
+            draws.push_report(&t, chain.step_size());
+            record(chain.density(), settings.save_effects, &mut draws.values);
+        }
+    }
+    draws.seconds[1] = clock.elapsed().as_secs_f64() - draws.seconds[0];
+    Ok(draws)
+}
+
+impl Shared {
+    /// Counts an iteration; false after a cancel.
+    fn tick(&self) -> bool {
+        self.done.fetch_add(1, Ordering::Relaxed);
+        !self.cancel.load(Ordering::Relaxed)
+    }
+}
+
+fn record(target: &Whitened<Posterior>, with_effects: bool, out: &mut Vec<f64>) {
+    let theta = target.inner.model.layout.theta();
+    push_draw(&target.inner, &target.position()[theta], with_effects, out);
+}
+
+/// A finite starting point: around the mode, nearer to it at each failure, or uniform as asked.
+fn start(target: &mut Whitened<Posterior>, init: &InitSpec, rng: &mut ChaCha8Rng) -> Result<PhasePoint> {
+    let dim = target.dim();
+    for attempt in 0..100 {
+        let y: Vec<f64> = match init {
+            InitSpec::Mode => {
+                let spread = START_SPREAD * 0.8_f64.powi(attempt);
+                (0..dim).map(|_| spread * draw_normal(rng)).collect()
+            }
+            InitSpec::Random { radius } => (0..dim).map(|_| radius * (2.0 * rng.random::<f64>() - 1.0)).collect(),
+        };
+        let point = PhasePoint::at(target, y);
+        if point.is_finite() {
+            return Ok(point);
+        }
+    }
+    Err(Error::Start("no starting point with a finite log density was found in 100 tries".into()))
+}
+
+fn draw_normal(rng: &mut ChaCha8Rng) -> f64 {
+    StandardNormal.sample(rng)
+}

@@ -1,0 +1,342 @@
+//! Scale parameters: standard deviations, correlations, dispersion and horseshoe scales, from
+//! the unconstrained `theta` to natural values with their priors, and gradients back.
+//!
+//! A term's factor is `L = diag(sd) C`, lower triangular, so that a level's effects are
+//! `b = L s` with `s ~ N(0, I)`. `C`, the Cholesky factor of the correlation matrix, is built from
+//! partial correlations `z = tanh(theta)`: `C_ij = z_ij prod_{k<j} sqrt(1 - z_ik^2)`. Under LKJ(eta)
+//! the partial correlations are independent, `z_ij` with density proportional to
+//! `(1 - z^2)^(b_j - 1)`, `b_j = eta + (q - 2 - j) / 2` (Lewandowski, Kurowicka and Joe 2009).
+
+use crate::error::{Error, Result};
+use crate::layout::{HorseshoePlaces, Layout, Source, pairs};
+use crate::prior::{Prior, log_half_student_t};
+use crate::special::ln_gamma;
+use crate::spec::{DispersionSpec, HorseshoeSpec, HorseshoeTarget, ModelSpec, PriorSpec};
+
+/// Prior of one standard deviation.
+#[derive(Debug, Clone)]
+enum SdPrior {
+    /// Its own.
+    Own(Prior),
+    /// Half-normal with the scale of coefficient `place` of horseshoe `h`.
+    Horseshoe { h: usize, place: usize },
+}
+
+/// Priors of all scale parameters.
+#[derive(Debug, Clone)]
+pub struct ScalePriors {
+    layout: Layout,
+    sds: Vec<Vec<SdPrior>>,
+    cor_eta: Vec<Option<f64>>,
+    dispersion: Vec<Prior>,
+    /// A single positive parameter on the log scale (true) or coefficients (false).
+    constant_dispersion: bool,
+    horseshoes: Vec<HorseshoeSpec>,
+}
+
+/// Natural values of the scale parameters at one `theta`.
+#[derive(Debug, Clone, Default)]
+pub struct Scales {
+    /// Per term, standard deviations.
+    pub sd: Vec<Vec<f64>>,
+    /// Per term, `[q, q]` row-major lower factor `L` of the effects' covariance.
+    pub factor: Vec<Vec<f64>>,
+    /// Per term, Cholesky factor of the correlation matrix.
+    pub chol: Vec<Vec<f64>>,
+    /// Per horseshoe, scale of each parameter it covers.
+    pub shrinkage: Vec<Vec<f64>>,
+    /// Per horseshoe, share of the local variance that the slab takes.
+    slab_share: Vec<Vec<f64>>,
+    /// Log dispersion, or its coefficients.
+    pub dispersion: Vec<f64>,
+    /// Log prior density on the natural scale.
+    pub lprior: f64,
+    /// Log Jacobian of the transforms (and the log density of auxiliary parameters).
+    pub log_jacobian: f64,
+}
+
+/// Derivatives of the log target with respect to natural values, to be pulled back to `theta`.
+#[derive(Debug, Clone, Default)]
+pub struct ScaleGradient {
+    /// Per term, `[q, q]`.
+    pub factor: Vec<Vec<f64>>,
+    /// Per horseshoe and parameter, with respect to the log of the scale.
+    pub log_shrinkage: Vec<Vec<f64>>,
+    /// With respect to log dispersion or its coefficients.
+    pub dispersion: Vec<f64>,
+}
+
+impl ScalePriors {
+    /// # Errors
+    /// [`Error::Spec`] for a prior that cannot be used or a horseshoe on a parameter that does not exist.
+    pub fn new(spec: &ModelSpec) -> Result<Self> {
+        let layout = Layout::new(spec);
+        let own = |p: &PriorSpec| Ok(SdPrior::Own(Prior::new(p, true)?));
+        let sds = spec.terms.iter().map(|t| t.sd_priors.iter().map(own).collect());
+        let mut sds: Vec<Vec<SdPrior>> = sds.collect::<Result<_>>()?;
+        for (h, s) in spec.horseshoes.iter().enumerate() {
+            cover(&mut sds, h, s, spec)?;
+        }
+        let (dispersion, constant_dispersion) = match &spec.dispersion {
+            None => (vec![], true),
+            Some(DispersionSpec::Constant { prior, .. }) => (vec![Prior::new(prior, true)?], true),
+            Some(DispersionSpec::Regression { priors, .. }) => {
+                (priors.iter().map(|p| Prior::new(p, false)).collect::<Result<_>>()?, false)
+            }
+        };
+        let cor_eta = spec.terms.iter().map(|t| t.cor.as_ref().map(|c| c.eta)).collect();
+        Ok(Self { layout, sds, cor_eta, dispersion, constant_dispersion, horseshoes: spec.horseshoes.clone() })
+    }
+
+    /// Fills `out` at `theta`.
+    pub fn evaluate(&self, theta: &[f64], out: &mut Scales) {
+        out.lprior = 0.0;
+        out.log_jacobian = 0.0;
+        self.dispersion_forward(theta, out);
+        out.shrinkage.resize(self.horseshoes.len(), vec![]);
+        out.slab_share.resize(self.horseshoes.len(), vec![]);
+        for (h, spec) in self.horseshoes.iter().enumerate() {
+            self.horseshoe_forward(h, spec, theta, out);
+        }
+        let n_terms = self.sds.len();
+        out.sd.resize(n_terms, vec![]);
+        out.chol.resize(n_terms, vec![]);
+        out.factor.resize(n_terms, vec![]);
+        for k in 0..n_terms {
+            self.sd_forward(k, theta, out);
+            self.cor_forward(k, theta, out);
+            multiply_rows(&out.sd[k], &out.chol[k], &mut out.factor[k]);
+        }
+    }
+
+    /// Adds to `d_theta` the gradient of priors, Jacobians and whatever `upstream` says.
+    pub fn pull_back(&self, theta: &[f64], at: &Scales, upstream: &mut ScaleGradient, d_theta: &mut [f64]) {
+        for k in 0..self.sds.len() {
+            self.cor_backward(k, theta, at, upstream, d_theta);
+            self.sd_backward(k, theta, at, upstream, d_theta);
+        }
+        for (h, spec) in self.horseshoes.iter().enumerate() {
+            self.horseshoe_backward(h, spec, theta, at, upstream, d_theta);
+        }
+        self.dispersion_backward(theta, upstream, d_theta);
+    }
+
+    fn dispersion_forward(&self, theta: &[f64], out: &mut Scales) {
+        out.dispersion.clear();
+        out.dispersion.extend_from_slice(&theta[self.layout.dispersion.clone()]);
+        for (prior, &t) in self.dispersion.iter().zip(&out.dispersion) {
+            let natural = if self.constant_dispersion { t.exp() } else { t };
+            out.lprior += prior.log_density(natural).0;
+            out.log_jacobian += if self.constant_dispersion { t } else { 0.0 };
+        }
+    }
+
+    fn dispersion_backward(&self, theta: &[f64], upstream: &ScaleGradient, d_theta: &mut [f64]) {
+        for (i, place) in self.layout.dispersion.clone().enumerate() {
+            let t = theta[place];
+            let own = if self.constant_dispersion {
+                self.dispersion[i].log_density(t.exp()).1 * t.exp() + 1.0
+            } else {
+                self.dispersion[i].log_density(t).1
+            };
+            d_theta[place] += upstream.dispersion[i] + own;
+        }
+    }
+
+    fn sd_forward(&self, k: usize, theta: &[f64], out: &mut Scales) {
+        out.sd[k].clear();
+        for (prior, &t) in self.sds[k].iter().zip(&theta[self.layout.sds[k].clone()]) {
+            let (sd, lprior) = match prior {
+                SdPrior::Own(prior) => (t.exp(), prior.log_density(t.exp()).0),
+                SdPrior::Horseshoe { h, place } => half_normal(t, out.shrinkage[*h][*place]),
+            };
+            out.sd[k].push(sd);
+            out.lprior += lprior;
+            out.log_jacobian += match prior {
+                SdPrior::Own(_) => t,
+                SdPrior::Horseshoe { h, place } => t + out.shrinkage[*h][*place].ln(),
+            };
+        }
+    }
+
+    fn sd_backward(&self, k: usize, theta: &[f64], at: &Scales, upstream: &mut ScaleGradient, d_theta: &mut [f64]) {
+        let q = self.sds[k].len();
+        for (i, place) in self.layout.sds[k].clone().enumerate() {
+            let row = i * q..(i + 1) * q;
+            let d_log_sd: f64 =
+                at.factor[k][row.clone()].iter().zip(&upstream.factor[k][row]).map(|(l, g)| l * g).sum();
+            let t = theta[place];
+            d_theta[place] += d_log_sd
+                + match &self.sds[k][i] {
+                    SdPrior::Own(prior) => prior.log_density(t.exp()).1 * t.exp() + 1.0,
+                    SdPrior::Horseshoe { .. } => 1.0 - (2.0 * t).exp(),
+                };
+            if let SdPrior::Horseshoe { h, place } = self.sds[k][i] {
+                // The half-normal's own scale cancels between density and Jacobian.
+                upstream.log_shrinkage[h][place] += d_log_sd;
+            }
+        }
+    }
+
+    fn cor_forward(&self, k: usize, theta: &[f64], out: &mut Scales) {
+        let q = self.sds[k].len();
+        let chol = &mut out.chol[k];
+        chol.clear();
+        chol.resize(q * q, 0.0);
+        let Some(eta) = self.cor_eta[k] else {
+            (0..q).for_each(|i| chol[i * q + i] = 1.0);
+            return;
+        };
+        let partial = &theta[self.layout.cors[k].clone()];
+        let mut remaining = vec![1.0; q];
+        for ((i, j), &y) in pairs(q).zip(partial) {
+            let z = y.tanh();
+            chol[i * q + j] = z * f64::sqrt(remaining[i]);
+            remaining[i] *= 1.0 - z * z;
+            out.log_jacobian += (1.0 - z * z).ln() * 0.5 * (q - j) as f64;
+            out.lprior += (eta - 1.0) * (1.0 - z * z).ln() - log_beta_width(eta, q, j);
+        }
+        (0..q).for_each(|i| chol[i * q + i] = remaining[i].sqrt());
+    }
+
+    fn cor_backward(&self, k: usize, theta: &[f64], at: &Scales, upstream: &ScaleGradient, d_theta: &mut [f64]) {
+        let Some(eta) = self.cor_eta[k] else { return };
+        let q = self.sds[k].len();
+        let (chol, sd, g) = (&at.chol[k], &at.sd[k], &upstream.factor[k]);
+        let start = self.layout.cors[k].start;
+        for (place, (i, j)) in pairs(q).enumerate() {
+            let z = theta[start + place].tanh();
+            let b = eta + 0.5 * (q as f64 - 2.0 - j as f64);
+            // dC_ij/dy_ij = (1 - z^2) C_ij / z, written without the division.
+            let before: f64 = (0..j).map(|l| 1.0 - theta[start + i * (i - 1) / 2 + l].tanh().powi(2)).product();
+            let own = (1.0 - z * z) * before.sqrt() * g[i * q + j];
+            let later: f64 = (j + 1..=i).map(|l| chol[i * q + l] * g[i * q + l]).sum();
+            d_theta[start + place] += sd[i] * (own - z * later) - 2.0 * z * b;
+        }
+    }
+
+    fn horseshoe_forward(&self, h: usize, spec: &HorseshoeSpec, theta: &[f64], out: &mut Scales) {
+        let places = &self.layout.horseshoes[h];
+        let (global, slab) = (theta[places.global], theta[places.slab]);
+        let log_tau = global + spec.scale_global.ln() + self.log_sigma(spec, theta);
+        let log_c2 = slab + 2.0 * spec.scale_slab.ln();
+        let half_df = 0.5 * spec.df_slab;
+        out.log_jacobian += log_half_student_t(spec.df_global, global).0;
+        out.log_jacobian +=
+            half_df * half_df.ln() - ln_gamma(half_df) - half_df * slab - half_df * (-slab).exp();
+        out.shrinkage[h].clear();
+        out.slab_share[h].clear();
+        for &log_lambda in &theta[places.local.clone()] {
+            out.log_jacobian += log_half_student_t(spec.df, log_lambda).0;
+            let t = 2.0 * (log_tau + log_lambda) - log_c2;
+            let share = 1.0 / (1.0 + (-t).exp());
+            let log_scale = log_tau + log_lambda - 0.5 * crate::special::log1p_exp(t);
+            out.shrinkage[h].push(log_scale.exp());
+            out.slab_share[h].push(share);
+        }
+    }
+
+    fn horseshoe_backward(
+        &self, h: usize, spec: &HorseshoeSpec, theta: &[f64], at: &Scales, upstream: &mut ScaleGradient,
+        d_theta: &mut [f64],
+    ) {
+        let HorseshoePlaces { global, slab, local } = &self.layout.horseshoes[h];
+        let half_df = 0.5 * spec.df_slab;
+        let (mut d_tau, mut d_slab) = (0.0, half_df * ((-theta[*slab]).exp() - 1.0));
+        for (i, place) in local.clone().enumerate() {
+            let (g, share) = (upstream.log_shrinkage[h][i], at.slab_share[h][i]);
+            d_theta[place] += g * (1.0 - share) + log_half_student_t(spec.df, theta[place]).1;
+            d_tau += g * (1.0 - share);
+            d_slab += 0.5 * g * share;
+        }
+        d_theta[*global] += d_tau + log_half_student_t(spec.df_global, theta[*global]).1;
+        d_theta[*slab] += d_slab;
+        if spec.autoscale && self.has_constant_sigma() {
+            upstream.dispersion[0] += d_tau;
+        }
+    }
+
+    fn has_constant_sigma(&self) -> bool {
+        self.constant_dispersion && self.layout.dispersion.len() == 1
+    }
+
+    fn log_sigma(&self, spec: &HorseshoeSpec, theta: &[f64]) -> f64 {
+        if spec.autoscale && self.has_constant_sigma() { theta[self.layout.dispersion.start] } else { 0.0 }
+    }
+
+    /// Global scale and slab scale of each horseshoe, for the draws.
+    pub fn horseshoe_draw(&self, theta: &[f64]) -> impl Iterator<Item = f64> {
+        let specs = self.horseshoes.iter().zip(&self.layout.horseshoes);
+        specs.flat_map(move |(s, p)| {
+            let global = theta[p.global].exp() * s.scale_global * self.log_sigma(s, theta).exp();
+            [global, (0.5 * theta[p.slab]).exp() * s.scale_slab]
+        })
+    }
+}
+
+impl Scales {
+    /// Factor of level `level` of a block: the term's `L`, or one horseshoe scale.
+    #[inline]
+    pub fn factor_of(&self, source: Source, level: usize) -> &[f64] {
+        match source {
+            Source::Term(k) => &self.factor[k],
+            Source::Horseshoe(h) => &self.shrinkage[h][level..=level],
+        }
+    }
+
+    /// Correlations of term `k` in the order of [`pairs`].
+    pub fn correlations(&self, k: usize) -> impl Iterator<Item = f64> {
+        let q = self.sd[k].len();
+        let chol = &self.chol[k];
+        pairs(q).map(move |(i, j)| (0..=j).map(|l| chol[i * q + l] * chol[j * q + l]).sum())
+    }
+}
+
+impl ScaleGradient {
+    /// Zeros in the shape of `scales`.
+    pub fn reset(&mut self, scales: &Scales) {
+        let zeros = |from: &[Vec<f64>], to: &mut Vec<Vec<f64>>| {
+            to.resize(from.len(), vec![]);
+            for (f, t) in from.iter().zip(to) {
+                t.clear();
+                t.resize(f.len(), 0.0);
+            }
+        };
+        zeros(&scales.factor, &mut self.factor);
+        zeros(&scales.shrinkage, &mut self.log_shrinkage);
+        self.dispersion.clear();
+        self.dispersion.resize(scales.dispersion.len(), 0.0);
+    }
+}
+
+fn cover(sds: &mut [Vec<SdPrior>], h: usize, s: &HorseshoeSpec, spec: &ModelSpec) -> Result<()> {
+    let missing = || Error::Spec("a horseshoe covers a parameter that does not exist".into());
+    match &s.target {
+        HorseshoeTarget::B { columns } if columns.iter().all(|&j| j < spec.coefficients.len()) => Ok(()),
+        HorseshoeTarget::B { .. } => Err(missing()),
+        HorseshoeTarget::Sd { sds: covered } => {
+            for (place, &[k, c]) in covered.iter().enumerate() {
+                *sds.get_mut(k).and_then(|t| t.get_mut(c)).ok_or_else(missing)? = SdPrior::Horseshoe { h, place };
+            }
+            Ok(())
+        }
+    }
+}
+
+/// `(sd, log density of sd)` for `sd = exp(t) scale` under a half-normal of that scale.
+fn half_normal(t: f64, scale: f64) -> (f64, f64) {
+    let constant = 0.5 * (2.0 / std::f64::consts::PI).ln();
+    (t.exp() * scale, constant - scale.ln() - 0.5 * (2.0 * t).exp())
+}
+
+/// Log of the integral of `(1 - z^2)^(b - 1)` over (-1, 1), `b = eta + (q - 2 - j) / 2`.
+fn log_beta_width(eta: f64, q: usize, j: usize) -> f64 {
+    let b = eta + 0.5 * (q as f64 - 2.0 - j as f64);
+    2.0 * ln_gamma(b) - ln_gamma(2.0 * b) + (2.0 * b - 1.0) * 2f64.ln()
+}
+
+fn multiply_rows(sd: &[f64], chol: &[f64], out: &mut Vec<f64>) {
+    let q = sd.len();
+    out.clear();
+    out.extend(chol.iter().enumerate().map(|(at, c)| sd[at / q] * c));
+}

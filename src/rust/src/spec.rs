@@ -1,0 +1,233 @@
+//! The model spec and the sampler's settings, as they cross the boundary from R in JSON.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Response distribution and link: Gaussian with identity, counts with log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// `y ~ Normal(eta, sigma)`.
+    Gaussian,
+    /// `log mu = eta`, `Var[y] = mu + mu^2 / shape`.
+    NegBinomial,
+    /// `log mu = eta`, `Var[y] = mu`.
+    Poisson,
+}
+
+/// A prior by name and arguments, for instance `normal` and `[0, 1]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriorSpec {
+    /// Name of the distribution.
+    pub dist: String,
+    /// Its arguments in the order of Stan's.
+    #[serde(default)]
+    pub args: Vec<f64>,
+}
+
+/// A population-level coefficient: one column of `x`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoefficientSpec {
+    /// Name of its draws, for instance `b_Days`.
+    pub name: String,
+    /// Prior on the coefficient of the column as it is.
+    pub prior: PriorSpec,
+}
+
+/// The prior of column `column` applies to `beta[column] + sum(centre * beta)`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InterceptSpec {
+    /// Index of the intercept's column.
+    pub column: usize,
+    /// One mean per column of `x`; 0 for columns that are not centred.
+    pub centre: Vec<f64>,
+}
+
+/// Residual standard deviation or negative binomial shape.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum DispersionSpec {
+    /// One positive parameter.
+    Constant {
+        /// `sigma` or `shape`.
+        name: String,
+        /// Prior on its natural scale.
+        prior: PriorSpec,
+    },
+    /// Its log is `x_disp` times coefficients.
+    Regression {
+        /// Names of the coefficients' draws.
+        names: Vec<String>,
+        /// One prior per coefficient.
+        priors: Vec<PriorSpec>,
+    },
+}
+
+/// LKJ prior of a term's correlation matrix.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorSpec {
+    /// Shape; 1 is uniform over correlation matrices.
+    pub eta: f64,
+}
+
+/// A group-level term `(coefs | group)`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TermSpec {
+    /// Name of the grouping factor.
+    pub group: String,
+    /// Labels of its levels.
+    pub levels: Vec<String>,
+    /// Names of the coefficients of each level.
+    pub coefs: Vec<String>,
+    /// Prior of each coefficient's standard deviation.
+    pub sd_priors: Vec<PriorSpec>,
+    /// Present if the coefficients of a level are correlated.
+    pub cor: Option<CorSpec>,
+}
+
+/// What a regularised horseshoe shrinks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "on", rename_all = "lowercase")]
+pub enum HorseshoeTarget {
+    /// Population-level coefficients, by column of `x`.
+    B {
+        /// Their columns.
+        columns: Vec<usize>,
+    },
+    /// Standard deviations, by term and coefficient.
+    Sd {
+        /// Pairs of term and coefficient.
+        sds: Vec<[usize; 2]>,
+    },
+}
+
+/// Regularised horseshoe prior (Piironen and Vehtari 2017, section 2.3).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HorseshoeSpec {
+    /// What it applies to.
+    #[serde(flatten)]
+    pub target: HorseshoeTarget,
+    /// Degrees of freedom of the local scales.
+    pub df: f64,
+    /// Degrees of freedom of the global scale.
+    pub df_global: f64,
+    /// Scale of the global scale.
+    pub scale_global: f64,
+    /// Degrees of freedom of the slab.
+    pub df_slab: f64,
+    /// Scale of the slab.
+    pub scale_slab: f64,
+    /// Whether the global scale is multiplied by sigma.
+    #[serde(default)]
+    pub autoscale: bool,
+}
+
+/// A complete model but for its data.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    /// Response distribution.
+    pub family: Family,
+    /// False when standard errors are known and no residual sd is added.
+    pub sample_sigma: bool,
+    /// One per column of `x`.
+    pub coefficients: Vec<CoefficientSpec>,
+    /// Centring of the intercept's prior.
+    pub intercept: Option<InterceptSpec>,
+    /// Absent for Poisson and for known standard errors.
+    pub dispersion: Option<DispersionSpec>,
+    /// Group-level terms.
+    pub terms: Vec<TermSpec>,
+    /// Horseshoe priors; what they cover ignores its own prior.
+    #[serde(default)]
+    pub horseshoes: Vec<HorseshoeSpec>,
+    /// Leaves the likelihood out.
+    #[serde(default)]
+    pub prior_only: bool,
+}
+
+/// Where chains start.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum InitSpec {
+    /// Around the posterior mode, spread as the normal approximation there.
+    Mode,
+    /// Uniform in `(-radius, radius)` on the sampler's scale.
+    Random {
+        /// Half-width.
+        radius: f64,
+    },
+}
+
+/// How the sampler runs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Number of chains.
+    pub chains: usize,
+    /// Iterations per chain, warm-up included.
+    pub iter: usize,
+    /// Iterations of warm-up.
+    pub warmup: usize,
+    /// Keep each `thin`-th draw.
+    pub thin: usize,
+    /// Worker threads.
+    pub threads: usize,
+    /// Seed of all chains; chain `c` uses stream `c` of it.
+    pub seed: u64,
+    /// Mean acceptance statistic aimed at.
+    pub adapt_delta: f64,
+    /// A trajectory has at most `2^max_treedepth` leapfrog steps.
+    pub max_treedepth: usize,
+    /// Where chains start.
+    pub init: InitSpec,
+    /// Whether draws of the group effects are kept.
+    pub save_effects: bool,
+    /// Whether draws of the warm-up are kept.
+    #[serde(default)]
+    pub save_warmup: bool,
+    /// `auto` whitens by the Hessian at the mode, `diag` only rescales.
+    #[serde(default = "auto")]
+    pub metric: String,
+}
+
+fn auto() -> String {
+    "auto".into()
+}
+
+/// Reads a spec or settings from JSON.
+///
+/// # Errors
+/// [`Error::Spec`] with serde's message if the text does not fit.
+pub fn from_json<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| Error::Spec(format!("the model spec cannot be read: {e}")))
+}
+
+impl Settings {
+    /// Draws kept per chain after warm-up.
+    pub fn n_kept(&self) -> usize {
+        (self.iter - self.warmup).div_ceil(self.thin)
+    }
+
+    /// # Errors
+    /// [`Error::Spec`] naming the setting that is out of range.
+    pub fn check(&self) -> Result<()> {
+        let ok = [
+            ("chains", self.chains >= 1),
+            ("iter", self.iter > self.warmup),
+            ("thin", self.thin >= 1),
+            ("threads", self.threads >= 1),
+            ("adapt_delta", self.adapt_delta > 0.0 && self.adapt_delta < 1.0),
+            ("max_treedepth", (1..=20).contains(&self.max_treedepth)),
+        ];
+        match ok.iter().find(|(_, ok)| !ok) {
+            Some((name, _)) => Err(Error::Spec(format!("setting '{name}' is out of range"))),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Coordinates in which a hierarchical posterior looks like a standard normal.
+//!
+//! Each level's effects `b = L s`, `s ~ N(0, I)`, are mapped by the Gaussian that its data would
+//! give them at the current scales. With the level's information `J` and pull `h` held constant,
+//!
+//! ```text
+//! P = I + L' J L = R R',    s = P^-1 L' h + R^-T z,    log |ds/dz| = -log |R|
+//! ```
+//!
+//! `J = 0` is the non-centred form, large `J` the centred one: each level moves between them with
+//! the scales, so there is no funnel on either side. Population-level coefficients are swept,
+//! `beta = m + T z - M b` with constant `m`, `T`, `M`, which removes the ridge between a
+//! coefficient and the mean of the effects beside it. The target is exact for any constants; they
+//! only decide how nearly normal it is. (Papaspiliopoulos, Roberts and Skold 2007 treat the fixed
+//! mixture of the two forms; here the mixture follows the scales.)
+
+use crate::layout::{Block, Layout};
+use crate::scales::{ScaleGradient, Scales};
+
+/// Constants of the map.
+#[derive(Debug, Clone)]
+pub struct Transport {
+    /// `J`, per block and level `[q, q]`, concatenated.
+    pub information: Vec<f64>,
+    /// `h`, per effect.
+    pub pull: Vec<f64>,
+    /// `m`, per swept coefficient.
+    pub centre: Vec<f64>,
+    /// `T`, `[p, p]` row-major upper triangle.
+    pub spread: Vec<f64>,
+    /// `M`, `[p, n_effects]` row-major.
+    pub sweep: Vec<f64>,
+}
+
+/// Values of the map at one position, kept for the gradient.
+#[derive(Debug, Clone, Default)]
+pub struct Mapped {
+    /// Effects on the natural scale.
+    pub effects: Vec<f64>,
+    /// Standardised effects `s`.
+    pub standard: Vec<f64>,
+    /// Swept coefficients.
+    pub swept: Vec<f64>,
+    /// `R`, per block and level, concatenated.
+    root: Vec<f64>,
+    /// `P^-1 L' h` per effect.
+    shift: Vec<f64>,
+    /// `-sum log |R|`.
+    pub log_jacobian: f64,
+}
+
+impl Transport {
+    /// The non-centred form without sweep: `s = z`, `beta = centre + spread z`.
+    pub fn identity(layout: &Layout, centre: Vec<f64>, spread: &[f64]) -> Self {
+        let p = layout.swept.len();
+        let mut diagonal = vec![0.0; p * p];
+        (0..p).for_each(|j| diagonal[j * p + j] = spread[j]);
+        let n_information = layout.blocks.iter().map(|b| b.len() * b.q).sum();
+        Self {
+            information: vec![0.0; n_information],
+            pull: vec![0.0; layout.n_effects],
+            centre,
+            spread: diagonal,
+            sweep: vec![0.0; p * layout.n_effects],
+        }
+    }
+
+    /// Maps a position to coefficients and effects.
+    pub fn forward(&self, layout: &Layout, position: &[f64], scales: &Scales, out: &mut Mapped) {
+        out.resize(layout, self.information.len());
+        out.log_jacobian = 0.0;
+        let z = &position[layout.z_effects()];
+        let mut at = 0;
+        for block in &layout.blocks {
+            let qq = block.q * block.q;
+            for level in 0..block.n_levels {
+                let effects = block.start + level * block.q;
+                let factor = scales.factor_of(block.source, level);
+                self.level_forward(block.q, effects, at, factor, z, out);
+                at += qq;
+            }
+        }
+        self.sweep_forward(&position[layout.z_swept()], out);
+    }
+
+    fn level_forward(&self, q: usize, e: usize, at: usize, factor: &[f64], z: &[f64], out: &mut Mapped) {
+        if q == 1 {
+            let (l, j) = (factor[0], self.information[at]);
+            let p = 1.0 + l * l * j;
+            let r = p.sqrt();
+            out.root[at] = r;
+            out.shift[e] = l * self.pull[e] / p;
+            out.standard[e] = out.shift[e] + z[e] / r;
+            out.effects[e] = l * out.standard[e];
+            out.log_jacobian -= r.ln();
+            return;
+        }
+        let (information, pull) = (&self.information[at..at + q * q], &self.pull[e..e + q]);
+        let root = &mut out.root[at..at + q * q];
+        precision(q, factor, information, root);
+        small::cholesky(q, root);
+        let shift = &mut out.shift[e..e + q];
+        small::multiply_transposed(q, factor, pull, shift);
+        small::solve_lower(q, root, shift);
+        let standard = &mut out.standard[e..e + q];
+        standard.copy_from_slice(&z[e..e + q]);
+        (0..q).for_each(|i| standard[i] += shift[i]);
+        small::solve_lower_transposed(q, root, standard);
+        small::solve_lower_transposed(q, root, shift);
+        small::multiply_lower(q, factor, standard, &mut out.effects[e..e + q]);
+        out.log_jacobian -= (0..q).map(|i| root[i * q + i].ln()).sum::<f64>();
+    }
+
+    fn sweep_forward(&self, z: &[f64], out: &mut Mapped) {
+        let (p, n) = (z.len(), out.effects.len());
+        for i in 0..p {
+            let spread = &self.spread[i * p..(i + 1) * p];
+            let moved: f64 = spread[i..].iter().zip(&z[i..]).map(|(t, z)| t * z).sum();
+            out.swept[i] = self.centre[i] + moved - dot(&self.sweep[i * n..(i + 1) * n], &out.effects);
+        }
+    }
+
+    /// Pulls back `d_swept` and `d_effects` (overwritten) to the position and the scales.
+    pub fn backward(
+        &self, layout: &Layout, scales: &Scales, at: &Mapped, d_swept: &[f64], d_effects: &mut [f64],
+        gradient: &mut [f64], d_scales: &mut ScaleGradient,
+    ) {
+        self.sweep_backward(d_swept, d_effects, &mut gradient[layout.z_swept()]);
+        let d_z = &mut gradient[layout.z_effects()];
+        let mut place = 0;
+        let mut scratch = LevelScratch::default();
+        for block in &layout.blocks {
+            for level in 0..block.n_levels {
+                let e = block.start + level * block.q;
+                let factor = scales.factor_of(block.source, level);
+                if block.q == 1 {
+                    let d = self.scalar_backward(e, place, factor[0], at, d_effects[e], &mut d_z[e]);
+                    add_scalar(block, level, factor[0], d, d_scales);
+                } else {
+                    let d_factor = term_gradient(block, d_scales);
+                    let e = e..e + block.q;
+                    let level = Level { q: block.q, e, place, factor };
+                    self.level_backward(level, at, d_effects, d_z, d_factor, &mut scratch);
+                }
+                place += block.q * block.q;
+            }
+        }
+    }
+
+    fn sweep_backward(&self, d_swept: &[f64], d_effects: &mut [f64], d_z: &mut [f64]) {
+        let (p, n) = (d_swept.len(), d_effects.len());
+        d_z.fill(0.0);
+        for i in 0..p {
+            let spread = &self.spread[i * p..(i + 1) * p];
+            (i..p).for_each(|j| d_z[j] += spread[j] * d_swept[i]);
+            let row = &self.sweep[i * n..(i + 1) * n];
+            d_effects.iter_mut().zip(row).for_each(|(d, m)| *d -= m * d_swept[i]);
+        }
+    }
+
+    /// Derivative in `z` (written) and in the factor (returned) of a level with one effect.
+    #[inline]
+    fn scalar_backward(&self, e: usize, at: usize, l: f64, m: &Mapped, d_b: f64, d_z: &mut f64) -> f64 {
+        let (r, j, shift) = (m.root[at], self.information[at], m.shift[e]);
+        let s = m.standard[e];
+        let d_s = l * d_b - s;
+        *d_z = d_s / r;
+        let c = d_s / (r * r);
+        let d_p = -c * shift - 0.5 * ((s - shift) * *d_z / r + 1.0 / (r * r));
+        d_b * s + self.pull[e] * c + 2.0 * l * j * d_p
+    }
+
+    /// As `scalar_backward` for `q > 1`; adjoint of the Cholesky factor after Murray (2016, eq. 10).
+    fn level_backward(
+        &self, level: Level, m: &Mapped, d_effects: &[f64], d_z: &mut [f64], d_factor: &mut [f64],
+        w: &mut LevelScratch,
+    ) {
+        let Level { q, e, place, factor } = level;
+        w.resize(q);
+        let root = &m.root[place..place + q * q];
+        let (s, shift, d_b) = (&m.standard[e.clone()], &m.shift[e.clone()], &d_effects[e.clone()]);
+        let (pull, information) = (&self.pull[e.clone()], &self.information[place..place + q * q]);
+        let d_z = &mut d_z[e];
+        small::multiply_transposed(q, factor, d_b, d_z);
+        (0..q).for_each(|i| d_z[i] -= s[i]);
+        small::solve_lower(q, root, d_z);
+        w.c.copy_from_slice(d_z);
+        small::solve_lower_transposed(q, root, &mut w.c);
+        // d_root = -(s - shift) d_z' - diag(1 / root), then the symmetric adjoint of P.
+        for i in 0..q {
+            for j in 0..q {
+                w.d_root[i * q + j] = if j <= i { -(s[i] - shift[i]) * d_z[j] } else { 0.0 };
+            }
+            w.d_root[i * q + i] -= 1.0 / root[i * q + i];
+        }
+        small::cholesky_adjoint(q, root, &mut w.d_root, &mut w.d_p);
+        for i in 0..q {
+            for j in 0..q {
+                w.d_p[i * q + j] -= 0.5 * (w.c[i] * shift[j] + shift[i] * w.c[j]);
+            }
+        }
+        small::multiply_square_lower(q, information, factor, &mut w.jl);
+        for i in 0..q {
+            for j in 0..=i {
+                let through_p: f64 = (0..q).map(|l| w.jl[i * q + l] * w.d_p[l * q + j]).sum();
+                d_factor[i * q + j] += d_b[i] * s[j] + pull[i] * w.c[j] + 2.0 * through_p;
+            }
+        }
+    }
+}
+
+struct Level<'a> {
+    q: usize,
+    e: std::ops::Range<usize>,
+    place: usize,
+    factor: &'a [f64],
+}
+
+#[derive(Default)]
+struct LevelScratch {
+    c: Vec<f64>,
+    d_root: Vec<f64>,
+    d_p: Vec<f64>,
+    jl: Vec<f64>,
+}
+
+impl LevelScratch {
+    fn resize(&mut self, q: usize) {
+        self.c.resize(q, 0.0);
+        for m in [&mut self.d_root, &mut self.d_p, &mut self.jl] {
+            m.resize(q * q, 0.0);
+        }
+    }
+}
+
+impl Mapped {
+    fn resize(&mut self, layout: &Layout, n_information: usize) {
+        self.effects.resize(layout.n_effects, 0.0);
+        self.standard.resize(layout.n_effects, 0.0);
+        self.shift.resize(layout.n_effects, 0.0);
+        self.swept.resize(layout.swept.len(), 0.0);
+        self.root.resize(n_information, 0.0);
+    }
+}
+
+fn add_scalar(block: &Block, level: usize, factor: f64, d: f64, d_scales: &mut ScaleGradient) {
+    match block.source {
+        crate::layout::Source::Term(k) => d_scales.factor[k][0] += d,
+        crate::layout::Source::Horseshoe(h) => d_scales.log_shrinkage[h][level] += factor * d,
+    }
+}
+
+fn term_gradient<'a>(block: &Block, d_scales: &'a mut ScaleGradient) -> &'a mut [f64] {
+    match block.source {
+        crate::layout::Source::Term(k) => &mut d_scales.factor[k],
+        crate::layout::Source::Horseshoe(_) => unreachable!("a horseshoe's levels have one effect"),
+    }
+}
+
+/// `P = I + L' J L`.
+fn precision(q: usize, factor: &[f64], information: &[f64], out: &mut [f64]) {
+    for i in 0..q {
+        for j in 0..=i {
+            let mut p = if i == j { 1.0 } else { 0.0 };
+            for a in i..q {
+                let row: f64 = (j..q).map(|b| information[a * q + b] * factor[b * q + j]).sum();
+                p += factor[a * q + i] * row;
+            }
+            out[i * q + j] = p;
+            out[j * q + i] = p;
+        }
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
+/// Row-major kernels for the two to ten coefficients of a level.
+pub mod small {
+    /// In-place lower Cholesky factor of a matrix that is positive definite by construction.
+    pub fn cholesky(q: usize, a: &mut [f64]) {
+        for i in 0..q {
+            for j in 0..=i {
+                let s: f64 = (0..j).map(|k| a[i * q + k] * a[j * q + k]).sum();
+                let v = a[i * q + j] - s;
+                a[i * q + j] = if i == j { v.sqrt() } else { v / a[j * q + j] };
+            }
+            (i + 1..q).for_each(|j| a[i * q + j] = 0.0);
+        }
+    }
+
+    /// `x <- L^-1 x`.
+    pub fn solve_lower(q: usize, l: &[f64], x: &mut [f64]) {
+        for i in 0..q {
+            let s: f64 = (0..i).map(|k| l[i * q + k] * x[k]).sum();
+            x[i] = (x[i] - s) / l[i * q + i];
+        }
+    }
+
+    /// `x <- L^-T x`.
+    pub fn solve_lower_transposed(q: usize, l: &[f64], x: &mut [f64]) {
+        for i in (0..q).rev() {
+            let s: f64 = (i + 1..q).map(|k| l[k * q + i] * x[k]).sum();
+            x[i] = (x[i] - s) / l[i * q + i];
+        }
+    }
+
+    /// `out <- L x`.
+    pub fn multiply_lower(q: usize, l: &[f64], x: &[f64], out: &mut [f64]) {
+        (0..q).for_each(|i| out[i] = (0..=i).map(|k| l[i * q + k] * x[k]).sum());
+    }
+
+    /// `out <- L' x`.
+    pub fn multiply_transposed(q: usize, l: &[f64], x: &[f64], out: &mut [f64]) {
+        (0..q).for_each(|i| out[i] = (i..q).map(|k| l[k * q + i] * x[k]).sum());
+    }
+
+    /// `out <- A L` for square `A` and lower `L`.
+    pub fn multiply_square_lower(q: usize, a: &[f64], l: &[f64], out: &mut [f64]) {
+        for i in 0..q {
+            (0..q).for_each(|j| out[i * q + j] = (j..q).map(|k| a[i * q + k] * l[k * q + j]).sum());
+        }
+    }
+
+    /// From the adjoint `d` of `R = chol(P)` (lower; overwritten) to the symmetric adjoint of `P`.
+    pub fn cholesky_adjoint(q: usize, r: &[f64], d: &mut [f64], out: &mut [f64]) {
+        for i in 0..q {
+            for j in 0..=i {
+                let v: f64 = (i..q).map(|k| r[k * q + i] * d[k * q + j]).sum();
+                let v = if i == j { 0.5 * v } else { v };
+                out[i * q + j] = v;
+                out[j * q + i] = v;
+            }
+            out[i * q + i] *= 2.0;
+        }
+        // out = Phi + Phi'; result = R^-T out R^-1 / 2, one triangular solve per side.
+        for _side in 0..2 {
+            for j in 0..q {
+                let mut column: Vec<f64> = (0..q).map(|i| out[i * q + j]).collect();
+                solve_lower_transposed(q, r, &mut column);
+                (0..q).for_each(|i| d[j * q + i] = column[i]);
+            }
+            out.copy_from_slice(d);
+        }
+        out.iter_mut().for_each(|v| *v *= 0.5);
+    }
+}

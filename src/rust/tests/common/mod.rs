@@ -1,0 +1,105 @@
+//! Models for the tests.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use twill::density::Model;
+use twill::design::{Design, RawArrays, RawTerm};
+use twill::spec::*;
+
+pub fn prior(dist: &str, args: &[f64]) -> PriorSpec {
+    PriorSpec { dist: dist.into(), args: args.to_vec() }
+}
+
+/// Shape of a random model.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub family: Family,
+    pub n: usize,
+    pub p: usize,
+    /// Per term: levels, coefficients, correlated.
+    pub terms: Vec<(usize, usize, bool)>,
+    pub horseshoe_b: bool,
+    pub horseshoe_sd: bool,
+    pub autoscale: bool,
+    pub centred: bool,
+    pub regression: bool,
+    pub se: bool,
+}
+
+fn horseshoe(target: HorseshoeTarget, autoscale: bool) -> HorseshoeSpec {
+    HorseshoeSpec { target, df: 1.0, df_global: 1.0, scale_global: 0.5, df_slab: 4.0, scale_slab: 2.0, autoscale }
+}
+
+fn dispersion(shape: &Shape) -> Option<DispersionSpec> {
+    let name = if shape.family == Family::Gaussian { "sigma" } else { "shape" };
+    if shape.family == Family::Poisson {
+        None
+    } else if shape.regression {
+        let names = vec![format!("b_{name}_Intercept"), format!("b_{name}_x")];
+        Some(DispersionSpec::Regression { names, priors: vec![prior("normal", &[0.0, 1.0]); 2] })
+    } else {
+        Some(DispersionSpec::Constant { name: name.into(), prior: prior("student_t", &[3.0, 0.0, 2.5]) })
+    }
+}
+
+pub fn spec(shape: &Shape) -> ModelSpec {
+    let coefficient = |j| CoefficientSpec { name: format!("b_{j}"), prior: prior("normal", &[0.1, 2.0]) };
+    let term = |(k, &(levels, q, cor)): (usize, &(usize, usize, bool))| TermSpec {
+        group: format!("g{k}"),
+        levels: (0..levels).map(|l| l.to_string()).collect(),
+        coefs: (0..q).map(|c| format!("c{c}")).collect(),
+        sd_priors: vec![prior("student_t", &[3.0, 0.0, 1.0]); q],
+        cor: (cor && q > 1).then_some(CorSpec { eta: 1.5 }),
+    };
+    let mut horseshoes = vec![];
+    if shape.horseshoe_b && shape.p > 1 {
+        horseshoes.push(horseshoe(HorseshoeTarget::B { columns: (1..shape.p).collect() }, shape.autoscale));
+    }
+    if shape.horseshoe_sd && !shape.terms.is_empty() {
+        let sds = shape.terms.iter().enumerate().map(|(k, _)| [k, 0]).collect();
+        horseshoes.push(horseshoe(HorseshoeTarget::Sd { sds }, false));
+    }
+    ModelSpec {
+        family: shape.family,
+        sample_sigma: true,
+        coefficients: (0..shape.p).map(coefficient).collect(),
+        intercept: (shape.centred && shape.p > 0).then(|| InterceptSpec {
+            column: 0,
+            centre: (0..shape.p).map(|j| if j == 0 { 0.0 } else { 0.3 }).collect(),
+        }),
+        dispersion: dispersion(shape),
+        terms: shape.terms.iter().enumerate().map(term).collect(),
+        horseshoes,
+        prior_only: false,
+    }
+}
+
+/// Data with `y` drawn loosely about the family's range; what matters is that they are data.
+pub fn arrays(shape: &Shape, seed: u64) -> RawArrays {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let n = shape.n;
+    let mut unit = |n: usize| (0..n).map(|_| 2.0 * rng.random::<f64>() - 1.0).collect::<Vec<f64>>();
+    let intercept = |v: Vec<f64>| v.iter().enumerate().map(|(i, x)| if i < n { 1.0 } else { *x }).collect::<Vec<f64>>();
+    let y = unit(n).into_iter().map(|u| if shape.family == Family::Gaussian { 2.0 * u } else { (3.0 * (u + 1.0)).floor() });
+    let y = y.collect();
+    let terms = shape.terms.iter().map(|&(levels, q, _)| RawTerm {
+        codes: unit(n).iter().map(|u| ((0.5 * (u + 1.0)) * levels as f64) as i32).collect(),
+        z: intercept(unit(n * q)),
+    });
+    let terms = terms.collect();
+    RawArrays {
+        y,
+        offset: unit(n),
+        weights: unit(n).iter().map(|u| 1.5 + u).collect(),
+        se: if shape.se { unit(n).iter().map(|u| 1.2 + u).collect() } else { vec![] },
+        x: intercept(unit(n * shape.p)),
+        x_disp: if shape.regression { intercept(unit(2 * n)) } else { vec![] },
+        terms,
+    }
+}
+
+pub fn model(shape: &Shape, seed: u64) -> Model {
+    let spec = spec(shape);
+    let design = Design::new(arrays(shape, seed), &spec).expect("valid by construction");
+    Model::new(design, &spec).expect("valid by construction")
+}

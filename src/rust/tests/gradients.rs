@@ -1,0 +1,123 @@
+//! Gradients of random models agree with differences, in any coordinates; the transport is exact.
+
+mod common;
+
+use common::{Shape, model};
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use twill::density::{LogDensity, Posterior};
+use twill::settle::settle;
+use twill::spec::Family;
+use twill::transport::Transport;
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    let term = (1..5usize, 1..4usize, any::<bool>());
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    (0..3usize, 1..4usize, prop::collection::vec(term, 0..3), flags).prop_map(|(family, p, terms, f)| {
+        let family = [Family::Gaussian, Family::NegBinomial, Family::Poisson][family];
+        Shape {
+            family,
+            n: 20,
+            p,
+            terms,
+            horseshoe_b: f.0,
+            horseshoe_sd: f.1,
+            autoscale: f.2,
+            centred: f.3,
+            regression: f.4 && family != Family::Poisson,
+            se: f.5 && family == Family::Gaussian,
+        }
+    })
+}
+
+/// Largest error of the gradient against central differences, relative to the value's size.
+fn gradient_error(posterior: &mut Posterior, position: &[f64]) -> f64 {
+    let mut gradient = vec![0.0; position.len()];
+    let value = posterior.evaluate(position, &mut gradient);
+    assert!(value.is_finite());
+    let mut scratch = gradient.clone();
+    let mut x = position.to_vec();
+    let mut worst: f64 = 0.0;
+    for j in 0..x.len() {
+        let h = 1e-5;
+        x[j] = position[j] + h;
+        let up = posterior.evaluate(&x, &mut scratch);
+        x[j] = position[j] - h;
+        let down = posterior.evaluate(&x, &mut scratch);
+        x[j] = position[j];
+        let slope = (up - down) / (2.0 * h);
+        worst = worst.max((gradient[j] - slope).abs() / (1.0 + slope.abs() + 0.01 * value.abs()));
+    }
+    worst
+}
+
+fn random_position(dim: usize, seed: u64) -> Vec<f64> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..dim).map(|_| 1.6 * rng.random::<f64>() - 0.8).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn gradients_agree_with_differences(shape in shapes(), seed in 0..1000u64) {
+        let model = Arc::new(model(&shape, seed));
+        let p = model.layout.swept.len();
+        let plain = Transport::identity(&model.layout, vec![0.1; p], &vec![0.7; p]);
+        let mut posterior = Posterior::new(Arc::clone(&model), Arc::new(plain));
+        let position = random_position(posterior.dim(), seed);
+        prop_assert!(gradient_error(&mut posterior, &position) < 2e-6);
+        let mut settled = settle(&model, &AtomicBool::new(false)).posterior;
+        prop_assert!(gradient_error(&mut settled, &position) < 2e-6);
+    }
+
+    /// lp is a function of the parameters alone, whatever the coordinates that led to them.
+    #[test]
+    fn transport_changes_coordinates_and_nothing_else(shape in shapes(), seed in 0..1000u64) {
+        let model = Arc::new(model(&shape, seed));
+        let mut settled = settle(&model, &AtomicBool::new(false)).posterior;
+        let position = random_position(settled.dim(), seed + 1);
+        let mut gradient = vec![0.0; position.len()];
+        settled.evaluate(&position, &mut gradient);
+        let layout = &model.layout;
+        let p = layout.swept.len();
+        let plain = Transport::identity(layout, vec![0.0; p], &vec![1.0; p]);
+        let mut same = position.clone();
+        same[layout.z_swept()].copy_from_slice(&settled.mapped.swept);
+        same[layout.z_effects()].copy_from_slice(&settled.mapped.standard);
+        let mut other = Posterior::new(Arc::clone(&model), Arc::new(plain));
+        other.evaluate(&same, &mut gradient);
+        prop_assert!((other.lp - settled.lp).abs() < 1e-8 * (1.0 + settled.lp.abs()));
+        for (a, b) in other.mapped.effects.iter().zip(&settled.mapped.effects) {
+            prop_assert!((a - b).abs() < 1e-9 * (1.0 + a.abs()));
+        }
+    }
+
+    /// The Jacobian of the effects' map, by differences, is what the target says it is.
+    #[test]
+    fn log_jacobian_is_that_of_the_map(shape in shapes(), seed in 0..1000u64) {
+        let model = Arc::new(model(&shape, seed));
+        let mut settled = settle(&model, &AtomicBool::new(false)).posterior;
+        let position = random_position(settled.dim(), seed + 2);
+        let mut gradient = vec![0.0; position.len()];
+        settled.evaluate(&position, &mut gradient);
+        let expected = settled.mapped.log_jacobian;
+        let places = model.layout.z_effects();
+        let n = places.len();
+        let mut jacobian = faer::Mat::<f64>::zeros(n, n);
+        for (j, place) in places.enumerate() {
+            let mut x = position.clone();
+            x[place] += 1e-5;
+            settled.evaluate(&x, &mut gradient);
+            let up = settled.mapped.standard.clone();
+            x[place] -= 2e-5;
+            settled.evaluate(&x, &mut gradient);
+            (0..n).for_each(|i| jacobian[(i, j)] = (up[i] - settled.mapped.standard[i]) / 2e-5);
+        }
+        let log_det = if n == 0 { 0.0 } else { jacobian.determinant().abs().ln() };
+        prop_assert!((log_det - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{log_det} {expected}");
+    }
+}
