@@ -18,8 +18,6 @@ reference_model <- function(data, posterior, formula, family, prior, transform =
        no_sd = no_sd, adapt_delta = adapt_delta, fast = fast, stored = stored)
 }
 
-flat_priors <- c(b = "flat", Intercept = "flat", sigma = "flat")
-
 # Linear regressions whose reference draws come from posteriordb: flat priors on all coefficients.
 regression_model <- function(data, posterior, formula, sigma = "flat", ...) {
   reference_model(data, posterior, formula, "gaussian", c(b = "flat", Intercept = "flat", sigma = sigma), ...)
