@@ -1,0 +1,52 @@
+# Checks of the arguments of twill() that are neither data, model nor sampler settings.
+
+# Arguments of other packages' functions that people try, with what to do here.
+foreign_arguments <- c(
+  inits = "It is called {.arg init}.", adapt_delta = "Say {.code control = list(adapt_delta = )}.",
+  max_treedepth = "Say {.code control = list(max_treedepth = )}.",
+  iter_warmup = "Say {.arg warmup}.", iter_sampling = "Say {.arg iter}, which includes {.arg warmup}.",
+  parallel_chains = "Say {.arg cores}.", backend = "There is one engine, and it needs no backend.",
+  algorithm = "Say {.code method = \"nuts\"}.", prior_PD = "Say {.code sample_prior = \"only\"}.",
+  prior_intercept = "Say {.code tw_prior(..., class = \"Intercept\")}.",
+  prior_aux = "Say {.code tw_prior(..., class = \"sigma\")} or {.val shape}.",
+  prior_covariance = "Say {.code tw_prior(..., class = \"sd\")} and {.val cor}.",
+  save_warmup = "Say {.code save_pars = tw_save(warmup = TRUE)}.",
+  save_ranef = "Say {.code save_pars = tw_save(group = FALSE)}.",
+  data2 = "Only columns of {.arg data} are used.", stanvars = "Models cannot be extended with Stan code.",
+  autocor = "Autocorrelation is not supported.", cov_ranef = "Known covariances of levels are not supported.",
+  sparse = "Nothing is to be said: group-level terms are never expanded.",
+  dispersion = "Say {.code tw_formula(y ~ x, shape ~ x)}.", dispformula = "Say {.code tw_formula(y ~ x, shape ~ x)}.",
+  REML = "Posteriors know no REML.")
+
+check_dots <- function(dots, names) {
+  if (length(dots) == 0) return(invisible())
+  name <- names[[1]] %||% ""
+  if (is.na(name) || name == "") {
+    abort_twill("setting", "Arguments after {.arg prior} must be named: one is not.")
+  }
+  hint <- if (name %in% names(foreign_arguments)) c("i" = foreign_arguments[[name]])
+  known <- setdiff(names(formals(twill)), "...")
+  abort_twill("setting", c("{.fn twill} has no argument {.arg {name}}.", hint %||% did_you_mean(name, known)))
+}
+
+check_engine <- function(method, device) {
+  if (!identical(method, "nuts")) {
+    given <- if (is.atomic(method)) some(method) else class(method)[1]
+    abort_twill("setting", c("{.arg method} must be {.val nuts}, the only one there is.", "x" = "It is {.val {given}}."))
+  }
+  if (!identical(device, "cpu") && !identical(device, "auto")) {
+    given <- if (is.atomic(device)) some(device) else class(device)[1]
+    abort_twill("setting", c("{.arg device} must be {.val cpu}: no other can be used.", "x" = "It is {.val {given}}."))
+  }
+}
+
+# TRUE and FALSE are brms' older spelling.
+check_sample_prior <- function(sample_prior) {
+  if (is.logical(sample_prior) && length(sample_prior) == 1) sample_prior <- if (isTRUE(sample_prior)) "yes" else "no"
+  check_choice(sample_prior, "sample_prior", c("no", "yes", "only"))
+}
+
+check_intercept <- function(intercept) {
+  if (identical(intercept, "centered")) intercept <- "centred"
+  check_choice(intercept, "intercept", c("centred", "raw"))
+}

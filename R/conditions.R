@@ -1,0 +1,57 @@
+# Conditions: the constructors of every error, warning and message of the package.
+
+# Raises an error of class `twill_error_<kind>`. `message` is a cli message whose user text stands in substitutions,
+# evaluated in `.envir`, so that braces and percent signs of the data are never read as a format.
+abort_twill <- function(kind, message, .envir = parent.frame(), ...) {
+  class <- c(paste0("twill_error_", kind), "twill_error")
+  cli::cli_abort(message, class = class, call = user_call(), .envir = .envir, ...)
+}
+
+warn_twill <- function(kind, message, .envir = parent.frame()) {
+  class <- c(paste0("twill_warning_", kind), "twill_warning")
+  cli::cli_warn(message, class = class, call = user_call(), .envir = .envir)
+}
+
+inform_twill <- function(kind, message, silent = 1, .envir = parent.frame()) {
+  if (silent >= 2) return(invisible())
+  class <- c(paste0("twill_message_", kind), "twill_message")
+  cli::cli_inform(message, class = class, .envir = .envir)
+}
+
+# The frame of the package's function that the user called: errors name the door, not the room.
+user_call <- function() {
+  ours <- topenv()
+  for (i in seq_len(sys.nframe())) {
+    if (identical(environment(sys.function(i)), ours)) return(sys.frame(i))
+  }
+  NULL
+}
+
+# Some values of a long vector, for messages. cli shows 20 by itself, which is too many for rows.
+some <- function(x, n = 5) {
+  if (is.numeric(x)) x <- signif(x, 6)
+  cli::cli_vec(x, list("vec-trunc" = max(n, 5)))
+}
+
+# The candidate nearest to `x`, or NULL if none is near: for "did you mean".
+nearest <- function(x, candidates) {
+  if (length(candidates) == 0) return(NULL)
+  distance <- utils::adist(x, candidates, ignore.case = TRUE)[1, ]
+  limit <- max(1, floor(nchar(x) / 3))
+  if (min(distance) > limit) NULL else candidates[[which.min(distance)]]
+}
+
+# A bullet "Did you mean ...?", or nothing.
+did_you_mean <- function(x, candidates) {
+  found <- nearest(x, candidates)
+  if (is.null(found)) return(NULL)
+  c("i" = cli_verbatim("Did you mean {.val %s}?", found))
+}
+
+# Puts user text into a template of a cli message, its braces doubled so that they stay text.
+cli_verbatim <- function(template, ...) {
+  text <- lapply(list(...), function(x) gsub("}", "}}", gsub("{", "{{", x, fixed = TRUE), fixed = TRUE))
+  do.call(sprintf, c(list(template), text))
+}
+
+`%||%` <- function(x, otherwise) if (is.null(x)) otherwise else x

@@ -1,0 +1,102 @@
+# Rows of a design: offsets, weights, standard errors, the dispersion's matrix; and what must hold for the columns.
+
+checked_offset <- function(offset, family, data) {
+  offset <- if (is.null(offset)) rep(0, nrow(data)) else as.numeric(offset)
+  # exp() of more than 709 overflows; 500 leaves room for the rest of the linear predictor.
+  if (family$link != "log" || all(abs(offset) <= 500)) return(offset)
+  rows <- rownames(data)[abs(offset) > 500]
+  values <- offset[abs(offset) > 500]
+  abort_twill("data", c("The {.fn offset} is too large: the mean is its exponential times that of the other terms.",
+                        "x" = "It exceeds 500 in {length(rows)} row{?s}: {.val {some(rows)}} ({.val {some(values)}}).",
+                        "i" = "An exposure or library size enters as its logarithm: {.code offset(log(size))}."))
+}
+
+checked_weights <- function(formula, data) {
+  if (is.null(formula$addition$weights)) return(rep(1, nrow(data)))
+  weights <- row_values(formula$addition$weights, "weights", formula, data)
+  refuse_rows(weights < 0, weights, "weights", "Weights must not be negative.", data)
+  if (all(weights == 0)) abort_twill("data", "All weights are zero: no row would count.")
+  weights
+}
+
+checked_se <- function(formula, data, family) {
+  if (is.null(formula$addition$se)) return(NULL)
+  if (family$family != "gaussian") {
+    abort_twill("formula", "{.fn se} in the response needs {.code family = gaussian()}, not {.val {family$family}}.")
+  }
+  se <- row_values(formula$addition$se, "se", formula, data)
+  refuse_rows(se <= 0, se, "se", "Known standard errors must be positive.", data)
+  se
+}
+
+row_values <- function(expression, name, formula, data) {
+  values <- evaluate_term(expression, data, formula$env)
+  if (!is.numeric(values) || !length(values) %in% c(1, nrow(data))) {
+    given <- class(values)[1]
+    abort_twill("data", c("{.fn {name}} in the response must be numeric, one value per row.",
+                          "x" = "It is of class {.cls {given}} and length {length(values)}."))
+  }
+  rep_len(as.numeric(values), nrow(data))
+}
+
+refuse_rows <- function(bad, values, name, rule, data) {
+  if (!any(bad)) return(invisible())
+  rows <- rownames(data)[bad]
+  given <- values[bad]
+  abort_twill("data", c(rule, "x" = "{.arg {name}} breaks this in {length(rows)} row{?s}: {.val {some(rows)}} ({.val {some(given)}})."))
+}
+
+# Dispersion -----------------------------------------------------------------------------------------------------
+
+# list(name, x, names, part): the name of the dispersion parameter, NULL if there is none to estimate; for a
+# regression its matrix, the names of its coefficients and the model part.
+new_dispersion <- function(formula, data, family, contrasts) {
+  is_known <- !is.null(formula$addition$se) && !formula$addition$sigma
+  name <- if (!is_known) family$dispersion
+  if (is.null(formula$dispersion)) return(list(name = name))
+  check_dispersion_name(formula$dpar, name, is_known, family)
+  part <- model_part(formula$dispersion, data, contrasts)
+  check_rank(part$x, paste("the formula of", name))
+  list(name = name, x = part$x, names = paste0("b_", name, "_", part$columns), part = part)
+}
+
+check_dispersion_name <- function(given, name, is_known, family) {
+  if (identical(given, name)) return(invisible())
+  why <- if (is_known) "With {.code se()} and {.code sigma = FALSE} the standard errors are known: there is no sigma." else
+    if (is.null(name)) "The {family$family} family has no dispersion parameter." else
+      "The dispersion of the {family$family} family is {.val {name}}."
+  abort_twill("formula", c("The formula for {.val {given}} does not fit the model.", "i" = why))
+}
+
+# Rank -----------------------------------------------------------------------------------------------------------
+
+# Columns that others determine: their coefficients are not identified by the data.
+aliased_columns <- function(x) {
+  if (ncol(x) == 0) return(character())
+  decomposition <- qr(x, tol = 1e-7)
+  if (decomposition$rank == ncol(x)) return(character())
+  colnames(x)[decomposition$pivot[-seq_len(decomposition$rank)]]
+}
+
+check_rank <- function(x, where) {
+  aliased <- aliased_columns(x)
+  if (length(aliased) == 0) return(invisible())
+  abort_twill("design", c("The columns of {where} are linearly dependent.",
+                          "x" = "Determined by the others: {.val {some(aliased, 10)}}.",
+                          "i" = "Remove {cli::qty(aliased)}{?it/them}, or give {?it/them} a proper prior of your own."))
+}
+
+# With a proper prior of the user's the posterior exists whatever the rank: a warning, or nothing for a horseshoe,
+# which is meant for more columns than rows. Free means are always so.
+check_identified <- function(design, parameters) {
+  is_regular <- design$coefficients$class != "mu"
+  x <- design$x[, is_regular, drop = FALSE]
+  aliased <- aliased_columns(x)
+  if (length(aliased) == 0) return(invisible())
+  rows <- parameters[match(paste0("b_", aliased), parameters$variable), ]
+  dists <- vapply(rows$parsed, function(p) p$dist, "")
+  if (any(rows$source == "default" | dists == "flat")) check_rank(x, "the population-level terms")
+  if (all(dists == "horseshoe")) return(invisible())
+  warn_twill("design", c("Population-level columns are linearly dependent: {.val {some(aliased, 10)}}.",
+                         "i" = "Only the priors tell their coefficients apart."))
+}

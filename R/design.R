@@ -1,0 +1,181 @@
+# The design of a model: response, offsets, model matrices and group codes, with the blueprint that rebuilds them.
+
+# Returns the list described in ARCHITECTURE.md as `fit$design`. `x` holds the population-level columns, then one
+# column per free mean; `coefficients` says of each its class (Intercept, b, mu), coef, group and the name of its draws.
+new_design <- function(formula, data, family, contrasts = NULL) {
+  check_contrasts(contrasts, data)
+  y <- response_values(formula, data, family)
+  fixed <- model_part(formula$fixed, data, contrasts)
+  dispersion <- new_dispersion(formula, data, family, contrasts)
+  terms <- new_terms(formula$bars, data, contrasts)
+  means <- mean_columns(terms$design)
+  x <- cbind(fixed$x, means$x)
+  design <- list(y = y, offset = checked_offset(fixed$offset, family, data), weights = checked_weights(formula, data),
+                 se = checked_se(formula, data, family), x = x,
+                 coefficients = rbind(fixed_coefficients(fixed), means$coefficients),
+                 x_disp = dispersion$x, disp_names = dispersion$names, dispersion = dispersion$name, terms = terms$design)
+  design$coef_names <- design$coefficients$variable
+  c(design, list(blueprint = new_blueprint(fixed, dispersion, terms)))
+}
+
+# What is needed to build the same columns from other data. `terms`, `xlevels` and `contrasts` are those of the
+# population-level part.
+new_blueprint <- function(fixed, dispersion, terms) {
+  keep <- c("terms", "xlevels", "contrasts", "columns")
+  c(fixed[keep], list(dispersion = dispersion$part[keep], groups = terms$blueprint))
+}
+
+# Model matrices -------------------------------------------------------------------------------------------------
+
+# The model matrix of one formula with what rebuilds it: terms (with the predvars of poly() and the like), levels and
+# contrasts of factors, and the names of the columns.
+model_part <- function(formula, data, contrasts = NULL) {
+  frame <- evaluate_frame(formula, data, drop.unused.levels = TRUE)
+  terms <- attr(frame, "terms")
+  check_factor_levels(frame, terms)
+  used <- contrasts[intersect(names(contrasts), names(frame))]
+  x <- evaluated(stats::model.matrix(terms, frame, contrasts.arg = if (length(used) > 0) used), formula)
+  part <- list(terms = terms, xlevels = stats::.getXlevels(terms, frame), contrasts = attr(x, "contrasts"),
+               offset = stats::model.offset(frame), columns = coef_name(colnames(x)))
+  part$x <- plain_matrix(x, part$columns)
+  part
+}
+
+plain_matrix <- function(x, columns) {
+  matrix(as.numeric(x), nrow(x), ncol(x), dimnames = list(NULL, columns))
+}
+
+check_factor_levels <- function(frame, terms) {
+  predictors <- frame[setdiff(seq_along(frame), attr(terms, "response"))]
+  is_categorical <- vapply(predictors, function(v) is.factor(v) || is.character(v), TRUE)
+  for (name in names(predictors)[is_categorical]) {
+    levels <- levels(as.factor(predictors[[name]]))
+    if (length(levels) >= 2) next
+    abort_twill("design", c("A factor among the covariates must have at least two levels.",
+                            "x" = "{.field {name}} has one in the rows used: {.val {levels}}.",
+                            "i" = "Remove it from {.arg formula}, or add data from other levels."))
+  }
+}
+
+check_contrasts <- function(contrasts, data) {
+  if (is.null(contrasts)) return(invisible())
+  if (!is.list(contrasts) || is.null(names(contrasts))) {
+    abort_twill("design", "{.arg contrasts} must be a list named by factors, such as {.code list(f = \"contr.sum\")}.")
+  }
+  is_factor <- vapply(data, function(v) is.factor(v) || is.logical(v), TRUE)
+  unknown <- setdiff(names(contrasts), names(data)[is_factor])
+  unknown <- unknown[!grepl("(", unknown, fixed = TRUE)]
+  if (length(unknown) == 0) return(invisible())
+  abort_twill("design", c("{.arg contrasts} names what is no factor of {.arg formula}: {.val {unknown}}.",
+                          if (any(is_factor)) c("i" = "Its factors are {.val {names(data)[is_factor]}}.")))
+}
+
+# Names of coefficients as in brms: "poly(x, 2)1" becomes "polyx21", "I(x^2)" becomes "IxE2".
+coef_name <- function(x) {
+  from <- c(" ", "\t", "\n", "(", ")", "[", "]", ",", "\"", "'", "?", "`", "+", "-", "*", "/", "^", "=")
+  to <- c(rep("", 12), "P", "M", "MU", "D", "E", "EQ")
+  for (i in seq_along(from)) x <- gsub(from[i], to[i], x, fixed = TRUE)
+  make.unique(x, sep = "_")
+}
+
+fixed_coefficients <- function(fixed) {
+  is_intercept <- attr(fixed$terms, "intercept") == 1 & seq_along(fixed$columns) == 1
+  coefficient_rows(ifelse(is_intercept, "Intercept", "b"), fixed$columns, "", paste0("b_", fixed$columns, recycle0 = TRUE))
+}
+
+coefficient_rows <- function(class, coef, group, variable) {
+  data.frame(class = class, coef = coef, group = rep_len(group, length(coef)), variable = variable,
+             stringsAsFactors = FALSE)
+}
+
+# Group-level terms ----------------------------------------------------------------------------------------------
+
+new_terms <- function(bars, data, contrasts) {
+  built <- lapply(bars, new_term, data = data, contrasts = contrasts)
+  check_disjoint(lapply(built, `[[`, "design"))
+  list(design = lapply(built, `[[`, "design"), blueprint = lapply(built, `[[`, "blueprint"))
+}
+
+new_term <- function(bar, data, contrasts) {
+  part <- model_part(bar$rhs, data, contrasts)
+  if (ncol(part$x) == 0) abort_twill("formula", "The group-level term of {.field {bar$group}} has no coefficients.")
+  groups <- new_groups(data[bar$vars], bar$group)
+  mean <- free_means(bar, part$columns)
+  design <- list(group = bar$group, vars = bar$vars, levels = groups$labels, level_names = groups$names,
+                 coefs = part$columns, cor = bar$cor && length(part$columns) > 1, codes = groups$codes, z = part$x,
+                 mean = mean)
+  blueprint <- c(part[c("terms", "xlevels", "contrasts", "columns")],
+                 list(group = bar$group, vars = bar$vars, keys = groups$keys, means = names(mean)))
+  list(design = design, blueprint = blueprint)
+}
+
+# Prior texts of the free means by coefficient; NULL if the term has none.
+free_means <- function(bar, coefs) {
+  mean <- bar$mean
+  if (is.null(mean)) return(NULL)
+  if (is.null(names(mean)) && length(mean) == 1) return(stats::setNames(rep(mean, length(coefs)), coefs))
+  unknown <- setdiff(names(mean), coefs)
+  if (length(unknown) == 0 && !is.null(names(mean))) return(mean[intersect(coefs, names(mean))])
+  abort_twill("formula", c("{.arg mean} of {.fn tw_re} must be one prior, or be named by the term's coefficients.",
+                           "x" = "The term of {.field {bar$group}} has the coefficient{?s} {.val {coefs}}."))
+}
+
+check_disjoint <- function(terms) {
+  names <- unlist(lapply(terms, function(term) paste0("sd_", term$group, "__", term$coefs)))
+  twice <- unique(names[duplicated(names)])
+  if (length(twice) == 0) return(invisible())
+  abort_twill("formula", c("Terms of the same grouping factor must have different coefficients.",
+                           "x" = "More than one term has {.val {twice}}.",
+                           "i" = "Write {.code (1 | g) + (0 + x | g)}, not {.code (1 | g) + (x | g)}."))
+}
+
+# Levels are the observed combinations of the variables, in the order of their own levels. `keys` identify them in
+# other data, `names` show them, `labels` stand in the names of draws (without blanks, as in brms).
+new_groups <- function(columns, group) {
+  factors <- lapply(columns, function(column) droplevels(as.factor(column)))
+  codes <- combined_codes(factors)
+  first <- which(!duplicated(codes))
+  first <- first[order(codes[first])]
+  texts <- lapply(factors, function(f) as.character(f)[first])
+  check_group_levels(group, length(first), texts)
+  names <- make.unique(do.call(paste, c(unname(texts), sep = "_")), sep = "_")
+  labels <- make.unique(gsub("[ \t\r\n]", ".", iconv(names, to = "UTF-8", sub = "byte")), sep = "_")
+  list(codes = codes, keys = do.call(paste, c(unname(texts), sep = "\r")), names = names, labels = labels)
+}
+
+# Dense codes 1, 2, ... of the observed combinations. Combining two at a time keeps the numbers small.
+combined_codes <- function(factors) {
+  codes <- as.integer(factors[[1]])
+  for (f in factors[-1]) {
+    pairs <- (codes - 1) * nlevels(f) + as.integer(f)
+    codes <- match(pairs, sort(unique(pairs)))
+  }
+  codes
+}
+
+check_group_levels <- function(group, n_levels, texts) {
+  if (n_levels >= 2) return(invisible())
+  level <- unlist(texts)
+  abort_twill("design", c("Each grouping factor must have at least two levels.",
+                          "x" = "{.field {group}} has {n_levels} in the rows used: {.val {level}}.",
+                          "i" = "Remove its term from {.arg formula}, or add data from more levels."))
+}
+
+# Free means are columns of x equal to the term's own columns.
+mean_columns <- function(terms) {
+  with_means <- Filter(function(term) !is.null(term$mean), terms)
+  x <- lapply(with_means, mean_column)
+  coefficients <- lapply(with_means, function(term) {
+    coefs <- names(term$mean)
+    coefficient_rows("mu", coefs, term$group, mean_names(term$group, coefs))
+  })
+  list(x = do.call(cbind, x), coefficients = do.call(rbind, coefficients))
+}
+
+mean_column <- function(term) {
+  x <- term$z[, names(term$mean), drop = FALSE]
+  colnames(x) <- mean_names(term$group, names(term$mean))
+  x
+}
+
+mean_names <- function(group, coefs) paste0("mu_", group, "__", coefs)

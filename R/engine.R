@@ -1,0 +1,100 @@
+# Calls of the compiled engine: its results become values or classed conditions; progress; partial fits.
+
+# Runs the sampler. `settings` as new_settings() makes them, with a seed.
+run_sampler <- function(spec_json, arrays, settings, silent, refresh) {
+  progress <- new_progress(silent, refresh)
+  on.exit(progress$finish())
+  scalars <- rapply(settings, unbox, how = "replace")
+  unwrap_engine(engine_sample(spec_json, arrays, to_json(scalars), progress$report))
+}
+
+# The engine returns list(ok, err, kind) instead of raising errors.
+unwrap_engine <- function(result) {
+  if (is.null(result$err)) return(result$ok)
+  why <- result$err
+  switch(result$kind,
+    start = abort_twill("start", c("No starting point with a finite log density was found.", "x" = "{why}",
+                                   "i" = "Look for extreme values in the data, offsets or priors, or try another {.arg init}.")),
+    interrupt = abort_interrupt(),
+    spec = abort_twill("spec", c("The engine cannot use this model.", "x" = "{why}")),
+    abort_twill("engine", c("The engine failed.", "x" = "{why}",
+                            "i" = "This is a bug: please report it with the call that caused it.")))
+}
+
+abort_interrupt <- function() {
+  abort_twill("interrupt", c("Interrupted before any draw was kept.",
+                             "i" = "Interrupted later, {.fn twill} returns the draws so far."))
+}
+
+# Log density and gradient of a fit at a position on the sampler's scale, for tests.
+log_density_at <- function(fit, position) {
+  input <- engine_input(fit)
+  unwrap_engine(engine_log_density(input$spec_json, input$arrays, as.double(position)))
+}
+
+# Progress -------------------------------------------------------------------------------------------------------
+
+# list(report, finish). `report` is called by the engine on the main thread; NULL if nothing is to be shown.
+new_progress <- function(silent, refresh) {
+  if (silent >= 2 || identical(as.numeric(refresh), 0)) return(list(report = NULL, finish = function() NULL))
+  state <- new.env(parent = environment())
+  state$bar <- NULL
+  report <- function(done, total, divergent) {
+    # A pending Ctrl-C must reach the engine, not this function, whose errors the engine ignores.
+    suspendInterrupts(try(update_bar(state, done, total, divergent), silent = TRUE))
+    NULL
+  }
+  list(report = report, finish = function() if (!is.null(state$bar)) cli::cli_progress_done(state$bar, .envir = state))
+}
+
+update_bar <- function(state, done, total, divergent) {
+  state$note <- if (divergent > 0) sprintf("%d divergent |", as.integer(divergent)) else ""
+  if (is.null(state$bar)) {
+    state$bar <- cli::cli_progress_bar(
+      total = total, .envir = state, .auto_close = FALSE, clear = TRUE,
+      format = "Sampling {cli::pb_bar} {cli::pb_percent} | {cli::pb_current}/{cli::pb_total} | {note} ETA {cli::pb_eta}")
+  }
+  cli::cli_progress_update(set = done, id = state$bar, .envir = state)
+}
+
+# Output ---------------------------------------------------------------------------------------------------------
+
+# Draws in the form of posterior, cut to what all chains have if the run was interrupted.
+sampler_output <- function(result) {
+  whole <- dim(result$draws)[1]
+  if (any(result$n_done < whole)) result <- truncate_output(result)
+  list(draws = as_array_of_draws(result$draws), sampler = result$sampler,
+       warmup_draws = if (!is.null(result$warmup_draws)) as_array_of_draws(result$warmup_draws),
+       info = jsonlite::fromJSON(result$info), partial = isTRUE(result$partial))
+}
+
+truncate_output <- function(result) {
+  chains <- which(result$n_done > 0)
+  if (length(chains) == 0) abort_interrupt()
+  rows <- seq_len(min(result$n_done[chains]))
+  result$draws <- cut_array(result$draws, rows, chains)
+  result$sampler <- cut_array(result$sampler, rows, chains)
+  if (!is.null(result$warmup_draws)) {
+    result$warmup_draws <- cut_array(result$warmup_draws, seq_len(nrow(result$warmup_draws)), chains)
+  }
+  result$partial <- TRUE
+  result
+}
+
+cut_array <- function(x, rows, chains) {
+  x <- x[rows, chains, , drop = FALSE]
+  dimnames(x)[1:2] <- list(as.character(rows), as.character(seq_along(chains)))
+  x
+}
+
+as_array_of_draws <- function(x) {
+  names(dimnames(x)) <- c("iteration", "chain", "variable")
+  structure(x, class = c("draws_array", "draws", "array"))
+}
+
+# Appends variables to draws.
+bind_draws_arrays <- function(draws, more) {
+  variables <- c(dimnames(draws)[[3]], dimnames(more)[[3]])
+  dims <- c(dim(draws)[1:2], length(variables))
+  as_array_of_draws(array(c(draws, more), dims, c(dimnames(draws)[1:2], list(variables))))
+}

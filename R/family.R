@@ -1,0 +1,86 @@
+# Response families: the three that exist, and the names under which other packages know them.
+
+#' Negative binomial family
+#'
+#' Counts with mean `mu` and variance `mu + mu^2 / shape`, `log(mu)` being the linear predictor. `shape` is `size` of
+#' [stats::rnbinom()] and `phi` of Stan's `neg_binomial_2`; the overdispersion of DESeq2 and glmGamPoi is `1 / shape`.
+#' As `shape` grows the family becomes Poisson.
+#'
+#' [twill()] also takes `gaussian()` (identity link) and `poisson()` (log link) of stats, the names of families as
+#' strings, and the negative binomial families of brms, rstanarm, MASS and glmmTMB; what these fix or estimate by other
+#' means (`theta`) is estimated with a prior here.
+#'
+#' @param link Link function of the mean; `"log"` is the only one.
+#' @return An object of class `c("twill_family", "family")`: a list with `family`, `link`, `linkfun`, `linkinv`,
+#'   `mu.eta` and `dispersion`, the name of the dispersion parameter (`"shape"`).
+#' Another link is an error of class `twill_error_family`.
+#' @examples
+#' negbinomial()
+#' @export
+negbinomial <- function(link = "log") {
+  new_family("negbinomial", deparse_link(substitute(link), link))
+}
+
+# `negbinomial(log)` is a habit from stats, whose families quote their link.
+deparse_link <- function(expression, link) {
+  if (is.name(expression) && is.function(link)) as.character(expression) else link
+}
+
+family_links <- c(gaussian = "identity", poisson = "log", negbinomial = "log")
+family_dispersions <- list(gaussian = "sigma", negbinomial = "shape")
+
+# Lower-case names of other packages' families.
+family_aliases <- c(
+  normal = "gaussian", "negative binomial" = "negbinomial", "negative.binomial" = "negbinomial",
+  neg_binomial_2 = "negbinomial", nbinom2 = "negbinomial", nbinom = "negbinomial", nb = "negbinomial",
+  neg_binomial = "negbinomial", negative_binomial = "negbinomial")
+
+new_family <- function(name, link) {
+  expected <- family_links[[name]]
+  if (!identical(link, expected)) {
+    abort_twill("family", c("{.arg family} {.val {name}} has the link {.val {expected}} only.",
+                            "x" = "The link asked for is {.val {link}}."))
+  }
+  functions <- stats::make.link(link)[c("linkfun", "linkinv", "mu.eta")]
+  parts <- c(list(family = name, link = link), functions, list(dispersion = family_dispersions[[name]]))
+  structure(parts, class = c("twill_family", "family"))
+}
+
+# Accepts family objects of any package, functions that make them, and names.
+as_twill_family <- function(family) {
+  if (inherits(family, "twill_family")) return(family)
+  if (is.function(family)) family <- call_family(family)
+  if (is.character(family) && length(family) == 1) family <- list(family = family)
+  if (!is.list(family) || !is.character(family$family)) refuse_family(class(family)[1])
+  name <- family_name(family$family[1])
+  if (is.na(name)) refuse_family(family$family[1])
+  new_family(name, family$link %||% family_links[[name]])
+}
+
+call_family <- function(family) {
+  tryCatch(family(), error = function(e) {
+    abort_twill("family", "{.arg family} is a function that does not work without arguments: call it.")
+  })
+}
+
+# MASS writes the parameter into the name: "Negative Binomial(2)".
+family_name <- function(name) {
+  bare <- tolower(sub("[ ]*\\(.*$", "", name))
+  if (bare %in% names(family_links)) return(bare)
+  unname(family_aliases[bare])
+}
+
+refuse_family <- function(given) {
+  abort_twill("family", c("{.arg family} must be one of {.code gaussian()}, {.code negbinomial()} and {.code poisson()}.",
+                          "x" = "It is {.val {given}}.", did_you_mean(given, names(family_links))))
+}
+
+#' @export
+print.twill_family <- function(x, ...) {
+  cat("Family:", x$family, "\nLink:", x$link, "\n")
+  invisible(x)
+}
+
+#' @export
+#' @importFrom stats family
+family.twill_family <- function(object, ...) object

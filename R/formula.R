@@ -1,0 +1,202 @@
+# Model formulas: from the text of lme4's and brms' grammar to a `twill_formula`, the table of the model's parts.
+
+#' Model formulas
+#'
+#' The formula of a model together with a regression for its dispersion.
+#' Most models need none: [twill()] takes a plain formula as it is.
+#'
+#' @section Grammar:
+#' The response side is `y`, or `y | weights(w)`, `y | se(sd)` or both joined by `+`. Weights multiply the
+#' log-likelihood of a row. `se(sd)` states known standard errors, in the units of `y`; with `sigma = TRUE` a residual
+#' standard deviation is estimated besides, so that the variance of row i is `sd_i^2 + sigma^2`.
+#'
+#' The right side has population-level terms as in [stats::lm()] (factors, interactions, `poly()`, `splines::ns()`,
+#' `offset()`; `0 +` removes the intercept) and any number of group-level terms:
+#'
+#' | term | meaning |
+#' |---|---|
+#' | `(1 + x | g)` | an intercept and a slope for each level of `g`, correlated |
+#' | `(1 + x || g)` | the same, all uncorrelated (also the columns of a factor) |
+#' | `(1 | a:b)` | one level for each observed combination of `a` and `b` |
+#' | `(1 | a/b)` | `(1 | a) + (1 | a:b)` |
+#' | [`tw_re(g, mean = )`][tw_re] | a term whose mean is a parameter of its own |
+#'
+#' As in brms, `0 + Intercept + x` makes the intercept an ordinary coefficient.
+#'
+#' @param formula The model of the mean: a two-sided formula, its text, a `twill_formula`, or an object made by
+#'   `brms::bf()`.
+#' @param ... At most one further formula for the dispersion: `sigma ~ x` (Gaussian) or `shape ~ x` (negative
+#'   binomial). It models the logarithm and takes population-level terms only.
+#' @return A list of class `twill_formula` with the parts of the model.
+#' Errors have class `twill_error_formula`.
+#' @seealso [twill()]
+#' @examples
+#' tw_formula(count ~ zAge + (1 | patient) + (1 | visit), shape ~ Trt)
+#' tw_formula(y | se(sd) ~ 1 + (1 | school))
+#' @export
+tw_formula <- function(formula, ...) {
+  dispersion <- list(...)
+  if (inherits(formula, "brmsformula") || inherits(formula, "mvbrmsformula")) return(formula_of_brms(formula, dispersion))
+  if (inherits(formula, "twill_formula")) return(add_dispersion(formula, dispersion))
+  if (is.character(formula) && length(formula) == 1) formula <- text_formula(formula, parent.frame())
+  add_dispersion(new_twill_formula(formula), dispersion)
+}
+
+text_formula <- function(text, env) {
+  parsed <- tryCatch(stats::as.formula(text, env = env), error = function(e) NULL)
+  if (is.null(parsed)) {
+    abort_twill("formula", c("{.arg formula} must be a formula.", "x" = "This text is none: {.val {text}}."))
+  }
+  parsed
+}
+
+new_twill_formula <- function(formula) {
+  check_two_sided(formula)
+  env <- environment(formula)
+  rhs <- mark_group_terms(formula[[3]], env)
+  marked <- stats::as.formula(call("~", rhs), env)
+  response <- parse_response(formula[[2]])
+  fixed <- stats::as.formula(call("~", response$response, lme4::nobars(marked)[[2]]), env)
+  check_specials(fixed)
+  parts <- c(list(formula = plain_formula(formula, env)), response,
+             list(fixed = fixed, bars = lapply(lme4::findbars(marked), decode_bar, env = env)))
+  structure(c(parts, list(dispersion = NULL, dpar = NULL, env = env)), class = "twill_formula")
+}
+
+# Without the attributes that brms hangs on its formulas.
+plain_formula <- function(formula, env) {
+  attributes(formula) <- NULL
+  stats::as.formula(formula, env)
+}
+
+check_two_sided <- function(formula) {
+  if (!inherits(formula, "formula")) {
+    given <- class(formula)[1]
+    abort_twill("formula", c("{.arg formula} must be a formula such as {.code y ~ x + (1 | g)}.",
+                             "x" = "It is of class {.cls {given}}."))
+  }
+  if (length(formula) != 3) {
+    text <- deparse1(formula)
+    abort_twill("formula", c("{.arg formula} must name a response left of {.code ~}.",
+                             "x" = "It is {.code {text}}."))
+  }
+  if ("." %in% all.vars(formula)) {
+    abort_twill("formula", c("{.code .} in {.arg formula} is not supported.",
+                             "i" = "Name the columns: {.code reformulate(names)} helps with many."))
+  }
+}
+
+# Dispersion regressions -----------------------------------------------------------------------------------------
+
+add_dispersion <- function(formula, dispersion) {
+  if (length(dispersion) == 0) return(formula)
+  if (length(dispersion) > 1 || !is.null(formula$dispersion)) {
+    abort_twill("formula", "A model has one dispersion parameter: give one formula, {.code sigma ~ x} or {.code shape ~ x}.")
+  }
+  given <- dispersion[[1]]
+  check_dispersion(given)
+  formula$dpar <- as.character(given[[2]])
+  formula$dispersion <- stats::as.formula(call("~", given[[3]]), formula$env)
+  formula
+}
+
+check_dispersion <- function(given) {
+  text <- deparse1(given)
+  is_regression <- inherits(given, "formula") && length(given) == 3 && is.name(given[[2]])
+  if (!is_regression || !as.character(given[[2]]) %in% c("sigma", "shape")) {
+    abort_twill("formula", c("A formula for the dispersion must be {.code sigma ~ x} or {.code shape ~ x}.",
+                             "x" = "It is {.code {text}}."))
+  }
+  check_specials(given)
+  if (any(c("|", "||", "tw_re", "offset") %in% call_names(given[[3]]))) {
+    abort_twill("formula", c("A formula for the dispersion takes population-level terms only.",
+                             "x" = "{.code {text}} has a group-level term or an offset."))
+  }
+}
+
+formula_of_brms <- function(bf, dispersion = list()) {
+  check_brms_formula(bf)
+  formula <- new_twill_formula(bf$formula)
+  formula$family <- bf$family
+  add_dispersion(formula, c(unname(bf$pforms), dispersion))
+}
+
+check_brms_formula <- function(bf) {
+  attribute <- function(name) attr(bf$formula, name)
+  trouble <- c(
+    if (inherits(bf, "mvbrmsformula")) "several responses",
+    if (isTRUE(attribute("nl"))) "a nonlinear formula ({.code nl = TRUE})",
+    if (isFALSE(attribute("center"))) "{.code center = FALSE}: say {.code intercept = \"raw\"} in {.fn twill}",
+    if (!is.null(attribute("autocor"))) "an autocorrelation term",
+    if (isTRUE(attribute("sparse"))) "{.code sparse = TRUE}",
+    if (length(bf$pfix) > 0) "a parameter fixed to a value")
+  if (length(trouble) == 0) return(invisible())
+  abort_twill("formula", c("This {.fn brms::bf} formula has a part that is not supported.",
+                           stats::setNames(trouble, rep("x", length(trouble)))))
+}
+
+# Methods --------------------------------------------------------------------------------------------------------
+
+#' @export
+format.twill_formula <- function(x, ...) {
+  dispersion <- if (!is.null(x$dispersion)) paste(x$dpar, deparse1(x$dispersion))
+  c(deparse1(x$formula), dispersion)
+}
+
+#' @export
+print.twill_formula <- function(x, ...) {
+  cat(format(x), sep = "\n")
+  invisible(x)
+}
+
+#' @export
+#' @importFrom stats formula
+formula.twill_formula <- function(x, ...) x$formula
+
+# Environments ---------------------------------------------------------------------------------------------------
+
+# Everything in the formula that is evaluated in the data.
+formula_expressions <- function(formula) {
+  bars <- lapply(formula$bars, function(bar) bar$rhs[[2]])
+  dispersion <- if (!is.null(formula$dispersion)) formula$dispersion[[2]]
+  compact(c(list(formula$fixed, formula$addition$weights, formula$addition$se, dispersion), bars))
+}
+
+formula_variables <- function(formula) {
+  groups <- unlist(lapply(formula$bars, function(bar) bar$vars))
+  unique(c(unlist(lapply(formula_expressions(formula), all.vars)), groups))
+}
+
+# Replaces the environment of all parts. A formula made inside a function would otherwise drag that function's
+# variables into every saved fit.
+set_formula_env <- function(formula, env) {
+  environment(formula$formula) <- environment(formula$fixed) <- formula$env <- env
+  if (!is.null(formula$dispersion)) environment(formula$dispersion) <- env
+  formula$bars <- lapply(formula$bars, function(bar) {
+    environment(bar$rhs) <- env
+    bar
+  })
+  formula
+}
+
+# A small environment with only what the formula needs besides the data: functions that are not found from the global
+# environment, and constants.
+minimal_env <- function(formula, columns) {
+  env <- new.env(parent = globalenv())
+  expressions <- formula_expressions(formula)
+  names <- unique(unlist(lapply(expressions, function(e) setdiff(call_names(e), c("~", "offset")))))
+  for (name in names) copy_function(name, formula$env, env)
+  for (name in setdiff(formula_variables(formula), columns)) {
+    assign(name, get(name, envir = formula$env), envir = env)
+  }
+  env
+}
+
+copy_function <- function(name, from, to) {
+  found <- get0(name, envir = from, mode = "function")
+  always <- c("base", "stats")
+  if (is.null(found) || is.primitive(found) || environmentName(environment(found)) %in% always) return(invisible())
+  assign(name, found, envir = to)
+}
+
+compact <- function(x) x[!vapply(x, is.null, TRUE)]

@@ -1,0 +1,135 @@
+# Settings of the sampler: chains, iterations, threads, seed and control, checked once.
+
+#' What a fit keeps
+#'
+#' @param group Whether the draws of group-level effects (`r_*`) are kept. Without them a fit of thousands of levels is
+#'   small, but predictions for known levels and [loo::loo()] are not possible. Default: `TRUE`.
+#' @param warmup Whether the draws of the warm-up are kept, for `as_draws(fit, inc_warmup = TRUE)`. Default: `FALSE`.
+#' @return An object of class `tw_save` for the argument `save_pars` of [twill()], which also takes
+#'   `brms::save_pars()`.
+#' @examples
+#' tw_save(group = FALSE)
+#' @export
+tw_save <- function(group = TRUE, warmup = FALSE) {
+  structure(list(group = check_flag(group, "group"), warmup = check_flag(warmup, "warmup")), class = "tw_save")
+}
+
+# The settings that cross to the engine, and `cores`, in which people think of them.
+new_settings <- function(chains, iter, warmup, thin, cores, threads, control, init, seed, save_pars) {
+  chains <- check_whole(chains, "chains", 1, 1000)
+  iter <- check_whole(iter, "iter", 1, 1e8)
+  warmup <- check_warmup(warmup, iter)
+  control <- check_control(control)
+  save <- check_save(save_pars)
+  list(chains = chains, iter = iter, warmup = warmup, thin = check_thin(thin, iter - warmup),
+       threads = check_threads(cores, threads, chains), seed = check_seed(seed),
+       adapt_delta = control$adapt_delta, max_treedepth = control$max_treedepth, init = check_init(init),
+       save_effects = save$group, save_warmup = save$warmup, metric = control$metric)
+}
+
+check_warmup <- function(warmup, iter) {
+  warmup <- check_whole(warmup %||% floor(iter / 2), "warmup", 0, 1e8)
+  if (warmup < iter) return(warmup)
+  abort_twill("setting", c("{.arg warmup} must be smaller than {.arg iter}, which counts the warm-up too.",
+                           "x" = "{.arg warmup} is {.val {warmup}} and {.arg iter} is {.val {iter}}."))
+}
+
+check_thin <- function(thin, n_draws) {
+  thin <- check_whole(thin, "thin", 1, 1e8)
+  if (thin <= n_draws) return(thin)
+  abort_twill("setting", c("{.arg thin} must not exceed the {n_draws} iteration{?s} after warm-up.",
+                           "x" = "It is {.val {thin}}."))
+}
+
+# One thread runs one chain, so more threads than chains have nothing to do. Accepts brms::threading(2).
+check_threads <- function(cores, threads, chains) {
+  if (is.list(threads)) threads <- threads$threads
+  cores <- check_whole(cores %||% 2, "cores", 1, 4096)
+  threads <- if (is.null(threads)) cores else check_whole(threads, "threads", 1, 4096)
+  min(threads, chains)
+}
+
+# NULL and NA (brms' default) leave the choice to R's generator.
+check_seed <- function(seed) {
+  if (is.null(seed) || (length(seed) == 1 && is.na(seed))) return(NULL)
+  check_whole(seed, "seed", 0, .Machine$integer.max)
+}
+
+draw_seed <- function() sample.int(.Machine$integer.max, 1)
+
+check_init <- function(init) {
+  if (is.null(init) || identical(init, "mode")) return(list(kind = "mode"))
+  if (identical(init, "random")) return(list(kind = "random", radius = 2))
+  if (identical(init, "0")) init <- 0
+  if (is_number(init) && init >= 0) return(list(kind = "random", radius = init))
+  given <- if (is.atomic(init)) some(init) else class(init)[1]
+  abort_twill("setting", c("{.arg init} must be {.val mode}, {.val random} or a radius that is not negative.",
+                           "x" = "It is {.val {given}}.", "i" = "Lists of starting values are not supported."))
+}
+
+control_defaults <- list(adapt_delta = 0.8, max_treedepth = 10, metric = "auto")
+
+check_control <- function(control) {
+  control <- control %||% list()
+  if (!is.list(control) || (length(control) > 0 && is.null(names(control)))) {
+    abort_twill("setting", "{.arg control} must be a named list such as {.code list(adapt_delta = 0.95)}.")
+  }
+  for (name in setdiff(names(control), names(control_defaults))) refuse_control(name)
+  control <- utils::modifyList(control_defaults, control)
+  check_adapt_delta(control$adapt_delta)
+  control$max_treedepth <- check_whole(control$max_treedepth, "control$max_treedepth", 1, 20)
+  control$metric <- check_metric(control$metric)
+  control
+}
+
+refuse_control <- function(name) {
+  known <- names(control_defaults)
+  abort_twill("setting", c("{.arg control} has an element that does not exist: {.val {name}}.",
+                           did_you_mean(name, known), "i" = "Its elements are {.val {known}}."))
+}
+
+check_adapt_delta <- function(adapt_delta) {
+  if (is_number(adapt_delta) && adapt_delta > 0 && adapt_delta < 1) return(invisible())
+  given <- some(adapt_delta)
+  abort_twill("setting", c("{.arg control$adapt_delta} must be a number between 0 and 1.", "x" = "It is {.val {given}}."))
+}
+
+check_metric <- function(metric) {
+  if (identical(metric, "diag_e")) return("diag")
+  if (identical(metric, "auto") || identical(metric, "diag")) return(metric)
+  given <- some(metric)
+  abort_twill("setting", c("{.arg control$metric} must be {.val auto} or {.val diag}.", "x" = "It is {.val {given}}."))
+}
+
+check_save <- function(save_pars) {
+  if (is.null(save_pars)) return(tw_save())
+  if (inherits(save_pars, "tw_save")) return(save_pars)
+  if (inherits(save_pars, "save_pars")) return(tw_save(group = isTRUE(save_pars$group)))
+  abort_twill("setting", "{.arg save_pars} must be made by {.fn tw_save} or {.fn brms::save_pars}.")
+}
+
+# Checks of single values ----------------------------------------------------------------------------------------
+
+is_number <- function(x) is.numeric(x) && length(x) == 1 && is.finite(x)
+
+check_whole <- function(x, name, min, max) {
+  if (is_number(x) && x == round(x) && x >= min && x <= max) return(as.numeric(x))
+  given <- if (is.atomic(x) && length(x) > 0) some(x) else class(x)[1]
+  abort_twill("setting", c("{.arg {name}} must be a whole number from {format(min)} to {format(max)}.",
+                           "x" = "It is {.val {given}}."))
+}
+
+check_flag <- function(x, name) {
+  if (isTRUE(x) || isFALSE(x)) return(x)
+  given <- if (is.atomic(x) && length(x) > 0) some(x) else class(x)[1]
+  abort_twill("setting", c("{.arg {name}} must be TRUE or FALSE.", "x" = "It is {.val {given}}."))
+}
+
+check_choice <- function(x, name, choices) {
+  if (is.character(x) && length(x) >= 1 && (length(x) == 1 || identical(x, choices)) && x[1] %in% choices) return(x[1])
+  given <- if (is.atomic(x) && length(x) > 0) some(x) else class(x)[1]
+  abort_twill("setting", c("{.arg {name}} must be one of {.or {.val {choices}}}.", "x" = "It is {.val {given}}."))
+}
+
+# TRUE and FALSE are brms' older spelling of 1 and 0.
+check_silent <- function(silent) check_whole(if (is.logical(silent)) as.numeric(silent) else silent, "silent", 0, 2)

@@ -1,0 +1,92 @@
+# What the terms of a formula evaluate to in the data, and whether the values can be used.
+
+# Every evaluated term by its label: response, additions, and the variables of all model frames.
+frame_columns <- function(formula, data) {
+  parts <- list(formula$fixed, formula$dispersion)
+  parts <- c(compact(parts), lapply(formula$bars, function(bar) bar$rhs))
+  frames <- unlist(lapply(parts, function(part) as.list(evaluate_frame(part, data))), recursive = FALSE)
+  additions <- compact(formula$addition[c("weights", "se")])
+  values <- lapply(additions, evaluate_term, data = data, env = formula$env)
+  columns <- c(frames, stats::setNames(values, vapply(additions, deparse1, "")))
+  columns[!duplicated(names(columns))]
+}
+
+evaluate_frame <- function(formula, data, ...) {
+  evaluated(stats::model.frame(formula, data, na.action = stats::na.pass, ...), formula)
+}
+
+evaluate_term <- function(expression, data, env) evaluated(eval(expression, data, env), expression)
+
+# Errors of R while it evaluates terms become ours, with its text; its warnings (NaNs produced) are answered by the
+# count of dropped rows.
+evaluated <- function(value, expression) {
+  text <- deparse1(expression)
+  tryCatch(suppressWarnings(value), error = function(e) {
+    why <- conditionMessage(e)
+    abort_twill("formula", c("A term of {.arg formula} cannot be computed from {.arg data}.",
+                             "x" = "In {.code {text}}: {why}"))
+  })
+}
+
+check_finite <- function(formula, data) {
+  columns <- frame_columns(formula, data)
+  for (name in names(columns)) {
+    rows <- rownames(data)[infinite_rows(columns[[name]])]
+    if (length(rows) == 0) next
+    abort_twill("data", c("Values of the model must be finite.",
+                          "x" = "{.code {name}} is infinite in {length(rows)} row{?s}: {.val {some(rows)}}.",
+                          "i" = "Remove or correct these rows; a logarithm of 0 is a common cause."))
+  }
+}
+
+infinite_rows <- function(column) {
+  if (!is.numeric(column)) return(integer())
+  bad <- is.infinite(column)
+  which(if (is.matrix(column)) rowSums(bad) > 0 else bad)
+}
+
+# Responses ------------------------------------------------------------------------------------------------------
+
+response_values <- function(formula, data, family) {
+  text <- deparse1(formula$response)
+  y <- evaluate_term(formula$response, data, formula$env)
+  check_response_type(y, text, nrow(data))
+  y <- as.numeric(y)
+  if (family$link == "log") check_counts(y, text, family$family, rownames(data))
+  y
+}
+
+check_response_type <- function(y, text, n) {
+  is_vector <- is.numeric(y) && (is.null(dim(y)) || ncol(as.matrix(y)) == 1)
+  if (is_vector && length(y) == n) return(invisible())
+  given <- if (is.matrix(y)) "matrix" else class(y)[1]
+  way_out <- if (is.logical(y)) "Make it numbers with {.fn as.numeric}." else if (is.factor(y)) {
+    "Categorical responses are not supported."
+  }
+  abort_twill("data", c("The response must be numeric, one value per row.",
+                        "x" = "{.code {text}} is of class {.cls {given}} and length {length(y)}.", "i" = way_out))
+}
+
+check_counts <- function(y, text, family, row_names) {
+  refuse <- function(bad, what, way_out = NULL) {
+    if (!any(bad)) return(invisible())
+    rows <- row_names[bad]
+    values <- y[bad]
+    abort_twill("data", c("The response of a {family} model must hold counts: whole numbers from 0 to 2^53.",
+                          "x" = "{.code {text}} is {what} in {length(rows)} row{?s}: {.val {some(rows)}} ({.val {some(values)}}).",
+                          "i" = way_out))
+  }
+  refuse(y < 0, "negative")
+  refuse(y > 2^53, "too large to be told from its neighbours", "Rescale it, or use {.code family = gaussian()}.")
+  refuse(y != round(y), "not whole", "Counts that were normalised belong back on the raw scale, with {.fn offset} for the size.")
+}
+
+# A response that says nothing about the model still has a posterior, but mostly that of the priors.
+warn_constant_response <- function(y, family) {
+  if (any(y != y[1])) return(invisible())
+  if (family$link == "log" && y[1] == 0) {
+    return(warn_twill("data", c("All counts are zero.", "i" = "The data only say that means are small: how small is up to the priors.")))
+  }
+  warn_twill("data", c("The response has the same value in every row: {.val {y[1]}}.",
+                       "i" = "What the model says about spread and effects comes from the priors."))
+}

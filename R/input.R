@@ -1,0 +1,209 @@
+# The data of a model: the columns a formula needs, without missing values, checked before anything is built from them.
+
+# Returns list(formula, data): the formula with the arguments `weights` and `offset` folded in and its environment
+# reduced; the data as a plain data frame of the columns used, with the attribute "na.action" if rows were dropped.
+# `arguments` is a list of unevaluated expressions (weights, offset, subset), to be evaluated in the data, then `env`.
+prepare_input <- function(formula, data, na_action = stats::na.omit, arguments = list(), env = parent.frame(), silent = 1) {
+  data <- as_plain_data(data)
+  folded <- fold_arguments(formula, data, arguments, env)
+  rows <- subset_rows(arguments$subset, data, env)
+  formula <- folded$formula
+  data <- select_columns(formula, folded$data[rows, , drop = FALSE])
+  formula <- set_formula_env(formula, minimal_env(formula, names(data)))
+  data <- drop_missing(formula, data, na_action, silent)
+  check_finite(formula, data)
+  list(formula = formula, data = data)
+}
+
+# Tibbles and data.tables become plain data frames; other things are refused, as their columns are ambiguous.
+as_plain_data <- function(data) {
+  if (missing(data) || is.null(data)) abort_twill("data", "{.arg data} is missing: it must be a data frame.")
+  if (!is.data.frame(data)) {
+    given <- class(data)[1]
+    abort_twill("data", c("{.arg data} must be a data frame.", "x" = "It is of class {.cls {given}}.",
+                          "i" = "Convert it with {.fn as.data.frame}."))
+  }
+  rows <- attr(data, "row.names")
+  structure(as.list(data), names = names(data), row.names = rows, class = "data.frame") |> check_rows()
+}
+
+check_rows <- function(data, why = "{.arg data} has 0 rows.") {
+  if (nrow(data) > 0) return(data)
+  abort_twill("data", c("There are no data to fit.", "x" = why))
+}
+
+# Arguments ------------------------------------------------------------------------------------------------------
+
+# `weights` and `offset` as arguments become weights() and offset() of the formula: by their expression where it only
+# names columns (so that predictions evaluate it in new data), else as a column of their own.
+fold_arguments <- function(formula, data, arguments, env) {
+  for (name in c("weights", "offset")) {
+    if (is.null(arguments[[name]])) next
+    expression <- argument_expression(arguments[[name]], name, data, env)
+    if (is.null(expression)) next
+    if (!is.null(expression$value)) data[[as.character(expression$term)]] <- expression$value
+    formula <- if (name == "offset") fold_offset(formula, expression$term) else fold_weights(formula, expression$term)
+  }
+  list(formula = formula, data = data)
+}
+
+argument_expression <- function(expression, name, data, env) {
+  variables <- all.vars(expression)
+  if (length(variables) > 0 && all(variables %in% names(data))) return(list(term = expression))
+  value <- tryCatch(eval(expression, data, env), error = function(e) refuse_argument(name, conditionMessage(e)))
+  if (is.null(value)) return(NULL)
+  if (!is.numeric(value) || !length(value) %in% c(1, nrow(data))) {
+    refuse_argument(name, sprintf("It has length %d and class %s.", length(value), class(value)[1]))
+  }
+  list(term = as.name(paste0(".", name)), value = rep_len(as.numeric(value), nrow(data)))
+}
+
+refuse_argument <- function(name, why) {
+  abort_twill("data", c("{.arg {name}} must be numeric with one value per row of {.arg data}, or name columns of it.",
+                        "x" = "{why}"))
+}
+
+fold_offset <- function(formula, term) {
+  formula$fixed[[3]] <- call("+", formula$fixed[[3]], call("offset", term))
+  formula
+}
+
+fold_weights <- function(formula, term) {
+  if (!is.null(formula$addition$weights)) {
+    abort_twill("data", "Weights are given twice: in the response of {.arg formula} and as the argument {.arg weights}.")
+  }
+  formula$addition$weights <- term
+  formula
+}
+
+subset_rows <- function(expression, data, env) {
+  all_rows <- seq_len(nrow(data))
+  if (is.null(expression)) return(all_rows)
+  rows <- tryCatch(eval(expression, data, env), error = function(e) refuse_subset(conditionMessage(e)))
+  if (is.null(rows)) return(all_rows)
+  if (is.logical(rows) && length(rows) == nrow(data)) return(which(rows))
+  if (is.numeric(rows) && all(abs(rows) %in% all_rows)) return(all_rows[rows])
+  refuse_subset(sprintf("It has length %d and class %s.", length(rows), class(rows)[1]))
+}
+
+refuse_subset <- function(why) {
+  abort_twill("data", c("{.arg subset} must be a condition on the rows of {.arg data}, or row numbers.", "x" = "{why}"))
+}
+
+# Columns --------------------------------------------------------------------------------------------------------
+
+select_columns <- function(formula, data) {
+  check_rows(data, "{.arg subset} leaves 0 rows.")
+  variables <- formula_variables(formula)
+  data <- add_intercept_column(variables, data)
+  check_columns(formula, data)
+  data <- data[intersect(variables, names(data))]
+  for (name in names(data)) data[[name]] <- check_column(data[[name]], name)
+  data
+}
+
+# brms' `0 + Intercept`: the name stands for a column of ones.
+add_intercept_column <- function(variables, data) {
+  for (name in setdiff(intersect(c("Intercept", "intercept"), variables), names(data))) data[[name]] <- rep(1, nrow(data))
+  data
+}
+
+check_columns <- function(formula, data) {
+  variables <- setdiff(formula_variables(formula), names(data))
+  is_constant <- vapply(variables, is_constant_of, TRUE, formula = formula, n = nrow(data))
+  missing <- variables[!is_constant]
+  if (length(missing) == 0) return(invisible())
+  near <- unlist(lapply(missing, nearest, candidates = names(data)))
+  outside <- Filter(function(name) is.atomic(get0(name, formula$env)) && !is.null(get0(name, formula$env)), missing)
+  abort_twill("data", c("{.arg formula} names {length(missing)} variable{?s} that {.arg data} does not have: {.val {missing}}.",
+                        if (length(near) > 0) c("i" = "Did you mean {.val {near}}?"),
+                        if (length(outside) > 0) c("i" = "Only columns of {.arg data} are used: add {.val {outside}} to it.")))
+}
+
+# A variable that is no column may be a constant in a call, such as k in poly(x, k); never a term of its own.
+is_constant_of <- function(name, formula, n) {
+  value <- get0(name, envir = formula$env)
+  if (!is.atomic(value) || is.null(value) || (n > 1 && length(value) == n)) return(FALSE)
+  expressions <- formula_expressions(formula)
+  terms <- lapply(expressions, function(e) if (inherits(e, "formula")) e[[3]] else e)
+  !name %in% c(unlist(lapply(terms, bare_terms)), unlist(lapply(formula$bars, function(bar) bar$vars)), formula$response)
+}
+
+# Variables that are terms by themselves or in interactions, not inside a function.
+bare_terms <- function(expression) {
+  if (is.name(expression)) return(as.character(expression))
+  if (is_call_to(expression, c("+", "-", "*", ":", "/", "%in%", "^", "(", "offset"))) {
+    return(unlist(lapply(as.list(expression)[-1], bare_terms)))
+  }
+  NULL
+}
+
+check_column <- function(column, name) {
+  if (is.character(column)) return(factor(column))
+  if (is.factor(column) || is.numeric(column) || is.logical(column)) return(column)
+  if (inherits(column, c("Date", "POSIXct", "difftime"))) return(column)
+  given <- class(column)[1]
+  abort_twill("data", c("Column {.val {name}} of {.arg data} must be numeric, logical, character or a factor.",
+                        "x" = "It is of class {.cls {given}}."))
+}
+
+# Missing values -------------------------------------------------------------------------------------------------
+
+# Two rounds: missing values in the columns, then those that transformations make of others, such as log(-1).
+# A basis like poly() could not be computed on the first.
+drop_missing <- function(formula, data, na_action, silent) {
+  policy <- missing_policy(na_action)
+  kept <- drop_rows(data, as.list(data), policy, silent)
+  frame <- frame_columns(formula, kept)
+  kept <- drop_rows(kept, frame, policy, silent)
+  kept[] <- lapply(kept, drop_unused_levels)
+  rows <- setdiff(rownames(data), rownames(kept))
+  if (length(rows) > 0) attr(kept, "na.action") <- omitted_rows(data, rows, policy)
+  kept
+}
+
+omitted_rows <- function(data, rows, policy) {
+  structure(stats::setNames(match(rows, rownames(data)), rows), class = policy)
+}
+
+# What a function or name given as na.action does, found out by trying it.
+missing_policy <- function(na_action) {
+  act <- tryCatch(match.fun(na_action), error = function(e) NULL)
+  if (is.null(act)) abort_twill("setting", "{.arg na.action} must be a function such as {.fn na.omit} or {.fn na.fail}.")
+  tried <- tryCatch(act(data.frame(x = c(1, NA))), error = function(e) "fail")
+  if (identical(tried, "fail")) return("fail")
+  if (nrow(tried) == 2) return("pass")
+  class(attr(tried, "na.action"))[1] %||% "omit"
+}
+
+drop_rows <- function(data, columns, policy, silent) {
+  missing <- lapply(columns, missing_in)
+  is_missing <- Reduce(`|`, missing, rep(FALSE, nrow(data)))
+  if (!any(is_missing)) return(data)
+  counts <- vapply(missing, sum, 0L)
+  counts <- counts[counts > 0]
+  where <- paste0(names(counts), " (", counts, ")")
+  if (policy %in% c("fail", "pass")) refuse_missing(where, rownames(data)[is_missing], policy)
+  inform_twill("missing", "Dropped {sum(is_missing)} of {nrow(data)} row{?s} with missing values: {.val {some(where, 10)}}.", silent)
+  check_rows(data[!is_missing, , drop = FALSE], "Every row has a missing value: {.val {some(where, 10)}}.")
+}
+
+missing_in <- function(column) {
+  if (is.matrix(column)) rowSums(is.na(column)) > 0 else is.na(column)
+}
+
+refuse_missing <- function(where, rows, policy) {
+  why <- if (policy == "pass") "Missing values cannot be passed on to the model, as {.arg na.action} asks." else
+    "{.arg na.action} asks to fail."
+  abort_twill("data", c("{.arg data} has missing values in {.val {some(where, 10)}}, row{?s} {.val {some(rows)}}.",
+                        "x" = why, "i" = "Use {.code na.action = na.omit} to drop these rows, or fill them in."))
+}
+
+# Without losing the contrasts of the factor, which droplevels() does.
+drop_unused_levels <- function(column) {
+  if (!is.factor(column) || length(unique(column)) == nlevels(column)) return(column)
+  contrasts <- attr(column, "contrasts")
+  column <- droplevels(column)
+  if (is.character(contrasts)) attr(column, "contrasts") <- contrasts
+  column
+}

@@ -1,0 +1,166 @@
+# Default priors: proper, weak, and scaled to the data; and the table of the parameters that have a prior.
+
+#' Parameters of a model and their default priors
+#'
+#' The defaults are proper and weak. With r the response on the scale of the link less the offset (`y`, or
+#' `log(max(y, 0.1))`), they are, s being `max(2.5, mad(r))` for Gaussian models and 2.5 for counts:
+#'
+#' * `Intercept`: `student_t(3, median(r), s)`; with `intercept = "raw"` s is widened to what the slopes' priors let the
+#'   response at x = 0 be.
+#' * `sd` and `sigma`: `student_t(3, 0, s)`, truncated to positive values; `shape`: `inv_gamma(0.4, 0.3)`;
+#'   `cor`: `lkj(1)`.
+#' * `b`: normal around 0 with standard deviation `2.5 sd(y) / sd(x)` (Gaussian) or `2.5 / sd(x)` (counts) for each
+#'   column x. For counts, columns with two values at distance d get at most `5 / d`, so that rare indicators do not
+#'   get vague priors. Without an intercept root mean squares replace standard deviations, because the coefficients
+#'   then carry the level of the response.
+#' * `mu`: `normal(median(r) / K, s)` for each of K free means of intercepts; as `b` for slopes.
+#' * Regressions of `sigma` or `shape`: `Intercept` `student_t(3, log(mad(y)), 2.5)` or `student_t(3, 0, 2.5)`, `b`
+#'   normal with standard deviation `1 / sd(x)`, at most `2 / d` for columns with two values.
+#'
+#' Scales are rounded. [twill()] uses these priors wherever `prior` says nothing, and `prior_summary()` of the fit
+#' shows what was used.
+#'
+#' @inheritParams twill
+#' @return A table of class `twill_prior`, one row per parameter (see [tw_prior()]). Errors are those of [twill()].
+#' @examples
+#' tw_default_prior(Reaction ~ Days + (1 + Days | Subject), lme4::sleepstudy)
+#' tw_default_prior(TICKS ~ YEAR + (1 | BROOD), lme4::grouseticks, family = negbinomial())
+#' @export
+tw_default_prior <- function(formula, data, family = gaussian(), intercept = c("centred", "raw"),
+                             na.action = stats::na.omit, contrasts = NULL) {
+  family <- as_twill_family(family)
+  input <- prepare_input(tw_formula(formula), data, na.action, silent = 2)
+  design <- new_design(input$formula, input$data, family, contrasts)
+  parameters <- parameter_table(design, family, check_intercept(intercept))
+  resolve_priors(parameters, formula_means(design))$table
+}
+
+# One row per parameter with a prior, in the order of the draws: class, coef, group, dpar, the name of its draws and
+# the text of its default prior.
+parameter_table <- function(design, family, intercept = "centred") {
+  scales <- response_scales(design, family)
+  scales$is_raw <- intercept == "raw"
+  rbind(coefficient_parameters(design, scales), dispersion_parameters(design, family, scales),
+        term_parameters(design, scales))
+}
+
+parameter_rows <- function(class, variable, default, coef = "", group = "", dpar = "") {
+  n <- length(variable)
+  data.frame(class = rep_len(class, n), coef = rep_len(coef, n), group = rep_len(group, n), dpar = rep_len(dpar, n),
+             variable = variable, default = rep_len(default, n), stringsAsFactors = FALSE)
+}
+
+# Level and spread of the response on the scale of the link.
+response_scales <- function(design, family) {
+  is_log <- family$link == "log"
+  r <- (if (is_log) log(pmax(design$y, 0.1)) else design$y) - design$offset
+  spread <- if (is_log) 2.5 else max(2.5, round(stats::mad(r), 1))
+  size <- if (is_log) 1 else positive_or_one(stats::sd(r))
+  size_without_level <- if (is_log) max(1, abs(stats::median(r)) / 2.5) else positive_or_one(sqrt(mean(r^2)))
+  list(is_log = is_log, location = round(stats::median(r), 1), spread = spread, size = size,
+       size_without_level = size_without_level, log_sd = round(log(positive_or_one(stats::mad(r))), 1))
+}
+
+positive_or_one <- function(x) if (is.finite(x) && x > 0) x else 1
+
+# Population-level coefficients ----------------------------------------------------------------------------------
+
+coefficient_parameters <- function(design, scales) {
+  table <- design$coefficients
+  is_constant <- constant_columns(design$x)
+  has_level <- any(table$class == "Intercept" | is_constant)
+  default <- slope_priors(design$x, has_level, scales)
+  is_intercept <- table$class == "Intercept" | (table$class == "b" & is_constant)
+  default[is_intercept] <- student_prior(scales$location, intercept_scale(design$x, has_level, scales))
+  is_level <- table$class == "mu" & is_constant
+  share <- if (any(is_intercept)) 0 else round(scales$location / max(1, sum(is_level)), 1)
+  default[is_level] <- normal_prior(share, scales$spread)
+  coef <- ifelse(table$class == "Intercept", "", table$coef)
+  parameter_rows(table$class, table$variable, default, coef, table$group)
+}
+
+constant_columns <- function(x) {
+  vapply(seq_len(ncol(x)), function(j) x[1, j] != 0 && all(x[, j] == x[1, j]), TRUE)
+}
+
+# Where the prior is on the raw intercept, the response at x = 0 can be far from the data: as far as the slopes' priors
+# reach over the means of their columns.
+intercept_scale <- function(x, has_level, scales) {
+  if (!scales$is_raw) return(scales$spread)
+  reach <- ifelse(constant_columns(x), 0, slope_scales(x, has_level, scales) * colMeans(x))
+  signif(sqrt(scales$spread^2 + sum(reach^2)), 3)
+}
+
+slope_priors <- function(x, has_level, scales) normal_prior(0, slope_scales(x, has_level, scales))
+
+slope_scales <- function(x, has_level, scales) {
+  unit <- if (has_level) scales$size else scales$size_without_level
+  scale <- 2.5 * unit / column_sizes(x, has_level)
+  if (scales$is_log && has_level) pmin(scale, two_value_cap(x, 5)) else scale
+}
+
+# Standard deviations of columns; without a level in the model, distances from zero.
+column_sizes <- function(x, has_level) {
+  size <- if (has_level) apply(x, 2, stats::sd) else sqrt(colMeans(x^2))
+  vapply(size, positive_or_one, 0)
+}
+
+# `cap` over the distance of the two values of a column, infinite for columns with more values.
+two_value_cap <- function(x, cap) {
+  vapply(seq_len(ncol(x)), function(j) {
+    range <- range(x[, j])
+    is_two <- range[1] < range[2] && all(x[, j] %in% range)
+    if (is_two) cap / diff(range) else Inf
+  }, 0)
+}
+
+# Dispersion and terms -------------------------------------------------------------------------------------------
+
+dispersion_parameters <- function(design, family, scales) {
+  name <- design$dispersion
+  if (is.null(name)) return(parameter_rows(character(), character(), character()))
+  if (!is.null(design$x_disp)) return(dispersion_regression_parameters(design, name, scales))
+  default <- if (name == "sigma") student_prior(0, scales$spread) else "inv_gamma(0.4, 0.3)"
+  parameter_rows(name, name, default)
+}
+
+dispersion_regression_parameters <- function(design, name, scales) {
+  x <- design$x_disp
+  coef <- colnames(x)
+  is_intercept <- coef == "Intercept" & constant_columns(x)
+  default <- normal_prior(0, pmin(1 / column_sizes(x, any(is_intercept)), two_value_cap(x, 2)))
+  default[is_intercept] <- student_prior(if (name == "sigma") scales$log_sd else 0, 2.5)
+  parameter_rows(ifelse(is_intercept, "Intercept", "b"), design$disp_names, default,
+                 ifelse(is_intercept, "", coef), dpar = name)
+}
+
+term_parameters <- function(design, scales) {
+  rows <- lapply(design$terms, function(term) {
+    sds <- parameter_rows("sd", paste0("sd_", term$group, "__", term$coefs), student_prior(0, scales$spread), term$coefs,
+                          term$group)
+    cor <- if (term$cor) parameter_rows("cor", paste0("cor_", term$group), "lkj(1)", group = term$group)
+    rbind(sds, cor)
+  })
+  do.call(rbind, rows)
+}
+
+# The priors that tw_re(mean = ) states, as rows of class "mu".
+formula_means <- function(design) {
+  stated <- lapply(design$terms, function(term) {
+    mean <- term$mean[nzchar(term$mean)]
+    if (length(mean) > 0) tw_prior(unname(mean), class = "mu", coef = names(mean), group = term$group)
+  })
+  do.call(rbind, c(list(new_prior()), compact(stated)))
+}
+
+# What the user says in `prior` beats what stands in the formula.
+add_formula_means <- function(user, means) {
+  key <- function(table) paste(table$class, table$group, table$coef, sep = "\r")
+  rbind(as_plain_prior(user), as_plain_prior(means[!key(means) %in% key(user), ]))
+}
+
+# Texts ----------------------------------------------------------------------------------------------------------
+
+number_text <- function(x) vapply(x, function(v) format(v, scientific = abs(v) >= 1e7, digits = 15), "")
+normal_prior <- function(mean, sd) sprintf("normal(%s, %s)", number_text(mean), number_text(signif(sd, 3)))
+student_prior <- function(location, scale) sprintf("student_t(3, %s, %s)", number_text(location), number_text(scale))

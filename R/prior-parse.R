@@ -1,0 +1,132 @@
+# Priors as text: "normal(0, 1)" to a distribution and its arguments, checked.
+
+# Arguments of each distribution and which of them must be positive, in the order of Stan's functions.
+prior_distributions <- list(
+  flat = list(args = character(), positive = character()),
+  normal = list(args = c("mean", "sd"), positive = "sd"),
+  student_t = list(args = c("df", "location", "scale"), positive = c("df", "scale")),
+  cauchy = list(args = c("location", "scale"), positive = "scale"),
+  double_exponential = list(args = c("location", "scale"), positive = "scale"),
+  exponential = list(args = "rate", positive = "rate"),
+  gamma = list(args = c("shape", "rate"), positive = c("shape", "rate")),
+  inv_gamma = list(args = c("shape", "scale"), positive = c("shape", "scale")),
+  lognormal = list(args = c("meanlog", "sdlog"), positive = "sdlog"),
+  uniform = list(args = c("lower", "upper"), positive = character()),
+  lkj = list(args = "eta", positive = "eta"),
+  horseshoe = list(args = c("df", "scale_global", "df_global", "scale_slab", "df_slab", "autoscale"),
+                   positive = c("df", "scale_global", "df_global", "scale_slab", "df_slab")))
+
+horseshoe_defaults <- list(df = 1, scale_global = 1, df_global = 1, scale_slab = 2, df_slab = 4, autoscale = TRUE)
+
+# Other names of the same distributions; the functions turn the arguments given into those of the distribution.
+prior_aliases <- list(
+  std_normal = list(dist = "normal", args = character(), expand = function(...) list(0, 1)),
+  half_normal = list(dist = "normal", args = "sd", expand = function(sd) list(0, sd), half = TRUE),
+  half_cauchy = list(dist = "cauchy", args = "scale", expand = function(scale) list(0, scale), half = TRUE),
+  half_student_t = list(dist = "student_t", args = c("df", "scale"), expand = function(df, scale) list(df, 0, scale),
+                        half = TRUE),
+  lkj_corr = list(dist = "lkj"), lkj_corr_cholesky = list(dist = "lkj"),
+  inverse_gamma = list(dist = "inv_gamma"), laplace = list(dist = "double_exponential"))
+
+# Distributions of brms that do not exist here, with the way out.
+unsupported_priors <- c(
+  constant = "A parameter cannot be fixed by its prior. A narrow prior such as {.val normal(1, 0.001)} comes close.",
+  R2D2 = "For shrinkage there is {.val horseshoe(1)}.", lasso = "For shrinkage there is {.val horseshoe(1)}.")
+
+# Reads a prior. Returns list(dist, args): args a numeric vector in Stan's order, for horseshoe a named list; `half`
+# marks the aliases that only make sense on positive parameters.
+parse_prior <- function(text) {
+  text <- trimws(text)
+  if (text %in% c("", "flat", "(flat)")) return(list(dist = "flat", args = numeric(), half = FALSE))
+  call <- tryCatch(str2lang(text), error = function(e) NULL)
+  if (!is.call(call) || !is.name(call[[1]])) refuse_prior_text(text)
+  name <- as.character(call[[1]])
+  alias <- prior_aliases[[name]]
+  dist <- alias$dist %||% name
+  if (!dist %in% names(prior_distributions)) refuse_distribution(name, text)
+  args <- prior_arguments(call, alias$args %||% prior_distributions[[dist]]$args, dist, text)
+  if (!is.null(alias$expand)) args <- stats::setNames(do.call(alias$expand, unname(args)), prior_distributions[[dist]]$args)
+  check_prior_range(args, dist, text)
+  list(dist = dist, args = if (dist == "horseshoe") args else as.numeric(args), half = isTRUE(alias$half))
+}
+
+refuse_prior_text <- function(text) {
+  abort_twill("prior", c("A prior must be a distribution with its arguments, such as {.val normal(0, 1)}.",
+                         "x" = "It is {.val {text}}."))
+}
+
+refuse_distribution <- function(name, text) {
+  if (name %in% names(unsupported_priors)) {
+    abort_twill("prior", c("The prior {.val {text}} is not supported.", "i" = unsupported_priors[[name]]))
+  }
+  known <- c(names(prior_distributions), names(prior_aliases))
+  abort_twill("prior", c("The prior {.val {text}} has an unknown distribution: {.val {name}}.",
+                         did_you_mean(name, known), "i" = "Known are {.val {some(known, 30)}}."))
+}
+
+# Values of the arguments by name. Numbers may be written as arithmetic: 1/3, log(2).
+prior_arguments <- function(call, names, dist, text) {
+  given <- as.list(call)[-1]
+  defaults <- if (dist == "horseshoe") horseshoe_defaults else list()
+  named <- match_arguments(given, names)
+  missing <- if (is.null(named)) NULL else setdiff(names, c(names(named), names(defaults)))
+  if (is.null(named) || length(missing) > 0) refuse_arguments(dist, names, text)
+  values <- lapply(named, prior_number, text = text)
+  utils::modifyList(defaults, values)[names]
+}
+
+# Positional and named arguments as in a call of R; NULL if they do not fit.
+match_arguments <- function(given, names) {
+  formals <- stats::setNames(rep(list(quote(expr = )), length(names)), names)
+  template <- as.function(c(formals, list(NULL)))
+  matched <- tryCatch(match.call(template, as.call(c(list(as.name("prior")), given))), error = function(e) NULL)
+  if (is.null(matched)) NULL else as.list(matched)[-1]
+}
+
+refuse_arguments <- function(dist, names, text) {
+  usage <- paste0(dist, "(", paste(names, collapse = ", "), ")")
+  abort_twill("prior", c("The prior {.val {text}} has the wrong arguments.", "i" = "Write {.code {usage}}."))
+}
+
+prior_number <- function(expression, text) {
+  value <- tryCatch(eval(expression, baseenv()), error = function(e) NULL)
+  if ((is.numeric(value) || is.logical(value)) && length(value) == 1 && is.finite(value)) return(value)
+  given <- deparse1(expression)
+  abort_twill("prior", c("The arguments of a prior must be finite numbers.",
+                         "x" = "In {.val {text}} one is {.code {given}}.",
+                         "i" = "Put values into the text with {.fn paste0} or {.fn sprintf}."))
+}
+
+check_prior_range <- function(args, dist, text) {
+  for (name in prior_distributions[[dist]]$positive) {
+    if (args[[name]] > 0) next
+    abort_twill("prior", c("{.arg {name}} of a {.val {dist}} prior must be positive.",
+                           "x" = "In {.val {text}} it is {.val {as.numeric(args[[name]])}}."))
+  }
+  if (dist == "uniform" && args$lower >= args$upper) {
+    abort_twill("prior", c("{.arg lower} of a uniform prior must be below {.arg upper}.", "x" = "It is {.val {text}}."))
+  }
+}
+
+# Which distributions may stand on which class ---------------------------------------------------------------------
+
+positive_classes <- c("sd", "sigma", "shape")
+positive_distributions <- c("exponential", "gamma", "inv_gamma", "lognormal")
+
+check_prior_class <- function(parsed, text, class, dpar) {
+  is_positive <- class %in% positive_classes
+  dist <- parsed$dist
+  why <- if (class == "cor" && dist != "lkj") "Correlations take {.val lkj(eta)}."
+  else if (class != "cor" && dist == "lkj") "{.val lkj} is for correlations: {.code class = \"cor\"}."
+  else if (!is_positive && (parsed$half || dist %in% positive_distributions)) {
+    "Its density is zero below 0, and parameters of this class can be negative."
+  } else if (dist == "horseshoe" && !(class %in% c("b", "sd") && dpar == "")) {
+    "A horseshoe is for the classes {.val b} and {.val sd}."
+  } else if (class == "mu" && dist == "flat") {
+    "Free means are only identified by their priors: give a proper one, such as {.val normal(0, 5)}."
+  } else if (is_positive && dist == "uniform" && parsed$args[2] <= 0) {
+    "Parameters of this class are positive."
+  }
+  if (is.null(why)) return(invisible())
+  abort_twill("prior", c("The prior {.val {text}} cannot be used on class {.val {class}}.", "i" = why))
+}

@@ -1,0 +1,205 @@
+# The user's priors: their table, and which prior each parameter of a model gets.
+
+#' Priors
+#'
+#' Names a prior and the parameters it is for. Priors are joined with `c()` or `+`. The priors of brms
+#' (`brms::prior()`, `brms::set_prior()`) may be given instead: the table has the same columns.
+#'
+#' @section Classes:
+#' | class | parameters | default |
+#' |---|---|---|
+#' | `b` | population-level coefficients, by `coef` | normal, scaled to the data |
+#' | `Intercept` | the intercept; see `intercept` in [twill()] | Student t around the median |
+#' | `sd` | standard deviations of group-level terms, by `group` and `coef` | Student t with 3 df |
+#' | `cor` | correlations of a term, by `group` | `lkj(1)` |
+#' | `sigma`, `shape` | the dispersion | Student t; `inv_gamma(0.4, 0.3)` |
+#' | `mu` | free means of [tw_re()] terms, by `group` and `coef` | normal, scaled to the data |
+#'
+#' With `dpar = "sigma"` or `"shape"` the classes `Intercept` and `b` are those of the dispersion's regression.
+#' A prior with `coef` beats one with `group` only, and that beats one for the whole class. [tw_default_prior()] lists
+#' the parameters of a model.
+#'
+#' @section Distributions:
+#' `normal(mean, sd)`, `student_t(df, location, scale)`, `cauchy(location, scale)`,
+#' `double_exponential(location, scale)`, `uniform(lower, upper)`, `std_normal()`, and `""` or `"flat"`, the improper
+#' constant density; for positive parameters (`sd`, `sigma`, `shape`) also `exponential(rate)`, `gamma(shape, rate)`,
+#' `inv_gamma(shape, scale)`, `lognormal(meanlog, sdlog)`, and all others truncated to positive values, so that
+#' `normal(0, 5)` and `half_normal(5)` are the same; `lkj(eta)` for correlations.
+#'
+#' `horseshoe(df = 1, scale_global = 1, df_global = 1, scale_slab = 2, df_slab = 4, autoscale = TRUE)` is the
+#' regularised horseshoe (Piironen and Vehtari 2017), on class `b` or `sd`. With `autoscale` the global scale is
+#' multiplied by `sigma` in Gaussian models, as in brms.
+#'
+#' @param prior Text of the distribution, such as `"normal(0, 1)"`. A vector gives one prior per element.
+#' @param class,coef,group,dpar The parameters it is for; see below. Default: all of class `b`.
+#' @param lb,ub Bounds, for the sake of brms' tables: `lb = 0` on positive parameters, where it always holds.
+#' @return A data frame of class `twill_prior` with the columns of brms: `prior`, `class`, `coef`, `group`, `resp`,
+#'   `dpar`, `nlpar`, `lb`, `ub`, `source`. Errors have class `twill_error_prior`.
+#' @examples
+#' tw_prior("normal(0, 1)", class = "b")
+#' c(tw_prior("horseshoe(1)"), tw_prior("exponential(1)", class = "sd", group = "gene"))
+#' tw_prior("normal(0, 1)", coef = "x") + tw_prior("lkj(2)", class = "cor")
+#' @export
+tw_prior <- function(prior, class = "b", coef = "", group = "", dpar = "", lb = NA, ub = NA) {
+  texts <- list(prior = prior, class = class, coef = coef, group = group, dpar = dpar)
+  for (name in names(texts)) check_text(texts[[name]], name)
+  new_prior(prior = trimws(prior), class = class, coef = coef, group = group, dpar = dpar, lb = as.character(lb),
+            ub = as.character(ub), source = "user") |> validate_prior()
+}
+
+check_text <- function(x, name) {
+  if (is.character(x) && length(x) >= 1 && !anyNA(x)) return(invisible())
+  given <- if (is.atomic(x) && length(x) > 0) some(x) else class(x)[1]
+  abort_twill("prior", c("{.arg {name}} must be text.", "x" = "It is {.val {given}}."))
+}
+
+prior_columns <- c("prior", "class", "coef", "group", "resp", "dpar", "nlpar", "lb", "ub", "source")
+
+new_prior <- function(prior = character(), class = character(), coef = "", group = "", resp = "", dpar = "",
+                      nlpar = "", lb = NA_character_, ub = NA_character_, source = "default") {
+  n <- length(prior)
+  columns <- list(prior, class, coef, group, resp, dpar, nlpar, lb, ub, source)
+  table <- as.data.frame(stats::setNames(lapply(columns, rep_len, n), prior_columns), stringsAsFactors = FALSE)
+  structure(table, class = c("twill_prior", "data.frame"))
+}
+
+# Brings any accepted table to the same form and checks what can be checked without a model.
+as_twill_prior <- function(prior) {
+  if (is.null(prior)) return(new_prior())
+  if (is.character(prior)) return(tw_prior(prior))
+  if (!is.data.frame(prior) || !all(c("prior", "class") %in% names(prior))) refuse_prior_table(prior)
+  columns <- lapply(as.list(prior)[intersect(prior_columns, names(prior))], as.character)
+  table <- do.call(new_prior, columns)
+  fill <- function(x) ifelse(is.na(x), "", x)
+  texts <- setdiff(prior_columns, c("lb", "ub"))
+  table[texts] <- lapply(table[texts], fill)
+  validate_prior(table[!is_empty_row(table), ])
+}
+
+refuse_prior_table <- function(prior) {
+  given <- class(prior)[1]
+  abort_twill("prior", c("{.arg prior} must be made by {.fn tw_prior} or be a table of brms.",
+                         "x" = "It is of class {.cls {given}}."))
+}
+
+# brms' tables list every parameter, with an empty prior where none is stated. Only for the whole of class b does an
+# empty prior say something: flat.
+is_empty_row <- function(table) table$prior == "" & !(table$class == "b" & table$coef == "")
+
+known_classes <- c("b", "Intercept", "sd", "cor", "sigma", "shape", "mu")
+
+validate_prior <- function(table) {
+  table$class[table$class == "L"] <- "cor"
+  for (i in seq_len(nrow(table))) validate_prior_row(table[i, ])
+  repeated <- which(duplicated(table[c("class", "coef", "group", "dpar")]))
+  if (length(repeated) > 0) {
+    target <- prior_target(table[repeated[1], ])
+    abort_twill("prior", "{.arg prior} has more than one prior for {target}.")
+  }
+  rownames(table) <- NULL
+  table
+}
+
+validate_prior_row <- function(row) {
+  class <- row$class
+  if (!class %in% known_classes) {
+    abort_twill("prior", c("A prior has an unknown {.arg class}: {.val {class}}.", did_you_mean(class, known_classes),
+                           "i" = "The classes are {.val {known_classes}}."))
+  }
+  for (column in c("resp", "nlpar")) {
+    given <- row[[column]]
+    if (given != "") abort_twill("prior", "{.arg {column}} of a prior is not supported: it is {.val {given}}.")
+  }
+  if (!row$dpar %in% c("", "sigma", "shape")) {
+    abort_twill("prior", c("{.arg dpar} of a prior must be {.val sigma} or {.val shape}.", "x" = "It is {.val {row$dpar}}."))
+  }
+  check_prior_class(parse_prior(row$prior), row$prior, class, row$dpar)
+  check_bounds(row)
+}
+
+check_bounds <- function(row) {
+  stated <- function(x) !is.na(x) && !x %in% c("", "NA")
+  is_trivial <- row$class %in% positive_classes && !stated(row$ub) && suppressWarnings(isTRUE(as.numeric(row$lb) == 0))
+  if (is_trivial || !(stated(row$lb) || stated(row$ub))) return(invisible())
+  target <- prior_target(row)
+  abort_twill("prior", c("Bounds on parameters are not supported.", "x" = "The prior of {target} has one.",
+                         "i" = "Only {.code lb = 0} on {.val {positive_classes}}, where it always holds."))
+}
+
+# "class b, coef x": how messages name a row. For use outside of markup, so it holds its own quotes.
+prior_target <- function(row) {
+  parts <- Filter(nzchar, unlist(row[c("class", "coef", "group", "dpar")]))
+  paste(names(parts), dQuote(parts, FALSE), collapse = ", ")
+}
+
+# Combination and printing ---------------------------------------------------------------------------------------
+
+#' @export
+c.twill_prior <- function(...) {
+  tables <- lapply(compact(list(...)), as_twill_prior)
+  validate_prior(do.call(rbind, lapply(tables, as_plain_prior)))
+}
+
+as_plain_prior <- function(table) table[prior_columns]
+
+#' @export
+`+.twill_prior` <- function(e1, e2) c.twill_prior(e1, e2)
+
+#' @export
+print.twill_prior <- function(x, ...) {
+  table <- as.data.frame(unclass(x), stringsAsFactors = FALSE)
+  blank <- vapply(table, function(column) all(is.na(column) | column == ""), TRUE)
+  table[is.na(table)] <- ""
+  print(table[!blank | names(table) %in% c("prior", "class")], row.names = FALSE, right = FALSE)
+  invisible(x)
+}
+
+# Which prior each parameter gets --------------------------------------------------------------------------------
+
+# One row per parameter that has a prior, with the text and the parsed form of the prior it gets, whose it is, and for
+# horseshoes the number of the user's row (a horseshoe ties together all parameters of its row).
+resolve_priors <- function(parameters, user) {
+  user <- as_twill_prior(user)
+  matches <- match_priors(parameters, user)
+  chosen <- apply(matches$score, 1, function(score) if (any(score > 0)) which.max(score) else NA_integer_)
+  if (nrow(user) == 0) chosen <- rep(NA_integer_, nrow(parameters))
+  is_user <- !is.na(chosen)
+  parameters$prior <- ifelse(is_user, user$prior[chosen], parameters$default)
+  parameters$source <- ifelse(is_user, user$source[chosen], "default")
+  parameters$parsed <- lapply(parameters$prior, parse_prior)
+  is_horseshoe <- vapply(parameters$parsed, function(p) p$dist == "horseshoe", TRUE)
+  parameters$horseshoe <- ifelse(is_horseshoe, chosen, NA_integer_)
+  list(parameters = parameters, table = resolved_table(parameters, user))
+}
+
+# score[i, j]: 0 if row j of the user's table is not about parameter i, else larger the closer it aims.
+match_priors <- function(parameters, user) {
+  pair <- function(column) outer(parameters[[column]], user[[column]], "==")
+  fits <- function(column) pair(column) | rep(user[[column]] == "", each = nrow(parameters))
+  about <- pair("class") & pair("dpar") & fits("coef") & fits("group")
+  unmatched <- which(colSums(about) == 0)
+  if (length(unmatched) > 0) refuse_unmatched(user[unmatched[1], ], parameters)
+  precision <- 1 + (user$group != "") + 2 * (user$coef != "")
+  list(score = about * rep(precision, each = nrow(parameters)))
+}
+
+refuse_unmatched <- function(row, parameters) {
+  target <- prior_target(row)
+  like <- parameters[parameters$class == row$class & parameters$dpar == row$dpar, ]
+  if (nrow(like) == 0) like <- parameters
+  exist <- vapply(seq_len(nrow(like)), function(i) prior_target(like[i, ]), "")
+  intercept <- if (row$class == "b" && row$coef == "Intercept" && "Intercept" %in% parameters$class) {
+    c("i" = "The intercept is {.code class = \"Intercept\"}.")
+  }
+  shown <- some(unique(exist), 12)
+  abort_twill("prior", c("A prior matches no parameter of the model: {target}.", intercept,
+                         "i" = "The model has {paste(shown, collapse = \"; \")}."))
+}
+
+# Horseshoes keep the user's row, so that the table can be given to another fit and mean the same.
+resolved_table <- function(parameters, user) {
+  single <- parameters[is.na(parameters$horseshoe), ]
+  table <- new_prior(single$prior, single$class, single$coef, single$group, dpar = single$dpar, source = single$source)
+  shared <- unique(stats::na.omit(parameters$horseshoe))
+  structure(rbind(table, user[shared, prior_columns]), class = c("twill_prior", "data.frame"))
+}

@@ -1,0 +1,96 @@
+# The model spec: what crosses to the engine as JSON, and the arrays that go with it.
+
+# `parameters` is the table of resolve_priors(), in the order of the draws.
+new_spec <- function(design, family, parameters, intercept, prior_only) {
+  list(family = unbox(family$family), sample_sigma = unbox(!(family$family == "gaussian" && is.null(design$dispersion))),
+       coefficients = spec_coefficients(design, parameters), intercept = spec_intercept(design, intercept),
+       dispersion = spec_dispersion(design, parameters), terms = spec_terms(design, parameters),
+       horseshoes = spec_horseshoes(design, parameters), prior_only = unbox(prior_only))
+}
+
+unbox <- function(x) jsonlite::unbox(x)
+
+# Numbers cross with 15 significant digits, the most that jsonlite writes; NULL becomes null.
+to_json <- function(x) as.character(jsonlite::toJSON(x, digits = NA, null = "null"))
+
+# A horseshoe's members carry a flat prior of their own, which the engine ignores.
+spec_prior <- function(parsed) {
+  if (parsed$dist == "horseshoe") return(list(dist = unbox("flat"), args = numeric()))
+  list(dist = unbox(parsed$dist), args = parsed$args)
+}
+
+spec_coefficients <- function(design, parameters) {
+  rows <- match(design$coef_names, parameters$variable)
+  Map(function(name, parsed) list(name = unbox(name), prior = spec_prior(parsed)),
+      unname(design$coef_names), parameters$parsed[rows]) |> unname()
+}
+
+# Centring only concerns the prior of the intercept: it is put on the intercept at the mean of the other regular
+# columns. Free means keep their own meaning and are not centred.
+spec_intercept <- function(design, intercept) {
+  class <- design$coefficients$class
+  if (intercept == "raw" || !"Intercept" %in% class) return(NULL)
+  centre <- ifelse(class == "b", colMeans(design$x), 0)
+  list(column = unbox(match("Intercept", class) - 1L), centre = unname(centre))
+}
+
+spec_dispersion <- function(design, parameters) {
+  name <- design$dispersion
+  if (is.null(name)) return(NULL)
+  prior_of <- function(variable) spec_prior(parameters$parsed[[match(variable, parameters$variable)]])
+  if (is.null(design$x_disp)) return(list(kind = unbox("constant"), name = unbox(name), prior = prior_of(name)))
+  list(kind = unbox("regression"), names = design$disp_names, priors = lapply(design$disp_names, prior_of))
+}
+
+spec_terms <- function(design, parameters) {
+  lapply(design$terms, function(term) {
+    parsed <- parameters$parsed[match(sd_names(term), parameters$variable)]
+    list(group = unbox(term$group), levels = term$levels, coefs = term$coefs, sd_priors = lapply(parsed, spec_prior),
+         cor = if (term$cor) list(eta = unbox(term_cor_eta(term, parameters))))
+  })
+}
+
+sd_names <- function(term) paste0("sd_", term$group, "__", term$coefs)
+
+term_cor_eta <- function(term, parameters) {
+  parameters$parsed[[match(paste0("cor_", term$group), parameters$variable)]]$args
+}
+
+# One entry per horseshoe of the user; members by 0-based column of x, or by term and coefficient.
+spec_horseshoes <- function(design, parameters) {
+  lapply(sort(unique(stats::na.omit(parameters$horseshoe))), function(id) {
+    members <- parameters[which(parameters$horseshoe == id), ]
+    c(horseshoe_members(members, design), horseshoe_numbers(members$parsed[[1]]$args, design))
+  })
+}
+
+horseshoe_members <- function(members, design) {
+  if (members$class[1] == "b") {
+    return(list(on = unbox("b"), columns = match(members$variable, design$coef_names) - 1L))
+  }
+  positions <- do.call(rbind, lapply(seq_along(design$terms), function(k) {
+    names <- sd_names(design$terms[[k]])
+    data.frame(name = names, term = k - 1L, coef = seq_along(names) - 1L)
+  }))
+  rows <- match(members$variable, positions$name)
+  list(on = unbox("sd"), sds = unname(as.matrix(positions[rows, c("term", "coef")])))
+}
+
+# autoscale multiplies the global scale by sigma, so it needs one.
+horseshoe_numbers <- function(args, design) {
+  has_sigma <- identical(design$dispersion, "sigma") && is.null(design$x_disp)
+  numbers <- args[c("df", "df_global", "scale_global", "df_slab", "scale_slab")]
+  lapply(c(lapply(numbers, as.numeric), list(autoscale = isTRUE(as.logical(args$autoscale)) && has_sigma)), unbox)
+}
+
+# Plain vectors, column by column, as the engine reads them.
+spec_arrays <- function(design) {
+  list(y = as.double(design$y), offset = as.double(design$offset), weights = as.double(design$weights),
+       se = as.double(design$se), x = as.double(design$x), x_disp = as.double(design$x_disp),
+       terms = lapply(design$terms, function(term) {
+         list(codes = as.integer(term$codes) - 1L, z = as.double(term$z))
+       }))
+}
+
+# The engine's input of a fit, rebuilt from what the fit keeps.
+engine_input <- function(fit) list(spec_json = fit$spec_json, arrays = spec_arrays(fit$design))

@@ -1,0 +1,184 @@
+# The door of the package: twill() brings formula, data, priors and settings together and returns the fit.
+
+#' Fit a hierarchical model
+#'
+#' Fits a model with any number of crossed and nested group-level terms to a Gaussian, negative binomial or Poisson
+#' response, by the No-U-Turn sampler. With `x_i` the population-level row, `z_ki` the row of term k and `j_k(i)` its
+#' level,
+#'
+#' ```
+#' link(mean_i) = offset_i + x_i beta + sum_k z_ki b_{k, j_k(i)},     b_{k, j} ~ Normal(0, S_k R_k S_k)
+#' ```
+#'
+#' where `S_k` holds the standard deviations (`sd_*`) and `R_k` the correlations (`cor_*`) of the term. Draws of
+#' effects (`r_*`) are the deviations `b` from the population-level coefficients (`b_*`). All logarithms are natural.
+#'
+#' @section Intercept:
+#' With `intercept = "centred"` (the default, as in brms and rstanarm) the prior of class `Intercept` is on the
+#' intercept at the means of the other population-level columns, `b_Intercept + sum_j mean(x_j) b_j`. With `"raw"` it
+#' is on `b_Intercept` itself. The draws of `b_Intercept` are on the raw scale in both cases.
+#'
+#' @section Interrupting:
+#' Ctrl-C stops the chains and returns the draws that all chains had finished by then, as a fit of class
+#' `c("twill_partial", "twillfit")`, with a warning. Before the first draw it is an error of class
+#' `twill_error_interrupt`.
+#'
+#' @param formula A formula (see [tw_formula()] for the grammar), or what [tw_formula()] or `brms::bf()` makes.
+#' @param data A data frame with the columns that `formula` names. Character columns are taken as factors. Variables
+#'   outside of it are not used, but for constants inside of calls such as `poly(x, k)`.
+#' @param family `gaussian()` (default), [negbinomial()] or `poisson()`; also by name, and the families of the same
+#'   name of brms, rstanarm, MASS and glmmTMB.
+#' @param prior Priors made by [tw_prior()] or by brms. Default: weak priors scaled to the data; see
+#'   [tw_default_prior()].
+#' @param ... Must be empty. An argument that does not exist is an error.
+#' @param chains Number of chains. Default: 4; rhat needs at least 2.
+#' @param iter Iterations per chain, warm-up included. Default: 2000.
+#' @param warmup Iterations of warm-up per chain. Default: half of `iter`.
+#' @param thin Keep each `thin`-th draw. Default: 1.
+#' @param cores,threads Number of threads on which chains run. `threads` is another name for `cores`. Default: the
+#'   option `mc.cores`, else 2. Draws do not depend on it.
+#' @param control A list with `adapt_delta`, the mean acceptance statistic aimed at (default 0.8; raise it, to 0.95
+#'   say, if divergences are reported), `max_treedepth` (default 10: at most `2^10` leapfrog steps per draw), and
+#'   `metric`: `"auto"` (default) uses the curvature of the posterior, `"diag"` scales only.
+#' @param weights,offset Columns of `data`, expressions of them, or vectors with one value per row. Weights multiply
+#'   the log-likelihood of their row; offsets are added to the linear predictor. They may stand in `formula` instead.
+#' @param subset A condition on the rows of `data`, or row numbers. Default: all rows.
+#' @param na.action What to do with rows that have missing values in variables of the model: [stats::na.omit()]
+#'   (default) drops them and says how many, [stats::na.fail()] refuses. Infinite values are always refused.
+#' @param contrasts A list of contrasts by factor, as in [stats::lm()].
+#' @param intercept Where the prior of the intercept lies, `"centred"` or `"raw"`; see below.
+#' @param sample_prior `"yes"` adds draws from the priors, in variables `prior_*`; `"only"` leaves out the likelihood
+#'   and needs proper priors. Default: `"no"`.
+#' @param save_pars What is kept; see [tw_save()].
+#' @param init Where chains start: `"mode"` (default) around the mode of the posterior, `"random"` or a radius:
+#'   uniformly between `-radius` and `radius` on the sampler's scale.
+#' @param seed A whole number. The same seed gives the same draws on any number of threads. Default: one number drawn
+#'   from R's generator, so that [set.seed()] governs; with a seed R's generator is not touched.
+#' @param file Path of a file in which the fit is kept (".rds" is added if missing). Partial fits are not kept.
+#' @param file_refit `"never"` (default) reads the file if it exists, whatever the other arguments; `"on_change"` fits
+#'   again if model, data or settings differ; `"always"` fits again.
+#' @param silent 0 also describes the run, 1 (default) shows progress, messages and warnings, 2 nothing: look at
+#'   `print()` or `rhat()` of the fit for what the warnings would have said.
+#' @param refresh 0 turns the progress bar off. Other values have no effect.
+#' @param method `"nuts"`, the only one.
+#' @param device `"cpu"`, the only one (`"auto"` chooses it).
+#' @return A list of class `twillfit` with `formula`, `family`, `data` (the rows used), `prior`, `design`, `draws` (a
+#'   [posterior::draws_array][posterior::draws_array()]), `sampler` and `info`; see its methods `print()`, `summary()`
+#'   and others. It holds no pointers and no environments of the caller, and survives [saveRDS()].
+#'
+#'   Errors have the class `twill_error` and one of `twill_error_formula`, `_data`, `_design`, `_family`, `_prior`,
+#'   `_setting`, `_file`, `_start`, `_interrupt`.
+#' @seealso [tw_formula()] for formulas, [tw_prior()] for priors.
+#' @examples
+#' fit <- twill(Reaction ~ Days + (1 + Days | Subject), data = lme4::sleepstudy,
+#'              prior = tw_prior("normal(0, 30)", class = "b"), chains = 2, iter = 500, seed = 1)
+#' fit
+#' @export
+twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., chains = 4, iter = 2000,
+                  warmup = floor(iter / 2), thin = 1, cores = getOption("mc.cores", 2L), threads = NULL,
+                  control = list(adapt_delta = 0.8, max_treedepth = 10, metric = "auto"), weights = NULL,
+                  offset = NULL, subset = NULL, na.action = stats::na.omit, contrasts = NULL,
+                  intercept = c("centred", "raw"), sample_prior = c("no", "yes", "only"), save_pars = tw_save(),
+                  init = "mode", seed = NULL, file = NULL, file_refit = c("never", "on_change", "always"), silent = 1,
+                  refresh = NULL, method = "nuts", device = "cpu") {
+  check_dots(list(...), ...names())
+  check_engine(method, device)
+  silent <- check_silent(silent)
+  sample_prior <- check_sample_prior(sample_prior)
+  file_refit <- check_choice(file_refit, "file_refit", c("never", "on_change", "always"))
+  path <- cache_path(file)
+  cached <- if (file_refit != "always") read_cached(path)
+  if (!is.null(cached) && file_refit == "never") return(cached)
+  check_iterations(iter)
+  settings <- new_settings(chains, iter, warmup, thin, cores, threads, control, init, seed, save_pars)
+  arguments <- list(weights = substitute(weights), offset = substitute(offset), subset = substitute(subset))
+  formula <- tw_formula(formula)
+  family <- as_twill_family(if (missing(family)) formula$family %||% family else family)
+  input <- prepare_input(formula, data, na.action, arguments, parent.frame(), silent)
+  model <- quiet_if(silent, new_model(input, family, prior, contrasts, check_intercept(intercept), sample_prior == "only"))
+  if (!is.null(cached) && is_fit_of(cached, model, settings, sample_prior)) return(cached)
+  fit <- sample_model(model, settings, sample_prior, match.call(), silent, refresh)
+  write_cached(fit, path)
+  warn_partial(fit)
+  quiet_if(silent, warn_diagnostics(fit))
+  fit
+}
+
+# silent = 2 is for simulations of many fits: their users read the diagnostics from the fits.
+quiet_if <- function(silent, code) {
+  if (silent >= 2) suppressWarnings(code, classes = "twill_warning") else code
+}
+
+# `warmup` has a default in terms of `iter`, which must not fail first.
+check_iterations <- function(iter) check_whole(iter, "iter", 1, 1e8)
+
+# Everything of a model but its draws.
+new_model <- function(input, family, prior, contrasts, intercept, prior_only) {
+  design <- new_design(input$formula, input$data, family, contrasts)
+  if (!prior_only) warn_constant_response(design$y, family)
+  user <- add_formula_means(as_twill_prior(prior), formula_means(design))
+  priors <- resolve_priors(parameter_table(design, family, intercept), user)
+  check_identified(design, priors$parameters)
+  if (prior_only) refuse_flat_priors(priors$parameters)
+  spec <- new_spec(design, family, priors$parameters, intercept, prior_only)
+  list(formula = input$formula, family = family, data = input$data, design = design, parameters = priors$parameters,
+       prior = priors$table, intercept = intercept, spec_json = to_json(spec))
+}
+
+refuse_flat_priors <- function(parameters) {
+  is_flat <- vapply(parameters$parsed, function(p) p$dist == "flat", TRUE)
+  if (!any(is_flat)) return(invisible())
+  flat <- some(parameters$variable[is_flat], 10)
+  abort_twill("prior", c("{.code sample_prior = \"only\"} needs proper priors.", "x" = "Flat: {.val {flat}}.",
+                         "i" = "Give these a prior with {.fn tw_prior}."))
+}
+
+sample_model <- function(model, settings, sample_prior, call, silent, refresh) {
+  if (is.null(settings$seed)) settings$seed <- draw_seed()
+  describe_run(model, settings, silent)
+  result <- run_sampler(model$spec_json, spec_arrays(model$design), settings, silent, refresh)
+  output <- sampler_output(result)
+  if (sample_prior == "yes") output$draws <- add_prior_draws(output$draws, model, settings$seed)
+  new_fit(model, output, settings, sample_prior, call)
+}
+
+add_prior_draws <- function(draws, model, seed) {
+  prior <- prior_draws_array(model$parameters, model$design, model$intercept, dim(draws)[1], dim(draws)[2], seed)
+  bind_draws_arrays(draws, prior)
+}
+
+new_fit <- function(model, output, settings, sample_prior, call) {
+  run <- list(seed = settings$seed, chains = dim(output$draws)[2], iter = settings$iter, warmup = settings$warmup,
+              thin = settings$thin, cores = settings$threads, adapt_delta = settings$adapt_delta,
+              max_treedepth = settings$max_treedepth, partial = output$partial, sample_prior = sample_prior,
+              settings = settings)
+  fit <- list(call = small_call(call), formula = model$formula, family = model$family, data = model$data,
+              prior = model$prior, intercept = model$intercept, design = model$design, draws = output$draws,
+              warmup_draws = output$warmup_draws, sampler = output$sampler, info = c(output$info, run),
+              spec_json = model$spec_json, version = utils::packageVersion("twill"))
+  structure(fit, class = c(if (output$partial) "twill_partial", "twillfit"))
+}
+
+# do.call() puts values where a call has names: data would be kept twice, and formulas with their environments.
+small_call <- function(call) {
+  call[[1]] <- quote(twill)
+  for (name in setdiff(names(call), "")) {
+    if (is.data.frame(call[[name]])) call[[name]] <- as.name(name)
+    if (inherits(call[[name]], "formula")) environment(call[[name]]) <- globalenv()
+  }
+  call
+}
+
+describe_run <- function(model, settings, silent) {
+  if (silent > 0) return(invisible())
+  groups <- vapply(model$design$terms, function(term) sprintf("%s (%d levels)", term$group, length(term$levels)), "")
+  inform_twill("run", c("i" = "{model$family$family} model, {nrow(model$data)} rows, {ncol(model$design$x)} population-level column{?s}.",
+                        if (length(groups) > 0) c("i" = "Group-level terms: {.val {groups}}."),
+                        "i" = "{settings$chains} chain{?s} of {settings$iter} iterations on {settings$threads} thread{?s}, seed {settings$seed}."))
+}
+
+warn_partial <- function(fit) {
+  if (!inherits(fit, "twill_partial")) return(invisible())
+  warn_twill("partial", c("The run was interrupted: {dim(fit$draws)[1]} draw{?s} of {dim(fit$draws)[2]} chain{?s} are kept.",
+                          "i" = "The fit is partial: more draws may be needed."))
+}
