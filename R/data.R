@@ -37,4 +37,8 @@
 #' @examples
 #' str(depmap_screen)
 #' with(depmap_screen, tapply(lfc, gene, mean))
-"depmap_screen"
+#' @name depmap_screen
+#' @docType data
+#' @usage depmap_screen
+#' @keywords datasets
+NULL
