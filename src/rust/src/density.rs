@@ -74,8 +74,24 @@ impl Model {
         }
     }
 
+    /// Response distribution.
+    pub fn family(&self) -> crate::spec::Family {
+        self.likelihood.family()
+    }
+
+    /// Derivative of the argument of column `j`'s prior in the swept coefficients; `j` is the
+    /// `i`-th of them.
+    pub fn prior_direction(&self, j: usize, i: usize) -> Vec<f64> {
+        let swept = &self.layout.swept;
+        let own = |l: usize| f64::from(u8::from(l == i));
+        match self.intercept.as_ref().filter(|s| s.column == j) {
+            Some(s) => swept.iter().enumerate().map(|(l, &column)| s.centre[column] + own(l)).collect(),
+            None => (0..swept.len()).map(own).collect(),
+        }
+    }
+
     /// Log prior density of the coefficients; adds its gradient to `d_beta`.
-    fn coefficient_prior(&self, beta: &[f64], d_beta: &mut [f64]) -> f64 {
+    pub fn coefficient_prior(&self, beta: &[f64], d_beta: &mut [f64]) -> f64 {
         let mut log_density = 0.0;
         for (j, prior) in self.coefficient_priors.iter().enumerate() {
             let (value, slope) = prior.log_density(self.prior_argument(j, beta));
@@ -189,6 +205,11 @@ impl Posterior {
         }
     }
 
+    /// Derivative of the log-likelihood in the linear predictor at the last position.
+    pub fn score(&self) -> &[f64] {
+        &self.d_eta
+    }
+
     fn log_likelihood(&mut self) -> f64 {
         self.d_eta.fill(0.0);
         if self.model.prior_only {
@@ -228,7 +249,7 @@ impl LogDensity for Posterior {
         let standard: f64 = self.mapped.standard.iter().map(|s| -0.5 * s * s).sum();
         let standard = standard - 0.5 * self.mapped.standard.len() as f64 * (2.0 * PI).ln();
         gradient.fill(0.0);
-        let (at, d) = (&self.mapped, &mut self.d_scales);
+        let (at, d) = (&mut self.mapped, &mut self.d_scales);
         self.transport.backward(&model.layout, &self.scales, at, &self.d_swept, &mut self.d_effects, gradient, d);
         let theta = model.layout.theta();
         model.scale_priors.pull_back(&position[theta.clone()], &self.scales, d, &mut gradient[theta]);

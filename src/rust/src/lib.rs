@@ -19,11 +19,13 @@ pub mod likelihood;
 pub mod optimise;
 pub mod prior;
 #[cfg(feature = "r")]
-#[allow(unsafe_code)]
+// The macros of extendr write public items without documentation.
+#[allow(unsafe_code, missing_docs)]
 pub mod r;
 pub mod run;
 pub mod scales;
 pub mod settle;
+pub mod sparse;
 pub mod special;
 pub mod spec;
 pub mod transport;

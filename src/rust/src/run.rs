@@ -5,7 +5,7 @@ use crate::draws::{ChainDraws, push_draw};
 use crate::error::{Error, Result};
 use crate::hmc::chain::Chain;
 use crate::hmc::hamiltonian::PhasePoint;
-use crate::settle::settle;
+use crate::settle::{Choice, settle};
 use crate::spec::{InitSpec, Settings};
 use crate::whiten::{Whitened, Whitening};
 use rand::{RngExt, SeedableRng};
@@ -89,7 +89,7 @@ pub fn sample(model: Model, settings: &Settings, mut watch: impl FnMut(Progress)
 }
 
 fn run_chains(model: Arc<Model>, settings: &Settings, shared: &Shared) -> Result<Output> {
-    let settled = settle(&model, &shared.cancel);
+    let settled = settle(&model, Choice::Auto, &shared.cancel);
     let mut posterior = settled.posterior;
     let dim = posterior.dim();
     let whitened = settings.metric == "auto" && dim <= MAX_WHITENED;

@@ -8,12 +8,19 @@ use crate::density::{LogDensity, Model, Posterior};
 use crate::layout::Source;
 use crate::optimise::climb;
 use crate::spec::Family;
+use crate::transport::levels::LevelTransport;
+use crate::transport::skeleton::Assembly;
 use crate::transport::{Transport, small};
 use crate::whiten::solve_and_spread;
 use faer::Mat;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// A factorisation may take this many multiplications per row of the data before the transport
+/// goes level by level.
+const PRODUCTS_PER_ROW: usize = 40;
+/// Always affordable: a millisecond.
+const FREE_PRODUCTS: usize = 300_000;
 /// Climbs between re-centrings, and their lengths.
 const ROUNDS: [usize; 3] = [60, 100, 300];
 /// Largest gradient entry at a mode; coordinates are of order one.
@@ -27,17 +34,28 @@ pub struct Settled {
     pub mode: Vec<f64>,
 }
 
+/// Which transport to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// All effects together if a factorisation is affordable, else level by level.
+    Auto,
+    /// Level by level.
+    Levels,
+}
+
 /// Finds coordinates and mode. Without data the coordinates are the non-centred ones.
-pub fn settle(model: &Arc<Model>, cancel: &AtomicBool) -> Settled {
+pub fn settle(model: &Arc<Model>, choice: Choice, cancel: &AtomicBool) -> Settled {
+    let affordable = FREE_PRODUCTS.max(PRODUCTS_PER_ROW * model.design.n());
+    let assembly = if choice == Choice::Levels { None } else { Assembly::new(model, affordable) };
     let mut posterior = rough(model);
     let mut mode = position_at_centre(&posterior);
-    posterior = recentred(&mut posterior, &mode);
+    posterior = recentred(&mut posterior, &mode, assembly.as_ref());
     for max_iterations in ROUNDS {
         if model.prior_only || cancel.load(Ordering::Relaxed) {
             break;
         }
         climb(&mut posterior, &mut mode, max_iterations, TOLERANCE, cancel);
-        posterior = recentred(&mut posterior, &mode);
+        posterior = recentred(&mut posterior, &mode, assembly.as_ref());
         mode = position_at_centre_with(&posterior, &mode);
     }
     climb(&mut posterior, &mut mode, 300, TOLERANCE, cancel);
@@ -45,13 +63,17 @@ pub fn settle(model: &Arc<Model>, cancel: &AtomicBool) -> Settled {
 }
 
 /// The transport whose centre is `position`, joined to the same model.
-fn recentred(posterior: &mut Posterior, position: &[f64]) -> Posterior {
+fn recentred(posterior: &mut Posterior, position: &[f64], assembly: Option<&Assembly>) -> Posterior {
     let mut gradient = vec![0.0; position.len()];
     let value = posterior.evaluate(position, &mut gradient);
     if !value.is_finite() {
         return posterior.clone();
     }
-    Posterior::new(Arc::clone(&posterior.model), Arc::new(transport_at(posterior)))
+    let transport = match assembly {
+        Some(assembly) => Transport::Joint(assembly.transport_at(posterior)),
+        None => Transport::Levels(level_transport_at(posterior)),
+    };
+    Posterior::new(Arc::clone(&posterior.model), Arc::new(transport))
 }
 
 /// Zero but for `theta`, which keeps its value.
@@ -134,7 +156,7 @@ fn rough_theta(model: &Model) -> Vec<f64> {
 }
 
 /// Transport centred at the parameters of the last evaluation.
-fn transport_at(posterior: &Posterior) -> Transport {
+fn level_transport_at(posterior: &Posterior) -> LevelTransport {
     let model = &posterior.model;
     let layout = &model.layout;
     let weights = if model.prior_only {
@@ -153,7 +175,7 @@ fn transport_at(posterior: &Posterior) -> Transport {
     });
     let centre = centre.collect();
     let pull = pull(posterior, &information);
-    Transport { information, pull, centre, spread, sweep: rows(&sweep) }
+    LevelTransport { information, pull, centre, spread, sweep: rows(&sweep) }
 }
 
 /// `X'WX` and `X'WZ` over swept columns and all effects.
@@ -271,10 +293,7 @@ fn add_prior_precision(model: &Model, a: &mut Mat<f64>, rhs: &mut Mat<f64>) {
     for (i, &j) in swept.iter().enumerate() {
         let prior = &model.coefficient_priors[j];
         let precision = prior.precision();
-        let direction: Vec<f64> = match model.intercept.as_ref().filter(|s| s.column == j) {
-            Some(s) => swept.iter().map(|&l| s.centre[l] + f64::from(l == j)).collect(),
-            None => (0..swept.len()).map(|l| f64::from(l == i)).collect(),
-        };
+        let direction = model.prior_direction(j, i);
         for (r, dr) in direction.iter().enumerate() {
             rhs[(r, 0)] += dr * precision * prior.location();
             for (c, dc) in direction.iter().enumerate() {

@@ -1,25 +1,23 @@
-//! Coordinates in which a hierarchical posterior looks like a standard normal.
+//! Transport level by level: each level's effects by the Gaussian its own data would give them.
 //!
-//! Each level's effects `b = L s`, `s ~ N(0, I)`, are mapped by the Gaussian that its data would
-//! give them at the current scales. With the level's information `J` and pull `h` held constant,
+//! With the level's information `J` and pull `h` held constant,
 //!
 //! ```text
 //! P = I + L' J L = R R',    s = P^-1 L' h + R^-T z,    log |ds/dz| = -log |R|
 //! ```
 //!
-//! `J = 0` is the non-centred form, large `J` the centred one: each level moves between them with
-//! the scales, so there is no funnel on either side. Population-level coefficients are swept,
-//! `beta = m + T z - M b` with constant `m`, `T`, `M`, which removes the ridge between a
-//! coefficient and the mean of the effects beside it. The target is exact for any constants; they
-//! only decide how nearly normal it is. (Papaspiliopoulos, Roberts and Skold 2007 treat the fixed
-//! mixture of the two forms; here the mixture follows the scales.)
+//! and population-level coefficients are swept, `beta = m + T z - M b` with constant `m`, `T`, `M`,
+//! which removes the ridge between a coefficient and the mean of the effects beside it. Costs as
+//! little as the non-centred form; what levels of different terms know of each other is left to
+//! the whitening.
 
-use crate::layout::{Block, Layout};
+use super::{Mapped, small};
+use crate::layout::{Block, Layout, Source};
 use crate::scales::{ScaleGradient, Scales};
 
 /// Constants of the map.
 #[derive(Debug, Clone)]
-pub struct Transport {
+pub struct LevelTransport {
     /// `J`, per block and level `[q, q]`, concatenated.
     pub information: Vec<f64>,
     /// `h`, per effect.
@@ -32,24 +30,7 @@ pub struct Transport {
     pub sweep: Vec<f64>,
 }
 
-/// Values of the map at one position, kept for the gradient.
-#[derive(Debug, Clone, Default)]
-pub struct Mapped {
-    /// Effects on the natural scale.
-    pub effects: Vec<f64>,
-    /// Standardised effects `s`.
-    pub standard: Vec<f64>,
-    /// Swept coefficients.
-    pub swept: Vec<f64>,
-    /// `R`, per block and level, concatenated.
-    root: Vec<f64>,
-    /// `P^-1 L' h` per effect.
-    shift: Vec<f64>,
-    /// `-sum log |R|`.
-    pub log_jacobian: f64,
-}
-
-impl Transport {
+impl LevelTransport {
     /// The non-centred form without sweep: `s = z`, `beta = centre + spread z`.
     pub fn identity(layout: &Layout, centre: Vec<f64>, spread: &[f64]) -> Self {
         let p = layout.swept.len();
@@ -67,7 +48,8 @@ impl Transport {
 
     /// Maps a position to coefficients and effects.
     pub fn forward(&self, layout: &Layout, position: &[f64], scales: &Scales, out: &mut Mapped) {
-        out.resize(layout, self.information.len());
+        out.root.resize(self.information.len(), 0.0);
+        out.shift.resize(layout.n_effects, 0.0);
         out.log_jacobian = 0.0;
         let z = &position[layout.z_effects()];
         let mut at = 0;
@@ -233,27 +215,17 @@ impl LevelScratch {
     }
 }
 
-impl Mapped {
-    fn resize(&mut self, layout: &Layout, n_information: usize) {
-        self.effects.resize(layout.n_effects, 0.0);
-        self.standard.resize(layout.n_effects, 0.0);
-        self.shift.resize(layout.n_effects, 0.0);
-        self.swept.resize(layout.swept.len(), 0.0);
-        self.root.resize(n_information, 0.0);
-    }
-}
-
 fn add_scalar(block: &Block, level: usize, factor: f64, d: f64, d_scales: &mut ScaleGradient) {
     match block.source {
-        crate::layout::Source::Term(k) => d_scales.factor[k][0] += d,
-        crate::layout::Source::Horseshoe(h) => d_scales.log_shrinkage[h][level] += factor * d,
+        Source::Term(k) => d_scales.factor[k][0] += d,
+        Source::Horseshoe(h) => d_scales.log_shrinkage[h][level] += factor * d,
     }
 }
 
 fn term_gradient<'a>(block: &Block, d_scales: &'a mut ScaleGradient) -> &'a mut [f64] {
     match block.source {
-        crate::layout::Source::Term(k) => &mut d_scales.factor[k],
-        crate::layout::Source::Horseshoe(_) => unreachable!("a horseshoe's levels have one effect"),
+        Source::Term(k) => &mut d_scales.factor[k],
+        Source::Horseshoe(_) => unreachable!("a horseshoe's levels have one effect"),
     }
 }
 
@@ -274,75 +246,4 @@ fn precision(q: usize, factor: &[f64], information: &[f64], out: &mut [f64]) {
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
-}
-
-/// Row-major kernels for the two to ten coefficients of a level.
-pub mod small {
-    /// In-place lower Cholesky factor of a matrix that is positive definite by construction.
-    pub fn cholesky(q: usize, a: &mut [f64]) {
-        for i in 0..q {
-            for j in 0..=i {
-                let s: f64 = (0..j).map(|k| a[i * q + k] * a[j * q + k]).sum();
-                let v = a[i * q + j] - s;
-                a[i * q + j] = if i == j { v.sqrt() } else { v / a[j * q + j] };
-            }
-            (i + 1..q).for_each(|j| a[i * q + j] = 0.0);
-        }
-    }
-
-    /// `x <- L^-1 x`.
-    pub fn solve_lower(q: usize, l: &[f64], x: &mut [f64]) {
-        for i in 0..q {
-            let s: f64 = (0..i).map(|k| l[i * q + k] * x[k]).sum();
-            x[i] = (x[i] - s) / l[i * q + i];
-        }
-    }
-
-    /// `x <- L^-T x`.
-    pub fn solve_lower_transposed(q: usize, l: &[f64], x: &mut [f64]) {
-        for i in (0..q).rev() {
-            let s: f64 = (i + 1..q).map(|k| l[k * q + i] * x[k]).sum();
-            x[i] = (x[i] - s) / l[i * q + i];
-        }
-    }
-
-    /// `out <- L x`.
-    pub fn multiply_lower(q: usize, l: &[f64], x: &[f64], out: &mut [f64]) {
-        (0..q).for_each(|i| out[i] = (0..=i).map(|k| l[i * q + k] * x[k]).sum());
-    }
-
-    /// `out <- L' x`.
-    pub fn multiply_transposed(q: usize, l: &[f64], x: &[f64], out: &mut [f64]) {
-        (0..q).for_each(|i| out[i] = (i..q).map(|k| l[k * q + i] * x[k]).sum());
-    }
-
-    /// `out <- A L` for square `A` and lower `L`.
-    pub fn multiply_square_lower(q: usize, a: &[f64], l: &[f64], out: &mut [f64]) {
-        for i in 0..q {
-            (0..q).for_each(|j| out[i * q + j] = (j..q).map(|k| a[i * q + k] * l[k * q + j]).sum());
-        }
-    }
-
-    /// From the adjoint `d` of `R = chol(P)` (lower; overwritten) to the symmetric adjoint of `P`.
-    pub fn cholesky_adjoint(q: usize, r: &[f64], d: &mut [f64], out: &mut [f64]) {
-        for i in 0..q {
-            for j in 0..=i {
-                let v: f64 = (i..q).map(|k| r[k * q + i] * d[k * q + j]).sum();
-                let v = if i == j { 0.5 * v } else { v };
-                out[i * q + j] = v;
-                out[j * q + i] = v;
-            }
-            out[i * q + i] *= 2.0;
-        }
-        // out = Phi + Phi'; result = R^-T out R^-1 / 2, one triangular solve per side.
-        for _side in 0..2 {
-            for j in 0..q {
-                let mut column: Vec<f64> = (0..q).map(|i| out[i * q + j]).collect();
-                solve_lower_transposed(q, r, &mut column);
-                (0..q).for_each(|i| d[j * q + i] = column[i]);
-            }
-            out.copy_from_slice(d);
-        }
-        out.iter_mut().for_each(|v| *v *= 0.5);
-    }
 }

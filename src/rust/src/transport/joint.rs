@@ -1,0 +1,362 @@
+//! Transport of all effects and coefficients together, by their joint conditional Gaussian.
+//!
+//! With `w` the standardised effects and the coefficients, `A` the information and `h` the pull of
+//! the data at the centre, `L` the block-diagonal factor of the effects (identity for coefficients),
+//! `S` the prior precision (identity for effects) and `v0 = S m` that of the coefficients' prior,
+//!
+//! ```text
+//! G = S + k L' A L = R R',    w = R^-T (R^-1 (v0 + k L' h) + z),    log |dw/dz| = -log |R|
+//! ```
+//!
+//! `k = (sigma_0 / sigma)^2` for a Gaussian with one residual sd, else 1. There the map is the exact
+//! conditional distribution: `z` is standard normal and independent of the scales, and the target
+//! at `z = 0` is the posterior of the scales with all coefficients integrated out. Sparse Cholesky
+//! as in MixedModels.jl (Bates et al. 2015, section 3), derivative by the reverse pass.
+
+use super::Mapped;
+use crate::layout::{Block, Layout, Source};
+use crate::scales::{ScaleGradient, Scales};
+use crate::sparse::Pattern;
+use std::sync::Arc;
+
+/// Columns that are eliminated together: a level of a block, or all swept coefficients.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// First column.
+    pub first: usize,
+    /// Number of columns.
+    pub q: usize,
+    /// Block and level; `None` for the swept coefficients.
+    pub level: Option<(usize, usize)>,
+}
+
+/// A dense piece of the information: rows of node `i`, columns of node `j`, `i >= j`.
+#[derive(Debug, Clone, Copy)]
+pub struct Piece {
+    /// Row node.
+    pub i: usize,
+    /// Column node.
+    pub j: usize,
+    /// First of its values, row-major.
+    pub at: usize,
+}
+
+/// Where everything is; shared by all centres of a model.
+#[derive(Debug)]
+pub struct Skeleton {
+    /// Pattern of the factor.
+    pub pattern: Pattern,
+    /// Nodes in the order of elimination.
+    pub nodes: Vec<Node>,
+    /// Pieces of the information.
+    pub pieces: Vec<Piece>,
+    /// Per value of a piece, its place in the pattern (upper halves of diagonal pieces: that of the lower).
+    pub places: Vec<u32>,
+    /// Per column, its place in the position.
+    pub position: Vec<usize>,
+}
+
+/// Constants of the map.
+#[derive(Debug, Clone)]
+pub struct JointTransport {
+    /// Pattern and places.
+    pub skeleton: Arc<Skeleton>,
+    /// Values of all pieces.
+    pub information: Vec<f64>,
+    /// `h`, per column.
+    pub pull: Vec<f64>,
+    /// `S` of the swept coefficients, `[p, p]`.
+    pub prior_precision: Vec<f64>,
+    /// `v0`, per swept coefficient.
+    pub prior_pull: Vec<f64>,
+    /// Log of `sigma_0` if the information falls with the square of sigma.
+    pub log_sigma: Option<f64>,
+}
+
+/// Memory of one evaluation.
+#[derive(Debug, Clone, Default)]
+pub struct JointScratch {
+    work: Vec<f64>,
+    u: Vec<f64>,
+    w: Vec<f64>,
+    d_root: Vec<f64>,
+    e: Vec<f64>,
+    piece: Vec<f64>,
+}
+
+impl JointTransport {
+    fn scale(&self, scales: &Scales) -> f64 {
+        self.log_sigma.map_or(1.0, |s| (2.0 * (s - scales.dispersion[0])).exp())
+    }
+
+    /// Maps a position to coefficients and effects.
+    pub fn forward(&self, layout: &Layout, position: &[f64], scales: &Scales, out: &mut Mapped) {
+        let Skeleton { pattern, position: places, .. } = &*self.skeleton;
+        let k = self.scale(scales);
+        out.joint.work.resize(pattern.dim(), 0.0);
+        self.assemble(layout, scales, k, out);
+        pattern.factor(&mut out.root, &mut out.joint.work);
+        if !out.root.iter().all(|v| v.is_finite()) {
+            // A failed factor leaves its workspace dirty.
+            out.joint.work.fill(0.0);
+        }
+        self.weighted_pull(layout, scales, k, &mut out.shift);
+        pattern.solve(&out.root, &mut out.shift);
+        out.joint.u.clear();
+        out.joint.u.extend(out.shift.iter().zip(places).map(|(t, &at)| t + position[at]));
+        out.joint.w.clone_from(&out.joint.u);
+        pattern.solve_transposed(&out.root, &mut out.joint.w);
+        out.log_jacobian = -(0..pattern.dim()).map(|j| out.root[pattern.starts[j]].ln()).sum::<f64>();
+        self.distribute(layout, scales, out);
+    }
+
+    /// `G` on the pattern.
+    fn assemble(&self, layout: &Layout, scales: &Scales, k: f64, out: &mut Mapped) {
+        let Skeleton { pattern, nodes, pieces, places, .. } = &*self.skeleton;
+        out.root.clear();
+        out.root.resize(pattern.n_entries(), 0.0);
+        for piece in pieces {
+            let (i, j) = (&nodes[piece.i], &nodes[piece.j]);
+            let (l_i, l_j) = (factor_of(layout, scales, i), factor_of(layout, scales, j));
+            let n = i.q * j.q;
+            let (values, places) = (&self.information[piece.at..piece.at + n], &places[piece.at..piece.at + n]);
+            if n == 1 {
+                out.root[places[0] as usize] += k * values[0] * scalar(l_i) * scalar(l_j);
+                continue;
+            }
+            out.joint.piece.resize(3 * n, 0.0);
+            let (right, both) = out.joint.piece.split_at_mut(n);
+            times_lower(i.q, j.q, values, l_j, right);
+            lower_transposed_times(i.q, j.q, l_i, right, &mut both[..n]);
+            for (at, (value, place)) in both.iter().zip(places).enumerate() {
+                if piece.i != piece.j || at % j.q <= at / j.q {
+                    out.root[*place as usize] += k * value;
+                }
+            }
+        }
+        for node in nodes {
+            for a in 0..node.q {
+                for b in 0..=a {
+                    let s = if node.level.is_none() { self.prior_precision[a * node.q + b] } else { f64::from(a == b) };
+                    if s != 0.0 {
+                        let place = pattern.starts[node.first + b];
+                        let place = if a == b { place } else { pattern.place((node.first + a) as u32, (node.first + b) as u32) };
+                        out.root[place] += s;
+                    }
+                }
+            }
+        }
+    }
+
+    /// `v0 + k L' h`.
+    fn weighted_pull(&self, layout: &Layout, scales: &Scales, k: f64, out: &mut Vec<f64>) {
+        out.clear();
+        out.resize(self.pull.len(), 0.0);
+        for node in &self.skeleton.nodes {
+            let columns = node.first..node.first + node.q;
+            let (pull, out) = (&self.pull[columns.clone()], &mut out[columns]);
+            match factor_of(layout, scales, node) {
+                Some(l) => super::small::multiply_transposed(node.q, l, pull, out),
+                None => out.copy_from_slice(pull),
+            }
+            out.iter_mut().for_each(|v| *v *= k);
+            if node.level.is_none() {
+                out.iter_mut().zip(&self.prior_pull).for_each(|(v, p)| *v += p);
+            }
+        }
+    }
+
+    /// From `w` to standardised and natural effects and coefficients.
+    fn distribute(&self, layout: &Layout, scales: &Scales, out: &mut Mapped) {
+        for node in &self.skeleton.nodes {
+            let w = &out.joint.w[node.first..node.first + node.q];
+            let Some((e, l)) = effect_of(layout, scales, node) else {
+                out.swept.copy_from_slice(w);
+                continue;
+            };
+            out.standard[e..e + node.q].copy_from_slice(w);
+            super::small::multiply_lower(node.q, l, w, &mut out.effects[e..e + node.q]);
+        }
+    }
+
+    /// Pulls derivatives back to the position and the scales.
+    pub fn backward(
+        &self, layout: &Layout, scales: &Scales, at: &mut Mapped, d_swept: &[f64], d_effects: &[f64],
+        gradient: &mut [f64], d_scales: &mut ScaleGradient,
+    ) {
+        let Skeleton { pattern, position, .. } = &*self.skeleton;
+        let k = self.scale(scales);
+        let mut d_u = std::mem::take(&mut at.joint.u);
+        self.gather(layout, scales, at, d_swept, d_effects, &mut d_u);
+        pattern.solve(&at.root, &mut d_u);
+        position.iter().zip(&d_u).for_each(|(&place, d)| gradient[place] = *d);
+        let mut e = std::mem::take(&mut at.joint.e);
+        e.clone_from(&d_u);
+        pattern.solve_transposed(&at.root, &mut e);
+        self.adjoint_of_g(at, &d_u, &e);
+        let mut d_k = self.pull_backward(layout, scales, k, at, d_effects, &e, d_scales);
+        d_k += self.pieces_backward(layout, scales, k, at, d_scales);
+        if self.log_sigma.is_some() {
+            d_scales.dispersion[0] -= 2.0 * k * d_k;
+        }
+        at.joint.u = d_u;
+        at.joint.e = e;
+    }
+
+    /// Derivatives in `w`: `L' d_b - s` for effects.
+    fn gather(
+        &self, layout: &Layout, scales: &Scales, at: &Mapped, d_swept: &[f64], d_effects: &[f64], out: &mut [f64],
+    ) {
+        for node in &self.skeleton.nodes {
+            let out = &mut out[node.first..node.first + node.q];
+            let Some((e, l)) = effect_of(layout, scales, node) else {
+                out.copy_from_slice(d_swept);
+                continue;
+            };
+            super::small::multiply_transposed(node.q, l, &d_effects[e..e + node.q], out);
+            out.iter_mut().zip(&at.standard[e..]).for_each(|(d, s)| *d -= s);
+        }
+    }
+
+    /// Overwrites `d_root` with derivatives in the lower entries of `G`.
+    fn adjoint_of_g(&self, at: &mut Mapped, d_u: &[f64], e: &[f64]) {
+        let pattern = &self.skeleton.pattern;
+        let JointScratch { work, w, d_root, .. } = &mut at.joint;
+        d_root.clear();
+        for j in 0..pattern.dim() {
+            let (u_j, t_j) = (d_u[j], at.shift[j]);
+            let start = pattern.starts[j];
+            let rows = &pattern.rows[start..pattern.starts[j + 1]];
+            d_root.extend(rows.iter().map(|&i| -w[i as usize] * u_j - e[i as usize] * t_j));
+            d_root[start] -= 1.0 / at.root[start];
+        }
+        pattern.factor_adjoint(&at.root, d_root, work);
+    }
+
+    /// Through `v = v0 + k L' h` and `b = L s`; returns the derivative in `k`.
+    fn pull_backward(
+        &self, layout: &Layout, scales: &Scales, k: f64, at: &Mapped, d_effects: &[f64], d_v: &[f64],
+        d_scales: &mut ScaleGradient,
+    ) -> f64 {
+        let mut d_k = 0.0;
+        for node in &self.skeleton.nodes {
+            let columns = node.first..node.first + node.q;
+            let (pull, d_v) = (&self.pull[columns.clone()], &d_v[columns]);
+            let Some((e, l)) = effect_of(layout, scales, node) else {
+                d_k += pull.iter().zip(d_v).map(|(h, d)| h * d).sum::<f64>();
+                continue;
+            };
+            for c in 0..node.q {
+                for a in 0..=c {
+                    d_k += l[c * node.q + a] * pull[c] * d_v[a];
+                    let d = k * pull[c] * d_v[a] + d_effects[e + c] * at.standard[e + a];
+                    add_factor(layout, scales, node, c * node.q + a, d, d_scales);
+                }
+            }
+        }
+        d_k
+    }
+
+    /// Through `G = S + k L' A L`; returns the derivative in `k`.
+    fn pieces_backward(
+        &self, layout: &Layout, scales: &Scales, k: f64, at: &mut Mapped, d_scales: &mut ScaleGradient,
+    ) -> f64 {
+        let Skeleton { nodes, pieces, places, .. } = &*self.skeleton;
+        let mut d_k = 0.0;
+        let JointScratch { d_root, piece: scratch, .. } = &mut at.joint;
+        for piece in pieces {
+            let (i, j) = (&nodes[piece.i], &nodes[piece.j]);
+            let (l_i, l_j) = (factor_of(layout, scales, i), factor_of(layout, scales, j));
+            let n = i.q * j.q;
+            let (values, places) = (&self.information[piece.at..piece.at + n], &places[piece.at..piece.at + n]);
+            if n == 1 {
+                let (g, a) = (d_root[places[0] as usize], values[0]);
+                let (x, y) = (scalar(l_i), scalar(l_j));
+                d_k += g * a * x * y;
+                add_factor(layout, scales, i, 0, k * a * y * g, d_scales);
+                add_factor(layout, scales, j, 0, k * a * x * g, d_scales);
+                continue;
+            }
+            scratch.resize(3 * n, 0.0);
+            let (g, rest) = scratch.split_at_mut(n);
+            let (right, left) = rest.split_at_mut(n);
+            // A diagonal piece counts each entry below its diagonal once: halve it on both sides.
+            for (at, g) in g.iter_mut().enumerate() {
+                let off = piece.i == piece.j && at % j.q != at / j.q;
+                *g = d_root[places[at] as usize] * if off { 0.5 } else { 1.0 };
+            }
+            times_lower(i.q, j.q, values, l_j, right);
+            lower_transposed_times(i.q, j.q, l_i, values, left);
+            d_k += through_k(i.q, j.q, l_i, right, g);
+            for c in 0..i.q {
+                for a in 0..=c {
+                    let d: f64 = (0..j.q).map(|b| right[c * j.q + b] * g[a * j.q + b]).sum();
+                    add_factor(layout, scales, i, c * i.q + a, k * d, d_scales);
+                }
+            }
+            for c in 0..j.q {
+                for b in 0..=c {
+                    let d: f64 = (0..i.q).map(|a| left[a * j.q + c] * g[a * j.q + b]).sum();
+                    add_factor(layout, scales, j, c * j.q + b, k * d, d_scales);
+                }
+            }
+        }
+        d_k
+    }
+}
+
+/// `sum(G * L_i' right)`, `right = A L_j`.
+fn through_k(q_i: usize, q_j: usize, l_i: Option<&[f64]>, right: &[f64], g: &[f64]) -> f64 {
+    let Some(l) = l_i else { return right.iter().zip(g).map(|(r, g)| r * g).sum() };
+    let mut sum = 0.0;
+    for c in 0..q_i {
+        for a in 0..=c {
+            sum += l[c * q_i + a] * (0..q_j).map(|b| right[c * q_j + b] * g[a * q_j + b]).sum::<f64>();
+        }
+    }
+    sum
+}
+
+fn factor_of<'a>(layout: &Layout, scales: &'a Scales, node: &Node) -> Option<&'a [f64]> {
+    node.level.map(|(block, level)| scales.factor_of(layout.blocks[block].source, level))
+}
+
+/// First effect and factor of a node; `None` for the swept coefficients.
+fn effect_of<'a>(layout: &Layout, scales: &'a Scales, node: &Node) -> Option<(usize, &'a [f64])> {
+    let (block, level) = node.level?;
+    let Block { start, q, source, .. } = layout.blocks[block];
+    Some((start + level * q, scales.factor_of(source, level)))
+}
+
+fn scalar(l: Option<&[f64]>) -> f64 {
+    l.map_or(1.0, |l| l[0])
+}
+
+/// Adds to the derivative in entry `at` of a node's factor.
+fn add_factor(layout: &Layout, scales: &Scales, node: &Node, at: usize, d: f64, d_scales: &mut ScaleGradient) {
+    let Some((block, level)) = node.level else { return };
+    match layout.blocks[block].source {
+        Source::Term(k) => d_scales.factor[k][at] += d,
+        Source::Horseshoe(h) => d_scales.log_shrinkage[h][level] += scales.shrinkage[h][level] * d,
+    }
+}
+
+/// `out <- A L` for `A` `[q_i, q_j]` and lower `L` (`None`: identity).
+fn times_lower(q_i: usize, q_j: usize, a: &[f64], l: Option<&[f64]>, out: &mut [f64]) {
+    let Some(l) = l else { return out.copy_from_slice(a) };
+    for r in 0..q_i {
+        for c in 0..q_j {
+            out[r * q_j + c] = (c..q_j).map(|m| a[r * q_j + m] * l[m * q_j + c]).sum();
+        }
+    }
+}
+
+/// `out <- L' A` for lower `L` (`None`: identity) and `A` `[q_i, q_j]`.
+fn lower_transposed_times(q_i: usize, q_j: usize, l: Option<&[f64]>, a: &[f64], out: &mut [f64]) {
+    let Some(l) = l else { return out.copy_from_slice(a) };
+    for r in 0..q_i {
+        for c in 0..q_j {
+            out[r * q_j + c] = (r..q_i).map(|m| l[m * q_i + r] * a[m * q_j + c]).sum();
+        }
+    }
+}

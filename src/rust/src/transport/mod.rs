@@ -1,0 +1,74 @@
+//! Coordinates in which a hierarchical posterior looks like a standard normal.
+//!
+//! Effects are `b = L s` with `s ~ N(0, I)`. A transport maps standard normal `z` to `s` and to the
+//! population-level coefficients by a Gaussian that follows the current scales: without data it is
+//! the non-centred form, with much data the centred one, and it moves between them as the scales
+//! do, so there is no funnel on either side. The target is exact for any constants in the map; they
+//! only decide how nearly normal it is. (Papaspiliopoulos, Roberts and Skold 2007 treat fixed
+//! mixtures of the two forms.)
+
+pub mod joint;
+pub mod levels;
+pub mod skeleton;
+pub mod small;
+
+use crate::layout::Layout;
+use crate::scales::{ScaleGradient, Scales};
+use joint::{JointScratch, JointTransport};
+use levels::LevelTransport;
+
+/// A map from positions to parameters.
+#[derive(Debug, Clone)]
+pub enum Transport {
+    /// Level by level, coefficients swept.
+    Levels(LevelTransport),
+    /// All effects and coefficients together.
+    Joint(JointTransport),
+}
+
+/// Values of the map at one position, kept for the gradient.
+#[derive(Debug, Clone, Default)]
+pub struct Mapped {
+    /// Effects on the natural scale.
+    pub effects: Vec<f64>,
+    /// Standardised effects `s`.
+    pub standard: Vec<f64>,
+    /// Swept coefficients.
+    pub swept: Vec<f64>,
+    /// `-sum log |R|`.
+    pub log_jacobian: f64,
+    /// Cholesky factors of the conditional precisions.
+    root: Vec<f64>,
+    /// Conditional means in the units of `z` or `s`, as the map needs them.
+    shift: Vec<f64>,
+    joint: JointScratch,
+}
+
+impl Transport {
+    /// The non-centred form without sweep: `s = z`, `beta = centre + spread z`.
+    pub fn identity(layout: &Layout, centre: Vec<f64>, spread: &[f64]) -> Self {
+        Self::Levels(LevelTransport::identity(layout, centre, spread))
+    }
+
+    /// Maps a position to coefficients and effects.
+    pub fn forward(&self, layout: &Layout, position: &[f64], scales: &Scales, out: &mut Mapped) {
+        out.effects.resize(layout.n_effects, 0.0);
+        out.standard.resize(layout.n_effects, 0.0);
+        out.swept.resize(layout.swept.len(), 0.0);
+        match self {
+            Self::Levels(map) => map.forward(layout, position, scales, out),
+            Self::Joint(map) => map.forward(layout, position, scales, out),
+        }
+    }
+
+    /// Pulls `d_swept` and `d_effects` (overwritten) back to the position and the scales.
+    pub fn backward(
+        &self, layout: &Layout, scales: &Scales, at: &mut Mapped, d_swept: &[f64], d_effects: &mut [f64],
+        gradient: &mut [f64], d_scales: &mut ScaleGradient,
+    ) {
+        match self {
+            Self::Levels(map) => map.backward(layout, scales, at, d_swept, d_effects, gradient, d_scales),
+            Self::Joint(map) => map.backward(layout, scales, at, d_swept, d_effects, gradient, d_scales),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Which effects and coefficients meet in the data: nodes, pieces and the factor's pattern, and the
+//! information and pull of the data summed over rows.
+
+use super::joint::{JointTransport, Node, Piece, Skeleton};
+use crate::density::{Model, Posterior};
+use crate::layout::Source;
+use crate::sparse::Pattern;
+use crate::spec::Family;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Skeleton of a model, with the pieces that each row adds to.
+#[derive(Debug, Clone)]
+pub struct Assembly {
+    /// Nodes, pieces and pattern.
+    pub skeleton: Arc<Skeleton>,
+    /// Per block of the layout, its first node.
+    first_node: Vec<usize>,
+    /// Per row, the pieces of each pair of its nodes, in the order of [`pairs_up_to`].
+    row_pieces: Vec<u32>,
+    n_row_nodes: usize,
+}
+
+impl Assembly {
+    /// Reads the pattern off the rows. `None` if one factorisation would take more than
+    /// `max_products` multiplications.
+    pub fn new(model: &Model, max_products: usize) -> Option<Self> {
+        let (nodes, first_node, position) = nodes(model);
+        let n_row_nodes = row_nodes(model, &first_node, nodes.len(), 0).len();
+        let mut found: HashMap<(u32, u32), u32> = HashMap::new();
+        let mut pieces: Vec<Piece> = vec![];
+        let mut n_values = 0;
+        let mut piece_of = |i: usize, j: usize| {
+            *found.entry((i as u32, j as u32)).or_insert_with(|| {
+                pieces.push(Piece { i, j, at: n_values });
+                n_values += nodes[i].q * nodes[j].q;
+                pieces.len() as u32 - 1
+            })
+        };
+        (0..nodes.len()).for_each(|i| _ = piece_of(i, i));
+        let mut row_pieces = Vec::with_capacity(model.design.n() * n_row_nodes * (n_row_nodes + 1) / 2);
+        for row in 0..model.design.n() {
+            let at = row_nodes(model, &first_node, nodes.len(), row);
+            row_pieces.extend(pairs_up_to(n_row_nodes).map(|(a, b)| piece_of(at[a].max(at[b]), at[a].min(at[b]))));
+        }
+        let pattern = Pattern::new(columns(&nodes, &pieces));
+        if pattern.n_products() > max_products {
+            return None;
+        }
+        let places = places(&nodes, &pieces, &pattern, n_values);
+        let skeleton = Arc::new(Skeleton { pattern, nodes, pieces, places, position });
+        Some(Self { skeleton, first_node, row_pieces, n_row_nodes })
+    }
+
+    /// Transport centred at the last evaluation of `posterior`.
+    pub fn transport_at(&self, posterior: &Posterior) -> JointTransport {
+        let model = &posterior.model;
+        let (information, pull) = if model.prior_only {
+            let n_values = self.skeleton.places.len();
+            (vec![0.0; n_values], vec![0.0; self.skeleton.pattern.dim()])
+        } else {
+            self.data(posterior)
+        };
+        let (prior_precision, prior_pull) = coefficient_prior(posterior);
+        let is_scaled = model.family() == Family::Gaussian && posterior.scales.dispersion.len() == 1;
+        let is_scaled = is_scaled && model.design.se.is_empty() && model.design.x_disp.ncols() == 0;
+        let log_sigma = is_scaled.then(|| posterior.scales.dispersion[0]);
+        let skeleton = Arc::clone(&self.skeleton);
+        JointTransport { skeleton, information, pull, prior_precision, prior_pull, log_sigma }
+    }
+
+    /// Information and pull (information times the linear predictor without offset, plus score).
+    fn data(&self, posterior: &Posterior) -> (Vec<f64>, Vec<f64>) {
+        let model = &posterior.model;
+        let skeleton = &self.skeleton;
+        let weights = model.likelihood.information(&posterior.eta, &posterior.scales.dispersion);
+        let mut information = vec![0.0; skeleton.places.len()];
+        let mut pull = vec![0.0; skeleton.pattern.dim()];
+        let n_pairs = self.n_row_nodes * (self.n_row_nodes + 1) / 2;
+        let mut values = vec![];
+        for (row, w) in weights.iter().enumerate() {
+            let at = row_nodes(model, &self.first_node, skeleton.nodes.len(), row);
+            let starts = row_values(model, row, &mut values);
+            let score = w * (posterior.eta[row] - model.design.offset[row]) + posterior.score()[row];
+            for (node, &start) in at.iter().zip(&starts) {
+                let Node { first, q, .. } = skeleton.nodes[*node];
+                (0..q).for_each(|a| pull[first + a] += score * values[start + a]);
+            }
+            let pieces = &self.row_pieces[row * n_pairs..(row + 1) * n_pairs];
+            for ((a, b), &piece) in pairs_up_to(self.n_row_nodes).zip(pieces) {
+                let (a, b) = if at[a] >= at[b] { (a, b) } else { (b, a) };
+                let (x, y) = (starts[a], starts[b]);
+                let (q_x, q_y) = (skeleton.nodes[at[a]].q, skeleton.nodes[at[b]].q);
+                let out = &mut information[skeleton.pieces[piece as usize].at..];
+                for r in 0..q_x {
+                    (0..q_y).for_each(|c| out[r * q_y + c] += w * values[x + r] * values[y + c]);
+                }
+            }
+        }
+        (information, pull)
+    }
+}
+
+/// Terms by falling number of levels, then horseshoes, then the swept coefficients: what is large
+/// and nearly diagonal goes first and leaves the least fill.
+fn nodes(model: &Model) -> (Vec<Node>, Vec<usize>, Vec<usize>) {
+    let layout = &model.layout;
+    let mut order: Vec<usize> = (0..layout.blocks.len()).collect();
+    let is_horseshoe = |b: usize| matches!(layout.blocks[b].source, Source::Horseshoe(_));
+    order.sort_by_key(|&b| (is_horseshoe(b), std::cmp::Reverse(layout.blocks[b].n_levels)));
+    let mut first_node = vec![0; order.len()];
+    let (mut nodes, mut position, mut first) = (vec![], vec![], 0);
+    for b in order {
+        let block = &layout.blocks[b];
+        first_node[b] = nodes.len();
+        for level in 0..block.n_levels {
+            nodes.push(Node { first, q: block.q, level: Some((b, level)) });
+            first += block.q;
+        }
+        position.extend((block.start..block.start + block.len()).map(|e| layout.z_effects().start + e));
+    }
+    if !layout.swept.is_empty() {
+        nodes.push(Node { first, q: layout.swept.len(), level: None });
+        position.extend(layout.z_swept());
+    }
+    (nodes, first_node, position)
+}
+
+/// Nodes that row `row` touches, in the order of the blocks, swept coefficients last.
+fn row_nodes(model: &Model, first_node: &[usize], n_nodes: usize, row: usize) -> Vec<usize> {
+    let mut out = vec![];
+    for (block, &first) in model.layout.blocks.iter().zip(first_node) {
+        match block.source {
+            Source::Term(k) => out.push(first + model.design.terms[k].codes[row] as usize),
+            Source::Horseshoe(_) => out.extend(first..first + block.n_levels),
+        }
+    }
+    if !model.layout.swept.is_empty() {
+        out.push(n_nodes - 1);
+    }
+    out
+}
+
+/// Design values of a row, node after node as in [`row_nodes`]; returns where each node starts.
+fn row_values(model: &Model, row: usize, out: &mut Vec<f64>) -> Vec<usize> {
+    out.clear();
+    let mut starts = vec![];
+    for block in &model.layout.blocks {
+        match block.source {
+            Source::Term(k) => {
+                starts.push(out.len());
+                out.extend(model.design.terms[k].z.row(row));
+            }
+            Source::Horseshoe(h) => {
+                for &j in &model.shrunken[h] {
+                    starts.push(out.len());
+                    out.push(model.design.x[(row, j)]);
+                }
+            }
+        }
+    }
+    if !model.layout.swept.is_empty() {
+        starts.push(out.len());
+        out.extend(model.layout.swept.iter().map(|&j| model.design.x[(row, j)]));
+    }
+    starts
+}
+
+/// Pairs of a row's nodes: all `(a, b)`; the one eliminated later gives the rows of the piece.
+fn pairs_up_to(n: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..n).flat_map(|a| (0..=a).map(move |b| (a, b)))
+}
+
+/// Rows below the diagonal of each column.
+fn columns(nodes: &[Node], pieces: &[Piece]) -> Vec<Vec<u32>> {
+    let dim = nodes.last().map_or(0, |n| n.first + n.q);
+    let mut columns = vec![vec![]; dim];
+    for piece in pieces {
+        let (i, j) = (&nodes[piece.i], &nodes[piece.j]);
+        for b in j.first..j.first + j.q {
+            columns[b].extend((i.first..i.first + i.q).filter(|&a| a > b).map(|a| a as u32));
+        }
+    }
+    columns
+}
+
+fn places(nodes: &[Node], pieces: &[Piece], pattern: &Pattern, n_values: usize) -> Vec<u32> {
+    let mut out = Vec::with_capacity(n_values);
+    for piece in pieces {
+        let (i, j) = (&nodes[piece.i], &nodes[piece.j]);
+        for a in i.first..i.first + i.q {
+            for b in j.first..j.first + j.q {
+                out.push(pattern.place(a.max(b) as u32, a.min(b) as u32) as u32);
+            }
+        }
+    }
+    out
+}
+
+/// Rough prior precision of the swept coefficients, and the pull that is exact at the centre.
+fn coefficient_prior(posterior: &Posterior) -> (Vec<f64>, Vec<f64>) {
+    let model = &posterior.model;
+    let swept = &model.layout.swept;
+    let p = swept.len();
+    let mut precision = vec![0.0; p * p];
+    for (&j, i) in swept.iter().zip(0..) {
+        let own = model.coefficient_priors[j].precision();
+        let direction = model.prior_direction(j, i);
+        for (a, x) in direction.iter().enumerate() {
+            direction.iter().enumerate().for_each(|(b, y)| precision[a * p + b] += own * x * y);
+        }
+    }
+    let mut score = vec![0.0; posterior.beta.len()];
+    model.coefficient_prior(&posterior.beta, &mut score);
+    let at = |a: usize| {
+        let row = &precision[a * p..(a + 1) * p];
+        score[swept[a]] + row.iter().zip(&posterior.mapped.swept).map(|(s, b)| s * b).sum::<f64>()
+    };
+    let pull = (0..p).map(at).collect();
+    (precision, pull)
+}
