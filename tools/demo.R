@@ -21,10 +21,13 @@ save_plot <- function(name, plot, height = 4) {
   normalizePath(path)
 }
 
+# Expression relative to the gene's own mean: the intercepts then are the effects of the knock-outs
+# at usual expression, and better determined.
 fit_screen <- function() {
   twill(lfc ~ rna + copy_number + (1 + rna | gene) + (1 | gene:guide) + (1 | cell_line),
-        data = depmap_screen, family = gaussian(), prior = tw_prior("normal(0, 1)", class = "b"),
-        chains = 4, threads = threads, seed = 1, refresh = 0)
+        data = transform(depmap_screen, rna = rna - ave(rna, gene)), family = gaussian(),
+        prior = tw_prior("normal(0, 1)", class = "b"), chains = 4, threads = threads, seed = 1,
+        control = list(adapt_delta = 0.95), refresh = 0)
 }
 
 fit_ticks <- function() {
