@@ -1,8 +1,37 @@
 //! Draws on the natural scale, in the order of their names.
 
-use crate::density::Posterior;
+use crate::density::{LogDensity, Posterior};
 use crate::hmc::tree::Transition;
 use crate::layout::Source;
+use crate::whiten::Whitened;
+use rand::Rng;
+
+/// A target that gives whole draws of the model's parameters.
+pub trait Draw: LogDensity {
+    /// Adds what the sampler does not move, at the target's own `position`.
+    fn complete<R: Rng>(&mut self, position: &[f64], rng: &mut R);
+    /// The posterior, evaluated at the completed draw.
+    fn posterior(&self) -> &Posterior;
+}
+
+impl Draw for Posterior {
+    fn complete<R: Rng>(&mut self, _position: &[f64], _rng: &mut R) {}
+
+    fn posterior(&self) -> &Posterior {
+        self
+    }
+}
+
+impl<D: Draw> Draw for Whitened<D> {
+    fn complete<R: Rng>(&mut self, _position: &[f64], rng: &mut R) {
+        let (inner, x) = self.parts();
+        inner.complete(x, rng);
+    }
+
+    fn posterior(&self) -> &Posterior {
+        self.inner.posterior()
+    }
+}
 
 /// Names of what the sampler reports per draw, as bayesplot expects them.
 pub const SAMPLER_NAMES: [&str; 6] =
@@ -36,8 +65,8 @@ impl ChainDraws {
 }
 
 /// Appends the parameters at the density's last position to `out`, in the order of
-/// [`crate::layout::draw_names`]. `theta` are the scale parameters of that position.
-pub fn push_draw(posterior: &Posterior, theta: &[f64], with_effects: bool, out: &mut Vec<f64>) {
+/// [`crate::layout::draw_names`].
+pub fn push_draw(posterior: &Posterior, with_effects: bool, out: &mut Vec<f64>) {
     let (scales, model) = (&posterior.scales, &posterior.model);
     out.extend_from_slice(&posterior.beta);
     let constant = model.design.x_disp.ncols() == 0;
@@ -48,7 +77,7 @@ pub fn push_draw(posterior: &Posterior, theta: &[f64], with_effects: bool, out: 
             out.extend(scales.correlations(k));
         }
     }
-    out.extend(model.scale_priors.horseshoe_draw(theta));
+    out.extend(model.scale_priors.horseshoe_draw(&scales.theta));
     if with_effects {
         for block in model.layout.blocks.iter().filter(|b| matches!(b.source, Source::Term(_))) {
             out.extend_from_slice(&posterior.mapped.effects[block.start..block.start + block.len()]);

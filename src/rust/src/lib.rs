@@ -9,6 +9,7 @@
 #![deny(unsafe_code)]
 
 pub mod adapt;
+pub mod collapse;
 pub mod density;
 pub mod design;
 pub mod draws;

@@ -47,6 +47,11 @@ impl Prior {
         self.kind == Kind::Flat
     }
 
+    /// Whether the log density is a quadratic: normal or flat.
+    pub fn is_gaussian(&self) -> bool {
+        matches!(self.kind, Kind::Flat | Kind::Normal { .. })
+    }
+
     /// `(log p(x), d log p / dx)`; minus infinity outside the support.
     #[inline]
     pub fn log_density(&self, x: f64) -> (f64, f64) {

@@ -1,12 +1,14 @@
 //! Runs chains on threads: seeds, progress and cancelling.
 
-use crate::density::{LogDensity, Model, Posterior};
-use crate::draws::{ChainDraws, push_draw};
+use crate::collapse::Collapsed;
+use crate::density::{LogDensity, Model};
+use crate::draws::{ChainDraws, Draw, push_draw};
 use crate::error::{Error, Result};
 use crate::hmc::chain::Chain;
 use crate::hmc::hamiltonian::PhasePoint;
-use crate::settle::{Choice, settle};
-use crate::spec::{InitSpec, Settings};
+use crate::settle::{Settled, settle};
+use crate::spec::{Engine, InitSpec, Settings};
+use crate::transport::Transport;
 use crate::whiten::{Whitened, Whitening};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -21,6 +23,8 @@ use std::time::{Duration, Instant};
 const MAX_WHITENED: usize = 1200;
 /// Spread of the starting points around the mode, in posterior standard deviations.
 const START_SPREAD: f64 = 1.0;
+const NOT_COLLAPSIBLE: &str = "engine 'collapsed' needs a Gaussian model with one residual sd (or known standard \
+     errors) and normal or flat priors on the population-level coefficients; use engine 'auto'";
 /// How often the main thread looks up.
 const POLL: Duration = Duration::from_millis(100);
 /// Deep recursions of the tree are shallow in stack use; R's default threads would do too.
@@ -89,34 +93,48 @@ pub fn sample(model: Model, settings: &Settings, mut watch: impl FnMut(Progress)
 }
 
 fn run_chains(model: Arc<Model>, settings: &Settings, shared: &Shared) -> Result<Output> {
-    let settled = settle(&model, Choice::Auto, &shared.cancel);
-    let mut posterior = settled.posterior;
-    let dim = posterior.dim();
-    let whitened = settings.metric == "auto" && dim <= MAX_WHITENED;
-    let map = if whitened {
-        Whitening::at_mode(&mut posterior, settled.mode, &shared.cancel)
+    let theta = model.layout.theta();
+    let Settled { posterior, mode } = settle(&model, settings.engine, &shared.cancel);
+    let is_joint = matches!(*posterior.transport, Transport::Joint(_));
+    let wants_collapse = matches!(settings.engine, Engine::Auto | Engine::Collapsed);
+    let collapsed = if wants_collapse { Collapsed::new(posterior.clone()) } else { None };
+    match collapsed {
+        Some(target) => run_target("collapsed", target, mode[theta].to_vec(), settings, shared),
+        None if settings.engine == Engine::Collapsed => Err(Error::Spec(NOT_COLLAPSIBLE.into())),
+        None => run_target(if is_joint { "joint" } else { "levels" }, posterior, mode, settings, shared),
+    }
+}
+
+/// Whitens a target at its mode and runs all chains on it.
+fn run_target<D: Draw + Clone + Send + Sync>(
+    engine: &'static str, mut target: D, mode: Vec<f64>, settings: &Settings, shared: &Shared,
+) -> Result<Output> {
+    let dim = target.dim();
+    let map = if settings.metric == "auto" && dim <= MAX_WHITENED {
+        Whitening::at_mode(&mut target, mode, &shared.cancel)
     } else {
-        Whitening::shift(settled.mode)
+        Whitening::shift(mode)
     };
-    let target = Whitened::new(posterior, Arc::new(map));
+    let target = Whitened::new(target, Arc::new(map));
     let chains = (0..settings.chains).into_par_iter().map(|c| run_chain(c, target.clone(), settings, shared));
     let chains = chains.collect::<Result<Vec<_>>>()?;
-    let engine = if whitened { "transported and whitened" } else { "transported" };
     Ok(Output { chains, interrupted: shared.cancel.load(Ordering::Relaxed), engine, dim })
 }
 
-fn run_chain(c: usize, mut target: Whitened<Posterior>, settings: &Settings, shared: &Shared) -> Result<ChainDraws> {
+fn run_chain<D: Draw>(
+    c: usize, mut target: Whitened<D>, settings: &Settings, shared: &Shared,
+) -> Result<ChainDraws> {
     let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
     rng.set_stream(c as u64 + 1);
     let start = start(&mut target, &settings.init, &mut rng)?;
     let mut draws = ChainDraws::default();
     let mut chain = Chain::new(target, start, settings.max_treedepth, &shared.cancel);
     let clock = Instant::now();
-    chain.warm_up(settings.warmup, settings.adapt_delta, &mut rng, |target, t| {
+    chain.warm_up(settings.warmup, settings.adapt_delta, &mut rng, |target, t, rng| {
         draws.n_gradients += t.n_leapfrog + 1;
         draws.warmup_divergent += usize::from(t.divergent);
         if settings.save_warmup {
-            record(target, settings.save_effects, &mut draws.warmup);
+            record(target, settings.save_effects, rng, &mut draws.warmup);
         }
         shared.tick()
     });
@@ -135,7 +153,7 @@ fn run_chain(c: usize, mut target: Whitened<Posterior>, settings: &Settings, sha
         shared.divergent.fetch_add(usize::from(t.divergent), Ordering::Relaxed);
         if i % settings.thin == 0 {
             draws.push_report(&t, chain.step_size());
-            record(chain.density(), settings.save_effects, &mut draws.values);
+            record(chain.density(), settings.save_effects, &mut rng, &mut draws.values);
         }
     }
     draws.seconds[1] = clock.elapsed().as_secs_f64() - draws.seconds[0];
@@ -150,13 +168,14 @@ impl Shared {
     }
 }
 
-fn record(target: &Whitened<Posterior>, with_effects: bool, out: &mut Vec<f64>) {
-    let theta = target.inner.model.layout.theta();
-    push_draw(&target.inner, &target.position()[theta], with_effects, out);
+/// Completes and keeps the draw at the target's last position.
+fn record<D: Draw>(target: &mut Whitened<D>, with_effects: bool, rng: &mut ChaCha8Rng, out: &mut Vec<f64>) {
+    target.complete(&[], rng);
+    push_draw(target.posterior(), with_effects, out);
 }
 
 /// A finite starting point: around the mode, nearer to it at each failure, or uniform as asked.
-fn start(target: &mut Whitened<Posterior>, init: &InitSpec, rng: &mut ChaCha8Rng) -> Result<PhasePoint> {
+fn start<D: Draw>(target: &mut Whitened<D>, init: &InitSpec, rng: &mut ChaCha8Rng) -> Result<PhasePoint> {
     let dim = target.dim();
     for attempt in 0..100 {
         let y: Vec<f64> = match init {

@@ -37,6 +37,8 @@ pub struct ScalePriors {
 /// Natural values of the scale parameters at one `theta`.
 #[derive(Debug, Clone, Default)]
 pub struct Scales {
+    /// The unconstrained values.
+    pub theta: Vec<f64>,
     /// Per term, standard deviations.
     pub sd: Vec<Vec<f64>>,
     /// Per term, `[q, q]` row-major lower factor `L` of the effects' covariance.
@@ -90,6 +92,8 @@ impl ScalePriors {
 
     /// Fills `out` at `theta`.
     pub fn evaluate(&self, theta: &[f64], out: &mut Scales) {
+        out.theta.clear();
+        out.theta.extend_from_slice(theta);
         out.lprior = 0.0;
         out.log_jacobian = 0.0;
         self.dispersion_forward(theta, out);

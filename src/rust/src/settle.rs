@@ -7,7 +7,7 @@
 use crate::density::{LogDensity, Model, Posterior};
 use crate::layout::Source;
 use crate::optimise::climb;
-use crate::spec::Family;
+use crate::spec::{Engine, Family};
 use crate::transport::levels::LevelTransport;
 use crate::transport::skeleton::Assembly;
 use crate::transport::{Transport, small};
@@ -34,19 +34,14 @@ pub struct Settled {
     pub mode: Vec<f64>,
 }
 
-/// Which transport to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Choice {
-    /// All effects together if a factorisation is affordable, else level by level.
-    Auto,
-    /// Level by level.
-    Levels,
-}
-
 /// Finds coordinates and mode. Without data the coordinates are the non-centred ones.
-pub fn settle(model: &Arc<Model>, choice: Choice, cancel: &AtomicBool) -> Settled {
+pub fn settle(model: &Arc<Model>, engine: Engine, cancel: &AtomicBool) -> Settled {
     let affordable = FREE_PRODUCTS.max(PRODUCTS_PER_ROW * model.design.n());
-    let assembly = if choice == Choice::Levels { None } else { Assembly::new(model, affordable) };
+    let assembly = match engine {
+        Engine::Levels => None,
+        Engine::Auto => Assembly::new(model, affordable),
+        Engine::Joint | Engine::Collapsed => Assembly::new(model, usize::MAX),
+    };
     let mut posterior = rough(model);
     let mut mode = position_at_centre(&posterior);
     posterior = recentred(&mut posterior, &mode, assembly.as_ref());

@@ -164,6 +164,21 @@ pub enum InitSpec {
     },
 }
 
+/// Coordinates that NUTS moves in; all give the same posterior.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// The first of those below that is exact and affordable.
+    #[default]
+    Auto,
+    /// Effects and coefficients integrated out (Gaussian models).
+    Collapsed,
+    /// Effects and coefficients by their joint conditional Gaussian.
+    Joint,
+    /// Effects level by level.
+    Levels,
+}
+
 /// How the sampler runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -191,6 +206,9 @@ pub struct Settings {
     /// Whether draws of the warm-up are kept.
     #[serde(default)]
     pub save_warmup: bool,
+    /// Which coordinates to sample in.
+    #[serde(default)]
+    pub engine: Engine,
     /// `auto` whitens by the Hessian at the mode, `diag` only rescales.
     #[serde(default = "auto")]
     pub metric: String,

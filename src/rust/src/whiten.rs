@@ -82,9 +82,9 @@ impl<D: LogDensity> Whitened<D> {
         Self { inner, map, x: vec![0.0; dim], d_x: vec![0.0; dim] }
     }
 
-    /// Position of the inner density at the last evaluation.
-    pub fn position(&self) -> &[f64] {
-        &self.x
+    /// The inner density and its position at the last evaluation.
+    pub fn parts(&mut self) -> (&mut D, &[f64]) {
+        (&mut self.inner, &self.x)
     }
 }
 

@@ -9,8 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use twill::density::{LogDensity, Posterior};
-use twill::settle::{Choice, settle};
-use twill::spec::Family;
+use twill::settle::settle;
+use twill::spec::{Engine, Family};
 use twill::transport::Transport;
 
 fn shapes() -> impl Strategy<Value = Shape> {
@@ -71,10 +71,10 @@ proptest! {
         let mut posterior = Posterior::new(Arc::clone(&model), Arc::new(plain));
         let position = random_position(posterior.dim(), seed);
         prop_assert!(gradient_error(&mut posterior, &position) < 2e-6);
-        for choice in [Choice::Levels, Choice::Auto] {
-            let mut settled = settle(&model, choice, &AtomicBool::new(false)).posterior;
+        for engine in [Engine::Levels, Engine::Joint] {
+            let mut settled = settle(&model, engine, &AtomicBool::new(false)).posterior;
             let error = gradient_error(&mut settled, &position);
-            prop_assert!(error < 2e-6, "{choice:?} {error} at {}", settled.lp);
+            prop_assert!(error < 2e-6, "{engine:?} {error} at {}", settled.lp);
         }
     }
 
@@ -82,7 +82,7 @@ proptest! {
     #[test]
     fn transport_changes_coordinates_and_nothing_else(shape in shapes(), seed in 0..1000u64, joint: bool) {
         let model = Arc::new(model(&shape, seed));
-        let mut settled = settle(&model, if joint { Choice::Auto } else { Choice::Levels }, &AtomicBool::new(false)).posterior;
+        let mut settled = settle(&model, if joint { Engine::Joint } else { Engine::Levels }, &AtomicBool::new(false)).posterior;
         let position = random_position(settled.dim(), seed + 1);
         let mut gradient = vec![0.0; position.len()];
         settled.evaluate(&position, &mut gradient);
@@ -104,7 +104,7 @@ proptest! {
     #[test]
     fn log_jacobian_is_that_of_the_map(shape in shapes(), seed in 0..1000u64, joint: bool) {
         let model = Arc::new(model(&shape, seed));
-        let mut settled = settle(&model, if joint { Choice::Auto } else { Choice::Levels }, &AtomicBool::new(false)).posterior;
+        let mut settled = settle(&model, if joint { Engine::Joint } else { Engine::Levels }, &AtomicBool::new(false)).posterior;
         let position = random_position(settled.dim(), seed + 2);
         let mut gradient = vec![0.0; position.len()];
         settled.evaluate(&position, &mut gradient);

@@ -1,0 +1,72 @@
+//! Gaussian models with all effects and coefficients integrated out.
+//!
+//! Where the joint transport is the exact conditional distribution, the target factors into a
+//! standard normal for `z` and the posterior of the scales, which is the target at `z = 0` up to a
+//! constant. The sampler moves the scales alone; each draw is completed by a fresh `z`.
+
+use crate::density::{Model, Posterior};
+use crate::density::LogDensity;
+use crate::draws::Draw;
+use crate::spec::Family;
+use crate::transport::Transport;
+use rand::Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+/// The posterior of the scale parameters.
+#[derive(Debug, Clone)]
+pub struct Collapsed {
+    inner: Posterior,
+    position: Vec<f64>,
+    gradient: Vec<f64>,
+}
+
+impl Collapsed {
+    /// Integrates out what is not a scale. `None` if that is not exact for this posterior.
+    pub fn new(inner: Posterior) -> Option<Self> {
+        let dim = inner.dim();
+        is_exact(&inner).then(|| Self { inner, position: vec![0.0; dim], gradient: vec![0.0; dim] })
+    }
+}
+
+/// Whether the transport is the exact conditional distribution of effects and coefficients:
+/// Gaussian rows whose variances are known or proportional to `sigma^2`, normal or flat priors.
+fn is_exact(posterior: &Posterior) -> bool {
+    let Transport::Joint(map) = &*posterior.transport else { return false };
+    let model: &Model = &posterior.model;
+    let swept = &model.layout.swept;
+    model.family() == Family::Gaussian
+        && !model.prior_only
+        && model.layout.n_theta > 0
+        && (map.log_sigma.is_some() || model.layout.dispersion.is_empty())
+        && swept.iter().all(|&j| model.coefficient_priors[j].is_gaussian())
+}
+
+impl LogDensity for Collapsed {
+    fn dim(&self) -> usize {
+        self.inner.model.layout.n_theta
+    }
+
+    fn evaluate(&mut self, position: &[f64], gradient: &mut [f64]) -> f64 {
+        let theta = self.inner.model.layout.theta();
+        self.position[..theta.start].fill(0.0);
+        self.position[theta.clone()].copy_from_slice(position);
+        let value = self.inner.evaluate(&self.position, &mut self.gradient);
+        gradient.copy_from_slice(&self.gradient[theta]);
+        value
+    }
+}
+
+impl Draw for Collapsed {
+    fn complete<R: Rng>(&mut self, position: &[f64], rng: &mut R) {
+        let theta = self.inner.model.layout.theta();
+        for z in &mut self.position[..theta.start] {
+            *z = StandardNormal.sample(rng);
+        }
+        self.position[theta].copy_from_slice(position);
+        self.inner.evaluate(&self.position, &mut self.gradient);
+    }
+
+    fn posterior(&self) -> &Posterior {
+        &self.inner
+    }
+}
