@@ -22,7 +22,8 @@ copy_model <- function(model) {
 }
 
 # The summaries printed by the original program of the simulated screens, with 3 decimals: their Monte Carlo error is
-# the larger of the printed one (often one digit) and sd / sqrt(ESS), with the rounding error of a mean, 0.001 / sqrt(12).
+# the larger of the printed one (often one digit) and sd / sqrt(ESS), with the rounding error of a mean,
+# 0.001 / sqrt(12).
 # The error of an sd is that of a normal variable; the sds of groups are skewed, so theirs is left out.
 printed_names <- function(parameter) {
   names <- c(mu_alpha = "mu_gene__Intercept", sigma_alpha = "sd_gene__Intercept", mu_beta = "mu_cell_line__Intercept",

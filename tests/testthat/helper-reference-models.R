@@ -11,11 +11,12 @@
 #' @param transform A one-sided formula `~ list(new = expression)` evaluated in the data, or NULL.
 #' @param no_sd Effects whose standard deviation is not compared, because their fourth moment is infinite or close to
 #'   it (a heavy-tailed standard deviation with few groups), so that an estimated sd has no usable Monte Carlo error.
-#' @param fast Whether the model belongs to the subset that every test run fits.
+#' @param slow Whether the model takes more than some seconds and is left out of the usual test run.
+#' @param stored Whether data and posterior are stored beside this file, or found only in the complete collections.
 reference_model <- function(data, posterior, formula, family, prior, transform = NULL, no_sd = character(),
-                            adapt_delta = 0.9, fast = FALSE, stored = TRUE) {
+                            adapt_delta = 0.8, slow = FALSE, stored = TRUE) {
   list(data = data, posterior = posterior, formula = formula, family = family, prior = prior, transform = transform,
-       no_sd = no_sd, adapt_delta = adapt_delta, fast = fast, stored = stored)
+       no_sd = no_sd, adapt_delta = adapt_delta, slow = slow, stored = stored)
 }
 
 # Linear regressions whose reference draws come from posteriordb: flat priors on all coefficients.
@@ -75,11 +76,11 @@ radon_models <- list(
   "radon_mn-radon_hierarchical_intercept" =
     radon_model("radon_mn", "radon_hierarchical_intercept", log_radon ~ log_uppm + floor_measure + (1 | county)),
   "radon_mn-radon_variable_intercept_slope" = radon_model("radon_mn", "radon_variable_intercept_slope",
-    log_radon ~ floor_measure + (1 + floor_measure || county)),
+    log_radon ~ floor_measure + (1 + floor_measure || county), slow = TRUE),
   "radon_all-radon_partially_pooled" = radon_model("radon_all", "radon_partially_pooled",
-    log_radon ~ 1 + (1 | county), radon_prior[c("Intercept", "sd", "sigma")], stored = FALSE),
+    log_radon ~ 1 + (1 | county), radon_prior[c("Intercept", "sd", "sigma")], slow = TRUE, stored = FALSE),
   "radon_all-radon_variable_intercept" = radon_model("radon_all", "radon_variable_intercept",
-    log_radon ~ floor_measure + (1 | county), stored = FALSE))
+    log_radon ~ floor_measure + (1 | county), slow = TRUE, stored = FALSE))
 
 # pilots: a[j] ~ Normal(10 mu_a, .), b[k] ~ Normal(10 mu_b, .), mu ~ Normal(0, 1): two means of prior sd 10, or one
 # intercept of prior sd 10 sqrt(2), which is the same posterior. Both are fitted.
@@ -87,51 +88,50 @@ pilots_prior <- c(sd = "uniform(0, 100)", sigma = "uniform(0, 100)")
 pilots_heavy <- c("sd_group_id__Intercept", "b_Intercept", paste0("r_group_id[", 1:5, "|Intercept]"))
 pilots_models <- list(
   "pilots-pilots" = reference_model("pilots", "pilots-pilots", y ~ 1 + (1 | group_id) + (1 | scenario_id), "gaussian",
-    c(Intercept = "normal(0, 14.142135623730951)", pilots_prior), no_sd = pilots_heavy, adapt_delta = 0.99),
+    c(Intercept = "normal(0, 14.142135623730951)", pilots_prior), no_sd = pilots_heavy, adapt_delta = 0.95),
   "pilots-two_means" = reference_model("pilots", "pilots-pilots",
     y ~ 0 + tw_re(group_id, mean = "normal(0, 10)") + tw_re(scenario_id, mean = "normal(0, 10)"), "gaussian",
-    pilots_prior, no_sd = pilots_heavy, adapt_delta = 0.99))
+    pilots_prior, no_sd = pilots_heavy, adapt_delta = 0.95))
 
 small_models <- list(
   "eight_schools-eight_schools_noncentered" = reference_model("eight_schools",
     "eight_schools-eight_schools_noncentered", y | se(sigma) ~ 1 + (1 | school), "gaussian",
-    c(Intercept = "normal(0, 5)", sd = "cauchy(0, 5)"), adapt_delta = 0.95, fast = TRUE),
+    c(Intercept = "normal(0, 5)", sd = "cauchy(0, 5)")),
   "kilpisjarvi_mod-kilpisjarvi" = reference_model("kilpisjarvi_mod", "kilpisjarvi_mod-kilpisjarvi", y ~ x, "gaussian",
-    c(Intercept = "normal(9.3129032258064495, 100)", b = "normal(0, 0.033333333333333298)", sigma = "flat"),
-    fast = TRUE),
+    c(Intercept = "normal(9.3129032258064495, 100)", b = "normal(0, 0.033333333333333298)", sigma = "flat")),
   "sblri-blr" = reference_model("sblri", "sblri-blr", y ~ 0 + x1 + x2 + x3 + x4 + x5, "gaussian",
     c(b = "normal(0, 10)", sigma = "normal(0, 10)")),
   "GLM_Poisson_Data-GLM_Poisson_model" = reference_model("GLM_Poisson_Data", "GLM_Poisson_Data-GLM_Poisson_model",
     C ~ year + year2 + year3, "poisson", c(b = "flat", Intercept = "flat")),
   "GLMM_Poisson_data-GLMM_Poisson_model" = reference_model("GLMM_Poisson_data",
     "GLMM_Poisson_data-GLMM_Poisson_model", C ~ year + year2 + year3 + (1 | obs), "poisson",
-    c(b = "flat", Intercept = "flat", sd = "uniform(0, 5)"), adapt_delta = 0.95, fast = TRUE))
+    c(b = "flat", Intercept = "flat", sd = "uniform(0, 5)")))
 
 # Posteriors of this project's own making ------------------------------------------------------------------------
 
 count_prior <- c(Intercept = "normal(0, 5)", b = "normal(0, 2.5)", shape = "gamma(0.01, 0.01)")
 
 # Two donors: given sd = s the likelihood falls as 1 / s, the half-t(3) prior as s^-4, so the fourth moment is infinite.
-kang_model <- function(gene, fast = FALSE) {
+kang_model <- function(gene, slow = FALSE) {
   name <- paste0("kang_mono_", gene)
   reference_model(name, name, y ~ condition + (1 | donor) + offset(log_size), "negbinomial",
                   c(count_prior, sd = "student_t(3, 0, 1)"), transform = ~ list(donor = factor(donor)),
-                  no_sd = "sd_donor__Intercept", adapt_delta = 0.99, fast = fast)
+                  no_sd = "sd_donor__Intercept", adapt_delta = 0.95, slow = slow)
 }
-glioblastoma_model <- function(gene, fast = FALSE) {
+glioblastoma_model <- function(gene, slow = FALSE) {
   name <- paste0("glioblastoma_", gene)
   reference_model(name, name, y ~ condition + (1 + condition || donor) + offset(log_size), "negbinomial",
-                  c(count_prior, sd = "student_t(3, 0, 1)"), adapt_delta = 0.95, fast = fast)
+                  c(count_prior, sd = "student_t(3, 0, 1)"), slow = slow)
 }
 count_models <- list(
-  kang_mono_ISG15 = kang_model("ISG15", fast = TRUE), kang_mono_FTL = kang_model("FTL"),
-  kang_mono_LY6E = kang_model("LY6E"),
-  glioblastoma_SPP1 = glioblastoma_model("SPP1", fast = TRUE), glioblastoma_MT2A = glioblastoma_model("MT2A"),
-  quine_nb = reference_model("quine_nb", "quine_nb", Days ~ Sex + Age + Eth + Lrn, "negbinomial", count_prior,
-                             fast = TRUE),
+  kang_mono_ISG15 = kang_model("ISG15"), kang_mono_FTL = kang_model("FTL", slow = TRUE),
+  kang_mono_LY6E = kang_model("LY6E", slow = TRUE),
+  glioblastoma_SPP1 = glioblastoma_model("SPP1"), 
+  glioblastoma_MT2A = glioblastoma_model("MT2A", slow = TRUE),
+  quine_nb = reference_model("quine_nb", "quine_nb", Days ~ Sex + Age + Eth + Lrn, "negbinomial", count_prior),
   grouseticks_nb_crossed = reference_model("grouseticks_nb_crossed", "grouseticks_nb_crossed",
     TICKS ~ YEAR + cHEIGHT + (1 | BROOD) + (1 | LOCATION), "negbinomial",
-    c(count_prior, sd = "student_t(3, 0, 2.5)"), transform = ~ list(YEAR = factor(YEAR)), fast = TRUE))
+    c(count_prior, sd = "student_t(3, 0, 2.5)"), transform = ~ list(YEAR = factor(YEAR))))
 
 screen_sds <- c("sd:Intercept:gene" = "exponential(0.5)", "sd:Intercept:cell_line" = "exponential(0.5)",
                 sigma = "exponential(1)")
@@ -144,22 +144,22 @@ slope_prior <- c(Intercept = "normal(0, 5)", b = "normal(0, 2)", "sd:Intercept:g
 gaussian_models <- list(
   crispr_sim_crossed = reference_model("crispr_sim_crossed", "crispr_sim_crossed",
     logfc ~ 1 + (1 | gene) + (1 | cell_line), "gaussian",
-    c(Intercept = "normal(-1, 2.8284271247461903)", screen_sds), adapt_delta = 0.95),
+    c(Intercept = "normal(-1, 2.8284271247461903)", screen_sds)),
   crispr_sim_crossed_two_means = reference_model("crispr_sim_crossed", "crispr_sim_crossed", screen_two_means,
-    "gaussian", screen_sds, adapt_delta = 0.95, fast = TRUE),
+    "gaussian", screen_sds),
   crispr_sim_crossed_printed = reference_model("crispr_sim_crossed", "crispr_sim_printed_crossed", screen_two_means,
-    "gaussian", screen_sds, adapt_delta = 0.95, fast = TRUE),
+    "gaussian", screen_sds),
   crispr_sim_varying_slope = reference_model("crispr_sim_varying_slope", "crispr_sim_varying_slope",
-    logfc ~ rna + (1 + rna || gene), "gaussian", slope_prior, adapt_delta = 0.95, fast = TRUE),
+    logfc ~ rna + (1 + rna || gene), "gaussian", slope_prior),
   crispr_sim_varying_slope_printed = reference_model("crispr_sim_varying_slope", "crispr_sim_printed_slope",
-    logfc ~ rna + (1 + rna || gene), "gaussian", slope_prior, adapt_delta = 0.95, fast = TRUE),
+    logfc ~ rna + (1 + rna || gene), "gaussian", slope_prior),
   penicillin_crossed = reference_model("penicillin_crossed", "penicillin_crossed",
     diameter ~ 1 + (1 | plate) + (1 | sample), "gaussian",
-    c(Intercept = "normal(23, 10)", sd = "student_t(3, 0, 2.5)", sigma = "student_t(3, 0, 2.5)"), fast = TRUE),
+    c(Intercept = "normal(23, 10)", sd = "student_t(3, 0, 2.5)", sigma = "student_t(3, 0, 2.5)")),
   sleepstudy_corr = reference_model("sleepstudy_corr", "sleepstudy_corr",
     Reaction ~ Days + (1 + Days | Subject), "gaussian",
     c(Intercept = "normal(250, 100)", b = "normal(0, 50)", sd = "student_t(3, 0, 40)",
-      sigma = "student_t(3, 0, 40)", cor = "lkj(1)"), fast = TRUE))
+      sigma = "student_t(3, 0, 40)", cor = "lkj(1)")))
 
 reference_models <- function() {
   c(small_models, gaussian_models, count_models, pilots_models, earnings_models, kidiq_models, mesquite_models,

@@ -7,7 +7,8 @@ reference_folder <- function(...) testthat::test_path("references", ...)
 #' folder `shared` beside the repository.
 shared_folder <- function() {
   beside <- testthat::test_path("..", "..", "..", "shared")
-  found <- Filter(function(path) dir.exists(file.path(path, "data", "posteriordb")), c(Sys.getenv("TWILL_SHARED"), beside))
+  is_there <- function(path) dir.exists(file.path(path, "data", "posteriordb"))
+  found <- Filter(is_there, c(Sys.getenv("TWILL_SHARED"), beside))
   if (length(found) == 0) "" else normalizePath(found[[1]])
 }
 
@@ -58,9 +59,9 @@ reference_family <- function(name) {
 }
 
 #' Fit of one model of the table, intercept priors on the raw coefficient as the references have them.
-reference_fit <- function(model, chains = 4, iter = 2000, seed = 1) {
+reference_fit <- function(model, seed = 1) {
   twill(model$formula, data = reference_data(model), family = reference_family(model$family),
-        prior = reference_prior(model$prior), intercept = "raw", chains = chains, iter = iter, cores = 2, seed = seed,
+        prior = reference_prior(model$prior), intercept = "raw", chains = 4, iter = 2000, cores = 2, seed = seed,
         control = list(adapt_delta = model$adapt_delta), silent = 2, refresh = 0)
 }
 
