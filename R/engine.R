@@ -34,9 +34,11 @@ log_density_at <- function(fit, position) {
 
 # Progress -------------------------------------------------------------------------------------------------------
 
-# list(report, finish). `report` is called by the engine on the main thread; NULL if nothing is to be shown.
+# list(report, finish). `report` is called by the engine on the main thread; NULL if nothing is to be shown. In log
+# files every step of a bar would be a line, so there it is shown on request only.
 new_progress <- function(silent, refresh) {
-  if (silent >= 2 || identical(as.numeric(refresh), 0)) return(list(report = NULL, finish = function() NULL))
+  is_wanted <- silent == 0 || (silent == 1 && cli::is_dynamic_tty())
+  if (!is_wanted || identical(as.numeric(refresh), 0)) return(list(report = NULL, finish = function() NULL))
   state <- new.env(parent = environment())
   state$bar <- NULL
   report <- function(done, total, divergent) {

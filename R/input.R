@@ -27,9 +27,9 @@ as_plain_data <- function(data) {
   structure(as.list(data), names = names(data), row.names = rows, class = "data.frame") |> check_rows()
 }
 
-check_rows <- function(data, why = "{.arg data} has 0 rows.") {
+check_rows <- function(data, why = "{.arg data} has 0 rows.", .envir = parent.frame()) {
   if (nrow(data) > 0) return(data)
-  abort_twill("data", c("There are no data to fit.", "x" = why))
+  abort_twill("data", c("There are no data to fit.", "x" = why), .envir = .envir)
 }
 
 # Arguments ------------------------------------------------------------------------------------------------------

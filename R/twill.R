@@ -100,7 +100,7 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
   fit <- sample_model(model, settings, sample_prior, match.call(), silent, refresh)
   write_cached(fit, path)
   warn_partial(fit)
-  quiet_if(silent, warn_diagnostics(fit))
+  if (silent < 2) warn_diagnostics(fit)
   fit
 }
 

@@ -1,0 +1,171 @@
+# Settings of the sampler, and what they do to a fit.
+
+settings <- function(chains = 4, iter = 2000, warmup = NULL, thin = 1, cores = 2, threads = NULL, control = list(),
+                     init = "mode", seed = 1, save_pars = NULL) {
+  new_settings(chains, iter, warmup, thin, cores, threads, control, init, seed, save_pars)
+}
+
+test_that("defaults are brms'", {
+  s <- settings()
+  expect_identical(s$warmup, 1000)
+  expect_identical(s$threads, 2)
+  expect_identical(s$adapt_delta, 0.8)
+  expect_identical(s$max_treedepth, 10)
+  expect_true(s$save_effects)
+})
+
+test_that("spellings of other packages are understood", {
+  expect_identical(settings(control = list(metric = "diag_e"))$metric, "diag")
+  expect_identical(settings(init = 0)$init, list(kind = "random", radius = 0))
+  expect_identical(settings(init = "random")$init$radius, 2)
+  expect_null(settings(seed = NA)$seed)
+  expect_identical(settings(threads = 1)$threads, 1)
+  expect_identical(settings(cores = 8, chains = 2)$threads, 2)
+  expect_identical(check_intercept("centered"), "centred")
+  expect_identical(check_sample_prior(TRUE), "yes")
+  skip_if_not_installed("brms")
+  expect_false(settings(save_pars = brms::save_pars(group = FALSE))$save_effects)
+  expect_identical(settings(threads = brms::threading(1))$threads, 1)
+})
+
+test_that("settings out of range are refused by name", {
+  refused <- function(message, ...) expect_error(settings(...), message, class = "twill_error_setting")
+  refused("chains", chains = 0)
+  refused("chains", chains = c(1, 2))
+  refused("iter", iter = 1.5)
+  refused("warmup", warmup = 2000)
+  refused("warmup", warmup = -1)
+  refused("thin", thin = 0)
+  refused("thin", thin = 1001)
+  refused("cores", cores = "two")
+  refused("threads", threads = 0)
+  refused("seed", seed = -1)
+  refused("seed", seed = 2^31)
+  refused("adapt_delta", control = list(adapt_delta = 1))
+  refused("max_treedepth", control = list(max_treedepth = 0))
+  refused("Did you mean", control = list(adapt_dela = 0.9))
+  refused("named list", control = 0.9)
+  refused("metric", control = list(metric = "dense_e"))
+  refused("init", init = "zero")
+  refused("Lists", init = list(b = 1))
+  refused("save_pars", save_pars = TRUE)
+  expect_error(tw_save(group = NA), "group", class = "twill_error_setting")
+  expect_error(check_silent(3), "silent", class = "twill_error_setting")
+})
+
+small <- data.frame(y = c(2.1, 3.9, 6.2, 7.8, 9.9, 12.3, 13.8, 16.1, 18, 20.2), x = 1:10, g = gl(5, 2), n = c(0:8, 12))
+quick <- function(formula = y ~ x + (1 | g), ..., chains = 2, iter = 100, seed = 1, silent = 2) {
+  twill(formula, small, chains = chains, iter = iter, seed = seed, silent = silent, ...)
+}
+
+test_that("a fit holds what it promises", {
+  fit <- quick(thin = 3)
+  expect_s3_class(fit, "twillfit")
+  expect_identical(dim(fit$draws)[1:2], c(17L, 2L))
+  expect_identical(dimnames(fit$draws)[[3]][1:5], c("b_Intercept", "b_x", "sigma", "sd_g__Intercept", "r_g[1,Intercept]"))
+  expect_identical(dim(fit$sampler), c(17L, 2L, 6L))
+  expect_identical(fit$info$seed, 1)
+  expect_false(fit$info$partial)
+  expect_null(fit$warmup_draws)
+  expect_s3_class(fit$prior, "twill_prior")
+  expect_identical(names(fit$data), c("y", "x", "g"))
+})
+
+test_that("the same seed gives the same draws on any number of threads", {
+  expect_identical(quick(cores = 1)$draws, quick(cores = 2)$draws)
+  expect_false(identical(quick(seed = 2)$draws, quick(seed = 1)$draws))
+})
+
+test_that("set.seed() governs without a seed, and with one R's generator is not touched", {
+  set.seed(7)
+  first <- quick(seed = NULL)
+  set.seed(7)
+  expect_identical(quick(seed = NULL)$draws, first$draws)
+  before <- .Random.seed
+  quick(seed = 3, sample_prior = "yes")
+  expect_identical(.Random.seed, before)
+})
+
+test_that("the engine's log density is the model's", {
+  fit <- quick(y ~ x, prior = c(tw_prior("normal(0, 3)"), tw_prior("normal(1, 2)", class = "Intercept"),
+                                tw_prior("exponential(1)", class = "sigma")), intercept = "raw")
+  at <- c(1.5, 1.8, log(0.7))
+  expected <- sum(dnorm(small$y, 1.5 + 1.8 * small$x, 0.7, log = TRUE)) + dnorm(1.5, 1, 2, log = TRUE) +
+    dnorm(1.8, 0, 3, log = TRUE) + dexp(0.7, 1, log = TRUE) + log(0.7)
+  expect_equal(log_density_at(fit, at)$log_density, expected, tolerance = 1e-10)
+  centred <- quick(y ~ x, prior = c(tw_prior("normal(0, 3)"), tw_prior("normal(1, 2)", class = "Intercept"),
+                                    tw_prior("exponential(1)", class = "sigma")))
+  shift <- dnorm(1.5 + 1.8 * mean(small$x), 1, 2, log = TRUE) - dnorm(1.5, 1, 2, log = TRUE)
+  expect_equal(log_density_at(centred, at)$log_density, expected + shift, tolerance = 1e-10)
+})
+
+test_that("the prior alone can be sampled", {
+  fit <- quick(y ~ x, sample_prior = "only", iter = 2000, intercept = "raw",
+               prior = c(tw_prior("normal(5, 0.1)"), tw_prior("exponential(2)", class = "sigma")))
+  expect_equal(mean(fit$draws[, , "b_x"]), 5, tolerance = 0.01)
+  expect_equal(mean(fit$draws[, , "sigma"]), 0.5, tolerance = 0.1)
+})
+
+test_that("draws of the priors are added on request", {
+  fit <- quick(sample_prior = "yes")
+  expect_true(all(c("prior_Intercept", "prior_b_x", "prior_sigma", "prior_sd_g__Intercept") %in% dimnames(fit$draws)[[3]]))
+})
+
+test_that("what is kept can be chosen", {
+  fit <- quick(save_pars = tw_save(group = FALSE, warmup = TRUE))
+  expect_false(any(grepl("^r_", dimnames(fit$draws)[[3]])))
+  expect_identical(dim(fit$warmup_draws)[1:2], c(50L, 2L))
+})
+
+test_that("silent = 2 prints nothing", {
+  expect_silent(quick(iter = 20))
+  expect_message(suppressWarnings(quick(silent = 0)), "seed 1")
+})
+
+test_that("a saved fit is small and survives a trip to a file", {
+  make <- function() {
+    ballast <- rnorm(1e6)
+    quick(y ~ x)
+  }
+  fit <- make()
+  path <- tempfile(fileext = ".rds")
+  on.exit(unlink(path))
+  saveRDS(fit, path)
+  expect_lt(file.size(path), 1e5)
+  again <- readRDS(path)
+  expect_equal(again$draws, fit$draws)
+  expect_equal(log_density_at(again, c(1, 2, 0)), log_density_at(fit, c(1, 2, 0)))
+})
+
+test_that("files are read, refitted and refused as file_refit says", {
+  path <- tempfile()
+  on.exit(unlink(paste0(path, ".rds")))
+  first <- quick(file = path)
+  expect_true(file.exists(paste0(path, ".rds")))
+  expect_identical(quick(file = path, seed = 2)$draws, first$draws)
+  expect_identical(quick(file = path, seed = NULL, file_refit = "on_change")$draws, first$draws)
+  expect_false(identical(quick(file = path, seed = 2, file_refit = "on_change")$draws, first$draws))
+  changed <- quick(y ~ 1, file = path, file_refit = "on_change")
+  expect_false("b_x" %in% dimnames(changed$draws)[[3]])
+  expect_true("b_x" %in% dimnames(quick(file = path, file_refit = "always")$draws)[[3]])
+})
+
+test_that("an interrupted run keeps what all chains have", {
+  draws <- array(rnorm(40), c(10, 2, 2), list(NULL, NULL, c("a", "b")))
+  result <- list(draws = draws, warmup_draws = NULL, sampler = draws, n_done = c(4L, 7L), interrupted = TRUE, info = "{}")
+  output <- sampler_output(result)
+  expect_true(output$partial)
+  expect_equal(unclass(output$draws), draws[1:4, , ], ignore_attr = TRUE)
+  result$n_done <- c(0L, 7L)
+  expect_identical(dim(sampler_output(result)$draws), c(7L, 1L, 2L))
+  result$n_done <- c(0L, 0L)
+  expect_error(sampler_output(result), class = "twill_error_interrupt")
+})
+
+test_that("errors of the engine become conditions, whatever their text", {
+  raised <- function(kind) unwrap_engine(list(ok = NULL, err = "100%s%n {stop()}", kind = kind))
+  expect_error(raised("spec"), "100%s%n {stop()}", fixed = TRUE, class = "twill_error_spec")
+  expect_error(raised("start"), class = "twill_error_start")
+  expect_error(raised("interrupt"), class = "twill_error_interrupt")
+  expect_error(raised("panic"), class = "twill_error_engine")
+})
