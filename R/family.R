@@ -75,12 +75,14 @@ refuse_family <- function(given) {
                           "x" = "It is {.val {given}}.", did_you_mean(given, names(family_links))))
 }
 
+#' @method print twill_family
 #' @export
 print.twill_family <- function(x, ...) {
   cat("Family:", x$family, "\nLink:", x$link, "\n")
   invisible(x)
 }
 
+#' @method family twill_family
 #' @export
 #' @importFrom stats family
 family.twill_family <- function(object, ...) object

@@ -137,18 +137,21 @@ check_brms_formula <- function(bf) {
 
 # Methods --------------------------------------------------------------------------------------------------------
 
+#' @method format twill_formula
 #' @export
 format.twill_formula <- function(x, ...) {
   dispersion <- if (!is.null(x$dispersion)) paste(x$dpar, deparse1(x$dispersion))
   c(deparse1(x$formula), dispersion)
 }
 
+#' @method print twill_formula
 #' @export
 print.twill_formula <- function(x, ...) {
   cat(format(x), sep = "\n")
   invisible(x)
 }
 
+#' @method formula twill_formula
 #' @export
 #' @importFrom stats formula
 formula.twill_formula <- function(x, ...) x$formula

@@ -134,6 +134,7 @@ prior_target <- function(row) {
 
 # Combination and printing ---------------------------------------------------------------------------------------
 
+#' @method c twill_prior
 #' @export
 c.twill_prior <- function(...) {
   tables <- lapply(compact(list(...)), as_twill_prior)
@@ -145,6 +146,7 @@ as_plain_prior <- function(table) table[prior_columns]
 #' @export
 `+.twill_prior` <- function(e1, e2) c.twill_prior(e1, e2)
 
+#' @method print twill_prior
 #' @export
 print.twill_prior <- function(x, ...) {
   table <- as.data.frame(unclass(x), stringsAsFactors = FALSE)
