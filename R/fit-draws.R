@@ -1,0 +1,195 @@
+# Access to the posterior draws of a fit, in the formats and under the names that brms users know.
+
+#' Posterior draws of a fit
+#'
+#' All six formats of the posterior package, and plain matrices and arrays. Variables carry
+#' the names of brms: `b_x` (population-level coefficients), `mu_g__Intercept` (free mean of
+#' a group term), `sigma` or `shape` (or `b_shape_x` where they are modelled), `sd_g__x`,
+#' `cor_g__x__z`, `r_g[level,x]` (group effects, deviations from the population), `hs_*`
+#' (horseshoe scales), `lprior` and `lp__`. All are on the natural scale of the model: `b_*`
+#' and `r_*` on the scale of the link (natural log for counts).
+#'
+#' @param x,object A fit of class `twillfit`, from [twill()].
+#' @param variable Names of the variables to keep. Default: all. A name without its brackets
+#'   (`"r_Subject"`) stands for all its elements.
+#' @param regex Are the names regular expressions? Default: no.
+#' @param inc_warmup Put the warm-up draws before the others? Default: no. Needs a fit that
+#'   kept them (`save_pars = tw_save(warmup = TRUE)`).
+#' @param draw Numbers of the draws to keep, chains one after the other. Default: all.
+#' @param row.names,optional Part of the generic; not used.
+#' @param ... Not used.
+#' @return `as_draws()` and `as_draws_array()` a `draws_array`, the others the format they
+#'   name. `as.matrix()` a draws x variables matrix, `as.array()` an iterations x chains x
+#'   variables array, `as.data.frame()` a data frame with one row per draw.
+#' @seealso [posterior::summarise_draws()], which takes a fit as it is.
+#' @examples
+#' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
+#' as_draws_df(fit, variable = c("b_Days", "sigma"))
+#' dim(as.matrix(fit, variable = "^b_", regex = TRUE))
+#' posterior::summarise_draws(as_draws(fit, variable = "sd_Subject__Intercept"))
+#' @name twill-draws
+NULL
+
+#' @rdname twill-draws
+#' @method as_draws_array twillfit
+#' @export
+as_draws_array.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
+  draws <- if (inc_warmup) draws_with_warmup(x) else x$draws
+  if (is.null(variable)) return(draws)
+  draws[, , select_variables(x, variable, regex), drop = FALSE]
+}
+
+#' @rdname twill-draws
+#' @method as_draws twillfit
+#' @export
+as_draws.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
+  as_draws_array.twillfit(x, variable, regex, inc_warmup)
+}
+
+#' @rdname twill-draws
+#' @method as_draws_df twillfit
+#' @export
+as_draws_df.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
+  as_draws_df(as_draws_array.twillfit(x, variable, regex, inc_warmup))
+}
+
+#' @rdname twill-draws
+#' @method as_draws_list twillfit
+#' @export
+as_draws_list.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
+  as_draws_list(as_draws_array.twillfit(x, variable, regex, inc_warmup))
+}
+
+#' @rdname twill-draws
+#' @method as_draws_matrix twillfit
+#' @export
+as_draws_matrix.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
+  as_draws_matrix(as_draws_array.twillfit(x, variable, regex, inc_warmup))
+}
+
+#' @rdname twill-draws
+#' @method as_draws_rvars twillfit
+#' @export
+as_draws_rvars.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
+  as_draws_rvars(as_draws_array.twillfit(x, variable, regex, inc_warmup))
+}
+
+#' @rdname twill-draws
+#' @method as.matrix twillfit
+#' @export
+as.matrix.twillfit <- function(x, variable = NULL, regex = FALSE, draw = NULL, ...) {
+  draw_matrix(x, select_variables(x, variable, regex), draw)
+}
+
+#' @rdname twill-draws
+#' @method as.data.frame twillfit
+#' @export
+as.data.frame.twillfit <- function(x, row.names = NULL, optional = TRUE, variable = NULL,
+                                   regex = FALSE, draw = NULL, ...) {
+  out <- draw_matrix(x, select_variables(x, variable, regex), draw)
+  as.data.frame(out, optional = TRUE)
+}
+
+#' @rdname twill-draws
+#' @method as.array twillfit
+#' @export
+as.array.twillfit <- function(x, variable = NULL, regex = FALSE, ...) {
+  out <- unclass(as_draws_array.twillfit(x, variable, regex))
+  names(dimnames(out)) <- c("iterations", "chains", "parameters")
+  out
+}
+
+#' Size of the posterior sample
+#'
+#' @param x,object A fit of class `twillfit`.
+#' @param ... Not used.
+#' @return `variables()` the names of the variables; `nvariables()`, `ndraws()`, `nchains()`
+#'   and `niterations()` (kept iterations per chain) a whole number.
+#' @examples
+#' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
+#' head(variables(fit))
+#' c(ndraws(fit), nchains(fit), niterations(fit))
+#' @name twill-size
+NULL
+
+#' @rdname twill-size
+#' @method variables twillfit
+#' @export
+variables.twillfit <- function(x, ...) dimnames(x$draws)[[3]]
+
+#' @rdname twill-size
+#' @method nvariables twillfit
+#' @export
+nvariables.twillfit <- function(x, ...) dim(x$draws)[3]
+
+#' @rdname twill-size
+#' @method ndraws twillfit
+#' @export
+ndraws.twillfit <- function(x) as.integer(prod(dim(x$draws)[1:2]))
+
+#' @rdname twill-size
+#' @method nchains twillfit
+#' @export
+nchains.twillfit <- function(x) dim(x$draws)[2]
+
+#' @rdname twill-size
+#' @method niterations twillfit
+#' @export
+niterations.twillfit <- function(x) dim(x$draws)[1]
+
+#' @rdname twill-size
+#' @rawNamespace S3method(rstantools::nsamples, twillfit)
+nsamples.twillfit <- function(object, ...) ndraws(object)
+
+# Names of the chosen variables; a bare name also stands for its indexed elements.
+select_variables <- function(fit, variable = NULL, regex = FALSE) {
+  all <- variables(fit)
+  if (is.null(variable)) return(all)
+  checkmate::assert_character(variable, any.missing = FALSE, min.len = 1)
+  found <- lapply(variable, match_variable, all = all, regex = regex)
+  missing <- variable[lengths(found) == 0]
+  if (length(missing)) abort_no_variable(missing, all)
+  all[sort(unique(unlist(found)))]
+}
+
+match_variable <- function(variable, all, regex) {
+  if (regex) return(grep(variable, all))
+  which(all == variable | startsWith(all, paste0(variable, "[")))
+}
+
+abort_no_variable <- function(missing, all) {
+  main <- some(all[!is_group_effect(all)], 15)
+  abort_twill("variable", c(
+    "{.arg variable} must name variables of the fit.",
+    "x" = "No variable matches {.val {some(missing)}}.",
+    did_you_mean(missing[1], all),
+    "i" = "Variables apart from group effects: {.val {main}}."))
+}
+
+is_group_effect <- function(variable) grepl("^r_.*\\[.*\\]$", variable)
+
+# Parameters that are few whatever the number of levels: all but group effects and densities.
+main_variables <- function(fit) {
+  all <- variables(fit)
+  all[!is_group_effect(all) & !all %in% c("lprior", "lp__")]
+}
+
+# Draws x variables, chains one after the other; a plain matrix because posterior's own
+# subsetting costs more than the arithmetic when there are thousands of variables.
+draw_matrix <- function(fit, variable, draw = NULL) {
+  size <- dim(fit$draws)
+  out <- unclass(fit$draws)[, , match(variable, variables(fit)), drop = FALSE]
+  out <- matrix(out, size[1] * size[2], length(variable), dimnames = list(NULL, variable))
+  if (is.null(draw)) out else out[draw, , drop = FALSE]
+}
+
+draws_with_warmup <- function(fit) {
+  if (is.null(fit$warmup_draws)) {
+    abort_twill("draws", c(
+      "{.arg inc_warmup} needs a fit that kept its warm-up draws.",
+      "i" = "Fit again with {.code save_pars = tw_save(warmup = TRUE)}."))
+  }
+  posterior::bind_draws(fit$warmup_draws, fit$draws, along = "iteration")
+}

@@ -1,0 +1,84 @@
+# What the sampler recorded and how well the chains agree, under the generics of bayesplot.
+
+#' Sampler records and convergence of a fit
+#'
+#' `nuts_params()` gives the six records of each NUTS iteration, in the long form that
+#' `bayesplot::mcmc_nuts_*()` and `bayesplot::mcmc_pairs(np = )` take. `rhat()` is the
+#' rank-normalised split R-hat and `neff_ratio()` the smaller of bulk and tail effective
+#' sample size, divided by the number of draws (Vehtari et al. 2021).
+#'
+#' @param object,x A fit of class `twillfit`.
+#' @param pars Names to keep: sampler records for `nuts_params()`, variables for `rhat()` and
+#'   `neff_ratio()`, settings for `control_params()`. Default: all, for `rhat()` and
+#'   `neff_ratio()` all variables apart from `lprior`.
+#' @param ... Not used.
+#' @return `nuts_params()` a data frame with columns Chain, Iteration, Parameter, Value;
+#'   `log_posterior()` one with Chain, Iteration, Value; `rhat()` and `neff_ratio()` named
+#'   numbers; `control_params()` a named list (a method for the generic of brms).
+#' @examples
+#' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
+#' head(nuts_params(fit, pars = "treedepth__"))
+#' rhat(fit, pars = c("b_Days", "sigma"))
+#' neff_ratio(fit, pars = c("b_Days", "sigma"))
+#' @name twill-sampler
+NULL
+
+#' @rdname twill-sampler
+#' @method nuts_params twillfit
+#' @export
+nuts_params.twillfit <- function(object, pars = NULL, ...) {
+  records <- dimnames(object$sampler)[[3]]
+  keep <- if (is.null(pars)) records else intersect(records, pars)
+  size <- dim(object$sampler)
+  grid <- expand.grid(Iteration = seq_len(size[1]), Chain = seq_len(size[2]), Parameter = keep)
+  data.frame(Chain = grid$Chain, Iteration = grid$Iteration,
+             Parameter = factor(grid$Parameter, levels = keep),
+             Value = as.vector(object$sampler[, , keep]))
+}
+
+#' @rdname twill-sampler
+#' @method log_posterior twillfit
+#' @export
+log_posterior.twillfit <- function(object, ...) {
+  size <- dim(object$draws)
+  data.frame(Chain = rep(seq_len(size[2]), each = size[1]),
+             Iteration = rep(seq_len(size[1]), size[2]),
+             Value = draw_matrix(object, "lp__")[, 1])
+}
+
+#' @rdname twill-sampler
+#' @method rhat twillfit
+#' @export
+#' @rawNamespace S3method(posterior::rhat, twillfit)
+rhat.twillfit <- function(object, pars = NULL, ...) {
+  convergence(object, pars, posterior::rhat)
+}
+
+#' @rdname twill-sampler
+#' @method neff_ratio twillfit
+#' @export
+neff_ratio.twillfit <- function(object, pars = NULL, ...) {
+  smaller <- function(x) min(posterior::ess_bulk(x), posterior::ess_tail(x))
+  convergence(object, pars, smaller) / ndraws(object)
+}
+
+#' @rdname twill-sampler
+#' @exportS3Method brms::control_params
+control_params.twillfit <- function(x, pars = NULL, ...) {
+  out <- x$info[c("adapt_delta", "max_treedepth")]
+  if (is.null(pars)) out else out[intersect(pars, names(out))]
+}
+
+# A convergence measure, one number per variable, of draws given as iterations x chains.
+convergence <- function(fit, variable, measure) {
+  if (is.null(variable)) variable <- setdiff(variables(fit), "lprior")
+  variable <- select_variables(fit, variable)
+  # posterior warns of each variable whose size it caps; that is no trouble.
+  suppressWarnings(vapply(variable, function(name) measure(one_variable(fit, name)), numeric(1)))
+}
+
+one_variable <- function(fit, name) {
+  at <- match(name, variables(fit))
+  array(unclass(fit$draws)[, , at], dim(fit$draws)[1:2])
+}

@@ -1,0 +1,51 @@
+# Summaries of draws as matrices: Estimate, Est.Error and quantiles, one row per column of draws.
+
+summarise_columns <- function(draws, robust = FALSE, probs = c(0.025, 0.975)) {
+  check_probs(probs)
+  quantiles <- column_quantiles(draws, probs)
+  if (robust) {
+    centre <- column_quantiles(draws, 0.5)[, 1]
+    spread <- apply(draws, 2, stats::mad)
+  } else {
+    centre <- colMeans(draws)
+    spread <- column_sds(draws)
+  }
+  out <- cbind(centre, spread, quantiles)
+  dimnames(out) <- list(colnames(draws), c("Estimate", "Est.Error", quantile_names(probs)))
+  out
+}
+
+# draws x level x coefficient -> level x statistic x coefficient.
+summarise_levels <- function(draws, robust = FALSE, probs = c(0.025, 0.975)) {
+  size <- dim(draws)
+  flat <- matrix(draws, size[1])
+  out <- summarise_columns(flat, robust, probs)
+  out <- aperm(array(out, c(size[2:3], ncol(out))), c(1, 3, 2))
+  statistics <- c("Estimate", "Est.Error", quantile_names(probs))
+  dimnames(out) <- list(dimnames(draws)[[2]], statistics, dimnames(draws)[[3]])
+  out
+}
+
+quantile_names <- function(probs) {
+  if (length(probs)) paste0("Q", format(100 * probs, trim = TRUE, digits = 7, drop0trailing = TRUE)) else character()
+}
+
+# quantile(type = 7) of every column; a column with a missing draw gives NA, not an error.
+column_quantiles <- function(draws, probs) {
+  out <- apply(draws, 2, function(x) {
+    if (anyNA(x)) rep(NA_real_, length(probs)) else stats::quantile(x, probs, names = FALSE)
+  })
+  matrix(out, ncol(draws), length(probs), byrow = TRUE)
+}
+
+column_sds <- function(draws) {
+  centred <- draws - rep(colMeans(draws), each = nrow(draws))
+  sqrt(colSums(centred^2) / (nrow(draws) - 1))
+}
+
+check_probs <- function(probs) {
+  if (is.numeric(probs) && !anyNA(probs) && all(probs >= 0 & probs <= 1)) return(invisible())
+  abort_twill("argument", c(
+    "{.arg probs} must hold probabilities.",
+    "x" = "You supplied {.val {probs}}."))
+}
