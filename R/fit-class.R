@@ -1,0 +1,141 @@
+# The parts of a fit, under the accessors that users of stats, lme4 and brms know.
+
+#' Parts of a fit
+#'
+#' @param object,x,formula A fit of class `twillfit`.
+#' @param ... Not used.
+#' @return
+#' * `formula()`: the model formula; `terms()`: the terms object of its population-level part.
+#' * `family()`: the family, a list with `family`, `link`, `linkfun`, `linkinv`, `mu.eta`.
+#' * `nobs()`: number of rows used; `df.residual()`: that less the number of population-level
+#'   coefficients.
+#' * `model.frame()`: the data used, a data frame; `model.matrix()`: rows x population-level
+#'   coefficients.
+#' * `weights()`: the weights, `NULL` if the formula has none.
+#' * `sigma()`: posterior mean of `sigma` of a Gaussian model, 1 for counts, whose `shape` is
+#'   not a standard deviation. With a regression for `sigma`, the mean over rows.
+#' * `vcov()`: posterior covariance (or correlation) of the population-level coefficients.
+#' * `prior_summary()`: the priors used, a data frame with the columns of brms and the `source`
+#'   of each (`"default"` or `"user"`).
+#' @examples
+#' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
+#' nobs(fit)
+#' sigma(fit)
+#' vcov(fit)
+#' prior_summary(fit)
+#' @name twill-parts
+NULL
+
+#' @rdname twill-parts
+#' @method formula twillfit
+#' @export
+formula.twillfit <- function(x, ...) x$formula$formula
+
+#' @rdname twill-parts
+#' @method terms twillfit
+#' @export
+#' @importFrom stats terms
+terms.twillfit <- function(x, ...) stats::terms(x$formula$fixed)
+
+#' @rdname twill-parts
+#' @method family twillfit
+#' @export
+family.twillfit <- function(object, ...) object$family
+
+#' @rdname twill-parts
+#' @method nobs twillfit
+#' @export
+#' @importFrom stats nobs
+nobs.twillfit <- function(object, ...) length(object$design$y)
+
+#' @rdname twill-parts
+#' @method df.residual twillfit
+#' @export
+#' @importFrom stats df.residual
+df.residual.twillfit <- function(object, ...) nobs(object) - length(object$design$coef_names)
+
+#' @rdname twill-parts
+#' @method model.frame twillfit
+#' @export
+#' @importFrom stats model.frame
+model.frame.twillfit <- function(formula, ...) formula$data
+
+#' @rdname twill-parts
+#' @method model.matrix twillfit
+#' @export
+#' @importFrom stats model.matrix
+model.matrix.twillfit <- function(object, ...) object$design$x
+
+#' @rdname twill-parts
+#' @method weights twillfit
+#' @export
+#' @importFrom stats weights
+weights.twillfit <- function(object, ...) {
+  if (!is.null(object$formula$addition$weights)) object$design$weights
+}
+
+#' @rdname twill-parts
+#' @method sigma twillfit
+#' @export
+#' @importFrom stats sigma
+sigma.twillfit <- function(object, ...) {
+  if (object$family$family != "gaussian") return(1)
+  mean(dispersion_draws(list(fit = object, input = object$design, ids = NULL)) %||% 0)
+}
+
+#' @rdname twill-parts
+#' @param correlation Give correlations in place of covariances? Default: no.
+#' @param pars Names of the coefficients to keep. Default: all.
+#' @method vcov twillfit
+#' @export
+#' @importFrom stats vcov
+vcov.twillfit <- function(object, correlation = FALSE, pars = NULL, ...) {
+  draws <- fixef.twillfit(object, summary = FALSE, pars = pars)
+  if (correlation) stats::cor(draws) else stats::cov(draws)
+}
+
+#' @rdname twill-parts
+#' @param all Show default priors too? Default: yes.
+#' @method prior_summary twillfit
+#' @export
+prior_summary.twillfit <- function(object, all = TRUE, ...) {
+  table <- object$prior
+  if (all) table else table[table$source != "default", , drop = FALSE]
+}
+
+#' Posterior intervals
+#'
+#' Central intervals: the quantiles at `(1 - prob) / 2` and `(1 + prob) / 2`.
+#'
+#' @inheritParams twill-draws
+#' @param prob,level Probability of the interval. Default: 0.95.
+#' @param parm Coefficients or variables. Default: the population-level coefficients.
+#' @return A matrix with one row per variable and columns for the lower and upper bound.
+#' @examples
+#' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
+#' posterior_interval(fit, variable = c("b_Days", "sigma"), prob = 0.9)
+#' confint(fit)
+#' @name twill-intervals
+NULL
+
+#' @rdname twill-intervals
+#' @method posterior_interval twillfit
+#' @export
+posterior_interval.twillfit <- function(object, variable = NULL, regex = FALSE, prob = 0.95, ...) {
+  posterior_interval(as.matrix(object, variable, regex), prob = prob)
+}
+
+#' @rdname twill-intervals
+#' @method confint twillfit
+#' @export
+#' @importFrom stats confint
+confint.twillfit <- function(object, parm = NULL, level = 0.95, ...) {
+  known <- fixef_variables(object)
+  if (is.null(parm)) parm <- names(known)
+  variable <- ifelse(parm %in% names(known), known[parm], parm)
+  draws <- draw_matrix(object, select_variables(object, unname(variable)))
+  colnames(draws) <- sub("^b_", "", colnames(draws))
+  posterior_interval(draws, prob = level)
+}

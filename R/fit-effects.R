@@ -1,0 +1,184 @@
+# Population-level and group-level effects of a fit, summarised or as draws, in the form of brms.
+
+#' Effects and variance components of a fit
+#'
+#' With \eqn{\beta_c} a population-level coefficient and \eqn{r_{jc}} the deviation of level
+#' \eqn{j} of a group, `fixef()` gives \eqn{\beta_c} (and the free means of group terms),
+#' `ranef()` gives \eqn{r_{jc}}, and `coef()` gives the level's own coefficient
+#' \eqn{\beta_c + r_{jc}}, plus the free mean of the term where there is one. `VarCorr()`
+#' gives the standard deviations, correlations and covariances of the \eqn{r_{jc}} within a
+#' level. All are on the scale of the link (natural log for counts).
+#'
+#' @param object,x A fit of class `twillfit`.
+#' @param summary Summarise the draws? Default: yes. If not, the draws themselves.
+#' @param robust Use median and MAD in place of mean and standard deviation? Default: no.
+#' @param probs Probabilities of the quantiles. Default: `c(0.025, 0.975)`.
+#' @param pars Names of the coefficients to keep. Default: all.
+#' @param groups Names of the groups to keep. Default: all.
+#' @param sigma Not used; part of the generic.
+#' @param ... Not used.
+#' @return
+#' * `fixef()`: matrix coefficient x (Estimate, Est.Error, quantiles), or draws x coefficient.
+#' * `ranef()`, `coef()`: list with one array per group, level x statistic x coefficient, or
+#'   draws x level x coefficient.
+#' * `VarCorr()`: list with, per group, `sd` (matrix coefficient x statistic) and, where the
+#'   effects are correlated, `cor` and `cov` (arrays coefficient x statistic x coefficient);
+#'   `residual__` holds `sigma` of Gaussian models. With `summary = FALSE` the first index is
+#'   the draw.
+#' * `ngrps()`: named list of the number of levels.
+#' @examples
+#' fit <- twill(Reaction ~ Days + (1 + Days | Subject), data = lme4::sleepstudy,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
+#' fixef(fit)
+#' head(ranef(fit)$Subject[, , "Days"])
+#' head(coef(fit)$Subject[, "Estimate", ])
+#' VarCorr(fit)$Subject$sd
+#' @name twill-effects
+NULL
+
+#' @rdname twill-effects
+#' @method fixef twillfit
+#' @export
+fixef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.025, 0.975),
+                           pars = NULL, ...) {
+  variable <- fixef_variables(object)
+  if (!is.null(pars)) variable <- pick_coefficients(variable, pars)
+  draws <- draw_matrix(object, variable)
+  colnames(draws) <- names(variable)
+  if (summary) summarise_columns(draws, robust, probs) else draws
+}
+
+#' @rdname twill-effects
+#' @method ranef twillfit
+#' @export
+ranef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.025, 0.975),
+                           pars = NULL, groups = NULL, ...) {
+  need_group_effects(object)
+  out <- lapply(pick_groups(object, groups), group_effect_draws, fit = object)
+  if (!is.null(pars)) out <- lapply(out, function(x) x[, , dimnames(x)[[3]] %in% pars, drop = FALSE])
+  if (summary) lapply(out, summarise_levels, robust, probs) else out
+}
+
+#' @rdname twill-effects
+#' @method coef twillfit
+#' @export
+coef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.025, 0.975), ...) {
+  need_group_effects(object)
+  out <- lapply(pick_groups(object, NULL), level_coefficients, fit = object)
+  if (summary) lapply(out, summarise_levels, robust, probs) else out
+}
+
+#' @rdname twill-effects
+#' @method VarCorr twillfit
+#' @export
+VarCorr.twillfit <- function(x, sigma = 1, summary = TRUE, robust = FALSE,
+                             probs = c(0.025, 0.975), ...) {
+  out <- lapply(pick_groups(x, NULL), group_covariance, fit = x)
+  if ("sigma" %in% variables(x)) out$residual__ <- list(sd = residual_column(x))
+  if (!summary) return(out)
+  lapply(out, function(group) {
+    group$sd <- summarise_columns(group$sd, robust, probs)
+    for (part in intersect(c("cor", "cov"), names(group))) {
+      group[[part]] <- summarise_levels(group[[part]], robust, probs)
+    }
+    group
+  })
+}
+
+#' @rdname twill-effects
+#' @method ngrps twillfit
+#' @export
+#' @rawNamespace S3method(brms::ngrps, twillfit)
+ngrps.twillfit <- function(object, ...) {
+  terms <- object$design$terms
+  n <- lapply(terms, function(term) length(term$levels))
+  names(n) <- group_names(object)
+  n[!duplicated(names(n))]
+}
+
+# Variables shown by fixef(), named as it shows them: without "b_", free means in full.
+fixef_variables <- function(fit) {
+  variable <- c(fit$design$coef_names, grep("^b_", fit$design$disp_names, value = TRUE))
+  stats::setNames(variable, sub("^b_", "", variable))
+}
+
+pick_coefficients <- function(variable, pars) {
+  unknown <- setdiff(pars, c(names(variable), variable))
+  if (length(unknown)) {
+    abort_twill("variable", c(
+      "{.arg pars} must name population-level coefficients.",
+      "x" = "The fit has no {.val {some(unknown)}}.",
+      "i" = "It has {.val {names(variable)}}."))
+  }
+  variable[names(variable) %in% pars | variable %in% pars]
+}
+
+group_names <- function(fit) vapply(fit$design$terms, `[[`, "", "group")
+
+# Unique group names, as a list named by themselves.
+pick_groups <- function(fit, groups) {
+  all <- unique(group_names(fit))
+  if (is.null(groups)) groups <- all
+  unknown <- setdiff(groups, all)
+  if (length(unknown)) {
+    abort_twill("group", c(
+      "{.arg groups} must name groups of the fit.",
+      "x" = "The fit has no group {.val {some(unknown)}}.",
+      "i" = "It has {.val {all}}."))
+  }
+  stats::setNames(as.list(groups), groups)
+}
+
+group_terms <- function(fit, group) fit$design$terms[group_names(fit) == group]
+
+has_group_effects <- function(fit) any(is_group_effect(variables(fit)))
+
+need_group_effects <- function(fit) {
+  if (length(fit$design$terms) == 0) {
+    abort_twill("group", "The model has no group-level terms.")
+  }
+  if (!has_group_effects(fit)) {
+    abort_twill("group", c(
+      "The draws of the group-level effects were not kept.",
+      "i" = "Fit again with {.code save_pars = tw_save(group = TRUE)}, or predict with {.code re_formula = NA}."))
+  }
+}
+
+effect_variables <- function(group, levels, coef) {
+  sprintf("r_%s[%s,%s]", rep(group, length(levels)), levels, rep(coef, length(levels)))
+}
+
+# Draws of the deviations of one group: draws x level x coefficient.
+group_effect_draws <- function(fit, group) {
+  terms <- group_terms(fit, group)
+  coefs <- unlist(lapply(terms, `[[`, "coefs"))
+  levels <- terms[[1]]$levels
+  variable <- unlist(lapply(coefs, effect_variables, group = group, levels = levels))
+  array(draw_matrix(fit, variable), c(ndraws(fit), length(levels), length(coefs)),
+        list(NULL, terms[[1]]$level_names %||% levels, coefs))
+}
+
+# A level's own coefficients: population + free mean + deviation. Coefficients that do not
+# vary over the group stay in, equal for all levels, as in lme4 and brms.
+level_coefficients <- function(fit, group) {
+  effects <- group_effect_draws(fit, group)
+  shared <- fixef.twillfit(fit, summary = FALSE)[, population_names(fit), drop = FALSE]
+  coefs <- union(colnames(shared), dimnames(effects)[[3]])
+  out <- array(0, c(dim(effects)[1:2], length(coefs)), c(dimnames(effects)[1:2], list(coefs)))
+  for (coef in coefs) {
+    mean <- free_mean(fit, group, coef)
+    if (coef %in% colnames(shared)) mean <- mean + shared[, coef]
+    out[, , coef] <- mean
+    if (coef %in% dimnames(effects)[[3]]) out[, , coef] <- out[, , coef] + effects[, , coef]
+  }
+  out
+}
+
+population_names <- function(fit) {
+  sub("^b_", "", grep("^b_", fit$design$coef_names, value = TRUE))
+}
+
+free_mean <- function(fit, group, coef) {
+  name <- paste0("mu_", group, "__", coef)
+  if (name %in% variables(fit)) draw_matrix(fit, name)[, 1] else numeric(ndraws(fit))
+}
