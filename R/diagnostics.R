@@ -1,0 +1,141 @@
+# Whether the draws can be trusted: convergence of the chains and the sampler's own signs of trouble.
+#
+# Thresholds are those of Vehtari et al. (2021) for R-hat (1.01) and effective sample size (100
+# per chain), and of Betancourt (2016) for the fraction of missing information (0.3).
+
+rhat_limit <- 1.01
+
+# Of hundreds of group effects some exceed 1.01 by chance in chains that agree, so theirs is the older, wider limit.
+rhat_limit_effects <- 1.05
+
+ess_per_chain <- 100
+bfmi_limit <- 0.3
+
+# posterior takes about 5 ms for R-hat and bulk size of one variable of 4000 draws, so that checking
+# every level of a large group would take longer than sampling it.
+max_checked_effects <- 500
+
+# Measures of a fit. `table` is parameter_summary() of the main parameters, to save computing it twice.
+diagnostics <- function(fit, table = parameter_summary(fit, main_variables(fit))) {
+  out <- c(sampler_diagnostics(fit), list(
+    rhat = worst(table, "Rhat", which.max),
+    bulk_ess = worst(table, "Bulk_ESS", which.min),
+    tail_ess = worst(table, "Tail_ESS", which.min)))
+  out$text <- diagnostics_text(out, fit)
+  out
+}
+
+# The worst value of one measure, named by its variable. A measure that is not finite in any variable
+# (a constant variable, too few draws) cannot be worst.
+worst <- function(table, measure, which_worst) {
+  at <- which_worst(table[[measure]])
+  stats::setNames(table[[measure]][at], rownames(table)[at])
+}
+
+sampler_diagnostics <- function(fit) {
+  record <- function(name) matrix(fit$sampler[, , name], dim(fit$sampler)[1])
+  list(n_draws = ndraws(fit), n_chains = nchains(fit), divergent = sum(record("divergent__")),
+       at_max_depth = sum(record("treedepth__") >= fit$info$max_treedepth),
+       max_treedepth = fit$info$max_treedepth, adapt_delta = fit$info$adapt_delta,
+       bfmi = apply(record("energy__"), 2, energy_bfmi))
+}
+
+# Estimated Bayesian fraction of missing information of one chain (Betancourt 2016, eq. 7).
+energy_bfmi <- function(energy) sum(diff(energy)^2) / sum((energy - mean(energy))^2)
+
+diagnostics_text <- function(d, fit) {
+  value <- function(x, format) if (length(x)) sprintf(paste0(format, " (%s)"), x, names(x)) else "NA"
+  c(if (length(fit$design$terms)) "Diagnostics (rhat() and neff_ratio() give those of group effects):" else "Diagnostics:",
+    sprintf("  divergent transitions %d; at maximal tree depth (%d) %d; lowest E-BFMI %.2f",
+            as.integer(d$divergent), as.integer(d$max_treedepth), as.integer(d$at_max_depth), min(d$bfmi)),
+    sprintf("  worst R-hat %s", value(d$rhat, "%.3f")),
+    sprintf("  smallest bulk ESS %s, tail ESS %s", value(d$bulk_ess, "%.0f"), value(d$tail_ess, "%.0f")))
+}
+
+# Raises one classed warning per kind of trouble: of main parameters always, of group effects as far as they are
+# checked. Called by twill() when sampling has ended.
+warn_diagnostics <- function(fit) {
+  d <- sampler_diagnostics(fit)
+  warn_divergent(d)
+  warn_max_depth(d)
+  warn_bfmi(d)
+  if (niterations(fit) >= 4) warn_convergence(fit, d)
+  invisible(fit)
+}
+
+warn_divergent <- function(d) {
+  if (d$divergent == 0) return(invisible())
+  warn_twill("divergent", c(
+    "{d$divergent} of {d$n_draws} transitions after warm-up diverged: parts of the posterior may be missing.",
+    "i" = "Raise {.arg adapt_delta} above {d$adapt_delta}: {.code control = list(adapt_delta = {raised_delta(d$adapt_delta)})}.",
+    "i" = "If divergences stay, look for a standard deviation near zero ({.code pairs(fit)}) and give it a tighter prior."))
+}
+
+raised_delta <- function(adapt_delta) if (adapt_delta < 0.95) 0.95 else 1 - (1 - adapt_delta) / 5
+
+warn_max_depth <- function(d) {
+  if (d$at_max_depth == 0) return(invisible())
+  warn_twill("treedepth", c(
+    "{d$at_max_depth} of {d$n_draws} transitions after warm-up reached the maximal tree depth of {d$max_treedepth}.",
+    "i" = "The draws are valid but correlated. Raise it, {.code control = list(max_treedepth = {d$max_treedepth + 2})}, or rescale covariates of very different size."))
+}
+
+warn_bfmi <- function(d) {
+  low <- which(d$bfmi < bfmi_limit)
+  if (length(low) == 0) return(invisible())
+  warn_twill("bfmi", c(
+    "The energy of chain{?s} {low} was explored poorly: E-BFMI is {round(d$bfmi[low], 2)}, below {bfmi_limit}.",
+    "i" = "Heavy tails are the usual reason. Use tighter priors on standard deviations, and a longer {.arg warmup}."))
+}
+
+warn_convergence <- function(fit, d) {
+  variable <- checked_variables(fit)
+  rhat <- convergence(fit, variable, posterior::rhat)
+  warn_rhat(rhat[which(rhat > ifelse(is_group_effect(variable), rhat_limit_effects, rhat_limit))], variable, fit)
+  limit <- ess_per_chain * d$n_chains
+  bulk <- convergence(fit, variable, posterior::ess_bulk)
+  warn_ess(bulk[which(bulk < limit)], limit, "bulk", "Means and medians", fit)
+  tail <- convergence(fit, main_variables(fit), posterior::ess_tail)
+  warn_ess(tail[which(tail < limit)], limit, "tail", "Standard deviations and quantiles", fit)
+}
+
+# Main parameters, and group effects: all, or evenly spread ones where they are many.
+checked_variables <- function(fit) {
+  effects <- Filter(is_group_effect, variables(fit))
+  if (length(effects) > max_checked_effects) {
+    effects <- effects[round(seq(1, length(effects), length.out = max_checked_effects))]
+  }
+  c(main_variables(fit), effects)
+}
+
+checked_note <- function(fit) {
+  n <- sum(is_group_effect(variables(fit)))
+  if (n <= max_checked_effects) return(NULL)
+  c("i" = sprintf("%d of the %d group effects were checked; {.fn rhat} checks all.", as.integer(max_checked_effects), n))
+}
+
+warn_rhat <- function(rhat, variable, fit) {
+  if (length(rhat) == 0) return(invisible())
+  rhat <- sort(rhat, decreasing = TRUE)
+  shown <- first_few(sprintf("%s (%.3f)", names(rhat), rhat))
+  warn_twill("rhat", c(
+    "The chains do not agree: R-hat is too high for {length(rhat)} of {length(variable)} variables.",
+    "x" = "Highest: {shown}. The limit is {rhat_limit}, {rhat_limit_effects} for group effects.",
+    "i" = "Take more iterations: {.code update(fit, iter = {2 * fit$info$iter})}. Draws with R-hat above 1.05 should not be used.",
+    checked_note(fit)))
+}
+
+warn_ess <- function(ess, limit, which, what, fit) {
+  if (length(ess) == 0) return(invisible())
+  ess <- sort(ess)
+  shown <- first_few(sprintf("%s (%.0f)", names(ess), ess))
+  warn_twill("ess", c(
+    "The {which} effective sample size of {length(ess)} variable{?s} is below {limit}, {ess_per_chain} per chain.",
+    "x" = "Smallest: {shown}. {.emph {what}} may be imprecise.",
+    "i" = "Take more iterations: {.code update(fit, iter = {2 * fit$info$iter})}."))
+}
+
+first_few <- function(x, n = 3) {
+  more <- length(x) - n
+  paste0(paste(utils::head(x, n), collapse = ", "), if (more > 0) sprintf(" and %d more", more))
+}

@@ -1,0 +1,103 @@
+# What print() and summary() show: the model, its parameters by kind, and whether to trust the draws.
+
+#' Summary of a fit
+#'
+#' Shows the model and its data, then one line per parameter, by kind: standard deviations and
+#' correlations of group-level effects, population-level coefficients, free means of group
+#' terms, and parameters of the family. `Rhat` is the rank-normalised split R-hat, to be below
+#' 1.01; `Bulk_ESS` and `Tail_ESS` are effective sample sizes, to be above 100 per chain. Group
+#' effects are shown by [ranef()].
+#'
+#' @param object,x A fit of class `twillfit`, or its summary.
+#' @param priors Show the priors? Default: no.
+#' @param prob Probability of the intervals. Default: 0.95.
+#' @param robust Use median and MAD in place of mean and standard deviation? Default: no.
+#' @param mc_se Add the Monte Carlo standard error of the estimate? Default: no.
+#' @param digits Number of decimals printed. Default: 2.
+#' @param ... Not used.
+#' @return `summary()`: an object of class `summary.twillfit`, a list with the tables `random`
+#'   (one per group), `fixed`, `means`, `horseshoe` and `spec_pars`, and with `formula`,
+#'   `family`, `nobs`, `ngrps`, `diagnostics`. `print()`: its argument, invisibly.
+#' @examples
+#' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
+#' summary(fit)
+#' summary(fit)$fixed["Days", "Estimate"]
+#' @name twill-summary
+NULL
+
+#' @rdname twill-summary
+#' @method summary twillfit
+#' @export
+summary.twillfit <- function(object, priors = FALSE, prob = 0.95, robust = FALSE, mc_se = FALSE, ...) {
+  table <- parameter_summary(object, main_variables(object), prob, robust, mc_se)
+  structure(c(
+    list(formula = object$formula, family = object$family, nobs = nobs(object), ngrps = ngrps(object),
+         n_dropped = length(attr(object$data, "na.action")), is_partial = is_partial(object),
+         draws = draws_line(object), engine = object$info$engine,
+         prior_only = isTRUE(object$info$prior_only), prior = if (priors) prior_summary(object)),
+    summary_tables(object, table),
+    list(diagnostics = diagnostics(object, table))), class = "summary.twillfit")
+}
+
+#' @rdname twill-summary
+#' @method print twillfit
+#' @export
+print.twillfit <- function(x, digits = 2, ...) {
+  print(summary.twillfit(x), digits = digits)
+  invisible(x)
+}
+
+is_partial <- function(fit) inherits(fit, "twill_partial")
+
+# Estimate, Est.Error, interval, Rhat and effective sample sizes, under the column names of brms.
+parameter_summary <- function(fit, variable, prob = 0.95, robust = FALSE, mc_se = FALSE) {
+  check_probs(prob)
+  draws <- draw_matrix(fit, variable)
+  out <- as.data.frame(summarise_columns(draws, robust, c(1 - prob, 1 + prob) / 2))
+  bounds <- paste0(c("l-", "u-"), format(100 * prob, digits = 7), "% CI")
+  names(out) <- c("Estimate", "Est.Error", bounds)
+  error <- if (robust) posterior::mcse_median else posterior::mcse_mean
+  if (mc_se) out$MC_SE <- convergence(fit, variable, error)
+  out$Rhat <- convergence(fit, variable, posterior::rhat)
+  out$Bulk_ESS <- convergence(fit, variable, posterior::ess_bulk)
+  out$Tail_ESS <- convergence(fit, variable, posterior::ess_tail)
+  out
+}
+
+summary_tables <- function(fit, table) {
+  kind <- function(variables, labels = variables) {
+    out <- table[match(variables, rownames(table)), , drop = FALSE]
+    rownames(out) <- labels
+    out
+  }
+  all <- rownames(table)
+  mu <- grep("^mu_", fit$design$coef_names, value = TRUE)
+  fixed <- setdiff(fixef_variables(fit), mu)
+  groups <- pick_groups(fit, NULL)
+  list(random = lapply(groups, function(group) {
+         variables <- group_parameters(fit, group)
+         kind(variables, names(variables))
+       }),
+       fixed = kind(fixed, sub("^b_", "", fixed)), means = kind(mu, sub("^mu_", "", mu)),
+       horseshoe = kind(grep("^hs_", all, value = TRUE)),
+       spec_pars = kind(intersect(c("sigma", "shape"), all)))
+}
+
+# Names of a group's sd and cor draws, named as they are shown: sd(x), cor(x,z).
+group_parameters <- function(fit, group) {
+  coefs <- unlist(lapply(group_terms(fit, group), `[[`, "coefs"))
+  pairs <- which(upper.tri(diag(length(coefs))), arr.ind = TRUE)
+  first <- coefs[pairs[, 1]]
+  second <- coefs[pairs[, 2]]
+  variables <- c(paste0("sd_", group, "__", coefs), paste0("cor_", group, "__", first, "__", second, recycle0 = TRUE))
+  labels <- c(sprintf("sd(%s)", coefs), sprintf("cor(%s,%s)", first, second))
+  exists <- variables %in% variables(fit)
+  stats::setNames(variables[exists], labels[exists])
+}
+
+draws_line <- function(fit) {
+  info <- fit$info
+  sprintf("%d chains, iter = %d, warmup = %d, thin = %d; %d draws", nchains(fit), as.integer(info$iter),
+          as.integer(info$warmup), as.integer(info$thin), ndraws(fit))
+}
