@@ -1,0 +1,173 @@
+# Pointwise log-likelihood, and the criteria computed from it: loo, waic, R-squared.
+
+#' Pointwise log-likelihood
+#'
+#' \eqn{w_i \log p(y_i | \theta_s)} for draw \eqn{s} and row \eqn{i}, with the row's weight
+#' \eqn{w_i} (1 unless the formula has `weights()`): the logarithm of `dnorm()`,
+#' `dnbinom(size = shape)` or `dpois()`.
+#'
+#' @inheritParams twill-predict
+#' @param newdata Data frame with predictors and response. Default: the rows of the fit.
+#' @param pointwise Return a function of one row in place of the matrix? Default: no. It saves
+#'   memory: [loo::loo()] then visits one row at a time.
+#' @param combine Not used; part of the habit.
+#' @return A draws x rows matrix, or with `pointwise = TRUE` a function `f(data_i, draws)` with
+#'   attributes `data` and `draws`, as [loo::loo.function()] takes it.
+#' @examples
+#' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
+#' dim(log_lik(fit))
+#' @method log_lik twillfit
+#' @export
+log_lik.twillfit <- function(object, newdata = NULL, re_formula = NULL, ndraws = NULL,
+                             draw_ids = NULL, pointwise = FALSE, combine = TRUE, seed = NULL, ...) {
+  with_seed(seed, {
+    prediction <- prepare_prediction(object, newdata, re_formula, ndraws, draw_ids, ...)
+    prediction$input$y <- observed_response(prediction)
+    if (pointwise) pointwise_log_lik(prediction) else log_lik_draws(prediction)
+  })
+}
+
+log_lik_draws <- function(prediction) {
+  eta <- linear_predictor(prediction)
+  y <- rep(prediction$input$y, each = nrow(eta))
+  out <- switch(prediction$fit$family$family,
+    gaussian = stats::dnorm(y, eta, residual_sd(prediction), log = TRUE),
+    negbinomial = stats::dnbinom(y, mu = exp(eta), size = dispersion_draws(prediction), log = TRUE),
+    poisson = stats::dpois(y, exp(eta), log = TRUE))
+  weights <- prediction$input$weights
+  if (any(weights != 1)) out <- out * rep(weights, each = nrow(eta))
+  matrix(out, nrow(eta))
+}
+
+pointwise_log_lik <- function(prediction) {
+  row_log_lik <- function(data_i, draws, ...) {
+    log_lik_draws(one_row(draws, data_i$row))
+  }
+  attr(row_log_lik, "data") <- data.frame(row = seq_along(prediction$input$y))
+  attr(row_log_lik, "draws") <- prediction
+  row_log_lik
+}
+
+one_row <- function(prediction, i) {
+  input <- prediction$input
+  for (part in c("y", "offset", "weights", "se")) input[[part]] <- input[[part]][i]
+  for (part in c("x", "x_disp")) {
+    if (!is.null(input[[part]])) input[[part]] <- input[[part]][i, , drop = FALSE]
+  }
+  input$terms <- lapply(input$terms, function(term) {
+    term$codes <- term$codes[i]
+    term$new_levels <- term$new_levels[i]
+    term$z <- term$z[i, , drop = FALSE]
+    term
+  })
+  prediction$input <- input
+  prediction
+}
+
+#' Predictive accuracy: leave-one-out and information criteria
+#'
+#' `loo()` is Pareto-smoothed importance sampling leave-one-out cross-validation of the rows and
+#' `waic()` the widely applicable information criterion (Vehtari, Gelman and Gabry 2017). For a
+#' row that is the only one of its level, or for predictions of new levels, [kfold()] with
+#' `group` is the better question.
+#'
+#' @param x A fit of class `twillfit`.
+#' @param ... Further fits to compare with, then arguments of [log_lik()].
+#' @param compare Compare the fits where there are several? Default: yes.
+#' @param pointwise Compute one row at a time to save memory? Default: no.
+#' @param save_psis Keep the smoothed weights? Default: no.
+#' @param cores Number of cores of the loo package. Default: 1.
+#' @return An object of class `loo` (or `waic`), to be used with [loo_compare()]; for several
+#'   fits a list of class `tw_loo_list` with elements `loos` and `diffs`.
+#' @seealso [kfold.twillfit()], [bayes_R2.twillfit()]
+#' @examples
+#' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
+#' loo(fit)
+#' @name twill-loo
+NULL
+
+#' @rdname twill-loo
+#' @method loo twillfit
+#' @export
+loo.twillfit <- function(x, ..., compare = TRUE, pointwise = FALSE, save_psis = FALSE, cores = 1) {
+  compute <- function(fit, ...) {
+    log_lik <- log_lik(fit, pointwise = pointwise, ...)
+    r_eff <- relative_efficiency(log_lik, fit, cores, list(...)$draw_ids)
+    arguments <- list(log_lik, r_eff = r_eff, save_psis = save_psis, cores = cores)
+    if (pointwise) arguments <- c(arguments, list(data = attr(log_lik, "data"), draws = attr(log_lik, "draws")))
+    out <- suppressWarnings(do.call(loo, arguments))
+    warn_pareto(out)
+    out
+  }
+  several_criteria(x, list(...), compute, compare, substitute(list(x, ...)))
+}
+
+#' @rdname twill-loo
+#' @method waic twillfit
+#' @export
+waic.twillfit <- function(x, ..., compare = TRUE) {
+  compute <- function(fit, ...) waic(log_lik(fit, ...))
+  several_criteria(x, list(...), compute, compare, substitute(list(x, ...)))
+}
+
+# One warning in place of one per row, and with the ways out that this package has.
+warn_pareto <- function(loo) {
+  k <- loo$diagnostics$pareto_k
+  # Not above 0.7, nor what so few draws can tell (Vehtari et al. 2022).
+  limit <- min(0.7, 1 - 1 / log10(dim(loo)[1]))
+  high <- which(k > limit)
+  if (length(high) == 0) return(invisible())
+  warn_twill("pareto", c(
+    "{length(high)} of {length(k)} row{?s} {?is/are} too influential for importance sampling: Pareto k is above {round(limit, 2)}.",
+    "x" = "Rows {.val {some(high)}}; highest k {round(max(k), 2)}.",
+    "i" = "{.fn kfold} refits instead; with one row per level, {.code kfold(fit, group = )} asks about new levels."))
+}
+
+# How much less the autocorrelated draws of each row tell; unknown for a subset of the draws.
+relative_efficiency <- function(log_lik, fit, cores, draw_ids = NULL) {
+  chain <- rep(seq_len(nchains(fit)), each = niterations(fit))
+  if (is.function(log_lik)) {
+    if (length(attr(log_lik, "draws")$ids) != length(chain)) return(rep(1, nrow(attr(log_lik, "data"))))
+    likelihood <- function(data_i, draws) exp(log_lik(data_i, draws))
+    return(loo::relative_eff(likelihood, chain, data = attr(log_lik, "data"),
+                             draws = attr(log_lik, "draws"), cores = cores))
+  }
+  if (nrow(log_lik) != length(chain) || !is.null(draw_ids)) return(rep(1, ncol(log_lik)))
+  # Scaled by each row's largest value, so that far-out rows do not underflow to a constant.
+  highest <- apply(log_lik, 2, max)
+  loo::relative_eff(exp(log_lik - rep(highest, each = nrow(log_lik))), chain, cores = cores)
+}
+
+# Applies a criterion to one fit, or to several with their comparison.
+several_criteria <- function(x, dots, compute, compare, names) {
+  is_fit <- vapply(dots, inherits, NA, "twillfit")
+  fits <- c(list(x), unname(dots[is_fit]))
+  labels <- vapply(as.list(names)[-1], deparse1, "")[c(TRUE, is_fit)]
+  loos <- lapply(fits, function(fit) {
+    out <- do.call(compute, c(list(fit), dots[!is_fit]))
+    attr(out, "yhash") <- response_hash(fit)
+    out
+  })
+  if (length(loos) == 1) return(loos[[1]])
+  names(loos) <- make.unique(labels)
+  structure(list(loos = loos, diffs = if (compare) loo_compare(loos)), class = "tw_loo_list")
+}
+
+response_hash <- function(fit) cli::hash_md5(paste(format(fit$design$y, digits = 15), collapse = " "))
+
+#' @method print tw_loo_list
+#' @export
+print.tw_loo_list <- function(x, digits = 1, ...) {
+  for (name in names(x$loos)) {
+    cat("Output of model '", name, "':\n", sep = "")
+    print(x$loos[[name]], digits = digits)
+    cat("\n")
+  }
+  if (!is.null(x$diffs)) {
+    cat("Model comparisons:\n")
+    print(x$diffs, digits = digits)
+  }
+  invisible(x)
+}

@@ -1,0 +1,159 @@
+# Predictions from a fit: linear predictor, mean and new responses, for its own rows or for new data.
+
+#' Predictions
+#'
+#' For draw \eqn{s} and row \eqn{i}, with offset \eqn{o_i}, the linear predictor is
+#' \deqn{\eta_{si} = o_i + x_i^\top \beta_s + \sum_k z_{ki}^\top r_{s, k, j_k(i)},}
+#' `posterior_linpred()` gives \eqn{\eta}, `posterior_epred()` the mean (\eqn{\eta} of Gaussian
+#' models, \eqn{\exp(\eta)} of counts) and `posterior_predict()` draws new responses: normal
+#' with standard deviation `sigma` (\eqn{\sqrt{se_i^2 + \sigma^2}} with `se()`), negative
+#' binomial with variance \eqn{\mu + \mu^2 / shape}, or Poisson. `predict()` and `fitted()`
+#' summarise `posterior_predict()` and `posterior_epred()`.
+#'
+#' Levels that the fit has not seen are an error unless `allow_new_levels = TRUE`. Their effects
+#' are then those of a known level chosen at random in each draw (`"uncertainty"`), drawn from
+#' the fitted normal (`"gaussian"`), or those of one known level throughout (`"old_levels"`).
+#'
+#' @param object A fit of class `twillfit`.
+#' @param newdata Data frame with the predictors. Default: the rows of the fit.
+#' @param re_formula Group-level terms to use: `NULL` (default) all, `NA` or `~0` none, or a
+#'   formula of the terms to keep such as `~ (1 | gene)`. Free means of terms always stay.
+#' @param re.form The name rstanarm and lme4 give to `re_formula`.
+#' @param ndraws Number of draws, taken at random. Default: all. `draws` is understood too.
+#' @param draw_ids Numbers of the draws to use. Default: all.
+#' @param transform Apply the inverse link? Default: no.
+#' @param dpar Another parameter to predict: `"sigma"` or `"shape"`. Default: the mean.
+#' @param seed Seed of R's random numbers for this call, whose state is put back afterwards.
+#'   Default: none; [set.seed()] governs.
+#' @param summary Summarise the draws? Default: yes. If not, the draws x rows matrix.
+#' @param robust Use median and MAD in place of mean and standard deviation? Default: no.
+#' @param probs Probabilities of the quantiles. Default: `c(0.025, 0.975)`.
+#' @param scale `"response"` (default) or `"linear"`, the scale of the link.
+#' @param prob Probability of the interval. Default: 0.9.
+#' @param ... `allow_new_levels` (default: `FALSE`), `sample_new_levels` (default:
+#'   `"uncertainty"`), `offset` (numbers that take the place of the model's offset), and for
+#'   `predict()` and the like `ndraws`, `draw_ids`, `seed`. Others are ignored with a warning.
+#' @return `posterior_*()` and `predictive_error()`: a draws x rows matrix. `predict()` and
+#'   `fitted()`: a matrix with one row per row of the data and columns Estimate, Est.Error and
+#'   quantiles. `predictive_interval()`: a matrix of lower and upper bounds.
+#' Errors have class `twill_error_newdata`, `twill_error_argument` or `twill_error_group`.
+#' @examples
+#' fit <- twill(Reaction ~ Days + (1 + Days | Subject), data = lme4::sleepstudy,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
+#' new <- data.frame(Days = c(0, 9), Subject = "308")
+#' fitted(fit, newdata = new)
+#' fitted(fit, newdata = new, re_formula = NA)
+#' new$Subject <- "somebody else"
+#' predict(fit, newdata = new, allow_new_levels = TRUE, seed = 1)
+#' dim(posterior_epred(fit, ndraws = 50))
+#' @name twill-predict
+NULL
+
+#' @rdname twill-predict
+#' @method posterior_linpred twillfit
+#' @export
+posterior_linpred.twillfit <- function(object, transform = FALSE, newdata = NULL, re_formula = NULL,
+                                       re.form = NULL, dpar = NULL, ndraws = NULL, draw_ids = NULL,
+                                       seed = NULL, ...) {
+  with_seed(seed, {
+    prediction <- prepare_prediction(object, newdata, re_formula, ndraws, draw_ids, re.form, ...)
+    if (is_dispersion(object, dpar)) {
+      value <- full_dispersion(prediction)
+      if (transform) value else log(value)
+    } else {
+      eta <- linear_predictor(prediction)
+      if (transform) inverse_link(object, eta) else eta
+    }
+  })
+}
+
+#' @rdname twill-predict
+#' @method posterior_epred twillfit
+#' @export
+posterior_epred.twillfit <- function(object, newdata = NULL, re_formula = NULL, re.form = NULL,
+                                     dpar = NULL, ndraws = NULL, draw_ids = NULL, seed = NULL, ...) {
+  posterior_linpred.twillfit(object, TRUE, newdata, re_formula, re.form, dpar, ndraws, draw_ids, seed, ...)
+}
+
+#' @rdname twill-predict
+#' @method posterior_predict twillfit
+#' @export
+posterior_predict.twillfit <- function(object, newdata = NULL, re_formula = NULL, re.form = NULL,
+                                       ndraws = NULL, draw_ids = NULL, seed = NULL, ...) {
+  with_seed(seed, {
+    prediction <- prepare_prediction(object, newdata, re_formula, ndraws, draw_ids, re.form, ...)
+    draw_responses(prediction, linear_predictor(prediction))
+  })
+}
+
+#' @rdname twill-predict
+#' @method predict twillfit
+#' @export
+predict.twillfit <- function(object, newdata = NULL, re_formula = NULL, summary = TRUE,
+                             robust = FALSE, probs = c(0.025, 0.975), ...) {
+  draws <- posterior_predict.twillfit(object, newdata, re_formula, ...)
+  if (summary) summarise_columns(draws, robust, probs) else draws
+}
+
+#' @rdname twill-predict
+#' @method fitted twillfit
+#' @export
+fitted.twillfit <- function(object, newdata = NULL, re_formula = NULL,
+                            scale = c("response", "linear"), dpar = NULL, summary = TRUE,
+                            robust = FALSE, probs = c(0.025, 0.975), ...) {
+  scale <- check_choice(scale, "scale", c("response", "linear"))
+  draws <- posterior_linpred.twillfit(object, scale == "response", newdata, re_formula, dpar = dpar, ...)
+  if (summary) summarise_columns(draws, robust, probs) else draws
+}
+
+#' @rdname twill-predict
+#' @method predictive_error twillfit
+#' @export
+predictive_error.twillfit <- function(object, newdata = NULL, re_formula = NULL, re.form = NULL,
+                                      ndraws = NULL, draw_ids = NULL, seed = NULL, ...) {
+  with_seed(seed, {
+    prediction <- prepare_prediction(object, newdata, re_formula, ndraws, draw_ids, re.form, ...)
+    draws <- draw_responses(prediction, linear_predictor(prediction))
+    rep(observed_response(prediction), each = nrow(draws)) - draws
+  })
+}
+
+#' @rdname twill-predict
+#' @method predictive_interval twillfit
+#' @export
+predictive_interval.twillfit <- function(object, prob = 0.9, ...) {
+  predictive_interval(posterior_predict.twillfit(object, ...), prob = prob)
+}
+
+inverse_link <- function(fit, eta) if (fit$family$link == "log") exp(eta) else eta
+
+# New responses, draws x rows. A mean that overflows gives NA, said once by R's generators.
+draw_responses <- function(prediction, eta) {
+  n <- length(eta)
+  out <- switch(prediction$fit$family$family,
+    gaussian = stats::rnorm(n, eta, residual_sd(prediction)),
+    negbinomial = stats::rnbinom(n, mu = exp(eta), size = dispersion_draws(prediction)),
+    poisson = stats::rpois(n, exp(eta)))
+  matrix(as.numeric(out), nrow(eta))
+}
+
+observed_response <- function(prediction) {
+  need_column(prediction$input$y, prediction$fit$formula$response)
+}
+
+is_dispersion <- function(fit, dpar) {
+  if (is.null(dpar) || identical(dpar, "mu")) return(FALSE)
+  known <- c("mu", fit$family$dispersion)
+  if (!is.character(dpar) || length(dpar) != 1 || !dpar %in% known) {
+    abort_twill("argument", c("{.arg dpar} must be one of {.or {.val {known}}}.",
+                              "x" = "You supplied {.val {dpar}}."))
+  }
+  TRUE
+}
+
+full_dispersion <- function(prediction) {
+  value <- dispersion_draws(prediction) %||% numeric(length(prediction$ids))
+  matrix(value, length(prediction$ids), nrow(prediction$input$x))
+}
+
+with_seed <- function(seed, code) if (is.null(seed)) code else with_local_seed(seed, code)

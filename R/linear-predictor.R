@@ -1,0 +1,156 @@
+# Draws of the linear predictor and of the dispersion, for the fitted rows or for other data.
+
+# Resolves what all prediction methods share into list(fit, input, ids, how_new): the design,
+# and the numbers of the draws to use. Unknown arguments are named in a warning, because a
+# misspelt `re_formula` would otherwise change the answer silently.
+prepare_prediction <- function(fit, newdata = NULL, re_formula = NULL, ndraws = NULL, draw_ids = NULL,
+                               re.form = NULL, draws = NULL, allow_new_levels = FALSE,
+                               sample_new_levels = c("uncertainty", "gaussian", "old_levels"),
+                               offset = NULL, sort = FALSE, resp = NULL, nlpar = NULL, cores = NULL,
+                               ntrys = NULL, ...) {
+  warn_unused(names(list(...)))
+  how_new <- check_choice(sample_new_levels, "sample_new_levels", c("uncertainty", "gaussian", "old_levels"))
+  input <- design_newdata(fit, newdata, re_formula %||% re.form, allow_new_levels)
+  if (!is.null(offset)) input$offset <- check_offset(offset, nrow(input$x))
+  if (length(input$terms)) need_group_effects(fit)
+  list(fit = fit, input = input, ids = choose_draws(fit, ndraws %||% draws, draw_ids), how_new = how_new)
+}
+
+warn_unused <- function(names) {
+  names <- names[nzchar(names)]
+  if (length(names)) {
+    warn_twill("argument", c("Arguments that are not known are not used: {.arg {names}}.",
+                             "i" = "See {.code ?\"twill-predict\"} for what there is."))
+  }
+}
+
+check_offset <- function(offset, n) {
+  if (is.numeric(offset) && all(is.finite(offset)) && length(offset) %in% c(1, n)) return(rep_len(offset, n))
+  abort_twill("argument", c("{.arg offset} must hold one finite number per row, or one number.",
+                            "x" = "There are {n} rows and {length(offset)} value{?s}."))
+}
+
+# The draws to use, in their order: all, the first-come `draw_ids`, or `ndraws` at random.
+choose_draws <- function(fit, ndraws = NULL, draw_ids = NULL) {
+  total <- ndraws(fit)
+  if (!is.null(draw_ids)) return(check_draw_ids(draw_ids, total))
+  if (is.null(ndraws)) return(seq_len(total))
+  sort(sample.int(total, check_whole(ndraws, "ndraws", 1, total)))
+}
+
+check_draw_ids <- function(draw_ids, total) {
+  fine <- is.numeric(draw_ids) && length(draw_ids) > 0 && !anyNA(draw_ids) &&
+    all(draw_ids == round(draw_ids) & draw_ids >= 1 & draw_ids <= total)
+  if (fine) return(as.integer(draw_ids))
+  abort_twill("argument", c("{.arg draw_ids} must hold numbers of draws, from 1 to {total}.",
+                            "x" = "You supplied {.val {some(draw_ids)}}."))
+}
+
+# draws x rows: x beta + offset + the group terms. Group terms are looked up by level, never
+# multiplied by an indicator matrix, so that thousands of levels cost no more than few.
+linear_predictor <- function(prediction) {
+  input <- prediction$input
+  eta <- draw_matrix(prediction$fit, prediction$fit$design$coef_names, prediction$ids) %*% t(input$x)
+  eta <- eta + rep(input$offset, each = nrow(eta))
+  plan <- plan_new_levels(prediction)
+  for (term in input$terms) eta <- add_term(eta, term, prediction, plan[[term$group]])
+  dimnames(eta) <- NULL
+  eta
+}
+
+add_term <- function(eta, term, prediction, plan) {
+  effects <- term_effects(term, prediction, plan)
+  codes <- term$codes
+  is_new <- is.na(codes)
+  codes[is_new] <- plan$n_levels + match(term$new_levels[is_new], plan$new)
+  for (j in seq_along(term$coefs)) {
+    part <- effects[[j]][, codes, drop = FALSE]
+    z <- term$z[, j]
+    eta <- eta + if (all(z == 1)) part else part * rep(z, each = nrow(eta))
+  }
+  eta
+}
+
+# One matrix draws x (levels, then new levels) per coefficient of the term.
+term_effects <- function(term, prediction, plan) {
+  known <- lapply(term$coefs, function(coef) {
+    draw_matrix(prediction$fit, effect_variables(term$group, plan$levels, coef), prediction$ids)
+  })
+  if (length(plan$new) == 0) return(known)
+  new <- if (is.null(plan$pick)) gaussian_effects(term, prediction, length(plan$new)) else
+    lapply(known, picked_effects, pick = plan$pick)
+  Map(cbind, known, new)
+}
+
+# For each group: its levels, the new ones, and (unless drawn from the normal) which known level
+# stands in for each new one in each draw. Terms of one group share the pick, so that a level's
+# coefficients come from one and the same level.
+plan_new_levels <- function(prediction) {
+  terms <- prediction$input$terms
+  groups <- unique(vapply(terms, `[[`, "", "group"))
+  plans <- lapply(groups, function(group) {
+    levels <- group_terms(prediction$fit, group)[[1]]$levels
+    mine <- terms[vapply(terms, function(term) term$group == group, NA)]
+    new <- unique(unlist(lapply(mine, function(term) term$new_levels[is.na(term$codes)])))
+    pick <- pick_levels(prediction$how_new, length(prediction$ids), length(levels), length(new))
+    list(levels = levels, n_levels = length(levels), new = new, pick = pick)
+  })
+  stats::setNames(plans, groups)
+}
+
+pick_levels <- function(how, n_draws, n_levels, n_new) {
+  if (n_new == 0 || how == "gaussian") return(NULL)
+  if (how == "old_levels") return(matrix(sample.int(n_levels, n_new, TRUE), n_draws, n_new, byrow = TRUE))
+  matrix(sample.int(n_levels, n_draws * n_new, TRUE), n_draws, n_new)
+}
+
+picked_effects <- function(effects, pick) {
+  matrix(effects[cbind(as.vector(row(pick)), as.vector(pick))], nrow(pick))
+}
+
+# New levels from the fitted normal: sd * (Cholesky factor of the correlations) * standard normal.
+gaussian_effects <- function(term, prediction, n_new) {
+  coefs <- term$coefs
+  q <- length(coefs)
+  ids <- prediction$ids
+  sd <- draw_matrix(prediction$fit, paste0("sd_", term$group, "__", coefs), ids)
+  cor <- correlation_draws(prediction$fit, term$group, coefs)[ids, , , drop = FALSE]
+  z <- array(stats::rnorm(length(ids) * n_new * q), c(length(ids), n_new, q))
+  if (q > 1) z <- correlate(z, cor)
+  lapply(seq_len(q), function(j) matrix(z[, , j], length(ids)) * sd[, j])
+}
+
+correlate <- function(z, cor) {
+  for (s in seq_len(dim(z)[1])) {
+    z[s, , ] <- matrix(z[s, , ], dim(z)[2]) %*% chol(cor[s, , ])
+  }
+  z
+}
+
+# Draws of sigma or shape: a vector of one per draw where it is constant, draws x rows where it
+# has a regression, NULL where the family has none (or the residual sd is known).
+dispersion_draws <- function(prediction) {
+  fit <- prediction$fit
+  names <- fit$design$disp_names
+  if (!is.null(names) && !is.null(fit$design$x_disp)) {
+    return(unname(exp(draw_matrix(fit, names, prediction$ids) %*% t(prediction$input$x_disp))))
+  }
+  name <- intersect(fit$family$dispersion, variables(fit))
+  if (length(name)) unname(draw_matrix(fit, name, prediction$ids)[, 1])
+}
+
+# draws x rows (or one per draw): sqrt(se^2 + sigma^2) of a Gaussian model.
+residual_sd <- function(prediction) {
+  sigma <- dispersion_draws(prediction)
+  if (is.null(prediction$fit$formula$addition$se)) return(sigma)
+  se <- need_column(prediction$input$se, prediction$fit$formula$addition$se)
+  known <- rep(se^2, each = length(prediction$ids))
+  matrix(sqrt(known + if (is.null(sigma)) 0 else sigma^2), length(prediction$ids))
+}
+
+# What only some predictions need of new data (response, standard errors), asked for when they do.
+need_column <- function(values, expression) {
+  if (!is.null(values)) return(values)
+  needed <- all.vars(expression)
+  abort_twill("newdata", "{.arg newdata} lacks the column{?s} {.val {needed}}, needed here.")
+}
