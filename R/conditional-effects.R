@@ -1,0 +1,166 @@
+# The model's mean along one or two predictors, the others held fixed: data frames and their plots.
+
+#' Conditional effects of predictors
+#'
+#' Predictions along one predictor, or two that interact, while the others are fixed: numbers
+#' at their mean, factors at their first level, offsets at their mean.
+#'
+#' @param x,fit A fit of class `twillfit`, or for `plot()` and `print()` what `tw_effects()` made.
+#' @param effects Names of predictors, or pairs such as `"x:z"`. Default: all main effects and
+#'   interactions of two.
+#' @param conditions A data frame: for each of its rows, predictions with the predictors fixed
+#'   at its values. Default: one, as said above.
+#' @param int_conditions Named list of the values of a second numeric predictor. Default: its
+#'   mean and one standard deviation to each side.
+#' @param re_formula Group-level terms to use, as in [posterior_epred()]. Default: none (`NA`).
+#'   With `NULL`, groups that `conditions` does not name are a new level.
+#' @param prob Probability of the intervals. Default: 0.95.
+#' @param robust Use median and MAD (default), or mean and standard deviation?
+#' @param method `"posterior_epred"` (default), `"posterior_linpred"` or `"posterior_predict"`.
+#' @param spaghetti Show draws as lines in place of intervals? Default: no.
+#' @param resolution Number of values of a numeric predictor. Default: 100.
+#' @param ndraws Number of draws. Default: all, 100 for spaghetti.
+#' @param points Show the data? Default: no.
+#' @param plot Draw the plots? Default: yes. If not, they are only returned.
+#' @param ask Wait before each plot after the first? Default: in interactive sessions.
+#' @param ... Further arguments of the prediction, such as `seed`.
+#' @return `tw_effects()`, and the method of `brms::conditional_effects()`, which is the same: a
+#'   list of class `tw_effects` with a data frame per effect, holding the predictors,
+#'   `effect1__`, `effect2__`, `cond__`, `estimate__`, `se__`, `lower__` and `upper__`. `plot()`:
+#'   a list of ggplots, invisibly. Errors have class `twill_error_effects`.
+#' @examples
+#' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
+#' effects <- tw_effects(fit)
+#' head(effects$Days[c("effect1__", "estimate__", "lower__", "upper__")])
+#' plot(effects, points = TRUE)
+#' @export
+tw_effects <- function(fit, effects = NULL, conditions = NULL, int_conditions = list(), re_formula = NA,
+                       prob = 0.95, robust = TRUE,
+                       method = c("posterior_epred", "posterior_linpred", "posterior_predict"),
+                       spaghetti = FALSE, resolution = 100, ndraws = NULL, ...) {
+  check_fit(fit)
+  method <- check_choice(method, "method", c("posterior_epred", "posterior_linpred", "posterior_predict"))
+  check_probs(prob)
+  effects <- if (is.null(effects)) default_effects(fit) else check_effects(effects, fit)
+  conditions <- condition_rows(fit, conditions)
+  ids <- choose_draws(fit, ndraws %||% if (spaghetti) min(100, ndraws(fit)))
+  predict <- function(newdata) {
+    getExportedValue("rstantools", method)(fit, newdata = newdata, re_formula = re_formula, draw_ids = ids,
+                                           allow_new_levels = TRUE, ...)
+  }
+  tables <- lapply(effects, function(effect) {
+    grid <- effect_grid(fit, effect, conditions, int_conditions %||% list(), check_whole(resolution, "resolution", 2, 1e4))
+    effect_table(grid, predict(grid), effect, prob, robust, spaghetti)
+  })
+  names(tables) <- vapply(effects, paste, "", collapse = ":")
+  structure(tables, class = "tw_effects", response = deparse1(fit$formula$response), method = method,
+            points = cbind(fit$data, resp__ = fit$design$y))
+}
+
+#' @rdname tw_effects
+#' @exportS3Method brms::conditional_effects
+conditional_effects.twillfit <- function(x, effects = NULL, conditions = NULL, int_conditions = NULL,
+                                         re_formula = NA, prob = 0.95, robust = TRUE,
+                                         method = "posterior_epred", spaghetti = FALSE, resolution = 100, ...) {
+  tw_effects(x, effects, conditions, int_conditions, re_formula, prob, robust, method, spaghetti, resolution, ...)
+}
+
+# Columns that predict: of the population-level part (and the dispersion's), not the response or groups only.
+predictor_names <- function(fit) {
+  parts <- list(fit$formula$fixed[[3]], fit$formula$dispersion)
+  intersect(unlist(lapply(parts, all.vars)), names(fit$data))
+}
+
+default_effects <- function(fit) {
+  labels <- attr(stats::terms(fit$formula$fixed), "term.labels")
+  variables <- lapply(labels, function(label) intersect(all.vars(str2lang(label)), names(fit$data)))
+  variables <- unique(variables[lengths(variables) %in% 1:2])
+  if (length(variables) == 0) {
+    abort_twill("effects", c("The model has no population-level predictors to show.",
+                             "i" = "{.fn tw_forest} shows group-level effects."))
+  }
+  variables
+}
+
+check_effects <- function(effects, fit) {
+  if (!is.character(effects)) abort_twill("effects", "{.arg effects} must be names of predictors.")
+  effects <- strsplit(effects, ":", fixed = TRUE)
+  unknown <- setdiff(unlist(effects), predictor_names(fit))
+  if (length(unknown) || any(lengths(effects) > 2)) {
+    abort_twill("effects", c("{.arg effects} must name one predictor, or two joined by a colon.",
+                             "x" = "Not among the predictors: {.val {unknown}}.",
+                             "i" = "They are {.val {predictor_names(fit)}}."))
+  }
+  effects
+}
+
+# One row per condition, with a value for every column of the data but the response; NA for groups.
+condition_rows <- function(fit, conditions) {
+  response <- all.vars(fit$formula$response)
+  groups <- setdiff(unlist(lapply(fit$design$terms, `[[`, "vars")), predictor_names(fit))
+  typical <- lapply(fit$data[setdiff(names(fit$data), c(response, groups))], typical_value)
+  typical <- c(typical, stats::setNames(rep(list(NA_character_), length(groups)), groups))
+  if (is.null(conditions)) conditions <- data.frame(cond__ = "1")
+  unknown <- setdiff(names(conditions), c(names(fit$data), "cond__"))
+  if (!is.data.frame(conditions) || nrow(conditions) == 0 || length(unknown)) {
+    abort_twill("effects", c("{.arg conditions} must be a data frame of columns of the data.",
+                             "x" = "Not among them: {.val {unknown}}."))
+  }
+  label <- conditions$cond__ %||% condition_labels(conditions)
+  rows <- as.data.frame(c(typical[setdiff(names(typical), names(conditions))], as.list(conditions)), optional = TRUE)
+  rows$cond__ <- factor(label, levels = unique(label))
+  rows
+}
+
+condition_labels <- function(conditions) {
+  do.call(paste, c(Map(function(name, value) paste(name, "=", format(value, digits = 3, trim = TRUE)),
+                       names(conditions), conditions), sep = ", "))
+}
+
+typical_value <- function(x) {
+  if (is.factor(x)) return(factor(levels(x)[1], levels = levels(x)))
+  if (is.logical(x)) return(FALSE)
+  if (is.matrix(x)) return(I(matrix(colMeans(x), 1)))
+  mean(x)
+}
+
+# Every value of the effect's predictors under every condition.
+effect_grid <- function(fit, effect, conditions, int_conditions, resolution) {
+  first <- along(fit$data[[effect[1]]], resolution)
+  values <- stats::setNames(list(first), effect[1])
+  if (length(effect) == 2) {
+    values[[effect[2]]] <- int_conditions[[effect[2]]] %||% few_values(fit$data[[effect[2]]])
+  }
+  grid <- expand.grid(c(values, list(row__ = seq_len(nrow(conditions)))), KEEP.OUT.ATTRS = FALSE, stringsAsFactors = FALSE)
+  others <- conditions[grid$row__, setdiff(names(conditions), effect), drop = FALSE]
+  grid <- cbind(grid[effect], others)
+  rownames(grid) <- NULL
+  grid
+}
+
+along <- function(x, resolution) {
+  if (is.factor(x)) return(factor(levels(x), levels = levels(x)))
+  if (is.logical(x)) return(c(FALSE, TRUE))
+  seq(min(x), max(x), length.out = resolution)
+}
+
+few_values <- function(x) {
+  if (is.factor(x) || is.logical(x)) return(along(x))
+  mean(x) + c(-1, 0, 1) * stats::sd(x)
+}
+
+effect_table <- function(grid, draws, effect, prob, robust, spaghetti) {
+  stats <- summarise_columns(draws, robust, c(1 - prob, 1 + prob) / 2)
+  grid$effect1__ <- grid[[effect[1]]]
+  if (length(effect) == 2) grid$effect2__ <- second_effect(grid[[effect[2]]])
+  grid[c("estimate__", "se__", "lower__", "upper__")] <- as.data.frame(stats)
+  if (spaghetti) attr(grid, "spaghetti") <- draws
+  structure(grid, effects = effect)
+}
+
+# Numbers become labels, from the largest down as their lines usually lie.
+second_effect <- function(x) {
+  if (!is.numeric(x)) return(factor(x))
+  factor(format(x, digits = 3, trim = TRUE), levels = format(sort(unique(x), decreasing = TRUE), digits = 3, trim = TRUE))
+}

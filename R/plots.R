@@ -1,0 +1,167 @@
+# Plots of the draws: histograms with traces, pairs, any plot of bayesplot, and group effects in order.
+
+#' Plots of the draws
+#'
+#' `plot()` shows a histogram and a trace of each parameter, `pairs()` scatter plots with
+#' divergent transitions marked, `mcmc_plot()` any of the `mcmc_*` plots of bayesplot, and
+#' `tw_forest()` the effects of the levels of a group in their order.
+#'
+#' @param x,object,fit A fit of class `twillfit`.
+#' @param variable,regex Which variables; see [as_draws.twillfit()]. Default: all but the group
+#'   effects and the densities; for `pairs()` the first eight of these.
+#' @param combo Two or more plots side by side, by the names of bayesplot without `mcmc_`.
+#'   Default: `c("hist", "trace")`.
+#' @param nvariables Number of variables on a page. Default: 5.
+#' @param plot Draw the pages? Default: yes. If not, they are only returned.
+#' @param ask Wait before each new page? Default: in interactive sessions.
+#' @param type Name of a plot, such as `"intervals"` (default), `"areas"`, `"trace"`,
+#'   `"rank_overlay"`, `"nuts_energy"`: see [bayesplot::available_mcmc()].
+#' @param group,coef Group and coefficient. Default: the first group, its first coefficient.
+#' @param own Show the level's own coefficient (population + deviation) in place of the
+#'   deviation? Default: no.
+#' @param n Number of levels shown; where there are more, the lowest and highest ones.
+#'   Default: 40.
+#' @param prob,prob_outer Probabilities of the thick and thin intervals. Default: 0.5 and 0.95.
+#' @param ... Arguments for bayesplot.
+#' @return `plot()`: a list of pages, invisibly. `pairs()`: a `bayesplot_grid`. `mcmc_plot()`
+#'   (a method for the generic of brms) and its double `tw_mcmc_plot()`, and `tw_forest()`: a
+#'   ggplot. Errors have class `twill_error_plot`, `twill_error_variable` or
+#'   `twill_error_group`.
+#' @examples
+#' fit <- twill(Reaction ~ Days + (1 + Days | Subject), data = lme4::sleepstudy,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
+#' plot(fit, variable = c("b_Days", "sigma"))
+#' tw_mcmc_plot(fit, type = "areas", variable = "^sd_", regex = TRUE)
+#' tw_forest(fit, coef = "Days")
+#' @name twill-plots
+NULL
+
+#' @rdname twill-plots
+#' @method plot twillfit
+#' @export
+plot.twillfit <- function(x, combo = c("hist", "trace"), nvariables = 5, variable = NULL,
+                          regex = FALSE, plot = TRUE, ask = interactive(), ...) {
+  variable <- plotted_variables(x, variable, regex)
+  page <- (seq_along(variable) - 1) %/% check_whole(nvariables, "nvariables", 1, 100)
+  pages <- lapply(split(variable, page), function(names) {
+    quietly(bayesplot::mcmc_combo(x$draws[, , names], combo = combo, ...))
+  })
+  if (plot) show_pages(pages, ask)
+  invisible(unname(pages))
+}
+
+show_pages <- function(pages, ask) {
+  old <- grDevices::devAskNewPage(FALSE)
+  on.exit(grDevices::devAskNewPage(old))
+  for (i in seq_along(pages)) {
+    if (i > 1) grDevices::devAskNewPage(ask)
+    plot(pages[[i]])
+  }
+}
+
+# bayesplot's histograms say on every call that they chose 30 bins.
+quietly <- function(code) suppressMessages(code)
+
+#' @rdname twill-plots
+#' @method pairs twillfit
+#' @export
+#' @importFrom graphics pairs
+pairs.twillfit <- function(x, variable = NULL, regex = FALSE, ...) {
+  chosen <- plotted_variables(x, variable, regex)
+  if (is.null(variable)) chosen <- utils::head(chosen, 8)
+  if (length(chosen) < 2) abort_twill("plot", "{.fn pairs} needs at least two variables.")
+  arguments <- list(off_diag_args = list(size = 0.6, alpha = 0.4))
+  arguments <- utils::modifyList(arguments, list(...))
+  quietly(do.call(bayesplot::mcmc_pairs, c(list(x$draws[, , chosen], np = nuts_params(x)), arguments)))
+}
+
+plotted_variables <- function(fit, variable, regex) {
+  if (is.null(variable)) main_variables(fit) else select_variables(fit, variable, regex)
+}
+
+#' @rdname twill-plots
+#' @export
+tw_mcmc_plot <- function(object, type = "intervals", variable = NULL, regex = FALSE, ...) {
+  check_fit(object, "object")
+  plot <- mcmc_function(type)
+  if (startsWith(type, "nuts_")) return(quietly(nuts_plot(object, type, plot, ...)))
+  if (type == "rhat") return(plot(rhat(object, plotted_variables(object, variable, regex)), ...))
+  if (startsWith(type, "neff")) return(plot(neff_ratio(object, plotted_variables(object, variable, regex)), ...))
+  draws <- object$draws[, , plotted_variables(object, variable, regex)]
+  takes_np <- "np" %in% names(formals(plot))
+  quietly(if (takes_np) plot(draws, np = nuts_params(object), ...) else plot(draws, ...))
+}
+
+#' @rdname twill-plots
+#' @exportS3Method brms::mcmc_plot
+mcmc_plot.twillfit <- function(object, type = "intervals", variable = NULL, regex = FALSE, ...) {
+  tw_mcmc_plot(object, type, variable, regex, ...)
+}
+
+mcmc_function <- function(type) {
+  known <- sub("^mcmc_", "", bayesplot::available_mcmc(""))
+  if (is.character(type) && length(type) == 1 && type %in% known) {
+    return(getExportedValue("bayesplot", paste0("mcmc_", type)))
+  }
+  abort_twill("plot", c("{.arg type} must be an {.code mcmc_} plot of bayesplot.",
+                        "x" = "You supplied {.val {type}}.",
+                        did_you_mean(as.character(type)[1], known),
+                        "i" = "There are {.val {known}}."))
+}
+
+# mcmc_nuts_energy() alone takes no log density.
+nuts_plot <- function(fit, type, plot, ...) {
+  if (type == "nuts_energy") plot(nuts_params(fit), ...) else plot(nuts_params(fit), log_posterior(fit), ...)
+}
+
+#' @rdname twill-plots
+#' @export
+tw_forest <- function(fit, group = NULL, coef = NULL, own = FALSE, n = 40, prob = 0.5, prob_outer = 0.95) {
+  check_fit(fit)
+  need_group_effects(fit)
+  group <- pick_groups(fit, group)[[1]]
+  effects <- if (own) level_coefficients(fit, group) else group_effect_draws(fit, group)
+  coef <- check_coef(coef, dimnames(effects)[[3]], group)
+  table <- interval_table(matrix(effects[, , coef], dim(effects)[1], dimnames = list(NULL, dimnames(effects)[[2]])),
+                          prob, prob_outer)
+  table <- extreme_rows(table[order(table$estimate), ], check_whole(n, "n", 2, 1e4))
+  draw_forest(table, paste0(coef, " by ", group), own)
+}
+
+check_coef <- function(coef, known, group) {
+  if (is.null(coef)) return(known[1])
+  if (is.character(coef) && length(coef) == 1 && coef %in% known) return(coef)
+  abort_twill("plot", c("{.arg coef} must name one coefficient of {.field {group}}.",
+                        "x" = "You supplied {.val {coef}}.", "i" = "It has {.val {known}}."))
+}
+
+interval_table <- function(draws, prob, prob_outer) {
+  tails <- c((1 - prob_outer) / 2, (1 - prob) / 2)
+  bounds <- column_quantiles(draws, c(tails, 0.5, rev(1 - tails)))
+  data.frame(level = colnames(draws), outer_low = bounds[, 1], low = bounds[, 2], estimate = bounds[, 3],
+             high = bounds[, 4], outer_high = bounds[, 5])
+}
+
+extreme_rows <- function(table, n) {
+  if (nrow(table) <= n) return(table)
+  table[c(seq_len(ceiling(n / 2)), nrow(table) + 1 - rev(seq_len(floor(n / 2)))), ]
+}
+
+draw_forest <- function(table, title, own) {
+  table$level <- factor(table$level, levels = unique(table$level))
+  colour <- bayesplot::color_scheme_get()[["mid"]]
+  plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$estimate, y = .data$level))
+  if (!own) plot <- plot + ggplot2::geom_vline(xintercept = 0, colour = "grey60", linewidth = 0.3)
+  plot +
+    ggplot2::geom_linerange(ggplot2::aes(xmin = .data$outer_low, xmax = .data$outer_high), colour = colour, linewidth = 0.4) +
+    ggplot2::geom_linerange(ggplot2::aes(xmin = .data$low, xmax = .data$high), colour = colour, linewidth = 1.2) +
+    ggplot2::geom_point(colour = bayesplot::color_scheme_get()[["dark"]], size = 1.4) +
+    ggplot2::labs(x = NULL, y = NULL, title = title) + bayesplot::bayesplot_theme_get()
+}
+
+check_fit <- function(fit, argument = "fit") {
+  if (inherits(fit, "twillfit")) return(invisible(fit))
+  given <- class(fit)[1]
+  abort_twill("argument", c("{.arg {argument}} must be a fit of class {.cls twillfit}.",
+                            "x" = "It is of class {.cls {given}}."))
+}

@@ -1,0 +1,102 @@
+# Graphical posterior predictive checks through bayesplot.
+
+#' Posterior predictive checks
+#'
+#' Draws responses of the fit and hands them, with the observed ones, to a plot of bayesplot.
+#'
+#' @param object A fit of class `twillfit`.
+#' @param type Name of a plot, such as `"dens_overlay"`, `"rootogram"`, `"stat"`,
+#'   `"stat_grouped"`, `"intervals"`, `"scatter_avg"`, `"ecdf_overlay"`, `"loo_pit_overlay"`:
+#'   see [bayesplot::available_ppc()]. Default: `"dens_overlay"` for Gaussian models,
+#'   `"rootogram"` for counts up to 300, `"ecdf_overlay"` for larger ones.
+#' @param ndraws Number of draws. Default: 10 for plots that show each draw; all for those that
+#'   summarise draws (at most 1000 of a rootogram).
+#' @param prefix `"ppc"` (default), or `"ppd"` to leave out the observed response.
+#' @param group,x Names of columns of the data for grouped plots and plots against a covariate.
+#' @param newdata Data frame with predictors and response. Default: the rows of the fit.
+#' @param draw_ids Numbers of the draws to use. Default: chosen by `ndraws`.
+#' @param re_formula,seed,... As in [posterior_predict()]; other arguments go to bayesplot.
+#' @return A ggplot. Errors have class `twill_error_plot`.
+#' @examples
+#' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
+#' pp_check(fit, ndraws = 20)
+#' pp_check(fit, type = "stat_grouped", group = "Subject", stat = "mean")
+#' @method pp_check twillfit
+#' @export
+pp_check.twillfit <- function(object, type = NULL, ndraws = NULL, prefix = c("ppc", "ppd"),
+                              group = NULL, x = NULL, newdata = NULL, draw_ids = NULL,
+                              re_formula = NULL, seed = NULL, ...) {
+  prefix <- check_choice(prefix, "prefix", c("ppc", "ppd"))
+  type <- check_plot_type(type %||% default_check(object), prefix)
+  ids <- draw_ids %||% with_seed(seed, choose_draws(object, ndraws %||% default_ndraws(object, type)))
+  yrep <- posterior_predict.twillfit(object, newdata, re_formula, draw_ids = ids, seed = seed)
+  prediction <- prepare_prediction(object, newdata, re_formula, draw_ids = ids)
+  data <- newdata %||% object$data
+  arguments <- list(group = check_column_values(group, data, "group"), x = check_column_values(x, data, "x"))
+  if (startsWith(type, "loo_")) arguments <- c(arguments, loo_arguments(prediction))
+  if (startsWith(type, "ecdf_overlay")) arguments$discrete <- object$family$family != "gaussian"
+  y <- if (prefix == "ppc") observed_response(prediction)
+  if (type == "rootogram") return(rootogram(y, yrep, ...))
+  draw_check(paste0(prefix, "_", type), y, yrep, arguments, ...)
+}
+
+# bayesplot warns of arguments that a plot does not have, so each gets only its own.
+draw_check <- function(name, y, yrep, arguments, ...) {
+  plot <- getExportedValue("bayesplot", name)
+  data <- if (is.null(y)) list(ypred = yrep) else list(y = y, yrep = yrep)
+  own <- compact(arguments[names(arguments) %in% names(formals(plot))])
+  do.call(plot, c(data, utils::modifyList(own, list(...))))
+}
+
+# A long tail of drawn counts would give bayesplot millions of bars: the axis ends at twice the largest
+# observed count, and draws beyond it fall into one bar outside of the picture.
+rootogram <- function(y, yrep, ...) {
+  end <- 2 * max(y) + 5
+  plot <- bayesplot::ppc_rootogram(y, pmin(yrep, end + 1), ...)
+  if (max(yrep) <= end) plot else plot + ggplot2::coord_cartesian(xlim = c(-0.5, end))
+}
+
+default_check <- function(fit) {
+  if (fit$family$family == "gaussian") return("dens_overlay")
+  # A rootogram has one bar per count: beyond a few hundred they cannot be told apart.
+  if (max(fit$design$y) <= 300) "rootogram" else "ecdf_overlay"
+}
+
+check_plot_type <- function(type, prefix) {
+  known <- if (prefix == "ppc") bayesplot::available_ppc("") else bayesplot::available_ppd("")
+  known <- sub(paste0("^", prefix, "_"), "", known)
+  if (is.character(type) && length(type) == 1 && type %in% known) return(type)
+  abort_twill("plot", c("{.arg type} must be a plot of bayesplot.",
+                        "x" = "You supplied {.val {type}}.",
+                        did_you_mean(as.character(type)[1], known),
+                        "i" = "There are {.val {known}}."))
+}
+
+# Plots that show a summary over draws, not each of them.
+summarising_checks <- "^(stat|intervals|ribbon|scatter_avg|error_scatter_avg|violin|rootogram|pit_ecdf|bars)"
+
+default_ndraws <- function(fit, type) {
+  if (startsWith(type, "loo_")) return(NULL)
+  if (!grepl(summarising_checks, type)) return(min(10, ndraws(fit)))
+  # Draws x rows stay below 160 MB; a rootogram counts every draw in R code, one by one.
+  most <- if (type == "rootogram") 1000 else floor(2e7 / nobs(fit))
+  min(ndraws(fit), max(100, most))
+}
+
+check_column_values <- function(name, data, argument) {
+  if (is.null(name) || length(name) > 1) return(name)
+  if (is.character(name) && name %in% names(data)) return(data[[name]])
+  abort_twill("plot", c("{.arg {argument}} must name a column of the data.",
+                        "x" = "You supplied {.val {name}}.",
+                        "i" = "The columns are {.val {names(data)}}."))
+}
+
+# Smoothed leave-one-out weights, in the form that the plot types of loo take.
+loo_arguments <- function(prediction) {
+  prediction$input$y <- observed_response(prediction)
+  log_lik <- log_lik_draws(prediction)
+  r_eff <- relative_efficiency(log_lik, prediction$fit, 1)
+  psis <- suppressWarnings(loo::psis(-log_lik, r_eff = r_eff))
+  list(lw = stats::weights(psis), psis_object = psis)
+}
