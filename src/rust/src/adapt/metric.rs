@@ -1,7 +1,8 @@
 //! Diagonal inverse mass matrix from the variances of warm-up positions.
 
-/// A window's estimate is shrunk towards 1 as if this many positions had said so. Positions are
-/// whitened, so 1 (Stan shrinks to 0.001) is what a good whitening leaves.
+/// A window's estimate is shrunk, on the log scale, towards the metric in use as if this many
+/// positions had said so. Positions are whitened and the first metric is 1: what a good whitening
+/// leaves (Stan shrinks to 0.001 on the natural scale).
 const PRIOR_WEIGHT: f64 = 5.0;
 
 /// Running means and sums of squares (Welford 1962).
@@ -33,7 +34,9 @@ impl Variances {
         let n = self.n;
         for (m, s) in inverse_mass.iter_mut().zip(&self.squares) {
             let variance = s / (n - 1.0).max(1.0);
-            *m = (n * variance + PRIOR_WEIGHT) / (n + PRIOR_WEIGHT);
+            if variance > 0.0 && variance.is_finite() {
+                *m = ((n * variance.ln() + PRIOR_WEIGHT * m.ln()) / (n + PRIOR_WEIGHT)).exp();
+            }
         }
         *self = Self::new(self.mean.len());
     }
@@ -47,9 +50,9 @@ mod tests {
     fn variances_are_those_of_the_positions() {
         let mut v = Variances::new(1);
         (0..1000).for_each(|i| v.push(&[f64::from(i % 2) * 4.0]));
-        let mut m = [0.0];
+        let mut m = [1.0];
         v.renew(&mut m);
-        let expected = (1000.0 * 4.0 * 1000.0 / 999.0 + 5.0) / 1005.0;
+        let expected = (4000.0_f64 / 999.0).powf(1000.0 / 1005.0);
         assert!((m[0] - expected).abs() < 1e-9);
     }
 }

@@ -1,5 +1,8 @@
 //! Models for the tests.
 
+// Not every test binary uses all of it.
+#![allow(dead_code)]
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use twill::density::Model;
