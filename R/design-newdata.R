@@ -88,6 +88,7 @@ check_present <- function(needed, newdata, grouping = FALSE) {
   near <- unlist(lapply(missing, nearest, candidates = names(newdata)))
   abort_twill("newdata", c("{.arg newdata} lacks the column{?s} {.val {missing}}.",
                            if (length(near) > 0) c("i" = "Did you mean {.val {near}}?"),
+                           if (".offset" %in% missing) c("i" = "The offset of the fit was a vector: name it {.code .offset} here, or put {.fn offset} into the formula."),
                            if (grouping) c("i" = "{.code re_formula = NA} leaves out group-level effects; {.code allow_new_levels = TRUE} averages over new levels.")))
 }
 
