@@ -34,7 +34,7 @@ draw_effect <- function(table, label, points) {
   plot <- plot + if (!is_number) bar_layers(has_second) else
     if (is.null(attr(table, "spaghetti"))) ribbon_layers() else spaghetti_layers(table)
   plot <- plot + series_colours(nlevels(table$series__), has_second, if (has_second) effect[2]) +
-    ggplot2::labs(x = effect[1], y = label) + bayesplot::bayesplot_theme_get()
+    ggplot2::labs(x = effect[1], y = label) + plot_theme()
   if (nlevels(table$cond__) > 1) plot + ggplot2::facet_wrap(ggplot2::vars(.data$cond__)) else plot
 }
 

@@ -199,5 +199,5 @@ plot.tw_hypothesis <- function(x, ...) {
     ggplot2::geom_density(fill = bayesplot::color_scheme_get()[["light"]], colour = bayesplot::color_scheme_get()[["dark"]]) +
     ggplot2::geom_vline(xintercept = 0, linetype = "dashed", linewidth = 0.3) +
     ggplot2::facet_wrap(ggplot2::vars(.data$label), scales = "free") +
-    ggplot2::labs(x = "difference of the sides", y = "density") + bayesplot::bayesplot_theme_get()
+    ggplot2::labs(x = "difference of the sides", y = "density") + plot_theme()
 }

@@ -42,9 +42,11 @@ NULL
 plot.twillfit <- function(x, combo = c("hist", "trace"), nvariables = 5, variable = NULL,
                           regex = FALSE, plot = TRUE, ask = interactive(), ...) {
   variable <- plotted_variables(x, variable, regex)
-  page <- (seq_along(variable) - 1) %/% check_whole(nvariables, "nvariables", 1, 100)
+  # As many pages as needed, filled evenly: six variables are three and three, not five and one.
+  n_pages <- ceiling(length(variable) / check_whole(nvariables, "nvariables", 1, 100))
+  page <- ceiling(seq_along(variable) * n_pages / length(variable))
   pages <- lapply(split(variable, page), function(names) {
-    quietly(bayesplot::mcmc_combo(x$draws[, , names], combo = combo, ...))
+    with_plot_theme(bayesplot::mcmc_combo(x$draws[, , names], combo = combo, ...))
   })
   if (plot) show_pages(pages, ask)
   invisible(unname(pages))
@@ -55,12 +57,27 @@ show_pages <- function(pages, ask) {
   on.exit(grDevices::devAskNewPage(old))
   for (i in seq_along(pages)) {
     if (i > 1) grDevices::devAskNewPage(ask)
-    plot(pages[[i]])
+    # Histograms say on every call that they chose 30 bins.
+    suppressMessages(plot(pages[[i]]))
   }
 }
 
-# bayesplot's histograms say on every call that they chose 30 bins.
-quietly <- function(code) suppressMessages(code)
+# The look of plots: what the user has set for bayesplot or ggplot2, else bayesplot's own theme, which bayesplot
+# itself only uses when it is attached.
+plot_theme <- function() {
+  theme <- bayesplot::bayesplot_theme_get()
+  if (identical(theme, ggplot2::theme_grey())) bayesplot::theme_default(base_family = "sans") else theme
+}
+
+with_plot_theme <- function(code) {
+  old <- bayesplot::bayesplot_theme_get()
+  theme <- plot_theme()
+  if (!identical(theme, old)) {
+    bayesplot::bayesplot_theme_set(theme)
+    on.exit(bayesplot::bayesplot_theme_set(old))
+  }
+  suppressMessages(code)
+}
 
 #' @rdname twill-plots
 #' @method pairs twillfit
@@ -72,7 +89,7 @@ pairs.twillfit <- function(x, variable = NULL, regex = FALSE, ...) {
   if (length(chosen) < 2) abort_twill("plot", "{.fn pairs} needs at least two variables.")
   arguments <- list(off_diag_args = list(size = 0.6, alpha = 0.4))
   arguments <- utils::modifyList(arguments, list(...))
-  quietly(do.call(bayesplot::mcmc_pairs, c(list(x$draws[, , chosen], np = nuts_params(x)), arguments)))
+  with_plot_theme(do.call(bayesplot::mcmc_pairs, c(list(x$draws[, , chosen], np = nuts_params(x)), arguments)))
 }
 
 plotted_variables <- function(fit, variable, regex) {
@@ -84,12 +101,17 @@ plotted_variables <- function(fit, variable, regex) {
 tw_mcmc_plot <- function(object, type = "intervals", variable = NULL, regex = FALSE, ...) {
   check_fit(object, "object")
   plot <- mcmc_function(type)
-  if (startsWith(type, "nuts_")) return(quietly(nuts_plot(object, type, plot, ...)))
-  if (type == "rhat") return(plot(rhat(object, plotted_variables(object, variable, regex)), ...))
-  if (startsWith(type, "neff")) return(plot(neff_ratio(object, plotted_variables(object, variable, regex)), ...))
+  if (startsWith(type, "nuts_")) return(with_plot_theme(nuts_plot(object, type, plot, ...)))
+  if (grepl("^(rhat|neff)", type)) return(with_plot_theme(convergence_plot(object, type, plot, variable, regex, ...)))
   draws <- object$draws[, , plotted_variables(object, variable, regex)]
   takes_np <- "np" %in% names(formals(plot))
-  quietly(if (takes_np) plot(draws, np = nuts_params(object), ...) else plot(draws, ...))
+  with_plot_theme(if (takes_np) plot(draws, np = nuts_params(object), ...) else plot(draws, ...))
+}
+
+convergence_plot <- function(fit, type, plot, variable, regex, ...) {
+  measure <- if (startsWith(type, "rhat")) rhat else neff_ratio
+  out <- plot(measure(fit, plotted_variables(fit, variable, regex)), ...)
+  if (grepl("hist", type)) out else out + bayesplot::yaxis_text(hjust = 1)
 }
 
 #' @rdname twill-plots
@@ -124,8 +146,14 @@ tw_forest <- function(fit, group = NULL, coef = NULL, own = FALSE, n = 40, prob 
   coef <- check_coef(coef, dimnames(effects)[[3]], group)
   table <- interval_table(matrix(effects[, , coef], dim(effects)[1], dimnames = list(NULL, dimnames(effects)[[2]])),
                           prob, prob_outer)
-  table <- extreme_rows(table[order(table$estimate), ], check_whole(n, "n", 2, 1e4))
-  draw_forest(table, paste0(coef, " by ", group), own)
+  shown <- extreme_rows(table[order(table$estimate), ], check_whole(n, "n", 2, 1e4))
+  subtitle <- sprintf("Median, %g%% and %g%% intervals%s", 100 * prob, 100 * prob_outer, extremes_note(nrow(shown), nrow(table)))
+  draw_forest(shown, paste0(coef, " by ", group), subtitle, own)
+}
+
+extremes_note <- function(n_shown, n) {
+  if (n_shown == n) return("")
+  sprintf("; the %d lowest and %d highest of %d levels", as.integer(ceiling(n_shown / 2)), as.integer(floor(n_shown / 2)), n)
 }
 
 check_coef <- function(coef, known, group) {
@@ -147,7 +175,7 @@ extreme_rows <- function(table, n) {
   table[c(seq_len(ceiling(n / 2)), nrow(table) + 1 - rev(seq_len(floor(n / 2)))), ]
 }
 
-draw_forest <- function(table, title, own) {
+draw_forest <- function(table, title, subtitle, own) {
   table$level <- factor(table$level, levels = unique(table$level))
   colour <- bayesplot::color_scheme_get()[["mid"]]
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$estimate, y = .data$level))
@@ -156,7 +184,7 @@ draw_forest <- function(table, title, own) {
     ggplot2::geom_linerange(ggplot2::aes(xmin = .data$outer_low, xmax = .data$outer_high), colour = colour, linewidth = 0.4) +
     ggplot2::geom_linerange(ggplot2::aes(xmin = .data$low, xmax = .data$high), colour = colour, linewidth = 1.2) +
     ggplot2::geom_point(colour = bayesplot::color_scheme_get()[["dark"]], size = 1.4) +
-    ggplot2::labs(x = NULL, y = NULL, title = title) + bayesplot::bayesplot_theme_get()
+    ggplot2::labs(x = NULL, y = NULL, title = title, subtitle = subtitle) + plot_theme()
 }
 
 check_fit <- function(fit, argument = "fit") {

@@ -46,15 +46,15 @@ draw_check <- function(name, y, yrep, arguments, ...) {
   plot <- getExportedValue("bayesplot", name)
   data <- if (is.null(y)) list(ypred = yrep) else list(y = y, yrep = yrep)
   own <- compact(arguments[names(arguments) %in% names(formals(plot))])
-  do.call(plot, c(data, utils::modifyList(own, list(...))))
+  with_plot_theme(do.call(plot, c(data, utils::modifyList(own, list(...)))))
 }
 
-# A long tail of drawn counts would give bayesplot millions of bars: the axis ends at twice the largest
-# observed count, and draws beyond it fall into one bar outside of the picture.
+# A long tail of drawn counts would give bayesplot millions of bars: the axis ends a fifth above the
+# largest observed count, and draws beyond it fall into one bar outside of the picture.
 rootogram <- function(y, yrep, ...) {
-  end <- 2 * max(y) + 5
-  plot <- bayesplot::ppc_rootogram(y, pmin(yrep, end + 1), ...)
-  if (max(yrep) <= end) plot else plot + ggplot2::coord_cartesian(xlim = c(-0.5, end))
+  end <- ceiling(1.2 * max(y)) + 2
+  plot <- with_plot_theme(bayesplot::ppc_rootogram(y, pmin(yrep, end + 1), ...))
+  if (max(yrep) <= end) plot else plot + ggplot2::coord_cartesian(xlim = c(-0.5, end), expand = FALSE)
 }
 
 default_check <- function(fit) {
