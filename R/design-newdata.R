@@ -15,7 +15,7 @@ design_newdata <- function(fit, newdata = NULL, re_formula = NULL, allow_new_lev
   x <- cbind(fixed$x, new_means(blueprint$groups, newdata))
   colnames(x) <- colnames(fit$design$x)
   dispersion <- if (!is.null(blueprint$dispersion)) new_part(blueprint$dispersion, newdata)$x
-  terms <- lapply(wanted, new_rows_of_term, blueprint = blueprint, newdata = newdata, allow_new_levels = allow_new_levels)
+  terms <- lapply(wanted, new_rows_of_term, blueprint, newdata, allow_new_levels)
   c(list(x = x, x_disp = dispersion, offset = checked_offset(fixed$offset, fit$family, newdata)),
     new_response_side(fit, newdata), list(terms = terms))
 }
@@ -37,7 +37,8 @@ wanted_terms <- function(fit, re_formula) {
   if (is.null(re_formula)) return(all)
   if (length(re_formula) == 1 && is.na(re_formula)) return(list())
   if (!inherits(re_formula, "formula")) {
-    abort_twill("newdata", "{.arg re_formula} must be NULL (all group-level terms), NA (none), or a formula such as {.code ~ (1 | g)}.")
+    abort_twill("newdata", c("{.arg re_formula} must be NULL (all group-level terms), NA (none), or a formula.",
+                             "i" = "A formula such as {.code ~ (1 | g)} chooses terms of the model."))
   }
   env <- environment(re_formula)
   marked <- stats::as.formula(call("~", mark_group_terms(re_formula[[length(re_formula)]], env)), env)
@@ -54,8 +55,8 @@ match_bar <- function(bar, fit) {
   missing <- setdiff(coefs, unlist(lapply(matched, `[[`, "coefs")))
   if (length(missing) > 0) {
     exist <- vapply(terms, function(term) sprintf("(%s | %s)", paste(term$coefs, collapse = " + "), term$group), "")
-    abort_twill("newdata", c("{.arg re_formula} has a term that is not in the model: {.val {missing}} by {.field {bar$group}}.",
-                             "i" = "The model has {.val {exist}}."))
+    abort_twill("newdata", c("{.arg re_formula} has a term that is not in the model.",
+                             "x" = "It is {.val {missing}} by {.field {bar$group}}.", "i" = "The model has {.val {exist}}."))
   }
   Filter(function(want) length(want$coefs) > 0, matched)
 }
@@ -74,7 +75,8 @@ merge_wanted <- function(wanted, all) {
 check_new_columns <- function(fit, newdata, wanted, allow_new_levels) {
   blueprint <- fit$design$blueprint
   wanted_groups <- blueprint$groups[vapply(wanted, `[[`, 1L, "index")]
-  parts <- c(list(blueprint, blueprint$dispersion), Filter(function(group) !is.null(group$means), blueprint$groups), wanted_groups)
+  groups_with_means <- Filter(function(group) !is.null(group$means), blueprint$groups)
+  parts <- c(list(blueprint, blueprint$dispersion), groups_with_means, wanted_groups)
   needed <- unlist(lapply(compact(parts), function(part) all.vars(stats::delete.response(part$terms))))
   needed <- setdiff(needed, ls(fit$formula$env, all.names = TRUE))
   check_present(needed, newdata)
@@ -86,18 +88,25 @@ check_present <- function(needed, newdata, grouping = FALSE) {
   missing <- setdiff(needed, names(newdata))
   if (length(missing) == 0) return(invisible())
   near <- unlist(lapply(missing, nearest, candidates = names(newdata)))
-  abort_twill("newdata", c("{.arg newdata} lacks the column{?s} {.val {missing}}.",
-                           if (length(near) > 0) c("i" = "Did you mean {.val {near}}?"),
-                           if (".offset" %in% missing) c("i" = "The offset of the fit was a vector: name it {.code .offset} here, or put {.fn offset} into the formula."),
-                           if (grouping) c("i" = "{.code re_formula = NA} leaves out group-level effects; {.code allow_new_levels = TRUE} averages over new levels.")))
+  hints <- c(if (length(near) > 0) "Did you mean {.val {near}}?",
+             if (".offset" %in% missing) "The offset of the fit was a vector: name it {.code .offset} here.",
+             if (grouping) without_levels)
+  abort_twill("newdata", c("{.arg newdata} lacks the column{?s} {.val {missing}}.", bullets(hints)))
 }
+
+bullets <- function(hints) stats::setNames(hints, rep("i", length(hints)))
+
+# What to do where levels are not known.
+without_levels <- c("{.code allow_new_levels = TRUE} predicts for new levels.",
+                    "{.code re_formula = NA} leaves group-level effects out.")
 
 check_new_column <- function(column, name, row_names) {
   bad <- missing_in(column)
   if (is.numeric(column)) bad <- bad | infinite_rows_logical(column)
   if (!any(bad)) return(invisible())
   rows <- row_names[bad]
-  abort_twill("newdata", "Column {.val {name}} of {.arg newdata} has missing or infinite values in row{?s} {.val {some(rows)}}.")
+  abort_twill("newdata", c("Columns of {.arg newdata} must be complete and finite.",
+                           "x" = "{.val {name}} has missing or infinite values in row{?s} {.val {some(rows)}}."))
 }
 
 infinite_rows_logical <- function(column) {
@@ -124,7 +133,8 @@ check_new_factors <- function(xlevels, newdata) {
   for (name in intersect(names(xlevels), names(newdata))) {
     unknown <- setdiff(as.character(unique(newdata[[name]])), xlevels[[name]])
     if (length(unknown) == 0) next
-    abort_twill("newdata", c("{.arg newdata} has levels of {.field {name}} that the model has not seen: {.val {some(unknown, 10)}}.",
+    abort_twill("newdata", c("{.arg newdata} has levels of {.field {name}} that the model has not seen.",
+                             "x" = "Not seen: {.val {some(unknown, 10)}}.",
                              "i" = "Its levels are {.val {some(xlevels[[name]], 10)}}."))
   }
 }
@@ -151,8 +161,8 @@ new_rows_of_term <- function(want, blueprint, newdata, allow_new_levels) {
 }
 
 refuse_new_levels <- function(group, levels) {
-  abort_twill("newdata", c("{.arg newdata} has levels of {.field {group}} that the model has not seen: {.val {some(levels, 10)}}.",
-                           "i" = "{.code allow_new_levels = TRUE} predicts for new levels; {.code re_formula = NA} leaves group-level effects out."))
+  abort_twill("newdata", c("{.arg newdata} has levels of {.field {group}} that the model has not seen.",
+                           "x" = "Not seen: {.val {some(levels, 10)}}.", bullets(without_levels)))
 }
 
 # Weights, standard errors and response of the new rows, where their columns are there.

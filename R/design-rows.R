@@ -43,7 +43,8 @@ refuse_rows <- function(bad, values, name, rule, data) {
   if (!any(bad)) return(invisible())
   rows <- rownames(data)[bad]
   given <- values[bad]
-  abort_twill("data", c(rule, "x" = "{.arg {name}} breaks this in {length(rows)} row{?s}: {.val {some(rows)}} ({.val {some(given)}})."))
+  abort_twill("data", c(rule, "x" = "{.arg {name}} breaks this in {length(rows)} row{?s}: {.val {some(rows)}}.",
+                        "x" = "Values there: {.val {some(given)}}."))
 }
 
 # Dispersion -----------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ sampler_output <- function(result) {
 }
 
 truncate_output <- function(result) {
-  chains <- which(result$n_done > 0)
+  chains <- chains_worth_keeping(result$n_done)
   if (length(chains) == 0) abort_interrupt()
   rows <- seq_len(min(result$n_done[chains]))
   result$draws <- cut_array(result$draws, rows, chains)
@@ -81,6 +81,15 @@ truncate_output <- function(result) {
   }
   result$partial <- TRUE
   result
+}
+
+# All chains of a fit have the same number of draws. A chain that had just begun would cost the others theirs, so the
+# chains are those that together keep the most.
+chains_worth_keeping <- function(n_done) {
+  longest_first <- order(-n_done)
+  n_kept <- n_done[longest_first] * seq_along(n_done)
+  if (max(n_kept) == 0) return(integer())
+  sort(longest_first[seq_len(max(which(n_kept == max(n_kept))))])
 }
 
 cut_array <- function(x, rows, chains) {

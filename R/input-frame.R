@@ -73,8 +73,8 @@ check_counts <- function(y, text, family, row_names) {
     rows <- row_names[bad]
     values <- y[bad]
     abort_twill("data", c("The response of a {family} model must hold counts: whole numbers from 0 to 2^53.",
-                          "x" = "{.code {text}} is {what} in {length(rows)} row{?s}: {.val {some(rows)}} ({.val {some(values)}}).",
-                          "i" = way_out))
+                          "x" = "{.code {text}} is {what} in {length(rows)} row{?s}: {.val {some(rows)}}.",
+                          "x" = "Values there: {.val {some(values)}}.", "i" = way_out))
   }
   refuse(y < 0, "negative")
   refuse(y > 2^53, "too large to be told from its neighbours", "Rescale it, or use {.code family = gaussian()}.")
@@ -85,7 +85,8 @@ check_counts <- function(y, text, family, row_names) {
 warn_constant_response <- function(y, family) {
   if (any(y != y[1])) return(invisible())
   if (family$link == "log" && y[1] == 0) {
-    return(warn_twill("data", c("All counts are zero.", "i" = "The data only say that means are small: how small is up to the priors.")))
+    return(warn_twill("data", c("All counts are zero.",
+                                "i" = "The data only say that means are small: how small is up to the priors.")))
   }
   warn_twill("data", c("The response has the same value in every row: {.val {y[1]}}.",
                        "i" = "What the model says about spread and effects comes from the priors."))

@@ -184,7 +184,8 @@ drop_rows <- function(data, columns, policy, silent) {
   counts <- counts[counts > 0]
   where <- paste0(names(counts), " (", counts, ")")
   if (policy %in% c("fail", "pass")) refuse_missing(where, rownames(data)[is_missing], policy)
-  inform_twill("missing", "Dropped {sum(is_missing)} of {nrow(data)} row{?s} with missing values: {.val {some(where, 10)}}.", silent)
+  message <- "Dropped {sum(is_missing)} of {nrow(data)} row{?s} with missing values: {.val {some(where, 10)}}."
+  inform_twill("missing", message, silent)
   check_rows(data[!is_missing, , drop = FALSE], "Every row has a missing value: {.val {some(where, 10)}}.")
 }
 

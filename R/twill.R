@@ -19,8 +19,9 @@
 #' is on `b_Intercept` itself. The draws of `b_Intercept` are on the raw scale in both cases.
 #'
 #' @section Interrupting:
-#' Ctrl-C stops the chains and returns the draws that all chains had finished by then, as a fit of class
-#' `c("twill_partial", "twillfit")`, with a warning. Before the first draw it is an error of class
+#' Ctrl-C stops the chains and returns the draws finished by then, as a fit of class
+#' `c("twill_partial", "twillfit")`, with a warning. Chains that had hardly begun are left out, and the others cut to
+#' the same length. Before the first draw it is an error of class
 #' `twill_error_interrupt`.
 #'
 #' @param formula A formula (see [tw_formula()] for the grammar), or what [tw_formula()] or `brms::bf()` makes.
@@ -172,9 +173,9 @@ small_call <- function(call) {
 describe_run <- function(model, settings, silent) {
   if (silent > 0) return(invisible())
   groups <- vapply(model$design$terms, function(term) sprintf("%s (%d levels)", term$group, length(term$levels)), "")
-  inform_twill("run", c("i" = "{model$family$family} model, {nrow(model$data)} rows, {ncol(model$design$x)} population-level column{?s}.",
-                        if (length(groups) > 0) c("i" = "Group-level terms: {.val {groups}}."),
-                        "i" = "{settings$chains} chain{?s} of {settings$iter} iterations on {settings$threads} thread{?s}, seed {settings$seed}."))
+  size <- "{model$family$family} model, {nrow(model$data)} rows, {ncol(model$design$x)} population-level column{?s}."
+  plan <- "{settings$chains} chain{?s} of {settings$iter} iterations on {settings$threads} thread{?s}, seed {settings$seed}."
+  inform_twill("run", c("i" = size, if (length(groups) > 0) c("i" = "Group-level terms: {.val {groups}}."), "i" = plan))
 }
 
 warn_partial <- function(fit) {

@@ -234,7 +234,7 @@ test_that("bad new data are refused with the reason", {
   }
   expect_identical(colnames(design_newdata(fit, rows[1:3, ])$x_disp), c("Intercept", "hv"))
   refused("\"e\"", e = NULL)
-  refused("not seen: \"zz\"", f = "zz")
+  refused("Not seen: \"zz\"", f = "zz")
   refused("missing or infinite", x = c(1, NA, 2))
   refused("missing or infinite", x = c(1, Inf, 2))
   expect_error(design_newdata(fit, transform(rows[1:3, ], e = 1e300^2)), class = "twill_error")

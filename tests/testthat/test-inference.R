@@ -156,6 +156,8 @@ test_that("an interrupted run keeps what all chains have", {
   output <- sampler_output(result)
   expect_true(output$partial)
   expect_equal(unclass(output$draws), draws[1:4, , ], ignore_attr = TRUE)
+  expect_identical(chains_worth_keeping(c(100L, 98L, 3L, 0L)), 1:2)
+  expect_identical(chains_worth_keeping(c(50L, 40L, 45L)), 1:3)
   result$n_done <- c(0L, 7L)
   expect_identical(dim(sampler_output(result)$draws), c(7L, 1L, 2L))
   result$n_done <- c(0L, 0L)
