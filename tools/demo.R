@@ -17,7 +17,7 @@ timed <- function(fit) {
 
 save_plot <- function(name, plot, height = 4) {
   path <- file.path(output, paste0(name, ".png"))
-  suppressMessages(ggsave(path, plot, width = 7, height = height, dpi = 120))
+  suppressMessages(ggsave(path, plot, width = 7, height = height, dpi = 120, bg = "white"))
   normalizePath(path)
 }
 
@@ -27,7 +27,7 @@ fit_screen <- function() {
   twill(lfc ~ rna + copy_number + (1 + rna | gene) + (1 | gene:guide) + (1 | cell_line),
         data = transform(depmap_screen, rna = rna - ave(rna, gene)), family = gaussian(),
         prior = tw_prior("normal(0, 1)", class = "b"), chains = 4, threads = threads, seed = 1,
-        control = list(adapt_delta = 0.95), refresh = 0)
+        refresh = 0)
 }
 
 fit_ticks <- function() {
