@@ -24,7 +24,8 @@ new_settings <- function(chains, iter, warmup, thin, cores, threads, control, in
   list(chains = chains, iter = iter, warmup = warmup, thin = check_thin(thin, iter - warmup),
        threads = check_threads(cores, threads, chains), seed = check_seed(seed),
        adapt_delta = control$adapt_delta, max_treedepth = control$max_treedepth, init = check_init(init),
-       save_effects = save$group, save_warmup = save$warmup, metric = control$metric)
+       save_effects = save$group, save_warmup = save$warmup, engine = control$engine,
+       metric = control$metric)
 }
 
 check_warmup <- function(warmup, iter) {
@@ -67,7 +68,7 @@ check_init <- function(init) {
                            "x" = "It is {.val {given}}.", "i" = "Lists of starting values are not supported."))
 }
 
-control_defaults <- list(adapt_delta = 0.8, max_treedepth = 10, metric = "auto")
+control_defaults <- list(adapt_delta = 0.8, max_treedepth = 10, engine = "auto", metric = "auto")
 
 check_control <- function(control) {
   control <- control %||% list()
@@ -78,6 +79,7 @@ check_control <- function(control) {
   control <- utils::modifyList(control_defaults, control)
   check_adapt_delta(control$adapt_delta)
   control$max_treedepth <- check_whole(control$max_treedepth, "control$max_treedepth", 1, 20)
+  control$engine <- check_choice(control$engine, "control$engine", c("auto", "collapsed", "joint", "levels"))
   control$metric <- check_metric(control$metric)
   control
 }

@@ -5,8 +5,9 @@
 #' The defaults are proper and weak. With r the response on the scale of the link less the offset (`y`, or
 #' `log(max(y, 0.1))`), they are, s being `max(2.5, mad(r))` for Gaussian models and 2.5 for counts:
 #'
-#' * `Intercept`: `student_t(3, median(r), s)`; with `intercept = "raw"` s is widened to what the slopes' priors let the
-#'   response at x = 0 be.
+#' * `Intercept`: `student_t(3, median(r), s)` for counts, `normal(median(r), 2.5 s)` for Gaussian models (a normal
+#'   prior is integrated out exactly); with `intercept = "raw"` s is widened to what the slopes' priors let the response
+#'   at x = 0 be.
 #' * `sd` and `sigma`: `student_t(3, 0, s)`, truncated to positive values; `shape`: `inv_gamma(0.4, 0.3)`;
 #'   `cor`: `lkj(1)`.
 #' * `b`: normal around 0 with standard deviation `2.5 sd(y) / sd(x)` (Gaussian) or `2.5 / sd(x)` (counts) for each
@@ -71,12 +72,16 @@ coefficient_parameters <- function(design, scales) {
   has_level <- any(table$class == "Intercept" | is_constant)
   default <- slope_priors(design$x, has_level, scales)
   is_intercept <- table$class == "Intercept" | (table$class == "b" & is_constant)
-  default[is_intercept] <- student_prior(scales$location, intercept_scale(design$x, has_level, scales))
+  default[is_intercept] <- intercept_prior(scales, intercept_scale(design$x, has_level, scales))
   is_level <- table$class == "mu" & is_constant
   share <- if (any(is_intercept)) 0 else round(scales$location / max(1, sum(is_level)), 1)
   default[is_level] <- normal_prior(share, scales$spread)
   coef <- ifelse(table$class == "Intercept", "", table$coef)
   parameter_rows(table$class, table$variable, default, coef, table$group)
+}
+
+intercept_prior <- function(scales, scale) {
+  if (scales$is_log) student_prior(scales$location, scale) else normal_prior(scales$location, 2.5 * scale)
 }
 
 constant_columns <- function(x) {

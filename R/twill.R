@@ -39,8 +39,10 @@
 #' @param cores,threads Number of threads on which chains run. `threads` is another name for `cores`. Default: the
 #'   option `mc.cores`, else 2. Draws do not depend on it.
 #' @param control A list with `adapt_delta`, the mean acceptance statistic aimed at (default 0.8; raise it, to 0.95
-#'   say, if divergences are reported), `max_treedepth` (default 10: at most `2^10` leapfrog steps per draw), and
-#'   `metric`: `"auto"` (default) uses the curvature of the posterior, `"diag"` scales only.
+#'   say, if divergences are reported), `max_treedepth` (default 10: at most `2^10` leapfrog steps per draw), `engine`:
+#'   the coordinates that are sampled, `"auto"` (default), `"collapsed"`, `"joint"` or `"levels"`, which give the same
+#'   posterior (see `vignette("model")`), and `metric`: `"auto"` (default) uses the curvature of the posterior, `"diag"`
+#'   scales only.
 #' @param weights,offset Columns of `data`, expressions of them, or vectors with one value per row. Weights multiply
 #'   the log-likelihood of their row; offsets are added to the linear predictor. They may stand in `formula` instead.
 #' @param subset A condition on the rows of `data`, or row numbers. Default: all rows.
@@ -77,7 +79,7 @@
 #' @export
 twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., chains = 4, iter = 2000,
                   warmup = floor(iter / 2), thin = 1, cores = getOption("mc.cores", 2L), threads = NULL,
-                  control = list(adapt_delta = 0.8, max_treedepth = 10, metric = "auto"), weights = NULL,
+                  control = list(adapt_delta = 0.8, max_treedepth = 10), weights = NULL,
                   offset = NULL, subset = NULL, na.action = stats::na.omit, contrasts = NULL,
                   intercept = c("centred", "raw"), sample_prior = c("no", "yes", "only"), save_pars = tw_save(),
                   init = "mode", seed = NULL, file = NULL, file_refit = c("never", "on_change", "always"), silent = 1,

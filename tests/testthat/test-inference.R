@@ -171,3 +171,15 @@ test_that("errors of the engine become conditions, whatever their text", {
   expect_error(raised("interrupt"), class = "twill_error_interrupt")
   expect_error(raised("panic"), class = "twill_error_engine")
 })
+
+test_that("engines give the same posterior and are named", {
+  engines <- c("collapsed", "joint", "levels")
+  fits <- lapply(engines, function(engine) quick(control = list(engine = engine), chains = 4, iter = 2000))
+  expect_identical(vapply(fits, function(fit) fit$info$engine, ""), engines)
+  for (other in fits[-1]) {
+    a <- posterior::summarise_draws(fits[[1]]$draws, "mean", "mcse_mean")
+    b <- posterior::summarise_draws(other$draws, "mean", "mcse_mean")
+    expect_lt(max(abs(a$mean - b$mean) / sqrt(a$mcse_mean^2 + b$mcse_mean^2)), 4.5)
+  }
+  expect_error(quick(control = list(engine = "magic")), "control\\$engine", class = "twill_error_setting")
+})

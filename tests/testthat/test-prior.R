@@ -107,7 +107,7 @@ test_that("tables of brms are taken as they are", {
 test_that("defaults are scaled to the data", {
   spread <- round(max(2.5, mad(study$y)), 1)
   location <- median(study$y)
-  expect_identical(text_of("b_Intercept", y ~ x), sprintf("student_t(3, %s, %s)", location, spread))
+  expect_identical(text_of("b_Intercept", y ~ x), sprintf("normal(%s, %s)", location, signif(2.5 * spread, 3)))
   expect_identical(text_of("b_x", y ~ x), sprintf("normal(0, %s)", signif(2.5 * sd(study$y) / sd(study$x), 3)))
   expect_identical(text_of(c("sigma", "sd_g__x"), y ~ x + (1 + x | g)), rep(sprintf("student_t(3, 0, %s)", spread), 2))
   expect_identical(text_of("cor_g", y ~ x + (1 + x | g)), "lkj(1)")
@@ -130,14 +130,14 @@ test_that("without an intercept the coefficients can carry the level", {
   far <- transform(study, y = y + 1000)
   scale <- parse_prior(text_of("b_fa", y ~ 0 + f, data = far))$args[2]
   expect_gt(scale, 1000)
-  expect_identical(text_of("b_Intercept", y ~ 0 + Intercept + x, data = far), "student_t(3, 1004.5, 3)")
+  expect_identical(text_of("b_Intercept", y ~ 0 + Intercept + x, data = far), "normal(1004.5, 7.5)")
 })
 
 test_that("the raw intercept's default reaches as far as the slopes let it", {
   far <- transform(study, x = x + 1000)
-  raw <- parse_prior(text_of("b_Intercept", y ~ x, data = far, intercept = "raw"))$args[3]
+  raw <- parse_prior(text_of("b_Intercept", y ~ x, data = far, intercept = "raw"))$args[2]
   slope <- parse_prior(text_of("b_x", y ~ x, data = far))$args[2]
-  expect_equal(raw, slope * mean(far$x), tolerance = 0.01)
+  expect_equal(raw, 2.5 * slope * mean(far$x), tolerance = 0.01)
 })
 
 test_that("free means take the formula's prior, and the user's before it", {

@@ -23,7 +23,7 @@ fn main() {
         let x = s.mode.clone();
         let mut g = vec![0.0; x.len()];
         let t = Instant::now();
-        for _ in 0..2000 { p.evaluate(&x, &mut g); }
+        for _ in 0..20000 { p.evaluate(&x, &mut g); }
         println!("gradient {:?}", t.elapsed() / 2000);
         if let twill::transport::Transport::Joint(j) = &*p.transport { println!("products {} entries {} pieces {}", j.skeleton.pattern.n_products(), j.skeleton.pattern.n_entries(), j.skeleton.pieces.len()); }
         let t = Instant::now();
