@@ -68,7 +68,7 @@ timed(ticks <- fit_ticks())
 print(summary(ticks))
 
 rootogram <- pp_check(ticks, type = "rootogram", ndraws = 100) +
-  labs(title = "Counts of ticks: observed (bars) and predicted (line)") + theme_minimal()
+  labs(title = "Observed counts (bars) and predicted ones (line)", x = "ticks on a chick") + theme_minimal()
 paths <- c(save_plot("screen-slopes", slope_plot(slopes)),
            save_plot("screen-sds", sd_plot(screen), height = 9),
            save_plot("ticks-rootogram", rootogram),
