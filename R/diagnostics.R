@@ -49,7 +49,8 @@ diagnostics_text <- function(d, fit) {
     sprintf("  divergent transitions %d; at maximal tree depth (%d) %d; lowest E-BFMI %.2f",
             as.integer(d$divergent), as.integer(d$max_treedepth), as.integer(d$at_max_depth), min(d$bfmi)),
     sprintf("  worst R-hat %s", value(d$rhat, "%.3f")),
-    sprintf("  smallest bulk ESS %s, tail ESS %s", value(d$bulk_ess, "%.0f"), value(d$tail_ess, "%.0f")))
+    sprintf("  smallest bulk ESS %s", value(d$bulk_ess, "%.0f")),
+    sprintf("  smallest tail ESS %s", value(d$tail_ess, "%.0f")))
 }
 
 # Raises one classed warning per kind of trouble: of main parameters always, of group effects as far as they are
@@ -83,8 +84,9 @@ warn_max_depth <- function(d) {
 warn_bfmi <- function(d) {
   low <- which(d$bfmi < bfmi_limit)
   if (length(low) == 0) return(invisible())
+  shown <- paste(sprintf("%.2f in chain %d", d$bfmi[low], low), collapse = ", ")
   warn_twill("bfmi", c(
-    "The energy of chain{?s} {low} was explored poorly: E-BFMI is {round(d$bfmi[low], 2)}, below {bfmi_limit}.",
+    "The energy was explored poorly: E-BFMI is {shown}, below {bfmi_limit}.",
     "i" = "Heavy tails are the usual reason. Use tighter priors on standard deviations, and a longer {.arg warmup}."))
 }
 

@@ -37,7 +37,7 @@ NULL
 as_draws_array.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
   draws <- if (inc_warmup) draws_with_warmup(x) else x$draws
   if (is.null(variable)) return(draws)
-  draws[, , select_variables(x, variable, regex), drop = FALSE]
+  draws[, , intersect(select_variables(x, variable, regex), posterior::variables(draws)), drop = FALSE]
 }
 
 #' @rdname twill-draws
@@ -191,5 +191,7 @@ draws_with_warmup <- function(fit) {
       "{.arg inc_warmup} needs a fit that kept its warm-up draws.",
       "i" = "Fit again with {.code save_pars = tw_save(warmup = TRUE)}."))
   }
-  posterior::bind_draws(fit$warmup_draws, fit$draws, along = "iteration")
+  # Draws from the priors (sample_prior = "yes") have no warm-up.
+  both <- intersect(posterior::variables(fit$warmup_draws), variables(fit))
+  posterior::bind_draws(fit$warmup_draws[, , both], fit$draws[, , both], along = "iteration")
 }

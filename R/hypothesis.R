@@ -73,9 +73,12 @@ parse_hypothesis <- function(text) {
 
 refuse_hypothesis <- function(given) {
   shown <- if (is.character(given)) some(given) else class(given)[1]
+  # Values, not text of the message: cli reads angle brackets there as markup.
+  signs <- c(">", "<", "=")
+  example <- "Days > 0"
   abort_twill("hypothesis", c(
-    "{.arg hypothesis} must compare two expressions by one of {.code <}, {.code >}, {.code =}.",
-    "x" = "You supplied {.val {shown}}.", "i" = "For example {.val Days > 0}."))
+    "{.arg hypothesis} must compare two expressions by one of {.val {signs}}.",
+    "x" = "You supplied {.val {shown}}.", "i" = "For example {.val {example}}."))
 }
 
 class_prefix <- function(class, group) {

@@ -6,23 +6,24 @@
 #' scale, with the terms of the change of variables.
 #'
 #' @param fit A fit of class `twillfit`.
-#' @param position Numbers, one per coordinate: coefficients, standardised group effects, then
-#'   logarithms of standard deviations, inverse hyperbolic tangents of partial correlations,
-#'   and the logarithm of the dispersion. Their number is `fit$info$dim`.
+#' @param position Numbers, one per coordinate: the coefficients (the intercept centred where
+#'   its prior is), standardised group effects, then logarithms of standard deviations, inverse
+#'   hyperbolic tangents of partial correlations, the logarithm of the dispersion or its
+#'   coefficients, and the logarithms of horseshoe scales.
 #' @param gradient Give the gradient too? Default: no.
-#' @return One number; with `gradient = TRUE` it has the attribute `gradient`. Not finite outside
+#' @return One number; with `gradient = TRUE` it has the attribute `gradient`, named by coordinate. Not finite outside
 #'   of the support. Errors have class `twill_error_argument` or `twill_error_spec`.
 #' @examples
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
-#' tw_log_prob(fit, rep(0, fit$info$dim), gradient = TRUE)
+#' # 2 coefficients, 18 effects, one standard deviation, sigma
+#' tw_log_prob(fit, rep(0, 22), gradient = TRUE)
 #' @export
 tw_log_prob <- function(fit, position, gradient = FALSE) {
   check_fit(fit)
-  dim <- fit$info$dim
-  if (!is.numeric(position) || length(position) != dim || anyNA(position)) {
-    abort_twill("argument", c("{.arg position} must hold {dim} numbers, one per coordinate of the sampler.",
-                              "x" = "It has {length(position)}, of class {.cls {class(position)[1]}}."))
+  if (!is.numeric(position) || anyNA(position)) {
+    abort_twill("argument", c("{.arg position} must hold numbers, one per coordinate of the sampler.",
+                              "x" = "It is of class {.cls {class(position)[1]}}."))
   }
   value <- log_density_at(fit, position)
   if (!gradient) return(value$log_density)
