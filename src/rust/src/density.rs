@@ -1,5 +1,7 @@
 //! Log posterior density and gradient at a position: prior, group effects and likelihood.
 
+use crate::compress::gaussian::GaussianSums;
+use crate::compress::leaves::merge;
 use crate::design::Design;
 use crate::error::Result;
 use crate::layout::{Layout, Source};
@@ -22,7 +24,7 @@ pub trait LogDensity {
 /// A model with its data, shared by all chains.
 #[derive(Debug)]
 pub struct Model {
-    /// Data.
+    /// Data, rows of the same design merged where the likelihood allows.
     pub design: Design,
     /// Rows of the likelihood.
     pub likelihood: Likelihood,
@@ -54,8 +56,13 @@ impl Model {
         let scale_priors = ScalePriors::new(spec)?;
         // A shrunken coefficient has its horseshoe and nothing else.
         shrunken.iter().flatten().for_each(|&j| coefficient_priors[j] = Prior::flat());
+        let likelihood = Likelihood::new(&design, spec);
+        let (likelihood, design) = match merge(&design) {
+            Some(leaves) => (likelihood.with_leaves(&leaves), leaves.design),
+            None => (likelihood, design),
+        };
         Ok(Self {
-            likelihood: Likelihood::new(&design, spec),
+            likelihood,
             layout: Layout::new(spec),
             scale_priors,
             coefficient_priors,
@@ -162,6 +169,10 @@ pub struct Posterior {
     pub lprior: f64,
     /// Log density of coefficients, standardised effects and `theta` at the last position.
     pub lp: f64,
+    /// Cross-products that stand for the rows of a Gaussian model; they belong to the transport.
+    pub sums: Option<Arc<GaussianSums>>,
+    columns: Vec<f64>,
+    d_columns: Vec<f64>,
     d_scales: ScaleGradient,
     d_eta: Vec<f64>,
     d_beta: Vec<f64>,
@@ -181,6 +192,9 @@ impl Posterior {
             eta: vec![0.0; n],
             lprior: 0.0,
             lp: 0.0,
+            sums: None,
+            columns: vec![],
+            d_columns: vec![],
             d_scales: ScaleGradient::default(),
             d_eta: vec![0.0; n],
             d_beta: vec![0.0; p],
@@ -210,14 +224,36 @@ impl Posterior {
         &self.d_eta
     }
 
+    /// Log-likelihood at the mapped parameters; overwrites `d_beta`, `d_effects` and `d_columns`.
     fn log_likelihood(&mut self) -> f64 {
-        self.d_eta.fill(0.0);
-        if self.model.prior_only {
-            return 0.0;
+        self.d_columns.fill(0.0);
+        self.d_beta.fill(0.0);
+        self.d_effects.fill(0.0);
+        match (self.model.prior_only, self.sums.clone()) {
+            (true, _) => 0.0,
+            (false, Some(sums)) => self.likelihood_of_sums(&sums),
+            (false, None) => self.likelihood_of_rows(),
         }
+    }
+
+    fn likelihood_of_rows(&mut self) -> f64 {
         self.model.linear_predictor(&self.beta, &self.mapped.effects, &mut self.eta);
         let d = &mut self.d_scales.dispersion;
-        self.model.likelihood.evaluate(&self.eta, &self.scales.dispersion, &mut self.d_eta, d)
+        let value = self.model.likelihood.evaluate(&self.eta, &self.scales.dispersion, &mut self.d_eta, d);
+        self.model.pull_back(&self.d_eta, &mut self.d_beta, &mut self.d_effects);
+        value
+    }
+
+    fn likelihood_of_sums(&mut self, sums: &GaussianSums) -> f64 {
+        let Transport::Joint(map) = &*self.transport else { unreachable!("sums belong to a joint transport") };
+        map.columns(&self.model.layout, &self.mapped, &mut self.columns);
+        self.d_columns.resize(self.columns.len(), 0.0);
+        let log_ratio = map.log_sigma.map_or(0.0, |s| self.scales.dispersion[0] - s);
+        let (value, d_log_sigma) = sums.evaluate(map, &self.columns, log_ratio, &mut self.d_columns);
+        if map.log_sigma.is_some() {
+            self.d_scales.dispersion[0] += d_log_sigma;
+        }
+        value
     }
 
     /// Splits the gradient in all coefficients into swept ones and horseshoe effects.
@@ -229,6 +265,9 @@ impl Posterior {
                 let effects = &mut self.d_effects[block.start..];
                 self.model.shrunken[h].iter().zip(effects).for_each(|(&j, d)| *d = self.d_beta[j]);
             }
+        }
+        if let (Transport::Joint(map), Some(_)) = (&*self.transport, &self.sums) {
+            map.add_columns(layout, &self.d_columns, &mut self.d_swept, &mut self.d_effects);
         }
     }
 }
@@ -243,7 +282,6 @@ impl LogDensity for Posterior {
         self.d_scales.reset(&self.scales);
         let log_lik = self.log_likelihood();
         let model = Arc::clone(&self.model);
-        model.pull_back(&self.d_eta, &mut self.d_beta, &mut self.d_effects);
         let prior = model.coefficient_prior(&self.beta, &mut self.d_beta);
         self.route_coefficients();
         let standard: f64 = self.mapped.standard.iter().map(|s| -0.5 * s * s).sum();

@@ -137,7 +137,11 @@ fn column(m: &Array2<f64>, j: usize) -> &[f64] {
     m.column(j).to_slice().expect("column-major by construction")
 }
 
-fn matrix(name: &str, values: Vec<f64>, n: usize, p: usize) -> Result<Array2<f64>> {
+/// A column-major matrix.
+///
+/// # Errors
+/// [`Error::Spec`] if there are not `n * p` finite values.
+pub fn matrix(name: &str, values: Vec<f64>, n: usize, p: usize) -> Result<Array2<f64>> {
     check_vector(name, &values, n * p)?;
     Array2::from_shape_vec((n, p).f(), values).map_err(|e| Error::Spec(format!("{name}: {e}")))
 }

@@ -10,6 +10,7 @@
 
 pub mod adapt;
 pub mod collapse;
+pub mod compress;
 pub mod density;
 pub mod design;
 pub mod draws;

@@ -10,6 +10,7 @@
 //! ```
 //! A weight multiplies the log-likelihood of its row, as in brms.
 
+use crate::compress::leaves::Leaves;
 use crate::design::Design;
 use crate::special::{d_ln_rising, ln_gamma, ln_rising, softplus_logistic};
 use crate::spec::{Family, ModelSpec};
@@ -29,6 +30,8 @@ pub struct Likelihood {
     x_disp: Vec<Vec<f64>>,
     /// Distinct counts and their summed weights: `ln Gamma` depends on a row through its count only.
     count_table: Vec<(f64, f64)>,
+    /// Weighted squares of Gaussian responses around the means that stand for them in `y`.
+    squares_within: f64,
     /// Terms that depend on data alone.
     constant: f64,
 }
@@ -50,8 +53,17 @@ impl Likelihood {
             sample_sigma: spec.sample_sigma,
             x_disp,
             count_table: if counts { count_table(&design.y, &design.weights) } else { vec![] },
+            squares_within: 0.0,
             constant: constant(design, counts),
         }
+    }
+
+    /// Puts leaves in the place of rows; the value stays that of the rows they were merged from.
+    pub fn with_leaves(mut self, leaves: &Leaves) -> Self {
+        self.y.clone_from(&leaves.design.y);
+        self.weights.clone_from(&leaves.design.weights);
+        self.squares_within = leaves.squares_within;
+        self
     }
 
     /// Response distribution.
@@ -112,7 +124,7 @@ impl Likelihood {
 
     fn homoscedastic(&self, eta: &[f64], log_sigma: f64, d_eta: &mut [f64], d_log_sigma: &mut f64) -> f64 {
         let precision = (-2.0 * log_sigma).exp();
-        let (mut squares, mut n) = (0.0, 0.0);
+        let (mut squares, mut n) = (self.squares_within, 0.0);
         for (((&y, &w), &eta), d) in self.y.iter().zip(&self.weights).zip(eta).zip(d_eta) {
             let r = y - eta;
             squares += w * r * r;
@@ -208,6 +220,7 @@ fn constant(design: &Design, counts: bool) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compress::leaves::merge;
     use crate::design::RawArrays;
     use crate::spec::{CoefficientSpec, DispersionSpec, PriorSpec};
     use approx::assert_relative_eq;
@@ -224,7 +237,26 @@ mod tests {
             DispersionSpec::Constant { name: "s".into(), prior: flat.clone() }
         };
         let n = y.len();
-        let spec = ModelSpec {
+        let spec = spec(family, dispersion, flat);
+        let x_disp = if regression { (0..2 * n).map(|i| if i < n { 1.0 } else { i as f64 / n as f64 }).collect() } else { vec![] };
+        Likelihood::new(&Design::new(raw(y.to_vec(), vec![1.0; n], se, x_disp), &spec).unwrap(), &spec)
+    }
+
+    fn raw(y: Vec<f64>, x: Vec<f64>, se: Vec<f64>, x_disp: Vec<f64>) -> RawArrays {
+        let n = y.len();
+        RawArrays { y, offset: vec![0.0; n], weights: vec![1.0; n], se, x, x_disp, terms: vec![] }
+    }
+
+    /// The four rows twice, told apart by a column of `x`.
+    fn twice(family: Family) -> (Design, ModelSpec) {
+        let flat = PriorSpec { dist: "flat".into(), args: vec![] };
+        let spec = spec(family, DispersionSpec::Constant { name: "s".into(), prior: flat.clone() }, flat);
+        let (y, x) = ([Y, [2.0, 0.0, 5.0, 30.0]].concat(), [ETA, ETA].concat());
+        (Design::new(raw(y, x, vec![], vec![]), &spec).unwrap(), spec)
+    }
+
+    fn spec(family: Family, dispersion: DispersionSpec, flat: PriorSpec) -> ModelSpec {
+        ModelSpec {
             family,
             sample_sigma: true,
             coefficients: vec![CoefficientSpec { name: "b".into(), prior: flat }],
@@ -233,18 +265,7 @@ mod tests {
             terms: vec![],
             horseshoes: vec![],
             prior_only: false,
-        };
-        let x_disp = if regression { (0..2 * n).map(|i| if i < n { 1.0 } else { i as f64 / n as f64 }).collect() } else { vec![] };
-        let raw = RawArrays {
-            y: y.to_vec(),
-            offset: vec![0.0; n],
-            weights: vec![1.0; n],
-            se,
-            x: vec![1.0; n],
-            x_disp,
-            terms: vec![],
-        };
-        Likelihood::new(&Design::new(raw, &spec).unwrap(), &spec)
+        }
     }
 
     fn value(l: &Likelihood, eta: &[f64], dispersion: &[f64]) -> f64 {
@@ -283,6 +304,26 @@ mod tests {
             let one = value(&rows(family, &Y, vec![], false), &ETA, &[0.7]);
             let many = value(&rows(family, &Y, vec![], true), &ETA, &[0.7, 0.0]);
             assert_relative_eq!(one, many, max_relative = 1e-12);
+        }
+    }
+
+    /// Rows 0..3 and 4..7 have the same design: merged, value and gradients are those of the rows.
+    #[test]
+    fn leaves_equal_their_rows() {
+        for family in [Family::NegBinomial, Family::Gaussian, Family::Poisson] {
+            let (mut design, spec) = twice(family);
+            design.weights = vec![1.0, 2.0, 1.0, 0.5, 3.0, 1.0, 1.5, 1.0];
+            let rows = Likelihood::new(&design, &spec);
+            let leaves = merge(&design).expect("rows are alike");
+            assert_eq!(leaves.design.n(), 4);
+            let merged = rows.clone().with_leaves(&leaves);
+            let d: &[f64] = if family == Family::Poisson { &[] } else { &[0.4] };
+            let (eta8, mut d8, mut d_disp8) = ([ETA, ETA].concat(), vec![0.0; 8], vec![0.0; d.len()]);
+            let (mut d4, mut d_disp4) = (vec![0.0; 4], vec![0.0; d.len()]);
+            let value = rows.evaluate(&eta8, d, &mut d8, &mut d_disp8);
+            assert_relative_eq!(merged.evaluate(&ETA, d, &mut d4, &mut d_disp4), value, max_relative = 1e-12);
+            (0..4).for_each(|i| assert_relative_eq!(d4[i], d8[i] + d8[i + 4], max_relative = 1e-11));
+            d_disp4.iter().zip(&d_disp8).for_each(|(a, b)| assert_relative_eq!(a, b, max_relative = 1e-11));
         }
     }
 

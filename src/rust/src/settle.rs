@@ -56,6 +56,12 @@ pub fn settle(model: &Arc<Model>, engine: Engine, cancel: &AtomicBool) -> Settle
         mode = position_at_centre_with(&posterior, &mode);
     }
     climb(&mut posterior, &mut mode, 300, TOLERANCE, cancel);
+    if let Some(assembly) = &assembly {
+        posterior = recentred(&mut posterior, &mode, Some(assembly));
+        mode = position_at_centre_with(&posterior, &mode);
+        posterior.evaluate(&mode, &mut vec![0.0; mode.len()]);
+        posterior.sums = assembly.sums(&posterior).map(Arc::new);
+    }
     Settled { posterior, mode }
 }
 

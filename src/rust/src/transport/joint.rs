@@ -14,7 +14,7 @@
 //! as in MixedModels.jl (Bates et al. 2015, section 3), derivative by the reverse pass.
 
 use super::Mapped;
-use crate::layout::{Block, Layout, Source};
+use crate::layout::{Layout, Source};
 use crate::scales::{ScaleGradient, Scales};
 use crate::sparse::Pattern;
 use std::sync::Arc;
@@ -203,6 +203,30 @@ impl JointTransport {
         at.joint.e = e;
     }
 
+    /// Natural effects and coefficients in the order of the columns.
+    pub fn columns(&self, layout: &Layout, at: &Mapped, out: &mut Vec<f64>) {
+        out.resize(self.pull.len(), 0.0);
+        for node in &self.skeleton.nodes {
+            let out = &mut out[node.first..node.first + node.q];
+            match first_effect(layout, node) {
+                Some(e) => out.copy_from_slice(&at.effects[e..e + node.q]),
+                None => out.copy_from_slice(&at.swept),
+            }
+        }
+    }
+
+    /// Adds values per column to values per coefficient and effect.
+    pub fn add_columns(&self, layout: &Layout, columns: &[f64], swept: &mut [f64], effects: &mut [f64]) {
+        for node in &self.skeleton.nodes {
+            let from = &columns[node.first..node.first + node.q];
+            let to = match first_effect(layout, node) {
+                Some(e) => &mut effects[e..e + node.q],
+                None => &mut *swept,
+            };
+            to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+        }
+    }
+
     /// Derivatives in `w`: `L' d_b - s` for effects.
     fn gather(
         &self, layout: &Layout, scales: &Scales, at: &Mapped, d_swept: &[f64], d_effects: &[f64], out: &mut [f64],
@@ -323,9 +347,11 @@ fn factor_of<'a>(layout: &Layout, scales: &'a Scales, node: &Node) -> Option<&'a
 
 /// First effect and factor of a node; `None` for the swept coefficients.
 fn effect_of<'a>(layout: &Layout, scales: &'a Scales, node: &Node) -> Option<(usize, &'a [f64])> {
-    let (block, level) = node.level?;
-    let Block { start, q, source, .. } = layout.blocks[block];
-    Some((start + level * q, scales.factor_of(source, level)))
+    Some((first_effect(layout, node)?, factor_of(layout, scales, node)?))
+}
+
+fn first_effect(layout: &Layout, node: &Node) -> Option<usize> {
+    node.level.map(|(block, level)| layout.blocks[block].start + level * layout.blocks[block].q)
 }
 
 fn scalar(l: Option<&[f64]>) -> f64 {

@@ -2,6 +2,8 @@
 //! information and pull of the data summed over rows.
 
 use super::joint::{JointTransport, Node, Piece, Skeleton};
+use super::Transport;
+use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
 use crate::layout::Source;
 use crate::sparse::Pattern;
@@ -69,23 +71,52 @@ impl Assembly {
         JointTransport { skeleton, information, pull, prior_precision, prior_pull, log_sigma }
     }
 
+    /// Cross-products that stand for the rows of a Gaussian model, about the last evaluation of
+    /// `posterior`, whose transport must be centred there. `None` where they are not the whole
+    /// likelihood, or not cheaper than the rows.
+    pub fn sums(&self, posterior: &Posterior) -> Option<GaussianSums> {
+        let Transport::Joint(map) = &*posterior.transport else { return None };
+        let model = &posterior.model;
+        let is_whole = model.family() == Family::Gaussian && (map.log_sigma.is_some() || model.layout.dispersion.is_empty());
+        let row_cost = posterior.beta.len() + 2 * model.design.terms.len() + 2;
+        if !is_whole || model.prior_only || map.information.len() > row_cost * model.design.n() {
+            return None;
+        }
+        let (mut d_eta, mut d_dispersion) = (vec![0.0; model.design.n()], vec![0.0; model.layout.dispersion.len()]);
+        let at_centre =
+            model.likelihood.evaluate(&posterior.eta, &posterior.scales.dispersion, &mut d_eta, &mut d_dispersion);
+        let n: f64 = model.design.weights.iter().sum();
+        let mut centre = vec![];
+        map.columns(&model.layout, &posterior.mapped, &mut centre);
+        let squares = d_dispersion.first().map_or(0.0, |d| d + n);
+        Some(GaussianSums { score: self.project(model, &d_eta), centre, squares, n, at_centre })
+    }
+
+    /// Sum over rows of design times `rows`, per column.
+    fn project(&self, model: &Model, rows: &[f64]) -> Vec<f64> {
+        let mut out = vec![0.0; self.skeleton.pattern.dim()];
+        let mut values = vec![];
+        for (row, x) in rows.iter().enumerate() {
+            let at = row_nodes(model, &self.first_node, self.skeleton.nodes.len(), row);
+            for (node, &start) in at.iter().zip(&row_values(model, row, &mut values)) {
+                let Node { first, q, .. } = self.skeleton.nodes[*node];
+                (0..q).for_each(|a| out[first + a] += x * values[start + a]);
+            }
+        }
+        out
+    }
+
     /// Information and pull (information times the linear predictor without offset, plus score).
     fn data(&self, posterior: &Posterior) -> (Vec<f64>, Vec<f64>) {
         let model = &posterior.model;
         let skeleton = &self.skeleton;
         let weights = model.likelihood.information(&posterior.eta, &posterior.scales.dispersion);
         let mut information = vec![0.0; skeleton.places.len()];
-        let mut pull = vec![0.0; skeleton.pattern.dim()];
         let n_pairs = self.n_row_nodes * (self.n_row_nodes + 1) / 2;
         let mut values = vec![];
         for (row, w) in weights.iter().enumerate() {
             let at = row_nodes(model, &self.first_node, skeleton.nodes.len(), row);
             let starts = row_values(model, row, &mut values);
-            let score = w * (posterior.eta[row] - model.design.offset[row]) + posterior.score()[row];
-            for (node, &start) in at.iter().zip(&starts) {
-                let Node { first, q, .. } = skeleton.nodes[*node];
-                (0..q).for_each(|a| pull[first + a] += score * values[start + a]);
-            }
             let pieces = &self.row_pieces[row * n_pairs..(row + 1) * n_pairs];
             for ((a, b), &piece) in pairs_up_to(self.n_row_nodes).zip(pieces) {
                 let (a, b) = if at[a] >= at[b] { (a, b) } else { (b, a) };
@@ -97,7 +128,9 @@ impl Assembly {
                 }
             }
         }
-        (information, pull)
+        let fitted = weights.iter().zip(&posterior.eta).zip(&model.design.offset).map(|((w, e), o)| w * (e - o));
+        let pull: Vec<f64> = fitted.zip(posterior.score()).map(|(f, s)| f + s).collect();
+        (information, self.project(model, &pull))
     }
 }
 
