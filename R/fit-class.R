@@ -16,7 +16,8 @@
 #'   not a standard deviation. With a regression for `sigma`, the mean over rows.
 #' * `vcov()`: posterior covariance (or correlation) of the population-level coefficients.
 #' * `prior_summary()`: the priors used, a data frame with the columns of brms and the `source`
-#'   of each (`"default"` or `"user"`).
+#'   of each (`"default"` or `"user"`). `prior_draws()` (a method for the generic of brms): the
+#'   draws from the priors that `sample_prior = "yes"` adds, a data frame.
 #' @examples
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
@@ -96,6 +97,16 @@ vcov.twillfit <- function(object, correlation = FALSE, pars = NULL, ...) {
 }
 
 #' @rdname twill-parts
+#' @exportS3Method brms::prior_draws
+prior_draws.twillfit <- function(x, variable = NULL, ...) {
+  known <- grep("^prior_", variables(x), value = TRUE)
+  draws <- draw_matrix(x, known)
+  colnames(draws) <- sub("^prior_", "", known)
+  draws <- as.data.frame(draws, optional = TRUE)
+  if (is.null(variable)) draws else draws[intersect(variable, names(draws))]
+}
+
+#' @rdname twill-parts
 #' @param all Show default priors too? Default: yes.
 #' @method prior_summary twillfit
 #' @export
@@ -109,6 +120,7 @@ prior_summary.twillfit <- function(object, all = TRUE, ...) {
 #' Central intervals: the quantiles at `(1 - prob) / 2` and `(1 + prob) / 2`.
 #'
 #' @inheritParams twill-draws
+#' @param object A fit of class `twillfit`.
 #' @param prob,level Probability of the interval. Default: 0.95.
 #' @param parm Coefficients or variables. Default: the population-level coefficients.
 #' @return A matrix with one row per variable and columns for the lower and upper bound.

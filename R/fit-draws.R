@@ -9,7 +9,7 @@
 #' (horseshoe scales), `lprior` and `lp__`. All are on the natural scale of the model: `b_*`
 #' and `r_*` on the scale of the link (natural log for counts).
 #'
-#' @param x,object A fit of class `twillfit`, from [twill()].
+#' @param x A fit of class `twillfit`, from [twill()].
 #' @param variable Names of the variables to keep. Default: all. A name without its brackets
 #'   (`"r_Subject"`) stands for all its elements.
 #' @param regex Are the names regular expressions? Default: no.
@@ -170,10 +170,10 @@ abort_no_variable <- function(missing, all) {
 
 is_group_effect <- function(variable) grepl("^r_.*\\[.*\\]$", variable)
 
-# Parameters that are few whatever the number of levels: all but group effects and densities.
+# Parameters that are few whatever the number of levels: all but group effects, densities and draws from priors.
 main_variables <- function(fit) {
   all <- variables(fit)
-  all[!is_group_effect(all) & !all %in% c("lprior", "lp__")]
+  all[!is_group_effect(all) & !startsWith(all, "prior_") & !all %in% c("lprior", "lp__")]
 }
 
 # Draws x variables, chains one after the other; a plain matrix because posterior's own

@@ -50,6 +50,8 @@ run_fold <- function(fold, fit, ids, seed, save, ...) {
       warn_twill("fold", c("In the refit without fold {fold}: {conditionMessage(w)}"))
       invokeRestart("muffleWarning")
     })
+  # An interrupted refit is a fit of fewer draws; the user meant to stop the whole.
+  if (is_partial(refit)) abort_twill("interrupt", "Interrupted in the refit without fold {fold}.")
   left_out <- log_lik(refit, newdata = fit$data[rows, , drop = FALSE], allow_new_levels = TRUE, seed = seed)
   list(rows = rows, elpd = log_mean_exp(left_out), fit = if (save) refit)
 }

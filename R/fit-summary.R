@@ -35,7 +35,7 @@ summary.twillfit <- function(object, priors = FALSE, prob = 0.95, robust = FALSE
     list(formula = object$formula, family = object$family, nobs = nobs(object), ngrps = ngrps(object),
          n_dropped = length(attr(object$data, "na.action")), is_partial = is_partial(object),
          draws = draws_line(object), engine = object$info$engine,
-         prior_only = isTRUE(object$info$prior_only), prior = if (priors) prior_summary(object)),
+         prior_only = identical(object$info$sample_prior, "only"), prior = if (priors) prior_summary(object)),
     summary_tables(object, table),
     list(diagnostics = diagnostics(object, table))), class = "summary.twillfit")
 }

@@ -23,7 +23,7 @@ test_that("marginal means can be of the response itself", {
   expect_equal(logs$emmean, apply(log(draws), 2, median))
 })
 
-test_that("factors made in the formula, slopes and free means work", {
+test_that("factors made in the formula and slopes work", {
   fit <- shared_fit("regression")
   grid <- data.frame(wt = mean(mtcars$wt), cyl = c(4, 6, 8))
   draws <- posterior_epred(fit, newdata = grid)
