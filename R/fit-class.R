@@ -88,6 +88,7 @@ sigma.twillfit <- function(object, ...) {
 #' @rdname twill-parts
 #' @param correlation Give correlations in place of covariances? Default: no.
 #' @param pars Names of the coefficients to keep. Default: all.
+#' @param variable Names of the parameters to keep. Default: all.
 #' @method vcov twillfit
 #' @export
 #' @importFrom stats vcov
