@@ -19,7 +19,7 @@ gene_plot <- ggplot(slopes, aes(Estimate, gene, xmin = Q2.5, xmax = Q97.5)) +
   geom_vline(xintercept = 0, colour = "grey60") + geom_pointrange(size = 0.3) +
   labs(x = "log2 fold change per doubling of the gene's expression", y = NULL) + theme_minimal(base_size = 10)
 
-counts_plot <- pp_check(fit, type = "rootogram", ndraws = 100) + xlim(-1, 30) + theme_minimal(base_size = 10) +
+counts_plot <- pp_check(fit, type = "rootogram", ndraws = 100) + theme_minimal(base_size = 10) +
   theme(legend.position = "none")
 
 dir.create("man/figures", recursive = TRUE, showWarnings = FALSE)

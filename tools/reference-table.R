@@ -1,6 +1,6 @@
 # Fits every reference model and writes the table of standardised differences, reference-table.md and .csv.
 #
-# Run from the root of the repository with twill installed: [SEED=1] Rscript tools/reference-table.R [model ...].
+# Run from the root of the repository with twill installed: [SEED=1] [ENGINE=auto] Rscript tools/reference-table.R [model ...].
 # TWILL_SHARED names the folder with the complete collections (default ../shared); without it the large data are left
 # out.
 
@@ -10,10 +10,11 @@ source("tests/testthat/helper-reference.R")
 source("tests/testthat/helper-reference-models.R")
 
 seed <- as.integer(Sys.getenv("SEED", "1"))
+engine <- Sys.getenv("ENGINE", "auto")
 
 run_model <- function(name, model) {
   if (reference_path(model, "data") == "") return(NULL)
-  seconds <- system.time(fit <- reference_fit(model, seed = seed))[["elapsed"]]
+  seconds <- system.time(fit <- reference_fit(model, seed, engine))[["elapsed"]]
   comparison <- reference_compare(fit, reference_posterior(model))
   message(sprintf("%-45s %6.1f s   max |z| %.2f", name, seconds, max(abs(comparison$z_mean))))
   list(summary = reference_summary(name, fit, comparison, seconds), comparison = cbind(model = name, comparison))
@@ -34,7 +35,8 @@ markdown_table <- function(table) {
 overall_lines <- function(all, table) {
   z <- all$z_mean
   # Effects of one model share draws, so these shares have larger errors than for independent z.
-  means <- "All %d means: sd of z %.2f, |z| > 2 for %.1f %% (normal: 4.6 %%), |z| > 3 for %.2f %% (0.27 %%), largest %.2f."
+  means <- paste("All %d means: sd of z %.2f, |z| > 2 for %.1f %% (normal: 4.6 %%), |z| > 3 for %.2f %% (0.27 %%),",
+                 "largest %.2f.")
   c("", sprintf(means, length(z), sd(z), 100 * mean(abs(z) > 2), 100 * mean(abs(z) > 3), max(abs(z))),
     sprintf("All %d sds: sd of z %.2f, largest %.2f.", sum(!is.na(all$z_sd)), sd(all$z_sd, na.rm = TRUE),
             max(abs(all$z_sd), na.rm = TRUE)),
@@ -50,7 +52,7 @@ table <- do.call(rbind, lapply(results, `[[`, "summary"))
 all <- do.call(rbind, lapply(results, `[[`, "comparison"))
 heading <- c("# Differences from the reference posteriors", "",
   "z = (mean - reference mean) / sqrt(mcse^2 + reference mcse^2), for sds likewise.",
-  sprintf("4 chains of 1000 warm-up and 1000 kept draws, 2 threads, seed %d.", seed), "")
+  sprintf("4 chains of 1000 warm-up and 1000 kept draws, 2 threads, seed %d, engine \"%s\".", seed, engine), "")
 writeLines(c(heading, markdown_table(table), overall_lines(all, table)), "reference-table.md")
 utils::write.csv(table, "reference-table.csv", row.names = FALSE)
 cat(readLines("reference-table.md"), sep = "\n")

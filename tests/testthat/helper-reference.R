@@ -59,10 +59,10 @@ reference_family <- function(name) {
 }
 
 #' Fit of one model of the table, intercept priors on the raw coefficient as the references have them.
-reference_fit <- function(model, seed = 1) {
+reference_fit <- function(model, seed = 1, engine = "auto") {
   twill(model$formula, data = reference_data(model), family = reference_family(model$family),
         prior = reference_prior(model$prior), intercept = "raw", chains = 4, iter = 2000, cores = 2, seed = seed,
-        control = list(adapt_delta = model$adapt_delta), silent = 2, refresh = 0)
+        control = list(adapt_delta = model$adapt_delta, engine = engine), silent = 2, refresh = 0)
 }
 
 #' A name without what brms leaves out of names: blanks and parentheses.

@@ -4,9 +4,9 @@
 
 run_slow <- identical(Sys.getenv("TWILL_SLOW"), "true")
 
-expect_reference <- function(name, model) {
+expect_reference <- function(name, model, engine = "auto") {
   if (reference_path(model, "data") == "") skip("its data are not stored; set TWILL_SHARED to the collections")
-  fit <- reference_fit(model)
+  fit <- reference_fit(model, engine = engine)
   table <- reference_compare(fit, reference_posterior(model))
   summary <- reference_summary(name, fit, table, seconds = NA)
   worst <- table$effect[which.max(abs(table$z_mean))]
@@ -24,6 +24,14 @@ for (name in names(models)) {
     expect_reference(name, models[[name]])
   })
 }
+
+# The default engine integrates the effects of Gaussian models out; the others sample them.
+test_that("the other engines sample the same posterior", {
+  skip_on_cran()
+  for (name in c("eight_schools-eight_schools_noncentered", "crispr_sim_crossed_two_means", "sleepstudy_corr")) {
+    for (engine in c("joint", "levels")) expect_reference(name, reference_models()[[name]], engine)
+  }
+})
 
 test_that("the table covers every posterior of the collections but the binomial one", {
   skip_if(shared_folder() == "", "the complete collections are not at hand")
