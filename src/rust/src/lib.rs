@@ -16,6 +16,7 @@ pub mod design;
 pub mod draws;
 pub mod error;
 pub mod hmc;
+pub mod kernels;
 pub mod layout;
 pub mod likelihood;
 pub mod optimise;

@@ -12,6 +12,7 @@
 
 use crate::compress::leaves::Leaves;
 use crate::design::Design;
+use crate::kernels;
 use crate::special::{d_ln_rising, ln_gamma, ln_rising, softplus_logistic};
 use crate::spec::{Family, ModelSpec};
 use ndarray::Axis;
@@ -77,7 +78,7 @@ impl Likelihood {
         debug_assert!(eta.len() == self.y.len() && d_eta.len() == self.y.len());
         self.constant
             + match self.family {
-                Family::Poisson => self.poisson(eta, d_eta),
+                Family::Poisson => kernels::poisson(&self.y, &self.weights, eta, d_eta),
                 Family::Gaussian => self.gaussian(eta, dispersion, d_eta, d_dispersion),
                 Family::NegBinomial => self.negative_binomial(eta, dispersion, d_eta, d_dispersion),
             }
@@ -95,16 +96,6 @@ impl Likelihood {
             }
         };
         (0..self.y.len()).map(|i| (self.weights[i] * row(i)).min(1e12)).collect()
-    }
-
-    fn poisson(&self, eta: &[f64], d_eta: &mut [f64]) -> f64 {
-        let mut log_lik = 0.0;
-        for (((&y, &w), &eta), d) in self.y.iter().zip(&self.weights).zip(eta).zip(d_eta) {
-            let mu = eta.exp();
-            log_lik += w * (y * eta - mu);
-            *d = w * (y - mu);
-        }
-        log_lik
     }
 
     fn gaussian(&self, eta: &[f64], dispersion: &[f64], d_eta: &mut [f64], d_dispersion: &mut [f64]) -> f64 {
@@ -136,21 +127,22 @@ impl Likelihood {
     }
 
     fn negative_binomial(&self, eta: &[f64], dispersion: &[f64], d_eta: &mut [f64], d_dispersion: &mut [f64]) -> f64 {
-        let constant = self.x_disp.is_empty();
-        let mut log_lik = if constant { self.rising(dispersion[0], &mut d_dispersion[0]) } else { 0.0 };
+        if self.x_disp.is_empty() {
+            let log_phi = dispersion[0];
+            let (value, d_log_phi) = kernels::negative_binomial(&self.y, &self.weights, eta, log_phi, d_eta);
+            d_dispersion[0] += d_log_phi;
+            return value + self.rising(log_phi, &mut d_dispersion[0]);
+        }
+        let mut log_lik = 0.0;
         for i in 0..self.y.len() {
             let (y, w) = (self.y[i], self.weights[i]);
             let log_phi = self.log_dispersion(i, dispersion);
             let phi = log_phi.exp();
             // log(1 + mu / phi) and mu / (mu + phi)
             let (log1p_ratio, share) = softplus_logistic(eta[i] - log_phi);
-            log_lik += w * (y * (eta[i] - log_phi - log1p_ratio) - phi * log1p_ratio);
+            log_lik += w * (y * (eta[i] - log_phi - log1p_ratio) - phi * log1p_ratio + ln_rising(phi, y));
             d_eta[i] = w * (y - (y + phi) * share);
-            let mut d_log_phi = phi * (share - log1p_ratio) - y * (1.0 - share);
-            if !constant {
-                log_lik += w * ln_rising(phi, y);
-                d_log_phi += phi * d_ln_rising(phi, y);
-            }
+            let d_log_phi = phi * (share - log1p_ratio + d_ln_rising(phi, y)) - y * (1.0 - share);
             self.add_dispersion(i, w * d_log_phi, d_dispersion);
         }
         log_lik
