@@ -78,7 +78,8 @@ warn_max_depth <- function(d) {
   if (d$at_max_depth == 0) return(invisible())
   warn_twill("treedepth", c(
     "{d$at_max_depth} of {d$n_draws} transitions after warm-up reached the maximal tree depth of {d$max_treedepth}.",
-    "i" = "The draws are valid but correlated. Raise it, {.code control = list(max_treedepth = {d$max_treedepth + 2})}, or rescale covariates of very different size."))
+    "i" = "The draws are valid but correlated. Raise it: {.code control = list(max_treedepth = {d$max_treedepth + 2})}.",
+    "i" = "Covariates of very different size are a common reason: rescale them."))
 }
 
 warn_bfmi <- function(d) {
@@ -123,7 +124,8 @@ warn_rhat <- function(rhat, variable, fit) {
   warn_twill("rhat", c(
     "The chains do not agree: R-hat is too high for {length(rhat)} of {length(variable)} variables.",
     "x" = "Highest: {shown}. The limit is {rhat_limit}, {rhat_limit_effects} for group effects.",
-    "i" = "Take more iterations: {.code update(fit, iter = {2 * fit$info$iter})}. Draws with R-hat above 1.05 should not be used.",
+    "i" = "Take more iterations: {.code update(fit, iter = {2 * fit$info$iter})}.",
+    "i" = "Draws with R-hat above 1.05 should not be used.",
     checked_note(fit)))
 }
 

@@ -120,9 +120,9 @@ warn_pareto <- function(loo) {
   high <- which(k > limit)
   if (length(high) == 0) return(invisible())
   warn_twill("pareto", c(
-    "{length(high)} of {length(k)} row{?s} {?is/are} too influential for importance sampling: Pareto k is above {round(limit, 2)}.",
+    "Importance sampling fails for {length(high)} of {length(k)} rows: Pareto k is above {round(limit, 2)}.",
     "x" = "Rows {.val {some(high)}}; highest k {round(max(k), 2)}.",
-    "i" = "{.fn kfold} refits instead; with one row per level, {.code kfold(fit, group = )} asks about new levels."))
+    "i" = "{.fn kfold} refits instead; {.code kfold(fit, group = )} does so without all rows of a level."))
 }
 
 # How much less the autocorrelated draws of each row tell; unknown for a subset of the draws.

@@ -36,9 +36,11 @@
 #' @name twill-plots
 NULL
 
+# gridExtra is imported because bayesplot needs it for pages and grids of plots, but only suggests it.
 #' @rdname twill-plots
 #' @method plot twillfit
 #' @export
+#' @importFrom gridExtra arrangeGrob
 plot.twillfit <- function(x, combo = c("hist", "trace"), nvariables = 5, variable = NULL,
                           regex = FALSE, plot = TRUE, ask = interactive(), ...) {
   variable <- plotted_variables(x, variable, regex)

@@ -1,8 +1,11 @@
+# Tidy tables: columns of broom.mixed, values against draws.
+
 test_that("tidy has broom.mixed's columns", {
   fit <- shared_fit("sleep")
   table <- tidy(fit)
   expect_named(table, c("effect", "component", "group", "term", "estimate", "std.error", "conf.low", "conf.high"))
-  expect_identical(table$term, c("(Intercept)", "Days", "sd__(Intercept)", "sd__Days", "cor__(Intercept).Days", "sd__Observation"))
+  expect_identical(table$term, c("(Intercept)", "Days", "sd__(Intercept)", "sd__Days", "cor__(Intercept).Days",
+                                 "sd__Observation"))
   expect_identical(table$group, c(NA, NA, "Subject", "Subject", "Subject", "Residual"))
   expect_equal(table$estimate[2], mean(draws_by_hand(fit, "b_Days")))
   expect_equal(table$conf.low[6], unname(quantile(draws_by_hand(fit, "sigma"), 0.025)))

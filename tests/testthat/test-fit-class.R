@@ -1,3 +1,5 @@
+# Accessors, printed summaries, saving, update.
+
 test_that("the parts of a fit are found by the usual accessors", {
   fit <- shared_fit("ticks")
   expect_identical(format(formula(fit)), "TICKS ~ YEAR + cHEIGHT + (1 | BROOD) + (1 | LOCATION)")

@@ -1,3 +1,5 @@
+# Log-likelihoods against R's densities, criteria against loo, folds, R-squared, diagnostics.
+
 test_that("the log-likelihood is that of R's densities", {
   fit <- shared_fit("sleep")
   y <- lme4::sleepstudy$Reaction

@@ -1,3 +1,5 @@
+# Draws in all formats, sampler records, convergence, log density.
+
 test_that("as_draws gives the draws in every format", {
   fit <- shared_fit("sleep")
   expect_identical(as_draws(fit), fit$draws)

@@ -1,3 +1,5 @@
+# Effects and variance components against arithmetic on draws.
+
 test_that("fixef summarises draws as posterior does", {
   fit <- shared_fit("sleep")
   summary <- posterior::summarise_draws(as_draws(fit, variable = c("b_Intercept", "b_Days")), "mean", "sd",

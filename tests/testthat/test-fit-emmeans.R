@@ -1,3 +1,5 @@
+# Marginal means against predictions on the same grid.
+
 skip_if_not_installed("emmeans")
 
 test_that("marginal means are averages of population-level predictions", {

@@ -1,3 +1,5 @@
+# Hypotheses against arithmetic on draws; what is refused.
+
 test_that("one-sided hypotheses count draws", {
   fit <- shared_fit("sleep")
   table <- tw_hypothesis(fit, "Days > 10")$hypothesis

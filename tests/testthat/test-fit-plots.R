@@ -1,3 +1,5 @@
+# Plots: what they show is checked in their data, and that they can be drawn.
+
 is_plot <- function(x) inherits(x, c("ggplot", "bayesplot_grid"))
 
 # Whether a plot can be drawn, on a device that writes nothing.
@@ -9,7 +11,6 @@ draws_well <- function(plot) {
 }
 
 test_that("plot() gives pages of at most nvariables", {
-  skip_if_not_installed("gridExtra")
   fit <- shared_fit("sleep")
   pages <- plot(fit, plot = FALSE)
   expect_length(pages, 2)
@@ -19,7 +20,6 @@ test_that("plot() gives pages of at most nvariables", {
 })
 
 test_that("pairs() and the mcmc_ plots are drawn", {
-  skip_if_not_installed("gridExtra")
   fit <- shared_fit("sleep")
   expect_true(draws_well(pairs(fit, variable = c("b_Days", "sigma"))))
   for (type in c("intervals", "areas", "trace", "nuts_energy", "nuts_divergence", "rhat", "neff", "acf", "rank_overlay")) {
