@@ -40,6 +40,7 @@ NULL
 #' @rdname twill-plots
 #' @method plot twillfit
 #' @export
+#' @importFrom ggplot2 .data
 #' @importFrom gridExtra arrangeGrob
 plot.twillfit <- function(x, combo = c("hist", "trace"), nvariables = 5, variable = NULL,
                           regex = FALSE, plot = TRUE, ask = interactive(), ...) {
