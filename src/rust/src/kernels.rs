@@ -1,13 +1,14 @@
 //! The loops over rows of counts, compiled for several instruction sets and chosen at run time.
 //!
-//! Each loop works on lanes of eight rows without branches, so that the compiler can turn it into
-//! vector instructions. Sums are kept per lane and added in a fixed order: the same data give the
-//! same bits on every machine.
+//! The loops have no branches, so that the compiler turns them into vector instructions. Sums run
+//! in the order of the rows and no operations are fused: the same data give the same bits on every
+//! machine.
 
-use pulp::Arch;
-use std::f64::consts::{LN_2, LOG2_E};
+use pulp::{Arch, NullaryFnOnce};
+use std::f64::consts::LOG2_E;
 
-const LANES: usize = 8;
+/// Rows at a time: their buffers stay in the first cache.
+const BLOCK: usize = 128;
 /// 1.5 * 2^52: adding it rounds to a whole number and leaves that number in the low bits.
 const ROUND: f64 = 6_755_399_441_055_744.0;
 /// `ln 2` split so that a multiple up to 1022 of the first part is exact (Cody and Waite 1980).
@@ -21,10 +22,10 @@ const EXP: [f64; 14] = [
     1.0 / 6_227_020_800.0, 1.0 / 479_001_600.0, 1.0 / 39_916_800.0, 1.0 / 3_628_800.0, 1.0 / 362_880.0,
     1.0 / 40_320.0, 1.0 / 5_040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0,
 ];
-/// `1 / (2 k + 1)`, k = 10 to 0: the series of atanh for arguments up to 0.172.
-const ATANH: [f64; 11] = [
-    1.0 / 21.0, 1.0 / 19.0, 1.0 / 17.0, 1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0,
-    1.0 / 3.0, 1.0,
+/// `1 / (2 k + 1)`, k = 17 to 0: the series of atanh for arguments up to 1/3.
+const ATANH: [f64; 18] = [
+    1.0 / 35.0, 1.0 / 33.0, 1.0 / 31.0, 1.0 / 29.0, 1.0 / 27.0, 1.0 / 25.0, 1.0 / 23.0, 1.0 / 21.0, 1.0 / 19.0,
+    1.0 / 17.0, 1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0, 1.0,
 ];
 
 #[inline(always)]
@@ -50,13 +51,46 @@ fn exp(x: f64) -> f64 {
 #[inline(always)]
 fn softplus_logistic(x: f64) -> (f64, f64) {
     let e = exp(-x.abs().min(MAX_EXPONENT));
-    // log(1 + e): halved above sqrt(2), so that the series' argument stays below 0.172.
-    let is_large = e > 0.414;
-    let (top, bottom, shift) = if is_large { (e - 1.0, e + 3.0, LN_2) } else { (e, e + 2.0, 0.0) };
-    let s = top / bottom;
-    let log1p = shift + 2.0 * s * horner(&ATANH, s * s);
+    let s = e / (e + 2.0);
     let share = 1.0 / (1.0 + e);
-    (x.max(0.0) + log1p, if x >= 0.0 { share } else { e * share })
+    (x.max(0.0) + 2.0 * s * horner(&ATANH, s * s), if x >= 0.0 { share } else { e * share })
+}
+
+/// Response, weight and linear predictor of the rows, and where the derivative goes.
+struct Rows<'a, F> {
+    y: &'a [f64],
+    weights: &'a [f64],
+    eta: &'a [f64],
+    d_eta: &'a mut [f64],
+    /// `row(y, w, eta) -> (value, d_eta, d_dispersion)`.
+    row: F,
+}
+
+impl<F: Fn(f64, f64, f64) -> (f64, f64, f64)> NullaryFnOnce for Rows<'_, F> {
+    type Output = (f64, f64);
+
+    /// Sums of values and of dispersions' derivatives.
+    #[inline(always)]
+    fn call(self) -> (f64, f64) {
+        let (mut value, mut dispersion) = (0.0, 0.0);
+        // Loops without sums turn into vector instructions; the sums follow over the buffers.
+        let (mut values, mut dispersions) = ([0.0; BLOCK], [0.0; BLOCK]);
+        for start in (0..self.y.len()).step_by(BLOCK) {
+            let end = (start + BLOCK).min(self.y.len());
+            let n = end - start;
+            let (y, w, eta) = (&self.y[start..end], &self.weights[start..end], &self.eta[start..end]);
+            let d_eta = &mut self.d_eta[start..end];
+            let (values, dispersions) = (&mut values[..n], &mut dispersions[..n]);
+            let inputs = y.iter().zip(w).zip(eta);
+            let outputs = values.iter_mut().zip(dispersions.iter_mut()).zip(d_eta);
+            for (((y, w), eta), ((value, dispersion), d_eta)) in inputs.zip(outputs) {
+                (*value, *d_eta, *dispersion) = (self.row)(*y, *w, *eta);
+            }
+            value += values.iter().sum::<f64>();
+            dispersion += dispersions.iter().sum::<f64>();
+        }
+        (value, dispersion)
+    }
 }
 
 /// Rows of a negative binomial with one shape, but for the terms in `ln Gamma`:
@@ -65,8 +99,8 @@ fn softplus_logistic(x: f64) -> (f64, f64) {
 /// Writes `d_eta`; returns the sum and its derivative in log phi.
 pub fn negative_binomial(y: &[f64], weights: &[f64], eta: &[f64], log_phi: f64, d_eta: &mut [f64]) -> (f64, f64) {
     let phi = log_phi.exp();
-    let row = |y: f64, w: f64, eta: f64| negative_binomial_row(y, w, eta - log_phi, phi);
-    Arch::new().dispatch(|| over_rows(y, weights, eta, d_eta, row))
+    let row = move |y: f64, w: f64, eta: f64| negative_binomial_row(y, w, eta - log_phi, phi);
+    Arch::new().dispatch(Rows { y, weights, eta, d_eta, row })
 }
 
 #[inline(always)]
@@ -78,40 +112,13 @@ fn negative_binomial_row(y: f64, w: f64, t: f64, phi: f64) -> (f64, f64, f64) {
 
 /// Rows of a Poisson: `w [y eta - mu]`. Writes `d_eta`; returns the sum.
 pub fn poisson(y: &[f64], weights: &[f64], eta: &[f64], d_eta: &mut [f64]) -> f64 {
-    Arch::new().dispatch(|| over_rows(y, weights, eta, d_eta, poisson_row).0)
+    Arch::new().dispatch(Rows { y, weights, eta, d_eta, row: poisson_row }).0
 }
 
 #[inline(always)]
 fn poisson_row(y: f64, w: f64, eta: f64) -> (f64, f64, f64) {
     let mu = exp(eta.clamp(-MAX_EXPONENT, MAX_EXPONENT));
     (w * (y * eta - mu), w * (y - mu), 0.0)
-}
-
-/// Applies `row(y, w, eta) -> (value, d_eta, d_dispersion)` and sums values and dispersions.
-#[inline(always)]
-fn over_rows(
-    y: &[f64], weights: &[f64], eta: &[f64], d_eta: &mut [f64], row: impl Fn(f64, f64, f64) -> (f64, f64, f64),
-) -> (f64, f64) {
-    let (mut values, mut dispersions) = ([0.0; LANES], [0.0; LANES]);
-    let (y8, y1) = y.as_chunks::<LANES>();
-    let (w8, w1) = weights.as_chunks::<LANES>();
-    let (eta8, eta1) = eta.as_chunks::<LANES>();
-    let (d8, d1) = d_eta.as_chunks_mut::<LANES>();
-    for (((y, w), eta), d) in y8.iter().zip(w8).zip(eta8).zip(d8) {
-        for lane in 0..LANES {
-            let (value, d_eta, dispersion) = row(y[lane], w[lane], eta[lane]);
-            values[lane] += value;
-            dispersions[lane] += dispersion;
-            d[lane] = d_eta;
-        }
-    }
-    let mut sums = (values.iter().sum::<f64>(), dispersions.iter().sum::<f64>());
-    for (((y, w), eta), d) in y1.iter().zip(w1).zip(eta1).zip(d1) {
-        let (value, d_eta, dispersion) = row(*y, *w, *eta);
-        sums = (sums.0 + value, sums.1 + dispersion);
-        *d = d_eta;
-    }
-    sums
 }
 
 #[cfg(test)]

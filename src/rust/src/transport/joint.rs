@@ -41,6 +41,28 @@ pub struct Piece {
     pub at: usize,
 }
 
+/// How much work a piece is. Most are numbers, and cost the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shape {
+    /// One number between two levels of one effect each.
+    Number,
+    /// A column of the swept coefficients and a level of one effect.
+    Column,
+    /// Anything else.
+    Block,
+}
+
+impl Shape {
+    /// Shape of the piece between two nodes, `i` eliminated no earlier than `j`.
+    pub fn between(i: &Node, j: &Node) -> Self {
+        match (i.level, j.level) {
+            (Some(_), Some(_)) if i.q * j.q == 1 => Self::Number,
+            (None, Some(_)) if j.q == 1 => Self::Column,
+            _ => Self::Block,
+        }
+    }
+}
+
 /// Where everything is; shared by all centres of a model.
 #[derive(Debug)]
 pub struct Skeleton {
@@ -48,8 +70,10 @@ pub struct Skeleton {
     pub pattern: Pattern,
     /// Nodes in the order of elimination.
     pub nodes: Vec<Node>,
-    /// Pieces of the information.
+    /// Pieces of the information, sorted by [`Shape`].
     pub pieces: Vec<Piece>,
+    /// Where the pieces of each shape end.
+    pub ends: [usize; 3],
     /// Per value of a piece, its place in the pattern (upper halves of diagonal pieces: that of the lower).
     pub places: Vec<u32>,
     /// Per column, its place in the position.
@@ -82,6 +106,9 @@ pub struct JointScratch {
     d_root: Vec<f64>,
     e: Vec<f64>,
     piece: Vec<f64>,
+    /// Per node of one effect, its factor; and the derivative in it.
+    l: Vec<f64>,
+    d_l: Vec<f64>,
 }
 
 impl JointTransport {
@@ -112,38 +139,46 @@ impl JointTransport {
 
     /// `G` on the pattern.
     fn assemble(&self, layout: &Layout, scales: &Scales, k: f64, out: &mut Mapped) {
-        let Skeleton { pattern, nodes, pieces, places, .. } = &*self.skeleton;
+        let Skeleton { pattern, nodes, .. } = &*self.skeleton;
         out.root.clear();
         out.root.resize(pattern.n_entries(), 0.0);
-        for piece in pieces {
-            let (i, j) = (&nodes[piece.i], &nodes[piece.j]);
-            let (l_i, l_j) = (factor_of(layout, scales, i), factor_of(layout, scales, j));
-            let n = i.q * j.q;
-            let (values, places) = (&self.information[piece.at..piece.at + n], &places[piece.at..piece.at + n]);
-            if n == 1 {
-                out.root[places[0] as usize] += k * values[0] * scalar(l_i) * scalar(l_j);
-                continue;
-            }
-            out.joint.piece.resize(3 * n, 0.0);
-            let (right, both) = out.joint.piece.split_at_mut(n);
-            times_lower(i.q, j.q, values, l_j, right);
-            lower_transposed_times(i.q, j.q, l_i, right, &mut both[..n]);
-            for (at, (value, place)) in both.iter().zip(places).enumerate() {
-                if piece.i != piece.j || at % j.q <= at / j.q {
-                    out.root[*place as usize] += k * value;
-                }
-            }
+        out.joint.l.clear();
+        out.joint.l.extend(nodes.iter().map(|n| factor_of(layout, scales, n).map_or(1.0, |l| l[0])));
+        let (numbers, columns, blocks) = self.by_shape();
+        let (root, l) = (&mut out.root, &out.joint.l);
+        for p in numbers {
+            root[self.skeleton.places[p.at] as usize] += k * self.information[p.at] * l[p.i] * l[p.j];
         }
-        for node in nodes {
-            for a in 0..node.q {
-                for b in 0..=a {
-                    let s = if node.level.is_none() { self.prior_precision[a * node.q + b] } else { f64::from(a == b) };
-                    if s != 0.0 {
-                        let place = pattern.starts[node.first + b];
-                        let place = if a == b { place } else { pattern.place((node.first + a) as u32, (node.first + b) as u32) };
-                        out.root[place] += s;
-                    }
-                }
+        for p in columns {
+            let (f, range) = (k * l[p.j], p.at..p.at + nodes[p.i].q);
+            let values = self.information[range.clone()].iter().zip(&self.skeleton.places[range]);
+            values.for_each(|(a, &place)| root[place as usize] += f * a);
+        }
+        for p in blocks {
+            self.assemble_block(layout, scales, k, p, out);
+        }
+        let swept = nodes.last().filter(|n| n.level.is_none()).map_or(0, |n| n.q);
+        (0..pattern.dim() - swept).for_each(|j| out.root[pattern.starts[j]] += 1.0);
+    }
+
+    fn by_shape(&self) -> (&[Piece], &[Piece], &[Piece]) {
+        let Skeleton { pieces, ends: [numbers, columns, _], .. } = &*self.skeleton;
+        (&pieces[..*numbers], &pieces[*numbers..*columns], &pieces[*columns..])
+    }
+
+    fn assemble_block(&self, layout: &Layout, scales: &Scales, k: f64, piece: &Piece, out: &mut Mapped) {
+        let (i, j) = (&self.skeleton.nodes[piece.i], &self.skeleton.nodes[piece.j]);
+        let n = i.q * j.q;
+        let (values, places) = (&self.information[piece.at..], &self.skeleton.places[piece.at..]);
+        out.joint.piece.resize(3 * n, 0.0);
+        let (right, both) = out.joint.piece.split_at_mut(n);
+        times_lower(i.q, j.q, &values[..n], factor_of(layout, scales, j), right);
+        lower_transposed_times(i.q, j.q, factor_of(layout, scales, i), right, &mut both[..n]);
+        let is_swept = i.level.is_none() && j.level.is_none();
+        for (at, (value, &place)) in both[..n].iter().zip(places).enumerate() {
+            // A diagonal piece has each entry below the diagonal twice.
+            if piece.i != piece.j || at % j.q <= at / j.q {
+                out.root[place as usize] += k * value + if is_swept { self.prior_precision[at] } else { 0.0 };
             }
         }
     }
@@ -285,47 +320,65 @@ impl JointTransport {
     fn pieces_backward(
         &self, layout: &Layout, scales: &Scales, k: f64, at: &mut Mapped, d_scales: &mut ScaleGradient,
     ) -> f64 {
-        let Skeleton { nodes, pieces, places, .. } = &*self.skeleton;
+        let Skeleton { nodes, places, .. } = &*self.skeleton;
+        let (numbers, columns, blocks) = self.by_shape();
+        let JointScratch { d_root, piece: scratch, l, d_l, .. } = &mut at.joint;
         let mut d_k = 0.0;
-        let JointScratch { d_root, piece: scratch, .. } = &mut at.joint;
-        for piece in pieces {
-            let (i, j) = (&nodes[piece.i], &nodes[piece.j]);
-            let (l_i, l_j) = (factor_of(layout, scales, i), factor_of(layout, scales, j));
-            let n = i.q * j.q;
-            let (values, places) = (&self.information[piece.at..piece.at + n], &places[piece.at..piece.at + n]);
-            if n == 1 {
-                let (g, a) = (d_root[places[0] as usize], values[0]);
-                let (x, y) = (scalar(l_i), scalar(l_j));
-                d_k += g * a * x * y;
-                add_factor(layout, scales, i, 0, k * a * y * g, d_scales);
-                add_factor(layout, scales, j, 0, k * a * x * g, d_scales);
-                continue;
-            }
-            scratch.resize(3 * n, 0.0);
-            let (g, rest) = scratch.split_at_mut(n);
-            let (right, left) = rest.split_at_mut(n);
-            // A diagonal piece counts each entry below its diagonal once: halve it on both sides.
-            for (at, g) in g.iter_mut().enumerate() {
-                let off = piece.i == piece.j && at % j.q != at / j.q;
-                *g = d_root[places[at] as usize] * if off { 0.5 } else { 1.0 };
-            }
-            times_lower(i.q, j.q, values, l_j, right);
-            lower_transposed_times(i.q, j.q, l_i, values, left);
-            d_k += through_k(i.q, j.q, l_i, right, g);
-            for c in 0..i.q {
-                for a in 0..=c {
-                    let d: f64 = (0..j.q).map(|b| right[c * j.q + b] * g[a * j.q + b]).sum();
-                    add_factor(layout, scales, i, c * i.q + a, k * d, d_scales);
-                }
-            }
-            for c in 0..j.q {
-                for b in 0..=c {
-                    let d: f64 = (0..i.q).map(|a| left[a * j.q + c] * g[a * j.q + b]).sum();
-                    add_factor(layout, scales, j, c * j.q + b, k * d, d_scales);
-                }
-            }
+        d_l.clear();
+        d_l.resize(nodes.len(), 0.0);
+        for p in numbers {
+            let g = d_root[places[p.at] as usize] * self.information[p.at];
+            d_k += g * l[p.i] * l[p.j];
+            d_l[p.i] += k * g * l[p.j];
+            d_l[p.j] += k * g * l[p.i];
+        }
+        for p in columns {
+            let range = p.at..p.at + nodes[p.i].q;
+            let values = self.information[range.clone()].iter().zip(&places[range]);
+            let g: f64 = values.map(|(a, &place)| a * d_root[place as usize]).sum();
+            d_k += g * l[p.j];
+            d_l[p.j] += k * g;
+        }
+        for (node, d) in nodes.iter().zip(d_l).filter(|(n, d)| n.q == 1 && **d != 0.0) {
+            add_factor(layout, scales, node, 0, *d, d_scales);
+        }
+        for p in blocks {
+            d_k += self.block_backward(layout, scales, k, p, d_root, scratch, d_scales);
         }
         d_k
+    }
+
+    fn block_backward(
+        &self, layout: &Layout, scales: &Scales, k: f64, piece: &Piece, d_root: &[f64], scratch: &mut Vec<f64>,
+        d_scales: &mut ScaleGradient,
+    ) -> f64 {
+        let (i, j) = (&self.skeleton.nodes[piece.i], &self.skeleton.nodes[piece.j]);
+        let (l_i, l_j) = (factor_of(layout, scales, i), factor_of(layout, scales, j));
+        let n = i.q * j.q;
+        let (values, places) = (&self.information[piece.at..piece.at + n], &self.skeleton.places[piece.at..]);
+        scratch.resize(3 * n, 0.0);
+        let (g, rest) = scratch.split_at_mut(n);
+        let (right, left) = rest.split_at_mut(n);
+        for (at, g) in g.iter_mut().enumerate() {
+            // A diagonal piece counts each entry below its diagonal once: halve it on both sides.
+            let off = piece.i == piece.j && at % j.q != at / j.q;
+            *g = d_root[places[at] as usize] * if off { 0.5 } else { 1.0 };
+        }
+        times_lower(i.q, j.q, values, l_j, right);
+        lower_transposed_times(i.q, j.q, l_i, values, &mut left[..n]);
+        for c in 0..i.q {
+            for a in 0..=c {
+                let d: f64 = (0..j.q).map(|b| right[c * j.q + b] * g[a * j.q + b]).sum();
+                add_factor(layout, scales, i, c * i.q + a, k * d, d_scales);
+            }
+        }
+        for c in 0..j.q {
+            for b in 0..=c {
+                let d: f64 = (0..i.q).map(|a| left[a * j.q + c] * g[a * j.q + b]).sum();
+                add_factor(layout, scales, j, c * j.q + b, k * d, d_scales);
+            }
+        }
+        through_k(i.q, j.q, l_i, right, g)
     }
 }
 
@@ -352,10 +405,6 @@ fn effect_of<'a>(layout: &Layout, scales: &'a Scales, node: &Node) -> Option<(us
 
 fn first_effect(layout: &Layout, node: &Node) -> Option<usize> {
     node.level.map(|(block, level)| layout.blocks[block].start + level * layout.blocks[block].q)
-}
-
-fn scalar(l: Option<&[f64]>) -> f64 {
-    l.map_or(1.0, |l| l[0])
 }
 
 /// Adds to the derivative in entry `at` of a node's factor.

@@ -1,7 +1,7 @@
 //! Which effects and coefficients meet in the data: nodes, pieces and the factor's pattern, and the
 //! information and pull of the data summed over rows.
 
-use super::joint::{JointTransport, Node, Piece, Skeleton};
+use super::joint::{JointTransport, Node, Piece, Shape, Skeleton};
 use super::Transport;
 use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
@@ -45,12 +45,13 @@ impl Assembly {
             let at = row_nodes(model, &first_node, nodes.len(), row);
             row_pieces.extend(pairs_up_to(n_row_nodes).map(|(a, b)| piece_of(at[a].max(at[b]), at[a].min(at[b]))));
         }
+        let (pieces, ends) = sort_by_shape(&nodes, pieces, &mut row_pieces);
         let pattern = Pattern::new(columns(&nodes, &pieces));
         if pattern.n_products() > max_products {
             return None;
         }
         let places = places(&nodes, &pieces, &pattern, n_values);
-        let skeleton = Arc::new(Skeleton { pattern, nodes, pieces, places, position });
+        let skeleton = Arc::new(Skeleton { pattern, nodes, pieces, ends, places, position });
         Some(Self { skeleton, first_node, row_pieces, n_row_nodes })
     }
 
@@ -204,6 +205,20 @@ fn pairs_up_to(n: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..n).flat_map(|a| (0..=a).map(move |b| (a, b)))
 }
 
+/// Sorts pieces by shape, renumbers those of the rows, and says where each shape ends.
+fn sort_by_shape(nodes: &[Node], pieces: Vec<Piece>, row_pieces: &mut [u32]) -> (Vec<Piece>, [usize; 3]) {
+    let shape = |p: &Piece| Shape::between(&nodes[p.i], &nodes[p.j]);
+    let mut order: Vec<usize> = (0..pieces.len()).collect();
+    order.sort_by_key(|&at| shape(&pieces[at]));
+    let mut number = vec![0u32; pieces.len()];
+    order.iter().zip(0..).for_each(|(&old, new)| number[old] = new);
+    row_pieces.iter_mut().for_each(|p| *p = number[*p as usize]);
+    let sorted: Vec<Piece> = order.iter().map(|&at| pieces[at]).collect();
+    let end = |s: Shape| sorted.partition_point(|p| shape(p) <= s);
+    let ends = [end(Shape::Number), end(Shape::Column), end(Shape::Block)];
+    (sorted, ends)
+}
+
 /// Rows below the diagonal of each column.
 fn columns(nodes: &[Node], pieces: &[Piece]) -> Vec<Vec<u32>> {
     let dim = nodes.last().map_or(0, |n| n.first + n.q);
@@ -218,13 +233,12 @@ fn columns(nodes: &[Node], pieces: &[Piece]) -> Vec<Vec<u32>> {
 }
 
 fn places(nodes: &[Node], pieces: &[Piece], pattern: &Pattern, n_values: usize) -> Vec<u32> {
-    let mut out = Vec::with_capacity(n_values);
+    let mut out = vec![0; n_values];
     for piece in pieces {
         let (i, j) = (&nodes[piece.i], &nodes[piece.j]);
-        for a in i.first..i.first + i.q {
-            for b in j.first..j.first + j.q {
-                out.push(pattern.place(a.max(b) as u32, a.min(b) as u32) as u32);
-            }
+        let entries = (i.first..i.first + i.q).flat_map(|a| (j.first..j.first + j.q).map(move |b| (a, b)));
+        for ((a, b), place) in entries.zip(&mut out[piece.at..]) {
+            *place = pattern.place(a.max(b) as u32, a.min(b) as u32) as u32;
         }
     }
     out
