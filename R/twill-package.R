@@ -22,6 +22,9 @@
 #' Rank-normalization, folding, and localization: an improved R-hat for assessing
 #' convergence of MCMC. *Bayesian Analysis* 16, 667-718. \doi{10.1214/20-BA1221}
 #'
-#' @keywords internal
+#' @name twill-package
+#' @keywords internal package
+#' @importFrom ggplot2 .data
+#' @importFrom stats gaussian
 #' @useDynLib twill, .registration = TRUE
-"_PACKAGE"
+NULL

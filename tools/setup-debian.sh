@@ -24,7 +24,7 @@ missing_programs() {
 described() {
   awk -v field="$1:" '$1 == field { on = 1; $1 = "" } /^[^ ]/ && $1 != field { if ($1 ~ /:$/) on = 0 }
     on { print }' DESCRIPTION | tr ',' '\n' | sed 's/(.*//; s/[[:space:]]//g' |
-    grep -vxE 'methods|stats|utils|splines|graphics|grDevices|' || true
+    grep -vxE 'datasets|graphics|grDevices|methods|splines|stats|utils|' || true
 }
 
 r_packages() {
