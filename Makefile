@@ -24,7 +24,8 @@ test: setup-test install ## all fast tests; ends in `N passed, N failed, N skipp
 	@tools/run-tests.sh
 
 test-slow: setup-test install ## all tests, with the table of |z| against references
-	@TWILL_SLOW=true tools/run-tests.sh
+	@table=0; Rscript tools/reference-table.R || table=$$?; \
+	  TWILL_SLOW=true tools/run-tests.sh && exit $$table
 
 setup: ## what is missing to build and run (Debian)
 	@tools/setup-debian.sh run
