@@ -4,8 +4,8 @@
 //! standard normal for `z` and the posterior of the scales, which is the target at `z = 0` up to a
 //! constant. The sampler moves the scales alone; each draw is completed by a fresh `z`.
 
-use crate::density::{Model, Posterior};
 use crate::density::LogDensity;
+use crate::density::{Model, Posterior};
 use crate::draws::Draw;
 use crate::spec::Family;
 use crate::transport::Transport;

@@ -9,7 +9,7 @@ use crate::likelihood::Likelihood;
 use crate::prior::Prior;
 use crate::scales::{ScaleGradient, ScalePriors, Scales};
 use crate::spec::{HorseshoeTarget, InterceptSpec, ModelSpec};
-use crate::transport::{Mapped, Transport};
+use crate::transport::{Context, Mapped, Transport};
 use std::f64::consts::PI;
 use std::sync::Arc;
 
@@ -209,7 +209,8 @@ impl Posterior {
     fn map(&mut self, position: &[f64]) {
         let layout = &self.model.layout;
         self.model.scale_priors.evaluate(&position[layout.theta()], &mut self.scales);
-        self.transport.forward(layout, position, &self.scales, &mut self.mapped);
+        let ctx = Context { layout, scales: &self.scales };
+        self.transport.forward(ctx, position, &mut self.mapped);
         layout.swept.iter().zip(&self.mapped.swept).for_each(|(&j, &b)| self.beta[j] = b);
         for block in &layout.blocks {
             if let Source::Horseshoe(h) = block.source {
@@ -288,7 +289,8 @@ impl LogDensity for Posterior {
         let standard = standard - 0.5 * self.mapped.standard.len() as f64 * (2.0 * PI).ln();
         gradient.fill(0.0);
         let (at, d) = (&mut self.mapped, &mut self.d_scales);
-        self.transport.backward(&model.layout, &self.scales, at, &self.d_swept, &mut self.d_effects, gradient, d);
+        let ctx = Context { layout: &model.layout, scales: &self.scales };
+        self.transport.backward(ctx, at, &self.d_swept, &mut self.d_effects, gradient, d);
         let theta = model.layout.theta();
         model.scale_priors.pull_back(&position[theta.clone()], &self.scales, d, &mut gradient[theta]);
         self.lprior = prior + self.scales.lprior;

@@ -153,8 +153,7 @@ fn blocks(spec: &ModelSpec) -> (Vec<Block>, usize) {
     let horseshoes = shrunken_columns(spec).map(|(h, c)| (c.len(), 1, Source::Horseshoe(h)));
     let mut at = Counter(0);
     let blocks = terms.chain(horseshoes);
-    let blocks =
-        blocks.map(|(n_levels, q, source)| Block { n_levels, q, start: at.take(n_levels * q).start, source });
+    let blocks = blocks.map(|(n_levels, q, source)| Block { n_levels, q, start: at.take(n_levels * q).start, source });
     let blocks = blocks.collect();
     (blocks, at.0)
 }

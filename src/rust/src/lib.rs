@@ -7,6 +7,8 @@
 
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
+// Kernels are written with the indices of their formulas.
+#![allow(clippy::needless_range_loop)]
 
 pub mod adapt;
 pub mod collapse;
@@ -29,7 +31,7 @@ pub mod run;
 pub mod scales;
 pub mod settle;
 pub mod sparse;
-pub mod special;
 pub mod spec;
+pub mod special;
 pub mod transport;
 pub mod whiten;

@@ -13,8 +13,8 @@
 use crate::compress::leaves::Leaves;
 use crate::design::Design;
 use crate::kernels;
-use crate::special::{d_ln_rising, ln_gamma, ln_rising, softplus_logistic};
 use crate::spec::{Family, ModelSpec};
+use crate::special::{d_ln_rising, ln_gamma, ln_rising, softplus_logistic};
 use ndarray::Axis;
 use std::f64::consts::PI;
 
@@ -152,11 +152,12 @@ impl Likelihood {
     fn rising(&self, log_phi: f64, d_log_phi: &mut f64) -> f64 {
         let phi = log_phi.exp();
         let terms = self.count_table.iter();
-        terms.map(|&(y, w)| {
-            *d_log_phi += w * phi * d_ln_rising(phi, y);
-            w * ln_rising(phi, y)
-        })
-        .sum()
+        terms
+            .map(|&(y, w)| {
+                *d_log_phi += w * phi * d_ln_rising(phi, y);
+                w * ln_rising(phi, y)
+            })
+            .sum()
     }
 
     /// Variance of a Gaussian row, and the part of it that is sampled.
@@ -189,8 +190,7 @@ impl Likelihood {
 
 /// Distinct positive counts with the sums of their weights. Zeros contribute nothing.
 fn count_table(y: &[f64], weights: &[f64]) -> Vec<(f64, f64)> {
-    let mut rows: Vec<(f64, f64)> =
-        y.iter().copied().zip(weights.iter().copied()).filter(|&(y, _)| y > 0.0).collect();
+    let mut rows: Vec<(f64, f64)> = y.iter().copied().zip(weights.iter().copied()).filter(|&(y, _)| y > 0.0).collect();
     rows.sort_by(|a, b| a.0.total_cmp(&b.0));
     rows.dedup_by(|next, kept| {
         let same = next.0 == kept.0;
@@ -230,7 +230,11 @@ mod tests {
         };
         let n = y.len();
         let spec = spec(family, dispersion, flat);
-        let x_disp = if regression { (0..2 * n).map(|i| if i < n { 1.0 } else { i as f64 / n as f64 }).collect() } else { vec![] };
+        let x_disp = if regression {
+            (0..2 * n).map(|i| if i < n { 1.0 } else { i as f64 / n as f64 }).collect()
+        } else {
+            vec![]
+        };
         Likelihood::new(&Design::new(raw(y.to_vec(), vec![1.0; n], se, x_disp), &spec).unwrap(), &spec)
     }
 

@@ -1,8 +1,8 @@
 //! Prior distributions of single parameters: log density and its derivative.
 
 use crate::error::{Error, Result};
-use crate::special::{ln_gamma, log1p_exp};
 use crate::spec::PriorSpec;
+use crate::special::{ln_gamma, log1p_exp};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 use std::f64::consts::PI;
 
@@ -162,9 +162,7 @@ impl Kind {
         // The arguments were checked, so the constructors of statrs cannot fail.
         match self {
             Kind::Normal { mean, sd } => Normal::new(mean, sd).map_or(1.0, |d| d.sf(0.0)),
-            Kind::StudentT { df, location, scale } => {
-                StudentsT::new(location, scale, df).map_or(1.0, |d| d.sf(0.0))
-            }
+            Kind::StudentT { df, location, scale } => StudentsT::new(location, scale, df).map_or(1.0, |d| d.sf(0.0)),
             Kind::DoubleExponential { location, scale } => {
                 let d = location / scale;
                 if d >= 0.0 { 1.0 - 0.5 * (-d).exp() } else { 0.5 * d.exp() }

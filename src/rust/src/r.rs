@@ -150,11 +150,8 @@ fn output_to_r(output: &Output, spec: &ModelSpec, settings: &Settings) -> Result
     let sampler: Vec<Vec<f64>> = output.chains.iter().map(|c| c.sampler.concat()).collect();
     let sampler_names: Vec<String> = SAMPLER_NAMES.iter().map(|s| (*s).into()).collect();
     let sampler = array(&sampler, &sampler_names, settings.n_kept(), |c| c);
-    let warmup = if settings.save_warmup {
-        array(&output.chains, &names, settings.warmup, |c| &c.warmup)
-    } else {
-        r!(NULL)
-    };
+    let warmup =
+        if settings.save_warmup { array(&output.chains, &names, settings.warmup, |c| &c.warmup) } else { r!(NULL) };
     let n_done: Vec<i32> = output.chains.iter().map(|c| c.sampler.len() as i32).collect();
     Ok(list!(
         draws = draws,

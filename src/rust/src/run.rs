@@ -121,9 +121,7 @@ fn run_target<D: Draw + Clone + Send + Sync>(
     Ok(Output { chains, interrupted: shared.cancel.load(Ordering::Relaxed), engine, dim })
 }
 
-fn run_chain<D: Draw>(
-    c: usize, mut target: Whitened<D>, settings: &Settings, shared: &Shared,
-) -> Result<ChainDraws> {
+fn run_chain<D: Draw>(c: usize, mut target: Whitened<D>, settings: &Settings, shared: &Shared) -> Result<ChainDraws> {
     let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
     rng.set_stream(c as u64 + 1);
     let start = start(&mut target, &settings.init, &mut rng)?;

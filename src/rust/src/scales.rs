@@ -10,8 +10,8 @@
 use crate::error::{Error, Result};
 use crate::layout::{HorseshoePlaces, Layout, Source, pairs};
 use crate::prior::{Prior, log_half_student_t};
-use crate::special::ln_gamma;
 use crate::spec::{DispersionSpec, HorseshoeSpec, HorseshoeTarget, ModelSpec, PriorSpec};
+use crate::special::ln_gamma;
 
 /// Prior of one standard deviation.
 #[derive(Debug, Clone)]
@@ -226,8 +226,7 @@ impl ScalePriors {
         let log_c2 = slab + 2.0 * spec.scale_slab.ln();
         let half_df = 0.5 * spec.df_slab;
         out.log_jacobian += log_half_student_t(spec.df_global, global).0;
-        out.log_jacobian +=
-            half_df * half_df.ln() - ln_gamma(half_df) - half_df * slab - half_df * (-slab).exp();
+        out.log_jacobian += half_df * half_df.ln() - ln_gamma(half_df) - half_df * slab - half_df * (-slab).exp();
         out.shrinkage[h].clear();
         out.slab_share[h].clear();
         for &log_lambda in &theta[places.local.clone()] {

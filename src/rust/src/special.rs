@@ -61,8 +61,7 @@ pub fn d_ln_rising(phi: f64, y: f64) -> f64 {
     }
     if phi >= STIRLING {
         let top = phi + y;
-        return (y / phi).ln_1p() + 0.5 * (y / (phi * top)) + digamma_correction(top)
-            - digamma_correction(phi);
+        return (y / phi).ln_1p() + 0.5 * (y / (phi * top)) + digamma_correction(top) - digamma_correction(phi);
     }
     digamma(phi + y) - digamma(phi)
 }

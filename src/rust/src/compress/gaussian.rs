@@ -9,7 +9,8 @@
 //!
 //! Expanding about the centre rather than zero keeps the digits when the fit is close.
 
-use crate::transport::joint::{JointTransport, Node};
+use crate::transport::joint::JointTransport;
+use crate::transport::pieces::Node;
 
 /// The sums, in the columns of the joint transport whose information is `A`.
 #[derive(Debug, Clone)]

@@ -79,6 +79,7 @@ fn select(design: &Design, rows: &[usize], y: Vec<f64>, weights: Vec<f64>) -> De
 
 /// Rows of a column-major matrix, column-major again.
 fn select_rows(m: &Array2<f64>, rows: &[usize]) -> Array2<f64> {
-    let columns: Vec<f64> = m.axis_iter(Axis(1)).flat_map(|c| rows.iter().map(move |&i| c[i]).collect::<Vec<_>>()).collect();
+    let columns: Vec<f64> =
+        m.axis_iter(Axis(1)).flat_map(|c| rows.iter().map(move |&i| c[i]).collect::<Vec<_>>()).collect();
     crate::design::matrix("x", columns, rows.len(), m.ncols()).expect("shape and values were checked")
 }

@@ -28,7 +28,8 @@ impl<'a, D: LogDensity> Chain<'a, D> {
 
     /// Adapts step size and metric over `n_warmup` iterations; `watch` sees each of them.
     pub fn warm_up<R: Rng>(
-        &mut self, n_warmup: usize, target: f64, rng: &mut R, mut watch: impl FnMut(&mut D, &Transition, &mut R) -> bool,
+        &mut self, n_warmup: usize, target: f64, rng: &mut R,
+        mut watch: impl FnMut(&mut D, &Transition, &mut R) -> bool,
     ) {
         self.step_size = self.reasonable_step(rng);
         let mut step = DualAveraging::new(self.step_size, target);

@@ -191,7 +191,9 @@ impl Tree {
         (!is_turning_joined(&frame.near, &frame.far, d.inverse_mass)).then_some(both)
     }
 
-    fn leaf<D: LogDensity>(&mut self, d: &mut Dynamics<D>, sign: f64, out: &mut Ends, proposal: &mut [f64]) -> Option<f64> {
+    fn leaf<D: LogDensity>(
+        &mut self, d: &mut Dynamics<D>, sign: f64, out: &mut Ends, proposal: &mut [f64],
+    ) -> Option<f64> {
         if d.cancel.load(Ordering::Relaxed) {
             return None;
         }

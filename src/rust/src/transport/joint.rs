@@ -13,72 +13,11 @@
 //! at `z = 0` is the posterior of the scales with all coefficients integrated out. Sparse Cholesky
 //! as in MixedModels.jl (Bates et al. 2015, section 3), derivative by the reverse pass.
 
-use super::Mapped;
+use super::pieces::{Node, Piece, Skeleton, lower_transposed_times, times_lower};
+use super::{Context, Mapped};
 use crate::layout::{Layout, Source};
-use crate::scales::{ScaleGradient, Scales};
-use crate::sparse::Pattern;
+use crate::scales::ScaleGradient;
 use std::sync::Arc;
-
-/// Columns that are eliminated together: a level of a block, or all swept coefficients.
-#[derive(Debug, Clone)]
-pub struct Node {
-    /// First column.
-    pub first: usize,
-    /// Number of columns.
-    pub q: usize,
-    /// Block and level; `None` for the swept coefficients.
-    pub level: Option<(usize, usize)>,
-}
-
-/// A dense piece of the information: rows of node `i`, columns of node `j`, `i >= j`.
-#[derive(Debug, Clone, Copy)]
-pub struct Piece {
-    /// Row node.
-    pub i: usize,
-    /// Column node.
-    pub j: usize,
-    /// First of its values, row-major.
-    pub at: usize,
-}
-
-/// How much work a piece is. Most are numbers, and cost the least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Shape {
-    /// One number between two levels of one effect each.
-    Number,
-    /// A column of the swept coefficients and a level of one effect.
-    Column,
-    /// Anything else.
-    Block,
-}
-
-impl Shape {
-    /// Shape of the piece between two nodes, `i` eliminated no earlier than `j`.
-    pub fn between(i: &Node, j: &Node) -> Self {
-        match (i.level, j.level) {
-            (Some(_), Some(_)) if i.q * j.q == 1 => Self::Number,
-            (None, Some(_)) if j.q == 1 => Self::Column,
-            _ => Self::Block,
-        }
-    }
-}
-
-/// Where everything is; shared by all centres of a model.
-#[derive(Debug)]
-pub struct Skeleton {
-    /// Pattern of the factor.
-    pub pattern: Pattern,
-    /// Nodes in the order of elimination.
-    pub nodes: Vec<Node>,
-    /// Pieces of the information, sorted by [`Shape`].
-    pub pieces: Vec<Piece>,
-    /// Where the pieces of each shape end.
-    pub ends: [usize; 3],
-    /// Per value of a piece, its place in the pattern (upper halves of diagonal pieces: that of the lower).
-    pub places: Vec<u32>,
-    /// Per column, its place in the position.
-    pub position: Vec<usize>,
-}
 
 /// Constants of the map.
 #[derive(Debug, Clone)]
@@ -112,38 +51,38 @@ pub struct JointScratch {
 }
 
 impl JointTransport {
-    fn scale(&self, scales: &Scales) -> f64 {
-        self.log_sigma.map_or(1.0, |s| (2.0 * (s - scales.dispersion[0])).exp())
+    fn scale(&self, ctx: Context) -> f64 {
+        self.log_sigma.map_or(1.0, |s| (2.0 * (s - ctx.scales.dispersion[0])).exp())
     }
 
     /// Maps a position to coefficients and effects.
-    pub fn forward(&self, layout: &Layout, position: &[f64], scales: &Scales, out: &mut Mapped) {
+    pub fn forward(&self, ctx: Context, position: &[f64], out: &mut Mapped) {
         let Skeleton { pattern, position: places, .. } = &*self.skeleton;
-        let k = self.scale(scales);
+        let k = self.scale(ctx);
         out.joint.work.resize(pattern.dim(), 0.0);
-        self.assemble(layout, scales, k, out);
+        self.assemble(ctx, k, out);
         pattern.factor(&mut out.root, &mut out.joint.work);
         if !out.root.iter().all(|v| v.is_finite()) {
             // A failed factor leaves its workspace dirty.
             out.joint.work.fill(0.0);
         }
-        self.weighted_pull(layout, scales, k, &mut out.shift);
+        self.weighted_pull(ctx, k, &mut out.shift);
         pattern.solve(&out.root, &mut out.shift);
         out.joint.u.clear();
         out.joint.u.extend(out.shift.iter().zip(places).map(|(t, &at)| t + position[at]));
         out.joint.w.clone_from(&out.joint.u);
         pattern.solve_transposed(&out.root, &mut out.joint.w);
         out.log_jacobian = -(0..pattern.dim()).map(|j| out.root[pattern.starts[j]].ln()).sum::<f64>();
-        self.distribute(layout, scales, out);
+        self.distribute(ctx, out);
     }
 
     /// `G` on the pattern.
-    fn assemble(&self, layout: &Layout, scales: &Scales, k: f64, out: &mut Mapped) {
+    fn assemble(&self, ctx: Context, k: f64, out: &mut Mapped) {
         let Skeleton { pattern, nodes, .. } = &*self.skeleton;
         out.root.clear();
         out.root.resize(pattern.n_entries(), 0.0);
         out.joint.l.clear();
-        out.joint.l.extend(nodes.iter().map(|n| factor_of(layout, scales, n).map_or(1.0, |l| l[0])));
+        out.joint.l.extend(nodes.iter().map(|n| factor_of(ctx, n).map_or(1.0, |l| l[0])));
         let (numbers, columns, blocks) = self.by_shape();
         let (root, l) = (&mut out.root, &out.joint.l);
         for p in numbers {
@@ -155,7 +94,7 @@ impl JointTransport {
             values.for_each(|(a, &place)| root[place as usize] += f * a);
         }
         for p in blocks {
-            self.assemble_block(layout, scales, k, p, out);
+            self.assemble_block(ctx, k, p, out);
         }
         let swept = nodes.last().filter(|n| n.level.is_none()).map_or(0, |n| n.q);
         (0..pattern.dim() - swept).for_each(|j| out.root[pattern.starts[j]] += 1.0);
@@ -166,14 +105,14 @@ impl JointTransport {
         (&pieces[..*numbers], &pieces[*numbers..*columns], &pieces[*columns..])
     }
 
-    fn assemble_block(&self, layout: &Layout, scales: &Scales, k: f64, piece: &Piece, out: &mut Mapped) {
+    fn assemble_block(&self, ctx: Context, k: f64, piece: &Piece, out: &mut Mapped) {
         let (i, j) = (&self.skeleton.nodes[piece.i], &self.skeleton.nodes[piece.j]);
         let n = i.q * j.q;
         let (values, places) = (&self.information[piece.at..], &self.skeleton.places[piece.at..]);
         out.joint.piece.resize(3 * n, 0.0);
         let (right, both) = out.joint.piece.split_at_mut(n);
-        times_lower(i.q, j.q, &values[..n], factor_of(layout, scales, j), right);
-        lower_transposed_times(i.q, j.q, factor_of(layout, scales, i), right, &mut both[..n]);
+        times_lower(i.q, j.q, &values[..n], factor_of(ctx, j), right);
+        lower_transposed_times(i.q, j.q, factor_of(ctx, i), right, &mut both[..n]);
         let is_swept = i.level.is_none() && j.level.is_none();
         for (at, (value, &place)) in both[..n].iter().zip(places).enumerate() {
             // A diagonal piece has each entry below the diagonal twice.
@@ -184,13 +123,13 @@ impl JointTransport {
     }
 
     /// `v0 + k L' h`.
-    fn weighted_pull(&self, layout: &Layout, scales: &Scales, k: f64, out: &mut Vec<f64>) {
+    fn weighted_pull(&self, ctx: Context, k: f64, out: &mut Vec<f64>) {
         out.clear();
         out.resize(self.pull.len(), 0.0);
         for node in &self.skeleton.nodes {
             let columns = node.first..node.first + node.q;
             let (pull, out) = (&self.pull[columns.clone()], &mut out[columns]);
-            match factor_of(layout, scales, node) {
+            match factor_of(ctx, node) {
                 Some(l) => super::small::multiply_transposed(node.q, l, pull, out),
                 None => out.copy_from_slice(pull),
             }
@@ -202,10 +141,10 @@ impl JointTransport {
     }
 
     /// From `w` to standardised and natural effects and coefficients.
-    fn distribute(&self, layout: &Layout, scales: &Scales, out: &mut Mapped) {
+    fn distribute(&self, ctx: Context, out: &mut Mapped) {
         for node in &self.skeleton.nodes {
             let w = &out.joint.w[node.first..node.first + node.q];
-            let Some((e, l)) = effect_of(layout, scales, node) else {
+            let Some((e, l)) = effect_of(ctx, node) else {
                 out.swept.copy_from_slice(w);
                 continue;
             };
@@ -216,21 +155,21 @@ impl JointTransport {
 
     /// Pulls derivatives back to the position and the scales.
     pub fn backward(
-        &self, layout: &Layout, scales: &Scales, at: &mut Mapped, d_swept: &[f64], d_effects: &[f64],
-        gradient: &mut [f64], d_scales: &mut ScaleGradient,
+        &self, ctx: Context, at: &mut Mapped, d_swept: &[f64], d_effects: &[f64], gradient: &mut [f64],
+        d_scales: &mut ScaleGradient,
     ) {
         let Skeleton { pattern, position, .. } = &*self.skeleton;
-        let k = self.scale(scales);
+        let k = self.scale(ctx);
         let mut d_u = std::mem::take(&mut at.joint.u);
-        self.gather(layout, scales, at, d_swept, d_effects, &mut d_u);
+        self.gather(ctx, at, d_swept, d_effects, &mut d_u);
         pattern.solve(&at.root, &mut d_u);
         position.iter().zip(&d_u).for_each(|(&place, d)| gradient[place] = *d);
         let mut e = std::mem::take(&mut at.joint.e);
         e.clone_from(&d_u);
         pattern.solve_transposed(&at.root, &mut e);
         self.adjoint_of_g(at, &d_u, &e);
-        let mut d_k = self.pull_backward(layout, scales, k, at, d_effects, &e, d_scales);
-        d_k += self.pieces_backward(layout, scales, k, at, d_scales);
+        let mut d_k = self.pull_backward(ctx, k, at, d_effects, &e, d_scales);
+        d_k += self.pieces_backward(ctx, k, at, d_scales);
         if self.log_sigma.is_some() {
             d_scales.dispersion[0] -= 2.0 * k * d_k;
         }
@@ -263,12 +202,10 @@ impl JointTransport {
     }
 
     /// Derivatives in `w`: `L' d_b - s` for effects.
-    fn gather(
-        &self, layout: &Layout, scales: &Scales, at: &Mapped, d_swept: &[f64], d_effects: &[f64], out: &mut [f64],
-    ) {
+    fn gather(&self, ctx: Context, at: &Mapped, d_swept: &[f64], d_effects: &[f64], out: &mut [f64]) {
         for node in &self.skeleton.nodes {
             let out = &mut out[node.first..node.first + node.q];
-            let Some((e, l)) = effect_of(layout, scales, node) else {
+            let Some((e, l)) = effect_of(ctx, node) else {
                 out.copy_from_slice(d_swept);
                 continue;
             };
@@ -294,14 +231,13 @@ impl JointTransport {
 
     /// Through `v = v0 + k L' h` and `b = L s`; returns the derivative in `k`.
     fn pull_backward(
-        &self, layout: &Layout, scales: &Scales, k: f64, at: &Mapped, d_effects: &[f64], d_v: &[f64],
-        d_scales: &mut ScaleGradient,
+        &self, ctx: Context, k: f64, at: &Mapped, d_effects: &[f64], d_v: &[f64], d_scales: &mut ScaleGradient,
     ) -> f64 {
         let mut d_k = 0.0;
         for node in &self.skeleton.nodes {
             let columns = node.first..node.first + node.q;
             let (pull, d_v) = (&self.pull[columns.clone()], &d_v[columns]);
-            let Some((e, l)) = effect_of(layout, scales, node) else {
+            let Some((e, l)) = effect_of(ctx, node) else {
                 d_k += pull.iter().zip(d_v).map(|(h, d)| h * d).sum::<f64>();
                 continue;
             };
@@ -309,7 +245,7 @@ impl JointTransport {
                 for a in 0..=c {
                     d_k += l[c * node.q + a] * pull[c] * d_v[a];
                     let d = k * pull[c] * d_v[a] + d_effects[e + c] * at.standard[e + a];
-                    add_factor(layout, scales, node, c * node.q + a, d, d_scales);
+                    add_factor(ctx, node, c * node.q + a, d, d_scales);
                 }
             }
         }
@@ -317,9 +253,7 @@ impl JointTransport {
     }
 
     /// Through `G = S + k L' A L`; returns the derivative in `k`.
-    fn pieces_backward(
-        &self, layout: &Layout, scales: &Scales, k: f64, at: &mut Mapped, d_scales: &mut ScaleGradient,
-    ) -> f64 {
+    fn pieces_backward(&self, ctx: Context, k: f64, at: &mut Mapped, d_scales: &mut ScaleGradient) -> f64 {
         let Skeleton { nodes, places, .. } = &*self.skeleton;
         let (numbers, columns, blocks) = self.by_shape();
         let JointScratch { d_root, piece: scratch, l, d_l, .. } = &mut at.joint;
@@ -340,20 +274,20 @@ impl JointTransport {
             d_l[p.j] += k * g;
         }
         for (node, d) in nodes.iter().zip(d_l).filter(|(n, d)| n.q == 1 && **d != 0.0) {
-            add_factor(layout, scales, node, 0, *d, d_scales);
+            add_factor(ctx, node, 0, *d, d_scales);
         }
         for p in blocks {
-            d_k += self.block_backward(layout, scales, k, p, d_root, scratch, d_scales);
+            d_k += self.block_backward(ctx, k, p, d_root, scratch, d_scales);
         }
         d_k
     }
 
     fn block_backward(
-        &self, layout: &Layout, scales: &Scales, k: f64, piece: &Piece, d_root: &[f64], scratch: &mut Vec<f64>,
+        &self, ctx: Context, k: f64, piece: &Piece, d_root: &[f64], scratch: &mut Vec<f64>,
         d_scales: &mut ScaleGradient,
     ) -> f64 {
         let (i, j) = (&self.skeleton.nodes[piece.i], &self.skeleton.nodes[piece.j]);
-        let (l_i, l_j) = (factor_of(layout, scales, i), factor_of(layout, scales, j));
+        let (l_i, l_j) = (factor_of(ctx, i), factor_of(ctx, j));
         let n = i.q * j.q;
         let (values, places) = (&self.information[piece.at..piece.at + n], &self.skeleton.places[piece.at..]);
         scratch.resize(3 * n, 0.0);
@@ -369,13 +303,13 @@ impl JointTransport {
         for c in 0..i.q {
             for a in 0..=c {
                 let d: f64 = (0..j.q).map(|b| right[c * j.q + b] * g[a * j.q + b]).sum();
-                add_factor(layout, scales, i, c * i.q + a, k * d, d_scales);
+                add_factor(ctx, i, c * i.q + a, k * d, d_scales);
             }
         }
         for c in 0..j.q {
             for b in 0..=c {
                 let d: f64 = (0..i.q).map(|a| left[a * j.q + c] * g[a * j.q + b]).sum();
-                add_factor(layout, scales, j, c * j.q + b, k * d, d_scales);
+                add_factor(ctx, j, c * j.q + b, k * d, d_scales);
             }
         }
         through_k(i.q, j.q, l_i, right, g)
@@ -394,13 +328,13 @@ fn through_k(q_i: usize, q_j: usize, l_i: Option<&[f64]>, right: &[f64], g: &[f6
     sum
 }
 
-fn factor_of<'a>(layout: &Layout, scales: &'a Scales, node: &Node) -> Option<&'a [f64]> {
-    node.level.map(|(block, level)| scales.factor_of(layout.blocks[block].source, level))
+fn factor_of<'a>(ctx: Context<'a>, node: &Node) -> Option<&'a [f64]> {
+    node.level.map(|(block, level)| ctx.scales.factor_of(ctx.layout.blocks[block].source, level))
 }
 
 /// First effect and factor of a node; `None` for the swept coefficients.
-fn effect_of<'a>(layout: &Layout, scales: &'a Scales, node: &Node) -> Option<(usize, &'a [f64])> {
-    Some((first_effect(layout, node)?, factor_of(layout, scales, node)?))
+fn effect_of<'a>(ctx: Context<'a>, node: &Node) -> Option<(usize, &'a [f64])> {
+    Some((first_effect(ctx.layout, node)?, factor_of(ctx, node)?))
 }
 
 fn first_effect(layout: &Layout, node: &Node) -> Option<usize> {
@@ -408,30 +342,10 @@ fn first_effect(layout: &Layout, node: &Node) -> Option<usize> {
 }
 
 /// Adds to the derivative in entry `at` of a node's factor.
-fn add_factor(layout: &Layout, scales: &Scales, node: &Node, at: usize, d: f64, d_scales: &mut ScaleGradient) {
+fn add_factor(ctx: Context, node: &Node, at: usize, d: f64, d_scales: &mut ScaleGradient) {
     let Some((block, level)) = node.level else { return };
-    match layout.blocks[block].source {
+    match ctx.layout.blocks[block].source {
         Source::Term(k) => d_scales.factor[k][at] += d,
-        Source::Horseshoe(h) => d_scales.log_shrinkage[h][level] += scales.shrinkage[h][level] * d,
-    }
-}
-
-/// `out <- A L` for `A` `[q_i, q_j]` and lower `L` (`None`: identity).
-fn times_lower(q_i: usize, q_j: usize, a: &[f64], l: Option<&[f64]>, out: &mut [f64]) {
-    let Some(l) = l else { return out.copy_from_slice(a) };
-    for r in 0..q_i {
-        for c in 0..q_j {
-            out[r * q_j + c] = (c..q_j).map(|m| a[r * q_j + m] * l[m * q_j + c]).sum();
-        }
-    }
-}
-
-/// `out <- L' A` for lower `L` (`None`: identity) and `A` `[q_i, q_j]`.
-fn lower_transposed_times(q_i: usize, q_j: usize, l: Option<&[f64]>, a: &[f64], out: &mut [f64]) {
-    let Some(l) = l else { return out.copy_from_slice(a) };
-    for r in 0..q_i {
-        for c in 0..q_j {
-            out[r * q_j + c] = (r..q_i).map(|m| l[m * q_i + r] * a[m * q_j + c]).sum();
-        }
+        Source::Horseshoe(h) => d_scales.log_shrinkage[h][level] += ctx.scales.shrinkage[h][level] * d,
     }
 }

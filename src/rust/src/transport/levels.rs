@@ -11,9 +11,9 @@
 //! little as the non-centred form; what levels of different terms know of each other is left to
 //! the whitening.
 
-use super::{Mapped, small};
+use super::{Context, Mapped, small};
 use crate::layout::{Block, Layout, Source};
-use crate::scales::{ScaleGradient, Scales};
+use crate::scales::ScaleGradient;
 
 /// Constants of the map.
 #[derive(Debug, Clone)]
@@ -47,7 +47,8 @@ impl LevelTransport {
     }
 
     /// Maps a position to coefficients and effects.
-    pub fn forward(&self, layout: &Layout, position: &[f64], scales: &Scales, out: &mut Mapped) {
+    pub fn forward(&self, ctx: Context, position: &[f64], out: &mut Mapped) {
+        let Context { layout, scales } = ctx;
         out.root.resize(self.information.len(), 0.0);
         out.shift.resize(layout.n_effects, 0.0);
         out.log_jacobian = 0.0;
@@ -104,9 +105,10 @@ impl LevelTransport {
 
     /// Pulls back `d_swept` and `d_effects` (overwritten) to the position and the scales.
     pub fn backward(
-        &self, layout: &Layout, scales: &Scales, at: &Mapped, d_swept: &[f64], d_effects: &mut [f64],
-        gradient: &mut [f64], d_scales: &mut ScaleGradient,
+        &self, ctx: Context, at: &Mapped, d_swept: &[f64], d_effects: &mut [f64], gradient: &mut [f64],
+        d_scales: &mut ScaleGradient,
     ) {
+        let Context { layout, scales } = ctx;
         self.sweep_backward(d_swept, d_effects, &mut gradient[layout.z_swept()]);
         let d_z = &mut gradient[layout.z_effects()];
         let mut place = 0;
@@ -154,8 +156,7 @@ impl LevelTransport {
 
     /// As `scalar_backward` for `q > 1`; adjoint of the Cholesky factor after Murray (2016, eq. 10).
     fn level_backward(
-        &self, level: Level, m: &Mapped, d_effects: &[f64], d_z: &mut [f64], d_factor: &mut [f64],
-        w: &mut LevelScratch,
+        &self, level: Level, m: &Mapped, d_effects: &[f64], d_z: &mut [f64], d_factor: &mut [f64], w: &mut LevelScratch,
     ) {
         let Level { q, e, place, factor } = level;
         w.resize(q);

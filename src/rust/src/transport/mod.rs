@@ -9,13 +9,22 @@
 
 pub mod joint;
 pub mod levels;
-pub mod skeleton;
+pub mod pieces;
 pub mod small;
 
 use crate::layout::Layout;
 use crate::scales::{ScaleGradient, Scales};
 use joint::{JointScratch, JointTransport};
 use levels::LevelTransport;
+
+/// Where parameters are and what the scales are now.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// Places.
+    pub layout: &'a Layout,
+    /// Scales at the position.
+    pub scales: &'a Scales,
+}
 
 /// A map from positions to parameters.
 #[derive(Debug, Clone)]
@@ -51,24 +60,25 @@ impl Transport {
     }
 
     /// Maps a position to coefficients and effects.
-    pub fn forward(&self, layout: &Layout, position: &[f64], scales: &Scales, out: &mut Mapped) {
+    pub fn forward(&self, ctx: Context, position: &[f64], out: &mut Mapped) {
+        let layout = ctx.layout;
         out.effects.resize(layout.n_effects, 0.0);
         out.standard.resize(layout.n_effects, 0.0);
         out.swept.resize(layout.swept.len(), 0.0);
         match self {
-            Self::Levels(map) => map.forward(layout, position, scales, out),
-            Self::Joint(map) => map.forward(layout, position, scales, out),
+            Self::Levels(map) => map.forward(ctx, position, out),
+            Self::Joint(map) => map.forward(ctx, position, out),
         }
     }
 
     /// Pulls `d_swept` and `d_effects` (overwritten) back to the position and the scales.
     pub fn backward(
-        &self, layout: &Layout, scales: &Scales, at: &mut Mapped, d_swept: &[f64], d_effects: &mut [f64],
-        gradient: &mut [f64], d_scales: &mut ScaleGradient,
+        &self, ctx: Context, at: &mut Mapped, d_swept: &[f64], d_effects: &mut [f64], gradient: &mut [f64],
+        d_scales: &mut ScaleGradient,
     ) {
         match self {
-            Self::Levels(map) => map.backward(layout, scales, at, d_swept, d_effects, gradient, d_scales),
-            Self::Joint(map) => map.backward(layout, scales, at, d_swept, d_effects, gradient, d_scales),
+            Self::Levels(map) => map.backward(ctx, at, d_swept, d_effects, gradient, d_scales),
+            Self::Joint(map) => map.backward(ctx, at, d_swept, d_effects, gradient, d_scales),
         }
     }
 }

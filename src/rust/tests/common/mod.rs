@@ -83,7 +83,8 @@ pub fn arrays(shape: &Shape, seed: u64) -> RawArrays {
     let n = shape.n;
     let mut unit = |n: usize| (0..n).map(|_| 2.0 * rng.random::<f64>() - 1.0).collect::<Vec<f64>>();
     let intercept = |v: Vec<f64>| v.iter().enumerate().map(|(i, x)| if i < n { 1.0 } else { *x }).collect::<Vec<f64>>();
-    let y = unit(n).into_iter().map(|u| if shape.family == Family::Gaussian { 2.0 * u } else { (3.0 * (u + 1.0)).floor() });
+    let y =
+        unit(n).into_iter().map(|u| if shape.family == Family::Gaussian { 2.0 * u } else { (3.0 * (u + 1.0)).floor() });
     let y = y.collect();
     let terms = shape.terms.iter().map(|&(levels, q, _)| RawTerm {
         codes: unit(n).iter().map(|u| ((0.5 * (u + 1.0)) * levels as f64) as i32).collect(),

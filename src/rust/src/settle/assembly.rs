@@ -1,13 +1,14 @@
 //! Which effects and coefficients meet in the data: nodes, pieces and the factor's pattern, and the
 //! information and pull of the data summed over rows.
 
-use super::joint::{JointTransport, Node, Piece, Shape, Skeleton};
-use super::Transport;
 use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
 use crate::layout::Source;
 use crate::sparse::Pattern;
 use crate::spec::Family;
+use crate::transport::Transport;
+use crate::transport::joint::JointTransport;
+use crate::transport::pieces::{Node, Piece, Shape, Skeleton};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -78,7 +79,8 @@ impl Assembly {
     pub fn sums(&self, posterior: &Posterior) -> Option<GaussianSums> {
         let Transport::Joint(map) = &*posterior.transport else { return None };
         let model = &posterior.model;
-        let is_whole = model.family() == Family::Gaussian && (map.log_sigma.is_some() || model.layout.dispersion.is_empty());
+        let is_whole =
+            model.family() == Family::Gaussian && (map.log_sigma.is_some() || model.layout.dispersion.is_empty());
         let row_cost = posterior.beta.len() + 2 * model.design.terms.len() + 2;
         if !is_whole || model.prior_only || map.information.len() > row_cost * model.design.n() {
             return None;

@@ -1,0 +1,164 @@
+//! Constants of the transport level by level, and the normal equations that they and the rough
+//! start need.
+
+use crate::density::{Model, Posterior};
+use crate::layout::Source;
+use crate::transport::levels::LevelTransport;
+use crate::transport::small;
+use crate::whiten::solve_and_spread;
+use faer::Mat;
+
+/// Transport centred at the parameters of the last evaluation.
+pub fn level_transport_at(posterior: &Posterior) -> LevelTransport {
+    let model = &posterior.model;
+    let layout = &model.layout;
+    let weights = if model.prior_only {
+        vec![0.0; model.design.n()]
+    } else {
+        model.likelihood.information(&posterior.eta, &posterior.scales.dispersion)
+    };
+    let (mut a, cross) = normal_equations(model, &weights);
+    add_prior_precision(model, &mut a, &mut Mat::zeros(layout.swept.len(), 1));
+    let (sweep, spread) = solve_and_spread(&a, &cross);
+    let mut information = level_information(model, &weights);
+    subtract_swept(model, &cross, &sweep, &mut information);
+    let effects = &posterior.mapped.effects;
+    let centre = (0..layout.swept.len())
+        .map(|i| posterior.mapped.swept[i] + (0..layout.n_effects).map(|u| sweep[(i, u)] * effects[u]).sum::<f64>());
+    let centre = centre.collect();
+    let pull = pull(posterior, &information);
+    LevelTransport { information, pull, centre, spread, sweep: rows(&sweep) }
+}
+
+/// `Z'WZ` of each level.
+fn level_information(model: &Model, weights: &[f64]) -> Vec<f64> {
+    let mut out = Vec::new();
+    for block in &model.layout.blocks {
+        let (q, at) = (block.q, out.len());
+        out.resize(at + block.len() * q, 0.0);
+        match block.source {
+            Source::Term(k) => {
+                let term = &model.design.terms[k];
+                for (i, w) in weights.iter().enumerate() {
+                    let level = at + term.codes[i] as usize * q * q;
+                    for a in 0..q {
+                        (0..q).for_each(|b| out[level + a * q + b] += w * term.z[(i, a)] * term.z[(i, b)]);
+                    }
+                }
+            }
+            Source::Horseshoe(h) => {
+                for (level, &j) in model.shrunken[h].iter().enumerate() {
+                    let x = model.design.x_column(j);
+                    out[at + level] = x.iter().zip(weights).map(|(x, w)| w * x * x).sum();
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Takes from each level what the swept coefficients explain, unless nothing positive is left.
+fn subtract_swept(model: &Model, cross: &Mat<f64>, sweep: &Mat<f64>, information: &mut [f64]) {
+    let mut at = 0;
+    for block in &model.layout.blocks {
+        let q = block.q;
+        for level in 0..block.n_levels {
+            let e = block.start + level * q;
+            let explained =
+                |a: usize, b: usize| (0..cross.nrows()).map(|i| cross[(i, e + a)] * sweep[(i, e + b)]).sum::<f64>();
+            let all = &mut information[at..at + q * q];
+            let rest: Vec<f64> =
+                (0..q * q).map(|v| all[v] - 0.5 * (explained(v / q, v % q) + explained(v % q, v / q))).collect();
+            if is_positive(q, &rest, all) {
+                all.copy_from_slice(&rest);
+            }
+            at += q * q;
+        }
+    }
+}
+
+/// Whether a matrix keeps at least a small share of `whole`'s diagonal through its Cholesky factor.
+fn is_positive(q: usize, matrix: &[f64], whole: &[f64]) -> bool {
+    let mut root = matrix.to_vec();
+    small::cholesky(q, &mut root);
+    (0..q).all(|i| root[i * q + i].powi(2) > 1e-6 * whole[i * q + i])
+}
+
+/// `h = J b + L^-T s` at the last evaluation, so that the centre maps to itself.
+fn pull(posterior: &Posterior, information: &[f64]) -> Vec<f64> {
+    let (layout, mapped) = (&posterior.model.layout, &posterior.mapped);
+    let mut out = vec![0.0; layout.n_effects];
+    let mut at = 0;
+    for block in &layout.blocks {
+        let q = block.q;
+        for level in 0..block.n_levels {
+            let e = block.start + level * q;
+            let mut prior_pull = mapped.standard[e..e + q].to_vec();
+            small::solve_lower_transposed(q, posterior.scales.factor_of(block.source, level), &mut prior_pull);
+            for a in 0..q {
+                let data: f64 = (0..q).map(|b| information[at + a * q + b] * mapped.effects[e + b]).sum();
+                let h = data + prior_pull[a];
+                out[e + a] = if h.is_finite() { h } else { 0.0 };
+            }
+            at += q * q;
+        }
+    }
+    out
+}
+
+/// `X'WX` and `X'WZ` over swept columns and all effects.
+pub fn normal_equations(model: &Model, weights: &[f64]) -> (Mat<f64>, Mat<f64>) {
+    let (design, layout) = (&model.design, &model.layout);
+    let p = layout.swept.len();
+    let mut a = Mat::<f64>::zeros(p, p);
+    let mut cross = Mat::<f64>::zeros(p, layout.n_effects);
+    for (i, &column) in layout.swept.iter().enumerate() {
+        let wx: Vec<f64> = design.x_column(column).iter().zip(weights).map(|(x, w)| x * w).collect();
+        for (j, &other) in layout.swept.iter().enumerate().take(i + 1) {
+            let v = dot(&wx, design.x_column(other));
+            a[(i, j)] = v;
+            a[(j, i)] = v;
+        }
+        for block in &layout.blocks {
+            match block.source {
+                Source::Term(k) => {
+                    let term = &design.terms[k];
+                    for c in 0..term.q {
+                        let rows = wx.iter().zip(&term.codes).zip(term.z_column(c));
+                        rows.for_each(|((w, &l), z)| cross[(i, block.start + l as usize * term.q + c)] += w * z);
+                    }
+                }
+                Source::Horseshoe(h) => {
+                    for (at, &j) in model.shrunken[h].iter().enumerate() {
+                        cross[(i, block.start + at)] = dot(&wx, design.x_column(j));
+                    }
+                }
+            }
+        }
+    }
+    (a, cross)
+}
+
+/// Adds the priors' rough curvature, with the intercept's centring, to the normal equations.
+pub fn add_prior_precision(model: &Model, a: &mut Mat<f64>, rhs: &mut Mat<f64>) {
+    let swept = &model.layout.swept;
+    for (i, &j) in swept.iter().enumerate() {
+        let prior = &model.coefficient_priors[j];
+        let precision = prior.precision();
+        let direction = model.prior_direction(j, i);
+        for (r, dr) in direction.iter().enumerate() {
+            rhs[(r, 0)] += dr * precision * prior.location();
+            for (c, dc) in direction.iter().enumerate() {
+                a[(r, c)] += dr * dc * precision;
+            }
+        }
+    }
+}
+
+fn rows(m: &Mat<f64>) -> Vec<f64> {
+    (0..m.nrows()).flat_map(|i| (0..m.ncols()).map(move |j| m[(i, j)])).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
