@@ -11,6 +11,7 @@
 #![allow(clippy::needless_range_loop)]
 
 pub mod adapt;
+pub mod approximate;
 pub mod collapse;
 pub mod compress;
 pub mod density;
@@ -19,6 +20,7 @@ pub mod draws;
 pub mod error;
 pub mod hmc;
 pub mod kernels;
+pub mod laplace;
 pub mod layout;
 pub mod likelihood;
 pub mod optimise;
@@ -33,5 +35,6 @@ pub mod settle;
 pub mod sparse;
 pub mod spec;
 pub mod special;
+pub mod svi;
 pub mod transport;
 pub mod whiten;

@@ -4,13 +4,14 @@
 //! condition. extendr would pass an error's text to `Rf_error` as a format string, so a message
 //! with `%` in it could end the session.
 
+use crate::approximate::{Approximation, approximate};
 use crate::density::{LogDensity, Model, Posterior};
 use crate::design::{Design, RawArrays, RawTerm};
 use crate::draws::{ChainDraws, SAMPLER_NAMES};
 use crate::error::{Error, Result};
 use crate::layout::{Layout, draw_names};
 use crate::run::{Output, Progress, sample};
-use crate::spec::{ModelSpec, Settings, from_json};
+use crate::spec::{ApproximationSettings, ModelSpec, Settings, from_json};
 use crate::transport::Transport;
 use extendr_api::prelude::*;
 use std::os::raw::c_void;
@@ -64,6 +65,24 @@ fn engine_sample(spec_json: Robj, arrays: Robj, settings_json: Robj, progress: R
             !is_interrupted()
         })?;
         output_to_r(&output, &spec, &settings)
+    })
+}
+
+/// Approximates a posterior.
+/// @noRd
+#[extendr]
+fn engine_approximate(spec_json: Robj, arrays: Robj, settings_json: Robj, progress: Robj) -> Robj {
+    guarded(|| {
+        let spec: ModelSpec = from_json(text("spec_json", &spec_json)?)?;
+        let settings: ApproximationSettings = from_json(text("settings_json", &settings_json)?)?;
+        let design = Design::new(raw_arrays(&arrays)?, &spec)?;
+        let model = Model::new(design, &spec)?;
+        let report = progress.as_function();
+        let output = approximate(model, &settings, |p| {
+            show(report.as_ref(), p);
+            !is_interrupted()
+        })?;
+        Ok(approximation_to_r(&output, &spec, &settings))
     })
 }
 
@@ -164,6 +183,21 @@ fn output_to_r(output: &Output, spec: &ModelSpec, settings: &Settings) -> Result
     .into())
 }
 
+fn approximation_to_r(output: &Approximation, spec: &ModelSpec, settings: &ApproximationSettings) -> Robj {
+    let names = draw_names(spec, settings.save_effects);
+    let n = output.log_ratios.len();
+    let draws = array(&[&output.values], &names, n, |values| values);
+    let info = serde_json::json!({ "engine": output.engine, "dim": output.dim, "converged": output.converged });
+    list!(
+        draws = draws,
+        log_ratios = output.log_ratios.clone(),
+        elbo = output.elbo.clone(),
+        interrupted = output.interrupted,
+        info = info.to_string()
+    )
+    .into()
+}
+
 /// An iteration x chain x variable array with names; what a stopped chain did not reach is `NA`.
 fn array<C>(chains: &[C], names: &[String], n_iterations: usize, values: impl Fn(&C) -> &Vec<f64>) -> Robj {
     let (n_chains, n_variables) = (chains.len(), names.len());
@@ -202,5 +236,6 @@ fn info(output: &Output) -> String {
 extendr_module! {
     mod twill;
     fn engine_sample;
+    fn engine_approximate;
     fn engine_log_density;
 }

@@ -1,7 +1,7 @@
 //! Runs chains on threads: seeds, progress and cancelling.
 
 use crate::collapse::Collapsed;
-use crate::density::{LogDensity, Model};
+use crate::density::{LogDensity, Model, Posterior};
 use crate::draws::{ChainDraws, Draw, push_draw};
 use crate::error::{Error, Result};
 use crate::hmc::chain::Chain;
@@ -56,8 +56,9 @@ pub struct Output {
 
 /// Counters and the flag that workers and the main thread share.
 #[derive(Debug, Default)]
-struct Shared {
-    cancel: AtomicBool,
+pub struct Shared {
+    /// Set to stop the workers.
+    pub cancel: AtomicBool,
     done: AtomicUsize,
     divergent: AtomicUsize,
 }
@@ -67,18 +68,31 @@ struct Shared {
 /// The same seed gives the same draws for any number of threads: chain `c` draws from stream `c`.
 ///
 /// # Errors
-/// [`Error::Start`] if no finite starting point is found.
-pub fn sample(model: Model, settings: &Settings, mut watch: impl FnMut(Progress) -> bool) -> Result<Output> {
+/// [`Error::Start`] if no finite starting point is found, [`Error::Spec`] if the engine asked for
+/// does not fit the model.
+pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> bool) -> Result<Output> {
     settings.check()?;
+    on_workers(settings.threads, settings.chains * settings.iter, watch, |shared| {
+        match prepare(Arc::new(model), settings.engine, &settings.metric, &shared.cancel)? {
+            Prepared::Collapsed(target) => run_chains("collapsed", &target, settings, shared),
+            Prepared::Full(name, target) => run_chains(name, &target, settings, shared),
+        }
+    })
+}
+
+/// Runs `job` on `threads` workers while this thread watches; counts go to `total`.
+pub fn on_workers<T: Send>(
+    threads: usize, total: usize, mut watch: impl FnMut(Progress) -> bool,
+    job: impl FnOnce(&Shared) -> Result<T> + Send,
+) -> Result<T> {
     let shared = Shared::default();
-    let total = settings.chains * settings.iter;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).stack_size(STACK_SIZE).build();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK_SIZE).build();
     let pool = pool.map_err(|e| Error::Start(format!("threads cannot be started: {e}")))?;
     let (sender, receiver) = channel::<()>();
     std::thread::scope(|scope| {
         let (shared, pool) = (&shared, &pool);
         let worker = scope.spawn(move || {
-            let output = pool.install(|| run_chains(Arc::new(model), settings, shared));
+            let output = pool.install(|| job(shared));
             drop(sender);
             output
         });
@@ -92,33 +106,46 @@ pub fn sample(model: Model, settings: &Settings, mut watch: impl FnMut(Progress)
     })
 }
 
-fn run_chains(model: Arc<Model>, settings: &Settings, shared: &Shared) -> Result<Output> {
+/// A target in whitened coordinates.
+pub enum Prepared {
+    /// The scales of a Gaussian model.
+    Collapsed(Whitened<Collapsed>),
+    /// All parameters, and the name of the transport.
+    Full(&'static str, Whitened<Posterior>),
+}
+
+/// Settles a model and whitens its target at the mode.
+///
+/// # Errors
+/// [`Error::Spec`] if the engine asked for does not fit the model.
+pub fn prepare(model: Arc<Model>, engine: Engine, metric: &str, cancel: &AtomicBool) -> Result<Prepared> {
     let theta = model.layout.theta();
-    let Settled { posterior, mode } = settle(&model, settings.engine, &shared.cancel);
-    let is_joint = matches!(*posterior.transport, Transport::Joint(_));
-    let wants_collapse = matches!(settings.engine, Engine::Auto | Engine::Collapsed);
+    let Settled { posterior, mode } = settle(&model, engine, cancel);
+    let name = if matches!(*posterior.transport, Transport::Joint(_)) { "joint" } else { "levels" };
+    let wants_collapse = matches!(engine, Engine::Auto | Engine::Collapsed);
     let collapsed = if wants_collapse { Collapsed::new(posterior.clone()) } else { None };
     match collapsed {
-        Some(target) => run_target("collapsed", target, mode[theta].to_vec(), settings, shared),
-        None if settings.engine == Engine::Collapsed => Err(Error::Spec(NOT_COLLAPSIBLE.into())),
-        None => run_target(if is_joint { "joint" } else { "levels" }, posterior, mode, settings, shared),
+        Some(target) => Ok(Prepared::Collapsed(whitened(target, mode[theta].to_vec(), metric, cancel))),
+        None if engine == Engine::Collapsed => Err(Error::Spec(NOT_COLLAPSIBLE.into())),
+        None => Ok(Prepared::Full(name, whitened(posterior, mode, metric, cancel))),
     }
 }
 
-/// Whitens a target at its mode and runs all chains on it.
-fn run_target<D: Draw + Clone + Send + Sync>(
-    engine: &'static str, mut target: D, mode: Vec<f64>, settings: &Settings, shared: &Shared,
-) -> Result<Output> {
-    let dim = target.dim();
-    let map = if settings.metric == "auto" && dim <= MAX_WHITENED {
-        Whitening::at_mode(&mut target, mode, &shared.cancel)
+fn whitened<D: LogDensity>(mut target: D, mode: Vec<f64>, metric: &str, cancel: &AtomicBool) -> Whitened<D> {
+    let map = if metric == "auto" && target.dim() <= MAX_WHITENED {
+        Whitening::at_mode(&mut target, mode, cancel)
     } else {
         Whitening::shift(mode)
     };
-    let target = Whitened::new(target, Arc::new(map));
+    Whitened::new(target, Arc::new(map))
+}
+
+fn run_chains<D: Draw + Clone + Send + Sync>(
+    engine: &'static str, target: &Whitened<D>, settings: &Settings, shared: &Shared,
+) -> Result<Output> {
     let chains = (0..settings.chains).into_par_iter().map(|c| run_chain(c, target.clone(), settings, shared));
     let chains = chains.collect::<Result<Vec<_>>>()?;
-    Ok(Output { chains, interrupted: shared.cancel.load(Ordering::Relaxed), engine, dim })
+    Ok(Output { chains, interrupted: shared.cancel.load(Ordering::Relaxed), engine, dim: target.dim() })
 }
 
 fn run_chain<D: Draw>(c: usize, mut target: Whitened<D>, settings: &Settings, shared: &Shared) -> Result<ChainDraws> {
@@ -160,7 +187,7 @@ fn run_chain<D: Draw>(c: usize, mut target: Whitened<D>, settings: &Settings, sh
 
 impl Shared {
     /// Counts an iteration; false after a cancel.
-    fn tick(&self) -> bool {
+    pub fn tick(&self) -> bool {
         self.done.fetch_add(1, Ordering::Relaxed);
         !self.cancel.load(Ordering::Relaxed)
     }
