@@ -6,7 +6,7 @@ foreign_arguments <- c(
   max_treedepth = "Say {.code control = list(max_treedepth = )}.",
   iter_warmup = "Say {.arg warmup}.", iter_sampling = "Say {.arg iter}, which includes {.arg warmup}.",
   parallel_chains = "Say {.arg cores}.", backend = "There is one engine, and it needs no backend.",
-  algorithm = "Say {.code method = \"nuts\"}.", prior_PD = "Say {.code sample_prior = \"only\"}.",
+  algorithm = "Say {.code method = \"nuts\"}, {.val laplace} or {.val svi}.", prior_PD = "Say {.code sample_prior = \"only\"}.",
   prior_intercept = "Say {.code tw_prior(..., class = \"Intercept\")}.",
   prior_aux = "Say {.code tw_prior(..., class = \"sigma\")} or {.val shape}.",
   prior_covariance = "Say {.code tw_prior(..., class = \"sd\")} and {.val cor}.",
@@ -29,15 +29,13 @@ check_dots <- function(dots, names) {
   abort_twill("setting", c("{.fn twill} has no argument {.arg {name}}.", hint %||% did_you_mean(name, known)))
 }
 
-check_engine <- function(method, device) {
-  if (!identical(method, "nuts")) {
-    given <- if (is.atomic(method)) some(method) else class(method)[1]
-    abort_twill("setting", c("{.arg method} must be {.val nuts}, the only one there is.", "x" = "It is {.val {given}}."))
-  }
+check_method <- function(method, device) {
+  method <- check_choice(method, "method", c("nuts", "laplace", "svi"))
   if (!identical(device, "cpu") && !identical(device, "auto")) {
     given <- if (is.atomic(device)) some(device) else class(device)[1]
     abort_twill("setting", c("{.arg device} must be {.val cpu}: no other can be used.", "x" = "It is {.val {given}}."))
   }
+  method
 }
 
 # TRUE and FALSE are brms' older spelling.

@@ -17,6 +17,7 @@ max_checked_effects <- 500
 
 # Measures of a fit. `table` is parameter_summary() of the main parameters, to save computing it twice.
 diagnostics <- function(fit, table = parameter_summary(fit, main_variables(fit))) {
+  if (is_approximation(fit)) return(approximation_diagnostics(fit))
   out <- c(sampler_diagnostics(fit), list(
     rhat = worst(table, "Rhat", which.max),
     bulk_ess = worst(table, "Bulk_ESS", which.min),
@@ -56,6 +57,7 @@ diagnostics_text <- function(d, fit) {
 # Raises one classed warning per kind of trouble: of main parameters always, of group effects as far as they are
 # checked. Called by twill() when sampling has ended.
 warn_diagnostics <- function(fit) {
+  if (is_approximation(fit)) return(warn_approximation(fit))
   d <- sampler_diagnostics(fit)
   warn_divergent(d)
   warn_max_depth(d)

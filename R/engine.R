@@ -5,7 +5,7 @@ run_sampler <- function(spec_json, arrays, settings, silent, refresh) {
   progress <- new_progress(silent, refresh)
   on.exit(progress$finish())
   scalars <- rapply(settings, unbox, how = "replace")
-  unwrap_engine(engine_sample(spec_json, arrays, to_json(scalars), progress$report))
+  sampler_output(unwrap_engine(engine_sample(spec_json, arrays, to_json(scalars), progress$report)))
 }
 
 # The engine returns list(ok, err, kind) instead of raising errors.
@@ -36,7 +36,7 @@ log_density_at <- function(fit, position) {
 
 # list(report, finish). `report` is called by the engine on the main thread; NULL if nothing is to be shown. In log
 # files every step of a bar would be a line, so there it is shown on request only.
-new_progress <- function(silent, refresh) {
+new_progress <- function(silent, refresh, what = "Sampling") {
   is_wanted <- silent == 0 || (silent == 1 && cli::is_dynamic_tty())
   if (!is_wanted || identical(as.numeric(refresh), 0)) return(list(report = NULL, finish = function() NULL))
   state <- new.env(parent = environment())
@@ -54,7 +54,7 @@ update_bar <- function(state, done, total, divergent) {
   if (is.null(state$bar)) {
     state$bar <- cli::cli_progress_bar(
       total = total, .envir = state, .auto_close = FALSE, clear = TRUE,
-      format = "Sampling {cli::pb_bar} {cli::pb_percent} | {cli::pb_current}/{cli::pb_total} | {note} ETA {cli::pb_eta}")
+      format = "{what} {cli::pb_bar} {cli::pb_percent} | {cli::pb_current}/{cli::pb_total} | {note} ETA {cli::pb_eta}")
   }
   cli::cli_progress_update(set = done, id = state$bar, .envir = state)
 }

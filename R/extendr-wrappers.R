@@ -4,6 +4,10 @@
 #' @noRd
 engine_sample <- function(spec_json, arrays, settings_json, progress) .Call(wrap__engine_sample, spec_json, arrays, settings_json, progress)
 
+#' Approximates a posterior.
+#' @noRd
+engine_approximate <- function(spec_json, arrays, settings_json, progress) .Call(wrap__engine_approximate, spec_json, arrays, settings_json, progress)
+
 #' Log density and gradient at a position in non-centred coordinates: coefficients, standardised
 #' effects, then log sds, partial correlations (atanh), log dispersion and horseshoe logs.
 #' @noRd

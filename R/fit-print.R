@@ -27,6 +27,7 @@ print_heading <- function(x) {
   print_field("Formula:", format(x$formula))
   print_field("Data:", paste0("Number of observations: ", x$nobs, dropped))
   print_field("Draws:", x$draws)
+  if (!is.null(x$sampled)) print_field("Engine:", x$sampled)
 }
 
 # A label and its value, wrapped to the screen under itself.

@@ -34,7 +34,7 @@ summary.twillfit <- function(object, priors = FALSE, prob = 0.95, robust = FALSE
   structure(c(
     list(formula = object$formula, family = object$family, nobs = nobs(object), ngrps = ngrps(object),
          n_dropped = length(attr(object$data, "na.action")), is_partial = is_partial(object),
-         draws = draws_line(object), engine = object$info$engine,
+         draws = draws_line(object), sampled = engine_line(object),
          prior_only = identical(object$info$sample_prior, "only"), prior = if (priors) prior_summary(object)),
     summary_tables(object, table),
     list(diagnostics = diagnostics(object, table))), class = "summary.twillfit")
@@ -59,6 +59,8 @@ parameter_summary <- function(fit, variable, prob = 0.95, robust = FALSE, mc_se 
   names(out) <- c("Estimate", "Est.Error", bounds)
   error <- if (robust) posterior::mcse_median else posterior::mcse_mean
   if (mc_se) out$MC_SE <- convergence(fit, variable, error)
+  # Draws of an approximation are independent: there is nothing to converge.
+  if (is_approximation(fit)) return(out)
   out$Rhat <- convergence(fit, variable, posterior::rhat)
   out$Bulk_ESS <- convergence(fit, variable, posterior::ess_bulk)
   out$Tail_ESS <- convergence(fit, variable, posterior::ess_tail)
@@ -96,8 +98,16 @@ group_parameters <- function(fit, group) {
   stats::setNames(variables[exists], labels[exists])
 }
 
+# The coordinates that NUTS moved in, and how many there were.
+engine_line <- function(fit) {
+  if (is_approximation(fit)) return(NULL)
+  what <- c(collapsed = "effects integrated out", joint = "all effects together", levels = "effects level by level")
+  sprintf("%s (%s), %d parameters sampled", fit$info$engine, what[[fit$info$engine]], as.integer(fit$info$dim))
+}
+
 draws_line <- function(fit) {
   info <- fit$info
+  if (is_approximation(fit)) return(sprintf("%d by %s in %s coordinates", ndraws(fit), info$method, info$engine))
   sprintf("%d chains, iter = %d, warmup = %d, thin = %d; %d draws", nchains(fit), as.integer(info$iter),
           as.integer(info$warmup), as.integer(info$thin), ndraws(fit))
 }

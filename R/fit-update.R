@@ -76,12 +76,18 @@ kept_arguments <- function(fit, formula, data, changes) {
     formula = formula, data = data, family = fit$family, prior = kept_prior(fit, formula, data, changes),
     intercept = fit$intercept, contrasts = kept_contrasts(fit, data), chains = used$chains, iter = used$iter,
     thin = used$thin, cores = used$threads, init = if (used$init$kind == "mode") "mode" else used$init$radius,
-    control = used[c("adapt_delta", "max_treedepth", "engine", "metric")], sample_prior = fit$info$sample_prior,
+    method = fit$info$method, control = kept_control(used, changes), sample_prior = fit$info$sample_prior,
     save_pars = tw_save(used$save_effects, used$save_warmup))
   # Without a warm-up of its own the call had half of the iterations, and so has the new one.
   if (is.null(changes$iter) || !is.null(fit$call$warmup)) arguments$warmup <- used$warmup
   if (!is.null(fit$call$seed)) arguments$seed <- fit$info$seed
   compact(arguments)
+}
+
+# Settings of one method mean nothing to another.
+kept_control <- function(used, changes) {
+  if (!is.null(changes$method) && changes$method != (used$method %||% "nuts")) return(list())
+  used$control %||% used[c("adapt_delta", "max_treedepth", "engine", "metric")]
 }
 
 kept_contrasts <- function(fit, data) {

@@ -15,12 +15,16 @@ tw_save <- function(group = TRUE, warmup = FALSE) {
 }
 
 # The settings that cross to the engine, and `cores`, in which people think of them.
-new_settings <- function(chains, iter, warmup, thin, cores, threads, control, init, seed, save_pars) {
+new_settings <- function(chains, iter, warmup, thin, cores, threads, control, init, seed, save_pars, method = "nuts") {
   chains <- check_whole(chains, "chains", 1, 1000)
   iter <- check_whole(iter, "iter", 1, 1e8)
   warmup <- check_warmup(warmup, iter)
-  control <- check_control(control)
+  control <- check_control(control, method)
   save <- check_save(save_pars)
+  if (method != "nuts") {
+    threads <- check_threads(cores, threads, chains)
+    return(approximation_settings(chains, iter, warmup, thin, threads, seed, save, control, method))
+  }
   list(chains = chains, iter = iter, warmup = warmup, thin = check_thin(thin, iter - warmup),
        threads = check_threads(cores, threads, chains), seed = check_seed(seed),
        adapt_delta = control$adapt_delta, max_treedepth = control$max_treedepth, init = check_init(init),
@@ -68,25 +72,34 @@ check_init <- function(init) {
                            "x" = "It is {.val {given}}.", "i" = "Lists of starting values are not supported."))
 }
 
-control_defaults <- list(adapt_delta = 0.8, max_treedepth = 10, engine = "auto", metric = "auto")
+# What `control` may hold, by method.
+control_defaults <- list(
+  nuts = list(adapt_delta = 0.8, max_treedepth = 10, engine = "auto", metric = "auto"),
+  laplace = list(engine = "auto"),
+  svi = list(engine = "auto", guide = "auto", max_steps = 5000, n_draws = 4, step_size = 0.05, tolerance = 1))
 
-check_control <- function(control) {
+check_control <- function(control, method = "nuts") {
+  defaults <- control_defaults[[method]]
   control <- control %||% list()
   if (!is.list(control) || (length(control) > 0 && is.null(names(control)))) {
     abort_twill("setting", "{.arg control} must be a named list such as {.code list(adapt_delta = 0.95)}.")
   }
-  for (name in setdiff(names(control), names(control_defaults))) refuse_control(name)
-  control <- utils::modifyList(control_defaults, control)
+  for (name in setdiff(names(control), names(defaults))) refuse_control(name, defaults, method)
+  control <- utils::modifyList(defaults, control)
+  control$engine <- check_choice(control$engine, "control$engine", c("auto", "collapsed", "joint", "levels"))
+  switch(method, nuts = check_nuts_control(control), svi = check_svi_control(control), control)
+}
+
+check_nuts_control <- function(control) {
   check_adapt_delta(control$adapt_delta)
   control$max_treedepth <- check_whole(control$max_treedepth, "control$max_treedepth", 1, 20)
-  control$engine <- check_choice(control$engine, "control$engine", c("auto", "collapsed", "joint", "levels"))
   control$metric <- check_metric(control$metric)
   control
 }
 
-refuse_control <- function(name) {
-  known <- names(control_defaults)
-  abort_twill("setting", c("{.arg control} has an element that does not exist: {.val {name}}.",
+refuse_control <- function(name, defaults, method) {
+  known <- names(defaults)
+  abort_twill("setting", c("{.arg control} has an element that method {.val {method}} does not know: {.val {name}}.",
                            did_you_mean(name, known), "i" = "Its elements are {.val {known}}."))
 }
 

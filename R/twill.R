@@ -63,7 +63,14 @@
 #' @param silent 0 also describes the run, 1 (default) shows progress, messages and warnings, 2 nothing: look at
 #'   `print()` or `rhat()` of the fit for what the warnings would have said.
 #' @param refresh 0 turns the progress bar off. Other values have no effect.
-#' @param method `"nuts"`, the only one.
+#' @param method `"nuts"` (default) samples the posterior. `"laplace"` and `"svi"` approximate it in a fraction of the
+#'   time: by a normal at the mode, or by the Gaussian guide with the largest ELBO, fitted by Adam. Both are made in the
+#'   sampler's coordinates and then resampled by Pareto-smoothed importance weights (Vehtari et al. 2024). The k-hat that
+#'   `print()` shows says whether that can be trusted: below 0.7 it can; above, a warning says so and the draws are those
+#'   of the approximation itself. `fit$info$elbo` is the trace of the ELBO. The number of draws is that of `chains`,
+#'   `iter`, `warmup` and `thin`. For `"svi"`, `control` takes `guide` (`"fullrank"`, `"lowrank"`, `"meanfield"`;
+#'   default dense up to 100 parameters), `max_steps` (5000), `n_draws` per step (4), `step_size` (0.05) and `tolerance`
+#'   (1: stops when 200 steps gain less than one standard error of the ELBO's mean).
 #' @param device `"cpu"`, the only one (`"auto"` chooses it).
 #' @return A list of class `twillfit` with `formula`, `family`, `data` (the rows used), `prior`, `design`, `draws` (a
 #'   [posterior::draws_array][posterior::draws_array()]), `sampler` and `info`; see its methods `print()`, `summary()`
@@ -79,13 +86,13 @@
 #' @export
 twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., chains = 4, iter = 2000,
                   warmup = floor(iter / 2), thin = 1, cores = getOption("mc.cores", 2L), threads = NULL,
-                  control = list(adapt_delta = 0.8, max_treedepth = 10), weights = NULL,
+                  control = list(), weights = NULL,
                   offset = NULL, subset = NULL, na.action = stats::na.omit, contrasts = NULL,
                   intercept = c("centred", "raw"), sample_prior = c("no", "yes", "only"), save_pars = tw_save(),
                   init = "mode", seed = NULL, file = NULL, file_refit = c("never", "on_change", "always"), silent = 1,
-                  refresh = NULL, method = "nuts", device = "cpu") {
+                  refresh = NULL, method = c("nuts", "laplace", "svi"), device = "cpu") {
   check_dots(list(...), ...names())
-  check_engine(method, device)
+  method <- check_method(method, device)
   silent <- check_silent(silent)
   sample_prior <- check_sample_prior(sample_prior)
   file_refit <- check_choice(file_refit, "file_refit", c("never", "on_change", "always"))
@@ -93,7 +100,7 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
   cached <- if (file_refit != "always") read_cached(path)
   if (!is.null(cached) && file_refit == "never") return(cached)
   check_iterations(iter)
-  settings <- new_settings(chains, iter, warmup, thin, cores, threads, control, init, seed, save_pars)
+  settings <- new_settings(chains, iter, warmup, thin, cores, threads, control, init, seed, save_pars, method)
   arguments <- list(weights = substitute(weights), offset = substitute(offset), subset = substitute(subset))
   formula <- tw_formula(formula)
   family <- as_twill_family(if (missing(family)) formula$family %||% family else family)
@@ -138,9 +145,9 @@ refuse_flat_priors <- function(parameters) {
 
 sample_model <- function(model, settings, sample_prior, call, silent, refresh) {
   if (is.null(settings$seed)) settings$seed <- draw_seed()
-  describe_run(model, settings, silent)
-  result <- run_sampler(model$spec_json, spec_arrays(model$design), settings, silent, refresh)
-  output <- sampler_output(result)
+  if (is.null(settings$method)) describe_run(model, settings, silent)
+  run <- if (is.null(settings$method)) run_sampler else run_approximation
+  output <- run(model$spec_json, spec_arrays(model$design), settings, silent, refresh)
   if (sample_prior == "yes") output$draws <- add_prior_draws(output$draws, model, settings$seed)
   new_fit(model, output, settings, sample_prior, call)
 }
@@ -154,7 +161,7 @@ new_fit <- function(model, output, settings, sample_prior, call) {
   run <- list(seed = settings$seed, chains = dim(output$draws)[2], iter = settings$iter, warmup = settings$warmup,
               thin = settings$thin, cores = settings$threads, adapt_delta = settings$adapt_delta,
               max_treedepth = settings$max_treedepth, partial = output$partial, sample_prior = sample_prior,
-              settings = settings)
+              method = settings$method %||% "nuts", settings = settings)
   fit <- list(call = small_call(call), formula = model$formula, family = model$family, data = model$data,
               prior = model$prior, intercept = model$intercept, design = model$design, draws = output$draws,
               warmup_draws = output$warmup_draws, sampler = output$sampler, info = c(output$info, run),

@@ -1,0 +1,113 @@
+# Approximations of a posterior: their settings, the call of the engine, and importance resampling.
+
+# Above this Pareto k-hat importance sampling cannot be trusted (Vehtari et al. 2024, section 3).
+khat_limit <- 0.7
+
+# More proposals than draws, so that resampling repeats few of them.
+proposals_per_draw <- 4
+
+# `chains` and `threads` are kept for update(), should it sample.
+approximation_settings <- function(chains, iter, warmup, thin, threads, seed, save, control, method) {
+  n_kept <- chains * ceiling((iter - warmup) / check_thin(thin, iter - warmup))
+  list(method = method, chains = chains, iter = iter, warmup = warmup, thin = thin, n_kept = n_kept, threads = threads,
+       seed = check_seed(seed), save_effects = save$group, save_warmup = FALSE, init = list(kind = "mode"), control = control)
+}
+
+check_svi_control <- function(control) {
+  control$guide <- check_choice(control$guide, "control$guide", c("auto", "fullrank", "lowrank", "meanfield"))
+  control$max_steps <- check_whole(control$max_steps, "control$max_steps", 1, 1e7)
+  control$n_draws <- check_whole(control$n_draws, "control$n_draws", 1, 1000)
+  for (name in c("step_size", "tolerance")) check_positive(control[[name]], paste0("control$", name))
+  control
+}
+
+check_positive <- function(x, name) {
+  if (is_number(x) && x > 0) return(invisible())
+  given <- if (is.atomic(x) && length(x) > 0) some(x) else class(x)[1]
+  abort_twill("setting", c("{.arg {name}} must be a positive number.", "x" = "It is {.val {given}}."))
+}
+
+# Has the arguments and the value of run_sampler().
+run_approximation <- function(spec_json, arrays, settings, silent, refresh) {
+  progress <- new_progress(silent, refresh, "Approximating")
+  on.exit(progress$finish())
+  json <- to_json(rapply(engine_approximation_settings(settings), unbox, how = "replace"))
+  result <- unwrap_engine(engine_approximate(spec_json, arrays, json, progress$report))
+  if (isTRUE(result$interrupted)) abort_interrupt()
+  approximation_output(result, settings)
+}
+
+engine_approximation_settings <- function(settings) {
+  unused <- list(guide = "auto", max_steps = 0, n_draws = 1, step_size = 1, tolerance = 1)
+  c(list(method = settings$method, draws = settings$n_kept * proposals_per_draw, threads = 1,
+         seed = settings$seed, save_effects = settings$save_effects), utils::modifyList(unused, settings$control))
+}
+
+approximation_output <- function(result, settings) {
+  weights <- smoothed_weights(result$log_ratios)
+  is_trusted <- is.finite(weights$khat) && weights$khat <= khat_limit
+  keep <- if (is_trusted) resample(weights$weights, settings$n_kept, settings$seed) else seq_len(settings$n_kept)
+  info <- jsonlite::fromJSON(result$info)
+  info$pareto_k <- weights$khat
+  info$is_resampled <- is_trusted
+  info$elbo <- result$elbo
+  info$ess_proposals <- 1 / sum(weights$weights^2)
+  list(draws = as_array_of_draws(cut_rows(result$draws, keep)), sampler = NULL, warmup_draws = NULL, info = info,
+       partial = FALSE)
+}
+
+# Pareto-smoothed importance weights, that sum to 1, and their k-hat. A collapsed model without scales to approximate
+# has equal ratios, which need no smoothing.
+smoothed_weights <- function(log_ratios) {
+  log_ratios <- log_ratios - max(log_ratios)
+  n <- length(log_ratios)
+  if (!all(is.finite(range(log_ratios[is.finite(log_ratios)])))) return(list(khat = Inf, weights = rep(1 / n, n)))
+  if (diff(range(log_ratios)) < 1e-8) return(list(khat = -Inf, weights = rep(1 / n, n)))
+  smoothed <- suppressWarnings(loo::psis(log_ratios, r_eff = 1))
+  weights <- exp(as.numeric(smoothed$log_weights) - max(smoothed$log_weights))
+  list(khat = smoothed$diagnostics$pareto_k, weights = weights / sum(weights))
+}
+
+# Systematic resampling: a draw of weight w is taken floor(n w) or ceiling(n w) times. Shuffled, because the order of
+# the draws must not matter to those who use part of them.
+resample <- function(weights, n, seed) {
+  with_local_seed(seed, {
+    at <- findInterval((seq_len(n) - stats::runif(1)) / n, cumsum(weights), left.open = TRUE) + 1
+    sample(pmin(at, length(weights)))
+  })
+}
+
+cut_rows <- function(x, rows) {
+  x <- x[rows, , , drop = FALSE]
+  dimnames(x)[[1]] <- as.character(seq_along(rows))
+  x
+}
+
+is_approximation <- function(fit) !identical(fit$info$method %||% "nuts", "nuts")
+
+approximation_diagnostics <- function(fit) {
+  info <- fit$info
+  trust <- if (info$is_resampled) "below 0.7: resampled by importance" else "above 0.7: not to be trusted, not resampled"
+  elbo <- utils::tail(info$elbo, 200)
+  text <- c("Diagnostics:", sprintf("  Pareto k-hat %.2f (%s)", info$pareto_k, trust),
+            sprintf("  effective sample size of %d proposals %.0f", as.integer(info$settings$n_kept * proposals_per_draw),
+                    info$ess_proposals),
+            if (length(elbo)) sprintf("  ELBO %.1f over the last %d of %d steps; %s", mean(elbo), length(elbo),
+                                      length(info$elbo), if (info$converged) "settled" else "NOT settled"))
+  list(khat = info$pareto_k, is_resampled = info$is_resampled, converged = info$converged, text = text)
+}
+
+warn_approximation <- function(fit) {
+  info <- fit$info
+  if (!info$is_resampled) {
+    warn_twill("khat", c(
+      "The approximation is poor: Pareto k-hat is {sprintf('%.2f', info$pareto_k)}, above {khat_limit}.",
+      "i" = "Sample the posterior: {.code update(fit, method = \"nuts\")}."))
+  }
+  if (!info$converged) {
+    warn_twill("elbo", c(
+      "The ELBO had not settled after {length(info$elbo)} steps.",
+      "i" = "Take more: {.code control = list(max_steps = {2 * length(info$elbo)})}, or a smaller {.arg step_size}."))
+  }
+  invisible(fit)
+}
