@@ -11,6 +11,10 @@ level=${1:-run}
 
 # --- what is missing -------------------------------------------------------------------------
 programs="Rscript:r-base-core gcc:gcc make:make xz:xz-utils"
+# dpkg-dev: Debian's RcppParallel, which brms loads, calls dpkg-architecture without depending on it.
+if [ "$level" != run ] && command -v dpkg >/dev/null 2>&1; then
+  programs="$programs dpkg-architecture:dpkg-dev"
+fi
 [ "$level" = develop ] && programs="$programs pandoc:pandoc qpdf:qpdf tidy:tidy checkbashisms:devscripts"
 
 missing_programs() {
