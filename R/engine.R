@@ -14,7 +14,7 @@ unwrap_engine <- function(result) {
   why <- result$err
   switch(result$kind,
     start = abort_twill("start", c("No starting point with a finite log density was found.", "x" = "{why}",
-                                   "i" = "Look for extreme values in the data, offsets or priors, or try another {.arg init}.")),
+                                   "i" = "Look for extreme values in the data, offsets or priors, and for a response that is fitted without error.")),
     interrupt = abort_interrupt(),
     spec = abort_twill("spec", c("The engine cannot use this model.", "x" = "{why}")),
     abort_twill("engine", c("The engine failed.", "x" = "{why}",

@@ -82,11 +82,19 @@ check_counts <- function(y, text, family, row_names) {
 }
 
 # A response that says nothing about the model still has a posterior, but mostly that of the priors.
-warn_constant_response <- function(y, family) {
+# A Gaussian likelihood grows without bound as sigma goes to 0 around a constant: no prior with mass near 0 makes up
+# for it.
+check_constant_response <- function(y, family, parameters) {
   if (any(y != y[1])) return(invisible())
   if (family$link == "log" && y[1] == 0) {
     return(warn_twill("data", c("All counts are zero.",
                                 "i" = "The data only say that means are small: how small is up to the priors.")))
+  }
+  sigma <- parameters$parsed[parameters$class == "sigma"]
+  if (length(y) > 1 && length(sigma) && !sigma[[1]]$dist %in% c("inv_gamma", "lognormal")) {
+    abort_twill("data", c("The response has the same value in every row: {.val {y[1]}}.",
+                          "x" = "The residual standard deviation would go to zero: there is no proper posterior.",
+                          "i" = "Check the response, or give known standard errors: {.code y | se(s) ~ ...}."))
   }
   warn_twill("data", c("The response has the same value in every row: {.val {y[1]}}.",
                        "i" = "What the model says about spread and effects comes from the priors."))

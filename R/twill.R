@@ -125,9 +125,9 @@ check_iterations <- function(iter) check_whole(iter, "iter", 1, 1e8)
 # Everything of a model but its draws.
 new_model <- function(input, family, prior, contrasts, intercept, prior_only) {
   design <- new_design(input$formula, input$data, family, contrasts)
-  if (!prior_only) warn_constant_response(design$y, family)
   user <- add_formula_means(as_twill_prior(prior), formula_means(design))
   priors <- resolve_priors(parameter_table(design, family, intercept), user)
+  if (!prior_only) check_constant_response(design$y, family, priors$parameters)
   check_identified(design, priors$parameters)
   if (prior_only) refuse_flat_priors(priors$parameters)
   spec <- new_spec(design, family, priors$parameters, intercept, prior_only)

@@ -71,13 +71,14 @@ test_that("dependent columns are named", {
                  "Only the priors", class = "twill_warning_design") |> suppressWarnings()
 })
 
-test_that("all-zero counts and constant responses are told, and still fitted", {
+test_that("all-zero counts and constant responses are told, and fitted where there is a posterior", {
   zero <- transform(rows, n = 0)
   expect_warning(fit <- twill(n ~ 1, zero, poisson(), chains = 1, iter = 40, seed = 1), "All counts are zero",
                  class = "twill_warning_data") |> suppressWarnings()
   expect_s3_class(fit, "twillfit")
-  expect_warning(twill(y ~ 1, transform(rows, y = 3), chains = 1, iter = 40, seed = 1), "same value",
+  expect_warning(twill(n ~ 1, transform(rows, n = 3), poisson(), chains = 1, iter = 40, seed = 1), "same value",
                  class = "twill_warning_data") |> suppressWarnings()
+  refused("data", "no proper posterior", y ~ 1, data = transform(rows, y = 3))
 })
 
 test_that("offsets, weights and standard errors are checked", {
