@@ -8,7 +8,7 @@ counts_file <- commandArgs(trailingOnly = TRUE)[[1]]
 
 run <- function() {
   reporter <- testthat::MultiReporter$new(reporters = list(
-    testthat::CheckReporter$new(), listed <- testthat::ListReporter$new()))
+    testthat::SummaryReporter$new(show_praise = FALSE), listed <- testthat::ListReporter$new()))
   testthat::test_dir("tests/testthat", package = "twill", load_package = "installed",
                      reporter = reporter, stop_on_failure = FALSE)
   listed$get_results()
