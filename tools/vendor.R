@@ -4,12 +4,13 @@
 #
 # `cargo vendor` gives every crate of Cargo.lock, for every platform: four times what a repository
 # of packages accepts. Crates that no target of tools/vendor-targets.txt compiles become stubs
-# (Cargo.toml and empty sources), and the others lose their tests, benchmarks and examples. Cargo
+# (Cargo.toml and empty sources), and the others lose what is not compiled, test data first. Cargo
 # accepts both once the checksum files say so.
 source("tools/crates.R")
 
 empty_sha256 <- "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-dropped_folders <- "^(tests?|bench(es)?|examples?|docs?|assets|ci|fuzz|\\.github)/"
+not_compiled <- paste0("^(tests?|test_data|bench(es)?|examples?|docs?|assets|ci|fuzz|\\.github)/",
+                       "|^(Cargo\\.lock|Cargo\\.toml\\.orig|CHANGELOG.*|RELEASES.*)$")
 
 # Paths of the sources that a manifest names ([lib], [[bin]], [[test]], ..., the build script), and
 # of those that cargo finds without being told (manifests of older crates).
@@ -52,7 +53,7 @@ make_stub <- function(crate) {
 trim <- function(crate) {
   checksums <- read_checksums(crate)
   files <- checksums$files
-  dropped <- grepl(dropped_folders, names(files))
+  dropped <- grepl(not_compiled, names(files))
   kept <- files[!dropped]
   keep_only(crate, names(kept))
   emptied <- intersect(named_sources(crate), names(files)[dropped])
