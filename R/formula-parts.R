@@ -19,7 +19,8 @@
 #' @return Nothing: it is only understood inside the formula of [twill()]. Elsewhere it is an error of class
 #'   `twill_error_formula`.
 #' @examples
-#' tw_formula(logfc ~ 0 + tw_re(gene, mean = "normal(-1, 2)") + tw_re(cell_line, mean = "normal(0, 2)"))
+#' tw_formula(logfc ~ 0 + tw_re(gene, mean = "normal(-1, 2)") +
+#'              tw_re(cell_line, mean = "normal(0, 2)"))
 #' tw_formula(logfc ~ 0 + tw_re(1 + rna || gene, mean = "normal(0, 5)"))
 #' @export
 tw_re <- function(term, mean) {
