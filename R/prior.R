@@ -57,8 +57,8 @@ prior_columns <- c("prior", "class", "coef", "group", "resp", "dpar", "nlpar", "
 
 new_prior <- function(prior = character(), class = character(), coef = "", group = "", resp = "", dpar = "",
                       nlpar = "", lb = NA_character_, ub = NA_character_, source = "default") {
-  n <- length(prior)
   columns <- list(prior, class, coef, group, resp, dpar, nlpar, lb, ub, source)
+  n <- if (length(prior)) max(lengths(columns)) else 0
   table <- as.data.frame(stats::setNames(lapply(columns, rep_len, n), prior_columns), stringsAsFactors = FALSE)
   structure(table, class = c("twill_prior", "data.frame"))
 }

@@ -183,3 +183,13 @@ test_that("engines give the same posterior and are named", {
   }
   expect_error(quick(control = list(engine = "magic")), "control\\$engine", class = "twill_error_setting")
 })
+
+test_that("a huge count among small ones does not keep chains from starting", {
+  d <- data.frame(y = c(2, 0, 1428, 1, 0, 0, 6, 3, 3, 0, 99, 55, 88, 26, 2, 1, 0, 4, 0, 10), row = factor(1:20))
+  for (engine in c("joint", "levels")) {
+    fit <- twill(y ~ 1 + (1 | row), d, poisson(), chains = 2, iter = 600, seed = 1, silent = 2, control = list(engine = engine))
+    # Row 3 says what its own rate is: log(1428), give or take 1 / sqrt(1428).
+    rate <- fit$draws[, , "b_Intercept"] + fit$draws[, , "r_row[3,Intercept]"]
+    expect_equal(mean(rate), log(1428), tolerance = 0.002)
+  }
+})

@@ -181,3 +181,9 @@ test_that("draws of priors have the prior's quantiles, and leave R's generator a
   tested("prior_sigma", function(q) 1 - pnorm(q, -1, 1, lower.tail = FALSE) / pnorm(0, -1, 1, lower.tail = FALSE))
   tested("prior_cor_g", function(q) pbeta((q + 1) / 2, 2, 2))
 })
+
+test_that("one prior for several classes is kept for each", {
+  both <- tw_prior("normal(0, 5)", class = c("Intercept", "b"))
+  expect_identical(both$class, c("Intercept", "b"))
+  expect_identical(both$prior, rep("normal(0, 5)", 2))
+})

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Correction pairs kept.
 const MEMORY: usize = 12;
+/// Largest move of a coordinate in one step: coordinates are of order one, and some are logs.
+const LONGEST_STEP: f64 = 2.0;
 /// A step must gain this share of what the gradient promises.
 const SUFFICIENT: f64 = 1e-4;
 
@@ -34,6 +36,7 @@ pub fn climb<D: LogDensity>(
             direction.copy_from_slice(&gradient);
         }
         let first = if pairs.is_empty() { 1.0 / max_abs(&gradient).max(1.0) } else { 1.0 };
+        let first = first.min(LONGEST_STEP / max_abs(&direction));
         let Some((next, next_gradient, next_value)) = search(density, position, value, &gradient, &direction, first)
         else {
             if pairs.is_empty() {

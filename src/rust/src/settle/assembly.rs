@@ -9,6 +9,7 @@ use crate::spec::Family;
 use crate::transport::Transport;
 use crate::transport::joint::JointTransport;
 use crate::transport::pieces::{Node, Piece, Shape, Skeleton};
+use crate::transport::small;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -132,8 +133,34 @@ impl Assembly {
             }
         }
         let fitted = weights.iter().zip(&posterior.eta).zip(&model.design.offset).map(|((w, e), o)| w * (e - o));
-        let pull: Vec<f64> = fitted.zip(posterior.score()).map(|(f, s)| f + s).collect();
-        (information, self.project(model, &pull))
+        if model.family() == Family::Gaussian {
+            // The conditional mean itself, wherever the centre is.
+            let pull: Vec<f64> = fitted.zip(posterior.score()).map(|(f, s)| f + s).collect();
+            return (information, self.project(model, &pull));
+        }
+        let fitted: Vec<f64> = fitted.collect();
+        let mut pull = self.project(model, &fitted);
+        self.add_prior_pull(posterior, &mut pull);
+        (information, pull)
+    }
+
+    /// Adds the pull of the priors at the centre, so that the centre maps to itself. (A Newton step
+    /// away from it, as for Gaussian rows, can overflow the exponential of a count's predictor.)
+    fn add_prior_pull(&self, posterior: &Posterior, pull: &mut [f64]) {
+        let layout = &posterior.model.layout;
+        let mut score = vec![0.0; posterior.beta.len()];
+        posterior.model.coefficient_prior(&posterior.beta, &mut score);
+        for node in &self.skeleton.nodes {
+            let out = &mut pull[node.first..node.first + node.q];
+            let Some((block, level)) = node.level else {
+                out.iter_mut().zip(&layout.swept).for_each(|(p, &j)| *p -= score[j]);
+                continue;
+            };
+            let (e, source) = (layout.blocks[block].start + level * node.q, layout.blocks[block].source);
+            let mut prior = posterior.mapped.standard[e..e + node.q].to_vec();
+            small::solve_lower_transposed(node.q, posterior.scales.factor_of(source, level), &mut prior);
+            out.iter_mut().zip(prior).for_each(|(p, d)| *p += if d.is_finite() { d } else { 0.0 });
+        }
     }
 }
 

@@ -61,7 +61,10 @@ pub fn settle(model: &Arc<Model>, engine: Engine, cancel: &AtomicBool) -> Settle
     if let Some(assembly) = &assembly {
         posterior = recentred(&mut posterior, &mode, Some(assembly));
         mode = position_at_centre_with(&posterior, &mode);
-        posterior.evaluate(&mode, &mut vec![0.0; mode.len()]);
+        let value = posterior.evaluate(&mode, &mut vec![0.0; mode.len()]);
+        if engine == Engine::Auto && !value.is_finite() {
+            return settle(model, Engine::Levels, cancel);
+        }
         posterior.sums = assembly.sums(&posterior).map(Arc::new);
     }
     Settled { posterior, mode }

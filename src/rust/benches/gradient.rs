@@ -1,0 +1,52 @@
+//! Time of one log density and gradient: of each engine on models like those of `bench/`, whitened
+//! as they are sampled, and of the likelihood kernels per row.
+//!
+//! `cargo bench --no-default-features --bench gradient [-- NAME]`, or `make bench-rust`.
+
+mod support;
+
+use std::hint::black_box;
+use support::{model, shapes, target, time};
+use twill::density::LogDensity;
+use twill::run::Prepared;
+use twill::spec::Engine;
+
+fn main() {
+    kernels();
+    for (name, shape) in shapes() {
+        let model = model(&shape);
+        for engine in [Engine::Collapsed, Engine::Joint, Engine::Levels] {
+            let label = format!("{name}, {engine:?}");
+            match target(&model, engine) {
+                Some(Prepared::Collapsed(target)) => gradient(&label, target),
+                Some(Prepared::Full(_, target)) => gradient(&label, target),
+                None => {}
+            }
+        }
+    }
+}
+
+/// Positions differ from call to call, so that nothing can be kept.
+fn gradient(label: &str, mut target: impl LogDensity) {
+    let mut position = vec![0.1; target.dim()];
+    let mut out = position.clone();
+    time(label, || {
+        position[0] = -position[0];
+        black_box(target.evaluate(&position, &mut out));
+    });
+}
+
+fn kernels() {
+    let n: u32 = 5000;
+    let y: Vec<f64> = (0..n).map(|i| f64::from(i % 7)).collect();
+    let eta: Vec<f64> = (0..n).map(|i| f64::from(i % 11) * 0.3 - 1.0).collect();
+    let (weights, mut out) = (vec![1.0; n as usize], vec![0.0; n as usize]);
+    let mut log_phi = 0.1;
+    time("5000 rows, negative binomial kernel", || {
+        log_phi = -log_phi;
+        black_box(twill::kernels::negative_binomial(&y, &weights, &eta, log_phi, &mut out));
+    });
+    time("5000 rows, Poisson kernel", || {
+        black_box(twill::kernels::poisson(&y, &weights, &eta, &mut out));
+    });
+}

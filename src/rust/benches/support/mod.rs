@@ -1,0 +1,86 @@
+//! A stop-watch and models for the benches. Written by hand: criterion and its 25 crates would
+//! compile with every `cargo test`, for a minute.
+
+// Neither bench uses all of it.
+#![allow(dead_code)]
+
+#[path = "../../tests/common/mod.rs"]
+mod common;
+
+use common::{Shape, arrays, spec};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+use twill::density::Model;
+use twill::design::Design;
+use twill::run::{Prepared, prepare};
+use twill::spec::{Engine, Family};
+
+/// Samples per bench and their shortest length.
+const SAMPLES: usize = 25;
+const SAMPLE: Duration = Duration::from_millis(5);
+
+/// Prints nanoseconds per call, the least and the median of the samples. An argument of the
+/// command line selects benches whose name contains it.
+pub fn time(name: &str, mut call: impl FnMut()) {
+    let filter = std::env::args().skip(1).find(|a| !a.starts_with('-'));
+    if filter.is_some_and(|f| !name.contains(&f)) {
+        return;
+    }
+    let mut calls = 1;
+    while sample(calls, &mut call) < SAMPLE {
+        calls *= 2;
+    }
+    let mut nanos: Vec<f64> = (0..SAMPLES).map(|_| sample(calls, &mut call).as_secs_f64() * 1e9 / calls as f64).collect();
+    nanos.sort_by(f64::total_cmp);
+    println!("{name:<46} {:>12.1} ns (median {:.1})", nanos[0], nanos[SAMPLES / 2]);
+}
+
+fn sample(calls: usize, call: &mut impl FnMut()) -> Duration {
+    let clock = Instant::now();
+    (0..calls).for_each(|_| call());
+    clock.elapsed()
+}
+
+fn shape(family: Family, n: usize, p: usize, terms: &[(usize, usize, bool)]) -> Shape {
+    Shape {
+        family,
+        n,
+        p,
+        terms: terms.to_vec(),
+        horseshoe_b: false,
+        horseshoe_sd: false,
+        autoscale: false,
+        centred: true,
+        regression: false,
+        se: false,
+    }
+}
+
+/// Named shapes like those of `bench/models.R`.
+pub fn shapes() -> Vec<(&'static str, Shape)> {
+    use Family::{Gaussian, NegBinomial};
+    vec![
+        ("crossed screen", shape(Gaussian, 90, 1, &[(10, 1, false), (3, 1, false)])),
+        ("correlated slopes", shape(Gaussian, 180, 2, &[(18, 2, true)])),
+        ("guides and lines", shape(Gaussian, 20_000, 1, &[(103, 1, false), (258, 1, false)])),
+        ("donors", shape(NegBinomial, 560, 2, &[(7, 1, false)])),
+        ("ticks", shape(NegBinomial, 403, 4, &[(118, 1, false), (63, 1, false)])),
+        ("crossed counts", shape(NegBinomial, 5_000, 2, &[(50, 1, false), (40, 1, false)])),
+    ]
+}
+
+/// A model with random data, unit weights and no offset.
+pub fn model(shape: &Shape) -> Arc<Model> {
+    let spec = spec(shape);
+    let mut raw = arrays(shape, 1);
+    raw.weights.fill(1.0);
+    raw.offset.fill(0.0);
+    let design = Design::new(raw, &spec).expect("valid by construction");
+    Arc::new(Model::new(design, &spec).expect("valid by construction"))
+}
+
+/// The target as it is sampled; `None` if the engine cannot do the model.
+pub fn target(model: &Arc<Model>, engine: Engine) -> Option<Prepared> {
+    prepare(Arc::clone(model), engine, "auto", &AtomicBool::new(false)).ok()
+}
