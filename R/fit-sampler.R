@@ -29,7 +29,8 @@ NULL
 #' @export
 nuts_params.twillfit <- function(object, pars = NULL, ...) {
   if (is.null(object$sampler)) {
-    abort_twill("method", "{.fn nuts_params} needs a fit by {.code method = \"nuts\"}: this one is by {.val {object$info$method}}.")
+    abort_twill("method", c("{.fn nuts_params} needs a fit by {.code method = \"nuts\"}.",
+                            "x" = "This one is by {.val {object$info$method}}."))
   }
   records <- dimnames(object$sampler)[[3]]
   keep <- if (is.null(pars)) records else intersect(records, pars)

@@ -126,7 +126,7 @@ glioblastoma_model <- function(gene, slow = FALSE) {
 count_models <- list(
   kang_mono_ISG15 = kang_model("ISG15"), kang_mono_FTL = kang_model("FTL", slow = TRUE),
   kang_mono_LY6E = kang_model("LY6E", slow = TRUE),
-  glioblastoma_SPP1 = glioblastoma_model("SPP1"), 
+  glioblastoma_SPP1 = glioblastoma_model("SPP1"),
   glioblastoma_MT2A = glioblastoma_model("MT2A", slow = TRUE),
   quine_nb = reference_model("quine_nb", "quine_nb", Days ~ Sex + Age + Eth + Lrn, "negbinomial", count_prior),
   grouseticks_nb_crossed = reference_model("grouseticks_nb_crossed", "grouseticks_nb_crossed",
