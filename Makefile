@@ -12,7 +12,7 @@ LIBRARY ?= $(shell Rscript --vanilla tools/library.R)
 INSTALL = R CMD INSTALL --no-multiarch --with-keep.source --library="$(LIBRARY)" .
 
 .PHONY: help demo test test-slow setup setup-test setup-develop build install doc wrappers lint \
-  format bench check dist vendor snapshots clean
+  format bench bench-rust check dist vendor snapshots clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  make \1@\2/p' Makefile | column -t -s @
@@ -54,8 +54,12 @@ lint: ## formatting, clippy, module arrows, R style
 format: ## format the Rust code
 	$(CARGO) fmt --manifest-path src/rust/Cargo.toml
 
-bench: install ## seconds and effective draws per second of the demo's models
-	Rscript tools/bench.R
+bench: install ## speed against other samplers; for less, BENCH="--models sleepstudy --draws 200"
+	bench/setup.sh
+	Rscript bench/run.R $(BENCH)
+
+bench-rust: ## time of gradients and leapfrog steps
+	$(CARGO) bench --no-default-features $(MANIFEST)
 
 check: ## R CMD check --as-cran on the tarball that would be released
 	tools/dist.sh --check
