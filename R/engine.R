@@ -14,7 +14,8 @@ unwrap_engine <- function(result) {
   why <- result$err
   switch(result$kind,
     start = abort_twill("start", c("No starting point with a finite log density was found.", "x" = "{why}",
-                                   "i" = "Look for extreme values in the data, offsets or priors, and for a response that is fitted without error.")),
+                                   "i" = "Look for extreme values in the data, offsets or priors.",
+                                   "i" = "A response that is fitted without error has no start either.")),
     interrupt = abort_interrupt(),
     spec = abort_twill("spec", c("The engine cannot use this model.", "x" = "{why}")),
     abort_twill("engine", c("The engine failed.", "x" = "{why}",
