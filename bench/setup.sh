@@ -24,6 +24,7 @@ missing=$(Rscript --vanilla -e 'p <- c("rstanarm", "lme4", "glmmTMB", "MASS")
 packages=$(for p in $missing; do printf 'r-cran-%s ' "$(printf %s "$p" | tr '[:upper:]' '[:lower:]')"; done)
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
   say "Installing from Debian: $packages"
+  apt-get update -qq
   # shellcheck disable=SC2086
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null || say "Could not."
 else

@@ -31,7 +31,8 @@ pub fn time(name: &str, mut call: impl FnMut()) {
     while sample(calls, &mut call) < SAMPLE {
         calls *= 2;
     }
-    let mut nanos: Vec<f64> = (0..SAMPLES).map(|_| sample(calls, &mut call).as_secs_f64() * 1e9 / calls as f64).collect();
+    let mut nanos: Vec<f64> =
+        (0..SAMPLES).map(|_| sample(calls, &mut call).as_secs_f64() * 1e9 / calls as f64).collect();
     nanos.sort_by(f64::total_cmp);
     println!("{name:<46} {:>12.1} ns (median {:.1})", nanos[0], nanos[SAMPLES / 2]);
 }
