@@ -169,7 +169,7 @@ pub struct Posterior {
     pub lprior: f64,
     /// Log density of coefficients, standardised effects and `theta` at the last position.
     pub lp: f64,
-    /// Cross-products that stand for the rows of a Gaussian model; they belong to the transport.
+    /// Cross-products that stand for the rows of a Gaussian model.
     pub sums: Option<Arc<GaussianSums>>,
     columns: Vec<f64>,
     d_columns: Vec<f64>,
@@ -246,12 +246,11 @@ impl Posterior {
     }
 
     fn likelihood_of_sums(&mut self, sums: &GaussianSums) -> f64 {
-        let Transport::Joint(map) = &*self.transport else { unreachable!("sums belong to a joint transport") };
-        map.columns(&self.model.layout, &self.mapped, &mut self.columns);
+        sums.incidence.columns(&self.model.layout, &self.mapped.effects, &self.mapped.swept, &mut self.columns);
         self.d_columns.resize(self.columns.len(), 0.0);
-        let log_ratio = map.log_sigma.map_or(0.0, |s| self.scales.dispersion[0] - s);
-        let (value, d_log_sigma) = sums.evaluate(map, &self.columns, log_ratio, &mut self.d_columns);
-        if map.log_sigma.is_some() {
+        let log_sigma = self.scales.dispersion.first().copied();
+        let (value, d_log_sigma) = sums.evaluate(&mut self.columns, log_sigma, &mut self.d_columns);
+        if sums.log_sigma.is_some() {
             self.d_scales.dispersion[0] += d_log_sigma;
         }
         value
@@ -267,8 +266,8 @@ impl Posterior {
                 self.model.shrunken[h].iter().zip(effects).for_each(|(&j, d)| *d = self.d_beta[j]);
             }
         }
-        if let (Transport::Joint(map), Some(_)) = (&*self.transport, &self.sums) {
-            map.add_columns(layout, &self.d_columns, &mut self.d_swept, &mut self.d_effects);
+        if let Some(sums) = &self.sums {
+            sums.incidence.add_columns(layout, &self.d_columns, &mut self.d_swept, &mut self.d_effects);
         }
     }
 }

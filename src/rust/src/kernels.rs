@@ -149,6 +149,17 @@ fn poisson_row(y: f64, w: f64, eta: f64) -> (f64, f64, f64) {
     (w * (y * eta - mu), w * (y - mu), 0.0)
 }
 
+/// Sum of products, in eight lanes.
+pub fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest: f64 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(x, y)| x * y).sum();
+    let mut lanes = [0.0; 8];
+    for (x, y) in a_chunks.zip(b_chunks) {
+        (0..8).for_each(|i| lanes[i] += x[i] * y[i]);
+    }
+    rest + lanes.iter().sum::<f64>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -36,5 +36,6 @@ pub mod sparse;
 pub mod spec;
 pub mod special;
 pub mod svi;
+pub mod tail;
 pub mod transport;
 pub mod whiten;

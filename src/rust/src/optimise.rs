@@ -1,6 +1,7 @@
 //! Mode of a log density by limited-memory BFGS (Nocedal and Wright 2006, algorithms 7.4 and 7.5).
 
 use crate::density::LogDensity;
+use crate::kernels::dot;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -104,10 +105,6 @@ fn remember(pairs: &mut VecDeque<Pair>, from: &[f64], to: &[f64], g_from: &[f64]
         }
         pairs.push_back(Pair { step, change, rho: 1.0 / curvature });
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
 fn axpy(a: f64, x: &[f64], y: &mut [f64]) {

@@ -6,6 +6,7 @@ use crate::draws::{ChainDraws, Draw, push_draw};
 use crate::error::{Error, Result};
 use crate::hmc::chain::Chain;
 use crate::hmc::hamiltonian::PhasePoint;
+use crate::settle::whitening::whitening;
 use crate::settle::{Settled, settle};
 use crate::spec::{Engine, InitSpec, Settings};
 use crate::transport::Transport;
@@ -19,8 +20,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// Above this many parameters the dense whitening costs more than it saves.
-const MAX_WHITENED: usize = 1200;
 /// Spread of the starting points around the mode, in posterior standard deviations.
 const START_SPREAD: f64 = 1.0;
 const NOT_COLLAPSIBLE: &str = "engine 'collapsed' needs a Gaussian model with one residual sd (or known standard \
@@ -120,24 +119,21 @@ pub enum Prepared {
 /// [`Error::Spec`] if the engine asked for does not fit the model.
 pub fn prepare(model: Arc<Model>, engine: Engine, metric: &str, cancel: &AtomicBool) -> Result<Prepared> {
     let theta = model.layout.theta();
-    let Settled { posterior, mode } = settle(&model, engine, cancel);
+    let Settled { mut posterior, mode, assembly } = settle(&model, engine, cancel);
     let name = if matches!(*posterior.transport, Transport::Joint(_)) { "joint" } else { "levels" };
     let wants_collapse = matches!(engine, Engine::Auto | Engine::Collapsed);
     let collapsed = if wants_collapse { Collapsed::new(posterior.clone()) } else { None };
-    match collapsed {
-        Some(target) => Ok(Prepared::Collapsed(whitened(target, mode[theta].to_vec(), metric, cancel))),
-        None if engine == Engine::Collapsed => Err(Error::Spec(NOT_COLLAPSIBLE.into())),
-        None => Ok(Prepared::Full(name, whitened(posterior, mode, metric, cancel))),
+    let is_plain = metric != "auto";
+    if let Some(mut target) = collapsed {
+        let mode = mode[theta].to_vec();
+        let map = if is_plain { Whitening::shift(mode) } else { Whitening::at_mode(&mut target, mode, cancel) };
+        return Ok(Prepared::Collapsed(Whitened::new(target, Arc::new(map))));
     }
-}
-
-fn whitened<D: LogDensity>(mut target: D, mode: Vec<f64>, metric: &str, cancel: &AtomicBool) -> Whitened<D> {
-    let map = if metric == "auto" && target.dim() <= MAX_WHITENED {
-        Whitening::at_mode(&mut target, mode, cancel)
-    } else {
-        Whitening::shift(mode)
-    };
-    Whitened::new(target, Arc::new(map))
+    if engine == Engine::Collapsed {
+        return Err(Error::Spec(NOT_COLLAPSIBLE.into()));
+    }
+    let map = if is_plain { Whitening::shift(mode) } else { whitening(&mut posterior, mode, &assembly, cancel) };
+    Ok(Prepared::Full(name, Whitened::new(posterior, Arc::new(map))))
 }
 
 fn run_chains<D: Draw + Clone + Send + Sync>(

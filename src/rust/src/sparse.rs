@@ -3,7 +3,24 @@
 //!
 //! Left-looking by columns (Davis 2006, section 4.8); the derivative runs the same loop backwards
 //! (Smith 1995; Murray 2016, section 4). Rows and columns are eliminated in the order given: put
-//! what is largest and nearly diagonal first.
+//! what is largest and nearly diagonal first. Columns at the end that are full go to [`Tail`].
+
+use crate::kernels::dot;
+use crate::tail::{Tail, TailWork};
+
+/// Memory of factorisations; `rows` is all zeros between them.
+#[derive(Debug, Clone, Default)]
+pub struct Work {
+    rows: Vec<f64>,
+    tail: TailWork,
+}
+
+impl Work {
+    /// Cleans up after a factorisation that failed.
+    pub fn reset(&mut self) {
+        self.rows.fill(0.0);
+    }
+}
 
 /// Pattern of a lower factor, its fill included. The diagonal is the first entry of a column.
 #[derive(Debug, Clone, Default)]
@@ -16,15 +33,23 @@ pub struct Pattern {
     reach_starts: Vec<usize>,
     /// Place of the entry in its column; the column.
     reach: Vec<(u32, u32)>,
+    /// Full columns at the end.
+    tail: Tail,
 }
 
 impl Pattern {
     /// Completes a lower pattern, `columns[j]` holding rows below `j`, by the fill of elimination.
-    pub fn new(mut columns: Vec<Vec<u32>>) -> Self {
+    /// `None` if it would have more than `max_entries`.
+    pub fn new(mut columns: Vec<Vec<u32>>, max_entries: usize) -> Option<Self> {
         let dim = columns.len();
+        let mut n_entries = 0;
         for j in 0..dim {
             columns[j].sort_unstable();
             columns[j].dedup();
+            n_entries += columns[j].len() + 1;
+            if n_entries > max_entries {
+                return None;
+            }
             // Eliminating j joins all rows below it: enough to hand them to the first of them.
             if let Some((&parent, rest)) = columns[j].split_first() {
                 let rest = rest.to_vec();
@@ -32,15 +57,19 @@ impl Pattern {
             }
         }
         let mut pattern = Self { starts: vec![0], ..Self::default() };
-        let mut reached: Vec<Vec<(u32, u32)>> = vec![vec![]; dim];
+        let tail_start = Tail::start(&columns);
+        let mut reached: Vec<Vec<(u32, u32)>> = vec![vec![]; tail_start];
         for (j, below) in columns.iter().enumerate() {
             pattern.rows.push(j as u32);
             for &i in below {
-                reached[i as usize].push((pattern.rows.len() as u32, j as u32));
+                if let Some(reached) = reached.get_mut(i as usize) {
+                    reached.push((pattern.rows.len() as u32, j as u32));
+                }
                 pattern.rows.push(i);
             }
             pattern.starts.push(pattern.rows.len());
         }
+        pattern.tail = Tail::new(tail_start, &pattern.starts, &pattern.rows);
         pattern.reach_starts = std::iter::once(0)
             .chain(reached.iter().scan(0, |at, r| {
                 *at += r.len();
@@ -48,7 +77,7 @@ impl Pattern {
             }))
             .collect();
         pattern.reach = reached.concat();
-        pattern
+        Some(pattern)
     }
 
     /// Number of rows.
@@ -61,9 +90,10 @@ impl Pattern {
         self.rows.len()
     }
 
-    /// Multiplications of one factorisation.
+    /// Multiplications of one factorisation; those of the tail count for what they cost beside the others.
     pub fn n_products(&self) -> usize {
-        self.starts.windows(2).map(|w| (w[1] - w[0]) * (w[1] - w[0] + 1) / 2).sum()
+        let lead = self.reach.iter().map(|&(place, k)| self.starts[k as usize + 1] - place as usize);
+        lead.sum::<usize>() + self.starts[self.tail.start] + self.tail.n_products()
     }
 
     /// Place of entry `(i, j)`, `i >= j`, among the values.
@@ -76,79 +106,96 @@ impl Pattern {
         &self.reach[self.reach_starts[j]..self.reach_starts[j + 1]]
     }
 
-    /// Overwrites the lower matrix `values` with its Cholesky factor; `work` is `[dim]` of zeros
-    /// and is left so. Not a number where the matrix is not positive definite.
-    pub fn factor(&self, values: &mut [f64], work: &mut [f64]) {
-        for j in 0..self.dim() {
+    /// Overwrites the lower matrix `values` with its Cholesky factor. Not a number where the matrix is
+    /// not positive definite; then `work` needs a reset.
+    pub fn factor(&self, values: &mut [f64], work: &mut Work) {
+        work.rows.resize(self.dim(), 0.0);
+        let rows = &mut work.rows;
+        for j in 0..self.tail.start {
             let (start, end) = (self.starts[j], self.starts[j + 1]);
             for at in start..end {
-                work[self.rows[at] as usize] = values[at];
+                rows[self.rows[at] as usize] = values[at];
             }
             for &(place, k) in self.reaching(j) {
                 let pivot = values[place as usize];
                 for at in place as usize..self.starts[k as usize + 1] {
-                    work[self.rows[at] as usize] -= pivot * values[at];
+                    rows[self.rows[at] as usize] -= pivot * values[at];
                 }
             }
-            let root = work[j].sqrt();
-            work[j] = 0.0;
+            let root = rows[j].sqrt();
+            rows[j] = 0.0;
             values[start] = root;
             for at in start + 1..end {
                 let row = self.rows[at] as usize;
-                values[at] = work[row] / root;
-                work[row] = 0.0;
+                values[at] = rows[row] / root;
+                rows[row] = 0.0;
             }
         }
+        self.tail.factor(self.starts[self.tail.start], &self.rows, values, &mut work.tail);
     }
 
     /// From `d`, derivatives in the entries of the factor `values`, to derivatives in the lower
     /// entries of the matrix (overwriting `d`).
-    pub fn factor_adjoint(&self, values: &[f64], d: &mut [f64], work: &mut [f64]) {
-        for j in (0..self.dim()).rev() {
+    pub fn factor_adjoint(&self, values: &[f64], d: &mut [f64], work: &mut Work) {
+        self.tail.factor_adjoint(self.starts[self.tail.start], &self.rows, values, d, &mut work.tail);
+        work.rows.resize(self.dim(), 0.0);
+        let rows = &mut work.rows;
+        for j in (0..self.tail.start).rev() {
             let (start, end) = (self.starts[j], self.starts[j + 1]);
             let root = values[start];
             let mut d_root = d[start];
             for at in start + 1..end {
                 d_root -= d[at] * values[at] / root;
                 d[at] /= root;
-                work[self.rows[at] as usize] = d[at];
+                rows[self.rows[at] as usize] = d[at];
             }
             d[start] = 0.5 * d_root / root;
-            work[j] = d[start];
+            rows[j] = d[start];
             for &(place, k) in self.reaching(j) {
                 let place = place as usize;
                 let pivot = values[place];
                 let mut d_pivot = 0.0;
                 for at in place..self.starts[k as usize + 1] {
-                    let w = work[self.rows[at] as usize];
+                    let w = rows[self.rows[at] as usize];
                     d_pivot += w * values[at];
                     d[at] -= w * pivot;
                 }
                 d[place] -= d_pivot;
             }
             for at in start..end {
-                work[self.rows[at] as usize] = 0.0;
+                rows[self.rows[at] as usize] = 0.0;
             }
         }
     }
 
     /// `x <- R^-1 x`.
     pub fn solve(&self, values: &[f64], x: &mut [f64]) {
-        for j in 0..self.dim() {
-            let start = self.starts[j];
+        for j in 0..self.tail.start {
+            let (start, end) = (self.starts[j], self.starts[j + 1]);
             x[j] /= values[start];
-            for at in start + 1..self.starts[j + 1] {
-                x[self.rows[at] as usize] -= values[at] * x[j];
+            let x_j = x[j];
+            for (&row, v) in self.rows[start + 1..end].iter().zip(&values[start + 1..end]) {
+                x[row as usize] -= v * x_j;
             }
+        }
+        for j in self.tail.start..self.dim() {
+            let column = &values[self.starts[j]..self.starts[j + 1]];
+            x[j] /= column[0];
+            let (done, rest) = x[j..].split_at_mut(1);
+            rest.iter_mut().zip(&column[1..]).for_each(|(x, v)| *x -= v * done[0]);
         }
     }
 
     /// `x <- R^-T x`.
     pub fn solve_transposed(&self, values: &[f64], x: &mut [f64]) {
-        for j in (0..self.dim()).rev() {
-            let start = self.starts[j];
-            let below = start + 1..self.starts[j + 1];
-            let s: f64 = below.map(|at| values[at] * x[self.rows[at] as usize]).sum();
+        for j in (self.tail.start..self.dim()).rev() {
+            let column = &values[self.starts[j]..self.starts[j + 1]];
+            x[j] = (x[j] - dot(&column[1..], &x[j + 1..])) / column[0];
+        }
+        for j in (0..self.tail.start).rev() {
+            let (start, end) = (self.starts[j], self.starts[j + 1]);
+            let below = self.rows[start + 1..end].iter().zip(&values[start + 1..end]);
+            let s: f64 = below.map(|(&row, v)| v * x[row as usize]).sum();
             x[j] = (x[j] - s) / values[start];
         }
     }
@@ -158,14 +205,25 @@ impl Pattern {
 mod tests {
     use super::*;
 
-    fn arrow() -> (Pattern, Vec<f64>) {
-        let columns = vec![vec![2, 4], vec![2, 3], vec![4], vec![4], vec![]];
-        let pattern = Pattern::new(columns.clone());
+    /// Sizes 5 (no tail) and 30: `every`-th row of the tail in each column before it.
+    fn arrows() -> Vec<(Pattern, Vec<f64>)> {
+        let small = vec![vec![2, 4], vec![2, 3], vec![4], vec![4], vec![]];
+        let large = |every: usize| -> Vec<Vec<u32>> {
+            (0..30u32)
+                .map(|j| if j < 10 { (10 + j % 3..30).step_by(every).collect() } else { (j + 1..30).collect() })
+                .collect()
+        };
+        [small, large(1), large(9)].map(with_values).into()
+    }
+
+    fn with_values(columns: Vec<Vec<u32>>) -> (Pattern, Vec<f64>) {
+        let dim = columns.len() as u32;
+        let pattern = Pattern::new(columns.clone(), usize::MAX).unwrap();
         let mut values = vec![0.0; pattern.n_entries()];
-        for j in 0..5u32 {
-            values[pattern.place(j, j)] = 3.0 + f64::from(j);
+        for j in 0..dim {
+            values[pattern.place(j, j)] = 3.0 + f64::from(j) + f64::from(dim);
             for &i in &columns[j as usize] {
-                values[pattern.place(i, j)] = 0.3 * f64::from(i) - 0.5 * f64::from(j) + 0.2;
+                values[pattern.place(i, j)] = (0.3 * f64::from(i) - 0.5 * f64::from(j) + 0.2).sin();
             }
         }
         (pattern, values)
@@ -186,49 +244,53 @@ mod tests {
 
     #[test]
     fn factor_agrees_with_the_dense_one() {
-        let (p, mut values) = arrow();
-        let m = dense(&p, &values, true);
-        p.factor(&mut values, &mut [0.0; 5]);
-        let l = dense(&p, &values, false);
-        let back = &l * l.transpose();
-        assert!((0..5).all(|i| (0..5).all(|j| (back[(i, j)] - m[(i, j)]).abs() < 1e-12)));
+        for (p, mut values) in arrows() {
+            let m = dense(&p, &values, true);
+            p.factor(&mut values, &mut Work::default());
+            let l = dense(&p, &values, false);
+            let back = &l * l.transpose();
+            let dim = p.dim();
+            assert!((0..dim).all(|i| (0..dim).all(|j| (back[(i, j)] - m[(i, j)]).abs() < 1e-12)));
+        }
     }
 
     #[test]
     fn solves_invert_the_factor() {
-        let (p, mut values) = arrow();
-        p.factor(&mut values, &mut [0.0; 5]);
-        let l = dense(&p, &values, false);
-        let b = [1.0, -2.0, 0.5, 3.0, 0.1];
-        let (mut x, mut y) = (b, b);
-        p.solve(&values, &mut x);
-        p.solve_transposed(&values, &mut y);
-        for i in 0..5 {
-            let forward: f64 = (0..5).map(|j| l[(i, j)] * x[j]).sum();
-            let backward: f64 = (0..5).map(|j| l[(j, i)] * y[j]).sum();
-            assert!((forward - b[i]).abs() < 1e-12 && (backward - b[i]).abs() < 1e-12);
+        for (p, mut values) in arrows() {
+            p.factor(&mut values, &mut Work::default());
+            let l = dense(&p, &values, false);
+            let b: Vec<f64> = (0..p.dim()).map(|i| (i as f64 * 1.3).cos()).collect();
+            let (mut x, mut y) = (b.clone(), b.clone());
+            p.solve(&values, &mut x);
+            p.solve_transposed(&values, &mut y);
+            for i in 0..p.dim() {
+                let forward: f64 = (0..p.dim()).map(|j| l[(i, j)] * x[j]).sum();
+                let backward: f64 = (0..p.dim()).map(|j| l[(j, i)] * y[j]).sum();
+                assert!((forward - b[i]).abs() < 1e-12 && (backward - b[i]).abs() < 1e-12);
+            }
         }
     }
 
     /// f = sum of weights times entries of the factor.
     #[test]
     fn adjoint_agrees_with_differences() {
-        let (p, values) = arrow();
-        let weights: Vec<f64> = (0..p.n_entries()).map(|i| (i as f64 * 1.7).sin()).collect();
-        let f = |values: &[f64]| {
-            let mut v = values.to_vec();
-            p.factor(&mut v, &mut [0.0; 5]);
-            v.iter().zip(&weights).map(|(a, b)| a * b).sum::<f64>()
-        };
-        let (mut factor, mut d) = (values.clone(), weights.clone());
-        p.factor(&mut factor, &mut [0.0; 5]);
-        p.factor_adjoint(&factor, &mut d, &mut [0.0; 5]);
-        for at in 0..values.len() {
-            let (mut up, mut down) = (values.clone(), values.clone());
-            up[at] += 1e-6;
-            down[at] -= 1e-6;
-            let slope = (f(&up) - f(&down)) / 2e-6;
-            assert!((d[at] - slope).abs() < 1e-7 * (1.0 + slope.abs()), "{at}: {} {slope}", d[at]);
+        for (p, values) in arrows() {
+            let weights: Vec<f64> = (0..p.n_entries()).map(|i| (i as f64 * 1.7).sin()).collect();
+            let f = |values: &[f64]| {
+                let mut v = values.to_vec();
+                p.factor(&mut v, &mut Work::default());
+                v.iter().zip(&weights).map(|(a, b)| a * b).sum::<f64>()
+            };
+            let (mut factor, mut d) = (values.clone(), weights.clone());
+            p.factor(&mut factor, &mut Work::default());
+            p.factor_adjoint(&factor, &mut d, &mut Work::default());
+            for at in 0..values.len() {
+                let (mut up, mut down) = (values.clone(), values.clone());
+                up[at] += 1e-6;
+                down[at] -= 1e-6;
+                let slope = (f(&up) - f(&down)) / 2e-6;
+                assert!((d[at] - slope).abs() < 1e-7 * (1.0 + slope.abs()), "{at}: {} {slope}", d[at]);
+            }
         }
     }
 }

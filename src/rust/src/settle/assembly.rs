@@ -6,18 +6,22 @@ use crate::density::{Model, Posterior};
 use crate::layout::Source;
 use crate::sparse::Pattern;
 use crate::spec::Family;
-use crate::transport::Transport;
 use crate::transport::joint::JointTransport;
-use crate::transport::pieces::{Node, Piece, Shape, Skeleton};
+use crate::transport::pieces::{Incidence, Node, Piece, Skeleton};
 use crate::transport::small;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Skeleton of a model, with the pieces that each row adds to.
+/// Entries of a factor that are worth their memory.
+const MAX_ENTRIES: usize = 4_000_000;
+
+/// Incidence of a model, with the pieces that each row adds to.
 #[derive(Debug, Clone)]
 pub struct Assembly {
-    /// Nodes, pieces and pattern.
-    pub skeleton: Arc<Skeleton>,
+    /// Nodes and pieces.
+    pub incidence: Arc<Incidence>,
+    /// With the factor's pattern, unless that is beyond memory.
+    pub skeleton: Option<Arc<Skeleton>>,
     /// Per block of the layout, its first node.
     first_node: Vec<usize>,
     /// Per row, the pieces of each pair of its nodes, in the order of [`pairs_up_to`].
@@ -26,18 +30,15 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// Reads the pattern off the rows. `None` if one factorisation would take more than
-    /// `max_products` multiplications.
-    pub fn new(model: &Model, max_products: usize) -> Option<Self> {
+    /// Reads the pattern off the rows.
+    pub fn new(model: &Model) -> Self {
         let (nodes, first_node, position) = nodes(model);
         let n_row_nodes = row_nodes(model, &first_node, nodes.len(), 0).len();
         let mut found: HashMap<(u32, u32), u32> = HashMap::new();
         let mut pieces: Vec<Piece> = vec![];
-        let mut n_values = 0;
         let mut piece_of = |i: usize, j: usize| {
             *found.entry((i as u32, j as u32)).or_insert_with(|| {
-                pieces.push(Piece { i, j, at: n_values });
-                n_values += nodes[i].q * nodes[j].q;
+                pieces.push(Piece { i, j, at: 0 });
                 pieces.len() as u32 - 1
             })
         };
@@ -47,91 +48,103 @@ impl Assembly {
             let at = row_nodes(model, &first_node, nodes.len(), row);
             row_pieces.extend(pairs_up_to(n_row_nodes).map(|(a, b)| piece_of(at[a].max(at[b]), at[a].min(at[b]))));
         }
-        let (pieces, ends) = sort_by_shape(&nodes, pieces, &mut row_pieces);
-        let pattern = Pattern::new(columns(&nodes, &pieces));
-        if pattern.n_products() > max_products {
-            return None;
-        }
-        let places = places(&nodes, &pieces, &pattern, n_values);
-        let skeleton = Arc::new(Skeleton { pattern, nodes, pieces, ends, places, position });
-        Some(Self { skeleton, first_node, row_pieces, n_row_nodes })
+        let (incidence, renumbered) = Incidence::new(nodes, position, pieces);
+        row_pieces.iter_mut().for_each(|p| *p = renumbered[*p as usize]);
+        let incidence = Arc::new(incidence);
+        let skeleton = skeleton(&incidence).map(Arc::new);
+        Self { incidence, skeleton, first_node, row_pieces, n_row_nodes }
     }
 
-    /// Transport centred at the last evaluation of `posterior`.
-    pub fn transport_at(&self, posterior: &Posterior) -> JointTransport {
+    /// Multiplications of one factorisation; `usize::MAX` if it is beyond memory.
+    pub fn n_products(&self) -> usize {
+        self.skeleton.as_ref().map_or(usize::MAX, |s| s.pattern.n_products())
+    }
+
+    /// Transport centred at the last evaluation of `posterior`; `None` if its factor is beyond memory.
+    pub fn transport_at(&self, posterior: &Posterior) -> Option<JointTransport> {
+        let skeleton = Arc::clone(self.skeleton.as_ref()?);
         let model = &posterior.model;
         let (information, pull) = if model.prior_only {
-            let n_values = self.skeleton.places.len();
-            (vec![0.0; n_values], vec![0.0; self.skeleton.pattern.dim()])
+            (vec![0.0; self.incidence.n_values], vec![0.0; self.incidence.dim()])
         } else {
             self.data(posterior)
         };
         let (prior_precision, prior_pull) = coefficient_prior(posterior);
-        let is_scaled = model.family() == Family::Gaussian && posterior.scales.dispersion.len() == 1;
-        let is_scaled = is_scaled && model.design.se.is_empty() && model.design.x_disp.ncols() == 0;
-        let log_sigma = is_scaled.then(|| posterior.scales.dispersion[0]);
-        let skeleton = Arc::clone(&self.skeleton);
-        JointTransport { skeleton, information, pull, prior_precision, prior_pull, log_sigma }
+        let log_sigma = scaled_by_sigma(model).then(|| posterior.scales.dispersion[0]);
+        Some(JointTransport { skeleton, information, pull, prior_precision, prior_pull, log_sigma })
     }
 
     /// Cross-products that stand for the rows of a Gaussian model, about the last evaluation of
-    /// `posterior`, whose transport must be centred there. `None` where they are not the whole
-    /// likelihood, or not cheaper than the rows.
+    /// `posterior`. `None` where they are not the whole likelihood, or not cheaper than the rows.
     pub fn sums(&self, posterior: &Posterior) -> Option<GaussianSums> {
-        let Transport::Joint(map) = &*posterior.transport else { return None };
         let model = &posterior.model;
         let is_whole =
-            model.family() == Family::Gaussian && (map.log_sigma.is_some() || model.layout.dispersion.is_empty());
+            model.family() == Family::Gaussian && (scaled_by_sigma(model) || model.layout.dispersion.is_empty());
         let row_cost = posterior.beta.len() + 2 * model.design.terms.len() + 2;
-        if !is_whole || model.prior_only || map.information.len() > row_cost * model.design.n() {
+        if !is_whole || model.prior_only || self.incidence.n_values > row_cost * model.design.n() {
             return None;
         }
         let (mut d_eta, mut d_dispersion) = (vec![0.0; model.design.n()], vec![0.0; model.layout.dispersion.len()]);
-        let at_centre =
-            model.likelihood.evaluate(&posterior.eta, &posterior.scales.dispersion, &mut d_eta, &mut d_dispersion);
+        let mut eta = vec![0.0; model.design.n()];
+        model.linear_predictor(&posterior.beta, &posterior.mapped.effects, &mut eta);
+        let at_centre = model.likelihood.evaluate(&eta, &posterior.scales.dispersion, &mut d_eta, &mut d_dispersion);
         let n: f64 = model.design.weights.iter().sum();
         let mut centre = vec![];
-        map.columns(&model.layout, &posterior.mapped, &mut centre);
-        let squares = d_dispersion.first().map_or(0.0, |d| d + n);
-        Some(GaussianSums { score: self.project(model, &d_eta), centre, squares, n, at_centre })
+        self.incidence.columns(&model.layout, &posterior.mapped.effects, &posterior.mapped.swept, &mut centre);
+        Some(GaussianSums {
+            incidence: Arc::clone(&self.incidence),
+            information: self.information(model, &model.likelihood.information(&eta, &posterior.scales.dispersion)),
+            score: self.project(model, &d_eta),
+            centre,
+            squares: d_dispersion.first().map_or(0.0, |d| d + n),
+            n,
+            at_centre,
+            log_sigma: scaled_by_sigma(model).then(|| posterior.scales.dispersion[0]),
+        })
     }
 
     /// Sum over rows of design times `rows`, per column.
     fn project(&self, model: &Model, rows: &[f64]) -> Vec<f64> {
-        let mut out = vec![0.0; self.skeleton.pattern.dim()];
+        let mut out = vec![0.0; self.incidence.dim()];
         let mut values = vec![];
         for (row, x) in rows.iter().enumerate() {
-            let at = row_nodes(model, &self.first_node, self.skeleton.nodes.len(), row);
+            let at = row_nodes(model, &self.first_node, self.incidence.nodes.len(), row);
             for (node, &start) in at.iter().zip(&row_values(model, row, &mut values)) {
-                let Node { first, q, .. } = self.skeleton.nodes[*node];
+                let Node { first, q, .. } = self.incidence.nodes[*node];
                 (0..q).for_each(|a| out[first + a] += x * values[start + a]);
             }
         }
         out
     }
 
-    /// Information and pull (information times the linear predictor without offset, plus score).
-    fn data(&self, posterior: &Posterior) -> (Vec<f64>, Vec<f64>) {
-        let model = &posterior.model;
-        let skeleton = &self.skeleton;
-        let weights = model.likelihood.information(&posterior.eta, &posterior.scales.dispersion);
-        let mut information = vec![0.0; skeleton.places.len()];
+    /// Values of all pieces of `D'WD`.
+    fn information(&self, model: &Model, weights: &[f64]) -> Vec<f64> {
+        let Incidence { nodes, pieces, n_values, .. } = &*self.incidence;
+        let mut information = vec![0.0; *n_values];
         let n_pairs = self.n_row_nodes * (self.n_row_nodes + 1) / 2;
         let mut values = vec![];
         for (row, w) in weights.iter().enumerate() {
-            let at = row_nodes(model, &self.first_node, skeleton.nodes.len(), row);
+            let at = row_nodes(model, &self.first_node, nodes.len(), row);
             let starts = row_values(model, row, &mut values);
-            let pieces = &self.row_pieces[row * n_pairs..(row + 1) * n_pairs];
-            for ((a, b), &piece) in pairs_up_to(self.n_row_nodes).zip(pieces) {
+            let row_pieces = &self.row_pieces[row * n_pairs..(row + 1) * n_pairs];
+            for ((a, b), &piece) in pairs_up_to(self.n_row_nodes).zip(row_pieces) {
                 let (a, b) = if at[a] >= at[b] { (a, b) } else { (b, a) };
                 let (x, y) = (starts[a], starts[b]);
-                let (q_x, q_y) = (skeleton.nodes[at[a]].q, skeleton.nodes[at[b]].q);
-                let out = &mut information[skeleton.pieces[piece as usize].at..];
+                let (q_x, q_y) = (nodes[at[a]].q, nodes[at[b]].q);
+                let out = &mut information[pieces[piece as usize].at..];
                 for r in 0..q_x {
                     (0..q_y).for_each(|c| out[r * q_y + c] += w * values[x + r] * values[y + c]);
                 }
             }
         }
+        information
+    }
+
+    /// Information and pull (information times the linear predictor without offset, plus score).
+    fn data(&self, posterior: &Posterior) -> (Vec<f64>, Vec<f64>) {
+        let model = &posterior.model;
+        let weights = model.likelihood.information(&posterior.eta, &posterior.scales.dispersion);
+        let information = self.information(model, &weights);
         let fitted = weights.iter().zip(&posterior.eta).zip(&model.design.offset).map(|((w, e), o)| w * (e - o));
         if model.family() == Family::Gaussian {
             // The conditional mean itself, wherever the centre is.
@@ -150,7 +163,7 @@ impl Assembly {
         let layout = &posterior.model.layout;
         let mut score = vec![0.0; posterior.beta.len()];
         posterior.model.coefficient_prior(&posterior.beta, &mut score);
-        for node in &self.skeleton.nodes {
+        for node in &self.incidence.nodes {
             let out = &mut pull[node.first..node.first + node.q];
             let Some((block, level)) = node.level else {
                 out.iter_mut().zip(&layout.swept).for_each(|(p, &j)| *p -= score[j]);
@@ -234,18 +247,20 @@ fn pairs_up_to(n: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..n).flat_map(|a| (0..=a).map(move |b| (a, b)))
 }
 
-/// Sorts pieces by shape, renumbers those of the rows, and says where each shape ends.
-fn sort_by_shape(nodes: &[Node], pieces: Vec<Piece>, row_pieces: &mut [u32]) -> (Vec<Piece>, [usize; 3]) {
-    let shape = |p: &Piece| Shape::between(&nodes[p.i], &nodes[p.j]);
-    let mut order: Vec<usize> = (0..pieces.len()).collect();
-    order.sort_by_key(|&at| shape(&pieces[at]));
-    let mut number = vec![0u32; pieces.len()];
-    order.iter().zip(0..).for_each(|(&old, new)| number[old] = new);
-    row_pieces.iter_mut().for_each(|p| *p = number[*p as usize]);
-    let sorted: Vec<Piece> = order.iter().map(|&at| pieces[at]).collect();
-    let end = |s: Shape| sorted.partition_point(|p| shape(p) <= s);
-    let ends = [end(Shape::Number), end(Shape::Column), end(Shape::Block)];
-    (sorted, ends)
+/// Whether the information of the data falls with the square of one sampled sigma.
+fn scaled_by_sigma(model: &Model) -> bool {
+    model.family() == Family::Gaussian
+        && model.layout.dispersion.len() == 1
+        && model.design.se.is_empty()
+        && model.design.x_disp.ncols() == 0
+}
+
+/// The factor's pattern; `None` if it is beyond memory.
+fn skeleton(incidence: &Arc<Incidence>) -> Option<Skeleton> {
+    let Incidence { nodes, pieces, n_values, .. } = &**incidence;
+    let pattern = Pattern::new(columns(nodes, pieces), MAX_ENTRIES)?;
+    let places = places(nodes, pieces, &pattern, *n_values);
+    Some(Skeleton { incidence: Arc::clone(incidence), pattern, places })
 }
 
 /// Rows below the diagonal of each column.

@@ -2,10 +2,11 @@
 //! start need.
 
 use crate::density::{Model, Posterior};
+use crate::kernels::dot;
 use crate::layout::Source;
 use crate::transport::levels::LevelTransport;
 use crate::transport::small;
-use crate::whiten::solve_and_spread;
+use crate::whiten::dense::solve_and_spread;
 use faer::Mat;
 
 /// Transport centred at the parameters of the last evaluation.
@@ -157,8 +158,4 @@ pub fn add_prior_precision(model: &Model, a: &mut Mat<f64>, rhs: &mut Mat<f64>) 
 
 fn rows(m: &Mat<f64>) -> Vec<f64> {
     (0..m.nrows()).flat_map(|i| (0..m.ncols()).map(move |j| m[(i, j)])).collect()
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }

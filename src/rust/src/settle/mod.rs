@@ -6,26 +6,32 @@
 
 pub mod assembly;
 mod levels;
+pub mod whitening;
 
 use crate::density::{LogDensity, Model, Posterior};
 use crate::optimise::climb;
 use crate::spec::{Engine, Family};
 use crate::transport::Transport;
-use crate::whiten::solve_and_spread;
+use crate::whiten::Whitened;
+use crate::whiten::dense::solve_and_spread;
 use assembly::Assembly;
 use faer::Mat;
 use levels::{add_prior_precision, level_transport_at, normal_equations};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use whitening::precondition;
 
-/// Multiplications that a factorisation may take for a transport of all effects together: per row,
-/// and at least. With its derivative one costs 4 ns; a row of counts 5 ns.
-const PRODUCTS_PER_ROW: usize = 3;
-const FREE_PRODUCTS: usize = 15_000;
-/// A Gaussian model gains more: with its effects integrated out it needs a third of the gradients.
+/// Multiplications that a factorisation and its assembly may take for a transport of all effects together: per
+/// row, and at least. With its derivative one costs 4 ns; a row of counts 5 ns.
+const PRODUCTS_PER_ROW: usize = 2;
+const FREE_PRODUCTS: usize = 9_000;
+/// A Gaussian model gains more: with its effects integrated out it needs 5 gradients a draw for the 15 to 60 of
+/// the level transport, whose gradient multiplies by the information and by the factor, twice each.
 const FREE_PRODUCTS_GAUSSIAN: usize = 300_000;
+const GRADIENTS_SAVED: f64 = 1.5;
 /// Climbs between re-centrings, and their lengths.
 const ROUNDS: [usize; 3] = [60, 100, 300];
+const LAST_ROUND: usize = 300;
 /// Largest gradient entry at a mode; coordinates are of order one.
 const TOLERANCE: f64 = 1e-3;
 
@@ -35,53 +41,95 @@ pub struct Settled {
     pub posterior: Posterior,
     /// Mode in those coordinates.
     pub mode: Vec<f64>,
+    /// What meets in the rows.
+    pub assembly: Assembly,
 }
 
 /// Finds coordinates and mode. Without data the coordinates are the non-centred ones.
 pub fn settle(model: &Arc<Model>, engine: Engine, cancel: &AtomicBool) -> Settled {
-    let free = if model.family() == Family::Gaussian { FREE_PRODUCTS_GAUSSIAN } else { FREE_PRODUCTS };
-    let affordable = free.max(PRODUCTS_PER_ROW * model.design.n());
-    let assembly = match engine {
-        Engine::Levels => None,
-        Engine::Auto => Assembly::new(model, affordable),
-        Engine::Joint | Engine::Collapsed => Assembly::new(model, usize::MAX),
+    let assembly = Assembly::new(model);
+    let is_joint = match engine {
+        Engine::Levels => false,
+        Engine::Auto => assembly.n_products() <= affordable(model, &assembly),
+        Engine::Joint | Engine::Collapsed => assembly.skeleton.is_some(),
     };
-    let mut posterior = rough(model);
-    let mut mode = position_at_centre(&posterior);
-    posterior = recentred(&mut posterior, &mode, assembly.as_ref());
-    for max_iterations in ROUNDS {
-        if model.prior_only || cancel.load(Ordering::Relaxed) {
-            break;
-        }
-        climb(&mut posterior, &mut mode, max_iterations, TOLERANCE, cancel);
-        posterior = recentred(&mut posterior, &mode, assembly.as_ref());
-        mode = position_at_centre_with(&posterior, &mode);
+    let mut settling = Settling { assembly: &assembly, is_joint, cancel };
+    let (mut posterior, mut mode) = settling.run(model);
+    if engine == Engine::Auto && is_joint && !posterior.evaluate(&mode, &mut vec![0.0; mode.len()]).is_finite() {
+        settling.is_joint = false;
+        (posterior, mode) = settling.run(model);
     }
-    climb(&mut posterior, &mut mode, 300, TOLERANCE, cancel);
-    if let Some(assembly) = &assembly {
-        posterior = recentred(&mut posterior, &mode, Some(assembly));
-        mode = position_at_centre_with(&posterior, &mode);
-        let value = posterior.evaluate(&mode, &mut vec![0.0; mode.len()]);
-        if engine == Engine::Auto && !value.is_finite() {
-            return settle(model, Engine::Levels, cancel);
-        }
-        posterior.sums = assembly.sums(&posterior).map(Arc::new);
-    }
-    Settled { posterior, mode }
+    Settled { posterior, mode, assembly }
 }
 
-/// The transport whose centre is `position`, joined to the same model.
-fn recentred(posterior: &mut Posterior, position: &[f64], assembly: Option<&Assembly>) -> Posterior {
-    let mut gradient = vec![0.0; position.len()];
-    let value = posterior.evaluate(position, &mut gradient);
-    if !value.is_finite() {
-        return posterior.clone();
+fn affordable(model: &Model, assembly: &Assembly) -> usize {
+    if model.family() != Family::Gaussian {
+        return FREE_PRODUCTS.max(PRODUCTS_PER_ROW * model.design.n()).saturating_sub(2 * assembly.incidence.n_values);
     }
-    let transport = match assembly {
-        Some(assembly) => Transport::Joint(assembly.transport_at(posterior)),
-        None => Transport::Levels(level_transport_at(posterior)),
-    };
-    Posterior::new(Arc::clone(&posterior.model), Arc::new(transport))
+    let n_entries = assembly.skeleton.as_ref().map_or(0, |s| s.pattern.n_entries());
+    let by_levels = 2 * assembly.incidence.n_values + 4 * n_entries;
+    FREE_PRODUCTS_GAUSSIAN.max((GRADIENTS_SAVED * by_levels as f64) as usize)
+}
+
+struct Settling<'a> {
+    assembly: &'a Assembly,
+    is_joint: bool,
+    cancel: &'a AtomicBool,
+}
+
+impl Settling<'_> {
+    /// Climbs, re-centres and climbs again.
+    fn run(&self, model: &Arc<Model>) -> (Posterior, Vec<f64>) {
+        let start = rough(model);
+        let mut mode = position_at_centre(&start);
+        let mut posterior = self.recentred(start, &mode);
+        for max_iterations in ROUNDS {
+            if model.prior_only || self.cancel.load(Ordering::Relaxed) {
+                break;
+            }
+            self.climb(&mut posterior, &mut mode, max_iterations);
+            posterior = self.recentred(posterior, &mode);
+            mode = position_at_centre_with(&posterior, &mode);
+        }
+        self.climb(&mut posterior, &mut mode, LAST_ROUND);
+        if self.is_joint {
+            posterior = self.recentred(posterior, &mode);
+            mode = position_at_centre_with(&posterior, &mode);
+        }
+        (posterior, mode)
+    }
+
+    /// Climbs to the mode; many levels in coordinates that are whitened where the climb begins.
+    fn climb(&self, posterior: &mut Posterior, mode: &mut Vec<f64>, max_iterations: usize) {
+        let map = if self.is_joint { None } else { precondition(posterior, mode, self.assembly) };
+        let Some(map) = map.map(Arc::new) else {
+            climb(posterior, mode, max_iterations, TOLERANCE, self.cancel);
+            return;
+        };
+        let mut white = Whitened::new(posterior.clone(), Arc::clone(&map));
+        let mut y = vec![0.0; mode.len()];
+        climb(&mut white, &mut y, max_iterations, TOLERANCE, self.cancel);
+        map.apply(&y, mode, &mut vec![]);
+    }
+
+    /// The transport whose centre is `position`, joined to the same model.
+    fn recentred(&self, mut posterior: Posterior, position: &[f64]) -> Posterior {
+        // The centre is made from rows.
+        let sums = posterior.sums.take();
+        if !posterior.evaluate(position, &mut vec![0.0; position.len()]).is_finite() {
+            posterior.sums = sums;
+            return posterior;
+        }
+        let joint = if self.is_joint { self.assembly.transport_at(&posterior) } else { None };
+        let transport = match joint {
+            Some(joint) => Transport::Joint(joint),
+            None => Transport::Levels(level_transport_at(&posterior)),
+        };
+        let sums = self.assembly.sums(&posterior).map(Arc::new);
+        let mut next = Posterior::new(Arc::clone(&posterior.model), Arc::new(transport));
+        next.sums = sums;
+        next
+    }
 }
 
 /// Zero but for `theta`, which keeps its value.

@@ -6,7 +6,8 @@
 //! full rank   y = m + T epsilon,                  T lower, diagonal exp(r)
 //! ```
 
-use crate::whiten::solve_and_spread;
+use crate::kernels::dot;
+use crate::whiten::dense::solve_and_spread;
 use faer::Mat;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -162,8 +163,4 @@ impl Guide {
             }
         }
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }

@@ -15,8 +15,9 @@
 
 use super::pieces::{Node, Piece, Skeleton, lower_transposed_times, times_lower};
 use super::{Context, Mapped};
-use crate::layout::{Layout, Source};
+use crate::layout::Source;
 use crate::scales::ScaleGradient;
+use crate::sparse::Work;
 use std::sync::Arc;
 
 /// Constants of the map.
@@ -39,7 +40,7 @@ pub struct JointTransport {
 /// Memory of one evaluation.
 #[derive(Debug, Clone, Default)]
 pub struct JointScratch {
-    work: Vec<f64>,
+    work: Work,
     u: Vec<f64>,
     w: Vec<f64>,
     d_root: Vec<f64>,
@@ -57,14 +58,12 @@ impl JointTransport {
 
     /// Maps a position to coefficients and effects.
     pub fn forward(&self, ctx: Context, position: &[f64], out: &mut Mapped) {
-        let Skeleton { pattern, position: places, .. } = &*self.skeleton;
+        let (pattern, places) = (&self.skeleton.pattern, &self.skeleton.incidence.position);
         let k = self.scale(ctx);
-        out.joint.work.resize(pattern.dim(), 0.0);
         self.assemble(ctx, k, out);
         pattern.factor(&mut out.root, &mut out.joint.work);
         if !out.root.iter().all(|v| v.is_finite()) {
-            // A failed factor leaves its workspace dirty.
-            out.joint.work.fill(0.0);
+            out.joint.work.reset();
         }
         self.weighted_pull(ctx, k, &mut out.shift);
         pattern.solve(&out.root, &mut out.shift);
@@ -78,19 +77,25 @@ impl JointTransport {
 
     /// `G` on the pattern.
     fn assemble(&self, ctx: Context, k: f64, out: &mut Mapped) {
-        let Skeleton { pattern, nodes, .. } = &*self.skeleton;
+        let (pattern, nodes) = (&self.skeleton.pattern, &self.skeleton.incidence.nodes);
         out.root.clear();
         out.root.resize(pattern.n_entries(), 0.0);
-        out.joint.l.clear();
-        out.joint.l.extend(nodes.iter().map(|n| factor_of(ctx, n).map_or(1.0, |l| l[0])));
-        let (numbers, columns, blocks) = self.by_shape();
-        let (root, l) = (&mut out.root, &out.joint.l);
-        for p in numbers {
-            root[self.skeleton.places[p.at] as usize] += k * self.information[p.at] * l[p.i] * l[p.j];
+        let incidence = &*self.skeleton.incidence;
+        out.joint.l.resize(pattern.dim(), 1.0);
+        for n in nodes.iter().filter(|n| n.q == 1) {
+            out.joint.l[n.first] = factor_of(ctx, n).map_or(1.0, |l| l[0]);
+        }
+        let (_, columns, blocks) = incidence.by_shape();
+        let (root, l, places) = (&mut out.root, &out.joint.l, &self.skeleton.places);
+        for bounds in incidence.number_starts.windows(2) {
+            let range = bounds[0]..bounds[1];
+            let f = k * l[incidence.number_rows[bounds[0]] as usize];
+            let entries = self.information[range.clone()].iter().zip(&incidence.number_rows[range.clone()]);
+            entries.zip(&places[range]).for_each(|((a, &i), &place)| root[place as usize] += f * a * l[i as usize]);
         }
         for p in columns {
-            let (f, range) = (k * l[p.j], p.at..p.at + nodes[p.i].q);
-            let values = self.information[range.clone()].iter().zip(&self.skeleton.places[range]);
+            let (f, range) = (k * l[nodes[p.j].first], p.at..p.at + nodes[p.i].q);
+            let values = self.information[range.clone()].iter().zip(&places[range]);
             values.for_each(|(a, &place)| root[place as usize] += f * a);
         }
         for p in blocks {
@@ -100,13 +105,8 @@ impl JointTransport {
         (0..pattern.dim() - swept).for_each(|j| out.root[pattern.starts[j]] += 1.0);
     }
 
-    fn by_shape(&self) -> (&[Piece], &[Piece], &[Piece]) {
-        let Skeleton { pieces, ends: [numbers, columns, _], .. } = &*self.skeleton;
-        (&pieces[..*numbers], &pieces[*numbers..*columns], &pieces[*columns..])
-    }
-
     fn assemble_block(&self, ctx: Context, k: f64, piece: &Piece, out: &mut Mapped) {
-        let (i, j) = (&self.skeleton.nodes[piece.i], &self.skeleton.nodes[piece.j]);
+        let (i, j) = (&self.skeleton.incidence.nodes[piece.i], &self.skeleton.incidence.nodes[piece.j]);
         let n = i.q * j.q;
         let (values, places) = (&self.information[piece.at..], &self.skeleton.places[piece.at..]);
         out.joint.piece.resize(3 * n, 0.0);
@@ -126,7 +126,7 @@ impl JointTransport {
     fn weighted_pull(&self, ctx: Context, k: f64, out: &mut Vec<f64>) {
         out.clear();
         out.resize(self.pull.len(), 0.0);
-        for node in &self.skeleton.nodes {
+        for node in &self.skeleton.incidence.nodes {
             let columns = node.first..node.first + node.q;
             let (pull, out) = (&self.pull[columns.clone()], &mut out[columns]);
             match factor_of(ctx, node) {
@@ -142,7 +142,7 @@ impl JointTransport {
 
     /// From `w` to standardised and natural effects and coefficients.
     fn distribute(&self, ctx: Context, out: &mut Mapped) {
-        for node in &self.skeleton.nodes {
+        for node in &self.skeleton.incidence.nodes {
             let w = &out.joint.w[node.first..node.first + node.q];
             let Some((e, l)) = effect_of(ctx, node) else {
                 out.swept.copy_from_slice(w);
@@ -158,7 +158,7 @@ impl JointTransport {
         &self, ctx: Context, at: &mut Mapped, d_swept: &[f64], d_effects: &[f64], gradient: &mut [f64],
         d_scales: &mut ScaleGradient,
     ) {
-        let Skeleton { pattern, position, .. } = &*self.skeleton;
+        let (pattern, position) = (&self.skeleton.pattern, &self.skeleton.incidence.position);
         let k = self.scale(ctx);
         let mut d_u = std::mem::take(&mut at.joint.u);
         self.gather(ctx, at, d_swept, d_effects, &mut d_u);
@@ -177,33 +177,9 @@ impl JointTransport {
         at.joint.e = e;
     }
 
-    /// Natural effects and coefficients in the order of the columns.
-    pub fn columns(&self, layout: &Layout, at: &Mapped, out: &mut Vec<f64>) {
-        out.resize(self.pull.len(), 0.0);
-        for node in &self.skeleton.nodes {
-            let out = &mut out[node.first..node.first + node.q];
-            match first_effect(layout, node) {
-                Some(e) => out.copy_from_slice(&at.effects[e..e + node.q]),
-                None => out.copy_from_slice(&at.swept),
-            }
-        }
-    }
-
-    /// Adds values per column to values per coefficient and effect.
-    pub fn add_columns(&self, layout: &Layout, columns: &[f64], swept: &mut [f64], effects: &mut [f64]) {
-        for node in &self.skeleton.nodes {
-            let from = &columns[node.first..node.first + node.q];
-            let to = match first_effect(layout, node) {
-                Some(e) => &mut effects[e..e + node.q],
-                None => &mut *swept,
-            };
-            to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
-        }
-    }
-
     /// Derivatives in `w`: `L' d_b - s` for effects.
     fn gather(&self, ctx: Context, at: &Mapped, d_swept: &[f64], d_effects: &[f64], out: &mut [f64]) {
-        for node in &self.skeleton.nodes {
+        for node in &self.skeleton.incidence.nodes {
             let out = &mut out[node.first..node.first + node.q];
             let Some((e, l)) = effect_of(ctx, node) else {
                 out.copy_from_slice(d_swept);
@@ -234,7 +210,7 @@ impl JointTransport {
         &self, ctx: Context, k: f64, at: &Mapped, d_effects: &[f64], d_v: &[f64], d_scales: &mut ScaleGradient,
     ) -> f64 {
         let mut d_k = 0.0;
-        for node in &self.skeleton.nodes {
+        for node in &self.skeleton.incidence.nodes {
             let columns = node.first..node.first + node.q;
             let (pull, d_v) = (&self.pull[columns.clone()], &d_v[columns]);
             let Some((e, l)) = effect_of(ctx, node) else {
@@ -254,27 +230,36 @@ impl JointTransport {
 
     /// Through `G = S + k L' A L`; returns the derivative in `k`.
     fn pieces_backward(&self, ctx: Context, k: f64, at: &mut Mapped, d_scales: &mut ScaleGradient) -> f64 {
-        let Skeleton { nodes, places, .. } = &*self.skeleton;
-        let (numbers, columns, blocks) = self.by_shape();
+        let (nodes, places) = (&self.skeleton.incidence.nodes, &self.skeleton.places);
+        let incidence = &*self.skeleton.incidence;
+        let (_, columns, blocks) = incidence.by_shape();
         let JointScratch { d_root, piece: scratch, l, d_l, .. } = &mut at.joint;
         let mut d_k = 0.0;
         d_l.clear();
-        d_l.resize(nodes.len(), 0.0);
-        for p in numbers {
-            let g = d_root[places[p.at] as usize] * self.information[p.at];
-            d_k += g * l[p.i] * l[p.j];
-            d_l[p.i] += k * g * l[p.j];
-            d_l[p.j] += k * g * l[p.i];
+        d_l.resize(l.len(), 0.0);
+        for bounds in incidence.number_starts.windows(2) {
+            let range = bounds[0]..bounds[1];
+            let j = incidence.number_rows[bounds[0]] as usize;
+            let (f, mut sum) = (k * l[j], 0.0);
+            let entries = self.information[range.clone()].iter().zip(&incidence.number_rows[range.clone()]);
+            for ((a, &i), &place) in entries.zip(&places[range]) {
+                let g = d_root[place as usize] * a;
+                sum += g * l[i as usize];
+                d_l[i as usize] += f * g;
+            }
+            d_l[j] += k * sum;
+            d_k += sum * l[j];
         }
         for p in columns {
             let range = p.at..p.at + nodes[p.i].q;
             let values = self.information[range.clone()].iter().zip(&places[range]);
             let g: f64 = values.map(|(a, &place)| a * d_root[place as usize]).sum();
-            d_k += g * l[p.j];
-            d_l[p.j] += k * g;
+            let j = nodes[p.j].first;
+            d_k += g * l[j];
+            d_l[j] += k * g;
         }
-        for (node, d) in nodes.iter().zip(d_l).filter(|(n, d)| n.q == 1 && **d != 0.0) {
-            add_factor(ctx, node, 0, *d, d_scales);
+        for node in nodes.iter().filter(|n| n.q == 1) {
+            add_factor(ctx, node, 0, d_l[node.first], d_scales);
         }
         for p in blocks {
             d_k += self.block_backward(ctx, k, p, d_root, scratch, d_scales);
@@ -286,7 +271,7 @@ impl JointTransport {
         &self, ctx: Context, k: f64, piece: &Piece, d_root: &[f64], scratch: &mut Vec<f64>,
         d_scales: &mut ScaleGradient,
     ) -> f64 {
-        let (i, j) = (&self.skeleton.nodes[piece.i], &self.skeleton.nodes[piece.j]);
+        let (i, j) = (&self.skeleton.incidence.nodes[piece.i], &self.skeleton.incidence.nodes[piece.j]);
         let (l_i, l_j) = (factor_of(ctx, i), factor_of(ctx, j));
         let n = i.q * j.q;
         let (values, places) = (&self.information[piece.at..piece.at + n], &self.skeleton.places[piece.at..]);
@@ -334,11 +319,7 @@ fn factor_of<'a>(ctx: Context<'a>, node: &Node) -> Option<&'a [f64]> {
 
 /// First effect and factor of a node; `None` for the swept coefficients.
 fn effect_of<'a>(ctx: Context<'a>, node: &Node) -> Option<(usize, &'a [f64])> {
-    Some((first_effect(ctx.layout, node)?, factor_of(ctx, node)?))
-}
-
-fn first_effect(layout: &Layout, node: &Node) -> Option<usize> {
-    node.level.map(|(block, level)| layout.blocks[block].start + level * layout.blocks[block].q)
+    Some((node.first_effect(ctx.layout)?, factor_of(ctx, node)?))
 }
 
 /// Adds to the derivative in entry `at` of a node's factor.

@@ -12,6 +12,7 @@
 //! the whitening.
 
 use super::{Context, Mapped, small};
+use crate::kernels::dot;
 use crate::layout::{Block, Layout, Source};
 use crate::scales::ScaleGradient;
 
@@ -243,8 +244,4 @@ fn precision(q: usize, factor: &[f64], information: &[f64], out: &mut [f64]) {
             out[j * q + i] = p;
         }
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }

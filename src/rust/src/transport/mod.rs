@@ -53,6 +53,13 @@ pub struct Mapped {
     joint: JointScratch,
 }
 
+impl Mapped {
+    /// Cholesky factors of the conditional precisions: on the pattern of a joint transport, or level by level.
+    pub fn root(&self) -> &[f64] {
+        &self.root
+    }
+}
+
 impl Transport {
     /// The non-centred form without sweep: `s = z`, `beta = centre + spread z`.
     pub fn identity(layout: &Layout, centre: Vec<f64>, spread: &[f64]) -> Self {

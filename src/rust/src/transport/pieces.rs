@@ -1,7 +1,9 @@
 //! The information of a joint transport in pieces: which columns belong together, where each piece
 //! goes in the factor's pattern, and products of a piece with the factors of its two sides.
 
+use crate::layout::Layout;
 use crate::sparse::Pattern;
+use std::sync::Arc;
 
 /// Columns that are eliminated together: a level of a block, or all swept coefficients.
 #[derive(Debug, Clone)]
@@ -47,21 +49,100 @@ impl Shape {
     }
 }
 
-/// Where everything is; shared by all centres of a model.
+/// Which effects and coefficients meet in the rows.
 #[derive(Debug)]
-pub struct Skeleton {
-    /// Pattern of the factor.
-    pub pattern: Pattern,
+pub struct Incidence {
     /// Nodes in the order of elimination.
     pub nodes: Vec<Node>,
-    /// Pieces of the information, sorted by [`Shape`].
+    /// Pieces of the information, sorted by [`Shape`], then by node `j`.
     pub pieces: Vec<Piece>,
     /// Where the pieces of each shape end.
     pub ends: [usize; 3],
-    /// Per value of a piece, its place in the pattern (upper halves of diagonal pieces: that of the lower).
-    pub places: Vec<u32>,
+    /// Values of all pieces together.
+    pub n_values: usize,
     /// Per column, its place in the position.
     pub position: Vec<usize>,
+    /// Where the pieces of one number of each node `j` start among them all, and the end; the first is its diagonal.
+    pub number_starts: Vec<usize>,
+    /// The row's column of each piece of one number.
+    pub number_rows: Vec<u32>,
+}
+
+/// The factor of an incidence; shared by all centres of a model.
+#[derive(Debug)]
+pub struct Skeleton {
+    /// Nodes and pieces.
+    pub incidence: Arc<Incidence>,
+    /// Pattern of the factor.
+    pub pattern: Pattern,
+    /// Per value of a piece, its place in the pattern (upper halves of diagonal pieces: that of the lower).
+    pub places: Vec<u32>,
+}
+
+impl Incidence {
+    /// Sorts pieces by shape and nodes, and gives their values places. Also returns the new number of each piece.
+    pub fn new(nodes: Vec<Node>, position: Vec<usize>, mut pieces: Vec<Piece>) -> (Self, Vec<u32>) {
+        let shape = |p: &Piece| Shape::between(&nodes[p.i], &nodes[p.j]);
+        let mut order: Vec<usize> = (0..pieces.len()).collect();
+        order.sort_by_key(|&at| (shape(&pieces[at]), pieces[at].j, pieces[at].i));
+        let mut renumbered = vec![0u32; pieces.len()];
+        order.iter().zip(0..).for_each(|(&old, new)| renumbered[old] = new);
+        pieces = order.iter().map(|&at| pieces[at]).collect();
+        let mut n_values = 0;
+        for piece in &mut pieces {
+            piece.at = n_values;
+            n_values += nodes[piece.i].q * nodes[piece.j].q;
+        }
+        let end = |s: Shape| pieces.partition_point(|p| shape(p) <= s);
+        let ends = [end(Shape::Number), end(Shape::Column), end(Shape::Block)];
+        let numbers = &pieces[..ends[0]];
+        let number_rows = numbers.iter().map(|p| nodes[p.i].first as u32).collect();
+        let mut number_starts: Vec<usize> = (0..ends[0]).filter(|&at| numbers[at].i == numbers[at].j).collect();
+        number_starts.push(ends[0]);
+        (Self { nodes, pieces, ends, n_values, position, number_starts, number_rows }, renumbered)
+    }
+
+    /// Number of columns.
+    pub fn dim(&self) -> usize {
+        self.position.len()
+    }
+
+    /// Pieces by shape.
+    pub fn by_shape(&self) -> (&[Piece], &[Piece], &[Piece]) {
+        let [numbers, columns, _] = self.ends;
+        (&self.pieces[..numbers], &self.pieces[numbers..columns], &self.pieces[columns..])
+    }
+
+    /// Natural effects and coefficients in the order of the columns.
+    pub fn columns(&self, layout: &Layout, effects: &[f64], swept: &[f64], out: &mut Vec<f64>) {
+        out.resize(self.dim(), 0.0);
+        for node in &self.nodes {
+            let out = &mut out[node.first..node.first + node.q];
+            match node.first_effect(layout) {
+                Some(e) => out.copy_from_slice(&effects[e..e + node.q]),
+                None => out.copy_from_slice(swept),
+            }
+        }
+    }
+
+    /// Adds values per column to values per coefficient and effect.
+    pub fn add_columns(&self, layout: &Layout, columns: &[f64], swept: &mut [f64], effects: &mut [f64]) {
+        for node in &self.nodes {
+            let from = &columns[node.first..node.first + node.q];
+            let to = match node.first_effect(layout) {
+                Some(e) => &mut effects[e..e + node.q],
+                None => &mut *swept,
+            };
+            to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+        }
+    }
+}
+
+impl Node {
+    /// First of its effects; `None` for the swept coefficients.
+    pub fn first_effect(&self, layout: &Layout) -> Option<usize> {
+        self.level.map(|(block, level)| layout.blocks[block].start + level * layout.blocks[block].q)
+    }
 }
 
 /// `out <- A L` for `A` `[q_i, q_j]` and lower `L` (`None`: identity).

@@ -1,0 +1,74 @@
+//! Which whitening a settled posterior gets: the most complete one that costs no more than its gradient.
+
+use super::assembly::Assembly;
+use crate::density::{LogDensity, Posterior};
+use crate::transport::Transport;
+use crate::whiten::Whitening;
+use crate::whiten::arrow::{Arrow, Effects};
+use crate::whiten::frozen::Frozen;
+use crate::whiten::low_rank::LowRank;
+use std::sync::atomic::AtomicBool;
+
+/// Up to here a dense factor of everything.
+const MAX_DENSE: usize = 100;
+/// Entries of a frozen factor per multiplication of a gradient.
+const ENTRIES_PER_PRODUCT: usize = 2;
+/// Multiplications of one factorisation that a climb may take.
+const MAX_PRODUCTS: usize = 500_000_000;
+
+/// Whitening of a posterior at its mode.
+pub fn whitening(posterior: &mut Posterior, mode: Vec<f64>, assembly: &Assembly, cancel: &AtomicBool) -> Whitening {
+    let theta = posterior.model.layout.theta();
+    if mode.len() <= MAX_DENSE {
+        return Whitening::at_mode(posterior, mode, cancel);
+    }
+    let effects = match &*posterior.transport {
+        Transport::Joint(_) => Effects::Identity,
+        Transport::Levels(_) => level_effects(posterior, &mode, assembly, cancel),
+    };
+    let arrow = Arrow::at_mode(posterior, &mode, theta, effects);
+    Whitening::in_parts(mode, arrow)
+}
+
+fn level_effects(posterior: &mut Posterior, mode: &[f64], assembly: &Assembly, cancel: &AtomicBool) -> Effects {
+    let is_cheap = is_cheap(posterior, assembly);
+    match is_cheap.then(|| frozen(posterior, mode, assembly)).flatten() {
+        Some(factor) => Effects::Frozen(factor),
+        None => Effects::LowRank(LowRank::at_mode(posterior, mode, posterior.model.layout.theta().start, cancel)),
+    }
+}
+
+/// Whitening of a level transport about a point that is not the mode yet; `None` where it would cost more than
+/// a climb without.
+pub fn precondition(posterior: &mut Posterior, position: &[f64], assembly: &Assembly) -> Option<Whitening> {
+    let theta = posterior.model.layout.theta();
+    if position.len() <= MAX_DENSE || assembly.n_products() > MAX_PRODUCTS {
+        return None;
+    }
+    let effects = Effects::Frozen(frozen(posterior, position, assembly)?);
+    let arrow = Arrow::at_mode(posterior, position, theta, effects);
+    Some(Whitening::in_parts(position.to_vec(), arrow))
+}
+
+/// Whether solves with the joint factor cost about as much as a gradient.
+fn is_cheap(posterior: &Posterior, assembly: &Assembly) -> bool {
+    let gradient = posterior.sums.as_ref().map_or_else(|| row_products(posterior), |s| s.n_products());
+    assembly.skeleton.as_ref().is_some_and(|s| s.pattern.n_entries() <= ENTRIES_PER_PRODUCT * gradient)
+}
+
+/// The factor that the joint transport has at `mode`.
+fn frozen(posterior: &mut Posterior, mode: &[f64], assembly: &Assembly) -> Option<Frozen> {
+    let sums = posterior.sums.take();
+    posterior.evaluate(mode, &mut vec![0.0; mode.len()]);
+    posterior.sums = sums;
+    let Transport::Levels(levels) = &*posterior.transport else { return None };
+    Frozen::new(posterior, assembly.transport_at(posterior)?, levels)
+}
+
+/// Multiplications of a gradient over rows; a count's exponential and logarithm count as twenty.
+fn row_products(posterior: &Posterior) -> usize {
+    let design = &posterior.model.design;
+    let likelihood = if posterior.model.family() == crate::spec::Family::Gaussian { 4 } else { 20 };
+    let effects: usize = design.terms.iter().map(|t| 2 * t.q).sum();
+    design.n() * (likelihood + effects + 2 * posterior.beta.len())
+}

@@ -1,0 +1,206 @@
+//! The full columns at the end of a sparse factor, by dense matrix products.
+//!
+//! With `B` the tail's rows of the columns before it, the tail of the matrix is `C = C_0 - BB'` and its
+//! factor `L` that of `C`. The derivative in `C` is `Z / 2`, `Z = L^-T (P + P') L^-1` with `P` the lower
+//! triangle of `L' dL`, its diagonal halved (Murray 2016, equation 10), and that in `B` is `-ZB`.
+
+use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
+use faer::linalg::matmul::triangular::{BlockStructure, matmul as triangular_product};
+use faer::linalg::triangular_solve::solve_upper_triangular_in_place;
+use faer::{Accum, Mat, Par};
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+/// Fewer full columns are not worth the copying.
+const SMALLEST: usize = 16;
+/// Share of entries in `B` from which it is stored dense.
+const DENSE: f64 = 0.2;
+/// Products of dense matrices that take as long as one product of sparse ones.
+const DENSE_PER_SPARSE: usize = 10;
+
+/// Places of the tail.
+#[derive(Debug, Clone, Default)]
+pub struct Tail {
+    /// First column; the number of columns if there is no tail.
+    pub start: usize,
+    /// Columns of the tail.
+    dim: usize,
+    /// Entries in the tail's rows of each column before it that has any.
+    lead: Vec<Range<usize>>,
+    is_dense: bool,
+}
+
+/// Memory of one factorisation.
+#[derive(Debug, Clone)]
+pub struct TailWork {
+    c: Mat<f64>,
+    b: Mat<f64>,
+    d: Mat<f64>,
+    other: Mat<f64>,
+    stack: Vec<MaybeUninit<u8>>,
+}
+
+impl Default for TailWork {
+    fn default() -> Self {
+        let [c, b, d, other] = std::array::from_fn(|_| Mat::new());
+        Self { c, b, d, other, stack: vec![] }
+    }
+}
+
+impl Tail {
+    /// First of the full columns at the end of a completed pattern (rows below the diagonal).
+    pub fn start(columns: &[Vec<u32>]) -> usize {
+        let dim = columns.len();
+        let full = (0..dim).rev().take_while(|&j| columns[j].len() == dim - 1 - j).count();
+        if full < SMALLEST { dim } else { dim - full }
+    }
+
+    /// Finds the rows of the tail in the columns before it.
+    pub fn new(start: usize, starts: &[usize], rows: &[u32]) -> Self {
+        let dim = starts.len() - 1 - start;
+        let tail_of = |j: usize| {
+            let column = starts[j]..starts[j + 1];
+            column.start + rows[column.clone()].partition_point(|&i| (i as usize) < start)..column.end
+        };
+        let lead: Vec<Range<usize>> = (0..start).map(tail_of).filter(|r| dim > 0 && !r.is_empty()).collect();
+        let n_entries: usize = lead.iter().map(ExactSizeIterator::len).sum();
+        let is_dense = n_entries as f64 > DENSE * (dim * lead.len()) as f64;
+        Self { start, dim, lead, is_dense }
+    }
+
+    /// Multiplications of one factorisation, in units of those of sparse columns.
+    pub fn n_products(&self) -> usize {
+        let m = self.dim;
+        let cholesky = m * m * m / 6 / DENSE_PER_SPARSE;
+        cholesky
+            + if self.is_dense {
+                m * m / 2 * self.lead.len() / DENSE_PER_SPARSE
+            } else {
+                self.lead.iter().map(|r| r.len() * (r.len() + 1) / 2).sum()
+            }
+    }
+
+    /// Factor of the tail, whose values begin at `first`.
+    pub fn factor(&self, first: usize, rows: &[u32], values: &mut [f64], work: &mut TailWork) {
+        if self.dim == 0 {
+            return;
+        }
+        self.unpack(&values[first..], &mut work.c);
+        if self.is_dense {
+            self.scatter(rows, values, &mut work.b);
+            let TailWork { c, b, .. } = work;
+            let (lower, full) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
+            triangular_product(c.as_mut(), lower, Accum::Add, &*b, full, b.transpose(), full, -1.0, Par::Seq);
+        } else {
+            self.subtract_sparse(rows, values, &mut work.c);
+        }
+        let scratch = cholesky_in_place_scratch::<f64>(self.dim, Par::Seq, Default::default());
+        work.stack.resize(scratch.unaligned_bytes_required(), MaybeUninit::uninit());
+        let stack = faer::dyn_stack::MemStack::new(&mut work.stack);
+        match cholesky_in_place(work.c.as_mut(), Default::default(), Par::Seq, stack, Default::default()) {
+            Ok(_) => self.pack(&work.c, &mut values[first..]),
+            Err(_) => values[first..].fill(f64::NAN),
+        }
+    }
+
+    /// Derivatives in the factor of the tail to those in the matrix and in `B`.
+    pub fn factor_adjoint(&self, first: usize, rows: &[u32], values: &[f64], d: &mut [f64], work: &mut TailWork) {
+        if self.dim == 0 {
+            return;
+        }
+        self.unpack(&values[first..], &mut work.c);
+        self.unpack(&d[first..], &mut work.other);
+        self.half_product(work);
+        let TailWork { c, b, d: z, other, .. } = work;
+        solve_upper_triangular_in_place(c.transpose(), z.as_mut(), Par::Seq);
+        resize(other, self.dim, self.dim);
+        other.copy_from(z.transpose());
+        solve_upper_triangular_in_place(c.transpose(), other.as_mut(), Par::Seq);
+        if self.is_dense {
+            self.scatter(rows, values, b);
+            resize(z, self.dim, self.lead.len());
+            faer::linalg::matmul::matmul(z.as_mut(), Accum::Replace, &*other, &*b, -1.0, Par::Seq);
+            for (column, range) in self.lead.iter().enumerate() {
+                let from = z.col_as_slice(column);
+                let places = d[range.clone()].iter_mut().zip(&rows[range.clone()]);
+                places.for_each(|(d, &i)| *d += from[i as usize - self.start]);
+            }
+        } else {
+            self.add_sparse(rows, values, other, d);
+        }
+        (0..self.dim).for_each(|j| other[(j, j)] *= 0.5);
+        self.pack(other, &mut d[first..]);
+    }
+
+    /// `P + P'` into `work.d`, from the factor in `work.c` and its derivatives in `work.other`.
+    fn half_product(&self, work: &mut TailWork) {
+        let TailWork { c, d, other, .. } = work;
+        resize(d, self.dim, self.dim);
+        let (lower, upper) = (BlockStructure::TriangularLower, BlockStructure::TriangularUpper);
+        triangular_product(d.as_mut(), lower, Accum::Replace, c.transpose(), upper, &*other, lower, 1.0, Par::Seq);
+        for j in 0..self.dim {
+            (j + 1..self.dim).for_each(|i| d[(j, i)] = d[(i, j)]);
+        }
+    }
+
+    /// Packed lower columns to a matrix.
+    fn unpack(&self, packed: &[f64], out: &mut Mat<f64>) {
+        resize(out, self.dim, self.dim);
+        let mut at = 0;
+        for j in 0..self.dim {
+            let n = self.dim - j;
+            out.col_as_slice_mut(j)[j..].copy_from_slice(&packed[at..at + n]);
+            at += n;
+        }
+    }
+
+    fn pack(&self, from: &Mat<f64>, packed: &mut [f64]) {
+        let mut at = 0;
+        for j in 0..self.dim {
+            let n = self.dim - j;
+            packed[at..at + n].copy_from_slice(&from.col_as_slice(j)[j..]);
+            at += n;
+        }
+    }
+
+    /// `B`.
+    fn scatter(&self, rows: &[u32], values: &[f64], out: &mut Mat<f64>) {
+        resize(out, self.dim, self.lead.len());
+        for (column, range) in self.lead.iter().enumerate() {
+            let to = out.col_as_slice_mut(column);
+            to.fill(0.0);
+            let entries = rows[range.clone()].iter().zip(&values[range.clone()]);
+            entries.for_each(|(&i, v)| to[i as usize - self.start] = *v);
+        }
+    }
+
+    /// `C - BB'` entry by entry.
+    fn subtract_sparse(&self, rows: &[u32], values: &[f64], c: &mut Mat<f64>) {
+        for range in &self.lead {
+            for at in range.clone() {
+                let column = c.col_as_slice_mut(rows[at] as usize - self.start);
+                let v = values[at];
+                let below = rows[at..range.end].iter().zip(&values[at..range.end]);
+                below.for_each(|(&i, w)| column[i as usize - self.start] -= v * w);
+            }
+        }
+    }
+
+    /// `d - ZB` entry by entry.
+    fn add_sparse(&self, rows: &[u32], values: &[f64], z: &Mat<f64>, d: &mut [f64]) {
+        for range in &self.lead {
+            let entries = || rows[range.clone()].iter().zip(&values[range.clone()]);
+            for at in range.clone() {
+                let column = z.col_as_slice(rows[at] as usize - self.start);
+                d[at] -= entries().map(|(&i, v)| column[i as usize - self.start] * v).sum::<f64>();
+            }
+        }
+    }
+}
+
+/// Gives a matrix its size; keeps its memory if that is right already.
+fn resize(m: &mut Mat<f64>, rows: usize, columns: usize) {
+    if (m.nrows(), m.ncols()) != (rows, columns) {
+        *m = Mat::zeros(rows, columns);
+    }
+}

@@ -1,0 +1,136 @@
+//! Linear whitening: coordinates in which the curvature at the mode is close to the identity.
+//!
+//! `x = centre + W y`. Small targets take a dense factor of the Hessian ([`dense`]); large ones a
+//! factor in parts ([`arrow`]): a sparse or low-rank one for coefficients and effects, a dense one for
+//! the scales.
+
+pub mod arrow;
+pub mod dense;
+pub mod frozen;
+pub mod low_rank;
+
+use crate::density::LogDensity;
+use arrow::Arrow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// A linear map of the position.
+#[derive(Debug)]
+pub struct Whitening {
+    /// Image of zero.
+    centre: Vec<f64>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// `W = I`.
+    Identity,
+    /// Row-major upper triangle.
+    Dense(Vec<f64>),
+    /// In parts.
+    Arrow(Arrow),
+}
+
+/// A density in whitened coordinates.
+#[derive(Debug, Clone)]
+pub struct Whitened<D> {
+    /// The density of `x`.
+    pub inner: D,
+    map: Arc<Whitening>,
+    x: Vec<f64>,
+    d_x: Vec<f64>,
+    work: Vec<f64>,
+}
+
+impl Whitening {
+    /// `x = centre + y`.
+    pub fn shift(centre: Vec<f64>) -> Self {
+        Self { centre, kind: Kind::Identity }
+    }
+
+    /// From the Hessian of `density` at `mode`; a plain shift if no factor can be had.
+    pub fn at_mode<D: LogDensity>(density: &mut D, mode: Vec<f64>, cancel: &AtomicBool) -> Self {
+        let kind = dense::factor_at(density, &mode, cancel).map_or(Kind::Identity, Kind::Dense);
+        Self { centre: mode, kind }
+    }
+
+    /// From a factor in parts at `mode`.
+    pub fn in_parts(mode: Vec<f64>, arrow: Option<Arrow>) -> Self {
+        Self { centre: mode, kind: arrow.map_or(Kind::Identity, Kind::Arrow) }
+    }
+
+    /// `x = centre + W y`.
+    pub fn apply(&self, y: &[f64], x: &mut [f64], work: &mut Vec<f64>) {
+        match &self.kind {
+            Kind::Identity => x.copy_from_slice(y),
+            Kind::Dense(factor) => dense::multiply(factor, y, x),
+            Kind::Arrow(arrow) => arrow.multiply(y, x, work),
+        }
+        x.iter_mut().zip(&self.centre).for_each(|(x, c)| *x += c);
+    }
+
+    /// `d_y = W' d_x`.
+    fn pull_back(&self, d_x: &[f64], d_y: &mut [f64], work: &mut Vec<f64>) {
+        match &self.kind {
+            Kind::Identity => d_y.copy_from_slice(d_x),
+            Kind::Dense(factor) => dense::multiply_transposed(factor, d_x, d_y),
+            Kind::Arrow(arrow) => arrow.multiply_transposed(d_x, d_y, work),
+        }
+    }
+}
+
+impl<D: LogDensity> Whitened<D> {
+    /// Joins a density and a map.
+    pub fn new(inner: D, map: Arc<Whitening>) -> Self {
+        let dim = inner.dim();
+        Self { inner, map, x: vec![0.0; dim], d_x: vec![0.0; dim], work: vec![] }
+    }
+
+    /// The inner density and its position at the last evaluation.
+    pub fn parts(&mut self) -> (&mut D, &[f64]) {
+        (&mut self.inner, &self.x)
+    }
+}
+
+impl<D: LogDensity> LogDensity for Whitened<D> {
+    fn dim(&self) -> usize {
+        self.x.len()
+    }
+
+    fn evaluate(&mut self, position: &[f64], gradient: &mut [f64]) -> f64 {
+        self.map.apply(position, &mut self.x, &mut self.work);
+        let value = self.inner.evaluate(&self.x, &mut self.d_x);
+        self.map.pull_back(&self.d_x, gradient, &mut self.work);
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A correlated normal with covariance [[4, 1.9], [1.9, 1]].
+    #[derive(Clone)]
+    struct Ridge;
+    impl LogDensity for Ridge {
+        fn dim(&self) -> usize {
+            2
+        }
+        fn evaluate(&mut self, q: &[f64], g: &mut [f64]) -> f64 {
+            let det = 4.0 - 1.9 * 1.9;
+            g[0] = -(q[0] - 1.9 * q[1]) / det;
+            g[1] = -(4.0 * q[1] - 1.9 * q[0]) / det;
+            0.5 * (g[0] * q[0] + g[1] * q[1])
+        }
+    }
+
+    #[test]
+    fn a_normal_becomes_standard() {
+        let map = Whitening::at_mode(&mut Ridge, vec![0.0; 2], &AtomicBool::new(false));
+        let mut white = Whitened::new(Ridge, Arc::new(map));
+        let mut g = [0.0; 2];
+        white.evaluate(&[0.7, -1.1], &mut g);
+        assert!((g[0] + 0.7).abs() < 1e-7 && (g[1] - 1.1).abs() < 1e-7, "{g:?}");
+    }
+}
