@@ -12,7 +12,7 @@ LIBRARY ?= $(shell Rscript --vanilla tools/library.R)
 INSTALL = R CMD INSTALL --no-multiarch --with-keep.source --library="$(LIBRARY)" .
 
 .PHONY: help demo test test-slow setup setup-test setup-develop build install doc wrappers lint \
-  format bench bench-rust check dist vendor snapshots clean
+  format bench bench-rust sbc check dist vendor snapshots clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  make \1@\2/p' Makefile | column -t -s @
@@ -57,6 +57,9 @@ format: ## format the Rust code
 bench: install ## speed against other samplers; for less, BENCH="--models sleepstudy --draws 200"
 	bench/setup.sh
 	Rscript bench/run.R $(BENCH)
+
+sbc: install ## calibration of all models by all engines, with plots; for less, SBC="--models nb_slope"
+	Rscript bench/sbc.R $(SBC)
 
 bench-rust: ## time of gradients and leapfrog steps
 	$(CARGO) bench --no-default-features $(MANIFEST)

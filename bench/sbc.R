@@ -1,98 +1,116 @@
-# Simulation-based calibration of every model by every engine: table, plots and a verdict.
+# Simulation-based calibration of every model by every engine: a table, plots and a verdict. Run by `make sbc`:
 #
-#   Rscript bench/sbc.R [REPLICATIONS=200] [FOLDER=bench-output/sbc] [MODEL ...]
+#   Rscript bench/sbc.R [--models a,b] [--engines joint,levels] [--replications 200] [--cores 2]
+#                       [--seed 1] [--folder bench-output/sbc] [--report]
 #
-# Models and statistics are those of the tests (tests/testthat/helper-sbc*.R), with more replications. Ends with an error
-# if the ranks of any quantity are not uniform: p-values after Bonferroni's correction over all of them, below 0.01.
-library(twill)
-library(ggplot2)
+# Models and statistics are those of the tests (tests/testthat/helper-sbc*.R), with more replications. The ranks of each
+# run are kept in the folder; table, plots and verdict cover all runs found there, so that models can be run one by one
+# and --report alone draws them again. Fails if the ranks of any quantity are not uniform. See bench/README.md.
+suppressPackageStartupMessages({
+  library(twill)
+  library(ggplot2)
+})
 
 tests <- file.path("tests", "testthat")
 for (file in c("helper-models.R", sort(list.files(tests, "^helper-sbc.*[.]R$")))) source(file.path(tests, file))
+source("bench/report.R")
+source("bench/sbc-plots.R")
 
-arguments <- commandArgs(trailingOnly = TRUE)
-n_replications <- as.integer(c(arguments, 200)[1])
-folder <- c(arguments[-1], "bench-output/sbc")[1]
-chosen <- if (length(arguments) > 2) arguments[-(1:2)] else names(sbc_models)
+# False alarms over all quantities of all runs.
+alpha <- 0.01
 
-# Plots -----------------------------------------------------------------------------------------------------------
+# Arguments -------------------------------------------------------------------------------------------------------
 
-# Differences of the ranks' empirical distribution from the uniform one, one row per step and quantity.
-ecdf_differences <- function(run) {
-  z <- seq_len(sbc_draws) / (sbc_draws + 1)
-  one <- function(quantity) {
-    counts <- sbc_counts(run$ranks[, quantity], sbc_draws)
-    data.frame(engine = run$engine, quantity = quantity, z = z, difference = counts / nrow(run$ranks) - z)
+default_arguments <- list(models = paste(names(sbc_models), collapse = ","), engines = "collapsed,joint,levels",
+                          replications = 200, cores = 2, seed = 1, folder = "bench-output/sbc")
+
+read_arguments <- function(given) {
+  values <- default_arguments
+  if (length(given) %% 2 != 0) stop("Arguments come in pairs: --name value.", call. = FALSE)
+  for (i in seq_len(length(given) / 2)) {
+    name <- match.arg(sub("^--", "", given[2 * i - 1]), names(values))
+    values[[name]] <- given[2 * i]
   }
-  do.call(rbind, lapply(colnames(run$ranks), one))
+  of_list <- function(text) strsplit(text, ",", fixed = TRUE)[[1]]
+  values[c("models", "engines")] <- lapply(values[c("models", "engines")], of_list)
+  numbers <- c("replications", "cores", "seed")
+  values[numbers] <- lapply(values[numbers], as.integer)
+  values$models <- match.arg(values$models, names(sbc_models), several.ok = TRUE)
+  values
 }
 
-envelope <- function(n) {
-  z <- seq_len(sbc_draws) / (sbc_draws + 1)
-  bounds <- sbc_envelope(n, sbc_draws) / n
-  data.frame(z = z, lower = bounds[1, ] - z, upper = bounds[2, ] - z)
+# Runs ------------------------------------------------------------------------------------------------------------
+
+heading <- sprintf("%-18s %-10s %4s %4s %6s %8s %6s %7s %9s %9s %9s  %s\n", "model", "engine", "n", "fail", "diverg",
+                   "maxdepth", "ess", "s/fit", "p ecdf", "p chi2", "corrected", "worst quantity")
+
+print_row <- function(row) {
+  cat(sprintf("%-18s %-10s %4d %4d %6d %8d %6.2f %7.3f %9.2g %9.2g %9.2g  %s\n", row$model, row$engine, row$n,
+              row$failed, row$divergent, row$at_max_depth, row$ess, row$seconds, row$p_ecdf, row$p_chi_square,
+              row$corrected, row$worst))
 }
 
-plot_ecdf <- function(runs, model) {
-  differences <- do.call(rbind, lapply(runs, ecdf_differences))
-  differences$quantity <- factor(differences$quantity, unique(differences$quantity))
-  n <- nrow(runs[[1]]$ranks)
-  ggplot(differences, aes(z)) +
-    geom_ribbon(aes(ymin = lower, ymax = upper), envelope(n), fill = "grey85") +
-    geom_step(aes(y = difference, colour = engine)) +
-    facet_wrap(~quantity) +
-    labs(title = sprintf("%s: ranks of the truth, %d replications", model, n), colour = NULL,
-         subtitle = "Difference of the ECDF from uniform; band: 95 % of all paths at once (each panel and engine alone)",
-         x = "Normalised rank", y = "ECDF - uniform") +
-    theme_bw()
+# One row per run; p-values are the smallest of all quantities, `corrected` after Bonferroni's correction in this run.
+run_row <- function(run) {
+  table <- sbc_table(run)
+  worst <- which.min(pmin(table$p_ecdf, table$p_chi_square))
+  data.frame(table[1, c("model", "engine", "n", "failed", "divergent", "at_max_depth", "ess", "seconds")],
+             quantities = nrow(table), p_ecdf = min(table$p_ecdf), p_chi_square = min(table$p_chi_square),
+             corrected = sbc_verdict(table), worst = table$quantity[worst])
 }
 
-plot_histogram <- function(runs, model) {
-  ranks <- do.call(rbind, lapply(runs, function(run) {
-    data.frame(engine = run$engine, quantity = rep(colnames(run$ranks), each = nrow(run$ranks)), rank = c(run$ranks))
-  }))
-  ranks$quantity <- factor(ranks$quantity, unique(ranks$quantity))
-  n <- nrow(runs[[1]]$ranks)
-  limits <- stats::qbinom(c(0.005, 0.5, 0.995), n, 1 / 10)
-  ggplot(ranks, aes(rank)) +
-    annotate("rect", xmin = -Inf, xmax = Inf, ymin = limits[1], ymax = limits[3], fill = "grey85") +
-    geom_hline(yintercept = limits[2], colour = "grey60") +
-    geom_histogram(aes(fill = engine), breaks = seq(-0.5, sbc_draws + 0.5, length.out = 11), position = "dodge") +
-    facet_wrap(~quantity) +
-    labs(title = sprintf("%s: ranks of the truth, %d replications", model, n), fill = NULL,
-         subtitle = "Band: 99 % of the counts of one bin", x = "Rank among 99 draws", y = "Replications") +
-    theme_bw()
+calibrate <- function(model, engine, arguments) {
+  run <- sbc_run(model, engine, arguments$replications, seed = arguments$seed)
+  saveRDS(run, file.path(arguments$folder, sprintf("%s-%s.rds", model, engine)))
+  print_row(run_row(run))
 }
 
-save_plots <- function(runs, model) {
-  path <- function(kind) file.path(folder, sprintf("sbc-%s-%s.png", model, kind))
-  ggsave(path("ecdf"), plot_ecdf(runs, model), width = 11, height = 8, dpi = 80)
-  ggsave(path("histogram"), plot_histogram(runs, model), width = 11, height = 8, dpi = 80)
+calibrate_all <- function(arguments) {
+  tasks <- expand.grid(engine = arguments$engines, model = arguments$models, stringsAsFactors = FALSE)
+  can_run <- function(model, engine) engine %in% sbc_models[[model]]$engines
+  tasks <- tasks[mapply(can_run, tasks$model, tasks$engine), ]
+  dir.create(arguments$folder, showWarnings = FALSE, recursive = TRUE)
+  cat(heading)
+  one <- function(i) calibrate(tasks$model[i], tasks$engine[i], arguments)
+  done <- parallel::mclapply(seq_len(nrow(tasks)), one, mc.cores = arguments$cores, mc.preschedule = FALSE)
+  broken <- Filter(function(result) inherits(result, "try-error"), done)
+  if (length(broken)) stop(broken[[1]], call. = FALSE)
 }
 
-# Run -------------------------------------------------------------------------------------------------------------
+# Report ----------------------------------------------------------------------------------------------------------
 
-print_row <- function(table) {
-  worst <- table[which.min(pmin(table$p_ecdf, table$p_chi_square)), ]
-  cat(sprintf("%-18s %-10s %4d %4d %6d %8d %6.2f %7.3f %9.2g %9.2g %9.2g  %s\n", worst$model, worst$engine, worst$n,
-              worst$failed, worst$divergent, worst$at_max_depth, worst$ess, worst$seconds, min(table$p_ecdf),
-              min(table$p_chi_square), sbc_verdict(table), worst$quantity))
+# Runs by model, in the order in which the models are defined.
+saved_runs <- function(folder) {
+  runs <- lapply(list.files(folder, "[.]rds$", full.names = TRUE), readRDS)
+  if (length(runs) == 0) stop("No runs in ", folder, ".", call. = FALSE)
+  split(runs, factor(vapply(runs, `[[`, "", "model"), names(sbc_models)), drop = TRUE)
 }
 
-run_model <- function(model) {
-  runs <- lapply(sbc_models[[model]]$engines, function(engine) sbc_run(model, engine, n_replications))
-  tables <- lapply(runs, sbc_table)
-  lapply(tables, print_row)
-  save_plots(runs, model)
-  do.call(rbind, tables)
+write_report <- function(folder) {
+  runs <- saved_runs(folder)
+  for (model in names(runs)) save_plots(runs[[model]], model, folder)
+  runs <- unlist(runs, recursive = FALSE)
+  quantities <- do.call(rbind, lapply(runs, sbc_table))
+  utils::write.csv(quantities, file.path(folder, "sbc.csv"), row.names = FALSE)
+  rows <- do.call(rbind, lapply(runs, run_row))
+  for (column in c("ess", "seconds", "p_ecdf", "p_chi_square", "corrected")) rows[[column]] <- signif(rows[[column]], 2)
+  writeLines(as_markdown(rows), file.path(folder, "sbc.md"))
+  state_verdict(quantities, folder)
 }
 
-dir.create(folder, showWarnings = FALSE, recursive = TRUE)
-cat(sprintf("%-18s %-10s %4s %4s %6s %8s %6s %7s %9s %9s %9s  %s\n", "model", "engine", "n", "fail", "diverg", "maxdepth",
-            "ess", "s/fit", "p ecdf", "p chi2", "corrected", "worst quantity"))
-table <- do.call(rbind, lapply(chosen, run_model))
-utils::write.csv(table, file.path(folder, "sbc.csv"), row.names = FALSE)
-cat(sprintf("%d quantities, smallest p after correction for all of them: %.3g. Table and plots in %s\n", nrow(table),
-            sbc_verdict(table), folder))
-if (sbc_verdict(table) < 0.01) stop("the ranks are not uniform")
-if (any(table$failed > 0)) stop("some fits failed")
+state_verdict <- function(quantities, folder) {
+  smallest <- sbc_verdict(quantities)
+  cat(sprintf("%d quantities; smallest p-value after Bonferroni's correction for all of them: %.3g. Table and plots: %s\n",
+              nrow(quantities), smallest, folder))
+  if (smallest < alpha) stop("the ranks are not uniform", call. = FALSE)
+  if (any(quantities$failed > 0)) stop("some fits failed", call. = FALSE)
+}
+
+main <- function(given) {
+  report_only <- "--report" %in% given
+  arguments <- read_arguments(setdiff(given, "--report"))
+  if (!report_only) calibrate_all(arguments)
+  write_report(arguments$folder)
+}
+
+main(commandArgs(TRUE))

@@ -41,6 +41,19 @@ school_data <- function() {
              w = rep(c(1, 0.5), each = 8), school = rep(LETTERS[1:8], 2))
 }
 
+# Tests that take more than some seconds run in `make test-slow` alone.
+skip_unless_slow <- function() skip_if(Sys.getenv("TWILL_SLOW") != "true", "slow (set TWILL_SLOW=true)")
+
+# Priors from texts named by class, class:coef or class::dpar.
+priors_by_class <- function(...) {
+  texts <- c(...)
+  one <- function(text, target) {
+    target <- c(strsplit(target, ":", fixed = TRUE)[[1]], "", "")
+    tw_prior(text, class = target[1], coef = target[2], dpar = target[3])
+  }
+  do.call(c, unname(Map(one, texts, names(texts))))
+}
+
 with_fixed_seed <- function(seed, code) {
   old <- get0(".Random.seed", globalenv())
   on.exit(if (!is.null(old)) assign(".Random.seed", old, globalenv()))

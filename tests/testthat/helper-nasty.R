@@ -1,20 +1,22 @@
-# Exact posteriors of small models by numerical integration, and the comparison of fits with them.
+# Exact posteriors of small models by numerical integration, from which hard targets are built.
 #
-# An "exact" posterior is a matrix with a row per variable and the columns mean and sd. A variable is named as in the
-# draws; "log(v)" is the logarithm of v, which has moments where v itself may not.
+# A posterior is a matrix with a row per variable and the columns mean and sd. A variable is named as in the draws;
+# log(v) and atanh(v) are functions of it that have moments where v itself may not, and that are smooth to integrate.
+#
+# A target is list(call = arguments of twill(), engines, exact = function() its posterior, slow).
 
 #' Means and sds over a regular grid. The sum over a grid that covers the mass converges faster than any power of the
 #' spacing for smooth densities.
 #'
-#' @param axes Named list of equally spaced values.
-#' @param log_density Function of the grid (a data frame), up to a constant.
-#' @param moments Function of the grid: a named list of list(mean, variance), each given the point. Default: the axes.
-grid_posterior <- function(axes, log_density, moments = function(grid) NULL) {
-  grid <- expand.grid(axes)
-  weight <- exp_normalised(log_density(grid))
+#' @param axes Named list of equally spaced values. An axis whose name starts with a dot is no variable of the draws.
+#' @param log_density One value per row of `expand.grid(axes)`, up to a constant.
+#' @param moments Named list of list(mean, variance), each given the point of the grid.
+grid_posterior <- function(axes, log_density, moments = NULL) {
+  weight <- exp_normalised(log_density)
   check_covered(weight, axes)
-  own <- lapply(grid, function(x) list(mean = x, variance = 0))
-  t(vapply(c(own, moments(grid)), mixture_moments, c(mean = 0, sd = 0), weight = weight))
+  own <- lapply(expand.grid(axes), function(x) list(mean = x, variance = 0))
+  all <- c(own[!startsWith(names(axes), ".")], moments)
+  t(vapply(all, mixture_moments, c(mean = 0, sd = 0), weight = weight))
 }
 
 exp_normalised <- function(x) {
@@ -36,29 +38,80 @@ check_covered <- function(weight, axes) {
   }
 }
 
-#' Exact posterior of a Gaussian model: effects and coefficients integrated out at each point of a grid of scales.
-#'
-#' @param y,x Response less offset, design.
-#' @param variance Function of a row of the grid: list(u = prior variances of the columns of x, y = error variances).
-#' @param mean Prior means of the columns of x.
-#' @param log_prior Function of the grid, with the Jacobians of its axes.
-gaussian_posterior <- function(y, x, variance, axes, log_prior, mean = rep(0, ncol(x))) {
-  grid <- expand.grid(axes)
-  points <- lapply(seq_len(nrow(grid)), function(i) gaussian_conditional(y - x %*% mean, x, variance(grid[i, , drop = FALSE])))
-  log_lik <- vapply(points, `[[`, 0, "log_lik")
-  moment <- function(j) {
-    list(mean = mean[j] + vapply(points, function(p) p$mean[j], 0), variance = vapply(points, function(p) p$variance[j], 0))
+#' Equally spaced values of an axis.
+span <- function(from, to, n) seq(from, to, length.out = n)
+
+# Priors ----------------------------------------------------------------------------------------------------------
+
+#' Values of a grid on their natural scale: "log(sigma)" gives sigma, under the same name.
+natural <- function(grid) {
+  back <- list(log = exp, atanh = tanh)
+  for (name in grep("^(log|atanh)[(]", names(grid), value = TRUE)) {
+    grid[[name]] <- back[[sub("[(].*", "", name)]](grid[[name]])
   }
-  columns <- stats::setNames(lapply(seq_len(ncol(x)), moment), colnames(x))
-  grid_posterior(axes, function(grid) log_lik + log_prior(grid), function(grid) columns)
+  grid
 }
 
-gaussian_conditional <- function(residual, x, variance) {
-  xu <- sweep(x, 2, variance$u, `*`)
-  root <- chol(xu %*% t(x) + diag(variance$y, length(residual)))
-  half <- backsolve(root, cbind(residual, xu), transpose = TRUE)
+#' Sum of the log prior densities of a grid's axes, with their Jacobians. `classes` says which element of `prior`, texts
+#' as for tw_prior(), each axis has.
+log_prior <- function(grid, prior, classes) {
+  values <- natural(grid)
+  one <- function(i) {
+    jacobian <- switch(sub("[(].*", "", names(grid)[i]), log = grid[[i]], atanh = log1p(-values[[i]]^2), 0)
+    log_prior_density(prior[[classes[i]]], values[[i]]) + jacobian
+  }
+  Reduce(`+`, lapply(seq_along(grid), one))
+}
+
+#' Log density at `x` of a prior given as text, up to a constant; half of it for what is positive.
+log_prior_density <- function(text, x) {
+  p <- vapply(as.list(str2lang(text))[-1], eval, 0)
+  switch(sub("[(].*", "", text), normal = stats::dnorm(x, p[1], p[2], log = TRUE),
+         student_t = stats::dt((x - p[2]) / p[3], p[1], log = TRUE), exponential = -p[1] * x,
+         lognormal = stats::dlnorm(x, p[1], p[2], log = TRUE), gamma = stats::dgamma(x, p[1], p[2], log = TRUE),
+         inv_gamma = -(p[1] + 1) * log(x) - p[2] / x, lkj = (p[1] - 1) * log1p(-x^2), stop("no density of ", text))
+}
+
+# Gaussian models -------------------------------------------------------------------------------------------------
+
+#' A Gaussian target: effects and coefficients, with prior means zero, integrated out at each point of a grid of scales.
+#'
+#' @param prior Named texts, see priors_by_class().
+#' @param x Design, its columns named as in the draws.
+#' @param variance Function of a point of the grid on the natural scale: list(u = prior variances of the columns of x,
+#'   or their covariance matrix, y = error variances).
+#' @param axes,classes Of the grid, and their priors.
+gaussian_target <- function(formula, data, prior, x, variance, axes, classes, slow = FALSE,
+                            engines = c("collapsed", "joint", "levels")) {
+  force(list(x, variance, axes, classes))
+  call <- list(formula = formula, data = data, intercept = "raw", prior = priors_by_class(prior))
+  exact <- function() {
+    grid <- expand.grid(axes)
+    points <- as.matrix(natural(grid))
+    variances <- lapply(seq_len(nrow(points)), function(i) variance(points[i, ]))
+    gaussian_posterior(data$y, x, axes, variances, log_prior(grid, prior, classes))
+  }
+  list(call = call, engines = engines, exact = exact, slow = slow)
+}
+
+gaussian_posterior <- function(y, x, axes, variances, log_prior) {
+  points <- lapply(variances, function(variance) gaussian_conditional(y, x, variance))
+  log_lik <- vapply(points, `[[`, 0, "log_lik")
+  moment <- function(j) {
+    list(mean = vapply(points, function(p) p$mean[j], 0), variance = vapply(points, function(p) p$variance[j], 0))
+  }
+  columns <- stats::setNames(lapply(seq_len(ncol(x)), moment), colnames(x))
+  grid_posterior(axes, log_lik + log_prior, columns)
+}
+
+gaussian_conditional <- function(y, x, variance) {
+  u <- variance$u
+  if (!is.matrix(u)) u <- diag(u, length(u))
+  xu <- x %*% u
+  root <- chol(tcrossprod(xu, x) + diag(variance$y, length(y)))
+  half <- backsolve(root, cbind(y, xu), transpose = TRUE)
   list(log_lik = -sum(log(diag(root))) - sum(half[, 1]^2) / 2, mean = drop(crossprod(half[, -1], half[, 1])),
-       variance = variance$u - colSums(half[, -1, drop = FALSE]^2))
+       variance = diag(u) - colSums(half[, -1, drop = FALSE]^2))
 }
 
 #' Columns of indicators named like the draws of a term's effects.
@@ -68,6 +121,8 @@ indicators <- function(group, name) {
   x
 }
 
+# One-dimensional integrals ---------------------------------------------------------------------------------------
+
 #' log of the integral of exp(log_density(z)) dnorm(z), and the mean and variance of z, at each point of a grid.
 #'
 #' @param log_density Function of a vector of z, one per point, concave; -Inf is fine.
@@ -75,10 +130,9 @@ normal_integral <- function(log_density, n_points) {
   f <- function(z) log_density(z) - z^2 / 2
   centre <- concave_mode(f, n_points)
   width <- curvature_width(f, centre)
-  steps <- seq(-14, 14, length.out = 281)
+  steps <- span(-14, 14, 281)
   z <- outer(width, steps) + centre
-  value <- vapply(seq_along(steps), function(j) f(z[, j]), numeric(n_points))
-  value <- matrix(value, n_points)
+  value <- matrix(vapply(seq_along(steps), function(j) f(z[, j]), numeric(n_points)), n_points)
   top <- apply(value, 1, max)
   weight <- exp(value - top)
   total <- rowSums(weight)
@@ -105,34 +159,4 @@ concave_mode <- function(f, n) {
 curvature_width <- function(f, centre) {
   h <- 1e-3
   1 / sqrt(pmax((2 * f(centre) - f(centre + h) - f(centre - h)) / h^2, 1e-8))
-}
-
-# Comparison ------------------------------------------------------------------------------------------------------
-
-#' A fit, and the classes of the warnings that it gave.
-fit_and_warnings <- function(...) {
-  given <- character()
-  fit <- withCallingHandlers(twill(..., refresh = 0), twill_warning = function(w) {
-    given <<- c(given, class(w)[1])
-    invokeRestart("muffleWarning")
-  })
-  list(fit = fit, warnings = given)
-}
-
-#' Differences in units of Monte Carlo error, one row per variable.
-compare_with_exact <- function(fit, exact) {
-  rows <- lapply(rownames(exact), function(v) {
-    x <- draws_of_expression(fit, v)
-    data.frame(variable = v, mean = mean(x), exact_mean = exact[v, "mean"], sd = stats::sd(x), exact_sd = exact[v, "sd"],
-               z_mean = (mean(x) - exact[v, "mean"]) / posterior::mcse_mean(x),
-               z_sd = (stats::sd(x) - exact[v, "sd"]) / posterior::mcse_sd(x), rhat = posterior::rhat(x))
-  })
-  do.call(rbind, rows)
-}
-
-draws_of_expression <- function(fit, v) {
-  is_log <- startsWith(v, "log(")
-  name <- if (is_log) sub("\\)$", "", sub("^log\\(", "", v)) else v
-  x <- as.matrix(unclass(fit$draws)[, , name])
-  if (is_log) log(x) else x
 }

@@ -67,15 +67,6 @@ sbc_poisson <- function(data, eta, truth) {
 #' The raw intercept whose value at the means of the columns of `x` is `centred`.
 sbc_raw_intercept <- function(centred, b, x) centred - sum(b * colMeans(x))
 
-#' Priors by class, or by class::dpar.
-sbc_priors <- function(...) {
-  rows <- list(...)
-  do.call(c, unname(Map(function(text, target) {
-    parts <- strsplit(target, "::", fixed = TRUE)[[1]]
-    tw_prior(text, class = parts[1], dpar = c(parts, "")[2])
-  }, rows, names(rows))))
-}
-
 sbc_levels <- function(prefix, n) factor(paste0(prefix, seq_len(n)), paste0(prefix, seq_len(n)))
 
 # Models ----------------------------------------------------------------------------------------------------------
@@ -85,7 +76,7 @@ sbc_models <- list()
 sbc_models$crossed_gaussian <- list(
   formula = y ~ x + (1 | a) + (1 | b), family = gaussian(), intercept = "centred", thin = 6,
   engines = sbc_gaussian_engines,
-  prior = sbc_priors(Intercept = "normal(0, 2)", b = "normal(0, 1)", sd = "normal(0, 1)", sigma = "exponential(1)"),
+  prior = priors_by_class(Intercept = "normal(0, 2)", b = "normal(0, 1)", sd = "normal(0, 1)", sigma = "exponential(1)"),
   simulate = function() {
     data <- expand.grid(a = sbc_levels("a", 7), b = sbc_levels("b", 5))
     data$x <- stats::rnorm(nrow(data), 1)
@@ -101,7 +92,7 @@ sbc_models$crossed_gaussian <- list(
 sbc_models$nested_gaussian <- list(
   formula = y ~ 1 + offset(shift) + (1 | a / b), family = gaussian(), intercept = "raw", thin = 6,
   engines = sbc_gaussian_engines,
-  prior = sbc_priors(Intercept = "normal(1, 1)", sd = "student_t(4, 0, 0.5)", sigma = "lognormal(-0.5, 0.5)"),
+  prior = priors_by_class(Intercept = "normal(1, 1)", sd = "student_t(4, 0, 0.5)", sigma = "lognormal(-0.5, 0.5)"),
   simulate = function() {
     data <- expand.grid(copy = 1:2, b = sbc_levels("b", 3), a = sbc_levels("a", 6))
     data$shift <- stats::runif(nrow(data), -1, 1)
@@ -117,8 +108,8 @@ sbc_models$nested_gaussian <- list(
 sbc_models$correlated_slopes <- list(
   formula = y ~ x + w + (1 + x + w | g), family = gaussian(), intercept = "raw", thin = 6,
   engines = sbc_gaussian_engines,
-  prior = sbc_priors(Intercept = "normal(0, 1)", b = "normal(0, 1)", sd = "gamma(2, 2)", cor = "lkj(1.5)",
-                     sigma = "normal(0.5, 0.5)"),
+  prior = priors_by_class(Intercept = "normal(0, 1)", b = "normal(0, 1)", sd = "gamma(2, 2)", cor = "lkj(1.5)",
+                          sigma = "normal(0.5, 0.5)"),
   simulate = function() {
     data <- data.frame(g = rep(sbc_levels("g", 9), each = 6), x = stats::rnorm(54), w = stats::runif(54, -1, 2))
     sigma <- stats::qnorm(stats::runif(1, stats::pnorm(0, 0.5, 0.5), 1), 0.5, 0.5)
@@ -132,7 +123,7 @@ sbc_models$correlated_slopes <- list(
 sbc_models$nb_crossed <- list(
   formula = y ~ x + offset(log_size) + (1 | a) + (1 | b), family = "negbinomial", intercept = "centred", thin = 6,
   engines = sbc_count_engines,
-  prior = sbc_priors(Intercept = "normal(0, 1)", b = "normal(0, 0.5)", sd = "exponential(2)", shape = "gamma(3, 1)"),
+  prior = priors_by_class(Intercept = "normal(0, 1)", b = "normal(0, 0.5)", sd = "exponential(2)", shape = "gamma(3, 1)"),
   simulate = function() {
     data <- expand.grid(a = sbc_levels("a", 8), b = sbc_levels("b", 6))
     data$x <- rep(0:1, length.out = nrow(data))
@@ -148,8 +139,8 @@ sbc_models$nb_crossed <- list(
 
 sbc_models$nb_slope <- list(
   formula = y ~ x + (1 + x || donor), family = "negbinomial", intercept = "raw", thin = 6, engines = sbc_count_engines,
-  prior = sbc_priors(Intercept = "student_t(5, 1, 0.5)", b = "normal(0, 0.5)", sd = "normal(0, 0.7)",
-                     shape = "inv_gamma(3, 4)"),
+  prior = priors_by_class(Intercept = "student_t(5, 1, 0.5)", b = "normal(0, 0.5)", sd = "normal(0, 0.7)",
+                          shape = "inv_gamma(3, 4)"),
   simulate = function() {
     data <- data.frame(donor = rep(sbc_levels("d", 7), each = 6), x = rep(0:1, 21))
     shape <- 1 / stats::rgamma(1, 3, 4)
@@ -179,7 +170,7 @@ horseshoe_prior <- "horseshoe(3, df_global = 3, scale_global = 0.5, df_slab = 6,
 sbc_models$horseshoe_sds <- list(
   formula = y ~ 1 + (1 | a) + (1 | b) + (1 | c) + (1 | d), family = gaussian(), intercept = "raw", thin = 10,
   engines = sbc_gaussian_engines,
-  prior = sbc_priors(Intercept = "normal(0, 1)", sd = horseshoe_prior, sigma = "lognormal(0, 0.5)"),
+  prior = priors_by_class(Intercept = "normal(0, 1)", sd = horseshoe_prior, sigma = "lognormal(0, 0.5)"),
   simulate = function() {
     data <- horseshoe_data()
     sigma <- stats::rlnorm(1, 0, 0.5)

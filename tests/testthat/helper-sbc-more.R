@@ -2,7 +2,7 @@
 
 sbc_models$poisson_rows <- list(
   formula = y ~ x + (1 | g) + (1 | row), family = "poisson", intercept = "raw", thin = 6, engines = sbc_count_engines,
-  prior = sbc_priors(Intercept = "normal(1, 0.5)", b = "double_exponential(0, 0.5)", sd = "exponential(2)"),
+  prior = priors_by_class(Intercept = "normal(1, 0.5)", b = "double_exponential(0, 0.5)", sd = "exponential(2)"),
   simulate = function() {
     data <- data.frame(g = rep(sbc_levels("g", 6), each = 5), row = sbc_levels("i", 30), x = stats::runif(30, -1, 1))
     g <- sbc_term(data$g, "g", stats::rexp(1, 2))
@@ -15,8 +15,8 @@ sbc_models$poisson_rows <- list(
 
 sbc_models$nb_correlated <- list(
   formula = y ~ x + (1 + x | g), family = "negbinomial", intercept = "raw", thin = 6, engines = sbc_count_engines,
-  prior = sbc_priors(Intercept = "normal(1, 0.5)", b = "normal(0, 0.5)", sd = "lognormal(-1, 0.5)", cor = "lkj(1)",
-                     shape = "lognormal(1, 0.5)"),
+  prior = priors_by_class(Intercept = "normal(1, 0.5)", b = "normal(0, 0.5)", sd = "lognormal(-1, 0.5)", cor = "lkj(1)",
+                          shape = "lognormal(1, 0.5)"),
   simulate = function() {
     data <- data.frame(g = rep(sbc_levels("g", 8), each = 6), x = stats::rnorm(48, 0.5))
     shape <- stats::rlnorm(1, 1, 0.5)
@@ -29,8 +29,8 @@ sbc_models$nb_correlated <- list(
 sbc_models$horseshoe_b <- list(
   formula = y ~ x1 + x2 + x3 + x4 + x5 + (1 | g), family = gaussian(), intercept = "raw", thin = 10,
   engines = sbc_gaussian_engines,
-  prior = sbc_priors(Intercept = "normal(0, 1)", b = horseshoe_prior, sd = "exponential(1)",
-                     sigma = "lognormal(0, 0.5)"),
+  prior = priors_by_class(Intercept = "normal(0, 1)", b = horseshoe_prior, sd = "exponential(1)",
+                          sigma = "lognormal(0, 0.5)"),
   simulate = function() {
     x <- matrix(stats::rnorm(24 * 5), 24, dimnames = list(NULL, paste0("x", 1:5)))
     data <- data.frame(x, g = rep(sbc_levels("g", 6), 4))
@@ -46,7 +46,7 @@ sbc_models$horseshoe_b <- list(
 sbc_models$nb_horseshoe <- list(
   formula = y ~ 1 + (1 | a) + (1 | b) + (1 | c) + (1 | d), family = "negbinomial", intercept = "raw", thin = 10,
   engines = sbc_count_engines,
-  prior = sbc_priors(Intercept = "normal(1, 0.5)", sd = horseshoe_prior, shape = "gamma(3, 1)"),
+  prior = priors_by_class(Intercept = "normal(1, 0.5)", sd = horseshoe_prior, shape = "gamma(3, 1)"),
   simulate = function() {
     data <- horseshoe_data()
     terms <- simulate_horseshoe_terms(data, unit = 1)
@@ -58,8 +58,8 @@ sbc_models$nb_horseshoe <- list(
 sbc_models$sigma_regression <- list(
   formula = tw_formula(y ~ x + (1 | g), sigma ~ x), family = gaussian(), intercept = "raw", thin = 6,
   engines = c("joint", "levels"),
-  prior = sbc_priors(Intercept = "normal(0, 1)", b = "normal(0, 1)", sd = "exponential(1)",
-                     `Intercept::sigma` = "normal(-0.5, 0.5)", `b::sigma` = "normal(0, 0.5)"),
+  prior = priors_by_class(Intercept = "normal(0, 1)", b = "normal(0, 1)", sd = "exponential(1)",
+                          `Intercept::sigma` = "normal(-0.5, 0.5)", `b::sigma` = "normal(0, 0.5)"),
   simulate = function() {
     data <- data.frame(g = rep(sbc_levels("g", 6), each = 6), x = stats::runif(36, -1, 1))
     b <- stats::rnorm(2)
@@ -72,8 +72,8 @@ sbc_models$sigma_regression <- list(
 sbc_models$shape_regression <- list(
   formula = tw_formula(y ~ x + (1 | g), shape ~ x), family = "negbinomial", intercept = "raw", thin = 6,
   engines = sbc_count_engines,
-  prior = sbc_priors(Intercept = "normal(1.5, 0.5)", b = "normal(0, 0.5)", sd = "exponential(2)",
-                     `Intercept::shape` = "normal(0.5, 0.7)", `b::shape` = "normal(0, 0.7)"),
+  prior = priors_by_class(Intercept = "normal(1.5, 0.5)", b = "normal(0, 0.5)", sd = "exponential(2)",
+                          `Intercept::shape` = "normal(0.5, 0.7)", `b::shape` = "normal(0, 0.7)"),
   simulate = function() {
     data <- data.frame(g = rep(sbc_levels("g", 6), each = 7), x = stats::runif(42, -1, 1))
     b <- stats::rnorm(2, c(1.5, 0), 0.5)
@@ -86,7 +86,7 @@ sbc_models$shape_regression <- list(
 sbc_models$known_errors <- list(
   formula = y | se(s) ~ 1 + (1 | study) + (1 | lab), family = gaussian(), intercept = "raw", thin = 6,
   engines = sbc_gaussian_engines,
-  prior = sbc_priors(Intercept = "normal(0, 1)", sd = "student_t(3, 0, 0.5)"),
+  prior = priors_by_class(Intercept = "normal(0, 1)", sd = "student_t(3, 0, 0.5)"),
   simulate = function() {
     data <- data.frame(study = sbc_levels("s", 15), lab = rep(sbc_levels("l", 5), 3), s = stats::runif(15, 0.1, 1))
     study <- sbc_term(data$study, "study", 0.5 * half(stats::rt(1, 3)))
@@ -99,7 +99,7 @@ sbc_models$known_errors <- list(
 sbc_models$errors_and_sigma <- list(
   formula = y | se(s, sigma = TRUE) ~ x + (1 | g), family = gaussian(), intercept = "centred", thin = 6,
   engines = c("joint", "levels"),
-  prior = sbc_priors(Intercept = "normal(0, 1)", b = "normal(0, 1)", sd = "exponential(1)", sigma = "exponential(1)"),
+  prior = priors_by_class(Intercept = "normal(0, 1)", b = "normal(0, 1)", sd = "exponential(1)", sigma = "exponential(1)"),
   simulate = function() {
     data <- data.frame(g = rep(sbc_levels("g", 6), each = 5), x = stats::rnorm(30, 2), s = stats::runif(30, 0.1, 1))
     slope <- stats::rnorm(1)
@@ -113,7 +113,7 @@ sbc_models$errors_and_sigma <- list(
 sbc_models$free_means <- list(
   formula = y ~ 0 + tw_re(a, mean = "normal(1, 1)") + tw_re(b, mean = "normal(-1, 0.5)"), family = gaussian(),
   intercept = "raw", thin = 6, engines = sbc_gaussian_engines,
-  prior = sbc_priors(sd = "exponential(1)", sigma = "exponential(1)"),
+  prior = priors_by_class(sd = "exponential(1)", sigma = "exponential(1)"),
   simulate = function() {
     data <- expand.grid(a = sbc_levels("a", 6), b = sbc_levels("b", 5))
     a <- sbc_term(data$a, "a", stats::rexp(1))
