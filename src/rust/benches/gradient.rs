@@ -6,7 +6,7 @@
 mod support;
 
 use std::hint::black_box;
-use support::{model, shapes, target, time};
+use support::{cells, model, shapes, target, time};
 use twill::density::LogDensity;
 use twill::run::Prepared;
 use twill::spec::Engine;
@@ -16,13 +16,18 @@ fn main() {
     for (name, shape) in shapes() {
         let model = model(&shape);
         for engine in [Engine::Collapsed, Engine::Joint, Engine::Levels] {
-            let label = format!("{name}, {engine:?}");
-            match target(&model, engine) {
-                Some(Prepared::Collapsed(target)) => gradient(&label, target),
-                Some(Prepared::Full(_, target)) => gradient(&label, target),
-                None => {}
-            }
+            whitened(&format!("{name}, {engine:?}"), target(&model, engine));
         }
+    }
+    whitened("5000 cells, rows", target(&cells(false), Engine::Auto));
+    whitened("5000 cells, compressed", target(&cells(true), Engine::Auto));
+}
+
+fn whitened(label: &str, target: Option<Prepared>) {
+    match target {
+        Some(Prepared::Collapsed(target)) => gradient(label, target),
+        Some(Prepared::Full(_, target)) => gradient(label, target),
+        None => {}
     }
 }
 

@@ -1,7 +1,7 @@
 //! Log posterior density and gradient at a position: prior, group effects and likelihood.
 
+use crate::compress::compress;
 use crate::compress::gaussian::GaussianSums;
-use crate::compress::leaves::merge;
 use crate::design::Design;
 use crate::error::Result;
 use crate::layout::{Layout, Source};
@@ -24,7 +24,7 @@ pub trait LogDensity {
 /// A model with its data, shared by all chains.
 #[derive(Debug)]
 pub struct Model {
-    /// Data, rows of the same design merged where the likelihood allows.
+    /// Data, rows of the same design compressed where the likelihood allows.
     pub design: Design,
     /// Rows of the likelihood.
     pub likelihood: Likelihood,
@@ -57,8 +57,8 @@ impl Model {
         // A shrunken coefficient has its horseshoe and nothing else.
         shrunken.iter().flatten().for_each(|&j| coefficient_priors[j] = Prior::flat());
         let likelihood = Likelihood::new(&design, spec);
-        let (likelihood, design) = match merge(&design) {
-            Some(leaves) => (likelihood.with_leaves(&leaves), leaves.design),
+        let (likelihood, design) = match compress(&design, spec.family) {
+            Some(fewer) => (likelihood.with_rows(&fewer), fewer.design),
             None => (likelihood, design),
         };
         Ok(Self {

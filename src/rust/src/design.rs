@@ -100,6 +100,39 @@ impl Design {
     pub fn x_column(&self, j: usize) -> &[f64] {
         column(&self.x, j)
     }
+
+    /// Column `j` of `x_disp`.
+    pub fn x_disp_column(&self, j: usize) -> &[f64] {
+        column(&self.x_disp, j)
+    }
+
+    /// Rows in the order given, each as often as it is named.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let pick = |values: &[f64]| -> Vec<f64> { rows.iter().filter_map(|&i| values.get(i).copied()).collect() };
+        let term = |t: &GroupTerm| GroupTerm {
+            codes: rows.iter().map(|&i| t.codes[i]).collect(),
+            z: select_rows(&t.z, rows),
+            ..*t
+        };
+        Self {
+            y: pick(&self.y),
+            offset: pick(&self.offset),
+            weights: pick(&self.weights),
+            se: pick(&self.se),
+            x: select_rows(&self.x, rows),
+            x_disp: select_rows(&self.x_disp, rows),
+            terms: self.terms.iter().map(term).collect(),
+        }
+    }
+}
+
+/// Rows of a column-major matrix, column-major again.
+fn select_rows(m: &Array2<f64>, rows: &[usize]) -> Array2<f64> {
+    let columns = (0..m.ncols()).flat_map(|j| {
+        let column = column(m, j);
+        rows.iter().map(move |&i| column[i])
+    });
+    Array2::from_shape_vec((rows.len(), m.ncols()).f(), columns.collect()).expect("one value per row and column")
 }
 
 impl GroupTerm {

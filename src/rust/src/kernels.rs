@@ -84,13 +84,13 @@ fn softplus_logistic(x: f64) -> (f64, f64) {
     (x.max(0.0) + 2.0 * s * horner(&ATANH, s * s), if x >= 0.0 { share } else { e * share })
 }
 
-/// Response, weight and linear predictor of the rows, and where the derivative goes.
+/// Weighted response `t`, weight and linear predictor of the rows, and where the derivative goes.
 struct Rows<'a, F> {
-    y: &'a [f64],
+    totals: &'a [f64],
     weights: &'a [f64],
     eta: &'a [f64],
     d_eta: &'a mut [f64],
-    /// `row(y, w, eta) -> (value, d_eta, d_dispersion)`.
+    /// `row(t, w, eta) -> (value, d_eta, d_dispersion)`.
     row: F,
 }
 
@@ -103,16 +103,16 @@ impl<F: Fn(f64, f64, f64) -> (f64, f64, f64)> NullaryFnOnce for Rows<'_, F> {
         let (mut value, mut dispersion) = (0.0, 0.0);
         // Loops without sums turn into vector instructions; the sums follow over the buffers.
         let (mut values, mut dispersions) = ([0.0; BLOCK], [0.0; BLOCK]);
-        for start in (0..self.y.len()).step_by(BLOCK) {
-            let end = (start + BLOCK).min(self.y.len());
+        for start in (0..self.totals.len()).step_by(BLOCK) {
+            let end = (start + BLOCK).min(self.totals.len());
             let n = end - start;
-            let (y, w, eta) = (&self.y[start..end], &self.weights[start..end], &self.eta[start..end]);
+            let (t, w, eta) = (&self.totals[start..end], &self.weights[start..end], &self.eta[start..end]);
             let d_eta = &mut self.d_eta[start..end];
             let (values, dispersions) = (&mut values[..n], &mut dispersions[..n]);
-            let inputs = y.iter().zip(w).zip(eta);
+            let inputs = t.iter().zip(w).zip(eta);
             let outputs = values.iter_mut().zip(dispersions.iter_mut()).zip(d_eta);
-            for (((y, w), eta), ((value, dispersion), d_eta)) in inputs.zip(outputs) {
-                (*value, *d_eta, *dispersion) = (self.row)(*y, *w, *eta);
+            for (((t, w), eta), ((value, dispersion), d_eta)) in inputs.zip(outputs) {
+                (*value, *d_eta, *dispersion) = (self.row)(*t, *w, *eta);
             }
             value += values.iter().sum::<f64>();
             dispersion += dispersions.iter().sum::<f64>();
@@ -121,32 +121,32 @@ impl<F: Fn(f64, f64, f64) -> (f64, f64, f64)> NullaryFnOnce for Rows<'_, F> {
     }
 }
 
-/// Rows of a negative binomial with one shape, but for the terms in `ln Gamma`:
-/// `w [y (eta - log phi - l) - phi l]`, `l = log(1 + mu / phi)`.
+/// Rows of a negative binomial with one shape, but for the terms in `ln Gamma`: with weighted counts
+/// `t`, `t (eta - log phi - l) - w phi l`, `l = log(1 + mu / phi)`.
 ///
 /// Writes `d_eta`; returns the sum and its derivative in log phi.
-pub fn negative_binomial(y: &[f64], weights: &[f64], eta: &[f64], log_phi: f64, d_eta: &mut [f64]) -> (f64, f64) {
+pub fn negative_binomial(totals: &[f64], weights: &[f64], eta: &[f64], log_phi: f64, d_eta: &mut [f64]) -> (f64, f64) {
     let phi = log_phi.exp();
-    let row = move |y: f64, w: f64, eta: f64| negative_binomial_row(y, w, eta - log_phi, phi);
-    Arch::new().dispatch(Rows { y, weights, eta, d_eta, row })
+    let row = move |t: f64, w: f64, eta: f64| negative_binomial_row(t, w * phi, eta - log_phi);
+    Arch::new().dispatch(Rows { totals, weights, eta, d_eta, row })
 }
 
 #[inline(always)]
-fn negative_binomial_row(y: f64, w: f64, t: f64, phi: f64) -> (f64, f64, f64) {
-    let (log1p_ratio, share) = softplus_logistic(t);
-    let value = w * (y * (t - log1p_ratio) - phi * log1p_ratio);
-    (value, w * (y - (y + phi) * share), w * (phi * (share - log1p_ratio) - y * (1.0 - share)))
+fn negative_binomial_row(t: f64, w_phi: f64, u: f64) -> (f64, f64, f64) {
+    let (log1p_ratio, share) = softplus_logistic(u);
+    let value = t * (u - log1p_ratio) - w_phi * log1p_ratio;
+    (value, t - (t + w_phi) * share, w_phi * (share - log1p_ratio) - t * (1.0 - share))
 }
 
-/// Rows of a Poisson: `w [y eta - mu]`. Writes `d_eta`; returns the sum.
-pub fn poisson(y: &[f64], weights: &[f64], eta: &[f64], d_eta: &mut [f64]) -> f64 {
-    Arch::new().dispatch(Rows { y, weights, eta, d_eta, row: poisson_row }).0
+/// Rows of a Poisson with weighted counts `t`: `t eta - w mu`. Writes `d_eta`; returns the sum.
+pub fn poisson(totals: &[f64], weights: &[f64], eta: &[f64], d_eta: &mut [f64]) -> f64 {
+    Arch::new().dispatch(Rows { totals, weights, eta, d_eta, row: poisson_row }).0
 }
 
 #[inline(always)]
-fn poisson_row(y: f64, w: f64, eta: f64) -> (f64, f64, f64) {
-    let mu = exp(eta.clamp(-MAX_EXPONENT, MAX_EXPONENT));
-    (w * (y * eta - mu), w * (y - mu), 0.0)
+fn poisson_row(t: f64, w: f64, eta: f64) -> (f64, f64, f64) {
+    let mu = w * exp(eta.clamp(-MAX_EXPONENT, MAX_EXPONENT));
+    (t * eta - mu, t - mu, 0.0)
 }
 
 /// Sum of products, in eight lanes.

@@ -59,12 +59,13 @@ fn engine_sample(spec_json: Robj, arrays: Robj, settings_json: Robj, progress: R
         let settings: Settings = from_json(text("settings_json", &settings_json)?)?;
         let design = Design::new(raw_arrays(&arrays)?, &spec)?;
         let model = Model::new(design, &spec)?;
+        let n_rows = model.design.n();
         let report = progress.as_function();
         let output = sample(model, &settings, |p| {
             show(report.as_ref(), p);
             !is_interrupted()
         })?;
-        output_to_r(&output, &spec, &settings)
+        output_to_r(&output, &spec, &settings, n_rows)
     })
 }
 
@@ -163,7 +164,7 @@ fn raw_term(term: &Robj) -> Result<RawTerm> {
     Ok(RawTerm { codes, z: reals("z", &field(&list, "z")?)? })
 }
 
-fn output_to_r(output: &Output, spec: &ModelSpec, settings: &Settings) -> Result<Robj> {
+fn output_to_r(output: &Output, spec: &ModelSpec, settings: &Settings, n_rows: usize) -> Result<Robj> {
     let names = draw_names(spec, settings.save_effects);
     let draws = array(&output.chains, &names, settings.n_kept(), |c| &c.values);
     let sampler: Vec<Vec<f64>> = output.chains.iter().map(|c| c.sampler.concat()).collect();
@@ -178,7 +179,7 @@ fn output_to_r(output: &Output, spec: &ModelSpec, settings: &Settings) -> Result
         sampler = sampler,
         n_done = n_done,
         interrupted = output.interrupted,
-        info = info(output)
+        info = info(output, n_rows)
     )
     .into())
 }
@@ -219,11 +220,13 @@ fn array<C>(chains: &[C], names: &[String], n_iterations: usize, values: impl Fn
     array
 }
 
-fn info(output: &Output) -> String {
+/// `rows`: those that the likelihood was evaluated on, after compression.
+fn info(output: &Output, n_rows: usize) -> String {
     let per_chain = |f: &dyn Fn(&ChainDraws) -> f64| output.chains.iter().map(f).collect::<Vec<_>>();
     serde_json::json!({
         "engine": output.engine,
         "dim": output.dim,
+        "rows": n_rows,
         "step_size": per_chain(&|c| c.step_size),
         "warmup_divergent": per_chain(&|c| c.warmup_divergent as f64),
         "n_gradients": per_chain(&|c| c.n_gradients as f64),

@@ -13,8 +13,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use twill::density::Model;
 use twill::design::Design;
+use twill::likelihood::Likelihood;
 use twill::run::{Prepared, prepare};
-use twill::spec::{Engine, Family};
+use twill::spec::Engine;
+use twill::spec::Family::{self, Gaussian, NegBinomial};
 
 /// Samples per bench and their shortest length.
 const SAMPLES: usize = 25;
@@ -60,7 +62,6 @@ fn shape(family: Family, n: usize, p: usize, terms: &[(usize, usize, bool)]) -> 
 
 /// Named shapes like those of `bench/models.R`.
 pub fn shapes() -> Vec<(&'static str, Shape)> {
-    use Family::{Gaussian, NegBinomial};
     vec![
         ("crossed screen", shape(Gaussian, 90, 1, &[(10, 1, false), (3, 1, false)])),
         ("correlated slopes", shape(Gaussian, 180, 2, &[(18, 2, true)])),
@@ -79,6 +80,25 @@ pub fn model(shape: &Shape) -> Arc<Model> {
     raw.offset.fill(0.0);
     let design = Design::new(raw, &spec).expect("valid by construction");
     Arc::new(Model::new(design, &spec).expect("valid by construction"))
+}
+
+/// Counts of 5,000 cells of 7 donors in 2 conditions, with exposures over a factor of 36: row by row or
+/// compressed.
+pub fn cells(compressed: bool) -> Arc<Model> {
+    let spec = spec(&shape(NegBinomial, 5_000, 2, &[(7, 2, false)]));
+    let mut raw = arrays(&shape(NegBinomial, 5_000, 2, &[(7, 2, false)]), 1);
+    let n = raw.y.len();
+    raw.weights.fill(1.0);
+    raw.offset.iter_mut().for_each(|o| *o *= 0.5 * 36f64.ln());
+    raw.x[n..].iter_mut().enumerate().for_each(|(i, x)| *x = (i % 2) as f64);
+    raw.terms[0].z = raw.x.clone();
+    let design = Design::new(raw, &spec).expect("valid by construction");
+    let mut model = Model::new(design.clone(), &spec).expect("valid by construction");
+    if !compressed {
+        model.likelihood = Likelihood::new(&design, &spec);
+        model.design = design;
+    }
+    Arc::new(model)
 }
 
 /// The target as it is sampled; `None` if the engine cannot do the model.

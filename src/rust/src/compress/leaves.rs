@@ -1,85 +1,94 @@
-//! Rows that share design and offset as one row: a leaf.
-//!
-//! All rows of a leaf have one linear predictor. For counts with one shape (or none) the
-//! log-likelihood is linear in the response but for `ln Gamma` terms, which do not depend on the
-//! predictor: the weighted mean of the responses and the sum of the weights serve for all of them.
-//! For Gaussian rows with one sd the sum of squares within the leaf is a constant more.
+//! Leaves: rows that share all of the design but the offset, found in one pass.
 
-use crate::design::{Design, GroupTerm};
-use ndarray::{Array2, Axis};
+use crate::design::Design;
 use std::collections::HashMap;
 
-/// A design with one row per leaf.
-#[derive(Debug)]
+/// Which rows share a design.
+#[derive(Debug, Clone)]
 pub struct Leaves {
-    /// Weighted mean responses, summed weights, and the design of each leaf.
-    pub design: Design,
-    /// Weighted sum of squares of the responses around their leaves' means.
-    pub squares_within: f64,
+    /// Leaf of each row, in the order of their first rows.
+    pub of_row: Vec<u32>,
+    /// First row of each leaf.
+    pub first: Vec<usize>,
 }
 
-/// Merges rows; `None` if no two are alike, or if the dispersion differs between rows.
-pub fn merge(design: &Design) -> Option<Leaves> {
-    if design.x_disp.ncols() > 0 || !design.se.is_empty() {
-        return None;
+impl Leaves {
+    /// Groups the rows of a design.
+    pub fn find(design: &Design) -> Self {
+        let fingerprints = fingerprints(design);
+        let mut seen: HashMap<u64, Vec<u32>> = HashMap::new();
+        let mut first: Vec<usize> = vec![];
+        let leaf_of = |(row, fingerprint): (usize, &u64)| {
+            let leaves = seen.entry(*fingerprint).or_default();
+            let known = leaves.iter().find(|&&leaf| alike(design, first[leaf as usize], row));
+            known.copied().unwrap_or_else(|| {
+                leaves.push(first.len() as u32);
+                first.push(row);
+                first.len() as u32 - 1
+            })
+        };
+        let of_row = fingerprints.iter().enumerate().map(leaf_of).collect();
+        Self { of_row, first }
     }
-    let mut found: HashMap<Vec<u64>, usize> = HashMap::new();
-    let mut first: Vec<usize> = vec![];
-    let leaf_of = (0..design.n()).map(|row| {
-        *found.entry(key(design, row)).or_insert_with(|| {
-            first.push(row);
-            first.len() - 1
-        })
-    });
-    let leaf_of: Vec<usize> = leaf_of.collect();
-    if first.len() == design.n() {
-        return None;
+
+    /// Number of leaves.
+    pub fn len(&self) -> usize {
+        self.first.len()
     }
-    let (mut weights, mut y) = (vec![0.0; first.len()], vec![0.0; first.len()]);
-    for (row, &leaf) in leaf_of.iter().enumerate() {
-        weights[leaf] += design.weights[row];
-        // A running weighted mean loses no digits to a distant origin.
-        if weights[leaf] > 0.0 {
-            y[leaf] += (design.y[row] - y[leaf]) * design.weights[row] / weights[leaf];
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
+    /// Rows sorted by leaf, and where each leaf's end.
+    pub fn members(&self) -> (Vec<usize>, Vec<usize>) {
+        let mut ends = vec![0; self.len()];
+        self.of_row.iter().for_each(|&leaf| ends[leaf as usize] += 1);
+        let mut at: Vec<usize> = ends.iter().scan(0, |start, n| Some(std::mem::replace(start, *start + n))).collect();
+        let mut rows = vec![0; self.of_row.len()];
+        for (row, &leaf) in self.of_row.iter().enumerate() {
+            rows[at[leaf as usize]] = row;
+            at[leaf as usize] += 1;
         }
+        // Each leaf was filled up to where the next begins.
+        (rows, at)
     }
-    let within = leaf_of.iter().enumerate().map(|(row, &leaf)| design.weights[row] * (design.y[row] - y[leaf]).powi(2));
-    let squares_within = within.sum();
-    Some(Leaves { design: select(design, &first, y, weights), squares_within })
 }
 
-fn key(design: &Design, row: usize) -> Vec<u64> {
-    let mut key = vec![design.offset[row].to_bits()];
-    key.extend(design.x.row(row).iter().map(|v| v.to_bits()));
-    for term in &design.terms {
-        key.push(u64::from(term.codes[row]));
-        if !term.is_intercept {
-            key.extend(term.z.row(row).iter().map(|v| v.to_bits()));
-        }
-    }
-    key
-}
-
-fn select(design: &Design, rows: &[usize], y: Vec<f64>, weights: Vec<f64>) -> Design {
-    let term = |t: &GroupTerm| GroupTerm {
-        codes: rows.iter().map(|&i| t.codes[i]).collect(),
-        z: select_rows(&t.z, rows),
-        ..*t
+/// A number per row that rows of the same design share, column by column.
+fn fingerprints(design: &Design) -> Vec<u64> {
+    let mut out = vec![0u64; design.n()];
+    let mut add = |values: &mut dyn Iterator<Item = u64>| {
+        out.iter_mut().zip(values).for_each(|(f, v)| *f = (f.rotate_left(5) ^ v).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     };
-    Design {
-        y,
-        offset: rows.iter().map(|&i| design.offset[i]).collect(),
-        weights,
-        se: vec![],
-        x: select_rows(&design.x, rows),
-        x_disp: select_rows(&design.x_disp, rows),
-        terms: design.terms.iter().map(term).collect(),
-    }
+    columns(design).for_each(|column| add(&mut column.iter().map(|v| v.to_bits())));
+    design.terms.iter().for_each(|term| add(&mut term.codes.iter().map(|&code| u64::from(code))));
+    out
 }
 
-/// Rows of a column-major matrix, column-major again.
-fn select_rows(m: &Array2<f64>, rows: &[usize]) -> Array2<f64> {
-    let columns: Vec<f64> =
-        m.axis_iter(Axis(1)).flat_map(|c| rows.iter().map(move |&i| c[i]).collect::<Vec<_>>()).collect();
-    crate::design::matrix("x", columns, rows.len(), m.ncols()).expect("shape and values were checked")
+/// Whether two rows share the design.
+fn alike(design: &Design, a: usize, b: usize) -> bool {
+    design.terms.iter().all(|term| term.codes[a] == term.codes[b])
+        && columns(design).all(|column| column[a].to_bits() == column[b].to_bits())
+}
+
+/// All columns of numbers but the offset and the weights.
+fn columns(design: &Design) -> impl Iterator<Item = &[f64]> {
+    let terms = design.terms.iter().filter(|term| !term.is_intercept);
+    let z = terms.flat_map(|term| (0..term.q).map(move |c| term.z_column(c)));
+    let se = (!design.se.is_empty()).then_some(&design.se[..]);
+    let x_disp = (0..design.x_disp.ncols()).map(|c| design.x_disp_column(c));
+    (0..design.x.ncols()).map(|j| design.x_column(j)).chain(z).chain(se).chain(x_disp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_sorted_by_leaf() {
+        let leaves = Leaves { of_row: vec![0, 1, 0, 2, 1], first: vec![0, 1, 3] };
+        assert_eq!(leaves.members(), (vec![0, 2, 1, 4, 3], vec![2, 4, 5]));
+    }
 }

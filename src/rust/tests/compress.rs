@@ -1,0 +1,166 @@
+//! The compressed likelihood against the rows it stands for: within the stated bound, for any
+//! offsets, means, shapes, counts, weights and leaf sizes.
+
+mod common;
+
+use common::prior;
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Gamma, Poisson};
+use twill::compress::offsets::TOLERANCE;
+use twill::compress::{Compressed, compress};
+use twill::design::{Design, RawArrays, RawTerm};
+use twill::likelihood::Likelihood;
+use twill::spec::{CoefficientSpec, DispersionSpec, Family, ModelSpec, TermSpec};
+
+fn spec(family: Family, n_levels: usize) -> ModelSpec {
+    let name = if family == Family::Gaussian { "sigma" } else { "shape" };
+    let dispersion = DispersionSpec::Constant { name: name.into(), prior: prior("flat", &[]) };
+    let term = TermSpec {
+        group: "g".into(),
+        levels: (0..n_levels).map(|l| l.to_string()).collect(),
+        coefs: vec!["Intercept".into()],
+        sd_priors: vec![prior("normal", &[0.0, 1.0])],
+        cor: None,
+    };
+    ModelSpec {
+        family,
+        sample_sigma: true,
+        coefficients: vec![CoefficientSpec { name: "b".into(), prior: prior("flat", &[]) }],
+        intercept: None,
+        dispersion: (family != Family::Poisson).then_some(dispersion),
+        terms: vec![term],
+        horseshoes: vec![],
+        prior_only: false,
+    }
+}
+
+/// Leaves of the given sizes, told apart by their level.
+#[derive(Debug, Clone)]
+struct Cells {
+    sizes: Vec<usize>,
+    /// Factor between the greatest and the least exposure.
+    spread: f64,
+    log_mean: f64,
+    log_phi: f64,
+    weighted: bool,
+    seed: u64,
+}
+
+impl Cells {
+    fn design(&self, family: Family) -> Design {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let levels: Vec<usize> = self.sizes.iter().enumerate().flat_map(|(l, &n)| vec![l; n]).collect();
+        let n = levels.len();
+        let offset: Vec<f64> = (0..n).map(|_| self.spread.ln() * (rng.random::<f64>() - 0.5)).collect();
+        let phi = self.log_phi.exp();
+        let mut count = |o: &f64| {
+            let rate: f64 = Gamma::new(phi, 1.0 / phi).unwrap().sample(&mut rng);
+            let mean = (rate * (self.log_mean + o).exp()).clamp(1e-9, 1e12);
+            Poisson::new(mean).unwrap().sample(&mut rng)
+        };
+        let y = offset.iter().map(&mut count).collect();
+        let weights = (0..n).map(|i| if self.weighted { [1.0, 0.3, 2.5, 0.0][i % 4] } else { 1.0 }).collect();
+        let codes = levels.iter().map(|&l| l as i32).collect();
+        let terms = vec![RawTerm { codes, z: vec![1.0; n] }];
+        let raw = RawArrays { y, offset, weights, se: vec![], x: vec![1.0; n], x_disp: vec![], terms };
+        Design::new(raw, &spec(family, self.sizes.len())).unwrap()
+    }
+
+    fn n_levels(&self) -> usize {
+        self.sizes.len()
+    }
+}
+
+/// Value, derivative in each level's predictor, and in the log dispersion.
+fn evaluate(likelihood: &Likelihood, design: &Design, levels: &[f64], log_phi: f64) -> (f64, Vec<f64>, f64) {
+    let codes = &design.terms[0].codes;
+    let eta: Vec<f64> = codes.iter().zip(&design.offset).map(|(&l, o)| levels[l as usize] + o).collect();
+    let (mut d_eta, mut d_phi, mut d_levels) = (vec![0.0; eta.len()], [0.0], vec![0.0; levels.len()]);
+    let value = likelihood.evaluate(&eta, &[log_phi], &mut d_eta, &mut d_phi);
+    codes.iter().zip(&d_eta).for_each(|(&l, d)| d_levels[l as usize] += d);
+    (value, d_levels, d_phi[0])
+}
+
+/// The bound, and what rounding may add: expected and observed counts, and the size of the terms.
+fn allowed(design: &Design, levels: &[f64], log_phi: f64) -> f64 {
+    let (mut expected, mut observed, mut size) = (0.0, 0.0, 1.0);
+    for i in 0..design.n() {
+        let (w, y) = (design.weights[i], design.y[i]);
+        let eta = levels[design.terms[0].codes[i] as usize] + design.offset[i];
+        let l = (eta - log_phi).exp().ln_1p().min(1.0 + (eta - log_phi).abs());
+        expected += w * eta.exp();
+        observed += w * y;
+        size += w * (y * ((eta - log_phi).abs() + l) + log_phi.exp() * l);
+    }
+    TOLERANCE * (expected + observed) / (observed + levels.len() as f64) + 1e-13 * size
+}
+
+fn assert_within_bound(cells: &Cells, family: Family, shift: f64, log_phi: f64) -> Option<Compressed> {
+    let design = cells.design(family);
+    let rows = Likelihood::new(&design, &spec(family, cells.n_levels()));
+    let fewer = compress(&design, family)?;
+    let compressed = rows.clone().with_rows(&fewer);
+    let levels: Vec<f64> = (0..cells.n_levels()).map(|l| cells.log_mean + shift * (1.0 - 0.7 * l as f64)).collect();
+    let (value, d_levels, d_phi) = evaluate(&rows, &design, &levels, log_phi);
+    let (value_c, d_levels_c, d_phi_c) = evaluate(&compressed, &fewer.design, &levels, log_phi);
+    let bound = allowed(&design, &levels, log_phi);
+    assert!((value - value_c).abs() <= bound, "value {value} {value_c} bound {bound}");
+    for (a, b) in d_levels.iter().zip(&d_levels_c) {
+        assert!((a - b).abs() <= bound, "gradient {a} {b} bound {bound}");
+    }
+    assert!((d_phi - d_phi_c).abs() <= 2.0 * bound, "log phi {d_phi} {d_phi_c} bound {bound}");
+    Some(fewer)
+}
+
+fn cells() -> impl Strategy<Value = Cells> {
+    let sizes = prop::collection::vec(prop::sample::select(vec![1usize, 2, 5, 50, 5000]), 1..5);
+    let spread = prop::sample::select(vec![1.1, 2.0, 36.0, 1e3, 1e4]);
+    (sizes, spread, -6.0..8.0f64, -7.0..14.0f64, any::<bool>(), 0..10_000u64).prop_map(
+        |(sizes, spread, log_mean, log_phi, weighted, seed)| Cells { sizes, spread, log_mean, log_phi, weighted, seed },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn negative_binomial_leaves_are_within_the_bound(cells in cells(), shift in -5.0..5.0f64, ratio in -3.0..3.0f64) {
+        // At the shape of the data, and far from it.
+        assert_within_bound(&cells, Family::NegBinomial, shift, cells.log_phi);
+        assert_within_bound(&cells, Family::NegBinomial, 0.1 * shift, cells.log_phi + ratio);
+        assert_within_bound(&cells, Family::NegBinomial, shift, 2.3 * ratio + 3.0);
+    }
+
+    #[test]
+    fn other_leaves_are_exact(cells in cells(), shift in -3.0..3.0f64, gaussian: bool) {
+        let family = if gaussian { Family::Gaussian } else { Family::Poisson };
+        let design = cells.design(family);
+        let Some(fewer) = compress(&design, family) else { return Ok(()) };
+        assert_eq!(fewer.design.n(), cells.n_levels());
+        let rows = Likelihood::new(&design, &spec(family, cells.n_levels()));
+        let compressed = rows.clone().with_rows(&fewer);
+        let levels: Vec<f64> = (0..cells.n_levels()).map(|l| cells.log_mean + shift / (1.0 + l as f64)).collect();
+        let (value, d_levels, d_sigma) = evaluate(&rows, &design, &levels, 0.3);
+        let (value_c, d_levels_c, d_sigma_c) = evaluate(&compressed, &fewer.design, &levels, 0.3);
+        // Rounding in proportion to the terms that are summed.
+        let size: f64 = design.y.iter().map(|y| 1.0 + y * y).sum::<f64>() + levels.iter().map(|l| l.exp() * 1e6).sum::<f64>();
+        prop_assert!((value - value_c).abs() < 1e-12 * size, "{value} {value_c}");
+        prop_assert!((d_sigma - d_sigma_c).abs() < 1e-12 * size);
+        for (a, b) in d_levels.iter().zip(&d_levels_c) {
+            prop_assert!((a - b).abs() < 1e-12 * size, "{a} {b}");
+        }
+    }
+}
+
+/// 5,000 cells in 14 leaves with exposures over a factor of 36: 27 rows a leaf.
+#[test]
+fn cells_become_few_rows() {
+    let sizes: Vec<usize> = (0..14).map(|l| 240 + 18 * l).collect();
+    for log_mean in [-3.0, 0.0, 4.0] {
+        let cells = Cells { sizes: sizes.clone(), spread: 36.0, log_mean, log_phi: 0.7, weighted: false, seed: 1 };
+        let fewer = assert_within_bound(&cells, Family::NegBinomial, 0.2, 0.7).unwrap();
+        assert!(fewer.design.n() <= 14 * 29, "{}", fewer.design.n());
+    }
+}
