@@ -78,7 +78,7 @@ fn lanczos<D: LogDensity>(
         }
         let length = normalise(&mut next);
         off.push(length);
-        if !(length > 1e-8) {
+        if length.is_nan() || length <= 1e-8 {
             break;
         }
         q = next;
