@@ -107,8 +107,7 @@ test_that("diagnostics name each kind of trouble", {
   fit <- shared_fit("sleep")
   troubled <- fit
   troubled$sampler[1:3, 1, "divergent__"] <- 1
-  expect_warning(expect_warning(warn_diagnostics(troubled), "3 of 400", class = "twill_warning_divergent"),
-                 class = "twill_warning") |> suppressWarnings()
+  expect_warning(warn_diagnostics(troubled), "3 of 400", class = "twill_warning_divergent") |> suppressWarnings()
   expect_equal(diagnostics(troubled)$divergent, 3)
   troubled$sampler[, , "treedepth__"] <- 10
   expect_warning(warn_max_depth(sampler_diagnostics(troubled)), "tree depth of 10", class = "twill_warning_treedepth")
