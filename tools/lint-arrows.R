@@ -1,4 +1,4 @@
-# Checks that Rust modules use only modules above them, and that only r.rs names extendr.
+# Checks that Rust modules use only modules above them, and that only module r names extendr.
 #
 # The order is the one that ARCHITECTURE.md states: modules as they first appear, top to bottom, in
 # the section whose heading has the word "arrows".
@@ -32,7 +32,7 @@ complaints_about <- function(file, order) {
   below <- used[match(used, order) > match(module, order)]
   extendr <- module != "r" && any(grepl("extendr", sub("//.*$", "", readLines(file.path(source_folder, file)))))
   c(if (length(below)) sprintf("%s uses %s, which is below it", file, paste(below, collapse = ", ")),
-    if (extendr) paste(file, "names extendr; only r.rs may"))
+    if (extendr) paste(file, "names extendr; only module r may"))
 }
 
 files <- setdiff(list.files(source_folder, pattern = "\\.rs$", recursive = TRUE), "lib.rs")

@@ -1,7 +1,7 @@
 //! Log posterior density and gradient at a position: prior, group effects and likelihood.
 
-use crate::compress::compress;
 use crate::compress::gaussian::GaussianSums;
+use crate::compress::{Compressed, compress};
 use crate::design::Design;
 use crate::error::Result;
 use crate::layout::{Layout, Source};
@@ -46,6 +46,15 @@ impl Model {
     /// # Errors
     /// [`crate::error::Error::Spec`] for a prior or a horseshoe that cannot be used.
     pub fn new(design: Design, spec: &ModelSpec) -> Result<Self> {
+        let fewer = compress(&design, spec.family);
+        Self::with_rows(design, fewer, spec)
+    }
+
+    /// As [`Model::new`], with the rows that stand for those of the design, if any do.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_rows(design: Design, fewer: Option<Compressed>, spec: &ModelSpec) -> Result<Self> {
         let priors = spec.coefficients.iter().map(|c| Prior::new(&c.prior, false));
         let shrunken = spec.horseshoes.iter().map(|h| match &h.target {
             HorseshoeTarget::B { columns } => columns.clone(),
@@ -57,7 +66,7 @@ impl Model {
         // A shrunken coefficient has its horseshoe and nothing else.
         shrunken.iter().flatten().for_each(|&j| coefficient_priors[j] = Prior::flat());
         let likelihood = Likelihood::new(&design, spec);
-        let (likelihood, design) = match compress(&design, spec.family) {
+        let (likelihood, design) = match fewer {
             Some(fewer) => (likelihood.with_rows(&fewer), fewer.design),
             None => (likelihood, design),
         };

@@ -73,13 +73,7 @@ impl Design {
         if n == 0 {
             return Err(Error::Spec("the data have no rows".into()));
         }
-        check_vector("y", &raw.y, n)?;
-        check_vector("offset", &raw.offset, n)?;
-        check_vector("weights", &raw.weights, n)?;
         check_vector("se", &raw.se, if raw.se.is_empty() { 0 } else { n })?;
-        if spec.family != Family::Gaussian {
-            check_counts(&raw.y)?;
-        }
         let x = matrix("x", raw.x, n, spec.coefficients.len())?;
         let p_disp = spec.n_dispersion_columns();
         let x_disp = matrix("x_disp", raw.x_disp, n, p_disp)?;
@@ -88,7 +82,19 @@ impl Design {
         }
         let terms = raw.terms.into_iter().zip(&spec.terms);
         let terms = terms.map(|(t, s)| GroupTerm::new(t, n, s.levels.len(), s.coefs.len())).collect::<Result<_>>()?;
-        Ok(Self { y: raw.y, offset: raw.offset, weights: raw.weights, se: raw.se, x, x_disp, terms })
+        let design = Self { y: raw.y, offset: raw.offset, weights: raw.weights, se: raw.se, x, x_disp, terms };
+        design.check_rows(spec.family)?;
+        Ok(design)
+    }
+
+    /// # Errors
+    /// As [`Design::new`] for response, offset and weights.
+    pub fn check_rows(&self, family: Family) -> Result<()> {
+        let n = self.n();
+        check_vector("y", &self.y, n)?;
+        check_vector("offset", &self.offset, n)?;
+        check_vector("weights", &self.weights, n)?;
+        if family == Family::Gaussian { Ok(()) } else { check_counts(&self.y) }
     }
 
     /// Number of rows.

@@ -38,3 +38,10 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// The message of a panic, for where R takes it as text.
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_string()));
+    text.unwrap_or_else(|| "unknown panic".into()).replace('\0', "")
+}

@@ -56,6 +56,25 @@ const ATANH: [f64; 18] = [
     1.0,
 ];
 
+/// `1 / (2 k + 1)`, k = 10 to 0: for arguments up to 0.172.
+const SHORT_ATANH: [f64; 11] = [
+    1.0 / 21.0,
+    1.0 / 19.0,
+    1.0 / 17.0,
+    1.0 / 15.0,
+    1.0 / 13.0,
+    1.0 / 11.0,
+    1.0 / 9.0,
+    1.0 / 7.0,
+    1.0 / 5.0,
+    1.0 / 3.0,
+    1.0,
+];
+/// Bits of `sqrt(1/2)`, of 1, and of 2^52.
+const ROOT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
+const ONE: u64 = 0x3ff0_0000_0000_0000;
+const SHIFT: u64 = 0x4330_0000_0000_0000;
+
 #[inline(always)]
 fn horner<const N: usize>(coefficients: &[f64; N], x: f64) -> f64 {
     let mut value = coefficients[0];
@@ -82,6 +101,35 @@ fn softplus_logistic(x: f64) -> (f64, f64) {
     let s = e / (e + 2.0);
     let share = 1.0 / (1.0 + e);
     (x.max(0.0) + 2.0 * s * horner(&ATANH, s * s), if x >= 0.0 { share } else { e * share })
+}
+
+/// The power of two that brings `x` nearest to 1, as the bits of its exponent, and its exponent.
+#[inline(always)]
+fn exponent(x: f64) -> (u64, f64) {
+    let biased = x.to_bits().wrapping_sub(ROOT_HALF).wrapping_add(ONE) >> 52;
+    (biased, f64::from_bits(biased | SHIFT) - (4_503_599_627_370_496.0 + 1023.0))
+}
+
+/// `e log 2 + log((1 + s) / (1 - s))`.
+#[inline(always)]
+fn log_of(e: f64, s: f64) -> f64 {
+    e * LN_2_HIGH + (2.0 * s * horner(&SHORT_ATANH, s * s) + e * LN_2_LOW)
+}
+
+/// `log(x)` for normal positive numbers, within 2 units in the last place.
+#[inline(always)]
+pub fn ln(x: f64) -> f64 {
+    let (biased, e) = exponent(x);
+    let m = f64::from_bits(x.to_bits().wrapping_sub(biased.wrapping_sub(1023) << 52));
+    log_of(e, (m - 1.0) / (m + 1.0))
+}
+
+/// `log(1 + d / b)` for positive numbers, whatever their ratio.
+#[inline(always)]
+pub fn ln_ratio(d: f64, b: f64) -> f64 {
+    let (biased, e) = exponent(1.0 + d / b);
+    let scaled = b * f64::from_bits(biased << 52);
+    log_of(e, (d + (b - scaled)) / (d + (b + scaled)))
 }
 
 /// Weighted response `t`, weight and linear predictor of the rows, and where the derivative goes.
@@ -170,6 +218,17 @@ mod tests {
         for i in -7_080..=7_080 {
             let x = f64::from(i) * 0.1;
             assert_relative_eq!(exp(x), x.exp(), max_relative = 1e-15);
+        }
+    }
+
+    #[test]
+    fn logarithm_agrees_with_the_library() {
+        for i in -7_000..=7_000 {
+            let x = (f64::from(i) * 0.1).exp();
+            assert_relative_eq!(ln(x), x.ln(), max_relative = 1e-15, epsilon = 1e-17);
+            let (small, large) = (ln_ratio(x, 1e3), ln_ratio(17.0, x));
+            assert_relative_eq!(small, (x / 1e3).ln_1p(), max_relative = 2e-15);
+            assert_relative_eq!(large, (17.0 / x).ln_1p(), max_relative = 2e-15);
         }
     }
 

@@ -18,6 +18,7 @@ pub mod density;
 pub mod design;
 pub mod draws;
 pub mod error;
+pub mod genes;
 pub mod hmc;
 pub mod kernels;
 pub mod laplace;
@@ -29,9 +30,11 @@ pub mod prior;
 // The macros of extendr write public items without documentation.
 #[allow(unsafe_code, missing_docs)]
 pub mod r;
+pub mod rising;
 pub mod run;
 pub mod scales;
 pub mod settle;
+pub mod simd;
 pub mod sparse;
 pub mod spec;
 pub mod special;

@@ -17,13 +17,55 @@ pub struct Prior {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     Flat,
-    Normal { mean: f64, sd: f64 },
-    StudentT { df: f64, location: f64, scale: f64 },
-    Gamma { shape: f64, rate: f64 },
-    InvGamma { shape: f64, scale: f64 },
-    LogNormal { mean_log: f64, sd_log: f64 },
-    Uniform { lower: f64, upper: f64 },
-    DoubleExponential { location: f64, scale: f64 },
+    Normal {
+        mean: f64,
+        sd: f64,
+    },
+    StudentT {
+        df: f64,
+        location: f64,
+        scale: f64,
+    },
+    Gamma {
+        shape: f64,
+        rate: f64,
+    },
+    InvGamma {
+        shape: f64,
+        scale: f64,
+    },
+    LogNormal {
+        mean_log: f64,
+        sd_log: f64,
+    },
+    Uniform {
+        lower: f64,
+        upper: f64,
+    },
+    DoubleExponential {
+        location: f64,
+        scale: f64,
+    },
+    /// `tau lambda c / sqrt(c^2 + tau^2 lambda^2)`, `lambda ~ half-Cauchy(1)`, with slab `c`.
+    HorseshoeScale {
+        tau: f64,
+        slab: f64,
+    },
+}
+
+/// A positive parameter at an unconstrained `t`.
+#[derive(Debug, Clone, Copy)]
+pub struct Positive {
+    /// The parameter.
+    pub value: f64,
+    /// Derivative of its log in `t`.
+    pub d_log: f64,
+    /// Log density of the parameter.
+    pub lprior: f64,
+    /// Log of the parameter's derivative in `t`.
+    pub log_jacobian: f64,
+    /// Derivative in `t` of the sum of both.
+    pub slope: f64,
 }
 
 impl Prior {
@@ -45,6 +87,34 @@ impl Prior {
     /// Whether the density does not integrate.
     pub fn is_flat(&self) -> bool {
         self.kind == Kind::Flat
+    }
+
+    /// A positive parameter of this prior from the scale where it is not bounded: its log, but for
+    /// `horseshoe_scale` the log of `tau lambda`, because the density is not bounded at the slab.
+    pub fn positive(&self, t: f64) -> Positive {
+        if let Kind::HorseshoeScale { tau, slab } = self.kind {
+            return horseshoe_scale(t, tau, slab);
+        }
+        let value = t.exp();
+        let (lprior, slope) = self.log_density(value);
+        Positive { value, d_log: 1.0, lprior, log_jacobian: t, slope: slope * value + 1.0 }
+    }
+
+    /// What a positive parameter is measured in.
+    pub fn scale(&self) -> f64 {
+        let scale = match self.kind {
+            Kind::Normal { sd: scale, mean: location } | Kind::StudentT { scale, location, .. } => {
+                scale.max(location.abs())
+            }
+            Kind::DoubleExponential { scale, location } => scale.max(location.abs()),
+            Kind::Gamma { shape, rate } => shape / rate,
+            Kind::InvGamma { shape, scale } => scale / (shape + 1.0),
+            Kind::LogNormal { mean_log, .. } => mean_log.exp(),
+            Kind::Uniform { upper, .. } => 0.5 * upper,
+            Kind::HorseshoeScale { tau, .. } => tau,
+            Kind::Flat => 1.0,
+        };
+        if is_scale(scale) { scale } else { 1.0 }
     }
 
     /// Whether the log density is a quadratic: normal or flat.
@@ -95,6 +165,7 @@ impl Kind {
             ("lognormal", &[mean_log, sd_log]) => Kind::LogNormal { mean_log, sd_log },
             ("uniform", &[lower, upper]) => Kind::Uniform { lower, upper },
             ("double_exponential", &[location, scale]) => Kind::DoubleExponential { location, scale },
+            ("horseshoe_scale", &[tau, slab]) => Kind::HorseshoeScale { tau, slab },
             _ => return Err(unusable(spec, "is not a known prior with that number of arguments")),
         };
         if kind.is_valid() { Ok(kind) } else { Err(unusable(spec, "has arguments out of range")) }
@@ -108,6 +179,7 @@ impl Kind {
             | Kind::DoubleExponential { location: mean, scale } => mean.is_finite() && is_scale(scale),
             Kind::StudentT { df, location, scale } => is_scale(df) && location.is_finite() && is_scale(scale),
             Kind::Gamma { shape: a, rate: b } | Kind::InvGamma { shape: a, scale: b } => is_scale(a) && is_scale(b),
+            Kind::HorseshoeScale { tau, slab } => is_scale(tau) && is_scale(slab),
             Kind::Uniform { lower, upper } => lower.is_finite() && upper.is_finite() && lower < upper,
         }
     }
@@ -124,6 +196,7 @@ impl Kind {
             Kind::LogNormal { sd_log, .. } => -sd_log.ln() - 0.5 * (2.0 * PI).ln(),
             Kind::Uniform { lower, upper } => -(upper - lower).ln(),
             Kind::DoubleExponential { scale, .. } => -(2.0 * scale).ln(),
+            Kind::HorseshoeScale { tau, .. } => (2.0 * tau / PI).ln(),
         }
     }
 
@@ -153,6 +226,13 @@ impl Kind {
                 let d = (x.ln() - mean_log) / sd_log;
                 (-0.5 * d * d - x.ln(), -(d / sd_log + 1.0) / x)
             }
+            Kind::HorseshoeScale { tau, slab } if x > 0.0 && x < slab => {
+                // With u = (x / c)^2 and v = 1 - u: v^(-1/2) / (tau^2 v + x^2), times 2 tau / pi.
+                let (d_u, t2) = (2.0 * x / (slab * slab), tau * tau);
+                let v = (1.0 - x / slab) * (1.0 + x / slab);
+                let bulk = t2 * v + x * x;
+                (-0.5 * v.ln() - bulk.ln(), 0.5 * d_u / v - (2.0 * x - t2 * d_u) / bulk)
+            }
             _ => (f64::NEG_INFINITY, 0.0),
         }
     }
@@ -171,6 +251,18 @@ impl Kind {
             _ => 1.0,
         }
     }
+}
+
+/// `x = r c / sqrt(c^2 + r^2)` with `t = log r`, `r` half-Cauchy with scale `tau`.
+fn horseshoe_scale(t: f64, tau: f64, slab: f64) -> Positive {
+    let slack = 2.0 * (t - slab.ln());
+    // log of (c^2 + r^2) / c^2, which is 1 / v at x.
+    let log_inverse = log1p_exp(slack);
+    let log_value = t - 0.5 * log_inverse;
+    let (log_r, slope) = log_half_student_t(1.0, t - tau.ln());
+    let log_jacobian = log_value - log_inverse;
+    let d_log = 1.0 / (1.0 + slack.exp());
+    Positive { value: log_value.exp(), d_log, lprior: log_r - log_jacobian, log_jacobian, slope }
 }
 
 fn is_scale(x: f64) -> bool {
@@ -242,6 +334,7 @@ mod tests {
             prior("inv_gamma", &[2.0, 3.0], true),
             prior("lognormal", &[0.0, 1.0], true),
             prior("double_exponential", &[0.0, 1.0], true),
+            prior("horseshoe_scale", &[0.3, 6.0], true),
         ];
         for p in cases {
             for x in [0.2, 1.1, 4.0] {
@@ -253,6 +346,38 @@ mod tests {
             let slope = (log_half_student_t(3.0, log_x + 1e-6).0 - log_half_student_t(3.0, log_x - 1e-6).0) / 2e-6;
             assert_relative_eq!(log_half_student_t(3.0, log_x).1, slope, epsilon = 1e-7, max_relative = 1e-6);
         }
+    }
+
+    /// Over the log of `tau lambda` there is no singularity; the density of the parameter is the one that
+    /// [`Prior::log_density`] gives.
+    #[test]
+    fn horseshoe_scale_integrates_to_one() {
+        for (tau, slab) in [(0.3, 2.0), (1.5, 0.5)] {
+            let p = prior("horseshoe_scale", &[tau, slab], true);
+            let h = 1e-3;
+            let at = |i: i32| p.positive(h * f64::from(i));
+            let mass: f64 = (-30_000..30_000).map(|i| (at(i).lprior + at(i).log_jacobian).exp() * h).sum();
+            assert_relative_eq!(mass, 1.0, max_relative = 1e-9);
+            for i in [-4000, -1000, 0, 700, 2000] {
+                let (up, down, x) = (at(i + 1), at(i - 1), at(i));
+                assert_relative_eq!(p.log_density(x.value).0, x.lprior, max_relative = 1e-10);
+                assert_relative_eq!(x.d_log, (up.value.ln() - down.value.ln()) / (2.0 * h), max_relative = 1e-5);
+                assert_relative_eq!(x.log_jacobian.exp(), x.value * x.d_log, max_relative = 1e-12);
+                let slope = (up.lprior + up.log_jacobian - down.lprior - down.log_jacobian) / (2.0 * h);
+                assert_relative_eq!(x.slope, slope, max_relative = 1e-5, epsilon = 1e-6);
+            }
+        }
+    }
+
+    /// R 4.2.2: `l <- abs(rcauchy(1e7)); s <- .3 * l * 2 / sqrt(4 + .09 * l^2); mean(s < .25)` gives 0.4440;
+    /// exactly `2 / pi * atan(r / .3)` at the `r` with `s = .25`.
+    #[test]
+    fn horseshoe_scale_has_the_probabilities_of_its_definition() {
+        let p = prior("horseshoe_scale", &[0.3, 2.0], true);
+        let h = 1e-5;
+        let mass: f64 = (0..25_000).map(|i| p.log_density((f64::from(i) + 0.5) * h).0.exp() * h).sum();
+        let r = 0.25 / (1.0_f64 - (0.25_f64 / 2.0).powi(2)).sqrt();
+        assert_relative_eq!(mass, 2.0 / PI * (r / 0.3).atan(), max_relative = 1e-8);
     }
 
     #[test]

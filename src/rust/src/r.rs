@@ -4,11 +4,13 @@
 //! condition. extendr would pass an error's text to `Rf_error` as a format string, so a message
 //! with `%` in it could end the session.
 
+mod genes;
+
 use crate::approximate::{Approximation, approximate};
 use crate::density::{LogDensity, Model, Posterior};
 use crate::design::{Design, RawArrays, RawTerm};
 use crate::draws::{ChainDraws, SAMPLER_NAMES};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, panic_text};
 use crate::layout::{Layout, draw_names};
 use crate::run::{Output, Progress, sample};
 use crate::spec::{ApproximationSettings, ModelSpec, Settings, from_json};
@@ -42,12 +44,6 @@ fn guarded(body: impl FnOnce() -> Result<Robj>) -> Robj {
         Err(panic) => (r!(NULL), r!(panic_text(panic.as_ref())), r!("panic")),
     };
     list!(ok = ok, err = err, kind = kind).into()
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_string()));
-    text.unwrap_or_else(|| "unknown panic".into()).replace('\0', "")
 }
 
 /// Samples a model.
@@ -241,4 +237,5 @@ extendr_module! {
     fn engine_sample;
     fn engine_approximate;
     fn engine_log_density;
+    use genes;
 }

@@ -118,8 +118,16 @@ pub enum Prepared {
 /// # Errors
 /// [`Error::Spec`] if the engine asked for does not fit the model.
 pub fn prepare(model: Arc<Model>, engine: Engine, metric: &str, cancel: &AtomicBool) -> Result<Prepared> {
-    let theta = model.layout.theta();
-    let Settled { mut posterior, mode, assembly } = settle(&model, engine, cancel);
+    prepare_settled(settle(&model, engine, cancel), engine, metric, cancel)
+}
+
+/// As [`prepare`], from a settled model.
+///
+/// # Errors
+/// As there.
+pub fn prepare_settled(settled: Settled, engine: Engine, metric: &str, cancel: &AtomicBool) -> Result<Prepared> {
+    let Settled { mut posterior, mode, assembly } = settled;
+    let theta = posterior.model.layout.theta();
     let name = if matches!(*posterior.transport, Transport::Joint(_)) { "joint" } else { "levels" };
     let wants_collapse = matches!(engine, Engine::Auto | Engine::Collapsed);
     let collapsed = if wants_collapse { Collapsed::new(posterior.clone()) } else { None };
@@ -171,7 +179,7 @@ fn run_chain<D: Draw>(c: usize, mut target: Whitened<D>, settings: &Settings, sh
             break;
         }
         draws.n_gradients += t.n_leapfrog + 1;
-        shared.divergent.fetch_add(usize::from(t.divergent), Ordering::Relaxed);
+        shared.count_divergent(usize::from(t.divergent));
         if i % settings.thin == 0 {
             draws.push_report(&t, chain.step_size());
             record(chain.density(), settings.save_effects, &mut rng, &mut draws.values);
@@ -182,6 +190,11 @@ fn run_chain<D: Draw>(c: usize, mut target: Whitened<D>, settings: &Settings, sh
 }
 
 impl Shared {
+    /// Counts divergences.
+    pub fn count_divergent(&self, n: usize) {
+        self.divergent.fetch_add(n, Ordering::Relaxed);
+    }
+
     /// Counts an iteration; false after a cancel.
     pub fn tick(&self) -> bool {
         self.done.fetch_add(1, Ordering::Relaxed);
@@ -196,7 +209,10 @@ fn record<D: Draw>(target: &mut Whitened<D>, with_effects: bool, rng: &mut ChaCh
 }
 
 /// A finite starting point: around the mode, nearer to it at each failure, or uniform as asked.
-fn start<D: Draw>(target: &mut Whitened<D>, init: &InitSpec, rng: &mut ChaCha8Rng) -> Result<PhasePoint> {
+///
+/// # Errors
+/// [`Error::Start`] if none is found.
+pub fn start<D: Draw>(target: &mut Whitened<D>, init: &InitSpec, rng: &mut ChaCha8Rng) -> Result<PhasePoint> {
     let dim = target.dim();
     for attempt in 0..100 {
         let y: Vec<f64> = match init {

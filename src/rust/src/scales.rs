@@ -9,7 +9,7 @@
 
 use crate::error::{Error, Result};
 use crate::layout::{HorseshoePlaces, Layout, Source, pairs};
-use crate::prior::{Prior, log_half_student_t};
+use crate::prior::{Positive, Prior, log_half_student_t};
 use crate::spec::{DispersionSpec, HorseshoeSpec, HorseshoeTarget, ModelSpec, PriorSpec};
 use crate::special::ln_gamma;
 
@@ -51,6 +51,10 @@ pub struct Scales {
     slab_share: Vec<Vec<f64>>,
     /// Log dispersion, or its coefficients.
     pub dispersion: Vec<f64>,
+    /// Per term and standard deviation, derivatives in `theta` of its log and of its prior with the Jacobian.
+    sd_slopes: Vec<Vec<[f64; 2]>>,
+    /// Derivatives of the dispersion's priors likewise.
+    dispersion_slopes: Vec<f64>,
     /// Log prior density on the natural scale.
     pub lprior: f64,
     /// Log Jacobian of the transforms (and the log density of auxiliary parameters).
@@ -104,6 +108,7 @@ impl ScalePriors {
         }
         let n_terms = self.sds.len();
         out.sd.resize(n_terms, vec![]);
+        out.sd_slopes.resize(n_terms, vec![]);
         out.chol.resize(n_terms, vec![]);
         out.factor.resize(n_terms, vec![]);
         for k in 0..n_terms {
@@ -117,64 +122,62 @@ impl ScalePriors {
     pub fn pull_back(&self, theta: &[f64], at: &Scales, upstream: &mut ScaleGradient, d_theta: &mut [f64]) {
         for k in 0..self.sds.len() {
             self.cor_backward(k, theta, at, upstream, d_theta);
-            self.sd_backward(k, theta, at, upstream, d_theta);
+            self.sd_backward(k, at, upstream, d_theta);
         }
         for (h, spec) in self.horseshoes.iter().enumerate() {
             self.horseshoe_backward(h, spec, theta, at, upstream, d_theta);
         }
-        self.dispersion_backward(theta, upstream, d_theta);
+        self.dispersion_backward(at, upstream, d_theta);
     }
 
     fn dispersion_forward(&self, theta: &[f64], out: &mut Scales) {
         out.dispersion.clear();
         out.dispersion.extend_from_slice(&theta[self.layout.dispersion.clone()]);
+        out.dispersion_slopes.clear();
         for (prior, &t) in self.dispersion.iter().zip(&out.dispersion) {
-            let natural = if self.constant_dispersion { t.exp() } else { t };
-            out.lprior += prior.log_density(natural).0;
-            out.log_jacobian += if self.constant_dispersion { t } else { 0.0 };
+            let (lprior, log_jacobian, slope) = if self.constant_dispersion {
+                let natural = t.exp();
+                let (lprior, slope) = prior.log_density(natural);
+                (lprior, t, slope * natural + 1.0)
+            } else {
+                let (lprior, slope) = prior.log_density(t);
+                (lprior, 0.0, slope)
+            };
+            out.lprior += lprior;
+            out.log_jacobian += log_jacobian;
+            out.dispersion_slopes.push(slope);
         }
     }
 
-    fn dispersion_backward(&self, theta: &[f64], upstream: &ScaleGradient, d_theta: &mut [f64]) {
+    fn dispersion_backward(&self, at: &Scales, upstream: &ScaleGradient, d_theta: &mut [f64]) {
         for (i, place) in self.layout.dispersion.clone().enumerate() {
-            let t = theta[place];
-            let own = if self.constant_dispersion {
-                self.dispersion[i].log_density(t.exp()).1 * t.exp() + 1.0
-            } else {
-                self.dispersion[i].log_density(t).1
-            };
-            d_theta[place] += upstream.dispersion[i] + own;
+            d_theta[place] += upstream.dispersion[i] + at.dispersion_slopes[i];
         }
     }
 
     fn sd_forward(&self, k: usize, theta: &[f64], out: &mut Scales) {
         out.sd[k].clear();
+        out.sd_slopes[k].clear();
         for (prior, &t) in self.sds[k].iter().zip(&theta[self.layout.sds[k].clone()]) {
-            let (sd, lprior) = match prior {
-                SdPrior::Own(prior) => (t.exp(), prior.log_density(t.exp()).0),
+            let sd = match prior {
+                SdPrior::Own(prior) => prior.positive(t),
                 SdPrior::Horseshoe { h, place } => half_normal(t, out.shrinkage[*h][*place]),
             };
-            out.sd[k].push(sd);
-            out.lprior += lprior;
-            out.log_jacobian += match prior {
-                SdPrior::Own(_) => t,
-                SdPrior::Horseshoe { h, place } => t + out.shrinkage[*h][*place].ln(),
-            };
+            out.sd[k].push(sd.value);
+            out.sd_slopes[k].push([sd.d_log, sd.slope]);
+            out.lprior += sd.lprior;
+            out.log_jacobian += sd.log_jacobian;
         }
     }
 
-    fn sd_backward(&self, k: usize, theta: &[f64], at: &Scales, upstream: &mut ScaleGradient, d_theta: &mut [f64]) {
+    fn sd_backward(&self, k: usize, at: &Scales, upstream: &mut ScaleGradient, d_theta: &mut [f64]) {
         let q = self.sds[k].len();
         for (i, place) in self.layout.sds[k].clone().enumerate() {
             let row = i * q..(i + 1) * q;
             let d_log_sd: f64 =
                 at.factor[k][row.clone()].iter().zip(&upstream.factor[k][row]).map(|(l, g)| l * g).sum();
-            let t = theta[place];
-            d_theta[place] += d_log_sd
-                + match &self.sds[k][i] {
-                    SdPrior::Own(prior) => prior.log_density(t.exp()).1 * t.exp() + 1.0,
-                    SdPrior::Horseshoe { .. } => 1.0 - (2.0 * t).exp(),
-                };
+            let [d_log, slope] = at.sd_slopes[k][i];
+            d_theta[place] += d_log_sd * d_log + slope;
             if let SdPrior::Horseshoe { h, place } = self.sds[k][i] {
                 // The half-normal's own scale cancels between density and Jacobian.
                 upstream.log_shrinkage[h][place] += d_log_sd;
@@ -326,10 +329,18 @@ fn cover(sds: &mut [Vec<SdPrior>], h: usize, s: &HorseshoeSpec, spec: &ModelSpec
     }
 }
 
-/// `(sd, log density of sd)` for `sd = exp(t) scale` under a half-normal of that scale.
-fn half_normal(t: f64, scale: f64) -> (f64, f64) {
+/// `sd = exp(t) scale` under a half-normal of that scale.
+fn half_normal(t: f64, scale: f64) -> Positive {
     let constant = 0.5 * (2.0 / std::f64::consts::PI).ln();
-    (t.exp() * scale, constant - scale.ln() - 0.5 * (2.0 * t).exp())
+    let (ratio, log_scale) = (t.exp(), scale.ln());
+    let squared = ratio * ratio;
+    Positive {
+        value: ratio * scale,
+        d_log: 1.0,
+        lprior: constant - log_scale - 0.5 * squared,
+        log_jacobian: t + log_scale,
+        slope: 1.0 - squared,
+    }
 }
 
 /// Log of the integral of `(1 - z^2)^(b - 1)` over (-1, 1), `b = eta + (q - 2 - j) / 2`.

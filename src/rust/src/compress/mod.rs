@@ -34,13 +34,20 @@ pub struct Compressed {
 /// negative binomial  rows per distinct offset, or the nodes of two quadratures (`offsets`)
 /// ```
 pub fn compress(design: &Design, family: Family) -> Option<Compressed> {
+    compress_leaves(design, &leaves(design)?, family)
+}
+
+/// Leaves of a design that has fewer of them than rows, and one dispersion for all rows.
+pub fn leaves(design: &Design) -> Option<Leaves> {
     if design.x_disp.ncols() > 0 || !design.se.is_empty() {
         return None;
     }
     let leaves = Leaves::find(design);
-    if leaves.len() == design.n() {
-        return None;
-    }
+    (leaves.len() < design.n()).then_some(leaves)
+}
+
+/// As [`compress`], with the [`leaves`] of a design that differs in response, offset and weights only.
+pub fn compress_leaves(design: &Design, leaves: &Leaves, family: Family) -> Option<Compressed> {
     let mut out = Builder::new(design, family, leaves.len());
     let (rows, ends) = leaves.members();
     let mut start = 0;

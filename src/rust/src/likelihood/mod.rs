@@ -13,6 +13,7 @@
 use crate::compress::Compressed;
 use crate::design::Design;
 use crate::kernels;
+use crate::rising::Rising;
 use crate::spec::{Family, ModelSpec};
 use crate::special::{d_ln_rising, ln_gamma, ln_rising, softplus_logistic};
 use ndarray::Axis;
@@ -31,8 +32,8 @@ pub struct Likelihood {
     sample_sigma: bool,
     /// `[n]` rows of the dispersion's design, row-major; empty if the dispersion is constant.
     x_disp: Vec<Vec<f64>>,
-    /// Distinct counts and their summed weights: `ln Gamma` depends on a row through its count only.
-    count_table: Vec<(f64, f64)>,
+    /// Terms in `ln Gamma` of counts with one shape: they depend on a row through its count only.
+    rising: Rising,
     /// Weighted squares of Gaussian responses around the means that stand for them in `y`.
     squares_within: f64,
     /// Terms that depend on data alone.
@@ -56,7 +57,7 @@ impl Likelihood {
             se2: design.se.iter().map(|s| s * s).collect(),
             sample_sigma: spec.sample_sigma,
             x_disp,
-            count_table: if counts { count_table(&design.y, &design.weights) } else { vec![] },
+            rising: rising(design, spec.family),
             squares_within: 0.0,
             constant: constant(design, counts),
         }
@@ -136,8 +137,9 @@ impl Likelihood {
         if self.x_disp.is_empty() {
             let log_phi = dispersion[0];
             let (value, d_log_phi) = kernels::negative_binomial(&self.totals, &self.weights, eta, log_phi, d_eta);
-            d_dispersion[0] += d_log_phi;
-            return value + self.rising(log_phi, &mut d_dispersion[0]);
+            let (rising, d_rising) = self.rising.evaluate(log_phi.exp());
+            d_dispersion[0] += d_log_phi + d_rising;
+            return value + rising;
         }
         let mut log_lik = 0.0;
         for i in 0..self.y.len() {
@@ -152,18 +154,6 @@ impl Likelihood {
             self.add_dispersion(i, w * d_log_phi, d_dispersion);
         }
         log_lik
-    }
-
-    /// Sum over rows of `ln Gamma(y + phi) - ln Gamma(phi)`, by distinct count.
-    fn rising(&self, log_phi: f64, d_log_phi: &mut f64) -> f64 {
-        let phi = log_phi.exp();
-        let terms = self.count_table.iter();
-        terms
-            .map(|&(y, w)| {
-                *d_log_phi += w * phi * d_ln_rising(phi, y);
-                w * ln_rising(phi, y)
-            })
-            .sum()
     }
 
     /// Variance of a Gaussian row, and the part of it that is sampled.
@@ -194,18 +184,10 @@ impl Likelihood {
     }
 }
 
-/// Distinct positive counts with the sums of their weights. Zeros contribute nothing.
-fn count_table(y: &[f64], weights: &[f64]) -> Vec<(f64, f64)> {
-    let mut rows: Vec<(f64, f64)> = y.iter().copied().zip(weights.iter().copied()).filter(|&(y, _)| y > 0.0).collect();
-    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
-    rows.dedup_by(|next, kept| {
-        let same = next.0 == kept.0;
-        if same {
-            kept.1 += next.1;
-        }
-        same
-    });
-    rows
+fn rising(design: &Design, family: Family) -> Rising {
+    let needed = family == Family::NegBinomial && design.x_disp.ncols() == 0;
+    let counts = design.y.iter().copied().zip(design.weights.iter().copied());
+    if needed { Rising::new(counts) } else { Rising::default() }
 }
 
 fn constant(design: &Design, counts: bool) -> f64 {

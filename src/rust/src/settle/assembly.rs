@@ -7,6 +7,7 @@ use crate::layout::Source;
 use crate::sparse::Pattern;
 use crate::spec::Family;
 use crate::transport::joint::JointTransport;
+use crate::transport::lanes::Lanes;
 use crate::transport::pieces::{Incidence, Node, Piece, Skeleton};
 use crate::transport::small;
 use std::collections::HashMap;
@@ -25,7 +26,7 @@ pub struct Assembly {
     /// Per block of the layout, its first node.
     first_node: Vec<usize>,
     /// Per row, the pieces of each pair of its nodes, in the order of [`pairs_up_to`].
-    row_pieces: Vec<u32>,
+    row_pieces: Arc<Vec<u32>>,
     n_row_nodes: usize,
 }
 
@@ -50,9 +51,22 @@ impl Assembly {
         }
         let (incidence, renumbered) = Incidence::new(nodes, position, pieces);
         row_pieces.iter_mut().for_each(|p| *p = renumbered[*p as usize]);
+        let row_pieces = Arc::new(row_pieces);
         let incidence = Arc::new(incidence);
         let skeleton = skeleton(&incidence).map(Arc::new);
         Self { incidence, skeleton, first_node, row_pieces, n_row_nodes }
+    }
+
+    /// The same for a model with other rows of the same design.
+    pub fn with_rows(&self, model: &Model) -> Self {
+        let Incidence { nodes, .. } = &*self.incidence;
+        let mut row_pieces = Vec::with_capacity(model.design.n() * self.n_row_nodes * (self.n_row_nodes + 1) / 2);
+        for row in 0..model.design.n() {
+            let at = row_nodes(model, &self.first_node, nodes.len(), row);
+            let pairs = pairs_up_to(self.n_row_nodes);
+            row_pieces.extend(pairs.map(|(a, b)| self.incidence.piece(at[a].max(at[b]), at[a].min(at[b]))));
+        }
+        Self { row_pieces: Arc::new(row_pieces), ..self.clone() }
     }
 
     /// Multiplications of one factorisation; `usize::MAX` if it is beyond memory.
@@ -71,7 +85,19 @@ impl Assembly {
         };
         let (prior_precision, prior_pull) = coefficient_prior(posterior);
         let log_sigma = scaled_by_sigma(model).then(|| posterior.scales.dispersion[0]);
-        Some(JointTransport { skeleton, information, pull, prior_precision, prior_pull, log_sigma })
+        let log_shape = excess(posterior);
+        let mut map = JointTransport {
+            skeleton,
+            information,
+            pull,
+            prior_precision,
+            prior_pull,
+            log_sigma,
+            log_shape,
+            lanes: None,
+        };
+        map.lanes = model.layout.blocks.first().and_then(|b| Lanes::of(&map, b.source));
+        Some(map)
     }
 
     /// Cross-products that stand for the rows of a Gaussian model, about the last evaluation of
@@ -175,6 +201,24 @@ impl Assembly {
             out.iter_mut().zip(prior).for_each(|(p, d)| *p += if d.is_finite() { d } else { 0.0 });
         }
     }
+}
+
+/// Log shape and the share of the rows' variance that it adds, weighted as the rows are.
+fn excess(posterior: &Posterior) -> Option<(f64, f64)> {
+    let model = &posterior.model;
+    let has_one_shape = model.layout.dispersion.len() == 1 && model.design.x_disp.ncols() == 0;
+    if model.family() != Family::NegBinomial || model.prior_only || !has_one_shape {
+        return None;
+    }
+    let log_shape = posterior.scales.dispersion[0];
+    let (mut sum, mut excess) = (0.0, 0.0);
+    for (eta, w) in posterior.eta.iter().zip(&model.design.weights) {
+        let weight = 1.0 / ((-eta).exp() + (-log_shape).exp());
+        sum += w * weight;
+        excess += w * weight * weight * (-log_shape).exp();
+    }
+    let share = excess / sum;
+    (share > 0.0 && share <= 1.0).then_some((log_shape, share))
 }
 
 /// Terms by falling number of levels, then horseshoes, then the swept coefficients: what is large

@@ -47,7 +47,11 @@ pub struct Settled {
 
 /// Finds coordinates and mode. Without data the coordinates are the non-centred ones.
 pub fn settle(model: &Arc<Model>, engine: Engine, cancel: &AtomicBool) -> Settled {
-    let assembly = Assembly::new(model);
+    settle_on(model, Assembly::new(model), engine, cancel)
+}
+
+/// As [`settle`], with the assembly of the model's rows.
+pub fn settle_on(model: &Arc<Model>, assembly: Assembly, engine: Engine, cancel: &AtomicBool) -> Settled {
     let is_joint = match engine {
         Engine::Levels => false,
         Engine::Auto => assembly.n_products() <= affordable(model, &assembly),

@@ -13,6 +13,7 @@
 //! at `z = 0` is the posterior of the scales with all coefficients integrated out. Sparse Cholesky
 //! as in MixedModels.jl (Bates et al. 2015, section 3), derivative by the reverse pass.
 
+use super::lanes::Lanes;
 use super::pieces::{Node, Piece, Skeleton, lower_transposed_times, times_lower};
 use super::{Context, Mapped};
 use crate::layout::Source;
@@ -35,6 +36,11 @@ pub struct JointTransport {
     pub prior_pull: Vec<f64>,
     /// Log of `sigma_0` if the information falls with the square of sigma.
     pub log_sigma: Option<f64>,
+    /// Counts with one shape: `log phi_0` and the share of the rows' variance that is in excess of
+    /// the Poisson's at the centre.
+    pub log_shape: Option<(f64, f64)>,
+    /// The same in vector lanes, where that can be.
+    pub lanes: Option<Lanes>,
 }
 
 /// Memory of one evaluation.
@@ -52,14 +58,34 @@ pub struct JointScratch {
 }
 
 impl JointTransport {
-    fn scale(&self, ctx: Context) -> f64 {
-        self.log_sigma.map_or(1.0, |s| (2.0 * (s - ctx.scales.dispersion[0])).exp())
+    /// `k` at the scales.
+    pub fn scale(&self, ctx: Context) -> f64 {
+        self.scale_slope(ctx).0
+    }
+
+    /// `k` and its derivative in the log dispersion.
+    fn scale_slope(&self, ctx: Context) -> (f64, f64) {
+        match (self.log_sigma, self.log_shape) {
+            (Some(log_sigma), _) => {
+                let k = (2.0 * (log_sigma - ctx.scales.dispersion[0])).exp();
+                (k, -2.0 * k)
+            }
+            (None, Some((log_shape, excess))) => {
+                let t = excess * (log_shape - ctx.scales.dispersion[0]).exp();
+                let k = 1.0 / (1.0 - excess + t);
+                (k, k * k * t)
+            }
+            _ => (1.0, 0.0),
+        }
     }
 
     /// Maps a position to coefficients and effects.
     pub fn forward(&self, ctx: Context, position: &[f64], out: &mut Mapped) {
         let (pattern, places) = (&self.skeleton.pattern, &self.skeleton.incidence.position);
         let k = self.scale(ctx);
+        if let Some(lanes) = &self.lanes {
+            return lanes.forward(self, ctx, k, position, out);
+        }
         self.assemble(ctx, k, out);
         pattern.factor(&mut out.root, &mut out.joint.work);
         if !out.root.iter().all(|v| v.is_finite()) {
@@ -160,6 +186,10 @@ impl JointTransport {
     ) {
         let (pattern, position) = (&self.skeleton.pattern, &self.skeleton.incidence.position);
         let k = self.scale(ctx);
+        if let Some(lanes) = &self.lanes {
+            let d_log_k = lanes.backward(self, ctx, at, (d_swept, d_effects), gradient, d_scales);
+            return self.scale_backward(ctx, d_log_k / k, d_scales);
+        }
         let mut d_u = std::mem::take(&mut at.joint.u);
         self.gather(ctx, at, d_swept, d_effects, &mut d_u);
         pattern.solve(&at.root, &mut d_u);
@@ -170,11 +200,15 @@ impl JointTransport {
         self.adjoint_of_g(at, &d_u, &e);
         let mut d_k = self.pull_backward(ctx, k, at, d_effects, &e, d_scales);
         d_k += self.pieces_backward(ctx, k, at, d_scales);
-        if self.log_sigma.is_some() {
-            d_scales.dispersion[0] -= 2.0 * k * d_k;
-        }
+        self.scale_backward(ctx, d_k, d_scales);
         at.joint.u = d_u;
         at.joint.e = e;
+    }
+
+    fn scale_backward(&self, ctx: Context, d_k: f64, d_scales: &mut ScaleGradient) {
+        if self.log_sigma.is_some() || self.log_shape.is_some() {
+            d_scales.dispersion[0] += self.scale_slope(ctx).1 * d_k;
+        }
     }
 
     /// Derivatives in `w`: `L' d_b - s` for effects.

@@ -8,6 +8,8 @@
 //! mixtures of the two forms.)
 
 pub mod joint;
+pub mod lanes;
+mod level;
 pub mod levels;
 pub mod pieces;
 pub mod small;
@@ -15,6 +17,7 @@ pub mod small;
 use crate::layout::Layout;
 use crate::scales::{ScaleGradient, Scales};
 use joint::{JointScratch, JointTransport};
+use lanes::LanesScratch;
 use levels::LevelTransport;
 
 /// Where parameters are and what the scales are now.
@@ -51,6 +54,7 @@ pub struct Mapped {
     /// Conditional means in the units of `z` or `s`, as the map needs them.
     shift: Vec<f64>,
     joint: JointScratch,
+    lanes: LanesScratch,
 }
 
 impl Mapped {

@@ -107,6 +107,13 @@ impl Incidence {
         self.position.len()
     }
 
+    /// Number of the piece between two nodes that meet.
+    pub fn piece(&self, i: usize, j: usize) -> u32 {
+        let shape = |p: &Piece| Shape::between(&self.nodes[p.i], &self.nodes[p.j]);
+        let wanted = (Shape::between(&self.nodes[i], &self.nodes[j]), j, i);
+        self.pieces.partition_point(|p| (shape(p), p.j, p.i) < wanted) as u32
+    }
+
     /// Pieces by shape.
     pub fn by_shape(&self) -> (&[Piece], &[Piece], &[Piece]) {
         let [numbers, columns, _] = self.ends;

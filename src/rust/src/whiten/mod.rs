@@ -8,11 +8,13 @@ pub mod arrow;
 pub mod dense;
 pub mod frozen;
 pub mod low_rank;
+mod triangle;
 
 use crate::density::LogDensity;
 use arrow::Arrow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use triangle::Triangle;
 
 /// A linear map of the position.
 #[derive(Debug)]
@@ -26,8 +28,8 @@ pub struct Whitening {
 enum Kind {
     /// `W = I`.
     Identity,
-    /// Row-major upper triangle.
-    Dense(Vec<f64>),
+    /// An upper triangle.
+    Dense(Triangle),
     /// In parts.
     Arrow(Arrow),
 }
@@ -51,7 +53,8 @@ impl Whitening {
 
     /// From the Hessian of `density` at `mode`; a plain shift if no factor can be had.
     pub fn at_mode<D: LogDensity>(density: &mut D, mode: Vec<f64>, cancel: &AtomicBool) -> Self {
-        let kind = dense::factor_at(density, &mode, cancel).map_or(Kind::Identity, Kind::Dense);
+        let factor = dense::factor_at(density, &mode, cancel);
+        let kind = factor.map_or(Kind::Identity, |f| Kind::Dense(Triangle::new(&f, mode.len())));
         Self { centre: mode, kind }
     }
 
@@ -64,7 +67,7 @@ impl Whitening {
     pub fn apply(&self, y: &[f64], x: &mut [f64], work: &mut Vec<f64>) {
         match &self.kind {
             Kind::Identity => x.copy_from_slice(y),
-            Kind::Dense(factor) => dense::multiply(factor, y, x),
+            Kind::Dense(factor) => factor.multiply(y, x, work),
             Kind::Arrow(arrow) => arrow.multiply(y, x, work),
         }
         x.iter_mut().zip(&self.centre).for_each(|(x, c)| *x += c);
@@ -74,7 +77,7 @@ impl Whitening {
     fn pull_back(&self, d_x: &[f64], d_y: &mut [f64], work: &mut Vec<f64>) {
         match &self.kind {
             Kind::Identity => d_y.copy_from_slice(d_x),
-            Kind::Dense(factor) => dense::multiply_transposed(factor, d_x, d_y),
+            Kind::Dense(factor) => factor.multiply_transposed(d_x, d_y, work),
             Kind::Arrow(arrow) => arrow.multiply_transposed(d_x, d_y, work),
         }
     }

@@ -1,0 +1,276 @@
+//! Thousands of genes under one crossed design: pseudobulk counts of 7 donors under 2 conditions,
+//! `~ condition + (1 + condition || donor)`, negative binomial, all by NUTS and by Laplace.
+//!
+//! `cargo bench --no-default-features --bench genes [-- GENES [METHOD]]`
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Gamma, Normal, Poisson};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+use twill::density::LogDensity;
+use twill::design::{Design, RawArrays, RawTerm};
+use twill::genes::blueprint::Blueprint;
+use twill::genes::input::{GeneSet, GeneSettings, Method, PriorOverride, Responses};
+use twill::genes::record::{Slot, Status};
+use twill::genes::{Output, fit};
+use twill::hmc::chain::Chain;
+use twill::run::{Prepared, prepare_settled, start};
+use twill::settle::settle_on;
+use twill::spec::*;
+
+const N_DONORS: usize = 7;
+const N: usize = 2 * N_DONORS;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let n_genes = args.first().map_or(500, |a| a.parse().expect("a number of genes"));
+    let method = args.get(1).map_or("all", String::as_str);
+    let set = simulate(n_genes, 1);
+    let blueprint = Blueprint::new(design(), spec(), &set).expect("valid by construction");
+    if method == "all" || method == "gradient" {
+        gradient(&blueprint, &set);
+    }
+    if method == "all" || method == "split" {
+        split(&blueprint, &set);
+    }
+    for (name, choice) in [("nuts", Method::Nuts), ("laplace", Method::Laplace), ("auto", Method::Auto)] {
+        if method == "all" || method == name {
+            whole(name, choice, &blueprint, &set);
+        }
+    }
+}
+
+fn prior(dist: &str, args: &[f64]) -> PriorSpec {
+    PriorSpec { dist: dist.into(), args: args.to_vec() }
+}
+
+fn spec() -> ModelSpec {
+    let coefficient = |name: &str, p| CoefficientSpec { name: name.into(), prior: p };
+    let term = TermSpec {
+        group: "donor".into(),
+        levels: (0..N_DONORS).map(|d| d.to_string()).collect(),
+        coefs: vec!["Intercept".into(), "conditionstim".into()],
+        sd_priors: vec![prior("student_t", &[3.0, 0.0, 0.5]); 2],
+        cor: None,
+    };
+    ModelSpec {
+        family: Family::NegBinomial,
+        sample_sigma: false,
+        coefficients: vec![
+            coefficient("b_Intercept", prior("normal", &[0.0, 3.0])),
+            coefficient("b_conditionstim", prior("normal", &[0.0, 2.0])),
+        ],
+        intercept: Some(InterceptSpec { column: 0, centre: vec![0.0, 0.5] }),
+        dispersion: Some(DispersionSpec::Constant { name: "shape".into(), prior: prior("lognormal", &[1.0, 1.0]) }),
+        terms: vec![term],
+        horseshoes: vec![],
+        prior_only: false,
+    }
+}
+
+/// Donors 0, 0, 1, 1, ..., control and stimulated in turn.
+fn design() -> Design {
+    let stimulated: Vec<f64> = (0..N).map(|i| (i % 2) as f64).collect();
+    let x = [vec![1.0; N], stimulated.clone()].concat();
+    let codes = (0..N as i32).map(|i| i / 2).collect();
+    let raw = RawArrays {
+        y: vec![0.0; N],
+        offset: offsets(),
+        weights: vec![1.0; N],
+        se: vec![],
+        x: x.clone(),
+        x_disp: vec![],
+        terms: vec![RawTerm { codes, z: x }],
+    };
+    Design::new(raw, &spec()).expect("valid by construction")
+}
+
+/// Log size factors.
+fn offsets() -> Vec<f64> {
+    (0..N).map(|i| 0.5 * (i as f64 * 1.7).sin()).collect()
+}
+
+/// Mean counts from 1 to thousands, shape 1 / (0.05 + 1.5 / mean) within a factor of 2, sds of donors'
+/// baselines about 0.3, of their responses about 0.2; half of the genes respond.
+fn simulate(n_genes: usize, seed: u64) -> GeneSet {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (mut counts, mut log_means, mut trend) = (vec![], vec![], vec![]);
+    for gene in 0..n_genes {
+        let log_mean = normal(&mut rng, 4.0, 2.0).clamp(0.0, 10.0);
+        let log_shape = -(0.05 + 1.5 * (-log_mean).exp()).ln();
+        let effect = if gene % 2 == 0 { 0.0 } else { normal(&mut rng, 0.0, 0.7) };
+        let shape = (log_shape + normal(&mut rng, 0.0, 0.5)).exp();
+        counts.extend(one_gene(log_mean, effect, shape, &mut rng));
+        log_means.push(log_mean);
+        trend.push(log_shape);
+    }
+    let over = |name: &str, argument, values| PriorOverride { name: name.into(), argument, values };
+    GeneSet {
+        n: N,
+        responses: Responses::Dense(counts),
+        offset: vec![],
+        weights: vec![],
+        index: (0..n_genes as u64).collect(),
+        priors: vec![over("b_Intercept", 0, log_means), over("shape", 0, trend)],
+    }
+}
+
+fn one_gene(log_mean: f64, effect: f64, shape: f64, rng: &mut ChaCha8Rng) -> Vec<f64> {
+    let (sd_baseline, sd_response) = (normal(rng, 0.0, 0.3).abs(), normal(rng, 0.0, 0.2).abs());
+    let donors: Vec<[f64; 2]> =
+        (0..N_DONORS).map(|_| [normal(rng, 0.0, sd_baseline), normal(rng, 0.0, sd_response)]).collect();
+    let count = |(i, offset): (usize, f64)| {
+        let [baseline, response] = donors[i / 2];
+        let eta = log_mean + offset + baseline + (i % 2) as f64 * (effect + response);
+        let rate = Gamma::new(shape, eta.exp() / shape).expect("positive").sample(rng);
+        if rate > 0.0 { Poisson::new(rate).expect("positive").sample(rng) } else { 0.0 }
+    };
+    offsets().into_iter().enumerate().map(count).collect()
+}
+
+fn normal(rng: &mut impl Rng, mean: f64, sd: f64) -> f64 {
+    Normal::new(mean, sd).expect("positive").sample(rng)
+}
+
+fn settings(method: Method) -> GeneSettings {
+    GeneSettings {
+        method,
+        chains: 1,
+        iter: 450,
+        warmup: 150,
+        thin: 1,
+        threads: 1,
+        seed: 1,
+        adapt_delta: std::env::var("DELTA").map_or(0.8, |d| d.parse().expect("a number")),
+        max_treedepth: 10,
+        keep_effects: false,
+        n_draws: 300,
+    }
+}
+
+fn whole(name: &str, method: Method, blueprint: &Blueprint, set: &GeneSet) {
+    let settings = settings(method);
+    let n_variables = blueprint.variables.names.len();
+    let mut draws = vec![f64::NAN; settings.n_saved() * n_variables * set.len()];
+    let slots = draws.chunks_mut(settings.n_saved() * n_variables).map(|draws| Slot { draws, effects: &mut [] });
+    let clock = Instant::now();
+    let output = fit(blueprint, set, &settings, slots.collect(), |_| true).expect("valid by construction");
+    let seconds = clock.elapsed().as_secs_f64();
+    let per_gene = 1e3 * seconds / set.len() as f64;
+    println!("{name}: {} genes in {seconds:.2} s, {per_gene:.3} ms per gene", set.len());
+    describe(&output, blueprint);
+}
+
+fn describe(output: &Output, blueprint: &Blueprint) {
+    let reports = &output.reports;
+    let n = reports.len();
+    let sum = |f: &dyn Fn(&twill::genes::record::Report) -> f64| reports.iter().map(f).sum::<f64>();
+    let gradients = sum(&|r| r.n_gradients as f64) / n as f64;
+    let divergent = sum(&|r| r.divergent as f64);
+    println!("  gradients per gene {gradients:.0}, divergences {divergent}");
+    for status in [Status::Ok, Status::Refined, Status::NoStart, Status::HighRhat, Status::Failed] {
+        let count = reports.iter().filter(|r| r.status == status).count();
+        print!("  {status:?} {count}");
+    }
+    println!();
+    for (v, name) in blueprint.variables.names.iter().enumerate() {
+        let ess = quantiles(reports.iter().map(|r| r.ess[v]), &[0.1, 0.5]);
+        let rhat = quantiles(reports.iter().map(|r| r.rhat[v]), &[0.5, 0.9, 0.99]);
+        println!(
+            "  {name:<34} ESS p10 {:.0} median {:.0}   R-hat median {:.3} p90 {:.3} p99 {:.3}",
+            ess[0], ess[1], rhat[0], rhat[1], rhat[2]
+        );
+    }
+    let khat: Vec<f64> = reports.iter().map(|r| r.khat).filter(|k| !k.is_nan()).collect();
+    if !khat.is_empty() {
+        let good = khat.iter().filter(|&&k| k <= 0.7).count();
+        let ess = quantiles(reports.iter().map(|r| r.ess[0]), &[0.1, 0.5]);
+        let median = quantiles(khat.iter().copied(), &[0.5])[0];
+        println!(
+            "  k-hat <= 0.7: {:.3}, median {median:.2}; ESS p10 {:.0} median {:.0}",
+            good as f64 / khat.len() as f64,
+            ess[0],
+            ess[1]
+        );
+    }
+}
+
+fn quantiles(values: impl Iterator<Item = f64>, at: &[f64]) -> Vec<f64> {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    at.iter().map(|q| sorted[(q * (sorted.len() - 1) as f64) as usize]).collect()
+}
+
+/// Time of a gradient: the least of many samples, median over genes.
+fn gradient(blueprint: &Blueprint, set: &GeneSet) {
+    let cancel = AtomicBool::new(false);
+    let of_gene = |g: usize| {
+        let model = Arc::new(blueprint.model(set, g).expect("valid by construction"));
+        let settled = settle_on(&model, blueprint.assembly(&model), Engine::Auto, &cancel);
+        let prepared = prepare_settled(settled, Engine::Auto, "auto", &cancel).expect("valid by construction");
+        let Prepared::Full(_, mut target) = prepared else { panic!("counts are not collapsed") };
+        let (mut position, mut out) = (vec![0.1; target.dim()], vec![0.0; target.dim()]);
+        let mut sample = || {
+            let clock = Instant::now();
+            for _ in 0..100 {
+                position[0] = -position[0];
+                std::hint::black_box(target.evaluate(&position, &mut out));
+            }
+            clock.elapsed().as_nanos() as f64 / 100.0
+        };
+        (0..50).map(|_| sample()).fold(f64::INFINITY, f64::min)
+    };
+    println!("{:.0} ns per gradient at best", quantiles((0..set.len().min(20)).map(of_gene), &[0.5])[0]);
+}
+
+/// Time of each part of a gene's fit.
+fn split(blueprint: &Blueprint, set: &GeneSet) {
+    let cancel = AtomicBool::new(false);
+    let mut parts = [
+        ("model", Duration::ZERO),
+        ("settle", Duration::ZERO),
+        ("whiten", Duration::ZERO),
+        ("warm-up", Duration::ZERO),
+        ("draws", Duration::ZERO),
+    ];
+    let (mut warmup, mut sampling) = (0, 0);
+    let (mut steps, mut depths) = (vec![], [0usize; 11]);
+    for g in 0..set.len() {
+        let mut clock = Instant::now();
+        let mut lap = |part: usize, clock: &mut Instant| {
+            parts[part].1 += clock.elapsed();
+            *clock = Instant::now();
+        };
+        let model = Arc::new(blueprint.model(set, g).expect("valid by construction"));
+        lap(0, &mut clock);
+        let settled = settle_on(&model, blueprint.assembly(&model), Engine::Auto, &cancel);
+        lap(1, &mut clock);
+        let prepared = prepare_settled(settled, Engine::Auto, "auto", &cancel).expect("valid by construction");
+        let Prepared::Full(_, mut target) = prepared else { panic!("counts are not collapsed") };
+        lap(2, &mut clock);
+        let mut rng = ChaCha8Rng::seed_from_u64(g as u64);
+        let start = start(&mut target, &InitSpec::Mode, &mut rng).expect("a start");
+        let mut chain = Chain::new(target, start, 10, &cancel);
+        chain.warm_up(150, settings(Method::Nuts).adapt_delta, &mut rng, |_, t, _| {
+            warmup += t.n_leapfrog + 1;
+            true
+        });
+        lap(3, &mut clock);
+        for _ in 0..300 {
+            let t = chain.transition(&mut rng);
+            sampling += t.n_leapfrog + 1;
+            depths[t.tree_depth] += 1;
+        }
+        lap(4, &mut clock);
+        steps.push(chain.step_size());
+    }
+    for (name, time) in parts {
+        println!("{name:<8} {:8.3} ms per gene", 1e3 * time.as_secs_f64() / set.len() as f64);
+    }
+    println!("gradients per gene: warm-up {}, draws {}", warmup / set.len(), sampling / set.len());
+    println!("step size {:?}, depths {depths:?}", quantiles(steps.into_iter(), &[0.1, 0.5, 0.9]));
+    let ns = (parts[3].1 + parts[4].1).as_nanos() as f64 / (warmup + sampling) as f64;
+    println!("{ns:.0} ns per gradient");
+}

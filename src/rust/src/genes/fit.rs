@@ -1,0 +1,210 @@
+//! The posterior of one gene: settled, then sampled or approximated, then judged.
+
+use super::blueprint::Blueprint;
+use super::input::{GeneSet, GeneSettings, Method};
+use super::psis::Weights;
+use super::record::{Recorder, Report, Slot, Status};
+use super::summary::Diagnostics;
+use crate::density::LogDensity;
+use crate::draws::Draw;
+use crate::error::{Error, Result};
+use crate::hmc::chain::Chain;
+use crate::laplace;
+use crate::run::{Prepared, prepare_settled, start};
+use crate::settle::settle_on;
+use crate::spec::{Engine, InitSpec};
+use crate::whiten::Whitened;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Above this an approximation cannot be trusted (Vehtari et al. 2024), nor below this ESS.
+const MAX_KHAT: f64 = 0.7;
+const MIN_ESS: f64 = 100.0;
+/// Proposals of an approximation: as many as k-hat needs.
+const N_PROPOSALS: usize = 1000;
+/// Above this R-hat or share of divergences a gene is sampled again, longer.
+const MAX_RHAT: f64 = 1.05;
+const MAX_DIVERGENT: f64 = 0.02;
+/// Acceptance aimed at by the second try.
+const SECOND_TARGET: f64 = 0.95;
+/// Bits of a stream that belong to tries and chains of one gene.
+const STREAM_BITS: u32 = 12;
+
+/// One gene's task.
+pub struct Task<'a> {
+    /// What genes share.
+    pub blueprint: &'a Blueprint,
+    /// All genes.
+    pub set: &'a GeneSet,
+    /// Which of them.
+    pub gene: usize,
+    /// How.
+    pub settings: &'a GeneSettings,
+    /// Read before every gradient.
+    pub cancel: &'a AtomicBool,
+}
+
+/// How long and how carefully a try samples.
+struct Try {
+    number: u64,
+    warmup: usize,
+    /// Keep each so many.
+    thin: usize,
+    adapt_delta: f64,
+}
+
+/// What a try's chains report.
+#[derive(Default)]
+struct Counts {
+    divergent: usize,
+    n_gradients: usize,
+}
+
+impl Task<'_> {
+    /// Fits the gene; its draws go to `slot`.
+    ///
+    /// # Errors
+    /// What stops this gene.
+    pub fn fit(&self, slot: Slot, diagnostics: &mut Diagnostics) -> Result<Report> {
+        let mut recorder = Recorder::new(&self.blueprint.variables, slot, self.settings.n_saved());
+        let model = Arc::new(self.blueprint.model(self.set, self.gene)?);
+        let n_theta = model.layout.n_theta;
+        let settled = settle_on(&model, self.blueprint.assembly(&model), Engine::Auto, self.cancel);
+        let mut report = match prepare_settled(settled, Engine::Auto, "auto", self.cancel)? {
+            Prepared::Collapsed(target) => self.by_method(target, n_theta, &mut recorder, diagnostics)?,
+            Prepared::Full(_, target) => self.by_method(target, n_theta, &mut recorder, diagnostics)?,
+        };
+        (report.effects_mean, report.effects_sd) = recorder.effects();
+        Ok(report)
+    }
+
+    fn by_method<D: Draw + Clone>(
+        &self, mut target: Whitened<D>, n_theta: usize, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
+    ) -> Result<Report> {
+        if self.settings.method == Method::Nuts {
+            return self.sample(&target, recorder, diagnostics);
+        }
+        let approximate = self.approximate(&mut target, n_theta, recorder)?;
+        let is_trusted = approximate.khat <= MAX_KHAT && approximate.ess.iter().all(|&e| e >= MIN_ESS);
+        if self.settings.method == Method::Laplace || is_trusted {
+            return Ok(approximate);
+        }
+        recorder.restart();
+        let mut report = self.sample(&target, recorder, diagnostics)?;
+        report.khat = approximate.khat;
+        report.n_gradients += approximate.n_gradients;
+        if report.status == Status::Ok {
+            report.status = Status::Refined;
+        }
+        Ok(report)
+    }
+
+    fn sample<D: Draw + Clone>(
+        &self, target: &Whitened<D>, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
+    ) -> Result<Report> {
+        let s = self.settings;
+        let first = Try { number: 0, warmup: s.warmup, thin: s.thin, adapt_delta: s.adapt_delta };
+        let report = self.judge(self.chains(target, &first, recorder)?, recorder, diagnostics);
+        if !report.is_poor(s.n_saved()) {
+            return Ok(report);
+        }
+        let adapt_delta = SECOND_TARGET.max(s.adapt_delta);
+        let second = Try { number: 1, warmup: 2 * s.warmup, thin: 2 * s.thin, adapt_delta };
+        recorder.restart();
+        let mut longer = self.judge(self.chains(target, &second, recorder)?, recorder, diagnostics);
+        longer.n_gradients += report.n_gradients;
+        if longer.rhat.iter().any(|&r| r > MAX_RHAT) {
+            longer.status = Status::HighRhat;
+        }
+        Ok(longer)
+    }
+
+    fn judge(&self, counts: Counts, recorder: &Recorder, diagnostics: &mut Diagnostics) -> Report {
+        let (rhat, ess) = recorder.draws().map(|x| diagnostics.of(x)).unzip();
+        let Counts { divergent, n_gradients } = counts;
+        Report { khat: f64::NAN, divergent, n_gradients, rhat, ess, ..Report::default() }
+    }
+
+    fn chains<D: Draw + Clone>(&self, target: &Whitened<D>, how: &Try, recorder: &mut Recorder) -> Result<Counts> {
+        let mut counts = Counts::default();
+        for c in 0..self.settings.chains {
+            self.chain(target.clone(), how, c, recorder, &mut counts)?;
+        }
+        Ok(counts)
+    }
+
+    fn chain<D: Draw>(
+        &self, mut target: Whitened<D>, how: &Try, c: usize, recorder: &mut Recorder, counts: &mut Counts,
+    ) -> Result<()> {
+        let n_kept = self.settings.n_kept();
+        let mut rng = self.rng(how.number, c);
+        let start = start(&mut target, &InitSpec::Mode, &mut rng)?;
+        let mut chain = Chain::new(target, start, self.settings.max_treedepth, self.cancel);
+        chain.warm_up(how.warmup, how.adapt_delta, &mut rng, |_, t, _| {
+            counts.n_gradients += t.n_leapfrog + 1;
+            !self.is_cancelled()
+        });
+        for i in 0..n_kept * how.thin {
+            let t = chain.transition(&mut rng);
+            if self.is_cancelled() {
+                return Err(Error::Interrupt);
+            }
+            counts.n_gradients += t.n_leapfrog + 1;
+            counts.divergent += usize::from(t.divergent);
+            if i % how.thin == 0 {
+                let density = chain.density();
+                density.complete(&[], &mut rng);
+                recorder.push(density.posterior(), c * n_kept + i / how.thin);
+            }
+        }
+        Ok(())
+    }
+
+    /// Laplace approximation, resampled by importance if its weights can be trusted.
+    fn approximate<D: Draw>(
+        &self, target: &mut Whitened<D>, n_theta: usize, recorder: &mut Recorder,
+    ) -> Result<Report> {
+        let (dim, n_saved) = (target.dim(), self.settings.n_saved());
+        let n = N_PROPOSALS.max(2 * n_saved);
+        let mut rng = self.rng(2, 0);
+        let (mut y, mut gradient) = (vec![0.0; n * dim], vec![0.0; dim]);
+        let mut ratios = Vec::with_capacity(n);
+        for y in y.chunks_exact_mut(dim) {
+            ratios.push(laplace::draw(target, n_theta, &mut rng, y, &mut gradient));
+            if self.is_cancelled() {
+                return Err(Error::Interrupt);
+            }
+        }
+        let weights = Weights::from_log_ratios(&ratios);
+        let is_trusted = weights.khat <= MAX_KHAT;
+        let drawn = if is_trusted { weights.resample(n_saved, &mut rng) } else { (0..n_saved).collect() };
+        for (s, i) in drawn.into_iter().enumerate() {
+            target.evaluate(&y[i * dim..(i + 1) * dim], &mut gradient);
+            target.complete(&[], &mut rng);
+            recorder.push(target.posterior(), s);
+        }
+        let n_variables = self.blueprint.variables.names.len();
+        let (rhat, ess) = (vec![f64::NAN; n_variables], vec![weights.ess(); n_variables]);
+        Ok(Report { khat: weights.khat, n_gradients: n + n_saved, rhat, ess, ..Report::default() })
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+
+    /// Stream of one chain of one try of this gene.
+    fn rng(&self, attempt: u64, chain: usize) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.settings.seed);
+        rng.set_stream((self.set.index[self.gene] << STREAM_BITS) + (attempt << (STREAM_BITS - 2)) + chain as u64 + 1);
+        rng
+    }
+}
+
+impl Report {
+    /// Whether the draws ask for a longer run.
+    fn is_poor(&self, n_saved: usize) -> bool {
+        self.rhat.iter().any(|&r| r > MAX_RHAT) || self.divergent as f64 > MAX_DIVERGENT * n_saved as f64
+    }
+}

@@ -1,0 +1,115 @@
+//! What is kept of one gene: draws of the population-level variables, moments of the effects, and
+//! how the fit went.
+
+use super::blueprint::Variables;
+use crate::density::Posterior;
+use crate::draws::push_draw;
+
+/// How a gene's fit ended; the numbers cross the boundary.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Status {
+    /// By the method asked for.
+    #[default]
+    Ok = 0,
+    /// By NUTS, because the approximation cannot be trusted.
+    Refined = 1,
+    /// No starting point with a finite density.
+    NoStart = 2,
+    /// The run was stopped before.
+    Unfinished = 3,
+    /// R-hat is high after a second, longer try.
+    HighRhat = 4,
+    /// See the message.
+    Failed = 5,
+}
+
+/// How a gene's fit went.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// How it ended.
+    pub status: Status,
+    /// Why it failed, or empty.
+    pub message: String,
+    /// Pareto k-hat of the approximation; not a number where none was made.
+    pub khat: f64,
+    /// Divergences after warm-up.
+    pub divergent: usize,
+    /// Gradients, without those that settle and whiten.
+    pub n_gradients: usize,
+    /// Wall time.
+    pub seconds: f64,
+    /// R-hat per variable; not numbers for an approximation.
+    pub rhat: Vec<f64>,
+    /// Bulk ESS per variable; of an approximation the effective size of its weights.
+    pub ess: Vec<f64>,
+    /// Posterior means of the effects.
+    pub effects_mean: Vec<f64>,
+    /// Posterior standard deviations of the effects.
+    pub effects_sd: Vec<f64>,
+}
+
+/// Where the draws of one gene go; `NaN` until they are there.
+#[derive(Debug)]
+pub struct Slot<'a> {
+    /// `[n_saved, n_variables]`, column by column.
+    pub draws: &'a mut [f64],
+    /// `[n_saved, n_effects]`, or empty.
+    pub effects: &'a mut [f64],
+}
+
+/// Takes draws of one gene in.
+pub struct Recorder<'a> {
+    variables: &'a Variables,
+    slot: Slot<'a>,
+    n_saved: usize,
+    draw: Vec<f64>,
+    kept: Vec<f64>,
+    n: f64,
+    mean: Vec<f64>,
+    squares: Vec<f64>,
+}
+
+impl<'a> Recorder<'a> {
+    /// For `n_saved` draws.
+    pub fn new(variables: &'a Variables, slot: Slot<'a>, n_saved: usize) -> Self {
+        let zeros = || vec![0.0; variables.effect_names.len()];
+        let (mean, squares) = (zeros(), zeros());
+        Self { variables, slot, n_saved, draw: vec![], kept: vec![], n: 0.0, mean, squares }
+    }
+
+    /// Forgets all draws.
+    pub fn restart(&mut self) {
+        self.n = 0.0;
+        [&mut self.mean, &mut self.squares].into_iter().for_each(|v| v.fill(0.0));
+        self.slot.draws.fill(f64::NAN);
+        self.slot.effects.fill(f64::NAN);
+    }
+
+    /// Keeps the draw at the last position of `posterior` as number `s`.
+    pub fn push(&mut self, posterior: &Posterior, s: usize) {
+        self.draw.clear();
+        push_draw(posterior, true, &mut self.draw);
+        let effects = self.variables.split(&self.draw, &mut self.kept);
+        self.kept.iter().enumerate().for_each(|(v, x)| self.slot.draws[v * self.n_saved + s] = *x);
+        if !self.slot.effects.is_empty() {
+            effects.iter().enumerate().for_each(|(e, x)| self.slot.effects[e * self.n_saved + s] = *x);
+        }
+        self.n += 1.0;
+        for ((mean, squares), x) in self.mean.iter_mut().zip(&mut self.squares).zip(effects) {
+            let d = x - *mean;
+            *mean += d / self.n;
+            *squares += d * (x - *mean);
+        }
+    }
+
+    /// Draws of each variable.
+    pub fn draws(&self) -> impl Iterator<Item = &[f64]> {
+        self.slot.draws.chunks_exact(self.n_saved)
+    }
+
+    /// Means and standard deviations of the effects.
+    pub fn effects(&self) -> (Vec<f64>, Vec<f64>) {
+        let sd = self.squares.iter().map(|s| (s / (self.n - 1.0)).sqrt());
+        (self.mean.clone(), sd.collect())
+    }
+}
