@@ -18,15 +18,21 @@ foreign_arguments <- c(
   dispersion = "Say {.code tw_formula(y ~ x, shape ~ x)}.", dispformula = "Say {.code tw_formula(y ~ x, shape ~ x)}.",
   REML = "Posteriors know no REML.")
 
-check_dots <- function(dots, names) {
+# `door` is the function that the user called.
+check_dots <- function(dots, names, door = "twill") {
   if (length(dots) == 0) return(invisible())
   name <- names[[1]] %||% ""
   if (is.na(name) || name == "") {
-    abort_twill("setting", "Arguments after {.arg prior} must be named: one is not.")
+    abort_twill("setting", "Arguments after {.arg {argument_before_dots(door)}} must be named: one is not.")
   }
   hint <- if (name %in% names(foreign_arguments)) c("i" = foreign_arguments[[name]])
-  known <- setdiff(names(formals(twill)), "...")
-  abort_twill("setting", c("{.fn twill} has no argument {.arg {name}}.", hint %||% did_you_mean(name, known)))
+  known <- setdiff(names(formals(door)), "...")
+  abort_twill("setting", c("{.fn {door}} has no argument {.arg {name}}.", hint %||% did_you_mean(name, known)))
+}
+
+argument_before_dots <- function(door) {
+  arguments <- names(formals(door))
+  arguments[match("...", arguments) - 1]
 }
 
 check_method <- function(method, device) {

@@ -36,16 +36,20 @@ is_fit_of <- function(fit, model, settings, sample_prior) {
     identical(fit$spec_json, model$spec_json) && identical(spec_arrays(fit$design), spec_arrays(model$design))
 }
 
-# Written beside and renamed, so that an interrupted write cannot leave half a file. Partial fits are not kept: a
-# later call would take them for complete ones.
+# Partial fits are not kept: a later call would take them for complete ones.
 write_cached <- function(fit, path) {
-  if (is.null(path) || inherits(fit, "twill_partial")) return(invisible(fit))
+  if (!is.null(path) && !inherits(fit, "twill_partial")) write_rds(fit, path, compress = TRUE)
+  invisible(fit)
+}
+
+# Written beside and renamed, so that an interrupted write cannot leave half a file.
+write_rds <- function(value, path, compress = FALSE) {
   beside <- tempfile("twill", dirname(path), ".rds")
   on.exit(unlink(beside))
   written <- tryCatch({
-    saveRDS(fit, beside)
+    saveRDS(value, beside, compress = compress)
     file.rename(beside, path)
   }, error = function(e) FALSE, warning = function(w) FALSE)
-  if (!written) warn_twill("file", "The fit could not be saved to {.file {path}}.")
-  invisible(fit)
+  if (!written) warn_twill("file", "Nothing could be saved to {.file {path}}.")
+  invisible(written)
 }

@@ -12,4 +12,8 @@ engine_approximate <- function(spec_json, arrays, settings_json, progress) .Call
 #' effects, then log sds, partial correlations (atanh), log dispersion and horseshoe logs.
 #' @noRd
 engine_log_density <- function(spec_json, arrays, position) .Call(wrap__engine_log_density, spec_json, arrays, position)
+
+#' Fits many genes; `arrays$y` is ignored, `genes` has the responses.
+#' @noRd
+engine_genes <- function(spec_json, arrays, genes, settings_json, progress) .Call(wrap__engine_genes, spec_json, arrays, genes, settings_json, progress)
 # nolint end

@@ -47,7 +47,8 @@ prior_quantile <- function(parsed) {
     gamma = function(p) stats::qgamma(p, a[1], rate = a[2]),
     inv_gamma = function(p) 1 / stats::qgamma(1 - p, a[1], rate = a[2]),
     lognormal = function(p) stats::qlnorm(p, a[1], a[2]),
-    uniform = function(p) stats::qunif(p, a[1], a[2]))
+    uniform = function(p) stats::qunif(p, a[1], a[2]),
+    horseshoe_scale = function(p) 1 / sqrt(1 / a[2]^2 + 1 / (a[1] * tan(pi / 2 * p))^2))
 }
 
 # Only asked at 0, to truncate.

@@ -13,6 +13,7 @@ prior_distributions <- list(
   lognormal = list(args = c("meanlog", "sdlog"), positive = "sdlog"),
   uniform = list(args = c("lower", "upper"), positive = character()),
   lkj = list(args = "eta", positive = "eta"),
+  horseshoe_scale = list(args = c("tau", "slab"), positive = c("tau", "slab")),
   horseshoe = list(args = c("df", "scale_global", "df_global", "scale_slab", "df_slab", "autoscale"),
                    positive = c("df", "scale_global", "df_global", "scale_slab", "df_slab")))
 
@@ -111,7 +112,7 @@ check_prior_range <- function(args, dist, text) {
 # Which distributions may stand on which class ---------------------------------------------------------------------
 
 positive_classes <- c("sd", "sigma", "shape")
-positive_distributions <- c("exponential", "gamma", "inv_gamma", "lognormal")
+positive_distributions <- c("exponential", "gamma", "inv_gamma", "lognormal", "horseshoe_scale")
 
 check_prior_class <- function(parsed, text, class, dpar) {
   is_positive <- class %in% positive_classes

@@ -23,8 +23,9 @@
 #' `normal(mean, sd)`, `student_t(df, location, scale)`, `cauchy(location, scale)`,
 #' `double_exponential(location, scale)`, `uniform(lower, upper)`, `std_normal()`, and `""` or `"flat"`, the improper
 #' constant density; for positive parameters (`sd`, `sigma`, `shape`) also `exponential(rate)`, `gamma(shape, rate)`,
-#' `inv_gamma(shape, scale)`, `lognormal(meanlog, sdlog)`, and all others truncated to positive values, so that
-#' `normal(0, 5)` and `half_normal(5)` are the same; `lkj(eta)` for correlations.
+#' `inv_gamma(shape, scale)`, `lognormal(meanlog, sdlog)`, `horseshoe_scale(tau, slab)` (what a regularised horseshoe with
+#' these scales implies for one standard deviation, `1 / sqrt(1 / slab^2 + 1 / (tau l)^2)` with `l` half-Cauchy), and all
+#' others truncated to positive values, so that `normal(0, 5)` and `half_normal(5)` are the same; `lkj(eta)` for correlations.
 #'
 #' `horseshoe(df = 1, scale_global = 1, df_global = 1, scale_slab = 2, df_slab = 4, autoscale = TRUE)` is the
 #' regularised horseshoe (Piironen and Vehtari 2017), on class `b` or `sd`. With `autoscale` the global scale is

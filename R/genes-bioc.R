@@ -1,0 +1,56 @@
+# Methods for the generics of Bioconductor, set when those packages are loaded: none of them is needed to use this one.
+
+# Where the methods live: a namespace is closed by the time that BiocGenerics may be loaded.
+bioc_methods <- new.env()
+
+.onLoad <- function(libname, pkgname) {
+  for (owner in names(bioc_definitions)) when_loaded(owner)
+}
+
+when_loaded <- function(owner) {
+  force(owner)
+  if (isNamespaceLoaded(owner)) return(set_bioc_methods(owner))
+  setHook(packageEvent(owner, "onLoad"), function(...) set_bioc_methods(owner))
+}
+
+set_bioc_methods <- function(owner) {
+  for (class in c("twillset", "twill_partial", "twill_screen")) {
+    methods::setOldClass(class, where = bioc_methods)
+    for (name in names(bioc_definitions[[owner]])) {
+      methods::setMethod(getExportedValue(owner, name), class, bioc_definitions[[owner]][[name]], where = bioc_methods)
+    }
+  }
+}
+
+#' Fits of genes and the generics of Bioconductor
+#'
+#' When BiocGenerics is loaded, fits of class `twillset` answer to `sizeFactors()` (one number per sample), `counts()` (genes x
+#' samples, sparse if the data were), `design()`, `plotMA(fit, results, alpha)` and `plotDispEsts()` (see
+#' [plot.twillset()]); when DESeq2 is, also to its `dispersions()` (posterior means of `1 / shape`, or of `sigma`).
+#'
+#' @name twillset-bioconductor
+#' @examplesIf requireNamespace("BiocGenerics", quietly = TRUE)
+#' counts <- matrix(rpois(60, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
+#' fit <- twill_genes(counts, ~ x, col_data = data.frame(x = gl(2, 5)), iter = 200, seed = 1)
+#' BiocGenerics::sizeFactors(fit)
+#' BiocGenerics::design(fit)
+NULL
+
+bioc_definitions <- list(
+  BiocGenerics = list(
+    sizeFactors = function(object, ...) stats::setNames(check_set(object)$job$sizes$values, object$job$source$samples),
+    counts = function(object, ...) set_counts(check_set(object)),
+    design = function(object, ...) formula.twillset(check_set(object)),
+    plotDispEsts = function(object, ...) dispersion_plot(check_set(object)),
+    plotMA = function(object, results = NULL, alpha = 0.05, ...) {
+      plot.twillset(check_set(object), "ma", results, alpha = alpha, ...)
+    }),
+  DESeq2 = list(dispersions = function(object, ...) stats::setNames(set_dispersions(check_set(object)), set_genes(object))))
+
+# The values that were fitted, genes x samples.
+set_counts <- function(fit) {
+  source <- source_genes(fit$job$source, fit$posterior$rows)
+  counts <- if (source$kind == "sparse") Matrix::t(source$data) else source$data
+  dimnames(counts) <- list(set_genes(fit), source$samples)
+  counts
+}

@@ -1,0 +1,224 @@
+# Conditions and contrasts: what a user says about the design, resolved to weights of coefficients.
+
+#' A condition of the design
+#'
+#' `cond(condition = "stim")` stands for the linear predictor at these values of the variables of a design, to be used in
+#' [tw_contrast()]. Conditions are subtracted and averaged: `cond(condition = "stim") - cond(condition = "ctrl")`,
+#' `(cond(dose = 1) + cond(dose = 2)) / 2 - cond(dose = 0)`.
+#'
+#' Variables that are not named are at their first level (factors) or at zero (numbers), as in glmGamPoi. They drop out of
+#' differences unless they interact with those that are named.
+#'
+#' @param ... Values of variables of the design, one each, by name.
+#' @param e1,e2,x Conditions, or numbers to multiply or divide by.
+#' @return An object of class `tw_cond`: a list of weights and values. Errors have class `twill_error_contrast`.
+#' @seealso [tw_contrast()]
+#' @examples
+#' cond(condition = "stim") - cond(condition = "ctrl")
+#' @export
+cond <- function(...) {
+  values <- list(...)
+  fine <- length(values) == 0 || (!is.null(names(values)) && all(nzchar(names(values))) && !anyDuplicated(names(values)))
+  if (!fine) abort_twill("contrast", "{.fn cond} takes values by name, each once: {.code cond(condition = \"stim\")}.")
+  single <- vapply(values, function(v) is.atomic(v) && length(v) == 1 && !is.na(v), TRUE)
+  if (!all(single)) {
+    wrong <- names(values)[!single]
+    abort_twill("contrast", "{.fn cond} takes one value of each variable: {.arg {wrong}} {?has/have} another number, or NA.")
+  }
+  new_cond(1, list(lapply(values, function(v) if (is.factor(v)) as.character(v) else v)))
+}
+
+new_cond <- function(weights, values) structure(list(weights = weights, values = values), class = "tw_cond")
+
+#' @rdname cond
+#' @method Ops tw_cond
+#' @export
+Ops.tw_cond <- function(e1, e2) {
+  if (missing(e2)) return(if (.Generic == "-") scale_cond(e1, -1) else refuse_cond(.Generic))
+  both <- inherits(e1, "tw_cond") && inherits(e2, "tw_cond")
+  if (both && .Generic %in% c("+", "-")) return(join_cond(e1, if (.Generic == "-") scale_cond(e2, -1) else e2))
+  if (!both && .Generic == "*") return(if (is.numeric(e1)) scale_cond(e2, e1) else scale_cond(e1, e2))
+  if (inherits(e1, "tw_cond") && !both && .Generic == "/") return(scale_cond(e1, 1 / e2))
+  refuse_cond(.Generic)
+}
+
+scale_cond <- function(cond, by) {
+  if (!is_number(by)) refuse_cond("*")
+  new_cond(cond$weights * by, cond$values)
+}
+
+join_cond <- function(a, b) new_cond(c(a$weights, b$weights), c(a$values, b$values))
+
+refuse_cond <- function(operator) {
+  abort_twill("contrast", c("{.fn cond} cannot be combined by {.code {operator}} like this.",
+                            "i" = "Conditions are added and subtracted, and multiplied or divided by one number."))
+}
+
+#' @rdname cond
+#' @method print tw_cond
+#' @export
+print.tw_cond <- function(x, ...) {
+  cat(format_cond(x), "\n", sep = "")
+  invisible(x)
+}
+
+format_cond <- function(x) {
+  one <- vapply(x$values, function(v) {
+    shown <- vapply(v, function(value) if (is.character(value)) dQuote(value, FALSE) else format(value), "")
+    sprintf("cond(%s)", paste(names(v), "=", shown, collapse = ", "))
+  }, "")
+  size <- ifelse(abs(x$weights) == 1, "", paste0(format(abs(x$weights), digits = 4, trim = TRUE), " * "))
+  sign <- ifelse(x$weights < 0, " - ", " + ")
+  sub("^ \\+ ", "", sub("^ - ", "-", paste0(sign, size, one, collapse = "")))
+}
+
+# From words to weights --------------------------------------------------------------------------------------------
+
+# list(x, terms, label): x the weights of the population-level coefficients; terms one matrix per group-level term,
+# coefficients in columns, one row per combination of levels that the contrast tells apart (one row, but for groups
+# such as donor:condition whose levels are on one side only), and `values`, what is known of these levels.
+resolve_contrast <- function(model, contrast) {
+  if (inherits(contrast, "tw_cond")) return(cond_weights(model, contrast))
+  if (is.numeric(contrast)) return(numeric_weights(model, contrast))
+  if (is_level_triple(model, contrast)) return(triple_weights(model, contrast))
+  if (is.character(contrast) && length(contrast) == 1) return(text_weights(model, contrast))
+  refuse_contrast(model, contrast)
+}
+
+refuse_contrast <- function(model, contrast) {
+  given <- if (is.atomic(contrast)) some(contrast) else class(contrast)[1]
+  known <- contrast_coefs(model)
+  triple <- "c(\"condition\", \"stim\", \"ctrl\")"
+  abort_twill("contrast", c(paste("{.arg contrast} must be a difference of {.fn cond}, the name of a coefficient, weights of",
+                                  "coefficients, or {.code {triple}}."), "x" = "It is {.val {given}}.",
+                            if (is.character(contrast)) did_you_mean(contrast[1], known),
+                            "i" = "The coefficients are {.val {some(known, 20)}}."))
+}
+
+contrast_coefs <- function(model) sub("^b_", "", model$design$coef_names)
+
+is_level_triple <- function(model, contrast) {
+  is.character(contrast) && length(contrast) == 3 && contrast[1] %in% names(model$design$blueprint$xlevels)
+}
+
+triple_weights <- function(model, contrast) {
+  side <- function(level) do.call(cond, stats::setNames(list(level), contrast[1]))
+  weights <- cond_weights(model, side(contrast[2]) - side(contrast[3]))
+  weights$label <- sprintf("%s: %s vs %s", contrast[1], contrast[2], contrast[3])
+  weights
+}
+
+numeric_weights <- function(model, contrast) {
+  known <- contrast_coefs(model)
+  if (is.null(names(contrast))) {
+    if (length(contrast) != length(known)) refuse_weights(model, sprintf("It has %d weights.", length(contrast)))
+    names(contrast) <- known
+  }
+  names(contrast) <- sub("^b_", "", names(contrast))
+  unknown <- setdiff(names(contrast), known)
+  if (length(unknown) > 0) refuse_weights(model, sprintf("There is no coefficient called %s.", unknown[1]))
+  if (!all(is.finite(contrast))) refuse_weights(model, "Some weights are not finite.")
+  x <- stats::setNames(numeric(length(known)), known)
+  x[names(contrast)] <- contrast
+  coefficient_weights(model, x, weights_label(x))
+}
+
+refuse_weights <- function(model, why) {
+  known <- contrast_coefs(model)
+  abort_twill("contrast", c("{.arg contrast} must hold one weight per coefficient, or weights named by coefficients.",
+                            "x" = "{why}", "i" = "The coefficients are {.val {some(known, 20)}}."))
+}
+
+weights_label <- function(x) {
+  used <- x[x != 0]
+  paste(ifelse(used == 1, "", paste0(format(used, digits = 4, trim = TRUE), " * ")), names(used), sep = "", collapse = " + ")
+}
+
+# Text is a coefficient, or a linear expression of coefficients such as "conditionstim - conditiondrug".
+text_weights <- function(model, text) {
+  known <- contrast_coefs(model)
+  bare <- sub("^b_", "", text)
+  if (bare %in% known) return(numeric_weights(model, stats::setNames(1, bare)))
+  parsed <- list(left = text, right = "0", text = text)
+  at <- function(values) as.numeric(evaluate_hypothesis(parsed, known, function(used) rbind(values)[, used, drop = FALSE]))
+  zero <- tryCatch(at(numeric(length(known))), twill_error = function(e) refuse_contrast(model, text))
+  x <- vapply(seq_along(known), function(j) at(replace(numeric(length(known)), j, 1)) - zero, 0)
+  trial <- seq_along(known) / 7 + 1
+  if (zero != 0 || abs(at(trial) - sum(x * trial)) > 1e-8) refuse_weights(model, "It is not a linear expression of coefficients.")
+  coefficient_weights(model, stats::setNames(x, known), text)
+}
+
+# Group-level terms have the weights of the coefficients of the same name.
+coefficient_weights <- function(model, x, label) {
+  terms <- lapply(model$design$terms, function(term) {
+    weights <- ifelse(term$coefs %in% names(x), x[term$coefs], 0)
+    list(weights = matrix(weights, 1, dimnames = list(NULL, term$coefs)), values = list(list()))
+  })
+  list(x = unname(x), terms = terms, label = label)
+}
+
+# cond() -----------------------------------------------------------------------------------------------------------
+
+cond_weights <- function(model, cond) {
+  frame <- cond_frame(model, cond)
+  blueprint <- model$design$blueprint
+  x <- cbind(cond_part(blueprint, frame), do.call(cbind, lapply(blueprint$groups, function(group) {
+    if (!is.null(group$means)) cond_part(group, frame)[, group$means, drop = FALSE]
+  })))
+  terms <- lapply(blueprint$groups, cond_term, frame = frame, cond = cond)
+  list(x = as.numeric(cond$weights %*% x), terms = terms, label = format_cond(cond))
+}
+
+cond_part <- function(part, frame) new_part(part, frame)$x
+
+# Conditions that differ in a variable of the group itself are about different levels of it.
+cond_term <- function(group, frame, cond) {
+  z <- cond_part(group, frame)
+  own <- lapply(cond$values, function(values) values[intersect(group$vars, names(values))])
+  key <- vapply(own, function(values) paste(names(values), values, collapse = "\r"), "")
+  sums <- rowsum(z * cond$weights, key, reorder = FALSE)
+  rownames(sums) <- NULL
+  list(weights = sums, values = own[!duplicated(key)])
+}
+
+# One row per cond(): the variables of the model at their reference values, then those that the user names.
+cond_frame <- function(model, cond) {
+  known <- cond_variables(model)
+  named <- unique(unlist(lapply(cond$values, names)))
+  unknown <- setdiff(named, known)
+  if (length(unknown) > 0) {
+    abort_twill("contrast", c("{.fn cond} names what is no variable of the design: {.val {unknown}}.",
+                              did_you_mean(unknown[1], known), "i" = "Its variables are {.val {known}}."))
+  }
+  columns <- lapply(stats::setNames(known, known), function(name) cond_column(model$data[[name]], name, cond))
+  structure(columns, row.names = seq_along(cond$values), class = "data.frame")
+}
+
+cond_variables <- function(model) {
+  blueprint <- model$design$blueprint
+  parts <- c(list(blueprint), blueprint$groups)
+  needed <- unlist(lapply(parts, function(part) all.vars(stats::delete.response(part$terms))))
+  groups <- unlist(lapply(blueprint$groups, function(group) if (length(group$vars) > 1) group$vars))
+  intersect(unique(c(needed, groups)), names(model$data))
+}
+
+cond_column <- function(column, name, cond) {
+  is_level <- is.factor(column) || is.logical(column)
+  levels <- if (is_level) levels(as.factor(column))
+  values <- lapply(cond$values, function(given) given[[name]] %||% if (is_level) levels[1] else 0)
+  if (is_level) {
+    check_cond_levels(values, levels, name)
+    values <- as.character(unlist(values))
+    return(if (is.factor(column)) factor(values, levels) else values == "TRUE")
+  }
+  numeric <- vapply(values, is.numeric, TRUE)
+  if (all(numeric)) return(as.numeric(unlist(values)))
+  abort_twill("contrast", "{.fn cond} must give a number for {.field {name}}, not {.val {values[[which(!numeric)[1]]]}}.")
+}
+
+check_cond_levels <- function(values, levels, name) {
+  unknown <- setdiff(as.character(unlist(values)), levels)
+  if (length(unknown) == 0) return(invisible())
+  abort_twill("contrast", c("{.fn cond} names a level that {.field {name}} does not have: {.val {unknown}}.",
+                            did_you_mean(unknown[1], levels), "i" = "Its levels are {.val {some(levels, 10)}}."))
+}

@@ -1,0 +1,233 @@
+# Draws and effects of a fit of genes, as arrays and in the formats of posterior.
+
+#' Effects, variance components and draws of a fit of genes
+#'
+#' As [fixef.twillfit()] and the other methods of single fits, with a dimension more: the genes.
+#'
+#' @param object,x A fit of class `twillset`, from [twill_genes()].
+#' @param summary Summarise the draws? Default: yes. If not, the draws themselves. Draws that a fit has not kept are made
+#'   again, the same ones, for up to 200 genes.
+#' @param probs Probabilities of the quantiles. Default: `c(0.025, 0.975)`. Without draws they are those of a normal.
+#' @param groups Names of the groups to keep. Default: all.
+#' @param genes Names or numbers of genes, or a condition. Default: all.
+#' @param variable,regex Names of variables, or regular expressions, as in [as_draws.twillfit()]. Default: all that the fit
+#'   has kept.
+#' @param sigma Not used; part of the generic.
+#' @param ... Not used.
+#' @return
+#' * `fixef()`: array gene x (Estimate, Est.Error, quantiles) x coefficient; with `summary = FALSE` draw x gene x coefficient.
+#' * `ranef()`: list with one array per group, gene x (Estimate, Est.Error) x level x coefficient.
+#' * `VarCorr()`: list with, per group, `sd`, an array gene x statistic x coefficient, and `cor` where effects are
+#'   correlated, with the pairs of coefficients in the last dimension.
+#' * `as_draws()`, `as_draws_array()`, `as_draws_df()`, `as_draws_matrix()`: the draws of one gene under their own names, or of
+#'   several with the gene as the first index, `b_x[gene]`, `r_donor[gene,D1,x]`.
+#' * `variables()`: names of the variables that the draws of a gene have.
+#'
+#' Errors have class `twill_error_genes`, `twill_error_draws`, `twill_error_variable` or `twill_error_group`.
+#' @examples
+#' set.seed(1)
+#' samples <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4))
+#' counts <- matrix(rpois(48, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
+#' fit <- twill_genes(counts, ~ condition + (1 | donor), col_data = samples, iter = 200, seed = 1)
+#' fixef(fit)[, "Estimate", ]
+#' VarCorr(fit)$donor$sd[, "Estimate", ]
+#' posterior::summarise_draws(as_draws(fit, genes = "gene2"), "mean", "sd")
+#' @name twillset-effects
+NULL
+
+#' @rdname twillset-effects
+#' @method fixef twillset
+#' @export
+fixef.twillset <- function(object, summary = TRUE, probs = c(0.025, 0.975), genes = NULL, ...) {
+  at <- set_positions(object, genes)
+  design <- object$job$model$design
+  variable <- c(design$coef_names, design$disp_names[!is.null(design$x_disp)])
+  gene_array(object, variable, sub("^b_", "", variable), at, summary, probs)
+}
+
+#' @rdname twillset-effects
+#' @method ranef twillset
+#' @export
+ranef.twillset <- function(object, groups = NULL, genes = NULL, ...) {
+  need_set_groups(object)
+  at <- set_positions(object, genes)
+  lapply(pick_groups(object$job$model, groups), level_array, fit = object, at = at)
+}
+
+#' @rdname twillset-effects
+#' @method VarCorr twillset
+#' @export
+VarCorr.twillset <- function(x, sigma = 1, summary = TRUE, probs = c(0.025, 0.975), genes = NULL, ...) {
+  need_set_groups(x)
+  at <- set_positions(x, genes)
+  lapply(pick_groups(x$job$model, NULL), function(group) {
+    part <- function(prefix) {
+      start <- paste0(prefix, "_", group, "__")
+      variable <- grep(start, x$posterior$names, fixed = TRUE, value = TRUE)
+      variable <- variable[startsWith(variable, start)]
+      if (length(variable)) gene_array(x, variable, substring(variable, nchar(start) + 1), at, summary, probs)
+    }
+    compact(list(sd = part("sd"), cor = part("cor")))
+  })
+}
+
+need_set_groups <- function(fit) {
+  if (length(fit$job$model$design$terms) == 0) abort_twill("group", "The design has no group-level terms.")
+}
+
+# gene x statistic x variable, or draw x gene x variable.
+gene_array <- function(fit, variable, labels, at, summary, probs) {
+  genes <- set_genes(fit)[at]
+  if (!summary) {
+    draws <- aperm(set_draws(fit, variable, at), c(1, 3, 2))
+    return(array(draws, dim(draws), list(NULL, genes, labels)))
+  }
+  check_probs(probs)
+  values <- lapply(match(variable, fit$posterior$names), function(v) gene_statistics(fit, v, at, probs))
+  statistics <- c("Estimate", "Est.Error", quantile_names(probs))
+  array(unlist(values), c(length(at), length(statistics), length(variable)), list(genes, statistics, labels))
+}
+
+gene_statistics <- function(fit, v, at, probs) {
+  mean <- fit$posterior$mean[v, at]
+  sd <- fit$posterior$sd[v, at]
+  if (is.null(fit$posterior$draws)) return(cbind(mean, sd, mean + outer(sd, stats::qnorm(probs))))
+  draws <- matrix(fit$posterior$draws[, v, at], dim(fit$posterior$draws)[1])
+  cbind(mean, sd, column_quantiles(draws, probs))
+}
+
+# gene x statistic x level x coefficient, from the moments of the effects.
+level_array <- function(fit, group, at) {
+  terms <- group_terms(fit$job$model, group)
+  coefs <- unlist(lapply(terms, `[[`, "coefs"))
+  levels <- terms[[1]]$levels
+  rows <- match(unlist(lapply(coefs, effect_variables, group = group, levels = levels)), fit$posterior$effect_names)
+  pick <- function(name) array(fit$posterior[[name]][rows, at], c(length(levels), length(coefs), length(at)))
+  both <- array(c(pick("effects_mean"), pick("effects_sd")), c(length(levels), length(coefs), length(at), 2))
+  both <- aperm(both, c(3, 4, 1, 2))
+  array(both, dim(both), list(set_genes(fit)[at], c("Estimate", "Est.Error"), terms[[1]]$level_names, coefs))
+}
+
+# Draws ------------------------------------------------------------------------------------------------------------
+
+# draw x variable x gene, from memory, else from the folder of the run.
+set_draws <- function(fit, variable, at) {
+  draws <- fit$posterior$draws
+  if (is.null(draws)) return(folder_draws(fit, variable, at))
+  draws[, match(variable, fit$posterior$names), at, drop = FALSE]
+}
+
+has_draws <- function(fit) !is.null(fit$posterior$draws) || has_folder_draws(fit)
+
+has_folder_draws <- function(fit) {
+  folder <- fit$info$folder
+  if (is.null(folder) || !file.exists(plan_path(folder))) return(FALSE)
+  plan <- readRDS(plan_path(folder))
+  identical(plan$shared, fit$job$shared) && all(fit$posterior$rows %in% unlist(plan$blocks))
+}
+
+folder_draws <- function(fit, variable, at) {
+  if (!has_folder_draws(fit)) return(repeated_piece(fit, at)$draws[, match(variable, fit$posterior$names), , drop = FALSE])
+  rows <- fit$posterior$rows[at]
+  blocks <- readRDS(plan_path(fit$info$folder))$blocks
+  wanted <- which(vapply(blocks, function(block) any(block %in% rows), TRUE))
+  parts <- lapply(wanted, function(k) folder_block(fit$info$folder, k, variable, rows))
+  found <- unlist(lapply(parts, `[[`, "rows"))
+  shape <- dim(parts[[1]]$draws)
+  all <- array(unlist(lapply(parts, `[[`, "draws")), c(shape[1:2], length(found)))
+  all[, , match(rows, found), drop = FALSE]
+}
+
+# Draws that were not kept are made again where genes are few: a gene's seed gives the same ones.
+max_repeated <- 200
+
+repeated_piece <- function(fit, at) {
+  if (length(at) > max_repeated) {
+    abort_twill("draws", c("The draws of {length(at)} genes were not kept, too many to make them again (at most {max_repeated}).",
+                           "i" = "Fit with {.code keep = \"draws\"} or {.val effects}, or with {.arg folder}."))
+  }
+  job <- fit$job
+  job$keep <- "effects"
+  run_part(job_part(job, fit$posterior$rows[at]))
+}
+
+# draw x effect x gene.
+effect_draws <- function(fit, effects, at) {
+  all <- fit$posterior$effects
+  if (is.null(all)) {
+    all <- repeated_piece(fit, at)$effects
+    at <- seq_along(at)
+  }
+  all[, match(effects, fit$posterior$effect_names), at, drop = FALSE]
+}
+
+folder_block <- function(folder, k, variable, rows) {
+  piece <- readRDS(block_path(folder, k))
+  at <- which(piece$rows %in% rows)
+  list(rows = piece$rows[at], draws = piece$draws[, match(variable, piece$names), at, drop = FALSE])
+}
+
+#' @rdname twillset-effects
+#' @method variables twillset
+#' @export
+variables.twillset <- function(x, ...) c(x$posterior$names, x$posterior$effect_names)
+
+#' @rdname twillset-effects
+#' @method as_draws_array twillset
+#' @export
+as_draws_array.twillset <- function(x, genes = NULL, variable = NULL, regex = FALSE, ...) {
+  at <- set_positions(x, genes)
+  chosen <- if (is.null(variable)) kept_variables(x) else select_variables(x, variable, regex)
+  main <- intersect(chosen, x$posterior$names)
+  draws <- set_draws(x, main, at)
+  effects <- intersect(chosen, x$posterior$effect_names)
+  if (length(effects)) draws <- bind_middle(draws, effect_draws(x, effects, at))
+  names <- if (length(at) == 1) c(main, effects) else indexed_names(c(main, effects), set_genes(x)[at])
+  chains <- draw_chains(x, dim(draws)[1])
+  as_array_of_draws(array(draws, c(dim(draws)[1] / chains, chains, length(names)), list(NULL, NULL, names)))
+}
+
+kept_variables <- function(fit) if (is.null(fit$posterior$effects)) fit$posterior$names else variables(fit)
+
+# Draws of an approximation are independent: one chain.
+draw_chains <- function(fit, n) {
+  chains <- fit$job$settings$chains
+  if (fit$job$settings$method == "nuts" && n %% chains == 0) chains else 1
+}
+
+bind_middle <- function(a, b) {
+  size <- dim(a)
+  out <- array(0, c(size[1], size[2] + dim(b)[2], size[3]))
+  out[, seq_len(size[2]), ] <- a
+  out[, size[2] + seq_len(dim(b)[2]), ] <- b
+  out
+}
+
+# b_x and r_g[l,x] become b_x[gene] and r_g[gene,l,x].
+indexed_names <- function(names, genes) {
+  has_index <- grepl("[", names, fixed = TRUE)
+  stem <- sub("\\[.*$", "", names)
+  rest <- ifelse(has_index, paste0(",", sub("^[^[]*\\[", "", names)), "]")
+  as.vector(outer(seq_along(names), genes, function(k, gene) paste0(stem[k], "[", gene, rest[k])))
+}
+
+#' @rdname twillset-effects
+#' @method as_draws twillset
+#' @export
+as_draws.twillset <- function(x, genes = NULL, variable = NULL, regex = FALSE, ...) {
+  as_draws_array.twillset(x, genes, variable, regex)
+}
+
+#' @rdname twillset-effects
+#' @method as_draws_df twillset
+#' @export
+as_draws_df.twillset <- function(x, genes = NULL, variable = NULL, regex = FALSE, ...) {
+  as_draws_df(as_draws_array.twillset(x, genes, variable, regex))
+}
+
+#' @rdname twillset-effects
+#' @method as_draws_matrix twillset
+#' @export
+as_draws_matrix.twillset <- function(x, genes = NULL, variable = NULL, regex = FALSE, ...) {
+  as_draws_matrix(as_draws_array.twillset(x, genes, variable, regex))
+}

@@ -1,0 +1,54 @@
+# tw_guides(): the effects of single guides of a screen.
+
+#' Guides of a screen
+#'
+#' The effect of each guide, `beta + b_k` of [tw_screen()], for one coefficient.
+#'
+#' @param fit A fit of class `twill_screen`, from [tw_screen()].
+#' @param coef Name of a population-level coefficient. Default: the only one besides the intercept, else the intercept.
+#' @param genes Names or numbers of genes, or a condition. Default: all.
+#' @param level Probability of the intervals. Default: 0.95.
+#' @return A data frame with one row per guide: `gene`, `guide`, `log2FoldChange` (posterior mean), `lfcSE` (posterior sd),
+#'   `lower`, `upper`, and `efficacy`, the posterior probability that the guide has at least half of its gene's effect, in the
+#'   same direction (it says little about genes without effect). Errors have class `twill_error_genes`,
+#'   `twill_error_contrast` or `twill_error_draws`.
+#' @examples
+#' set.seed(1)
+#' plasmid <- rpois(8, 300)
+#' counts <- matrix(rnbinom(16, mu = plasmid * c(0.2, 0.2, 0.2, 0.8, 1, 1, 1, 1), size = 20), 8)
+#' fit <- tw_screen(counts, gene = rep(c("A", "B"), each = 4), plasmid = plasmid, iter = 200, seed = 1)
+#' tw_guides(fit)
+#' @export
+tw_guides <- function(fit, coef = NULL, genes = NULL, level = 0.95) {
+  check_set(fit)
+  if (is.null(fit$screen)) abort_twill("genes", "{.arg fit} must be made by {.fn tw_screen}.")
+  check_probs(level)
+  at <- set_positions(fit, genes)
+  weights <- resolve_contrast(fit$job$model, coef %||% only_coefficient(fit$job$model))
+  slots <- fit$screen$guides[fit$screen$guides$gene %in% set_genes(fit)[at], ]
+  draws <- guide_draws(fit, weights, slots)
+  bounds <- column_quantiles(draws$guide, c(1 - level, 1 + level) / 2)
+  data.frame(gene = slots$gene, guide = slots$guide, log2FoldChange = colMeans(draws$guide) / log(2),
+             lfcSE = column_sds(draws$guide) / log(2), lower = bounds[, 1] / log(2), upper = bounds[, 2] / log(2),
+             efficacy = colMeans(draws$guide / draws$gene > 0.5))
+}
+
+# draws x guides of the guide's own effect and of its gene's.
+guide_draws <- function(fit, weights, slots) {
+  genes <- unique(slots$gene)
+  at <- match(genes, set_genes(fit))
+  k <- match("guide", vapply(fit$job$model$design$terms, `[[`, "", "group"))
+  w <- weights$terms[[k]]$weights[1, ]
+  used <- names(w)[w != 0]
+  gene <- weighted_draws(fit, linear_weights(fit, weights, "population"), at)[, match(slots$gene, genes), drop = FALSE]
+  term <- fit$job$model$design$terms[[k]]
+  names <- unlist(lapply(used, effect_variables, group = term$group, levels = term$levels))
+  effects <- array(effect_draws(fit, names, at), c(nrow(gene), length(term$levels), length(used), length(genes)))
+  own <- lapply(seq_along(used), function(j) w[used[j]] * guide_columns(effects, j, slots, match(slots$gene, genes)))
+  list(gene = gene, guide = gene + Reduce(`+`, own))
+}
+
+guide_columns <- function(effects, j, slots, gene) {
+  out <- vapply(seq_len(nrow(slots)), function(g) effects[, slots$slot[g], j, gene[g]], numeric(dim(effects)[1]))
+  matrix(out, dim(effects)[1])
+}

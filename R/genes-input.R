@@ -1,0 +1,129 @@
+# Input of twill_genes(): experiments and matrices become a source of counts and a data frame of samples.
+
+# list(source, data, sizes): `sizes` are the size factors that the experiment itself carries.
+read_genes <- function(x, assay, col_data) {
+  if (is_experiment(x)) return(read_experiment(x, assay, col_data))
+  source <- new_source(x)
+  list(source = source, data = matrix_samples(col_data, source), sizes = NULL)
+}
+
+is_experiment <- function(x) inherits(x, "SummarizedExperiment")
+
+default_assay <- function(family) if (as_twill_family(family)$link == "log") "counts" else "logcounts"
+
+read_experiment <- function(x, assay, col_data) {
+  need_package("SummarizedExperiment", "to read {.arg x}")
+  if (!is.null(col_data)) {
+    abort_twill("genes", c("{.arg col_data} is for matrices: {.arg x} has its own.",
+                           "i" = "Put what is missing into {.code colData(x)}."))
+  }
+  # Before the call: S4 dispatch would wrap an error raised while it evaluates arguments.
+  assay <- pick_assay(assay, SummarizedExperiment::assayNames(x))
+  values <- SummarizedExperiment::assay(x, assay, withDimnames = FALSE)
+  dimnames(values) <- list(rownames(x), colnames(x))
+  data <- plain_columns(SummarizedExperiment::colData(x), colnames(x))
+  list(source = new_source(values), data = data, sizes = data$sizeFactor)
+}
+
+# An experiment with one assay without a name has that one.
+pick_assay <- function(assay, known) {
+  if (length(known) == 0) return(1L)
+  if (is.character(assay) && length(assay) == 1 && assay %in% known) return(assay)
+  given <- if (is.atomic(assay)) some(assay) else class(assay)[1]
+  abort_twill("genes", c("{.arg assay} must name an assay of {.arg x}.", "x" = "It is {.val {given}}.",
+                         did_you_mean(as.character(assay)[1], known), "i" = "There are {.val {known}}."))
+}
+
+# Columns that a model can use: run-length encoded ones are expanded, tables and lists are left out.
+plain_columns <- function(data, names) {
+  columns <- lapply(as.list(data), function(column) if (isS4(column) && inherits(column, "Rle")) as.vector(column) else column)
+  columns <- Filter(function(column) is.atomic(column) && is.null(dim(column)), columns)
+  structure(columns, names = names(columns), row.names = sample_rows(names, nrow(data)), class = "data.frame")
+}
+
+sample_rows <- function(names, n) if (is.null(names) || anyDuplicated(names)) seq_len(n) else names
+
+matrix_samples <- function(col_data, source) {
+  n <- n_samples(source)
+  if (is.null(col_data)) return(plain_columns(data.frame(row.names = seq_len(n)), source$samples))
+  if (!is.data.frame(col_data) && !inherits(col_data, "DFrame")) {
+    given <- class(col_data)[1]
+    abort_twill("genes", c("{.arg col_data} must be a data frame, one row per column of {.arg x}.",
+                           "x" = "It is of class {.cls {given}}."))
+  }
+  check_sample_order(col_data, source, n)
+  plain_columns(col_data, source$samples)
+}
+
+check_sample_order <- function(col_data, source, n) {
+  if (nrow(col_data) != n) {
+    abort_twill("genes", c("{.arg col_data} must have one row per column of {.arg x}.",
+                           "x" = "It has {nrow(col_data)} row{?s}, and {.arg x} has {n} column{?s}."))
+  }
+  rows <- if (!is.data.frame(col_data) || .row_names_info(col_data) > 0) rownames(col_data)
+  if (is.null(rows) || !any(rows %in% source$samples) || identical(rows, source$samples)) return(invisible())
+  wrong <- rows[rows != source$samples]
+  abort_twill("genes", c("The rows of {.arg col_data} are not in the order of the columns of {.arg x}.",
+                         "x" = "{length(wrong)} row{?s} {?has/have} another name than the column: {.val {some(wrong)}}.",
+                         "i" = "Say {.code col_data[colnames(x), ]}."))
+}
+
+# Genes asked for --------------------------------------------------------------------------------------------------
+
+# Row numbers of genes given by name, number or condition; NULL stands for all.
+pick_genes <- function(genes, known) {
+  if (is.null(genes)) return(seq_along(known))
+  if (is.factor(genes)) genes <- as.character(genes)
+  if (is.logical(genes) && length(genes) == length(known)) return(which(genes))
+  if (is.character(genes)) return(named_genes(genes, known))
+  rows <- if (is.numeric(genes)) seq_along(known)[genes]
+  if (length(rows) > 0 && !anyNA(rows)) return(unique(rows))
+  abort_twill("genes", c("{.arg genes} must be names of genes, row numbers, or one TRUE or FALSE per row.",
+                         "x" = "There are {length(known)} row{?s}; you supplied {.val {some(genes)}}."))
+}
+
+named_genes <- function(genes, known) {
+  unknown <- unique(genes[!genes %in% known])
+  if (length(unknown) == 0 && length(genes) > 0) return(unique(match(genes, known)))
+  if (length(genes) == 0) abort_twill("genes", "{.arg genes} names no gene.")
+  abort_twill("genes", c("{.arg genes} names {length(unknown)} gene{?s} that {?is/are} not there: {.val {some(unknown)}}.",
+                         if (length(known) < 1e5) did_you_mean(unknown[1], known)))
+}
+
+# Why genes are not fitted, "" for those that are.
+filter_reasons <- function(scan, chosen, min_count, is_count, n_samples) {
+  reason <- rep("", length(scan$total))
+  if (is_count) {
+    few <- scan$total < min_count
+    reason[few] <- sprintf("%.0f counts in all", scan$total[few])
+  } else {
+    reason[scan$is_constant] <- "constant"
+    reason[n_samples - scan$n_missing < 2] <- "fewer than two values"
+  }
+  reason[-chosen] <- "not chosen"
+  reason
+}
+
+check_any_gene <- function(reason, min_count) {
+  if (any(reason == "")) return(invisible())
+  left_out <- table(sub("^[0-9]+ counts in all$", "few counts", reason[reason != "not chosen"]))
+  shown <- sprintf("%s (%d)", names(left_out), as.integer(left_out))
+  abort_twill("genes", c("No gene is left to fit.", "x" = "Left out: {.val {shown}}.",
+                         "i" = "{.arg min_count} is {min_count}: genes need as many counts over all samples.",
+                         "i" = "Genes are the rows of {.arg x}, samples its columns."))
+}
+
+check_min_count <- function(min_count) {
+  if (is_number(min_count) && min_count >= 0) return(min_count)
+  given <- if (is.atomic(min_count) && length(min_count) > 0) some(min_count) else class(min_count)[1]
+  abort_twill("setting", c("{.arg min_count} must be a number that is not negative.", "x" = "It is {.val {given}}."))
+}
+
+# Packages that are only suggested ---------------------------------------------------------------------------------
+
+# `purpose` is the end of the sentence, as a cli message.
+need_package <- function(package, purpose) {
+  if (requireNamespace(package, quietly = TRUE)) return(invisible())
+  abort_twill("package", c(paste0("The package {.pkg {package}} is needed ", purpose, "."),
+                           "i" = "Install it: {.code BiocManager::install(\"{package}\")}."))
+}

@@ -1,0 +1,156 @@
+# From hyper-parameters to priors and back: rounds of sampling some genes and learning what all share.
+
+# Genes in the first rounds, which only have to come near, and in the later ones.
+learning_sizes <- c(300, 300, 1000, 1000, 1000)
+
+# Rounds end when no parameter (logarithms of scales, coefficients of the trend) moves by more.
+learning_tolerance <- 0.1
+
+# list(parts, par, range, unit, rounds, n_genes): what genes share, as learned from `rows`; NULL if nothing is shared.
+# `run(job, rows)` samples genes and returns a piece (see genes-run.R).
+learn_shared <- function(job, rows, run) {
+  parts <- shared_parts(job$model, job$sharing$share, job$sharing$sd_prior, job$sharing$effect_prior)
+  if (length(parts) == 0) return(NULL)
+  shared <- start_shared(job, parts, rows)
+  for (round in seq_along(learning_sizes)) {
+    job$shared <- shared
+    piece <- run(job, learning_rows(job, rows, learning_sizes[round]))
+    piece$shared_par <- shared$par
+    if (isTRUE(piece$interrupted)) abort_learning()
+    moved <- update_shared(shared, piece, job)
+    change <- max(abs(unlist(moved$par) - unlist(shared$par)))
+    shared <- moved
+    if (round >= 3 && change < learning_tolerance) break
+  }
+  final_shared(shared, piece, job, parts)
+}
+
+abort_learning <- function() {
+  abort_twill("interrupt", c("Interrupted while learning what the genes share: no gene is finished.",
+                             "i" = "Interrupted later, {.fn twill_genes} returns the genes finished by then."))
+}
+
+# A horseshoe is learned from draws made under a half-t: its own prior would never let a draw leave the slab.
+proxy_part <- function(part) {
+  if (part$kind == "horseshoe") part$kind <- "half_t"
+  part
+}
+
+start_shared <- function(job, parts, rows) {
+  unit <- if (job$model$family$link == "log") 1 else gaussian_unit(job, rows)
+  level <- if (job$model$family$link == "log") 1.5 else log(unit)
+  proxies <- lapply(parts, proxy_part)
+  log_mean <- trend_input(job$model, (job$scan$total[rows] + 0.5 * (unit == 1)) / n_samples(job$source))
+  list(parts = proxies, par = lapply(proxies, part_start, unit = unit, level = level), range = trend_range(log_mean),
+       unit = unit, level = level, rounds = NULL)
+}
+
+# The spread of a typical gene.
+gaussian_unit <- function(job, rows) {
+  block <- read_block(source_genes(job$source, learning_rows(job, rows, 300)))
+  size <- apply(dense_block(block), 2, stats::sd, na.rm = TRUE)
+  positive_or_one(stats::median(size, na.rm = TRUE))
+}
+
+# What the trend is of: the log of the mean count, or the mean of Gaussian values.
+trend_input <- function(model, mean) if (model$family$link == "log") log(pmax(mean, 1e-10)) else mean
+
+# Genes spread evenly over the range of means.
+learning_rows <- function(job, rows, size) {
+  if (length(rows) <= size) return(rows)
+  ranked <- rows[order(job$scan$total[rows])]
+  sort(ranked[round(seq(1, length(rows), length.out = size))])
+}
+
+update_shared <- function(shared, piece, job) {
+  learned <- learn_from(shared, piece, job, shared$parts, shared$par)
+  shared$par <- learned$par
+  trace <- data.frame(round = NROW(shared$rounds) + 1, n_genes = learned$n_genes, gain = learned$value,
+                      ess = stats::median(learned$ess))
+  for (k in seq_along(shared$parts)) {
+    trace[paste0(shared$parts[[k]]$variable, ".", names(learned$par[[k]]))] <- as.list(unname(learned$par[[k]]))
+  }
+  shared$rounds <- rbind(shared$rounds, trace)
+  shared$n_genes <- learned$n_genes
+  shared
+}
+
+final_shared <- function(shared, piece, job, parts) {
+  if (identical(parts, shared$parts)) return(shared)
+  start <- lapply(parts, part_start, unit = shared$unit, level = shared$level)
+  keep <- vapply(parts, function(part) part$kind != "horseshoe", TRUE)
+  start[keep] <- shared$par[keep]
+  # The last piece was drawn under the parameters before the last move.
+  learned <- learn_from(utils::modifyList(shared, list(par = piece$shared_par)), piece, job, parts, start)
+  shared$parts <- parts
+  shared$par <- learned$par
+  shared
+}
+
+# `shared` holds the parts and parameters under which the piece was drawn.
+learn_from <- function(shared, piece, job, parts, start) {
+  values <- lapply(shared$parts, part_values, piece = piece)
+  finite <- vapply(values, function(v) is.finite(colSums(v)), logical(dim(piece$draws)[3]))
+  usable <- piece$usable & rowSums(!matrix(finite, ncol = length(values))) == 0
+  if (!any(usable)) abort_unlearned(piece)
+  values <- lapply(values, function(v) v[, usable, drop = FALSE])
+  x <- trend_basis(trend_input(job$model, piece$base_mean[usable]), shared$range)
+  hyper <- lapply(parts, part_hyperprior, unit = shared$unit, level = shared$level)
+  hyper <- list(mean = unlist(lapply(hyper, `[[`, "mean")), sd = unlist(lapply(hyper, `[[`, "sd")))
+  learned <- learn_round(parts, values, shared$parts, shared$par, start, hyper, x)
+  c(learned, n_genes = sum(usable))
+}
+
+abort_unlearned <- function(piece) {
+  why <- some(unique(piece$message[nzchar(piece$message)]), 3)
+  abort_twill("start", c("No gene could be sampled, so nothing can be learned from them.", "x" = "{why}"))
+}
+
+part_values <- function(part, piece) {
+  v <- piece$draws[, match(part$variable, piece$names), , drop = FALSE]
+  v <- matrix(v, dim(v)[1])
+  if (part$kind == "dispersion" && part$variable %in% c("shape", "sigma")) log(v) else v
+}
+
+# Into the model ---------------------------------------------------------------------------------------------------
+
+# The model with the learned priors: in its table, in the parsed priors, and in the spec.
+apply_shared <- function(model, shared) {
+  for (k in seq_along(shared$parts)) {
+    at <- match(shared$parts[[k]]$variable, model$parameters$variable)
+    parsed <- part_prior(shared$parts[[k]], shared$par[[k]])
+    model$parameters$parsed[[at]] <- parsed
+    model$parameters$prior[at] <- prior_text(parsed)
+    model$parameters$source[at] <- "shared"
+    row <- sum(is.na(model$parameters$horseshoe[seq_len(at)]))
+    model$prior[row, c("prior", "source")] <- list(prior_text(parsed), "shared")
+  }
+  model$spec_json <- to_json(new_spec(model$design, model$family, model$parameters, model$intercept, FALSE))
+  model
+}
+
+part_prior <- function(part, par) {
+  prior <- function(dist, ...) list(dist = dist, args = unname(c(...)), half = FALSE)
+  is_log_normal <- part$variable %in% c("shape", "sigma")
+  switch(part$kind,
+    dispersion = prior(if (is_log_normal) "lognormal" else "normal", par[1], exp(par[4])),
+    half_normal = , normal = prior("normal", 0, exp(par)),
+    half_t = prior("student_t", half_t_df, 0, exp(par)),
+    student_t = prior("student_t", effect_df, 0, exp(par)),
+    horseshoe = prior("horseshoe_scale", exp(par)))
+}
+
+prior_text <- function(parsed, digits = 4) {
+  if (parsed$dist == "flat") return("")
+  sprintf("%s(%s)", parsed$dist, paste(number_text(signif(parsed$args, digits)), collapse = ", "))
+}
+
+# The gene-wise arguments of shared priors: where the trend of the dispersion is at the gene's mean.
+trend_priors <- function(model, shared, base_mean) {
+  is_dispersion <- vapply(shared$parts, function(part) part$kind == "dispersion", TRUE)
+  lapply(which(is_dispersion), function(k) {
+    override(shared$parts[[k]]$variable, 0L, trend_at(shared, k, trend_input(model, base_mean)))
+  })
+}
+
+trend_at <- function(shared, k, log_mean) drop(trend_basis(log_mean, shared$range) %*% shared$par[[k]][1:3])

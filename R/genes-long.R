@@ -1,0 +1,61 @@
+# Long data for twill_genes(): a data frame with one row per gene and sample, turned into a matrix and its samples.
+
+# list(source, data, design). Rows with the same values of all other variables of the formula are samples of equal
+# standing, told apart by their order; combinations that a gene does not have are missing values.
+read_long <- function(x, design, gene) {
+  x <- as_plain_data(x)
+  check_gene_column(gene, x)
+  formula <- tw_formula(design)
+  response <- response_column(formula, x)
+  columns <- setdiff(formula_variables(formula), c(response, gene))
+  check_columns(formula, x)
+  columns <- intersect(columns, names(x))
+  complete <- stats::complete.cases(x[c(columns, gene)])
+  if (!all(complete)) inform_twill("missing", "Dropped {sum(!complete)} of {nrow(x)} row{?s} with missing covariates or gene.")
+  spread_long(x[complete, , drop = FALSE], columns, gene, response)
+}
+
+check_gene_column <- function(gene, x) {
+  if (is.character(gene) && length(gene) == 1 && gene %in% names(x)) return(invisible())
+  given <- if (is.null(gene)) "nothing" else if (is.atomic(gene)) some(gene) else class(gene)[1]
+  abort_twill("genes", c("{.arg gene} must name the column of {.arg x} that holds the names of genes.",
+                         "x" = "It is {.val {given}}.", if (is.character(gene)) did_you_mean(gene[1], names(x)),
+                         "i" = "The columns are {.val {some(names(x), 15)}}."))
+}
+
+response_column <- function(formula, x) {
+  text <- deparse1(formula$response)
+  if (is.name(formula$response) && text %in% names(x)) return(text)
+  abort_twill("genes", c("The response of {.arg design} must be a column of {.arg x}.", "x" = "It is {.code {text}}.",
+                         did_you_mean(text, names(x))))
+}
+
+spread_long <- function(x, columns, gene, response) {
+  gene_code <- factor(x[[gene]], levels = unique(as.character(x[[gene]])))
+  cell <- if (length(columns)) combined_codes(lapply(x[columns], function(v) factor(match(v, unique(v))))) else rep(1L, nrow(x))
+  turn <- occurrence(as.integer(gene_code), cell)
+  key <- (cell - 1) * max(turn) + turn
+  first <- which(!duplicated(key))
+  first <- first[order(key[first])]
+  values <- matrix(NA_real_, nlevels(gene_code), length(first), dimnames = list(levels(gene_code), NULL))
+  values[cbind(as.integer(gene_code), match(key, key[first]))] <- as.numeric(x[[response]])
+  data <- x[first, columns, drop = FALSE]
+  rownames(data) <- NULL
+  list(source = new_source(values, may_miss = TRUE), data = data, sizes = NULL)
+}
+
+# How often a pair has come so far: 1 for its first row, 2 for its second.
+occurrence <- function(a, b) {
+  sorted <- order(a, b)
+  is_new <- c(TRUE, diff(a[sorted]) != 0 | diff(b[sorted]) != 0)
+  at <- seq_along(sorted)
+  turn <- integer(length(a))
+  turn[sorted] <- at - at[is_new][cumsum(is_new)] + 1L
+  turn
+}
+
+# The design with the placeholder in place of the response.
+long_formula <- function(design) {
+  formula <- tw_formula(design)
+  response_formula(stats::as.formula(call("~", formula$formula[[3]]), formula$env))
+}

@@ -1,0 +1,161 @@
+# The model that all genes share, made by twill()'s own front half with a placeholder in place of the counts.
+
+# Column of the samples' data that stands for the response.
+response_name <- ".count"
+
+# As new_model() makes it, with `rows`: the samples used, without those that miss covariates.
+new_gene_model <- function(formula, data, family, prior, contrasts, silent) {
+  check_samples(data)
+  rownames_before <- rownames(data)
+  # Two values, so that nothing is said about a constant response.
+  data[[response_name]] <- rep_len(c(0, 1), nrow(data))
+  input <- prepare_input(formula, data, silent = silent)
+  input$data[[response_name]] <- rep_len(c(0, 1), nrow(input$data))
+  check_samples(input$data)
+  model <- new_model(input, family, prior, contrasts, "centred", prior_only = FALSE)
+  model$design$y <- numeric(nrow(input$data))
+  model$rows <- match(rownames(input$data), rownames_before)
+  model
+}
+
+check_samples <- function(data) {
+  if (nrow(data) >= 2) return(invisible())
+  abort_twill("genes", c("A model of genes needs at least two samples.", "x" = "There {?is/are} {nrow(data)}."))
+}
+
+# The design with a response; a twill_formula already has one.
+response_formula <- function(design) {
+  if (inherits(design, "twill_formula")) return(design)
+  if (is.character(design) && length(design) == 1) design <- text_formula(design, parent.frame(2))
+  if (!inherits(design, "formula")) {
+    given <- class(design)[1]
+    abort_twill("formula", c("{.arg design} must be a formula such as {.code ~ condition + (1 | donor)}.",
+                             "x" = "It is of class {.cls {given}}."))
+  }
+  if (length(design) == 3) {
+    text <- deparse1(design)
+    abort_twill("formula", c("{.arg design} must have no response: the rows of {.arg x} are the responses.",
+                             "x" = "It is {.code {text}}."))
+  }
+  tw_formula(stats::as.formula(call("~", as.name(response_name), design[[2]]), environment(design)))
+}
+
+# The design as a twill_formula, with the regression of the dispersion if it is one.
+gene_formula <- function(design, dispersion, family) {
+  formula <- response_formula(design)
+  is_formula <- inherits(dispersion, "formula") && length(dispersion) == 2
+  if (is_formula && identical(dispersion[[2]], 1)) return(formula)
+  if (!is_formula || is.null(family$dispersion)) {
+    abort_twill("formula", c("{.arg dispersion} must be a one-sided formula such as {.code ~ condition}.",
+                             if (is.null(family$dispersion)) c("i" = "The {family$family} family has no dispersion parameter.")))
+  }
+  regression <- call("~", as.name(family$dispersion), dispersion[[2]])
+  add_dispersion(formula, list(stats::as.formula(regression, environment(dispersion))))
+}
+
+# The right side of the design, for print().
+design_text <- function(model) {
+  formula <- model$formula
+  dispersion <- if (!is.null(formula$dispersion)) paste(formula$dpar, deparse1(formula$dispersion))
+  c(deparse1(call("~", formula$formula[[3]])), dispersion)
+}
+
+# Priors that differ by gene ---------------------------------------------------------------------------------------
+#
+# As in tw_default_prior(), with the level of each gene in place of the median of one response: for counts the log of
+# the mean count at an offset of zero (medians of sparse counts are zero), for Gaussian values median and spread.
+
+# list(location, spread, size, square) by gene, from a block with its offsets (NULL, or observations x genes).
+gene_levels <- function(block, offset, log_size, weights, is_log) {
+  if (is_log) return(count_levels(block, offset, log_size, weights))
+  values <- dense_block(block) - gene_offset(offset, block)
+  if (!is.null(weights)) values[weights == 0] <- NA
+  spread <- apply(values, 2, stats::mad, na.rm = TRUE)
+  size <- apply(values, 2, stats::sd, na.rm = TRUE)
+  list(location = apply(values, 2, stats::median, na.rm = TRUE), spread = pmax(spread, size / 2, 1e-8),
+       size = pmax(size, 1e-8), square = sqrt(colMeans(values^2, na.rm = TRUE)), mean = colMeans(values, na.rm = TRUE))
+}
+
+gene_offset <- function(offset, block) matrix(offset, block$n, length(block$genes))
+
+# `mean` is baseMean: the mean of counts over size factors, at the mean of other offsets.
+count_levels <- function(block, offset, log_size, weights) {
+  if (is.null(dim(offset)) && is.null(weights)) {
+    exposure <- sum(exp(offset))
+    mean <- block_gene_sums(block, function(value, i) value / exp(offset[i])) / block$n * exp(mean(offset - log_size))
+  } else {
+    offset <- gene_offset(offset, block)
+    used <- if (is.null(weights)) matrix(1, nrow(offset), ncol(offset)) else (weights > 0) + 0
+    n_used <- pmax(1, colSums(used))
+    exposure <- colSums(used * exp(offset))
+    mean <- colSums(dense_block(block) * used * exp(-offset)) / n_used * exp(colSums(used * (offset - log_size)) / n_used)
+  }
+  location <- log((block_gene_sums(block) + 0.5) / exposure)
+  list(location = location, size_without_level = pmax(1, abs(location) / 2.5), mean = mean)
+}
+
+# list(name, arg, values) for each argument of a default prior that the gene's own level sets.
+level_priors <- function(model, levels) {
+  is_log <- model$family$link == "log"
+  table <- coefficient_places(model)
+  rows <- lapply(which(table$source == "default"), function(j) {
+    if (is_log) count_level_prior(table[j, ], levels) else gaussian_level_prior(table[j, ], levels)
+  })
+  rows <- unlist(c(rows, if (!is_log) list(spread_priors(model, levels))), recursive = FALSE)
+  compact(rows)
+}
+
+# What the priors of coefficients hang on: whether a column is a level of the response, and its size.
+coefficient_places <- function(model) {
+  design <- model$design
+  table <- design$coefficients
+  is_constant <- constant_columns(design$x)
+  table$has_level <- any(table$class == "Intercept" | is_constant)
+  table$is_level <- table$class == "Intercept" | is_constant
+  table$share <- ifelse(table$class == "mu", sum(table$class == "mu" & is_constant), 1)
+  if (any(table$is_level & table$class != "mu")) table$share[table$class == "mu"] <- Inf
+  table$column_size <- column_sizes(design$x, any(table$has_level))
+  rows <- match(table$variable, model$parameters$variable)
+  table$source <- model$parameters$source[rows]
+  table$dist <- vapply(model$parameters$parsed[rows], function(p) p$dist, "")
+  table
+}
+
+override <- function(name, arg, values) list(name = name, arg = as.integer(arg), values = as.double(values))
+
+location_arg <- function(dist) if (dist == "student_t") 1L else 0L
+
+count_level_prior <- function(row, levels) {
+  if (row$is_level) return(list(override(row$variable, location_arg(row$dist), levels$location / row$share)))
+  if (row$has_level) return(NULL)
+  list(override(row$variable, 1L, 2.5 * levels$size_without_level / row$column_size))
+}
+
+gaussian_level_prior <- function(row, levels) {
+  if (row$is_level) {
+    return(list(override(row$variable, 0L, levels$location / row$share), override(row$variable, 1L, 6.25 * levels$size)))
+  }
+  unit <- if (row$has_level) levels$size else levels$square
+  list(override(row$variable, 1L, 2.5 * unit / row$column_size))
+}
+
+# Scales of sds and sigma of a Gaussian gene: 2.5 of its spread.
+spread_priors <- function(model, levels) {
+  table <- model$parameters
+  is_scale <- table$source == "default" & (table$class == "sd" | table$variable == "sigma")
+  lapply(table$variable[is_scale], override, arg = 2L, values = 2.5 * levels$size)
+}
+
+# Separation ---------------------------------------------------------------------------------------------------------
+
+# Whether a gene has no counts at all in some combination of the population-level covariates, while it has others
+# elsewhere: its log effect is then bounded on one side by the prior alone. Never for designs of numbers.
+separated_genes <- function(model, block) {
+  rows <- apply(model$design$x, 1, paste, collapse = "\r")
+  pattern <- match(rows, unique(rows))
+  n_genes <- length(block$genes)
+  if (max(pattern) > min(50, length(rows) / 2)) return(rep(FALSE, n_genes))
+  in_pattern <- function(p) block_gene_sums(block, function(value, i) value * (pattern[i] == p))
+  sums <- matrix(vapply(seq_len(max(pattern)), in_pattern, numeric(n_genes)), n_genes)
+  rowSums(sums == 0) > 0 & rowSums(sums) > 0
+}

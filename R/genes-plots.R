@@ -1,0 +1,195 @@
+# Plots of fits of genes: MA, volcano, dispersion, and the levels of a group in one gene.
+
+#' Plots of a fit of genes
+#'
+#' * `"ma"`: effect against mean. * `"volcano"`: `-log10(svalue)` against effect. Both colour the genes whose s-value is at most
+#'   `alpha` and name the surest ones.
+#' * `"dispersion"`: posterior means of the dispersion (`1 / shape`, or `sigma`) against the mean, with the learned trend.
+#' * `"forest"`: the effect in each level of a group (each donor), that is \eqn{c'\beta + d'b_j}, in one gene, with the effect
+#'   in the population and in a new level.
+#'
+#' @param x A fit of class `twillset`, from [twill_genes()].
+#' @param type Which plot; see above. Default: `"ma"`.
+#' @param results A table of [tw_contrast()] of this fit. Default: made of `contrast`.
+#' @param contrast A contrast as in [tw_contrast()].
+#' @param alpha Largest s-value of coloured genes. Default: 0.05.
+#' @param n_labels Number of genes that are named. Default: 10.
+#' @param gene For `"forest"`: one gene.
+#' @param group For `"forest"`: the group. Default: the first that the contrast varies over.
+#' @param prob,prob_outer Probabilities of the thick and thin intervals of `"forest"`. Default: 0.5 and 0.95.
+#' @param ... Not used.
+#' @return A ggplot. Errors have class `twill_error_plot`, `twill_error_contrast` or `twill_error_genes`.
+#' @examples
+#' set.seed(1)
+#' samples <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4))
+#' counts <- matrix(rpois(48, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
+#' fit <- twill_genes(counts, ~ condition + (1 + condition || donor), col_data = samples, iter = 200, seed = 1)
+#' plot(fit)
+#' plot(fit, "forest", gene = "gene1")
+#' @method plot twillset
+#' @export
+plot.twillset <- function(x, type = c("ma", "volcano", "dispersion", "forest"), results = NULL, contrast = NULL, alpha = 0.05,
+                          n_labels = 10, gene = NULL, group = NULL, prob = 0.5, prob_outer = 0.95, ...) {
+  type <- check_choice(type, "type", c("ma", "volcano", "dispersion", "forest"))
+  if (type == "dispersion") return(dispersion_plot(x))
+  if (type == "forest") return(gene_forest(x, gene, contrast, group, prob, prob_outer))
+  results <- results %||% tw_contrast(x, contrast)
+  table <- effect_points(x, results, check_alpha(alpha), check_whole(n_labels, "n_labels", 0, 1e4))
+  if (type == "ma") ma_plot(table, results, alpha) else volcano_plot(table, results, alpha)
+}
+
+check_alpha <- function(alpha) {
+  if (is_number(alpha) && alpha > 0 && alpha <= 1) return(alpha)
+  abort_twill("plot", c("{.arg alpha} must be a number between 0 and 1.", "x" = "It is {.val {some(alpha)}}."))
+}
+
+# The columns of a result that plots need, from either set of names.
+effect_points <- function(fit, results, alpha, n_labels) {
+  column <- function(names) results[[intersect(names, names(results))[1]]]
+  needed <- c("lfcSE", "svalue", "lower", "upper")
+  if (!all(needed %in% names(results))) abort_twill("plot", "{.arg results} must be a table made by {.fn tw_contrast}.")
+  table <- data.frame(gene = rownames(results), mean = column(c("baseMean", "AveExpr")),
+                      effect = column(c("log2FoldChange", "logFC")), svalue = results$svalue, sd = results$lfcSE)
+  table <- table[is.finite(table$effect), ]
+  table$called <- table$svalue <= alpha
+  surest <- utils::head(order(!table$called, -abs(table$effect) / table$sd), min(n_labels, sum(table$called)))
+  table$label <- ""
+  table$label[surest] <- table$gene[surest]
+  # Called genes last, so that they lie on top.
+  table[order(table$called), ]
+}
+
+effect_label <- function(results) {
+  texts <- if (isS4(results)) S4Vectors::mcols(results)$description[2] else attr(results, "description")[2]
+  unname(sub("^posterior mean of ", "", texts %||% "effect"))
+}
+
+called_colours <- function(alpha) {
+  shade <- bayesplot::color_scheme_get()
+  labels <- c("FALSE" = sprintf("s-value above %g", alpha), "TRUE" = sprintf("s-value at most %g", alpha))
+  ggplot2::scale_colour_manual(values = c("FALSE" = "grey65", "TRUE" = shade[["dark"]]), labels = labels,
+                               breaks = names(labels), name = NULL)
+}
+
+points_with_labels <- function(plot, alpha) {
+  size <- max(0.3, 1.6 - log10(nrow(plot$data)) / 4)
+  plot + ggplot2::geom_point(size = size, alpha = 0.8) +
+    ggplot2::geom_text(ggplot2::aes(label = .data$label), size = 3, vjust = -0.7, colour = "black", check_overlap = TRUE) +
+    called_colours(alpha) + plot_theme() + subtitle_theme() + ggplot2::theme(legend.position = "top")
+}
+
+ma_plot <- function(table, results, alpha) {
+  plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$mean, y = .data$effect, colour = .data$called)) +
+    ggplot2::geom_hline(yintercept = 0, colour = "grey60", linewidth = 0.3)
+  if (all(table$mean > 0)) plot <- plot + ggplot2::scale_x_log10()
+  points_with_labels(plot, alpha) +
+    ggplot2::labs(x = "mean", y = effect_axis(results), subtitle = wrap_label(effect_label(results)))
+}
+
+# S-values below what draws can tell are drawn at the top.
+volcano_plot <- function(table, results, alpha) {
+  table$height <- pmin(-log10(pmax(table$svalue, 1e-300)), 20)
+  plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$effect, y = .data$height, colour = .data$called)) +
+    ggplot2::geom_vline(xintercept = 0, colour = "grey60", linewidth = 0.3)
+  points_with_labels(plot, alpha) +
+    ggplot2::labs(x = effect_axis(results), y = "-log10 s-value (at most 20)", subtitle = wrap_label(effect_label(results)))
+}
+
+wrap_label <- function(text) paste(strwrap(text, 60), collapse = "\n")
+
+# "log2 fold change" for log2 effects, else "effect".
+effect_axis <- function(results) if (grepl("log2$", effect_label(results))) "log2 fold change" else "effect"
+
+# Long subtitles fit at this size.
+subtitle_theme <- function() ggplot2::theme(plot.subtitle = ggplot2::element_text(size = ggplot2::rel(0.75)))
+
+# Dispersion -------------------------------------------------------------------------------------------------------
+
+dispersion_plot <- function(fit) {
+  design <- fit$job$model$design
+  if (is.null(design$dispersion)) abort_twill("plot", "The {family(fit)$family} family has no dispersion.")
+  is_shape <- design$dispersion == "shape"
+  value <- set_dispersions(fit)
+  table <- data.frame(mean = fit$posterior$base_mean, value = value)
+  table <- table[is.finite(table$value), ]
+  plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$mean, y = .data$value)) +
+    ggplot2::geom_point(size = max(0.3, 1.6 - log10(nrow(table)) / 4), colour = "grey50", alpha = 0.7) + ggplot2::scale_y_log10()
+  if (all(table$mean > 0)) plot <- plot + ggplot2::scale_x_log10()
+  add_trend(plot, fit, is_shape) + plot_theme() + subtitle_theme() +
+    ggplot2::labs(x = "mean", y = if (is_shape) "dispersion (1 / shape)" else "sigma",
+                  subtitle = wrap_label("Posterior means of genes; line and band: the learned trend and twice its spread"))
+}
+
+add_trend <- function(plot, fit, is_shape) {
+  shared <- fit$job$shared
+  k <- which(vapply(shared$parts, function(part) part$kind == "dispersion", TRUE))
+  if (length(k) == 0) return(plot + ggplot2::labs(subtitle = "Posterior means of genes"))
+  mean <- sort(fit$posterior$base_mean)[round(seq(1, length(fit$posterior$rows), length.out = 100))]
+  sign <- if (is_shape) -1 else 1
+  centre <- sign * trend_at(shared, k, trend_input(fit$job$model, mean))
+  spread <- 2 * exp(shared$par[[k]][4])
+  line <- data.frame(mean = mean, value = exp(centre), low = exp(centre - spread), high = exp(centre + spread))
+  plot + ggplot2::geom_ribbon(ggplot2::aes(ymin = .data$low, ymax = .data$high), data = line, alpha = 0.2,
+                              fill = bayesplot::color_scheme_get()[["mid"]]) +
+    ggplot2::geom_line(data = line, colour = bayesplot::color_scheme_get()[["dark"]], linewidth = 0.8)
+}
+
+# Posterior means of 1 / shape, or of sigma.
+set_dispersions <- function(fit) {
+  is_shape <- fit$job$model$design$dispersion == "shape"
+  if (!has_draws(fit)) {
+    mean <- fit$posterior$mean[match(fit$job$model$design$dispersion, fit$posterior$names), ]
+    return(if (is_shape) 1 / mean else mean)
+  }
+  draws <- dispersion_of(fit, seq_along(fit$posterior$rows))
+  colMeans(if (is_shape) 1 / draws else draws)
+}
+
+# Forest -----------------------------------------------------------------------------------------------------------
+
+gene_forest <- function(fit, gene, contrast, group, prob, prob_outer) {
+  if (is.null(gene)) abort_twill("plot", "{.arg gene} is missing: name one gene.")
+  at <- set_positions(fit, gene)
+  if (length(at) != 1) abort_twill("plot", "{.arg gene} must be one gene, not {length(at)}.")
+  weights <- resolve_contrast(fit$job$model, contrast %||% only_coefficient(fit$job$model))
+  k <- forest_term(fit, weights, group)
+  unit <- if (family(fit)$link == "log") log(2) else 1
+  levels <- level_intervals(fit, weights, k, at, c(prob, prob_outer))
+  table <- rbind(levels[order(levels$estimate), ], population_intervals(fit, weights, at, c(prob, prob_outer)))
+  numeric <- vapply(table, is.numeric, TRUE)
+  table[numeric] <- table[numeric] / unit
+  scale <- if (unit == 1) "in units of the values" else "log2"
+  subtitle <- sprintf("%s, %s; median, %g%% and %g%% intervals", weights$label, scale, 100 * prob, 100 * prob_outer)
+  draw_forest(table, set_genes(fit)[at], wrap_label(subtitle), own = FALSE) + subtitle_theme()
+}
+
+forest_term <- function(fit, weights, group) {
+  terms <- fit$job$model$design$terms
+  varies <- vapply(weights$terms, function(part) nrow(part$weights) == 1 && any(part$weights != 0), TRUE)
+  groups <- vapply(terms, `[[`, "", "group")
+  k <- which(varies & (if (is.null(group)) TRUE else groups == group))
+  if (length(k) > 0) return(k[1])
+  what <- if (is.null(group)) "any group" else paste("group", group)
+  abort_twill("plot", c("The contrast does not vary over {what}: there is nothing to show by level.",
+                        "i" = "A random slope is needed, such as {.code (1 + condition || donor)}."))
+}
+
+level_intervals <- function(fit, weights, k, at, probs) {
+  term <- fit$job$model$design$terms[[k]]
+  w <- weights$terms[[k]]$weights[1, ]
+  used <- names(w)[w != 0]
+  population <- weighted_draws(fit, linear_weights(fit, weights, "population"), at)[, 1]
+  names <- unlist(lapply(used, effect_variables, group = term$group, levels = term$levels))
+  effects <- array(effect_draws(fit, names, at), c(length(population), length(term$levels), length(used)))
+  draws <- population + Reduce(`+`, lapply(seq_along(used), function(j) w[used[j]] * effects[, , j]))
+  colnames(draws) <- term$level_names
+  interval_table(draws, probs[1], probs[2])
+}
+
+population_intervals <- function(fit, weights, at, probs) {
+  one <- fit[at, ]
+  population <- contrast_effect(one, weights, "population")$draws
+  new <- noisy_draws(contrast_effect(one, weights, "new_donor"), fit$job$settings$seed)
+  draws <- cbind("(population)" = population[, 1], "(new level)" = new[, 1])
+  interval_table(draws, probs[1], probs[2])
+}

@@ -1,0 +1,221 @@
+# Runs of genes: a job says what is fitted and how, a piece is what came of some of its genes.
+#
+# A job is list(source, model, shared, sharing, offset, weights, scan, settings, keep): everything that a process needs to
+# fit any of its genes. Row numbers are those of the source, and name the gene's stream of random numbers, so that draws do
+# not depend on which genes are fitted together, where, or on how many threads.
+
+# What statuses the engine gives, from 0.
+engine_statuses <- c("ok", "refined", "no_start", "interrupted", "high_rhat", "failed")
+
+# Part of a job, small enough to send to another process.
+job_part <- function(job, rows) {
+  pick <- function(value) if (is.null(dim(value))) value else value[rows, , drop = FALSE]
+  part <- job[c("model", "shared", "settings", "keep")]
+  c(part, list(source = source_genes(job$source, rows), offset = pick(job$offset), weights = pick(job$weights), rows = rows))
+}
+
+# Fits the genes of a part. Runs on workers too, so it uses nothing but its arguments.
+run_part <- function(part, report = NULL) {
+  view <- part_view(part)
+  genes <- list(counts = view$block$counts, offset = as.double(view$offset), weights = as.double(view$weights),
+                index = as.integer(part$rows - 1L), priors = gene_priors(view$model, part, view$levels))
+  model <- view$model
+  result <- run_gene_engine(model$spec_json, spec_arrays(model$design), genes, gene_settings_json(part), report)
+  new_piece(unwrap_engine(result), part, view)
+}
+
+# list(block, weights, offset, model, levels): the values of the part's genes without gaps, what is special to each gene,
+# and the model with the learned priors.
+part_view <- function(part) {
+  block <- read_block(part$source)
+  weights <- block_weights(block, part)
+  block <- zero_missing(block)
+  offset <- block_offset(part)
+  model <- if (is.null(part$shared)) part$model else apply_shared(part$model, part$shared)
+  total <- if (is.null(offset)) model$design$offset else offset + model$design$offset
+  levels <- gene_levels(block, total, model$log_size, weights, model$family$link == "log")
+  list(block = block, weights = weights, offset = offset, model = model, levels = levels)
+}
+
+# Where tests put another engine.
+run_gene_engine <- function(spec_json, arrays, genes, settings_json, progress) {
+  engine_genes(spec_json, arrays, genes, settings_json, progress)
+}
+
+gene_priors <- function(model, part, levels) {
+  c(level_priors(model, levels), if (!is.null(part$shared)) trend_priors(model, part$shared, levels$mean))
+}
+
+gene_settings_json <- function(part) {
+  settings <- c(part$settings, keep_effects = part$keep == "effects")
+  to_json(lapply(settings, unbox))
+}
+
+# Observations x genes, or NULL where all genes have the same.
+block_offset <- function(part) if (!is.null(dim(part$offset))) t(part$offset)
+
+# Missing values have weight zero.
+block_weights <- function(block, part) {
+  given <- if (!is.null(dim(part$weights))) t(part$weights)
+  missing <- if (anyNA(block_values(block))) is.na(dense_block(block))
+  if (is.null(given) && is.null(missing)) return(NULL)
+  if (is.null(given)) given <- matrix(part$model$design$weights, block$n, length(block$genes))
+  if (!is.null(missing)) given[missing] <- 0
+  given
+}
+
+zero_missing <- function(block) {
+  where <- if (is_dense_block(block)) "dense" else "x"
+  block$counts[[where]][is.na(block$counts[[where]])] <- 0
+  block
+}
+
+# Pieces -----------------------------------------------------------------------------------------------------------
+
+# The engine's result with what the R side knows of the genes.
+new_piece <- function(result, part, view) {
+  piece <- result[setdiff(names(result), c("messages", "status"))]
+  n_nonzero <- block_gene_sums(view$block, function(value, i) as.numeric(value != 0))
+  is_count <- view$model$family$link == "log"
+  is_few <- is_count & n_nonzero <= ncol(view$model$design$x)
+  piece$status <- gene_statuses(result$status, is_count & separated_genes(view$model, view$block), is_few)
+  piece$message <- result$messages
+  piece$usable <- result$status %in% c(0L, 1L, 4L)
+  piece$rows <- part$rows
+  piece$base_mean <- view$levels$mean
+  piece$n_nonzero <- n_nonzero
+  piece$n_used <- if (is.null(view$weights)) rep(view$block$n, length(part$rows)) else colSums(view$weights > 0)
+  add_moments(piece)
+}
+
+# What is odd about the counts is said of genes that the engine has no complaint about.
+gene_statuses <- function(code, is_separated, is_few) {
+  status <- engine_statuses[code + 1L]
+  quiet <- status %in% c("ok", "refined")
+  status[quiet & is_separated] <- "separated"
+  status[quiet & is_few] <- "few_counts"
+  status
+}
+
+# Means and standard deviations of all variables.
+add_moments <- function(piece) {
+  size <- dim(piece$draws)
+  flat <- matrix(piece$draws, size[1])
+  piece$mean <- matrix(colMeans(flat), size[2])
+  piece$sd <- matrix(column_sds(flat), size[2])
+  piece
+}
+
+# With keep = "moments", covariances in place of draws. A block's file keeps its draws.
+trim_piece <- function(piece, keep) {
+  if (keep != "moments" || is.null(piece$draws)) return(piece)
+  size <- dim(piece$draws)
+  covariance <- function(g) stats::cov(matrix(piece$draws[, , g], size[1]))
+  piece$cov <- array(vapply(seq_len(size[3]), covariance, numeric(size[2]^2)), size[c(2, 2, 3)])
+  piece$draws <- NULL
+  piece
+}
+
+# The fields of a piece with a value per gene, and how many dimensions these have.
+gene_dimension <- c(draws = 3, effects = 3, cov = 3, mean = 2, sd = 2, rhat = 2, ess = 2, effects_mean = 2, effects_sd = 2,
+                    khat = 1, divergent = 1, n_gradients = 1, seconds = 1, status = 1, message = 1, usable = 1, rows = 1,
+                    base_mean = 1, n_nonzero = 1, n_used = 1)
+
+# Genes of a piece, by position.
+piece_genes <- function(piece, at) {
+  for (name in intersect(names(gene_dimension), names(piece))) {
+    value <- piece[[name]]
+    piece[[name]] <- switch(gene_dimension[[name]], value[at], value[, at, drop = FALSE], value[, , at, drop = FALSE])
+  }
+  piece
+}
+
+# Pieces one after the other. Genes are the last index, so that values follow each other.
+bind_pieces <- function(pieces) {
+  if (length(pieces) == 1) return(pieces[[1]])
+  first <- pieces[[1]]
+  n <- sum(vapply(pieces, function(piece) length(piece$rows), 0L))
+  for (name in intersect(names(gene_dimension), names(first))) {
+    shape <- dim(first[[name]])
+    values <- unlist(lapply(pieces, `[[`, name), use.names = FALSE)
+    first[[name]] <- if (is.null(shape)) values else array(values, c(shape[-length(shape)], n))
+  }
+  first$interrupted <- any(vapply(pieces, function(piece) isTRUE(piece$interrupted), TRUE))
+  first
+}
+
+# Blocks -----------------------------------------------------------------------------------------------------------
+
+# Rows cut into blocks: for parallel work some per worker, else as large as memory allows, smaller with a folder.
+block_plan <- function(rows, block_size, n_samples, workers, has_folder) {
+  if (identical(block_size, "auto")) {
+    size <- floor(min(5000, 5e7 / n_samples))
+    if (has_folder) size <- min(size, 500)
+    if (workers > 1) size <- min(size, ceiling(length(rows) / (4 * workers)))
+  } else {
+    size <- check_whole(block_size, "block_size", 1, 1e9)
+  }
+  unname(split(rows, ceiling(seq_along(rows) / max(1, size))))
+}
+
+# The pieces of all blocks that were finished. `done` are the pieces of earlier runs by block, NULL where there is none.
+run_blocks <- function(job, blocks, done, folder, BPPARAM, silent, refresh) {
+  todo <- which(vapply(done, is.null, TRUE))
+  parallel <- !is.null(BPPARAM) && !inherits(BPPARAM, "SerialParam")
+  run <- if (parallel) run_blocks_elsewhere else run_blocks_here
+  done[todo] <- run(job, blocks, todo, folder, BPPARAM, silent, refresh)
+  compact(done)
+}
+
+# One after the other. An interrupt ends the loop: the engine returns what it has, and so does the loop.
+run_blocks_here <- function(job, blocks, todo, folder, BPPARAM, silent, refresh) {
+  progress <- new_progress(silent, refresh, "Genes")
+  on.exit(progress$finish())
+  pieces <- vector("list", length(todo))
+  total <- sum(lengths(blocks))
+  before <- total - sum(lengths(blocks[todo]))
+  for (k in seq_along(todo)) {
+    rows <- blocks[[todo[k]]]
+    piece <- run_interruptible(job_part(job, rows), shifted_report(progress$report, before, total))
+    if (is.null(piece)) break
+    write_block(piece, folder, todo[k])
+    pieces[[k]] <- trim_piece(piece, job$keep)
+    if (isTRUE(piece$interrupted)) break
+    before <- before + length(rows)
+  }
+  pieces
+}
+
+run_interruptible <- function(part, report) tryCatch(run_part(part, report), interrupt = function(e) NULL)
+
+shifted_report <- function(report, before, total) {
+  if (is.null(report)) return(NULL)
+  function(done, block_total, divergent) report(before + done, total, divergent)
+}
+
+# Each worker writes its block itself, so that what is finished outlives the process that asked for it. BiocParallel
+# draws from R's generator: its state is put back.
+run_blocks_elsewhere <- function(job, blocks, todo, folder, BPPARAM, silent, refresh) {
+  need_package("BiocParallel", "for {.arg BPPARAM}")
+  tasks <- lapply(todo, function(k) list(part = job_part(job, blocks[[k]]), folder = folder, block = k))
+  with_local_seed(job$settings$seed, BiocParallel::bplapply(tasks, run_task, BPPARAM = BPPARAM))
+}
+
+run_task <- function(task) {
+  piece <- run_part(task$part)
+  write_block(piece, task$folder, task$block)
+  trim_piece(piece, task$part$keep)
+}
+
+check_bpparam <- function(BPPARAM) {
+  if (is.null(BPPARAM) || inherits(BPPARAM, "BiocParallelParam")) return(BPPARAM)
+  given <- class(BPPARAM)[1]
+  abort_twill("setting", c("{.arg BPPARAM} must come from BiocParallel, such as {.code BiocParallel::MulticoreParam(2)}.",
+                           "x" = "It is of class {.cls {given}}."))
+}
+
+n_workers <- function(BPPARAM) {
+  if (is.null(BPPARAM)) return(1)
+  need_package("BiocParallel", "for {.arg BPPARAM}")
+  BiocParallel::bpnworkers(BPPARAM)
+}

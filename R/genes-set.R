@@ -1,0 +1,211 @@
+# The class twillset: its making, size, parts, and how sets of genes are cut and joined.
+
+# `pieces` hold the genes of finished blocks; genes that an interrupt left unfinished are dropped and said to be.
+new_set <- function(job, pieces, n_wanted, call, folder, elapsed) {
+  if (length(pieces) == 0) abort_no_gene()
+  piece <- bind_pieces(pieces)
+  finished <- which(piece$status != "interrupted")
+  if (length(finished) == 0) abort_no_gene()
+  posterior <- piece_genes(piece, finished)
+  posterior[c("interrupted", "shared_par")] <- NULL
+  wanted <- which(job$reason == "")
+  job$reason[setdiff(wanted, posterior$rows)] <- "not finished"
+  info <- list(seed = job$settings$seed, elapsed = elapsed, folder = folder, version = utils::packageVersion("twill"))
+  partial <- length(finished) < n_wanted
+  structure(list(call = call, job = job, posterior = posterior, info = info),
+            class = c(if (partial) "twill_partial", "twillset"))
+}
+
+abort_no_gene <- function() {
+  abort_twill("interrupt", c("Interrupted before any gene was finished.",
+                             "i" = "Interrupted later, {.fn twill_genes} returns the genes finished by then."))
+}
+
+warn_set <- function(fit) {
+  n <- length(fit$posterior$rows)
+  left <- sum(fit$job$reason == "not finished")
+  if (inherits(fit, "twill_partial")) {
+    warn_twill("partial", c("The run was interrupted: {n} of {n + left} genes are finished.",
+                            "i" = "{.code update(fit, genes = )} fits the others."))
+  }
+  bad <- table(factor(fit$posterior$status, c("high_rhat", "no_start", "failed")))
+  bad <- bad[bad > 0]
+  if (length(bad) == 0) return(invisible())
+  shown <- sprintf("%s (%d)", names(bad), as.integer(bad))
+  warn_twill("genes", c("{sum(bad)} of {n} gene{?s} should not be used as {?it is/they are}: {.val {shown}}.",
+                        "i" = "{.fn tw_status} lists them; {.arg iter} gives longer chains."))
+}
+
+set_genes <- function(fit) fit$job$source$genes[fit$posterior$rows]
+
+check_set <- function(fit, argument = "fit") {
+  if (inherits(fit, "twillset")) return(invisible(fit))
+  given <- class(fit)[1]
+  abort_twill("argument", c("{.arg {argument}} must be a fit of class {.cls twillset}, made by {.fn twill_genes}.",
+                            "x" = "It is of class {.cls {given}}."))
+}
+
+# Positions in the fit of genes given by name, number or condition.
+set_positions <- function(fit, genes) pick_genes(genes, set_genes(fit))
+
+# Methods ----------------------------------------------------------------------------------------------------------
+
+#' Size and parts of a fit of genes
+#'
+#' A fit of genes has genes as rows and samples as columns.
+#'
+#' @param x,object A fit of class `twillset`, from [twill_genes()].
+#' @param i Genes, by name, number or condition.
+#' @param j Must be missing: samples belong to the model.
+#' @param drop Not used.
+#' @param ... For `c()`: fits of other genes under the same design, settings and shared hyper-parameters, such as `update()`
+#'   gives. For `update()`: arguments of [twill_genes()] to change.
+#' @param genes For `update()`: further genes to fit, with the hyper-parameters that were learned. By name; `NULL` with other
+#'   changes fits all genes again.
+#' @return `dim()`: numbers of genes and samples; `dimnames()`: their names; `x[i, ]` and `c()`: a fit of these genes.
+#'   `update()`: the fit with the new genes (in the order of the data), or a new fit. `formula()`, `family()`,
+#'   `model.matrix()`, `model.frame()`, `nobs()` (samples), as for [twill()]; `prior_summary()`: the table of priors, with
+#'   `gene` for arguments that differ by gene. Errors have class
+#'   `twill_error_genes`.
+#' @examples
+#' set.seed(1)
+#' samples <- data.frame(condition = rep(c("ctrl", "stim"), 5))
+#' counts <- matrix(rpois(60, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
+#' fit <- twill_genes(counts, ~ condition, col_data = samples, genes = 1:4, iter = 200, seed = 1)
+#' dim(fit)
+#' fit["gene2", ]
+#' more <- update(fit, genes = "gene5")
+#' rownames(more)
+#' @name twillset-methods
+NULL
+
+#' @rdname twillset-methods
+#' @method dim twillset
+#' @export
+dim.twillset <- function(x) c(length(x$posterior$rows), n_samples(x$job$source))
+
+#' @rdname twillset-methods
+#' @method dimnames twillset
+#' @export
+dimnames.twillset <- function(x) list(set_genes(x), x$job$source$samples)
+
+#' @rdname twillset-methods
+#' @method [ twillset
+#' @export
+`[.twillset` <- function(x, i, j, ..., drop = FALSE) {
+  if (!missing(j)) abort_twill("genes", "Samples cannot be taken out of a fit: say {.code fit[genes, ]}.")
+  if (missing(i)) return(x)
+  x$posterior <- piece_genes(x$posterior, set_positions(x, i))
+  x
+}
+
+#' @rdname twillset-methods
+#' @method c twillset
+#' @export
+c.twillset <- function(...) {
+  sets <- list(...)
+  lapply(sets, check_set, argument = "...")
+  first <- sets[[1]]
+  for (set in sets[-1]) check_same_job(first, set)
+  posterior <- bind_pieces(lapply(sets, `[[`, "posterior"))
+  first$posterior <- piece_genes(posterior, which(!duplicated(posterior$rows)))
+  first$job$reason[first$posterior$rows] <- ""
+  first$info$elapsed <- sum(vapply(sets, function(set) set$info$elapsed, 0))
+  if (!any(first$job$reason == "not finished")) class(first) <- setdiff(class(first), "twill_partial")
+  first
+}
+
+check_same_job <- function(a, b) {
+  parts <- c("shared", "keep", "offset", "weights")
+  differs <- parts[!vapply(parts, function(part) identical(a$job[[part]], b$job[[part]]), TRUE)]
+  if (!identical(a$job$model$spec_json, b$job$model$spec_json)) differs <- c("design", differs)
+  if (!identical(a$job$source$genes, b$job$source$genes)) differs <- c("genes of the data", differs)
+  if (!identical(a$posterior$names, b$posterior$names) || dim(a)[2] != dim(b)[2]) differs <- c("parameters", differs)
+  settings <- setdiff(names(a$job$settings), "threads")
+  if (!identical(a$job$settings[settings], b$job$settings[settings])) differs <- c("settings", differs)
+  if (length(differs) == 0) return(invisible())
+  abort_twill("genes", c("Only fits of the same model to the same data can be joined.", "x" = "These differ: {.val {differs}}.",
+                         "i" = "{.code update(fit, genes = )} fits more genes of the same data."))
+}
+
+#' @rdname twillset-methods
+#' @method update twillset
+#' @export
+update.twillset <- function(object, genes = NULL, ...) {
+  changes <- list(...)
+  if (length(changes) > 0 || is.null(genes)) return(refit_set(object, genes, changes, parent.frame()))
+  known <- object$job$source$genes
+  rows <- setdiff(pick_genes(genes, known), object$posterior$rows)
+  if (length(rows) == 0) return(object)
+  job <- object$job
+  job$reason[] <- "not chosen"
+  job$reason[rows] <- ""
+  blocks <- block_plan(rows, "auto", n_samples(job$source), 1, FALSE)
+  pieces <- run_blocks(job, blocks, vector("list", length(blocks)), NULL, NULL, 1, NULL)
+  new <- new_set(job, pieces, length(rows), object$call, NULL, 0)
+  both <- c.twillset(object, new)
+  both[order(both$posterior$rows), ]
+}
+
+# The call again with other arguments. What it names must still exist.
+refit_set <- function(object, genes, changes, env) {
+  call <- object$call
+  call[[1]] <- if (inherits(object, "twill_screen")) quote(twill::tw_screen) else quote(twill::twill_genes)
+  if (!is.null(genes)) changes$genes <- genes
+  call[names(changes)] <- changes
+  eval(call, env)
+}
+
+#' @rdname twillset-methods
+#' @method formula twillset
+#' @export
+formula.twillset <- function(x, ...) x$job$model$formula$formula
+
+#' @rdname twillset-methods
+#' @method family twillset
+#' @export
+family.twillset <- function(object, ...) object$job$model$family
+
+#' @rdname twillset-methods
+#' @method model.matrix twillset
+#' @export
+model.matrix.twillset <- function(object, ...) object$job$model$design$x
+
+#' @rdname twillset-methods
+#' @param formula A fit of class `twillset`.
+#' @method model.frame twillset
+#' @export
+model.frame.twillset <- function(formula, ...) {
+  data <- formula$job$model$data
+  data[setdiff(names(data), response_name)]
+}
+
+#' @rdname twillset-methods
+#' @method nobs twillset
+#' @export
+nobs.twillset <- function(object, ...) n_samples(object$job$source)
+
+#' @rdname twillset-methods
+#' @method prior_summary twillset
+#' @export
+prior_summary.twillset <- function(object, ...) {
+  job <- object$job
+  model <- if (is.null(job$shared)) job$model else apply_shared(job$model, job$shared)
+  levels <- list(location = 0, spread = 1, size = 1, square = 1, size_without_level = 1, mean = 1)
+  by_gene <- c(level_priors(model, levels), if (!is.null(job$shared)) trend_priors(model, job$shared, 1))
+  mark_by_gene(model, by_gene)
+}
+
+# The table of priors with the word "gene" for arguments that differ by gene.
+mark_by_gene <- function(model, overrides) {
+  table <- model$prior
+  for (variable in unique(vapply(overrides, `[[`, "", "name"))) {
+    at <- match(variable, model$parameters$variable)
+    parsed <- model$parameters$parsed[[at]]
+    args <- as.character(number_text(signif(parsed$args, 4)))
+    args[vapply(overrides, function(o) if (o$name == variable) o$arg + 1 else 0, 0)] <- "gene"
+    row <- sum(is.na(model$parameters$horseshoe[seq_len(at)]))
+    table$prior[row] <- sprintf("%s(%s)", parsed$dist, paste(args, collapse = ", "))
+  }
+  table
+}

@@ -1,0 +1,114 @@
+# Size factors: how much of each sample was sequenced, given or estimated, and the offsets made of them.
+
+size_factor_kinds <- c("sizeFactors", "normed_sum", "ratio", "poscounts", "none")
+
+# list(values, how): one positive number per sample.
+resolve_size_factors <- function(size_factors, source, scan, own, is_count, has_offset) {
+  how <- size_factors %||% default_size_factors(own, is_count, has_offset)
+  if (is.numeric(how)) return(list(values = check_size_factors(how, "size_factors", source$samples), how = "given"))
+  how <- check_choice(how, "size_factors", size_factor_kinds)
+  values <- switch(how,
+    none = rep(1, n_samples(source)),
+    sizeFactors = own_size_factors(own, source$samples),
+    normed_sum = sum_size_factors(scan$sample_total, source$samples),
+    ratio = ratio_size_factors(source),
+    poscounts = poscounts_size_factors(source))
+  list(values = check_size_factors(values, "size_factors", source$samples), how = how)
+}
+
+default_size_factors <- function(own, is_count, has_offset) {
+  if (!is_count || has_offset) return("none")
+  if (is.null(own)) "normed_sum" else "sizeFactors"
+}
+
+check_size_factors <- function(values, name, samples) {
+  if (length(values) != length(samples)) {
+    abort_twill("genes", c("{.arg {name}} must hold one number per column of {.arg x}.",
+                           "x" = "There are {length(samples)} column{?s} and {length(values)} value{?s}."))
+  }
+  bad <- !is.finite(values) | values <= 0
+  if (!any(bad)) return(as.numeric(values))
+  given <- values[bad]
+  abort_twill("genes", c("{.arg {name}} must be positive numbers.",
+                         "x" = "{sum(bad)} sample{?s} {?has/have} another: {.val {some(samples[bad])}} ({.val {some(given)}}).",
+                         "i" = "Samples without counts must be removed, or get a size factor of their own."))
+}
+
+own_size_factors <- function(own, samples) {
+  if (!is.null(own)) return(own)
+  abort_twill("genes", c("{.arg x} has no size factors.",
+                         "i" = "Set them with {.code sizeFactors(x) <-}, or say {.code size_factors = \"normed_sum\"}."))
+}
+
+sum_size_factors <- function(total, samples) {
+  check_size_factors(total, "size_factors", samples)
+  total / exp(mean(log(total)))
+}
+
+# Median over genes of the ratio to the gene's geometric mean, of genes without a zero (Anders and Huber 2010, eq. 5).
+ratio_size_factors <- function(source) {
+  log_ratio <- do.call(cbind, over_blocks(source, positive_log_ratios))
+  if (ncol(log_ratio) == 0) {
+    abort_twill("genes", c("{.code size_factors = \"ratio\"} needs genes with counts in every sample: there is none.",
+                           "i" = "Say {.val poscounts} or {.val normed_sum}."))
+  }
+  exp(apply(log_ratio, 1, stats::median))
+}
+
+positive_log_ratios <- function(block) {
+  is_positive <- block_gene_sums(block, function(value, i) as.numeric(value > 0)) == block$n
+  logs <- log(dense_block(block_subset(block, which(is_positive))))
+  logs - rep(colMeans(logs), each = block$n)
+}
+
+# Genes of a block.
+block_subset <- function(block, genes) {
+  if (is_dense_block(block)) {
+    counts <- list(dense = as.double(matrix(block$counts$dense, block$n)[, genes]))
+  } else {
+    kept <- block_columns(block) %in% genes
+    counts <- list(p = c(0L, cumsum(diff(block$counts$p)[genes])), i = block$counts$i[kept], x = block$counts$x[kept])
+  }
+  list(n = block$n, genes = block$genes[genes], counts = counts, may_miss = block$may_miss)
+}
+
+# As "ratio", with the geometric mean over all samples of the positive counts alone (zeros count as one), and ratios of
+# positive counts, scaled to a geometric mean of 1. For counts with zeros in every gene.
+poscounts_size_factors <- function(source) {
+  parts <- over_blocks(source, positive_ratio_table)
+  sample <- unlist(lapply(parts, `[[`, "sample"))
+  log_ratio <- unlist(lapply(parts, `[[`, "log_ratio"))
+  by_sample <- split(log_ratio, factor(sample, seq_len(n_samples(source))))
+  sizes <- vapply(by_sample, stats::median, 0)
+  check_size_factors(exp(sizes), "size_factors", source$samples)
+  unname(exp(sizes - mean(sizes)))
+}
+
+positive_ratio_table <- function(block) {
+  value <- block_values(block)
+  positive <- value > 0
+  if (is_dense_block(block)) {
+    sample <- rep(seq_len(block$n), length(block$genes))
+    gene <- rep(seq_along(block$genes), each = block$n)
+  } else {
+    sample <- block$counts$i + 1L
+    gene <- block_columns(block)
+  }
+  logs <- log(value[positive])
+  centre <- sums_by(logs, gene[positive], length(block$genes)) / block$n
+  list(sample = sample[positive], log_ratio = logs - centre[gene[positive]])
+}
+
+# Offsets ----------------------------------------------------------------------------------------------------------
+
+# The user's offset: NULL, one number per sample, or a matrix genes x samples, on the log scale.
+check_gene_matrix <- function(value, name, source) {
+  if (is.null(value)) return(NULL)
+  size <- c(n_genes(source), n_samples(source))
+  fits <- is.numeric(value) && (length(value) == size[2] && is.null(dim(value)) || identical(dim(value), size))
+  if (fits && all(is.finite(value))) return(value)
+  shape <- if (is.null(dim(value))) length(value) else paste(dim(value), collapse = " x ")
+  trouble <- if (fits) "It has values that are not finite." else "It is of class {.cls {class(value)[1]}} and size {shape}."
+  abort_twill("genes", c("{.arg {name}} must hold one number per sample, or be a matrix like {.arg x}, {size[1]} x {size[2]}.",
+                         "x" = trouble))
+}

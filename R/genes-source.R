@@ -1,0 +1,177 @@
+# Sources of counts: sparse, dense or on disk, genes x observations outside, read as observations x genes in blocks.
+
+# list(kind, data, genes, may_miss, samples). Sparse counts are turned once, so that those of a gene lie together, and are never
+# made dense. Arrays on disk stay there.
+# `may_miss` says that missing counts are rows that do not exist (and not mistakes).
+new_source <- function(x, may_miss = FALSE) {
+  kind <- source_kind(x)
+  data <- switch(kind, sparse = Matrix::t(as_compressed(x)), dense = unname(as.matrix(x)), delayed = x)
+  list(kind = kind, data = data, genes = gene_names(rownames(x), nrow(x)), may_miss = may_miss,
+       samples = colnames(x) %||% sprintf("sample%d", seq_len(ncol(x))))
+}
+
+source_kind <- function(x) {
+  if (inherits(x, "DelayedMatrix")) return("delayed")
+  if (inherits(x, "sparseMatrix")) return("sparse")
+  if ((is.matrix(x) && (is.numeric(x) || is.logical(x))) || inherits(x, "Matrix")) return("dense")
+  given <- if (is.matrix(x)) paste(typeof(x), "matrix") else class(x)[1]
+  abort_twill("genes", c("{.arg x} must hold numbers, one row per gene and one column per sample or cell.",
+                         "x" = "It is of class {.cls {given}}.",
+                         "i" = paste("It may be a SummarizedExperiment, a SingleCellExperiment, a matrix, a sparse matrix,",
+                                     "a DelayedMatrix, or a data frame with a column of gene names ({.arg gene}).")))
+}
+
+# Any sparse class as dgCMatrix, by the steps that old and new versions of Matrix share.
+as_compressed <- function(x) {
+  if (inherits(x, "dgCMatrix")) return(x)
+  methods::as(methods::as(methods::as(x, "dMatrix"), "generalMatrix"), "CsparseMatrix")
+}
+
+gene_names <- function(names, n) {
+  if (is.null(names)) return(sprintf("gene%d", seq_len(n)))
+  twice <- unique(names[duplicated(names)])
+  if (length(twice) == 0) return(names)
+  warn_twill("genes", c("{length(twice)} gene name{?s} stand{?s/} for more than one row: {.val {some(twice)}}.",
+                        "i" = "The later rows are called {.val {make.unique(twice[c(1, 1)], sep = '.')[2]}} and so on."))
+  make.unique(names, sep = ".")
+}
+
+n_genes <- function(source) length(source$genes)
+n_samples <- function(source) length(source$samples)
+
+source_genes <- function(source, rows) {
+  data <- source$data
+  source$data <- if (source$kind == "sparse") data[, rows, drop = FALSE] else data[rows, , drop = FALSE]
+  source$genes <- source$genes[rows]
+  source
+}
+
+source_samples <- function(source, columns) {
+  if (identical(as.integer(columns), seq_len(n_samples(source)))) return(source)
+  data <- source$data
+  source$data <- if (source$kind == "sparse") data[columns, , drop = FALSE] else data[, columns, drop = FALSE]
+  source$samples <- source$samples[columns]
+  source
+}
+
+# Blocks -----------------------------------------------------------------------------------------------------------
+
+# The counts of all genes of a source as list(n, genes, counts), in the form that the engine takes: compressed columns
+# (p, i, x) of an observations x genes matrix, or the dense matrix column by column.
+read_block <- function(source) {
+  data <- source$data
+  if (source$kind == "delayed") {
+    is_sparse <- DelayedArray::is_sparse(data)
+    data <- if (is_sparse) Matrix::t(methods::as(data, "dgCMatrix")) else as.matrix(data)
+    counts <- if (is_sparse) compressed(data) else list(dense = as.double(t(data)))
+  } else {
+    counts <- if (source$kind == "sparse") compressed(data) else list(dense = as.double(t(data)))
+  }
+  list(n = n_samples(source), genes = source$genes, counts = counts, may_miss = source$may_miss)
+}
+
+compressed <- function(m) list(p = m@p, i = m@i, x = m@x)
+
+is_dense_block <- function(block) !is.null(block$counts$dense)
+
+block_values <- function(block) block$counts$dense %||% block$counts$x
+
+dense_block <- function(block) {
+  if (is_dense_block(block)) return(matrix(block$counts$dense, block$n))
+  at <- cbind(block$counts$i + 1L, block_columns(block))
+  out <- matrix(0, block$n, length(block$genes))
+  out[at] <- block$counts$x
+  out
+}
+
+# The gene of each stored value.
+block_columns <- function(block) rep(seq_along(block$genes), diff(block$counts$p))
+
+# Sums over the observations of each gene of f(value, observation), for an f that is zero at zero. `f` is given vectors.
+block_gene_sums <- function(block, f = function(value, i) value) {
+  n <- length(block$genes)
+  if (is_dense_block(block)) {
+    value <- f(block$counts$dense, rep(seq_len(block$n), n))
+    return(colSums(matrix(value, block$n)))
+  }
+  sums_by(f(block$counts$x, block$counts$i + 1L), block_columns(block), n)
+}
+
+block_sample_sums <- function(block) {
+  if (is_dense_block(block)) return(rowSums(matrix(block$counts$dense, block$n)))
+  sums_by(block$counts$x, block$counts$i + 1L, block$n)
+}
+
+sums_by <- function(values, index, n) {
+  out <- numeric(n)
+  if (length(values) == 0) return(out)
+  sums <- rowsum(values, index, reorder = FALSE)
+  out[as.integer(rownames(sums))] <- sums[, 1]
+  out
+}
+
+# Ranges of genes for work in steps: so many that a dense block would stay below `cells` numbers.
+gene_ranges <- function(n_genes, n_samples, cells = 2e7, most = Inf) {
+  size <- max(1, min(most, floor(cells / max(1, n_samples))))
+  starts <- seq(1, n_genes, by = size)
+  lapply(starts, function(start) seq(start, min(n_genes, start + size - 1)))
+}
+
+# Applies a function of a block to all genes of a source, block by block.
+over_blocks <- function(source, f) {
+  lapply(gene_ranges(n_genes(source), n_samples(source)), function(rows) f(read_block(source_genes(source, rows))))
+}
+
+# First look at all values -----------------------------------------------------------------------------------------
+
+# list(total, n_nonzero, n_missing, is_constant by gene; sample_total), after a check of every value.
+scan_source <- function(source, is_count) {
+  parts <- over_blocks(source, function(block) scan_block(block, is_count, source$samples))
+  by_gene <- function(name) unlist(lapply(parts, `[[`, name))
+  list(total = by_gene("total"), n_nonzero = by_gene("n_nonzero"), n_missing = by_gene("n_missing"),
+       is_constant = by_gene("is_constant"), sample_total = Reduce(`+`, lapply(parts, `[[`, "sample_total")))
+}
+
+scan_block <- function(block, is_count, samples) {
+  if (is_count) check_block_counts(block, samples) else check_block_finite(block, samples)
+  known <- block
+  part <- if (is_dense_block(block)) "dense" else "x"
+  known$counts[[part]][is.na(block_values(block))] <- 0
+  list(total = block_gene_sums(known), sample_total = block_sample_sums(known),
+       is_constant = !is_count & constant_genes(block),
+       n_nonzero = block_gene_sums(known, function(value, i) as.numeric(value != 0)),
+       n_missing = block_gene_sums(block, function(value, i) as.numeric(is.na(value))))
+}
+
+# Compared value by value: a variance computed from sums would not be exactly zero.
+constant_genes <- function(block) {
+  if (!is_dense_block(block)) return(rep(FALSE, length(block$genes)))
+  apply(matrix(block$counts$dense, block$n), 2, function(v) length(unique(v[!is.na(v)])) < 2)
+}
+
+check_block_counts <- function(block, samples) {
+  value <- block_values(block)
+  bad <- which(if (block$may_miss) value < 0 | value != round(value) | value > 2^53 else
+    is.na(value) | value < 0 | value != round(value) | value > 2^53)
+  if (length(bad) == 0) return(invisible())
+  at <- value_place(block, bad[1])
+  abort_twill("genes", c("The counts in {.arg x} must be whole numbers from 0 to 2^53.",
+                         "x" = "Gene {.val {block$genes[at$gene]}} has {.val {value[bad[1]]}} in {.val {samples[at$sample]}}.",
+                         "i" = "Round expected counts with {.fn round}; for normalised values say {.code family = gaussian()}."))
+}
+
+# Missing values of a Gaussian response are left out, row by row and gene by gene.
+check_block_finite <- function(block, samples) {
+  bad <- which(is.infinite(block_values(block)))
+  if (length(bad) == 0) return(invisible())
+  at <- value_place(block, bad[1])
+  abort_twill("genes", c("The values in {.arg x} must be finite.",
+                         "x" = "Gene {.val {block$genes[at$gene]}} is infinite in {.val {samples[at$sample]}}."))
+}
+
+value_place <- function(block, position) {
+  if (!is_dense_block(block)) {
+    return(list(sample = block$counts$i[position] + 1L, gene = block_columns(block)[position]))
+  }
+  list(sample = (position - 1L) %% block$n + 1L, gene = (position - 1L) %/% block$n + 1L)
+}

@@ -1,0 +1,168 @@
+# Tables of contrasts: statistics of draws, columns with descriptions, and the way back into an experiment.
+
+# mean, sd, bounds and tail probabilities of the effect of each gene: below `threshold`, below 0, below -`threshold`.
+effect_statistics <- function(effect, threshold, level, seed) {
+  probs <- c(1 - level, 1 + level) / 2
+  if (is.null(effect$draws)) return(normal_statistics(effect, threshold, probs))
+  mean <- colMeans(effect$draws)
+  sd <- column_sds(effect$draws)
+  below <- function(at) kernel_probability(effect, mean, sd, at)
+  bounds <- column_quantiles(noisy_draws(effect, seed), probs)
+  total <- if (is.null(effect$extra)) sd else sqrt(sd^2 + colMeans(effect$extra))
+  zero <- below(0)
+  if (threshold == 0) return(effect_columns(mean, total, bounds, zero, zero, zero))
+  effect_columns(mean, total, bounds, zero, below(threshold), below(-threshold))
+}
+
+normal_statistics <- function(effect, threshold, probs) {
+  below <- function(at) stats::pnorm(at, effect$mean, effect$sd)
+  bounds <- effect$mean + outer(effect$sd, stats::qnorm(probs))
+  effect_columns(effect$mean, effect$sd, bounds, below(0), below(threshold), below(-threshold))
+}
+
+effect_columns <- function(mean, sd, bounds, zero, upper, lower) {
+  list(mean = mean, sd = sd, lower = bounds[, 1], upper = bounds[, 2], lfsr = pmin(zero, 1 - zero),
+       fsos = pmin(upper, 1 - lower), prob = pmin(1, pmax(0, 1 - upper + lower)))
+}
+
+# Share of a smoothed sample below a point: each draw is pulled towards the mean and widened, so that mean and standard
+# deviation stay. Bandwidth of the normal reference rule.
+kernel_probability <- function(effect, mean, sd, at) {
+  n <- nrow(effect$draws)
+  h <- 0.9 * n^-0.2
+  centre <- rep(mean, each = n)
+  pulled <- centre + (effect$draws - centre) / sqrt(1 + h^2)
+  width <- rep(h / sqrt(1 + h^2) * sd, each = n)
+  if (!is.null(effect$extra)) width <- sqrt(width^2 + effect$extra)
+  colMeans(matrix(stats::pnorm(at, pulled, pmax(width, .Machine$double.xmin)), n))
+}
+
+# With the variance of a new level: one normal deviate per draw, spread evenly over its quantiles.
+noisy_draws <- function(effect, seed) {
+  if (is.null(effect$extra)) return(effect$draws)
+  n <- nrow(effect$draws)
+  z <- with_local_seed(seed, sample(stats::qnorm((seq_len(n) - 0.5) / n)))
+  effect$draws + sqrt(effect$extra) * z
+}
+
+# Mean of the rates of all genes with a rate at most as large. Genes without draws have none.
+s_values <- function(rate) {
+  sorted <- order(rate, na.last = NA)
+  running <- cumsum(rate[sorted]) / seq_along(sorted)
+  # Genes with the same rate are in it together.
+  last <- stats::ave(seq_along(sorted), rate[sorted], FUN = max)
+  out <- rep(NA_real_, length(rate))
+  out[sorted] <- running[last]
+  out
+}
+
+contrast_table <- function(fit, statistics, weights, unit, has_threshold) {
+  s <- statistics
+  posterior <- fit$posterior
+  table <- data.frame(baseMean = posterior$base_mean, log2FoldChange = s$mean / unit, lfcSE = s$sd / unit, lower = s$lower / unit,
+                      upper = s$upper / unit, lfsr = s$lfsr)
+  if (has_threshold) table$fsos <- s$fsos
+  table$svalue <- s_values(if (has_threshold) s$fsos else s$lfsr)
+  table$prob <- s$prob
+  table <- cbind(table, spread_columns(fit, weights, unit), worst_columns(fit, weights))
+  table$status <- posterior$status
+  rownames(table) <- set_genes(fit)
+  table
+}
+
+# Posterior mean of the standard deviation of the effect over the levels of each group that it varies over.
+spread_columns <- function(fit, weights, unit) {
+  terms <- fit$job$model$design$terms
+  columns <- lapply(seq_along(terms), function(k) {
+    w <- weights$terms[[k]]$weights
+    if (nrow(w) > 1 || all(w == 0)) return(NULL)
+    stats::setNames(list(mean_spread(fit, k, w) / unit), paste0("sd_", terms[[k]]$group))
+  })
+  columns <- as.data.frame(unlist(columns, recursive = FALSE), optional = TRUE)
+  if (length(columns)) columns else data.frame(row.names = seq_along(fit$posterior$rows))
+}
+
+mean_spread <- function(fit, k, w) {
+  at <- seq_along(fit$posterior$rows)
+  if (has_draws(fit)) return(colMeans(sqrt(term_variance(fit, k, w, at))))
+  used <- colnames(w)[w[1, ] != 0]
+  rows <- match(paste0("sd_", fit$job$model$design$terms[[k]]$group, "__", used), fit$posterior$names)
+  sqrt(colSums((fit$posterior$mean[rows, , drop = FALSE] * w[1, used])^2))
+}
+
+worst_columns <- function(fit, weights) {
+  posterior <- fit$posterior
+  used <- match(fit$job$model$design$coef_names[weights$x != 0], posterior$names)
+  worst <- function(values, f) apply(values[used, , drop = FALSE], 2, f)
+  columns <- data.frame(rhat = worst(posterior$rhat, max), ess = worst(posterior$ess, min))
+  if (fit$job$settings$method != "nuts") columns$khat <- posterior$khat
+  columns
+}
+
+# Descriptions -----------------------------------------------------------------------------------------------------
+
+column_texts <- function(fit, weights, estimand, unit, level, lfc_threshold) {
+  is_log <- family(fit)$link == "log"
+  scale <- if (!is_log) "in units of the values" else if (unit == 1) "natural logarithm" else "log2"
+  threshold <- sprintf("threshold %g", lfc_threshold)
+  what <- sprintf("%s; %s effect, %s", weights$label, sub("_", " ", estimand), scale)
+  approximate <- if (!has_draws(fit)) " (normal with the posterior's moments)" else ""
+  c(baseMean = if (is_log) "mean of counts over size factors" else "mean of the values",
+    log2FoldChange = paste0("posterior mean of ", what), lfcSE = paste0("posterior sd of ", what),
+    lower = sprintf("lower end of the %g%% interval%s", 100 * level, approximate),
+    upper = sprintf("upper end of the %g%% interval%s", 100 * level, approximate),
+    lfsr = "local false sign rate: posterior probability of the other sign",
+    fsos = paste("probability of the other sign or a size below the", threshold),
+    svalue = sprintf("mean %s of all genes with one at most as large", if (lfc_threshold > 0) "fsos" else "lfsr"),
+    prob = paste("probability of a size above the", threshold),
+    rhat = "worst R-hat of the coefficients involved", ess = "smallest bulk effective sample size of the coefficients involved",
+    khat = "Pareto k-hat of the approximation; NA where the gene was sampled", status = "see ?tw_status")
+}
+
+# A DataFrame with mcols(), or a data frame with the attribute `description`.
+described_table <- function(table, texts, names = "twill") {
+  is_spread <- startsWith(names(table), "sd_")
+  texts <- texts[names(table)]
+  texts[is_spread] <- paste("posterior mean of the sd of the effect over", sub("^sd_", "", names(table)[is_spread]))
+  if (names == "limma") {
+    renamed <- c(baseMean = "AveExpr", log2FoldChange = "logFC")
+    names(table) <- ifelse(names(table) %in% names(renamed), renamed[names(table)], names(table))
+  }
+  as_described(table, unname(texts))
+}
+
+as_described <- function(table, texts) {
+  if (!requireNamespace("S4Vectors", quietly = TRUE)) return(structure(table, description = stats::setNames(texts, names(table))))
+  out <- S4Vectors::DataFrame(table, check.names = FALSE, row.names = rownames(table))
+  type <- ifelse(names(table) %in% c("baseMean", "AveExpr"), "intermediate", "results")
+  S4Vectors::mcols(out) <- S4Vectors::DataFrame(type = type, description = texts)
+  out
+}
+
+#' Put results into an experiment
+#'
+#' Adds a table of [tw_contrast()], [tw_status()] or [tw_variance()] to the `rowData` of the experiment that was fitted.
+#'
+#' @param x A SummarizedExperiment or SingleCellExperiment.
+#' @param results A table with genes as row names, which must be row names of `x`.
+#' @param prefix Put before the names of the columns. Default: `"twill_"`.
+#' @return `x` with new columns in its `rowData`: rows that the table does not have are `NA`. Columns of the same name are
+#'   replaced. Errors have class `twill_error_genes` or `twill_error_package`.
+#' @examplesIf requireNamespace("SummarizedExperiment", quietly = TRUE)
+#' counts <- matrix(rpois(60, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
+#' se <- SummarizedExperiment::SummarizedExperiment(list(counts = counts), colData = data.frame(x = gl(2, 5)))
+#' fit <- twill_genes(se, ~ x, iter = 200, seed = 1)
+#' se <- tw_row_data(se, tw_contrast(fit, "x2"))
+#' SummarizedExperiment::rowData(se)
+#' @export
+tw_row_data <- function(x, results, prefix = "twill_") {
+  need_package("SummarizedExperiment", "to write into {.arg x}")
+  if (!is_experiment(x)) abort_twill("genes", "{.arg x} must be a SummarizedExperiment, not of class {.cls {class(x)[1]}}.")
+  unknown <- setdiff(rownames(results), rownames(x))
+  if (length(unknown) > 0) {
+    abort_twill("genes", c("{.arg results} has genes that {.arg x} does not have: {.val {some(unknown)}}."))
+  }
+  rows <- match(rownames(x), rownames(results))
+  for (name in names(results)) SummarizedExperiment::rowData(x)[[paste0(prefix, name)]] <- results[[name]][rows]
+  x
+}

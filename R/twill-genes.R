@@ -1,0 +1,236 @@
+# The second door of the package: twill_genes() fits one model per gene, all under one design and shared hyper-parameters.
+
+#' Fit a hierarchical model to every gene
+#'
+#' Fits the model of [twill()] to each row of a matrix of counts or of continuous values: genes of single cells or of
+#' pseudobulk samples, guides of a screen, peaks, proteins. Rows have their own coefficients, effects and dispersion, and
+#' share the hyper-parameters of these. With \eqn{i} a sample (or cell), \eqn{s_i} its size factor, \eqn{x_i} and
+#' \eqn{z_{ki}} the rows of the design,
+#'
+#' ```
+#' y_gi ~ NegBinomial(mean = s_i exp(offset_i + x_i beta_g + sum_k z_ki b_gk,j_k(i)), size = shape_g)
+#' b_gkj ~ Normal(0, S_gk R_gk S_gk)
+#' log shape_g ~ Normal(trend(log baseMean_g), spread)          share = "dispersion"
+#' sd_gk ~ half-t(3, 0, scale_k)                                share = "sd"
+#' ```
+#'
+#' `baseMean` is the mean of `y_gi / s_i`. All logarithms of coefficients are natural; only the tables of [tw_contrast()]
+#' are in base 2.
+#'
+#' @section What genes share:
+#' Hyper-parameters are learned by empirical Bayes: they maximise the product of the genes' marginal likelihoods, estimated
+#' from posterior draws of up to 1000 genes by importance reweighting, in three to five rounds of sampling and maximising
+#' with weak priors of their own (Geyer 1994). The genes are then fitted with these values held constant; with some hundred
+#' genes their uncertainty is far smaller than that of any gene. `print()` shows the values, `fit$job$shared$rounds` the
+#' rounds.
+#' * The trend of the dispersion is quadratic in the log mean, and constant beyond the 1 and 99 percent quantiles.
+#' * `sd_prior` chooses the prior of the standard deviations of each term over its levels: `"half_t"` with 3 degrees of
+#'   freedom, `"half_normal"`, or `"horseshoe"`, `sd = 1 / sqrt(1 / slab^2 + 1 / (tau l)^2)` with `l` half-Cauchy.
+#' * `effect_prior = "normal"` or `"student_t"` (3 degrees of freedom) also learns a scale for each population-level
+#'   coefficient but the intercept, which then shrinks towards zero. The default, `"weak"`, does not shrink:
+#'   `normal(0, 2.5 / sd(x))` as in [tw_default_prior()].
+#'
+#' The prior of a gene's intercept is `student_t(3, log(mean), 2.5)` at the means of the other columns. A prior given by
+#' `prior` holds for all genes, and its parameters are not pooled.
+#'
+#' @section Statuses:
+#' [tw_status()] says of each gene `"ok"`; `"refined"` (approximated badly, so sampled); `"separated"` (no count at all in
+#' one combination of the covariates: an effect is bounded on one side by its prior alone); `"few_counts"` (not more
+#' samples with counts than coefficients); `"high_rhat"` (the chains disagreed twice); `"no_start"` or `"failed"` (no
+#' draws); and why a gene was not fitted.
+#'
+#' @section Running in parallel:
+#' Threads work inside of one process. `BPPARAM` of BiocParallel cuts the genes into blocks for several processes or
+#' machines; say `cores = 1` with it. Each gene has its own stream of random numbers, so the draws are the same in all cases.
+#' With `folder`, finished blocks are kept there, and the same call after a crash goes on from them.
+#' An interrupt returns the finished genes, as a fit of class `c("twill_partial", "twillset")`.
+#'
+#' @param x A SummarizedExperiment or SingleCellExperiment; a matrix, sparse matrix or DelayedMatrix (such as one on disk by
+#'   HDF5Array, which is read in blocks) with genes in rows and samples in columns; or a data frame with one row per gene
+#'   and sample, see `gene`. Sparse counts are never expanded.
+#' @param design A formula without response, `~ condition + (1 + condition || donor)`, in the grammar of [tw_formula()].
+#'   With a data frame it has the response, `count ~ condition + (1 | donor)`.
+#' @param family [negbinomial()] (default), `poisson()` or `gaussian()`; also by name.
+#' @param col_data Data frame with one row per column of a matrix `x`, in the same order.
+#' @param assay Name of the assay of an experiment. Default: `"counts"`, for Gaussian models `"logcounts"`.
+#' @param ... Must be empty.
+#' @param gene For a data frame: the name of the column of gene names. Rows of one gene that agree in all variables of
+#'   the design are replicates; combinations that a gene does not have are left out of its fit.
+#' @param genes Names or numbers of the rows to fit, or a condition. Default: all.
+#' @param size_factors One positive number per sample, or how to get them: `"sizeFactors"` (those of the experiment),
+#'   `"normed_sum"` (sums over genes, scaled to a geometric mean of 1), `"ratio"` (median ratio to the geometric mean of
+#'   genes without zeros), `"poscounts"` (the same from positive counts) or `"none"`. Default: `"sizeFactors"` where `x` has
+#'   them, else `"normed_sum"`; `"none"` for Gaussian models, data frames, and if `offset` is given.
+#' @param offset Natural logarithms added to the linear predictor: one number per sample, or a matrix like `x`.
+#' @param weights Multiply the log-likelihood of samples: one number per sample, or a matrix like `x`.
+#' @param min_count Genes with fewer counts over all samples are not fitted. Default: 5.
+#' @param prior Priors for all genes, made by [tw_prior()].
+#' @param contrasts A list of contrasts by factor, as in [stats::lm()].
+#' @param dispersion A formula for the logarithm of `shape` (or `sigma`), population-level terms only. Default: `~ 1`, one
+#'   number per gene.
+#' @param share What genes share: `"dispersion"`, `"sd"`, both (default), or `"none"`.
+#' @param sd_prior,effect_prior Kinds of shared priors, see below. Default: `"half_t"`, `"weak"`.
+#' @param method `"nuts"` (default) samples every gene; `"laplace"` approximates (normal at the mode, with importance
+#'   resampling); `"auto"` approximates, and samples genes where that cannot be trusted (Pareto k-hat above 0.7 or fewer than
+#'   100 effective draws).
+#' @param chains,iter,warmup,thin As in [twill()], per gene. Default: 2 chains of 400 iterations, half of them warm-up.
+#' @param cores,threads Number of threads over genes. Default: the option `mc.cores`, else 2.
+#' @param control A list with `adapt_delta` (0.8) and `max_treedepth` (10), see [twill()].
+#' @param keep `"draws"` (default): the draws of all parameters but the effects of single levels, of which means and
+#'   standard deviations are kept; `"effects"`: those too; `"moments"`: means and covariances alone, from which [tw_contrast()]
+#'   takes normal posteriors. Draws need 8 bytes times draws times parameters times genes; with `folder` they stay on disk
+#'   whatever is kept.
+#' @param block_size Genes per block. Default: `"auto"`.
+#' @param folder A folder for finished blocks, which is made if need be.
+#' @param seed A whole number; the same seed gives the same draws. Default: drawn from R's generator.
+#' @param silent,refresh As in [twill()].
+#' @param BPPARAM A parameter object of BiocParallel. Default: this process.
+#' @return A list of class `twillset`: `job` (design, priors, counts, settings), `posterior` (draws, moments and
+#'   diagnostics, genes last) and `info`; see [tw_contrast()], [tw_status()], [tw_variance()], [tw_gene()],
+#'   [twillset-methods] and [plot.twillset()]. Errors have the classes of [twill()] and `twill_error_genes`,
+#'   `twill_error_package`.
+#' @references
+#' Geyer CJ (1994). On the convergence of Monte Carlo maximum likelihood calculations. *Journal of the Royal Statistical
+#' Society B* 56, 261-274. Anders S, Huber W (2010). Differential expression analysis for sequence count data. *Genome
+#' Biology* 11, R106.
+#' @examples
+#' set.seed(1)
+#' samples <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:5))
+#' counts <- matrix(rnbinom(8 * 10, mu = 50, size = 10), 8, dimnames = list(paste0("gene", 1:8), NULL))
+#' fit <- twill_genes(counts, ~ condition + (1 | donor), col_data = samples, iter = 200, seed = 1)
+#' fit
+#' tw_contrast(fit, cond(condition = "stim") - cond(condition = "ctrl"))
+#' @export
+twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assay = default_assay(family), ..., gene = NULL,
+                        genes = NULL, size_factors = NULL, offset = NULL, weights = NULL, min_count = 5, prior = NULL,
+                        contrasts = NULL, dispersion = ~1, share = c("dispersion", "sd"),
+                        sd_prior = c("half_t", "half_normal", "horseshoe"), effect_prior = c("weak", "normal", "student_t"),
+                        method = c("nuts", "laplace", "auto"), chains = 2, iter = 400, warmup = floor(iter / 2), thin = 1,
+                        cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
+                        keep = c("draws", "effects", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
+                        refresh = NULL, BPPARAM = NULL) {
+  check_dots(list(...), ...names(), "twill_genes")
+  check_iterations(iter)
+  silent <- check_silent(silent)
+  family <- as_twill_family(family)
+  settings <- gene_settings(method, chains, iter, warmup, thin, cores, threads, control, seed)
+  sharing <- check_sharing(share, sd_prior, effect_prior)
+  keep <- check_choice(keep, "keep", c("draws", "effects", "moments"))
+  folder <- check_folder(folder)
+  BPPARAM <- check_bpparam(BPPARAM)
+  input <- if (is.data.frame(x)) read_long(x, design, gene) else read_genes(x, assay, col_data)
+  input$design <- gene_formula(if (is.data.frame(x)) long_formula(design) else design, dispersion, family)
+  given <- list(size_factors = size_factors, offset = offset, weights = weights, genes = genes, min_count = min_count)
+  model <- quiet_if(silent, new_gene_model(input$design, input$data, family, prior, contrasts, silent))
+  job <- new_job(input, model, given, sharing, settings, keep)
+  fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM)
+}
+
+check_sharing <- function(share, sd_prior, effect_prior) {
+  known <- c("dispersion", "sd", "none")
+  if (!is.character(share) || length(share) == 0 || !all(share %in% known)) {
+    given <- if (is.atomic(share)) some(share) else class(share)[1]
+    abort_twill("setting", c("{.arg share} must be {.val dispersion}, {.val sd}, both, or {.val none}.",
+                             "x" = "It is {.val {given}}."))
+  }
+  list(share = setdiff(share, "none"), sd_prior = check_choice(sd_prior, "sd_prior", c("half_t", "half_normal", "horseshoe")),
+       effect_prior = check_choice(effect_prior, "effect_prior", c("weak", "normal", "student_t")))
+}
+
+gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, control, seed) {
+  warmup <- check_warmup(warmup, iter)
+  thin <- check_thin(thin, iter - warmup)
+  control <- check_control(control)
+  list(method = check_choice(method, "method", c("nuts", "laplace", "auto")), chains = check_whole(chains, "chains", 1, 1000),
+       iter = iter, warmup = warmup, thin = thin, threads = check_whole(threads %||% cores %||% 2, "cores", 1, 4096),
+       seed = check_seed(seed) %||% draw_seed(), adapt_delta = control$adapt_delta, max_treedepth = control$max_treedepth,
+       n_draws = chains * ceiling((iter - warmup) / thin))
+}
+
+# From input to fit ------------------------------------------------------------------------------------------------
+
+new_job <- function(input, model, given, sharing, settings, keep) {
+  is_count <- model$family$link == "log"
+  offset <- check_gene_matrix(given$offset, "offset", input$source)
+  weights <- check_gene_weights(given$weights, input$source)
+  if (is.numeric(given$size_factors)) check_size_factors(given$size_factors, "size_factors", input$source$samples)
+  source <- source_samples(input$source, model$rows)
+  scan <- scan_source(source, is_count)
+  chosen <- pick_genes(given$genes, source$genes)
+  reason <- filter_reasons(scan, chosen, check_min_count(given$min_count), is_count, n_samples(source))
+  check_any_gene(reason, given$min_count)
+  how <- if (is.numeric(given$size_factors)) given$size_factors[model$rows] else given$size_factors
+  has_offset <- !is.null(offset) || isTRUE(source$may_miss) || has_formula_offset(model)
+  sizes <- resolve_size_factors(how, source, scan, input$sizes[model$rows], is_count, has_offset)
+  job <- list(source = source, model = model, sharing = sharing, sizes = sizes, scan = scan, reason = reason,
+              settings = settings, keep = keep, min_count = given$min_count)
+  add_offsets(job, offset, weights)
+}
+
+has_formula_offset <- function(model) any(model$design$offset != 0)
+
+# What all samples have in common goes into the design, what differs by gene stays beside it.
+add_offsets <- function(job, offset, weights) {
+  rows <- job$model$rows
+  added <- log(job$sizes$values)
+  if (is.null(dim(offset))) added <- added + (offset[rows] %||% 0) else job$offset <- offset[, rows, drop = FALSE]
+  job$model$added_offset <- added
+  job$model$log_size <- log(job$sizes$values)
+  job$model$design$offset <- job$model$design$offset + added
+  if (is.null(dim(weights)) && !is.null(weights)) job$model$design$weights <- weights[rows]
+  if (!is.null(dim(weights))) job$weights <- weights[, rows, drop = FALSE]
+  job
+}
+
+check_gene_weights <- function(weights, source) {
+  weights <- check_gene_matrix(weights, "weights", source)
+  if (is.null(weights) || all(weights >= 0)) return(weights)
+  abort_twill("genes", "{.arg weights} must not be negative: {sum(weights < 0)} {?is/are}.")
+}
+
+fit_job <- function(job, call, block_size, folder, silent, refresh, BPPARAM) {
+  started <- proc.time()[["elapsed"]]
+  rows <- which(job$reason == "")
+  describe_job(job, rows, silent)
+  plan <- read_plan(folder, job)
+  if (is.null(plan)) {
+    blocks <- block_plan(rows, block_size, n_samples(job$source), n_workers(BPPARAM), !is.null(folder))
+    plan <- list(blocks = blocks, shared = learn_shared(job, rows, learning_run(silent, refresh, BPPARAM)))
+    write_plan(folder, job, plan)
+  }
+  job$shared <- plan$shared
+  pieces <- run_blocks(job, plan$blocks, read_blocks(folder, plan$blocks, job$keep), folder, BPPARAM, silent, refresh)
+  fit <- new_set(job, pieces, length(rows), call, folder, proc.time()[["elapsed"]] - started)
+  if (silent < 2) warn_set(fit)
+  fit
+}
+
+describe_job <- function(job, rows, silent) {
+  if (silent > 0) return(invisible())
+  left_out <- sum(!job$reason %in% c("", "not chosen"))
+  inform_twill("run", c("i" = "{length(rows)} genes, {n_samples(job$source)} samples; {left_out} gene{?s} left out.",
+                        "i" = "Size factors: {job$sizes$how}. Seed {job$settings$seed}."))
+}
+
+# How genes are sampled to learn from: shorter chains, all draws kept.
+learning_run <- function(silent, refresh, BPPARAM) {
+  function(job, rows) {
+    job$settings <- learning_settings(job$settings, length(rows))
+    job$keep <- "draws"
+    blocks <- block_plan(rows, "auto", n_samples(job$source), n_workers(BPPARAM), FALSE)
+    pieces <- run_blocks(job, blocks, vector("list", length(blocks)), NULL, BPPARAM, silent, refresh)
+    if (length(pieces) < length(blocks)) abort_learning()
+    bind_pieces(pieces)
+  }
+}
+
+# Few genes get more draws each, so that what is learned does not jump from round to round.
+learning_settings <- function(settings, n_genes) {
+  n_draws <- min(1000, max(100, ceiling(30000 / n_genes)))
+  settings$chains <- 2
+  settings$warmup <- min(settings$warmup, 150)
+  settings$iter <- settings$warmup + n_draws
+  settings$thin <- 1
+  settings$n_draws <- 2 * n_draws
+  settings
+}

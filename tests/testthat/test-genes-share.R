@@ -1,0 +1,157 @@
+# Hyper-parameters learned from draws, on draws of known posteriors: no engine takes part.
+
+# Draws of the posterior of log shape of each gene, when a normal measurement with error `se` is all that is known and the
+# prior is normal(centre, spread): normal again.
+normal_posterior <- function(measured, se, centre, spread, n_draws) {
+  precision <- 1 / se^2 + 1 / spread^2
+  mean <- (measured / se^2 + centre / spread^2) / precision
+  t(matrix(rnorm(length(measured) * n_draws, mean, 1 / sqrt(precision)), length(measured)))
+}
+
+# Draws of the posterior of an sd given normal effects, under a prior density, from a fine grid.
+sd_posterior <- function(effects, prior, n_draws, grid = exp(seq(log(1e-4), log(20), length.out = 3000))) {
+  width <- diff(c(0, grid))
+  log_lik <- -length(effects) * log(grid) - sum(effects^2) / (2 * grid^2)
+  weight <- exp(log_lik - max(log_lik) + log(prior(grid)) + log(width))
+  sample(grid, n_draws, TRUE, weight)
+}
+
+half_t_density <- function(scale) function(x) 2 / scale * dt(x / scale, 3)
+
+flat_hyper <- function(n) list(mean = numeric(n), sd = rep(100, n))
+
+test_that("the trend and spread of dispersions are recovered, and are the maximum of the exact marginal likelihood", {
+  with_fixed_seed(11, {
+    n <- 400
+    x <- trend_basis(runif(n, 0, 8), c(0.2, 7.8))
+    truth <- c(2, 0.4, -0.03, log(0.4))
+    log_shape <- drop(x %*% truth[1:3]) + rnorm(n, 0, exp(truth[4]))
+    se <- runif(n, 0.3, 0.8)
+    measured <- log_shape + rnorm(n, 0, se)
+    part <- list(kind = "dispersion", variable = "shape")
+    par <- part_start(part)
+    # A few rounds, as with an engine.
+    for (round in 1:4) {
+      draws <- normal_posterior(measured, se, drop(x %*% par[1:3]), exp(par[4]), 300)
+      learned <- learn_round(list(part), list(draws), list(part), list(par), list(par), flat_hyper(4), x)
+      par <- learned$par[[1]]
+    }
+  })
+  exact <- optim(truth, function(p) sum(dnorm(measured, x %*% p[1:3], sqrt(se^2 + exp(2 * p[4])), log = TRUE)),
+                 control = list(fnscale = -1, maxit = 5000, reltol = 1e-12), method = "BFGS")
+  # The remaining difference is Monte Carlo error of 300 draws a gene: below a fifth of the estimate's own standard error.
+  se_exact <- sqrt(diag(solve(-optimHess(exact$par, function(p) {
+    sum(dnorm(measured, x %*% p[1:3], sqrt(se^2 + exp(2 * p[4])), log = TRUE))
+  }))))
+  expect_true(all(abs(par - exact$par) < 0.2 * se_exact))
+  expect_true(all(abs(par - truth) < 4 * se_exact))
+  expect_gt(median(learned$ess), 0.9)
+})
+
+test_that("the scale of standard deviations is the maximum of their marginal likelihood", {
+  with_fixed_seed(12, {
+    sd <- abs(0.3 * rt(500, 3))
+    effects <- lapply(sd, function(s) rnorm(8, 0, s))
+    part <- list(kind = "half_t", variable = "sd_donor__Intercept")
+    par <- part_start(part)
+    for (round in 1:4) {
+      draws <- vapply(effects, sd_posterior, numeric(300), prior = half_t_density(exp(par)), n_draws = 300)
+      par <- learn_round(list(part), list(draws), list(part), list(par), list(par), flat_hyper(1), matrix(0, 500, 3))$par[[1]]
+    }
+  })
+  grid <- exp(seq(log(1e-4), log(20), length.out = 1500))
+  width <- diff(c(0, grid))
+  likelihood <- vapply(effects, function(e) exp(-8 * log(grid) - sum(e^2) / (2 * grid^2)) * width, numeric(1500))
+  exact <- optimize(function(s) sum(log(crossprod(half_t_density(exp(s))(grid), likelihood))), c(-4, 2), maximum = TRUE)$maximum
+  # The log scale of 500 genes is known to about 0.07.
+  expect_lt(abs(par - exact), 0.03)
+  expect_lt(abs(par - log(0.3)), 0.25)
+})
+
+test_that("a horseshoe is learned from draws made under a half-t", {
+  with_fixed_seed(13, {
+    tau <- 0.1
+    slab <- 2
+    sd <- 1 / sqrt(1 / slab^2 + 1 / (tau * abs(rcauchy(600)))^2)
+    effects <- lapply(sd, function(s) rnorm(10, 0, s))
+    proxy <- list(kind = "half_t", variable = "sd")
+    draws <- vapply(effects, sd_posterior, numeric(400), prior = half_t_density(0.2), n_draws = 400)
+    part <- list(kind = "horseshoe", variable = "sd")
+    learned <- learn_round(list(part), list(draws), list(proxy), list(c(scale = log(0.2))), list(part_start(part)), flat_hyper(2),
+                           matrix(0, 600, 3))
+  })
+  expect_lt(abs(learned$par[[1]][["tau"]] - log(tau)), 0.3)
+  expect_lt(abs(learned$par[[1]][["slab"]] - log(slab)), 0.4)
+})
+
+test_that("scores are the derivatives of the densities", {
+  with_fixed_seed(14, {
+    values <- matrix(abs(rnorm(40, 0, 0.5)), 10)
+    weights <- matrix(runif(40), 10)
+    x <- trend_basis(c(1, 3, 5, 6), c(1, 6))
+  })
+  for (kind in c("dispersion", "half_normal", "half_t", "horseshoe", "normal", "student_t")) {
+    part <- list(kind = kind)
+    par <- part_start(part) + 0.1
+    total <- function(p) sum(weights * part_density(part, values, p, x))
+    numeric <- vapply(seq_along(par), function(j) {
+      step <- replace(numeric(length(par)), j, 1e-6)
+      (total(par + step) - total(par - step)) / 2e-6
+    }, 0)
+    expect_equal(unname(part_score(part, values, par, x, weights)), numeric, tolerance = 1e-5)
+  }
+})
+
+test_that("densities of the shared priors integrate to one", {
+  density <- function(part, par) function(v) exp(part_density(part, matrix(v), par, matrix(0, 1, 3)))
+  area <- function(part, par, upper) integrate(density(part, par), 0, upper)$value
+  expect_equal(area(list(kind = "half_normal"), log(0.4), Inf) * sqrt(2 / pi), 1, tolerance = 1e-6)
+  expect_equal(area(list(kind = "half_t"), log(0.4), Inf), 1 / (2 * dt(0, 3)), tolerance = 1e-6)
+  # Its mass near the slab is integrable but infinite in density: quadrature up to the quantile of 99 percent.
+  end <- prior_quantile(parse_prior("horseshoe_scale(0.2, 3)"))(0.99)
+  expect_equal(area(list(kind = "horseshoe"), log(c(0.2, 3)), end), 0.99, tolerance = 1e-5)
+})
+
+test_that("beyond the learned range the trend is constant", {
+  basis <- trend_basis(c(-10, 0, 1, 2, 50), c(0, 2))
+  expect_equal(basis[1, ], basis[2, ])
+  expect_equal(basis[5, ], basis[4, ])
+  expect_equal(basis[3, ], c(1, 0, 0))
+})
+
+test_that("only parameters with default priors are pooled", {
+  model <- quiet_if(2, new_gene_model(response_formula(~ condition + (1 + condition || donor)), gene_samples(), negbinomial(),
+                                      tw_prior("exponential(1)", class = "sd", coef = "conditionstim"), NULL, 2))
+  variables <- function(...) vapply(shared_parts(model, ...), `[[`, "", "variable")
+  expect_identical(variables(c("dispersion", "sd"), "half_t", "weak"), c("shape", "sd_donor__Intercept"))
+  expect_identical(variables("none", "half_t", "normal"), "b_conditionstim")
+  expect_length(shared_parts(model, character(), "half_t", "weak"), 0)
+})
+
+test_that("learned values enter the priors of the model and of each gene", {
+  model <- quiet_if(2, new_gene_model(response_formula(~ condition + (1 | donor)), gene_samples(), negbinomial(), NULL, NULL, 2))
+  parts <- shared_parts(model, c("dispersion", "sd"), "horseshoe", "student_t")
+  trend <- c(level = 2, slope = 0.5, bend = 0, spread = log(0.3))
+  shared <- list(parts = parts, range = c(1, 5), par = list(trend, log(c(tau = 0.1, slab = 2)), c(scale = log(0.7))))
+  applied <- apply_shared(model, shared)
+  spec <- jsonlite::fromJSON(applied$spec_json, simplifyVector = FALSE)
+  expect_equal(spec$dispersion$prior, list(dist = "lognormal", args = list(2, 0.3)))
+  expect_equal(spec$terms[[1]]$sd_priors[[1]], list(dist = "horseshoe_scale", args = list(0.1, 2)))
+  expect_equal(spec$coefficients[[2]]$prior, list(dist = "student_t", args = list(3, 0, 0.7)))
+  by_gene <- trend_priors(applied, shared, exp(c(2, 4, 100)))
+  expect_identical(by_gene[[1]]$name, "shape")
+  expect_equal(by_gene[[1]]$values, c(2 - 0.5, 2 + 0.5, 2 + 0.5 * 2))
+  expect_identical(applied$prior$source[applied$prior$class == "sd"], "shared")
+})
+
+test_that("rounds go on until nothing moves, over genes of all means", {
+  fit <- fake_set()
+  rounds <- fit$job$shared$rounds
+  expect_gte(nrow(rounds), 3)
+  expect_true(all(rounds$n_genes == 30))
+  job <- fit$job
+  expect_identical(learning_rows(job, 1:30, 30), 1:30)
+  chosen <- learning_rows(job, 1:30, 5)
+  expect_setequal(chosen, order(job$scan$total)[round(seq(1, 30, length.out = 5))])
+  expect_null(fake_set(share = "none")$job$shared)
+})
