@@ -194,16 +194,18 @@ impl ScalePriors {
             (0..q).for_each(|i| chol[i * q + i] = 1.0);
             return;
         };
-        let partial = &theta[self.layout.cors[k].clone()];
-        let mut remaining = vec![1.0; q];
-        for ((i, j), &y) in pairs(q).zip(partial) {
-            let z = y.tanh();
-            chol[i * q + j] = z * f64::sqrt(remaining[i]);
-            remaining[i] *= 1.0 - z * z;
-            out.log_jacobian += (1.0 - z * z).ln() * 0.5 * (q - j) as f64;
-            out.lprior += (eta - 1.0) * (1.0 - z * z).ln() - log_beta_width(eta, q, j);
+        let mut partial = theta[self.layout.cors[k].clone()].iter();
+        for i in 0..q {
+            let mut remaining: f64 = 1.0;
+            for (j, &y) in (0..i).zip(&mut partial) {
+                let z = y.tanh();
+                chol[i * q + j] = z * remaining.sqrt();
+                remaining *= 1.0 - z * z;
+                out.log_jacobian += (1.0 - z * z).ln() * 0.5 * (q - j) as f64;
+                out.lprior += (eta - 1.0) * (1.0 - z * z).ln() - log_beta_width(eta, q, j);
+            }
+            chol[i * q + i] = remaining.sqrt();
         }
-        (0..q).for_each(|i| chol[i * q + i] = remaining[i].sqrt());
     }
 
     fn cor_backward(&self, k: usize, theta: &[f64], at: &Scales, upstream: &ScaleGradient, d_theta: &mut [f64]) {

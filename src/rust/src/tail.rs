@@ -37,13 +37,14 @@ pub struct TailWork {
     b: Mat<f64>,
     d: Mat<f64>,
     other: Mat<f64>,
+    product: Mat<f64>,
     stack: Vec<MaybeUninit<u8>>,
 }
 
 impl Default for TailWork {
     fn default() -> Self {
-        let [c, b, d, other] = std::array::from_fn(|_| Mat::new());
-        Self { c, b, d, other, stack: vec![] }
+        let [c, b, d, other, product] = std::array::from_fn(|_| Mat::new());
+        Self { c, b, d, other, product, stack: vec![] }
     }
 }
 
@@ -111,17 +112,17 @@ impl Tail {
         self.unpack(&values[first..], &mut work.c);
         self.unpack(&d[first..], &mut work.other);
         self.half_product(work);
-        let TailWork { c, b, d: z, other, .. } = work;
+        let TailWork { c, b, d: z, other, product, .. } = work;
         solve_upper_triangular_in_place(c.transpose(), z.as_mut(), Par::Seq);
         resize(other, self.dim, self.dim);
         other.copy_from(z.transpose());
         solve_upper_triangular_in_place(c.transpose(), other.as_mut(), Par::Seq);
         if self.is_dense {
             self.scatter(rows, values, b);
-            resize(z, self.dim, self.lead.len());
-            faer::linalg::matmul::matmul(z.as_mut(), Accum::Replace, &*other, &*b, -1.0, Par::Seq);
+            resize(product, self.dim, self.lead.len());
+            faer::linalg::matmul::matmul(product.as_mut(), Accum::Replace, &*other, &*b, -1.0, Par::Seq);
             for (column, range) in self.lead.iter().enumerate() {
-                let from = z.col_as_slice(column);
+                let from = product.col_as_slice(column);
                 let places = d[range.clone()].iter_mut().zip(&rows[range.clone()]);
                 places.for_each(|(d, &i)| *d += from[i as usize - self.start]);
             }

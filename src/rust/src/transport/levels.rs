@@ -106,14 +106,14 @@ impl LevelTransport {
 
     /// Pulls back `d_swept` and `d_effects` (overwritten) to the position and the scales.
     pub fn backward(
-        &self, ctx: Context, at: &Mapped, d_swept: &[f64], d_effects: &mut [f64], gradient: &mut [f64],
+        &self, ctx: Context, at: &mut Mapped, d_swept: &[f64], d_effects: &mut [f64], gradient: &mut [f64],
         d_scales: &mut ScaleGradient,
     ) {
         let Context { layout, scales } = ctx;
         self.sweep_backward(d_swept, d_effects, &mut gradient[layout.z_swept()]);
         let d_z = &mut gradient[layout.z_effects()];
         let mut place = 0;
-        let mut scratch = LevelScratch::default();
+        let mut scratch = std::mem::take(&mut at.levels);
         for block in &layout.blocks {
             for level in 0..block.n_levels {
                 let e = block.start + level * block.q;
@@ -130,6 +130,7 @@ impl LevelTransport {
                 place += block.q * block.q;
             }
         }
+        at.levels = scratch;
     }
 
     fn sweep_backward(&self, d_swept: &[f64], d_effects: &mut [f64], d_z: &mut [f64]) {
@@ -200,8 +201,9 @@ struct Level<'a> {
     factor: &'a [f64],
 }
 
-#[derive(Default)]
-struct LevelScratch {
+/// Memory of one level's derivatives.
+#[derive(Debug, Clone, Default)]
+pub struct LevelScratch {
     c: Vec<f64>,
     d_root: Vec<f64>,
     d_p: Vec<f64>,

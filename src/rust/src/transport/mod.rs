@@ -18,7 +18,7 @@ use crate::layout::Layout;
 use crate::scales::{ScaleGradient, Scales};
 use joint::{JointScratch, JointTransport};
 use lanes::LanesScratch;
-use levels::LevelTransport;
+use levels::{LevelScratch, LevelTransport};
 
 /// Where parameters are and what the scales are now.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +55,7 @@ pub struct Mapped {
     shift: Vec<f64>,
     joint: JointScratch,
     lanes: LanesScratch,
+    levels: LevelScratch,
 }
 
 impl Mapped {

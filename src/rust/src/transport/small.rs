@@ -59,9 +59,9 @@ pub fn cholesky_adjoint(q: usize, r: &[f64], d: &mut [f64], out: &mut [f64]) {
     // out = Phi + Phi'; result = R^-T out R^-1 / 2, one triangular solve per side.
     for _side in 0..2 {
         for j in 0..q {
-            let mut column: Vec<f64> = (0..q).map(|i| out[i * q + j]).collect();
-            solve_lower_transposed(q, r, &mut column);
-            (0..q).for_each(|i| d[j * q + i] = column[i]);
+            let column = &mut d[j * q..(j + 1) * q];
+            (0..q).for_each(|i| column[i] = out[i * q + j]);
+            solve_lower_transposed(q, r, column);
         }
         out.copy_from_slice(d);
     }

@@ -73,8 +73,9 @@ impl Frozen {
         for node in &self.nodes {
             effects[node.effect..node.effect + node.q].copy_from_slice(&work[node.column..node.column + node.q]);
         }
-        let moved: Vec<f64> = (0..p).map(|i| b[i] + dot(&self.sweep[i * n..(i + 1) * n], effects)).collect();
-        (0..p).for_each(|i| swept[i] = dot(&self.unspread[i * p + i..(i + 1) * p], &moved[i..]));
+        (0..p).for_each(|i| swept[i] = b[i] + dot(&self.sweep[i * n..(i + 1) * n], effects));
+        // An upper triangle: each entry needs only those after it.
+        (0..p).for_each(|i| swept[i] = dot(&self.unspread[i * p + i..(i + 1) * p], &swept[i..]));
         for LevelNode { column, q, effect, root } in &self.nodes {
             let root = &self.level_roots[*root..root + q * q];
             small::multiply_transposed(*q, root, &work[*column..column + q], &mut effects[*effect..effect + q]);
