@@ -251,8 +251,10 @@ impl Lanes {
         let q = self.q;
         let Source::Term(term) = self.source else { return };
         for b in 0..q {
-            let mut column: Vec<f64> = (0..q).map(|a| sums.square[a * q + b].total()).collect();
-            small::solve_lower_transposed(q, l, &mut column);
+            let mut column = [0.0; MAX_Q];
+            let column = &mut column[..q];
+            column.iter_mut().enumerate().for_each(|(a, x)| *x = sums.square[a * q + b].total());
+            small::solve_lower_transposed(q, l, column);
             (b..q).for_each(|a| d_scales.factor[term][a * q + b] += column[a]);
         }
     }
