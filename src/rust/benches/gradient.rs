@@ -6,10 +6,12 @@
 mod support;
 
 use std::hint::black_box;
-use support::{cells, model, shapes, target, time};
-use twill::density::LogDensity;
+use std::sync::Arc;
+use support::{cells, dispersion, model, shapes, target, time};
+use twill::density::{LogDensity, Model, Posterior};
 use twill::run::Prepared;
-use twill::spec::Engine;
+use twill::spec::{Engine, Family};
+use twill::transport::Transport;
 
 fn main() {
     kernels();
@@ -19,8 +21,21 @@ fn main() {
             whitened(&format!("{name}, {engine:?}"), target(&model, engine));
         }
     }
+    for (family, name) in [(Family::Gaussian, "sigma"), (Family::NegBinomial, "shape")] {
+        for (of, groups) in [("number", false), ("group", true)] {
+            rows(&format!("200,000 rows by {of}, one {name}"), &dispersion(family, groups, false));
+            rows(&format!("200,000 rows by {of}, {name} ~ {of}"), &dispersion(family, groups, true));
+        }
+    }
     whitened("5000 cells, rows", target(&cells(false), Engine::Auto));
     whitened("5000 cells, compressed", target(&cells(true), Engine::Auto));
+}
+
+/// In the coordinates of the non-centred form.
+fn rows(label: &str, model: &Arc<Model>) {
+    let p = model.layout.swept.len();
+    let map = Transport::identity(&model.layout, vec![0.0; p], &vec![1.0; p]);
+    gradient(label, Posterior::new(Arc::clone(model), Arc::new(map)));
 }
 
 fn whitened(label: &str, target: Option<Prepared>) {

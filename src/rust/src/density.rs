@@ -67,7 +67,7 @@ impl Model {
         shrunken.iter().flatten().for_each(|&j| coefficient_priors[j] = Prior::flat());
         let likelihood = Likelihood::new(&design, spec);
         let (likelihood, design) = match fewer {
-            Some(fewer) => (likelihood.with_rows(&fewer), fewer.design),
+            Some(fewer) => likelihood.with_rows(fewer),
             None => (likelihood, design),
         };
         Ok(Self {

@@ -11,7 +11,7 @@
 //!
 //! All loops run without branches, so that they turn into vector instructions.
 
-use crate::kernels::{ln, ln_ratio};
+use crate::kernels::elementary::{ln, ln_ratio};
 use crate::simd::LANES;
 use pulp::{Arch, NullaryFnOnce};
 
@@ -57,6 +57,11 @@ impl Rising {
             excess: pad(large.iter().map(|l| l.0).collect(), 1.0),
             weights: pad(large.iter().map(|l| l.1).collect(), 0.0),
         }
+    }
+
+    /// Whether there are no counts but zeros.
+    pub fn is_empty(&self) -> bool {
+        self.above.is_empty()
     }
 
     /// The sum and its derivative in `log phi`.

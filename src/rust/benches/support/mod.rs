@@ -101,6 +101,24 @@ pub fn cells(compressed: bool) -> Arc<Model> {
     Arc::new(model)
 }
 
+/// 200,000 rows of a design of numbers, or of two groups; their log dispersion is a regression on it or one
+/// parameter.
+pub fn dispersion(family: Family, groups: bool, regression: bool) -> Arc<Model> {
+    let shape = Shape { regression, ..shape(family, 200_000, 2, &[(20, 1, false)]) };
+    let spec = spec(&shape);
+    let mut raw = arrays(&shape, 1);
+    let n = raw.y.len();
+    raw.weights.fill(1.0);
+    raw.offset.fill(0.0);
+    if groups {
+        raw.x[n..].iter_mut().for_each(|x| *x = f64::from(u8::from(*x > 0.0)));
+    }
+    if regression {
+        raw.x_disp.copy_from_slice(&raw.x);
+    }
+    Arc::new(Model::new(Design::new(raw, &spec).expect("valid by construction"), &spec).expect("valid by construction"))
+}
+
 /// The target as it is sampled; `None` if the engine cannot do the model.
 pub fn target(model: &Arc<Model>, engine: Engine) -> Option<Prepared> {
     prepare(Arc::clone(model), engine, "auto", &AtomicBool::new(false)).ok()

@@ -1,4 +1,4 @@
-//! Leaves: rows that share all of the design but the offset, found in one pass.
+//! Leaves: rows that share all of the design but the offset; and rows that share their dispersion.
 
 use crate::design::Design;
 use std::collections::HashMap;
@@ -12,22 +12,46 @@ pub struct Leaves {
     pub first: Vec<usize>,
 }
 
+/// Rows sorted by leaf.
+#[derive(Debug)]
+pub struct Members {
+    rows: Vec<usize>,
+    /// Where each leaf's rows end.
+    ends: Vec<usize>,
+}
+
 impl Leaves {
-    /// Groups the rows of a design.
+    /// Groups the rows of a design by all of it but offsets, weights and responses.
     pub fn find(design: &Design) -> Self {
-        let fingerprints = fingerprints(design);
+        let terms = design.terms.iter().filter(|term| !term.is_intercept);
+        let z = terms.flat_map(|term| (0..term.q).map(move |c| term.z_column(c)));
+        let x = (0..design.x.ncols()).map(|j| design.x_column(j));
+        let se = (!design.se.is_empty()).then_some(&design.se[..]);
+        let numbers = x.chain(z).chain(se).chain(dispersion_columns(design)).collect();
+        Self::by_columns(design.n(), numbers, design.terms.iter().map(|term| &term.codes[..]).collect())
+    }
+
+    /// Groups the rows of a design by their dispersion's.
+    pub fn of_dispersion(design: &Design) -> Self {
+        Self::by_columns(design.n(), dispersion_columns(design).collect(), vec![])
+    }
+
+    fn by_columns(n: usize, numbers: Vec<&[f64]>, codes: Vec<&[u32]>) -> Self {
+        let alike = |a: usize, b: usize| {
+            codes.iter().all(|c| c[a] == c[b]) && numbers.iter().all(|v| v[a].to_bits() == v[b].to_bits())
+        };
         let mut seen: HashMap<u64, Vec<u32>> = HashMap::new();
         let mut first: Vec<usize> = vec![];
         let leaf_of = |(row, fingerprint): (usize, &u64)| {
             let leaves = seen.entry(*fingerprint).or_default();
-            let known = leaves.iter().find(|&&leaf| alike(design, first[leaf as usize], row));
+            let known = leaves.iter().find(|&&leaf| alike(first[leaf as usize], row));
             known.copied().unwrap_or_else(|| {
                 leaves.push(first.len() as u32);
                 first.push(row);
                 first.len() as u32 - 1
             })
         };
-        let of_row = fingerprints.iter().enumerate().map(leaf_of).collect();
+        let of_row = fingerprints(n, &numbers, &codes).iter().enumerate().map(leaf_of).collect();
         Self { of_row, first }
     }
 
@@ -41,8 +65,8 @@ impl Leaves {
         self.first.is_empty()
     }
 
-    /// Rows sorted by leaf, and where each leaf's end.
-    pub fn members(&self) -> (Vec<usize>, Vec<usize>) {
+    /// Rows sorted by leaf.
+    pub fn members(&self) -> Members {
         let mut ends = vec![0; self.len()];
         self.of_row.iter().for_each(|&leaf| ends[leaf as usize] += 1);
         let mut at: Vec<usize> = ends.iter().scan(0, |start, n| Some(std::mem::replace(start, *start + n))).collect();
@@ -52,34 +76,29 @@ impl Leaves {
             at[leaf as usize] += 1;
         }
         // Each leaf was filled up to where the next begins.
-        (rows, at)
+        Members { rows, ends: at }
+    }
+}
+
+impl Members {
+    /// Rows of a leaf.
+    pub fn of_leaf(&self, leaf: usize) -> &[usize] {
+        let start = if leaf == 0 { 0 } else { self.ends[leaf - 1] };
+        &self.rows[start..self.ends[leaf]]
     }
 }
 
 /// A number per row that rows of the same design share, column by column.
-fn fingerprints(design: &Design) -> Vec<u64> {
-    let mut out = vec![0u64; design.n()];
-    let mut add = |values: &mut dyn Iterator<Item = u64>| {
-        out.iter_mut().zip(values).for_each(|(f, v)| *f = (f.rotate_left(5) ^ v).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    };
-    columns(design).for_each(|column| add(&mut column.iter().map(|v| v.to_bits())));
-    design.terms.iter().for_each(|term| add(&mut term.codes.iter().map(|&code| u64::from(code))));
+fn fingerprints(n: usize, numbers: &[&[f64]], codes: &[&[u32]]) -> Vec<u64> {
+    let mut out = vec![0u64; n];
+    let mix = |f: &mut u64, v: u64| *f = (f.rotate_left(5) ^ v).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    numbers.iter().for_each(|column| out.iter_mut().zip(*column).for_each(|(f, v)| mix(f, v.to_bits())));
+    codes.iter().for_each(|column| out.iter_mut().zip(*column).for_each(|(f, &v)| mix(f, u64::from(v))));
     out
 }
 
-/// Whether two rows share the design.
-fn alike(design: &Design, a: usize, b: usize) -> bool {
-    design.terms.iter().all(|term| term.codes[a] == term.codes[b])
-        && columns(design).all(|column| column[a].to_bits() == column[b].to_bits())
-}
-
-/// All columns of numbers but the offset and the weights.
-fn columns(design: &Design) -> impl Iterator<Item = &[f64]> {
-    let terms = design.terms.iter().filter(|term| !term.is_intercept);
-    let z = terms.flat_map(|term| (0..term.q).map(move |c| term.z_column(c)));
-    let se = (!design.se.is_empty()).then_some(&design.se[..]);
-    let x_disp = (0..design.x_disp.ncols()).map(|c| design.x_disp_column(c));
-    (0..design.x.ncols()).map(|j| design.x_column(j)).chain(z).chain(se).chain(x_disp)
+fn dispersion_columns(design: &Design) -> impl Iterator<Item = &[f64]> {
+    (0..design.x_disp.ncols()).map(|c| design.x_disp_column(c))
 }
 
 #[cfg(test)]
@@ -89,6 +108,7 @@ mod tests {
     #[test]
     fn members_are_sorted_by_leaf() {
         let leaves = Leaves { of_row: vec![0, 1, 0, 2, 1], first: vec![0, 1, 3] };
-        assert_eq!(leaves.members(), (vec![0, 2, 1, 4, 3], vec![2, 4, 5]));
+        let members = leaves.members();
+        assert_eq!([0, 1, 2].map(|leaf| members.of_leaf(leaf)), [&[0, 2][..], &[1, 4], &[3]]);
     }
 }

@@ -2,12 +2,14 @@
 //! definition; the forms here are equal to it, or within a bound of it (`offsets`).
 
 pub mod gaussian;
+pub mod groups;
 pub mod leaves;
 pub mod offsets;
 pub mod quadrature;
 
 use crate::design::Design;
 use crate::spec::Family;
+use groups::{DispersionGroup, dispersion_groups};
 use leaves::Leaves;
 use offsets::OffsetRow;
 
@@ -20,11 +22,14 @@ pub struct Compressed {
     pub totals: Vec<f64>,
     /// Weighted sums of squares around the mean, per row of a Gaussian; else empty.
     pub squares: Vec<f64>,
+    /// Groups of rows if the dispersion is a regression; else empty.
+    pub groups: Vec<DispersionGroup>,
     /// Terms of the log-likelihood that do not depend on the parameters.
     pub constant: f64,
 }
 
-/// Merges rows; `None` if that makes none fewer, or if the dispersion differs between rows.
+/// Merges rows and sorts them by their dispersion. `None` if there is nothing to gain: if one dispersion
+/// serves all rows and they become no fewer, or if nearly each row has its own.
 ///
 /// Rows of a leaf have one linear predictor `eta` but for the offsets `o_i`, weights `w_i`:
 ///
@@ -34,12 +39,26 @@ pub struct Compressed {
 /// negative binomial  rows per distinct offset, or the nodes of two quadratures (`offsets`)
 /// ```
 pub fn compress(design: &Design, family: Family) -> Option<Compressed> {
-    compress_leaves(design, &leaves(design)?, family)
+    if design.x_disp.ncols() == 0 {
+        return compress_leaves(design, &leaves(design)?, family);
+    }
+    let (group_of, mut groups) = dispersion_groups(design, family)?;
+    let leaves = Leaves::find(design);
+    let mut out = Builder::new(design, family, leaves.len());
+    let members = leaves.members();
+    let group = |leaf: usize| group_of.of_row[leaves.first[leaf]] as usize;
+    let mut order: Vec<usize> = (0..leaves.len()).collect();
+    order.sort_by_key(|&leaf| group(leaf));
+    for leaf in order {
+        out.add_leaf(leaves.first[leaf], members.of_leaf(leaf));
+        groups[group(leaf)].end = out.from.len();
+    }
+    Some(out.finish(groups))
 }
 
 /// Leaves of a design that has fewer of them than rows, and one dispersion for all rows.
 pub fn leaves(design: &Design) -> Option<Leaves> {
-    if design.x_disp.ncols() > 0 || !design.se.is_empty() {
+    if design.x_disp.ncols() > 0 {
         return None;
     }
     let leaves = Leaves::find(design);
@@ -49,13 +68,9 @@ pub fn leaves(design: &Design) -> Option<Leaves> {
 /// As [`compress`], with the [`leaves`] of a design that differs in response, offset and weights only.
 pub fn compress_leaves(design: &Design, leaves: &Leaves, family: Family) -> Option<Compressed> {
     let mut out = Builder::new(design, family, leaves.len());
-    let (rows, ends) = leaves.members();
-    let mut start = 0;
-    for (end, &first) in ends.iter().zip(&leaves.first) {
-        out.add_leaf(first, &rows[start..*end]);
-        start = *end;
-    }
-    (out.from.len() < design.n()).then(|| out.finish())
+    let members = leaves.members();
+    (0..leaves.len()).for_each(|leaf| out.add_leaf(leaves.first[leaf], members.of_leaf(leaf)));
+    (out.from.len() < design.n()).then(|| out.finish(vec![]))
 }
 
 /// Rows that replace others, as they are made.
@@ -130,13 +145,14 @@ impl<'a> Builder<'a> {
         self.leaf = leaf;
     }
 
-    fn finish(self) -> Compressed {
+    fn finish(self, groups: Vec<DispersionGroup>) -> Compressed {
         let weights = self.rows.iter().map(|r| r.weight).collect();
         let offset = self.rows.iter().map(|r| r.offset).collect();
         Compressed {
             design: Design { y: self.means, offset, weights, ..self.design.select(&self.from) },
             totals: self.rows.iter().map(|r| r.total).collect(),
             squares: self.squares,
+            groups,
             constant: self.constant,
         }
     }

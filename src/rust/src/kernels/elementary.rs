@@ -1,0 +1,239 @@
+//! Exponential, logarithm and what is made of them, without branches, so that loops over them turn into
+//! vector instructions.
+
+use std::f64::consts::LOG2_E;
+
+/// 1.5 * 2^52: adding it rounds to a whole number and leaves that number in the low bits.
+const ROUND: f64 = 6_755_399_441_055_744.0;
+/// `ln 2` split so that a multiple up to 1022 of the first part is exact (Cody and Waite 1980).
+const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
+const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+/// `exp(-708)` is the smallest power of e that is not subnormal.
+pub const MAX_EXPONENT: f64 = 708.0;
+
+/// `1 / k!`, k = 13 to 0: the remainder on `[-ln 2 / 2, ln 2 / 2]` is below 1e-17.
+const EXP: [f64; 14] = [
+    1.0 / 6_227_020_800.0,
+    1.0 / 479_001_600.0,
+    1.0 / 39_916_800.0,
+    1.0 / 3_628_800.0,
+    1.0 / 362_880.0,
+    1.0 / 40_320.0,
+    1.0 / 5_040.0,
+    1.0 / 720.0,
+    1.0 / 120.0,
+    1.0 / 24.0,
+    1.0 / 6.0,
+    0.5,
+    1.0,
+    1.0,
+];
+/// `1 / (2 k + 1)`, k = 17 to 0: the series of atanh for arguments up to 1/3.
+const ATANH: [f64; 18] = [
+    1.0 / 35.0,
+    1.0 / 33.0,
+    1.0 / 31.0,
+    1.0 / 29.0,
+    1.0 / 27.0,
+    1.0 / 25.0,
+    1.0 / 23.0,
+    1.0 / 21.0,
+    1.0 / 19.0,
+    1.0 / 17.0,
+    1.0 / 15.0,
+    1.0 / 13.0,
+    1.0 / 11.0,
+    1.0 / 9.0,
+    1.0 / 7.0,
+    1.0 / 5.0,
+    1.0 / 3.0,
+    1.0,
+];
+
+/// `1 / (2 k + 1)`, k = 10 to 0: for arguments up to 0.172.
+const SHORT_ATANH: [f64; 11] = [
+    1.0 / 21.0,
+    1.0 / 19.0,
+    1.0 / 17.0,
+    1.0 / 15.0,
+    1.0 / 13.0,
+    1.0 / 11.0,
+    1.0 / 9.0,
+    1.0 / 7.0,
+    1.0 / 5.0,
+    1.0 / 3.0,
+    1.0,
+];
+/// Bits of `sqrt(1/2)`, of 1, and of 2^52.
+const ROOT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
+const ONE: u64 = 0x3ff0_0000_0000_0000;
+const WHOLE: u64 = 0x4330_0000_0000_0000;
+
+#[inline(always)]
+fn horner<const N: usize>(coefficients: &[f64; N], x: f64) -> f64 {
+    let mut value = coefficients[0];
+    for c in &coefficients[1..] {
+        value = value * x + c;
+    }
+    value
+}
+
+/// `exp(x)` for `|x| <= 708`, within 2 units in the last place.
+#[inline(always)]
+pub fn exp(x: f64) -> f64 {
+    let shifted = x * LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
+    let power = f64::from_bits((1023u64 << 52).wrapping_add(shifted.to_bits() << 52));
+    horner(&EXP, r) * power
+}
+
+/// `(log(1 + exp(x)), 1 / (1 + exp(-x)))`.
+#[inline(always)]
+pub fn softplus_logistic(x: f64) -> (f64, f64) {
+    let e = exp(-x.abs().min(MAX_EXPONENT));
+    let s = e / (e + 2.0);
+    let share = 1.0 / (1.0 + e);
+    (x.max(0.0) + 2.0 * s * horner(&ATANH, s * s), if x >= 0.0 { share } else { e * share })
+}
+
+/// The power of two that brings `x` nearest to 1, as the bits of its exponent, and its exponent.
+#[inline(always)]
+fn exponent(x: f64) -> (u64, f64) {
+    let biased = x.to_bits().wrapping_sub(ROOT_HALF).wrapping_add(ONE) >> 52;
+    (biased, f64::from_bits(biased | WHOLE) - (4_503_599_627_370_496.0 + 1023.0))
+}
+
+/// `e log 2 + log((1 + s) / (1 - s))`.
+#[inline(always)]
+fn log_of(e: f64, s: f64) -> f64 {
+    e * LN_2_HIGH + (2.0 * s * horner(&SHORT_ATANH, s * s) + e * LN_2_LOW)
+}
+
+/// `log(x)` for normal positive numbers, within 2 units in the last place; not a number for others.
+#[inline(always)]
+pub fn ln(x: f64) -> f64 {
+    let (biased, e) = exponent(x);
+    let m = f64::from_bits(x.to_bits().wrapping_sub(biased.wrapping_sub(1023) << 52));
+    let value = log_of(e, (m - 1.0) / (m + 1.0));
+    if (f64::MIN_POSITIVE..f64::INFINITY).contains(&x) { value } else { f64::NAN }
+}
+
+/// `log(1 + d / b)` for positive numbers, whatever their ratio.
+#[inline(always)]
+pub fn ln_ratio(d: f64, b: f64) -> f64 {
+    let (biased, e) = exponent(1.0 + d / b);
+    let scaled = b * f64::from_bits(biased << 52);
+    log_of(e, (d + (b - scaled)) / (d + (b + scaled)))
+}
+
+/// `ln(1 + x)` for `x >= 0`.
+#[inline(always)]
+pub fn log1p(x: f64) -> f64 {
+    let u = 1.0 + x;
+    ln(u) + (x - (u - 1.0)) / u
+}
+
+/// Shift after which Stirling's series with the terms below is exact to rounding.
+const SHIFT: f64 = 8.0;
+/// Coefficients of `x^-13`, `x^-11`, ..., `x^-1` in Stirling's series for `ln Gamma`.
+const STIRLING: [f64; 7] =
+    [1.0 / 156.0, -691.0 / 360_360.0, 1.0 / 1188.0, -1.0 / 1680.0, 1.0 / 1260.0, -1.0 / 360.0, 1.0 / 12.0];
+/// Coefficients of `x^-14`, `x^-12`, ..., `x^-2` in that for minus `psi`.
+const DIGAMMA: [f64; 7] =
+    [1.0 / 12.0, -691.0 / 32_760.0, 1.0 / 132.0, -1.0 / 240.0, 1.0 / 252.0, -1.0 / 120.0, 1.0 / 12.0];
+
+/// `ln Gamma(phi + y) - ln Gamma(phi)` and its derivative in `log phi`, for whole `y >= 0`.
+///
+/// From the same at `phi + 8` by the recurrence of the gamma function, without branches. Written, as
+/// [`crate::special::ln_rising`], without differences of large numbers.
+#[inline(always)]
+pub fn ln_rising(log_phi: f64, phi: f64, y: f64) -> (f64, f64) {
+    let (top, low, high) = (phi + y, phi + SHIFT, phi + y + SHIFT);
+    let ((p, d_p), (q, d_q)) = (shifted(phi), shifted(top));
+    let (r_low, r_high) = (1.0 / low, 1.0 / high);
+    let (low2, high2) = (r_low * r_low, r_high * r_high);
+    let ratio = log1p(y * r_low);
+    let series = horner(&STIRLING, high2) * r_high - horner(&STIRLING, low2) * r_low;
+    let value = (low - 0.5) * ratio + y * (ln(high) - 1.0) + series + (log_phi + ln(p / q / top));
+    let d_series = horner(&DIGAMMA, low2) * low2 - horner(&DIGAMMA, high2) * high2;
+    let slope = phi * (ratio + 0.5 * y * r_low * r_high + d_series + (d_p / p - d_q / q)) + y / top;
+    if y > 0.0 { (value, slope) } else { (0.0, 0.0) }
+}
+
+/// `(x + 1) ... (x + 7)` and its derivative; constant where it would overflow and does not matter.
+#[inline(always)]
+fn shifted(x: f64) -> (f64, f64) {
+    let x = x.min(1e30);
+    let (mut p, mut d) = (1.0, 0.0);
+    for j in 1..8 {
+        let factor = x + f64::from(j);
+        d = d * factor + p;
+        p *= factor;
+    }
+    (p, d)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::special;
+    use approx::assert_relative_eq;
+
+    #[test]
+    fn exponential_agrees_with_the_library() {
+        for i in -7_080..=7_080 {
+            let x = f64::from(i) * 0.1;
+            assert_relative_eq!(exp(x), x.exp(), max_relative = 1e-15);
+        }
+    }
+
+    #[test]
+    fn softplus_agrees_with_the_library() {
+        for i in -8_000..8_000 {
+            let x = f64::from(i) * 0.01 + 0.003;
+            let (value, share) = softplus_logistic(x);
+            let (expected, expected_share) = crate::special::softplus_logistic(x);
+            assert_relative_eq!(value, expected, max_relative = 4e-15);
+            assert_relative_eq!(share, expected_share, max_relative = 2e-15);
+        }
+    }
+
+    #[test]
+    fn logarithm_agrees_with_the_library() {
+        for i in -3_000..3_000 {
+            let x = (f64::from(i) * 0.23).exp();
+            assert!((ln(x) - x.ln()).abs() <= 3e-16 * (1.0 + x.ln().abs()), "{x}");
+            let near = 1.0 + f64::from(i) * 1e-7;
+            assert_relative_eq!(ln(near), near.ln(), max_relative = 1e-15);
+            assert_relative_eq!(log1p(x), x.ln_1p(), max_relative = 1e-15);
+            assert_relative_eq!(ln_ratio(x, 1e3), (x / 1e3).ln_1p(), max_relative = 2e-15);
+            assert_relative_eq!(ln_ratio(17.0, x), (17.0 / x).ln_1p(), max_relative = 2e-15);
+        }
+        assert!(ln(f64::NAN).is_nan());
+    }
+
+    /// Factor by factor where there are few, for more against the library, which has fewer digits.
+    fn expected(phi: f64, y: f64) -> (f64, f64, f64) {
+        if y > 300.0 {
+            return (special::ln_rising(phi, y), phi * special::d_ln_rising(phi, y), 1e-13);
+        }
+        let factors = (0..y as u32).map(|j| phi + f64::from(j));
+        (factors.clone().map(f64::ln).sum(), factors.map(|f| phi / f).sum(), 1e-14)
+    }
+
+    #[test]
+    fn rising_agrees_with_products() {
+        for i in -40..=60 {
+            let log_phi = f64::from(i) * 0.71;
+            let phi = log_phi.exp();
+            for y in [0.0, 1.0, 2.0, 7.0, 16.0, 17.0, 300.0, 1e5, 1e9] {
+                let ((value, slope), (v, s, precision)) = (ln_rising(log_phi, phi, y), expected(phi, y));
+                // Near the Poisson limit the value is a sum of terms y log phi.
+                let size = 10.0 + y * log_phi.abs().max((1.0 + y).ln());
+                assert!((value - v).abs() < precision * size, "{phi} {y}: {value} {v}");
+                assert!((slope - s).abs() < 1e-13 * (1.0 + s), "{phi} {y}: {slope} {s}");
+            }
+        }
+    }
+}

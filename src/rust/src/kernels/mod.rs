@@ -1,0 +1,103 @@
+//! The loops over rows, compiled for several instruction sets and chosen at run time.
+//!
+//! The loops have no branches, so that the compiler turns them into vector instructions. Sums run
+//! in the order of the rows and no operations are fused: the same data give the same bits on every
+//! machine.
+
+mod dispersed;
+pub mod elementary;
+
+pub use dispersed::{gaussian_rows, negative_binomial_rows};
+
+use elementary::{MAX_EXPONENT, exp, softplus_logistic};
+use pulp::{Arch, NullaryFnOnce};
+
+/// Rows at a time: their buffers stay in the first cache.
+pub const BLOCK: usize = 128;
+
+/// Weighted response `t`, weight and linear predictor of the rows, and where the derivative goes.
+struct Rows<'a, F> {
+    totals: &'a [f64],
+    weights: &'a [f64],
+    eta: &'a [f64],
+    d_eta: &'a mut [f64],
+    /// `row(t, w, eta) -> (value, d_eta, d_dispersion)`.
+    row: F,
+}
+
+impl<F: Fn(f64, f64, f64) -> (f64, f64, f64)> NullaryFnOnce for Rows<'_, F> {
+    type Output = (f64, f64);
+
+    /// Sums of values and of dispersions' derivatives.
+    #[inline(always)]
+    fn call(self) -> (f64, f64) {
+        let (mut value, mut dispersion) = (0.0, 0.0);
+        // Loops without sums turn into vector instructions; the sums follow over the buffers.
+        let (mut values, mut dispersions) = ([0.0; BLOCK], [0.0; BLOCK]);
+        for start in (0..self.totals.len()).step_by(BLOCK) {
+            let end = (start + BLOCK).min(self.totals.len());
+            let n = end - start;
+            let (t, w, eta) = (&self.totals[start..end], &self.weights[start..end], &self.eta[start..end]);
+            let d_eta = &mut self.d_eta[start..end];
+            let (values, dispersions) = (&mut values[..n], &mut dispersions[..n]);
+            let inputs = t.iter().zip(w).zip(eta);
+            let outputs = values.iter_mut().zip(dispersions.iter_mut()).zip(d_eta);
+            for (((t, w), eta), ((value, dispersion), d_eta)) in inputs.zip(outputs) {
+                (*value, *d_eta, *dispersion) = (self.row)(*t, *w, *eta);
+            }
+            value += values.iter().sum::<f64>();
+            dispersion += dispersions.iter().sum::<f64>();
+        }
+        (value, dispersion)
+    }
+}
+
+/// Rows of a negative binomial with one shape, but for the terms in `ln Gamma`: with weighted counts
+/// `t`, `t (eta - log phi - l) - w phi l`, `l = log(1 + mu / phi)`.
+///
+/// Writes `d_eta`; returns the sum and its derivative in log phi.
+pub fn negative_binomial(totals: &[f64], weights: &[f64], eta: &[f64], log_phi: f64, d_eta: &mut [f64]) -> (f64, f64) {
+    let phi = log_phi.exp();
+    let row = move |t: f64, w: f64, eta: f64| negative_binomial_row(t, w * phi, eta - log_phi);
+    Arch::new().dispatch(Rows { totals, weights, eta, d_eta, row })
+}
+
+#[inline(always)]
+fn negative_binomial_row(t: f64, w_phi: f64, u: f64) -> (f64, f64, f64) {
+    let (log1p_ratio, share) = softplus_logistic(u);
+    let value = t * (u - log1p_ratio) - w_phi * log1p_ratio;
+    (value, t - (t + w_phi) * share, w_phi * (share - log1p_ratio) - t * (1.0 - share))
+}
+
+/// Rows of a Poisson with weighted counts `t`: `t eta - w mu`. Writes `d_eta`; returns the sum.
+pub fn poisson(totals: &[f64], weights: &[f64], eta: &[f64], d_eta: &mut [f64]) -> f64 {
+    Arch::new().dispatch(Rows { totals, weights, eta, d_eta, row: poisson_row }).0
+}
+
+#[inline(always)]
+fn poisson_row(t: f64, w: f64, eta: f64) -> (f64, f64, f64) {
+    let mu = w * exp(eta.clamp(-MAX_EXPONENT, MAX_EXPONENT));
+    (t * eta - mu, t - mu, 0.0)
+}
+
+/// Sum of products, in eight lanes.
+pub fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest: f64 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(x, y)| x * y).sum();
+    let mut lanes = [0.0; 8];
+    for (x, y) in a_chunks.zip(b_chunks) {
+        (0..8).for_each(|i| lanes[i] += x[i] * y[i]);
+    }
+    rest + lanes.iter().sum::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn not_a_number_is_seen() {
+        assert!(poisson(&[0.0], &[1.0], &[f64::NAN], &mut [0.0]).is_nan());
+        assert!(negative_binomial(&[0.0], &[1.0], &[f64::NAN], 0.0, &mut [0.0]).0.is_nan());
+    }
+}
