@@ -38,6 +38,7 @@ sampler_diagnostics <- function(fit) {
   list(n_draws = ndraws(fit), n_chains = nchains(fit), divergent = sum(record("divergent__")),
        at_max_depth = sum(record("treedepth__") >= fit$info$max_treedepth),
        max_treedepth = fit$info$max_treedepth, adapt_delta = fit$info$adapt_delta,
+       first_delta = fit$info$settings$adapt_delta[[1]],
        bfmi = apply(record("energy__"), 2, energy_bfmi))
 }
 
@@ -49,21 +50,32 @@ diagnostics_text <- function(d, fit) {
   c(if (length(fit$design$terms)) "Diagnostics (rhat() and neff_ratio() give those of group effects):" else "Diagnostics:",
     sprintf("  divergent transitions %d; at maximal tree depth (%d) %d; lowest E-BFMI %.2f",
             as.integer(d$divergent), as.integer(d$max_treedepth), as.integer(d$at_max_depth), min(d$bfmi)),
+    if (is_escalated(d)) sprintf("  begun again with smaller steps: adapt_delta %g after %g", d$adapt_delta, d$first_delta),
     sprintf("  worst R-hat %s", value(d$rhat, "%.3f")),
     sprintf("  smallest bulk ESS %s", value(d$bulk_ess, "%.0f")),
     sprintf("  smallest tail ESS %s", value(d$tail_ess, "%.0f")))
 }
+
+is_escalated <- function(d) d$adapt_delta > d$first_delta
 
 # Raises one classed warning per kind of trouble: of main parameters always, of group effects as far as they are
 # checked. Called by twill() when sampling has ended.
 warn_diagnostics <- function(fit) {
   if (is_approximation(fit)) return(warn_approximation(fit))
   d <- sampler_diagnostics(fit)
+  inform_escalated(d)
   warn_divergent(d)
   warn_max_depth(d)
   warn_bfmi(d)
   if (niterations(fit) >= 4) warn_convergence(fit, d)
   invisible(fit)
+}
+
+inform_escalated <- function(d) {
+  if (!is_escalated(d)) return(invisible())
+  inform_twill("escalated", c(
+    "i" = "A transition diverged, so all chains began again with smaller steps.",
+    "i" = "The draws are those at {.arg adapt_delta} {d$adapt_delta}, after {d$first_delta}."))
 }
 
 warn_divergent <- function(d) {

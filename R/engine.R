@@ -42,20 +42,21 @@ new_progress <- function(silent, refresh, what = "Sampling") {
   if (!is_wanted || identical(as.numeric(refresh), 0)) return(list(report = NULL, finish = function() NULL))
   state <- new.env(parent = environment())
   state$bar <- NULL
-  report <- function(done, total, divergent) {
+  report <- function(done, total, divergent, restarts = 0) {
     # A pending Ctrl-C must reach the engine, not this function, whose errors the engine ignores.
-    suspendInterrupts(try(update_bar(state, done, total, divergent), silent = TRUE))
+    suspendInterrupts(try(update_bar(state, done, total, divergent, restarts), silent = TRUE))
     NULL
   }
   list(report = report, finish = function() if (!is.null(state$bar)) cli::cli_progress_done(state$bar, .envir = state))
 }
 
-update_bar <- function(state, done, total, divergent) {
-  state$note <- if (divergent > 0) sprintf("%d divergent |", as.integer(divergent)) else ""
+update_bar <- function(state, done, total, divergent, restarts) {
+  state$note <- paste0(if (restarts > 0) "again, smaller steps | ",
+                       if (divergent > 0) sprintf("%d divergent | ", as.integer(divergent)))
   if (is.null(state$bar)) {
     state$bar <- cli::cli_progress_bar(
       total = total, .envir = state, .auto_close = FALSE, clear = TRUE,
-      format = "{what} {cli::pb_bar} {cli::pb_percent} | {cli::pb_current}/{cli::pb_total} | {note} ETA {cli::pb_eta}")
+      format = "{what} {cli::pb_bar} {cli::pb_percent} | {cli::pb_current}/{cli::pb_total} | {note}ETA {cli::pb_eta}")
   }
   cli::cli_progress_update(set = done, id = state$bar, .envir = state)
 }

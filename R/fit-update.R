@@ -87,7 +87,9 @@ kept_arguments <- function(fit, formula, data, changes) {
 # Settings of one method mean nothing to another.
 kept_control <- function(used, changes) {
   if (!is.null(changes$method) && changes$method != (used$method %||% "nuts")) return(list())
-  used$control %||% used[c("adapt_delta", "max_treedepth", "engine", "metric")]
+  if (!is.null(used$control)) return(used$control)
+  used$adapt_delta <- unlist(used$adapt_delta)
+  used[c("adapt_delta", "max_treedepth", "engine", "metric")]
 }
 
 kept_contrasts <- function(fit, data) {

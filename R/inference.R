@@ -27,7 +27,7 @@ new_settings <- function(chains, iter, warmup, thin, cores, threads, control, in
   }
   list(chains = chains, iter = iter, warmup = warmup, thin = check_thin(thin, iter - warmup),
        threads = check_threads(cores, threads, chains), seed = check_seed(seed),
-       adapt_delta = control$adapt_delta, max_treedepth = control$max_treedepth, init = check_init(init),
+       adapt_delta = as.list(control$adapt_delta), max_treedepth = control$max_treedepth, init = check_init(init),
        save_effects = save$group, save_warmup = save$warmup, engine = control$engine,
        metric = control$metric)
 }
@@ -74,7 +74,7 @@ check_init <- function(init) {
 
 # What `control` may hold, by method.
 control_defaults <- list(
-  nuts = list(adapt_delta = 0.8, max_treedepth = 10, engine = "auto", metric = "auto"),
+  nuts = list(adapt_delta = c(0.65, 0.9, 0.99), max_treedepth = 10, engine = "auto", metric = "auto"),
   laplace = list(engine = "auto"),
   svi = list(engine = "auto", guide = "auto", max_steps = 5000, n_draws = 4, step_size = 0.05, tolerance = 1))
 
@@ -104,9 +104,12 @@ refuse_control <- function(name, defaults, method) {
 }
 
 check_adapt_delta <- function(adapt_delta) {
-  if (is_number(adapt_delta) && adapt_delta > 0 && adapt_delta < 1) return(invisible())
-  given <- some(adapt_delta)
-  abort_twill("setting", c("{.arg control$adapt_delta} must be a number between 0 and 1.", "x" = "It is {.val {given}}."))
+  is_target <- is.numeric(adapt_delta) && length(adapt_delta) > 0 && all(is.finite(adapt_delta))
+  if (is_target && all(adapt_delta > 0 & adapt_delta < 1) && !is.unsorted(adapt_delta, strictly = TRUE)) return(invisible())
+  given <- if (is.atomic(adapt_delta)) some(adapt_delta) else class(adapt_delta)[1]
+  abort_twill("setting", c(
+    "{.arg control$adapt_delta} must be a number between 0 and 1, or rising numbers to try one after the other.",
+    "x" = "It is {.val {given}}."))
 }
 
 check_metric <- function(metric) {

@@ -38,11 +38,12 @@
 #' @param thin Keep each `thin`-th draw. Default: 1.
 #' @param cores,threads Number of threads on which chains run. `threads` is another name for `cores`. Default: the
 #'   option `mc.cores`, else 2. Draws do not depend on it.
-#' @param control A list with `adapt_delta`, the mean acceptance statistic aimed at (default 0.8; raise it, to 0.95
-#'   say, if divergences are reported), `max_treedepth` (default 10: at most `2^10` leapfrog steps per draw), `engine`:
-#'   the coordinates that are sampled, `"auto"` (default), `"collapsed"`, `"joint"` or `"levels"`, which give the same
-#'   posterior (see `vignette("model")`), and `metric`: `"auto"` (default) uses the curvature of the posterior, `"diag"`
-#'   scales only.
+#' @param control A list with `adapt_delta`, the mean acceptance statistic aimed at: one number, or rising numbers of
+#'   which the next is taken, and all chains begun again with smaller steps, when a transition after warm-up diverges
+#'   (default `c(0.65, 0.9, 0.99)`; a message and `summary()` say which was used), `max_treedepth` (default 10: at most
+#'   `2^10` leapfrog steps per draw), `engine`: the coordinates that are sampled, `"auto"` (default), `"collapsed"`,
+#'   `"joint"` or `"levels"`, which give the same posterior (see `vignette("model")`), and `metric`: `"auto"` (default)
+#'   uses the curvature of the posterior, `"diag"` scales only.
 #' @param weights,offset Columns of `data`, expressions of them, or vectors with one value per row. Weights multiply
 #'   the log-likelihood of their row; offsets are added to the linear predictor. They may stand in `formula` instead.
 #' @param subset A condition on the rows of `data`, or row numbers. Default: all rows.
@@ -159,9 +160,9 @@ add_prior_draws <- function(draws, model, seed) {
 
 new_fit <- function(model, output, settings, sample_prior, call) {
   run <- list(seed = settings$seed, chains = dim(output$draws)[2], iter = settings$iter, warmup = settings$warmup,
-              thin = settings$thin, cores = settings$threads, adapt_delta = settings$adapt_delta,
-              max_treedepth = settings$max_treedepth, partial = output$partial, sample_prior = sample_prior,
-              method = settings$method %||% "nuts", settings = settings)
+              thin = settings$thin, cores = settings$threads, max_treedepth = settings$max_treedepth,
+              partial = output$partial, sample_prior = sample_prior, method = settings$method %||% "nuts",
+              settings = settings)
   fit <- list(call = small_call(call), formula = model$formula, family = model$family, data = model$data,
               prior = model$prior, intercept = model$intercept, design = model$design, draws = output$draws,
               warmup_draws = output$warmup_draws, sampler = output$sampler, info = c(output$info, run),

@@ -14,7 +14,7 @@
 #' @param slow Whether the model takes more than some seconds and is left out of the usual test run.
 #' @param stored Whether data and posterior are stored beside this file, or found only in the complete collections.
 reference_model <- function(data, posterior, formula, family, prior, transform = NULL, no_sd = character(),
-                            adapt_delta = 0.8, slow = FALSE, stored = TRUE) {
+                            adapt_delta = c(0.65, 0.9, 0.99), slow = FALSE, stored = TRUE) {
   list(data = data, posterior = posterior, formula = formula, family = family, prior = prior, transform = transform,
        no_sd = no_sd, adapt_delta = adapt_delta, slow = slow, stored = stored)
 }

@@ -87,7 +87,7 @@ test_that("R-hat and effective sizes are posterior's", {
 test_that("brms's own generics find their methods", {
   skip_if_not_installed("brms")
   fit <- shared_fit("sleep")
-  expect_identical(brms::control_params(fit), list(adapt_delta = 0.8, max_treedepth = 10))
+  expect_identical(brms::control_params(fit), list(adapt_delta = 0.65, max_treedepth = 10))
   expect_identical(brms::ngrps(fit), list(Subject = 18L))
 })
 

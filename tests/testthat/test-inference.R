@@ -5,11 +5,11 @@ settings <- function(chains = 4, iter = 2000, warmup = NULL, thin = 1, cores = 2
   new_settings(chains, iter, warmup, thin, cores, threads, control, init, seed, save_pars)
 }
 
-test_that("defaults are brms'", {
+test_that("defaults are brms', apart from the target of acceptance", {
   s <- settings()
   expect_identical(s$warmup, 1000)
   expect_identical(s$threads, 2)
-  expect_identical(s$adapt_delta, 0.8)
+  expect_identical(s$adapt_delta, list(0.65, 0.9, 0.99))
   expect_identical(s$max_treedepth, 10)
   expect_true(s$save_effects)
 })
@@ -42,6 +42,8 @@ test_that("settings out of range are refused by name", {
   refused("seed", seed = -1)
   refused("seed", seed = 2^31)
   refused("adapt_delta", control = list(adapt_delta = 1))
+  refused("rising numbers", control = list(adapt_delta = c(0.9, 0.8)))
+  refused("rising numbers", control = list(adapt_delta = numeric()))
   refused("max_treedepth", control = list(max_treedepth = 0))
   refused("Did you mean", control = list(adapt_dela = 0.9))
   refused("named list", control = 0.9)
@@ -192,4 +194,27 @@ test_that("a huge count among small ones does not keep chains from starting", {
     rate <- fit$draws[, , "b_Intercept"] + fit$draws[, , "r_row[3,Intercept]"]
     expect_equal(mean(rate), log(1428), tolerance = 0.002)
   }
+})
+
+# One row per level: sd and sigma share one variance, and their posterior is a narrow ridge with a corner.
+one_row_per_level <- function(...) {
+  set.seed(1)
+  data <- data.frame(y = stats::rnorm(100), g = factor(1:100))
+  twill(y ~ 1 + (1 | g), data, chains = 2, iter = 600, seed = 1, refresh = 0, ...)
+}
+
+test_that("chains that diverge begin again with smaller steps, the same for any number of threads", {
+  expect_message(fit <- suppressWarnings(one_row_per_level(silent = 1)), class = "twill_message_escalated")
+  expect_gt(fit$info$adapt_delta, 0.65)
+  expect_match(capture_output(print(summary(fit))), "begun again with smaller steps: adapt_delta")
+  alone <- one_row_per_level(silent = 2, cores = 1)
+  expect_identical(alone$draws, fit$draws)
+  expect_identical(alone$info$adapt_delta, fit$info$adapt_delta)
+})
+
+test_that("one target of acceptance is kept, and divergences are told", {
+  warned <- capture_warnings(fit <- suppressMessages(one_row_per_level(control = list(adapt_delta = 0.65))))
+  expect_match(warned, "diverged", all = FALSE)
+  expect_identical(fit$info$adapt_delta, 0.65)
+  expect_gt(sum(nuts_params(fit, pars = "divergent__")$Value), 0)
 })

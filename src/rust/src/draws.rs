@@ -4,6 +4,7 @@ use crate::density::{LogDensity, Posterior};
 use crate::hmc::tree::Transition;
 use crate::layout::Source;
 use crate::whiten::Whitened;
+use crate::whiten::bend::Bent;
 use rand::Rng;
 
 /// A target that gives whole draws of the model's parameters.
@@ -25,6 +26,17 @@ impl Draw for Posterior {
 impl<D: Draw> Draw for Whitened<D> {
     fn complete<R: Rng>(&mut self, _position: &[f64], rng: &mut R) {
         let (inner, x) = self.parts();
+        inner.complete(x, rng);
+    }
+
+    fn posterior(&self) -> &Posterior {
+        self.inner.posterior()
+    }
+}
+
+impl<D: Draw> Draw for Bent<D> {
+    fn complete<R: Rng>(&mut self, position: &[f64], rng: &mut R) {
+        let (inner, x) = self.parts(position);
         inner.complete(x, rng);
     }
 

@@ -109,7 +109,7 @@ fn engine_log_density(spec_json: Robj, arrays: Robj, position: Robj) -> Robj {
 fn show(report: Option<&Function>, p: Progress) {
     if let Some(f) = report {
         // An error in the display must not stop the run; R has printed it.
-        let _ = f.call(pairlist!(p.done as f64, p.total as f64, p.divergent as f64));
+        let _ = f.call(pairlist!(p.done as f64, p.total as f64, p.divergent as f64, p.restarts as f64));
     }
 }
 
@@ -223,6 +223,7 @@ fn info(output: &Output, n_rows: usize) -> String {
         "engine": output.engine,
         "dim": output.dim,
         "rows": n_rows,
+        "adapt_delta": output.adapt_delta,
         "step_size": per_chain(&|c| c.step_size),
         "warmup_divergent": per_chain(&|c| c.warmup_divergent as f64),
         "n_gradients": per_chain(&|c| c.n_gradients as f64),

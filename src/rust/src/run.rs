@@ -10,6 +10,7 @@ use crate::settle::whitening::whitening;
 use crate::settle::{Settled, settle};
 use crate::spec::{Engine, InitSpec, Settings};
 use crate::transport::Transport;
+use crate::whiten::bend::Bent;
 use crate::whiten::{Whitened, Whitening};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -38,6 +39,8 @@ pub struct Progress {
     pub total: usize,
     /// Divergences after warm-up so far.
     pub divergent: usize,
+    /// How often the chains have begun again at a higher target.
+    pub restarts: usize,
 }
 
 /// Draws of all chains.
@@ -51,6 +54,17 @@ pub struct Output {
     pub engine: &'static str,
     /// Parameters sampled.
     pub dim: usize,
+    /// Mean acceptance aimed at by the attempt that was kept.
+    pub adapt_delta: f64,
+}
+
+/// One run of all chains at one target of acceptance.
+#[derive(Debug, Clone, Copy)]
+struct Attempt {
+    number: usize,
+    adapt_delta: f64,
+    /// A divergence ends an attempt unless there is no higher target.
+    is_last: bool,
 }
 
 /// Counters and the flag that workers and the main thread share.
@@ -60,6 +74,7 @@ pub struct Shared {
     pub cancel: AtomicBool,
     done: AtomicUsize,
     divergent: AtomicUsize,
+    restarts: AtomicUsize,
 }
 
 /// Samples a model. `watch` is called on this thread about ten times a second; `false` stops the run.
@@ -96,8 +111,9 @@ pub fn on_workers<T: Send>(
             output
         });
         while let Err(RecvTimeoutError::Timeout) = receiver.recv_timeout(POLL) {
-            let [done, divergent] = [&shared.done, &shared.divergent].map(|n| n.load(Ordering::Relaxed));
-            if !watch(Progress { done, total, divergent }) {
+            let counts = [&shared.done, &shared.divergent, &shared.restarts];
+            let [done, divergent, restarts] = counts.map(|n| n.load(Ordering::Relaxed));
+            if !watch(Progress { done, total, divergent, restarts }) {
                 shared.cancel.store(true, Ordering::Relaxed);
             }
         }
@@ -108,9 +124,9 @@ pub fn on_workers<T: Send>(
 /// A target in whitened coordinates.
 pub enum Prepared {
     /// The scales of a Gaussian model.
-    Collapsed(Whitened<Collapsed>),
+    Collapsed(Whitened<Bent<Collapsed>>),
     /// All parameters, and the name of the transport.
-    Full(&'static str, Whitened<Posterior>),
+    Full(&'static str, Whitened<Bent<Posterior>>),
 }
 
 /// Settles a model and whitens its target at the mode.
@@ -126,51 +142,76 @@ pub fn prepare(model: Arc<Model>, engine: Engine, metric: &str, cancel: &AtomicB
 /// # Errors
 /// As there.
 pub fn prepare_settled(settled: Settled, engine: Engine, metric: &str, cancel: &AtomicBool) -> Result<Prepared> {
-    let Settled { mut posterior, mode, assembly } = settled;
+    let Settled { posterior, mode, assembly } = settled;
     let theta = posterior.model.layout.theta();
     let name = if matches!(*posterior.transport, Transport::Joint(_)) { "joint" } else { "levels" };
     let wants_collapse = matches!(engine, Engine::Auto | Engine::Collapsed);
     let collapsed = if wants_collapse { Collapsed::new(posterior.clone()) } else { None };
     let is_plain = metric != "auto";
-    if let Some(mut target) = collapsed {
+    if let Some(target) = collapsed {
         let mode = mode[theta].to_vec();
-        let map = if is_plain { Whitening::shift(mode) } else { Whitening::at_mode(&mut target, mode, cancel) };
+        if is_plain {
+            return Ok(Prepared::Collapsed(Whitened::new(Bent::straight(target), Arc::new(Whitening::shift(mode)))));
+        }
+        let mut target = Bent::at_mode(target, &mode, 0..mode.len());
+        let map = Whitening::at_mode(&mut target, mode, cancel);
         return Ok(Prepared::Collapsed(Whitened::new(target, Arc::new(map))));
     }
     if engine == Engine::Collapsed {
         return Err(Error::Spec(NOT_COLLAPSIBLE.into()));
     }
-    let map = if is_plain { Whitening::shift(mode) } else { whitening(&mut posterior, mode, &assembly, cancel) };
+    if is_plain {
+        let map = Whitening::shift(mode);
+        return Ok(Prepared::Full(name, Whitened::new(Bent::straight(posterior), Arc::new(map))));
+    }
+    let mut posterior = Bent::at_mode(posterior, &mode, theta);
+    let map = whitening(&mut posterior, mode, &assembly, cancel);
     Ok(Prepared::Full(name, Whitened::new(posterior, Arc::new(map))))
 }
 
+/// Attempts at rising targets of acceptance until none of the chains diverges, or there is no higher target.
+///
+/// A divergence is a property of the attempt's streams, so which attempt is kept does not depend on threads.
 fn run_chains<D: Draw + Clone + Send + Sync>(
     engine: &'static str, target: &Whitened<D>, settings: &Settings, shared: &Shared,
 ) -> Result<Output> {
-    let chains = (0..settings.chains).into_par_iter().map(|c| run_chain(c, target.clone(), settings, shared));
-    let chains = chains.collect::<Result<Vec<_>>>()?;
-    Ok(Output { chains, interrupted: shared.cancel.load(Ordering::Relaxed), engine, dim: target.dim() })
+    let mut number = 0;
+    loop {
+        let adapt_delta = settings.adapt_delta[number];
+        let attempt = Attempt { number, adapt_delta, is_last: number + 1 == settings.adapt_delta.len() };
+        shared.begin(&attempt);
+        let chains = (0..settings.chains).into_par_iter();
+        let chains = chains.map(|c| run_chain(c, &attempt, target.clone(), settings, shared));
+        let chains = chains.collect::<Result<Vec<_>>>()?;
+        let interrupted = shared.cancel.load(Ordering::Relaxed);
+        if interrupted || !shared.gives_up(&attempt) {
+            return Ok(Output { chains, interrupted, engine, dim: target.dim(), adapt_delta });
+        }
+        number += 1;
+    }
 }
 
-fn run_chain<D: Draw>(c: usize, mut target: Whitened<D>, settings: &Settings, shared: &Shared) -> Result<ChainDraws> {
+fn run_chain<D: Draw>(
+    c: usize, attempt: &Attempt, mut target: Whitened<D>, settings: &Settings, shared: &Shared,
+) -> Result<ChainDraws> {
     let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
-    rng.set_stream(c as u64 + 1);
+    rng.set_stream(c as u64 + 1 + ((attempt.number as u64) << 32));
     let start = start(&mut target, &settings.init, &mut rng)?;
     let mut draws = ChainDraws::default();
     let mut chain = Chain::new(target, start, settings.max_treedepth, &shared.cancel);
     let clock = Instant::now();
-    chain.warm_up(settings.warmup, settings.adapt_delta, &mut rng, |target, t, rng| {
+    chain.warm_up(settings.warmup, attempt.adapt_delta, &mut rng, |target, t, rng| {
         draws.n_gradients += t.n_leapfrog + 1;
         draws.warmup_divergent += usize::from(t.divergent);
         if settings.save_warmup {
             record(target, settings.save_effects, rng, &mut draws.warmup);
         }
-        shared.tick()
+        shared.tick() && !shared.gives_up(attempt)
     });
     draws.step_size = chain.step_size();
     draws.seconds[0] = clock.elapsed().as_secs_f64();
     for i in 0..settings.iter - settings.warmup {
-        if shared.cancel.load(Ordering::Relaxed) {
+        if shared.cancel.load(Ordering::Relaxed) || shared.gives_up(attempt) {
             break;
         }
         let t = chain.transition(&mut rng);
@@ -193,6 +234,17 @@ impl Shared {
     /// Counts divergences.
     pub fn count_divergent(&self, n: usize) {
         self.divergent.fetch_add(n, Ordering::Relaxed);
+    }
+
+    fn begin(&self, attempt: &Attempt) {
+        self.done.store(0, Ordering::Relaxed);
+        self.divergent.store(0, Ordering::Relaxed);
+        self.restarts.store(attempt.number, Ordering::Relaxed);
+    }
+
+    /// Whether a chain has diverged while a higher target of acceptance is left to try.
+    fn gives_up(&self, attempt: &Attempt) -> bool {
+        !attempt.is_last && self.divergent.load(Ordering::Relaxed) > 0
     }
 
     /// Counts an iteration; false after a cancel.

@@ -195,8 +195,8 @@ pub struct Settings {
     pub threads: usize,
     /// Seed of all chains; chain `c` uses stream `c` of it.
     pub seed: u64,
-    /// Mean acceptance statistic aimed at.
-    pub adapt_delta: f64,
+    /// Mean acceptance statistics aimed at: the first, and those to begin again with while chains diverge.
+    pub adapt_delta: Vec<f64>,
     /// A trajectory has at most `2^max_treedepth` leapfrog steps.
     pub max_treedepth: usize,
     /// Where chains start.
@@ -240,7 +240,7 @@ impl Settings {
             ("iter", self.iter > self.warmup),
             ("thin", self.thin >= 1),
             ("threads", self.threads >= 1),
-            ("adapt_delta", self.adapt_delta > 0.0 && self.adapt_delta < 1.0),
+            ("adapt_delta", !self.adapt_delta.is_empty() && self.adapt_delta.iter().all(|d| *d > 0.0 && *d < 1.0)),
             ("max_treedepth", (1..=20).contains(&self.max_treedepth)),
         ];
         match ok.iter().find(|(_, ok)| !ok) {

@@ -121,7 +121,7 @@ fn settings(engine: Engine, threads: usize) -> Settings {
         thin: 1,
         threads,
         seed: 3,
-        adapt_delta: 0.8,
+        adapt_delta: vec![0.8],
         max_treedepth: 10,
         init: InitSpec::Mode,
         save_effects: true,

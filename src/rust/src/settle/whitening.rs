@@ -5,6 +5,7 @@ use crate::density::{LogDensity, Posterior};
 use crate::transport::Transport;
 use crate::whiten::Whitening;
 use crate::whiten::arrow::{Arrow, Effects};
+use crate::whiten::bend::Bent;
 use crate::whiten::frozen::Frozen;
 use crate::whiten::low_rank::LowRank;
 use std::sync::atomic::AtomicBool;
@@ -16,17 +17,17 @@ const ENTRIES_PER_PRODUCT: usize = 2;
 /// Multiplications of one factorisation that a climb may take.
 const MAX_PRODUCTS: usize = 500_000_000;
 
-/// Whitening of a posterior at its mode.
-pub fn whitening(posterior: &mut Posterior, mode: Vec<f64>, assembly: &Assembly, cancel: &AtomicBool) -> Whitening {
-    let theta = posterior.model.layout.theta();
+/// Whitening of a posterior with bent scales at its mode.
+pub fn whitening(target: &mut Bent<Posterior>, mode: Vec<f64>, assembly: &Assembly, cancel: &AtomicBool) -> Whitening {
+    let theta = target.inner.model.layout.theta();
     if mode.len() <= MAX_DENSE {
-        return Whitening::at_mode(posterior, mode, cancel);
+        return Whitening::at_mode(target, mode, cancel);
     }
-    let effects = match &*posterior.transport {
+    let effects = match &*target.inner.transport {
         Transport::Joint(_) => Effects::Identity,
-        Transport::Levels(_) => level_effects(posterior, &mode, assembly, cancel),
+        Transport::Levels(_) => level_effects(&mut target.inner, &mode, assembly, cancel),
     };
-    let arrow = Arrow::at_mode(posterior, &mode, theta, effects);
+    let arrow = Arrow::at_mode(target, &mode, theta, effects);
     Whitening::in_parts(mode, arrow)
 }
 

@@ -5,6 +5,7 @@
 //! the scales.
 
 pub mod arrow;
+pub mod bend;
 pub mod dense;
 pub mod frozen;
 pub mod low_rank;
