@@ -75,7 +75,8 @@
 #'   100 effective draws).
 #' @param chains,iter,warmup,thin As in [twill()], per gene. Default: 2 chains of 400 iterations, half of them warm-up.
 #' @param cores,threads Number of threads over genes. Default: the option `mc.cores`, else 2.
-#' @param control A list with `adapt_delta` (0.8) and `max_treedepth` (10), see [twill()].
+#' @param control A list with `adapt_delta` (default 0.65; genes whose chains are poor are tried again at 0.95 or more) and
+#'   `max_treedepth` (10), see [twill()].
 #' @param keep `"draws"` (default): the draws of all parameters but the effects of single levels, of which means and
 #'   standard deviations are kept; `"effects"`: those too; `"moments"`: means and covariances alone, from which [tw_contrast()]
 #'   takes normal posteriors. Draws need 8 bytes times draws times parameters times genes; with `folder` they stay on disk
@@ -143,7 +144,7 @@ gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, co
   control <- check_control(control)
   list(method = check_choice(method, "method", c("nuts", "laplace", "auto")), chains = check_whole(chains, "chains", 1, 1000),
        iter = iter, warmup = warmup, thin = thin, threads = check_whole(threads %||% cores %||% 2, "cores", 1, 4096),
-       seed = check_seed(seed) %||% draw_seed(), adapt_delta = control$adapt_delta, max_treedepth = control$max_treedepth,
+       seed = check_seed(seed) %||% draw_seed(), adapt_delta = control$adapt_delta[1], max_treedepth = control$max_treedepth,
        n_draws = chains * ceiling((iter - warmup) / thin))
 }
 
