@@ -6,6 +6,11 @@ khat_limit <- 0.7
 # More proposals than draws, so that resampling repeats few of them.
 proposals_per_draw <- 4
 
+# Each proposal is evaluated on all rows, which is what steps over batches of them save.
+n_proposals <- function(settings) {
+  settings$n_kept * if (isTRUE(settings$control$batch > 0)) 1 else proposals_per_draw
+}
+
 # `chains` and `threads` are kept for update(), should it sample.
 approximation_settings <- function(chains, iter, warmup, thin, threads, seed, save, control, method) {
   n_kept <- chains * ceiling((iter - warmup) / check_thin(thin, iter - warmup))
@@ -18,7 +23,23 @@ check_svi_control <- function(control) {
   control$max_steps <- check_whole(control$max_steps, "control$max_steps", 1, 1e7)
   control$n_draws <- check_whole(control$n_draws, "control$n_draws", 1, 1000)
   for (name in c("step_size", "tolerance")) check_positive(control[[name]], paste0("control$", name))
-  control
+  check_batch(control)
+}
+
+# NULL and 0 take all rows. Engine "collapsed" sees cross-products and no rows.
+check_batch <- function(control) {
+  control$batch <- check_whole(control$batch %||% 0, "control$batch", 0, 1e9)
+  if (control$batch == 0 || control$engine != "collapsed") return(control)
+  abort_twill("setting", c("{.arg control$batch} draws rows, and {.arg control$engine} {.val collapsed} uses none.",
+                           "x" = "{.arg control$batch} is {.val {control$batch}}.",
+                           "i" = "Leave one of them out: that engine's steps cost the same for any number of rows."))
+}
+
+check_batch_fits <- function(batch, n_rows) {
+  if (is.null(batch) || batch <= n_rows) return(invisible())
+  abort_twill("setting", c("{.arg control$batch} must not exceed the number of rows.",
+                           "x" = "It is {.val {batch}}, and the data have {n_rows} row{?s}.",
+                           "i" = "0, the default, uses all rows in every step."))
 }
 
 check_positive <- function(x, name) {
@@ -29,17 +50,32 @@ check_positive <- function(x, name) {
 
 # Has the arguments and the value of run_sampler().
 run_approximation <- function(spec_json, arrays, settings, silent, refresh) {
+  check_batch_fits(settings$control$batch, length(arrays$y))
   progress <- new_progress(silent, refresh, "Approximating")
   on.exit(progress$finish())
   json <- to_json(rapply(engine_approximation_settings(settings), unbox, how = "replace"))
   result <- unwrap_engine(engine_approximate(spec_json, arrays, json, progress$report))
   if (isTRUE(result$interrupted)) abort_interrupt()
-  approximation_output(result, settings)
+  output <- approximation_output(result, settings)
+  if (silent < 2) suggest_batch(output$info, settings)
+  output
+}
+
+# Rows from which on a step over all of them takes milliseconds, and the batch that is suggested then.
+many_rows <- 100000
+suggested_batch <- 5000
+
+suggest_batch <- function(info, settings) {
+  batch <- settings$control$batch
+  if (settings$method != "svi" || batch > 0 || !info$uses_rows || info$rows < many_rows) return(invisible())
+  inform_twill("batch", c(
+    "i" = "Each of the {length(info$elbo)} steps used {.val {info$rows}} rows: the data compress no further.",
+    "i" = "Batches make steps cheaper: {.code control = list(batch = {format(suggested_batch)})}."))
 }
 
 engine_approximation_settings <- function(settings) {
   unused <- list(guide = "auto", max_steps = 0, n_draws = 1, step_size = 1, tolerance = 1)
-  c(list(method = settings$method, draws = settings$n_kept * proposals_per_draw, threads = 1,
+  c(list(method = settings$method, draws = n_proposals(settings), threads = 1,
          seed = settings$seed, save_effects = settings$save_effects), utils::modifyList(unused, settings$control))
 }
 
@@ -51,6 +87,7 @@ approximation_output <- function(result, settings) {
   info$pareto_k <- weights$khat
   info$is_resampled <- is_trusted
   info$elbo <- result$elbo
+  if (length(result$elbo)) info$elbo_all_rows <- mean(result$log_ratios[is.finite(result$log_ratios)])
   info$ess_proposals <- 1 / sum(weights$weights^2)
   list(draws = as_array_of_draws(cut_rows(result$draws, keep)), sampler = NULL, warmup_draws = NULL, info = info,
        partial = FALSE)
@@ -90,12 +127,16 @@ approximation_diagnostics <- function(fit) {
   trust <- if (info$is_resampled) "below 0.7: resampled by importance" else "above 0.7: not to be trusted, not resampled"
   elbo <- utils::tail(info$elbo, 200)
   text <- c("Diagnostics:", sprintf("  Pareto k-hat %.2f (%s)", info$pareto_k, trust),
-            sprintf("  effective sample size of %d proposals %.0f", as.integer(info$settings$n_kept * proposals_per_draw),
+            sprintf("  effective sample size of %d proposals %.0f", as.integer(n_proposals(info$settings)),
                     info$ess_proposals),
             if (length(elbo)) sprintf("  ELBO %.1f over the last %d of %d steps; %s", mean(elbo), length(elbo),
-                                      length(info$elbo), if (info$converged) "settled" else "NOT settled"))
+                                      length(info$elbo), if (info$converged) "settled" else "NOT settled"),
+            if (uses_batches(info)) sprintf("  steps of %d rows drawn at random; ELBO on all rows %.1f",
+                                            as.integer(info$settings$control$batch), info$elbo_all_rows))
   list(khat = info$pareto_k, is_resampled = info$is_resampled, converged = info$converged, text = text)
 }
+
+uses_batches <- function(info) isTRUE(info$settings$control$batch > 0)
 
 warn_approximation <- function(fit) {
   info <- fit$info

@@ -76,7 +76,8 @@ check_init <- function(init) {
 control_defaults <- list(
   nuts = list(adapt_delta = c(0.65, 0.9, 0.99), max_treedepth = 10, engine = "auto", metric = "auto"),
   laplace = list(engine = "auto"),
-  svi = list(engine = "auto", guide = "auto", max_steps = 5000, n_draws = 4, step_size = 0.05, tolerance = 1))
+  svi = list(engine = "auto", guide = "auto", batch = 0, max_steps = 5000, n_draws = 4, step_size = 0.05,
+             tolerance = 1))
 
 check_control <- function(control, method = "nuts") {
   defaults <- control_defaults[[method]]

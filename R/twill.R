@@ -71,7 +71,12 @@
 #'   of the approximation itself. `fit$info$elbo` is the trace of the ELBO. The number of draws is that of `chains`,
 #'   `iter`, `warmup` and `thin`. For `"svi"`, `control` takes `guide` (`"fullrank"`, `"lowrank"`, `"meanfield"`;
 #'   default dense up to 100 parameters), `max_steps` (5000), `n_draws` per step (4), `step_size` (0.05) and `tolerance`
-#'   (1: stops when 200 steps gain less than one standard error of the ELBO's mean).
+#'   (1: stops when 200 steps gain less than one standard error of the ELBO's mean), and `batch`: a number of rows. Each
+#'   gradient then comes from so many rows drawn at random (of those left when rows of the same design are merged),
+#'   weighted so that it is right on average; the prior is whole, and `fit$info$elbo_all_rows` and k-hat are computed on
+#'   all rows, from one proposal per draw instead of four. Default: 0, all rows in each step. Batches serve data of
+#'   100,000 rows or more that hardly compress, as those with a covariate that differs from row to row; the noise that
+#'   they add is small from about twenty rows per parameter on.
 #' @param device `"cpu"`, the only one (`"auto"` chooses it).
 #' @return A list of class `twillfit` with `formula`, `family`, `data` (the rows used), `prior`, `design`, `draws` (a
 #'   [posterior::draws_array][posterior::draws_array()]), `sampler` and `info`; see its methods `print()`, `summary()`

@@ -69,3 +69,56 @@ test_that("resampling takes each draw as often as its weight says", {
   weights <- c(0.5, 0.25, 0.25, 0)
   expect_identical(as.vector(table(factor(resample(weights, 400, 1), levels = 1:4))), c(200L, 100L, 100L, 0L))
 })
+
+# 3,000 counts with a covariate of their own each, so that nothing compresses.
+uncompressed <- local({
+  with_seed_of <- function(seed, code) { set.seed(seed); code }
+  with_seed_of(11, {
+    d <- data.frame(x = stats::rnorm(3000), g = factor(rep(1:20, 150)))
+    d$y <- stats::rnbinom(3000, mu = exp(0.5 + 0.3 * d$x + stats::rnorm(20, 0, 0.5)[d$g]), size = 2)
+    d
+  })
+})
+
+test_that("batches of rows give the posterior of all rows", {
+  model <- function(...) twill(y ~ x + (1 | g), uncompressed, negbinomial(), seed = 3, silent = 2, ...)
+  exact <- model()
+  all <- model(method = "svi")
+  batched <- model(method = "svi", control = list(batch = 150))
+  # Resampled draws of four thousand: the Monte Carlo error of a mean is 0.03 of the posterior's sd, of an sd's log 0.02.
+  # The k-hat of both is near 0.7, on either side of it.
+  for (fit in list(all, batched)) {
+    expect_lt(fit$info$pareto_k, 0.9)
+    d <- distance(fit, exact)
+    expect_lt(d$mean, 0.15)
+    expect_lt(d$sd, 0.15)
+  }
+  expect_lt(abs(batched$info$elbo_all_rows - all$info$elbo_all_rows), 0.5)
+  expect_match(paste(capture.output(print(batched)), collapse = "\n"), "steps of 150 rows")
+  expect_identical(batched$draws, model(method = "svi", control = list(batch = 150), cores = 1)$draws)
+})
+
+test_that("a Gaussian model in batches keeps its effects", {
+  fit <- approximated("svi", control = list(batch = 60))
+  expect_identical(fit$info$engine, "joint")
+  expect_lt(distance(fit, approximated("nuts"))$mean, 0.3)
+})
+
+test_that("batches that cannot be drawn are refused", {
+  refused <- function(batch, ...) approximated("svi", control = list(batch = batch, ...))
+  expect_error(refused(-1), "control\\$batch", class = "twill_error_setting")
+  expect_error(refused(2.5), "control\\$batch", class = "twill_error_setting")
+  expect_error(refused("ten"), "control\\$batch", class = "twill_error_setting")
+  expect_error(refused(181), "180 rows", class = "twill_error_setting")
+  expect_error(refused(20, engine = "collapsed"), "collapsed", class = "twill_error_setting")
+  expect_identical(refused(NULL)$info$settings$control$batch, 0)
+})
+
+test_that("batches are suggested where rows are many and do not compress", {
+  settings <- list(method = "svi", control = list(batch = 0))
+  info <- list(rows = 2e5, uses_rows = TRUE, elbo = numeric(400))
+  expect_message(suggest_batch(info, settings), "batch = 5000", class = "twill_message_batch")
+  expect_no_message(suggest_batch(utils::modifyList(info, list(rows = 1000)), settings))
+  expect_no_message(suggest_batch(utils::modifyList(info, list(uses_rows = FALSE)), settings))
+  expect_no_message(suggest_batch(info, list(method = "svi", control = list(batch = 100))))
+})

@@ -1,15 +1,17 @@
 //! Approximations of a posterior by a guide: Laplace at the mode or variational, with the ratios that
 //! say how good they are.
 
-use crate::density::{LogDensity, Model};
+use crate::density::batch::Batch;
+use crate::density::{LogDensity, Model, Posterior};
 use crate::draws::{Draw, push_draw};
 use crate::error::Result;
 use crate::laplace;
 use crate::run::{Prepared, Progress, Shared, on_workers, prepare};
-use crate::spec::{ApproximationSettings, GuideKind, Method};
+use crate::spec::{ApproximationSettings, Engine, Family, GuideKind, Method};
 use crate::svi::guide::{Guide, Kind};
 use crate::svi::{Ascent, fit};
 use crate::whiten::Whitened;
+use crate::whiten::bend::Bent;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
@@ -37,6 +39,10 @@ pub struct Approximation {
     pub engine: &'static str,
     /// Parameters approximated.
     pub dim: usize,
+    /// Rows after compression.
+    pub rows: usize,
+    /// Whether a gradient goes through them, rather than through cross-products.
+    pub uses_rows: bool,
 }
 
 /// Approximates a model's posterior.
@@ -49,15 +55,36 @@ pub fn approximate(
     let steps = if settings.method == Method::Svi { settings.max_steps } else { 0 };
     on_workers(settings.threads, steps + settings.draws, watch, |shared| {
         let n_theta = model.layout.n_theta;
-        match prepare(Arc::new(model), settings.engine, "auto", &shared.cancel)? {
-            Prepared::Collapsed(target) => Ok(run("collapsed", target, n_theta, settings, shared)),
-            Prepared::Full(name, target) => Ok(run(name, target, n_theta, settings, shared)),
+        let uses_batches = settings.method == Method::Svi && (1..model.design.n()).contains(&settings.batch);
+        let engine = if uses_batches { engine_of_rows(&model, settings.engine) } else { settings.engine };
+        match prepare(Arc::new(model), engine, "auto", &shared.cancel)? {
+            Prepared::Collapsed(target) => Ok(run("collapsed", target, None, n_theta, settings, shared)),
+            Prepared::Full(name, mut target) => {
+                let batches = uses_batches.then(|| batches(&mut target, settings));
+                Ok(run(name, target, batches, n_theta, settings, shared))
+            }
         }
     })
 }
 
+/// Effects that are integrated out leave no sum over rows.
+fn engine_of_rows(model: &Model, engine: Engine) -> Engine {
+    if engine == Engine::Auto && model.family() == Family::Gaussian { Engine::Joint } else { engine }
+}
+
+/// The target estimated from batches, centred at the mode.
+fn batches(target: &mut Whitened<Bent<Posterior>>, settings: &ApproximationSettings) -> Whitened<Bent<Posterior>> {
+    let dim = target.dim();
+    target.evaluate(&vec![0.0; dim], &mut vec![0.0; dim]);
+    let mut out = target.clone();
+    out.inner.inner.batch = Some(Box::new(Batch::new(&target.inner.inner, settings.batch, settings.seed)));
+    out
+}
+
+/// Where there are `batches`, they stand for the target during the ascent.
 fn run<D: Draw>(
-    engine: &'static str, mut target: Whitened<D>, n_theta: usize, settings: &ApproximationSettings, shared: &Shared,
+    engine: &'static str, mut target: Whitened<D>, batches: Option<Whitened<Bent<Posterior>>>, n_theta: usize,
+    settings: &ApproximationSettings, shared: &Shared,
 ) -> Approximation {
     let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
     let dim = target.dim();
@@ -69,12 +96,18 @@ fn run<D: Draw>(
         interrupted: false,
         engine,
         dim,
+        rows: target.posterior().model.design.n(),
+        uses_rows: engine != "collapsed" && target.posterior().sums.is_none(),
     };
     let mut guide = match settings.method {
         Method::Laplace => None,
         Method::Svi => {
             let start = Guide::standard(kind(settings.guide, dim), dim);
-            let fitted = fit(&mut target, start, ascent(settings), &mut rng, &shared.cancel, || shared.tick());
+            let (ascent, cancel, tick) = (ascent(settings), &shared.cancel, || shared.tick());
+            let fitted = match batches {
+                Some(mut batches) => fit(&mut batches, start, ascent, &mut rng, cancel, tick),
+                None => fit(&mut target, start, ascent, &mut rng, cancel, tick),
+            };
             out.elbo = fitted.elbo;
             out.converged = fitted.converged;
             Some(fitted.guide)

@@ -1,5 +1,8 @@
 //! Log posterior density and gradient at a position: prior, group effects and likelihood.
 
+pub mod batch;
+mod linear;
+
 use crate::compress::gaussian::GaussianSums;
 use crate::compress::{Compressed, compress};
 use crate::design::Design;
@@ -10,6 +13,7 @@ use crate::prior::Prior;
 use crate::scales::{ScaleGradient, ScalePriors, Scales};
 use crate::spec::{HorseshoeTarget, InterceptSpec, ModelSpec};
 use crate::transport::{Context, Mapped, Transport};
+use batch::{Batch, Derivatives, Natural};
 use std::f64::consts::PI;
 use std::sync::Arc;
 
@@ -122,40 +126,7 @@ impl Model {
 
     /// Linear predictor, offset included.
     pub fn linear_predictor(&self, beta: &[f64], effects: &[f64], eta: &mut [f64]) {
-        eta.copy_from_slice(&self.design.offset);
-        for (j, &b) in beta.iter().enumerate() {
-            eta.iter_mut().zip(self.design.x_column(j)).for_each(|(e, x)| *e += x * b);
-        }
-        for (block, term) in self.layout.blocks.iter().zip(&self.design.terms) {
-            let effects = &effects[block.start..block.start + block.len()];
-            if term.is_intercept {
-                eta.iter_mut().zip(&term.codes).for_each(|(e, &l)| *e += effects[l as usize]);
-                continue;
-            }
-            for c in 0..term.q {
-                let rows = eta.iter_mut().zip(&term.codes).zip(term.z_column(c));
-                rows.for_each(|((e, &l), z)| *e += z * effects[l as usize * term.q + c]);
-            }
-        }
-    }
-
-    /// Pulls `d_eta` back to coefficients and effects (both overwritten).
-    fn pull_back(&self, d_eta: &[f64], d_beta: &mut [f64], d_effects: &mut [f64]) {
-        for (j, d) in d_beta.iter_mut().enumerate() {
-            *d = d_eta.iter().zip(self.design.x_column(j)).map(|(d, x)| d * x).sum();
-        }
-        d_effects.fill(0.0);
-        for (block, term) in self.layout.blocks.iter().zip(&self.design.terms) {
-            let out = &mut d_effects[block.start..block.start + block.len()];
-            if term.is_intercept {
-                d_eta.iter().zip(&term.codes).for_each(|(d, &l)| out[l as usize] += d);
-                continue;
-            }
-            for c in 0..term.q {
-                let rows = d_eta.iter().zip(&term.codes).zip(term.z_column(c));
-                rows.for_each(|((d, &l), z)| out[l as usize * term.q + c] += d * z);
-            }
-        }
+        linear::predictor(&self.design, &self.layout, beta, effects, eta);
     }
 }
 
@@ -180,6 +151,8 @@ pub struct Posterior {
     pub lp: f64,
     /// Cross-products that stand for the rows of a Gaussian model.
     pub sums: Option<Arc<GaussianSums>>,
+    /// Rows are drawn afresh for each evaluation, which is then an unbiased estimate.
+    pub batch: Option<Box<Batch>>,
     columns: Vec<f64>,
     d_columns: Vec<f64>,
     d_scales: ScaleGradient,
@@ -202,6 +175,7 @@ impl Posterior {
             lprior: 0.0,
             lp: 0.0,
             sums: None,
+            batch: None,
             columns: vec![],
             d_columns: vec![],
             d_scales: ScaleGradient::default(),
@@ -239,10 +213,17 @@ impl Posterior {
         self.d_columns.fill(0.0);
         self.d_beta.fill(0.0);
         self.d_effects.fill(0.0);
-        match (self.model.prior_only, self.sums.clone()) {
-            (true, _) => 0.0,
-            (false, Some(sums)) => self.likelihood_of_sums(&sums),
-            (false, None) => self.likelihood_of_rows(),
+        if self.model.prior_only {
+            return 0.0;
+        }
+        if let Some(mut batch) = self.batch.take() {
+            let value = self.likelihood_of_batch(&mut batch);
+            self.batch = Some(batch);
+            return value;
+        }
+        match self.sums.clone() {
+            Some(sums) => self.likelihood_of_sums(&sums),
+            None => self.likelihood_of_rows(),
         }
     }
 
@@ -250,8 +231,19 @@ impl Posterior {
         self.model.linear_predictor(&self.beta, &self.mapped.effects, &mut self.eta);
         let d = &mut self.d_scales.dispersion;
         let value = self.model.likelihood.evaluate(&self.eta, &self.scales.dispersion, &mut self.d_eta, d);
-        self.model.pull_back(&self.d_eta, &mut self.d_beta, &mut self.d_effects);
+        let Model { design, layout, .. } = &*self.model;
+        linear::pull_back(design, layout, &self.d_eta, &mut self.d_beta, &mut self.d_effects);
         value
+    }
+
+    fn likelihood_of_batch(&mut self, batch: &mut Batch) -> f64 {
+        let at = Natural { beta: &self.beta, effects: &self.mapped.effects, dispersion: &self.scales.dispersion };
+        let d = Derivatives {
+            beta: &mut self.d_beta,
+            effects: &mut self.d_effects,
+            dispersion: &mut self.d_scales.dispersion,
+        };
+        batch.evaluate(&self.model, at, d)
     }
 
     fn likelihood_of_sums(&mut self, sums: &GaussianSums) -> f64 {

@@ -184,7 +184,13 @@ fn approximation_to_r(output: &Approximation, spec: &ModelSpec, settings: &Appro
     let names = draw_names(spec, settings.save_effects);
     let n = output.log_ratios.len();
     let draws = array(&[&output.values], &names, n, |values| values);
-    let info = serde_json::json!({ "engine": output.engine, "dim": output.dim, "converged": output.converged });
+    let info = serde_json::json!({
+        "engine": output.engine,
+        "dim": output.dim,
+        "converged": output.converged,
+        "rows": output.rows,
+        "uses_rows": output.uses_rows,
+    });
     list!(
         draws = draws,
         log_ratios = output.log_ratios.clone(),

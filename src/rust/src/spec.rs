@@ -268,6 +268,9 @@ pub struct ApproximationSettings {
     /// Structure of the guide's covariance.
     #[serde(default)]
     pub guide: GuideKind,
+    /// Rows drawn for each gradient; 0 takes them all.
+    #[serde(default)]
+    pub batch: usize,
     /// Steps of the ascent at most.
     pub max_steps: usize,
     /// Draws of the guide per step.

@@ -29,6 +29,22 @@ impl Dispersion {
         Self::Rows { columns: (0..design.x_disp.ncols()).flat_map(|c| design.x_disp_column(c).to_vec()).collect(), n }
     }
 
+    /// Of some rows, ascending; without sums over counts.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        match self {
+            Self::Rows { columns, n } => {
+                let columns = columns.chunks_exact(*n).flat_map(|column| rows.iter().map(|&i| column[i]));
+                Self::Rows { columns: columns.collect(), n: rows.len() }
+            }
+            Self::Groups(groups) => {
+                let end = |group: &DispersionGroup| rows.partition_point(|&i| i < group.end);
+                let group =
+                    |g: &DispersionGroup| DispersionGroup { x: g.x.clone(), end: end(g), rising: Rising::default() };
+                Self::Groups(groups.iter().map(group).collect())
+            }
+        }
+    }
+
     /// Log dispersions of `rows`.
     pub fn fill(&self, rows: Range<usize>, coefficients: &[f64], out: &mut [f64]) {
         match self {

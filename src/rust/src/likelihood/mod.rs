@@ -75,6 +75,21 @@ impl Likelihood {
         (self, design)
     }
 
+    /// Some rows, ascending, for [`Self::of_rows`]; without what is no sum over rows.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let pick = |values: &[f64]| rows.iter().filter_map(|&i| values.get(i).copied()).collect();
+        Self {
+            y: pick(&self.y),
+            weights: pick(&self.weights),
+            totals: pick(&self.totals),
+            squares: pick(&self.squares),
+            se2: pick(&self.se2),
+            dispersion: self.dispersion.select(rows),
+            constant: 0.0,
+            ..*self
+        }
+    }
+
     /// Response distribution.
     pub fn family(&self) -> Family {
         self.family
