@@ -134,16 +134,23 @@ fn normal(rng: &mut impl Rng, mean: f64, sd: f64) -> f64 {
     Normal::new(mean, sd).expect("positive").sample(rng)
 }
 
+/// A setting from the environment.
+fn from_env<T: std::str::FromStr>(name: &str, default: T) -> T {
+    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+}
+
+/// 300 draws; `CHAINS`, `WARMUP` and `DELTA` are read from the environment.
 fn settings(method: Method) -> GeneSettings {
+    let (chains, warmup) = (from_env("CHAINS", 2), from_env("WARMUP", 75));
     GeneSettings {
         method,
-        chains: 1,
-        iter: 450,
-        warmup: 150,
+        chains,
+        iter: 300 / chains + warmup,
+        warmup,
         thin: 1,
         threads: 1,
         seed: 1,
-        adapt_delta: std::env::var("DELTA").map_or(0.8, |d| d.parse().expect("a number")),
+        adapt_delta: from_env("DELTA", 0.75),
         max_treedepth: 10,
         keep_effects: false,
         n_draws: 300,

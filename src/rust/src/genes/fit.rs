@@ -5,6 +5,7 @@ use super::input::{GeneSet, GeneSettings, Method};
 use super::psis::Weights;
 use super::record::{Recorder, Report, Slot, Status};
 use super::summary::Diagnostics;
+use crate::adapt::{Stage, schedule};
 use crate::density::LogDensity;
 use crate::draws::Draw;
 use crate::error::{Error, Result};
@@ -29,6 +30,11 @@ const MAX_RHAT: f64 = 1.05;
 const MAX_DIVERGENT: f64 = 0.02;
 /// Acceptance aimed at by the second try.
 const SECOND_TARGET: f64 = 0.95;
+/// Shorter warm-ups adapt the step size alone: a metric from so few positions is worse than what the whitening
+/// left (pseudobulk, 100 iterations: half of the effective draws per gradient, and divergences).
+const METRIC_WARMUP: usize = 150;
+/// Chains after the first, tuned as it is, forget their start in this part of its warm-up.
+const LATER_WARMUP: usize = 4;
 /// Bits of a stream that belong to tries and chains of one gene.
 const STREAM_BITS: u32 = 12;
 
@@ -53,6 +59,12 @@ struct Try {
     /// Keep each so many.
     thin: usize,
     adapt_delta: f64,
+}
+
+/// What a gene's first chain adapts for all of them.
+struct Tuning {
+    step_size: f64,
+    inverse_mass: Vec<f64>,
 }
 
 /// What a try's chains report.
@@ -128,24 +140,22 @@ impl Task<'_> {
     }
 
     fn chains<D: Draw + Clone>(&self, target: &Whitened<D>, how: &Try, recorder: &mut Recorder) -> Result<Counts> {
-        let mut counts = Counts::default();
+        let (mut counts, mut tuning) = (Counts::default(), None);
         for c in 0..self.settings.chains {
-            self.chain(target.clone(), how, c, recorder, &mut counts)?;
+            self.chain(target.clone(), how, c, &mut tuning, recorder, &mut counts)?;
         }
         Ok(counts)
     }
 
     fn chain<D: Draw>(
-        &self, mut target: Whitened<D>, how: &Try, c: usize, recorder: &mut Recorder, counts: &mut Counts,
+        &self, mut target: Whitened<D>, how: &Try, c: usize, tuning: &mut Option<Tuning>, recorder: &mut Recorder,
+        counts: &mut Counts,
     ) -> Result<()> {
-        let n_kept = self.settings.n_kept();
         let mut rng = self.rng(how.number, c);
         let start = start(&mut target, &InitSpec::Mode, &mut rng)?;
         let mut chain = Chain::new(target, start, self.settings.max_treedepth, self.cancel);
-        chain.warm_up(how.warmup, how.adapt_delta, &mut rng, |_, t, _| {
-            counts.n_gradients += t.n_leapfrog + 1;
-            !self.is_cancelled()
-        });
+        self.warm_up(&mut chain, how, tuning, &mut rng, counts);
+        let n_kept = self.settings.n_kept();
         for i in 0..n_kept * how.thin {
             let t = chain.transition(&mut rng);
             if self.is_cancelled() {
@@ -160,6 +170,26 @@ impl Task<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The first chain adapts; the others take that over and only forget their start.
+    fn warm_up<D: Draw>(
+        &self, chain: &mut Chain<Whitened<D>>, how: &Try, tuning: &mut Option<Tuning>, rng: &mut ChaCha8Rng,
+        counts: &mut Counts,
+    ) {
+        if let Some(tuning) = tuning {
+            chain.tune_as(tuning.step_size, &tuning.inverse_mass);
+            for _ in 0..how.warmup.div_ceil(LATER_WARMUP) {
+                counts.n_gradients += chain.transition(rng).n_leapfrog + 1;
+            }
+            return;
+        }
+        let stages = if how.warmup < METRIC_WARMUP { vec![Stage::StepSize; how.warmup] } else { schedule(how.warmup) };
+        chain.adapt(&stages, how.adapt_delta, rng, |_, t, _| {
+            counts.n_gradients += t.n_leapfrog + 1;
+            !self.is_cancelled()
+        });
+        *tuning = Some(Tuning { step_size: chain.step_size(), inverse_mass: chain.inverse_mass().to_vec() });
     }
 
     /// Laplace approximation, resampled by importance if its weights can be trusted.

@@ -28,13 +28,20 @@ impl<'a, D: LogDensity> Chain<'a, D> {
 
     /// Adapts step size and metric over `n_warmup` iterations; `watch` sees each of them.
     pub fn warm_up<R: Rng>(
-        &mut self, n_warmup: usize, target: f64, rng: &mut R,
+        &mut self, n_warmup: usize, target: f64, rng: &mut R, watch: impl FnMut(&mut D, &Transition, &mut R) -> bool,
+    ) {
+        self.adapt(&schedule(n_warmup), target, rng, watch);
+    }
+
+    /// As [`Chain::warm_up`], by a schedule of one's own.
+    pub fn adapt<R: Rng>(
+        &mut self, stages: &[Stage], target: f64, rng: &mut R,
         mut watch: impl FnMut(&mut D, &Transition, &mut R) -> bool,
     ) {
         self.step_size = self.reasonable_step(rng);
         let mut step = DualAveraging::new(self.step_size, target);
         let mut variances = Variances::new(self.inverse_mass.len());
-        for stage in schedule(n_warmup) {
+        for &stage in stages {
             let transition = self.transition(rng);
             step.update(transition.accept_stat);
             self.step_size = step.current();
@@ -51,6 +58,12 @@ impl<'a, D: LogDensity> Chain<'a, D> {
             }
         }
         self.step_size = step.adapted();
+    }
+
+    /// Takes over what another chain of the same target has adapted.
+    pub fn tune_as(&mut self, step_size: f64, inverse_mass: &[f64]) {
+        self.step_size = step_size;
+        self.inverse_mass.copy_from_slice(inverse_mass);
     }
 
     /// One transition; the density is left evaluated at the new position.
@@ -72,6 +85,11 @@ impl<'a, D: LogDensity> Chain<'a, D> {
     /// Step size in use.
     pub fn step_size(&self) -> f64 {
         self.step_size
+    }
+
+    /// Diagonal metric in use.
+    pub fn inverse_mass(&self) -> &[f64] {
+        &self.inverse_mass
     }
 
     /// Doubles or halves the step until the acceptance of one step crosses 0.8 (Stan's rule).
