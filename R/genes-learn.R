@@ -1,7 +1,7 @@
 # From hyper-parameters to priors and back: rounds of sampling some genes and learning what all share.
 
 # Genes in the first rounds, which only have to come near, and in the later ones.
-learning_sizes <- c(300, 300, 1000, 1000, 1000)
+learning_sizes <- c(200, 400, 1000, 1000)
 
 # Rounds end when no parameter (logarithms of scales, coefficients of the trend) moves by more.
 learning_tolerance <- 0.1

@@ -4,7 +4,7 @@ size_factor_kinds <- c("sizeFactors", "normed_sum", "ratio", "poscounts", "none"
 
 # list(values, how): one positive number per sample.
 resolve_size_factors <- function(size_factors, source, scan, own, is_count, has_offset) {
-  how <- size_factors %||% default_size_factors(own, is_count, has_offset)
+  how <- size_factors %||% default_size_factors(own, is_count, has_offset, sum(scan$n_nonzero == n_samples(source)))
   if (is.numeric(how)) return(list(values = check_size_factors(how, "size_factors", source$samples), how = "given"))
   how <- check_choice(how, "size_factors", size_factor_kinds)
   values <- switch(how,
@@ -16,9 +16,11 @@ resolve_size_factors <- function(size_factors, source, scan, own, is_count, has_
   list(values = check_size_factors(values, "size_factors", source$samples), how = how)
 }
 
-default_size_factors <- function(own, is_count, has_offset) {
+# Medians of ratios do not move when some genes respond in one direction, as sums do, but need genes without zeros.
+default_size_factors <- function(own, is_count, has_offset, n_without_zeros) {
   if (!is_count || has_offset) return("none")
-  if (is.null(own)) "normed_sum" else "sizeFactors"
+  if (!is.null(own)) return("sizeFactors")
+  if (n_without_zeros >= 100) "ratio" else "normed_sum"
 }
 
 check_size_factors <- function(values, name, samples) {

@@ -19,7 +19,7 @@
 #'
 #' @section What genes share:
 #' Hyper-parameters are learned by empirical Bayes: they maximise the product of the genes' marginal likelihoods, estimated
-#' from posterior draws of up to 1000 genes by importance reweighting, in three to five rounds of sampling and maximising
+#' from posterior draws of up to 1000 genes by importance reweighting, in three or four rounds of sampling and maximising
 #' with weak priors of their own (Geyer 1994). The genes are then fitted with these values held constant; with some hundred
 #' genes their uncertainty is far smaller than that of any gene. `print()` shows the values, `fit$job$shared$rounds` the
 #' rounds.
@@ -60,7 +60,8 @@
 #' @param size_factors One positive number per sample, or how to get them: `"sizeFactors"` (those of the experiment),
 #'   `"normed_sum"` (sums over genes, scaled to a geometric mean of 1), `"ratio"` (median ratio to the geometric mean of
 #'   genes without zeros), `"poscounts"` (the same from positive counts) or `"none"`. Default: `"sizeFactors"` where `x` has
-#'   them, else `"normed_sum"`; `"none"` for Gaussian models, data frames, and if `offset` is given.
+#'   them, else `"ratio"` with 100 or more genes without zeros, else `"normed_sum"`; `"none"` for Gaussian models, data
+#'   frames, and if `offset` is given.
 #' @param offset Natural logarithms added to the linear predictor: one number per sample, or a matrix like `x`.
 #' @param weights Multiply the log-likelihood of samples: one number per sample, or a matrix like `x`.
 #' @param min_count Genes with fewer counts over all samples are not fitted. Default: 5.
@@ -73,10 +74,11 @@
 #' @param method `"nuts"` (default) samples every gene; `"laplace"` approximates (normal at the mode, with importance
 #'   resampling); `"auto"` approximates, and samples genes where that cannot be trusted (Pareto k-hat above 0.7 or fewer than
 #'   100 effective draws).
-#' @param chains,iter,warmup,thin As in [twill()], per gene. Default: 2 chains of 400 iterations, half of them warm-up.
+#' @param chains,iter,warmup,thin As in [twill()], per gene. Default: 2 chains of 225 iterations, a third of them warm-up. The
+#'   first chain of a gene adapts for all; warm-ups below 150 iterations adapt the step size alone.
 #' @param cores,threads Number of threads over genes. Default: the option `mc.cores`, else 2.
-#' @param control A list with `adapt_delta` (default 0.65; genes whose chains are poor are tried again at 0.95 or more) and
-#'   `max_treedepth` (10), see [twill()].
+#' @param control A list with `adapt_delta` (0.75) and `max_treedepth` (10), see [twill()]. A gene whose R-hat exceeds 1.05
+#'   or where more than 2 percent of the transitions diverge is sampled again, twice as long, with 0.95.
 #' @param keep `"draws"` (default): the draws of all parameters but the effects of single levels, of which means and
 #'   standard deviations are kept; `"effects"`: those too; `"moments"`: means and covariances alone, from which [tw_contrast()]
 #'   takes normal posteriors. Draws need 8 bytes times draws times parameters times genes; with `folder` they stay on disk
@@ -106,7 +108,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         genes = NULL, size_factors = NULL, offset = NULL, weights = NULL, min_count = 5, prior = NULL,
                         contrasts = NULL, dispersion = ~1, share = c("dispersion", "sd"),
                         sd_prior = c("half_t", "half_normal", "horseshoe"), effect_prior = c("weak", "normal", "student_t"),
-                        method = c("nuts", "laplace", "auto"), chains = 2, iter = 400, warmup = floor(iter / 2), thin = 1,
+                        method = c("nuts", "laplace", "auto"), chains = 2, iter = 225, warmup = floor(iter / 3), thin = 1,
                         cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
                         keep = c("draws", "effects", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
                         refresh = NULL, BPPARAM = NULL) {
@@ -141,11 +143,17 @@ check_sharing <- function(share, sd_prior, effect_prior) {
 gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, control, seed) {
   warmup <- check_warmup(warmup, iter)
   thin <- check_thin(thin, iter - warmup)
-  control <- check_control(control)
+  control <- check_control(gene_control(control))
   list(method = check_choice(method, "method", c("nuts", "laplace", "auto")), chains = check_whole(chains, "chains", 1, 1000),
        iter = iter, warmup = warmup, thin = thin, threads = check_whole(threads %||% cores %||% 2, "cores", 1, 4096),
        seed = check_seed(seed) %||% draw_seed(), adapt_delta = control$adapt_delta[1], max_treedepth = control$max_treedepth,
        n_draws = chains * ceiling((iter - warmup) / thin))
+}
+
+# Genes have few parameters and are whitened: larger steps give more effective draws per gradient.
+gene_control <- function(control) {
+  control <- control %||% list()
+  if (is.list(control) && is.null(control$adapt_delta)) c(control, adapt_delta = 0.75) else control
 }
 
 # From input to fit ------------------------------------------------------------------------------------------------

@@ -19,9 +19,10 @@ gene_counts <- function(n_genes = 30, n_donors = 5, seed = 1, effect = 1, n_resp
 
 # A fit with made-up draws.
 fake_set <- function(..., counts = gene_counts(), design = ~ condition + (1 + condition || donor), col_data = gene_samples(),
-                     iter = 100, seed = 1) {
+                     iter = 100, warmup = iter / 2, seed = 1) {
   local_engine(fake_engine)
-  twill_genes(counts, design, col_data = col_data, iter = iter, seed = seed, silent = 2, ...)
+  twill_genes(counts, design, col_data = col_data, iter = iter, warmup = warmup, seed = seed, silent = 2,
+              ...)
 }
 
 stim_effect <- function() cond(condition = "stim") - cond(condition = "ctrl")

@@ -32,12 +32,13 @@ test_that("update() fits more genes under the same hyper-parameters, and the sam
   local_engine(fake_engine)
   counts <- gene_counts()
   samples <- gene_samples()
-  fit <- twill_genes(counts, ~ condition + (1 | donor), col_data = samples, genes = 1:12, iter = 60, seed = 3, silent = 2)
+  fit <- twill_genes(counts, ~ condition + (1 | donor), col_data = samples, genes = 1:12, iter = 60, warmup = 30, seed = 3,
+                     silent = 2)
   more <- update(fit, genes = c("gene20", "gene2"))
   expect_identical(rownames(more), paste0("gene", c(1:12, 20)))
   expect_identical(more$job$shared, fit$job$shared)
   expect_equal(more$posterior$draws[, , 1:12], fit$posterior$draws)
-  again <- update(fit, iter = 80)
+  again <- update(fit, iter = 70)
   expect_identical(dim(again$posterior$draws)[1], 80L)
   expect_identical(rownames(again), rownames(fit))
 })
@@ -54,8 +55,8 @@ test_that("finished blocks in a folder are not fitted again", {
     calls$index <- c(calls$index, genes$index)
     fake_engine(spec_json, arrays, genes, ...)
   })
-  again <- twill_genes(gene_counts(), ~ condition + (1 + condition || donor), col_data = gene_samples(), iter = 100, seed = 1,
-                       silent = 2, folder = folder, block_size = 3)
+  again <- twill_genes(gene_counts(), ~ condition + (1 + condition || donor), col_data = gene_samples(), iter = 100, warmup = 50,
+                       seed = 1, silent = 2, folder = folder, block_size = 3)
   expect_identical(calls$index, 8:15)
   parts_equal(first, again)
   expect_identical(again$job$shared, first$job$shared)

@@ -10,7 +10,7 @@ engine_call <- function(...) {
     calls$settings <- jsonlite::fromJSON(settings_json)
     fake_engine(spec_json, arrays, genes, settings_json, progress)
   })
-  calls$fit <- twill_genes(..., iter = 60, seed = 1, silent = 2)
+  calls$fit <- twill_genes(..., iter = 60, warmup = 30, seed = 1, silent = 2)
   calls
 }
 
