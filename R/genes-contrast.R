@@ -13,11 +13,20 @@
 #' * `"new_donor"`: \eqn{c'\beta_g + \sum_k d_k' b_{gk}} with b of a level that has not been seen, for every group.
 #'
 #' @section Probabilities:
-#' `lfsr`, the local false sign rate, is the posterior probability of the less likely sign; `svalue` is the mean of `lfsr`
+#' `lfsr`, the local false sign rate, is the probability that the likelier sign is wrong; `svalue` is the mean of `lfsr`
 #' over all genes with one at most as large, the expected share of wrong signs among them (Stephens 2017). With
 #' `lfc_threshold` above zero, `fsos` is the probability that the effect has the other sign or is smaller than the
-#' threshold, and `svalue` is made of it. Probabilities are shares of draws under a normal kernel that keeps mean and
-#' standard deviation; below one over the number of draws they rank genes and are not exact.
+#' threshold, and `svalue` is made of it.
+#'
+#' Taken gene by gene, these cannot know that most genes do not respond: of those, one in ten has an `lfsr` below 0.05.
+#' With `adaptive = TRUE` and at least 100 genes, `lfsr`, `fsos`, `svalue` and `prob` are therefore under a prior of the
+#' effect learned over the genes of the fit: a share without effect, and zero-mean normals of many sizes (the mixture of
+#' Stephens 2017, by EM), with a t in place of each gene's likelihood whose degrees of freedom are those of the draws'
+#' tails. A sign claimed for a gene without effect counts as wrong. The description of `lfsr` says what share that is.
+#' Estimates and intervals stay those of the gene's own posterior.
+#'
+#' Without, probabilities are shares of draws under a normal kernel that keeps mean and standard deviation; below one over
+#' the number of draws they rank genes and are not exact.
 #'
 #' @param fit A fit of class `twillset`, from [twill_genes()] or [tw_screen()].
 #' @param contrast A difference of [cond()]s; the name of a coefficient or a linear expression of names
@@ -26,6 +35,8 @@
 #' @param lfc_threshold Size of effects worth knowing, in the units of the table. Default: 0.
 #' @param estimand `"population"` (default), `"observed"` or `"new_donor"`.
 #' @param level Probability of the intervals. Default: 0.95.
+#' @param adaptive Learn a prior of the effect over genes for the probabilities? Default: yes, see below; never for
+#'   `"new_donor"`.
 #' @param log2 Logarithms in base 2 for counts? Default: yes. Gaussian models have the units of their values.
 #' @param names `"twill"` (default), or `"limma"` for the column names `logFC` and `AveExpr`.
 #' @return An S4Vectors `DataFrame` with descriptions in `mcols()`, or without that package a data frame with the attribute
@@ -43,7 +54,7 @@
 #' tw_contrast(fit, cond(condition = "stim") - cond(condition = "ctrl"), lfc_threshold = 0.5)
 #' @export
 tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("population", "observed", "new_donor"),
-                        level = 0.95, log2 = TRUE, names = c("twill", "limma")) {
+                        level = 0.95, log2 = TRUE, adaptive = TRUE, names = c("twill", "limma")) {
   check_set(fit)
   estimand <- check_choice(estimand, "estimand", c("population", "observed", "new_donor"))
   names <- check_choice(names, "names", c("twill", "limma"))
@@ -53,8 +64,11 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
   unit <- if (check_flag(log2, "log2") && family(fit)$link == "log") log(2) else 1
   effect <- contrast_effect(fit, weights, estimand)
   statistics <- effect_statistics(effect, lfc_threshold * unit, level, fit$job$settings$seed)
+  adapts <- check_flag(adaptive, "adaptive") && estimand != "new_donor"
+  prior <- if (adapts) learn_effect_prior(effect$draws, statistics$mean, statistics$sd)
+  statistics <- adapt_statistics(statistics, prior, lfc_threshold * unit)
   table <- contrast_table(fit, statistics, weights, unit, lfc_threshold > 0)
-  described_table(table, column_texts(fit, weights, estimand, unit, level, lfc_threshold), names)
+  described_table(table, column_texts(fit, weights, estimand, unit, level, lfc_threshold, prior), names)
 }
 
 check_threshold <- function(x) {

@@ -101,7 +101,7 @@ worst_columns <- function(fit, weights) {
 
 # Descriptions -----------------------------------------------------------------------------------------------------
 
-column_texts <- function(fit, weights, estimand, unit, level, lfc_threshold) {
+column_texts <- function(fit, weights, estimand, unit, level, lfc_threshold, prior = NULL) {
   is_log <- family(fit)$link == "log"
   scale <- if (!is_log) "in units of the values" else if (unit == 1) "natural logarithm" else "log2"
   threshold <- sprintf("threshold %g", lfc_threshold)
@@ -111,12 +111,17 @@ column_texts <- function(fit, weights, estimand, unit, level, lfc_threshold) {
     log2FoldChange = paste0("posterior mean of ", what), lfcSE = paste0("posterior sd of ", what),
     lower = sprintf("lower end of the %g%% interval%s", 100 * level, approximate),
     upper = sprintf("upper end of the %g%% interval%s", 100 * level, approximate),
-    lfsr = "local false sign rate: posterior probability of the other sign",
+    lfsr = paste0("local false sign rate: posterior probability of the other sign", prior_note(prior)),
     fsos = paste("probability of the other sign or a size below the", threshold),
     svalue = sprintf("mean %s of all genes with one at most as large", if (lfc_threshold > 0) "fsos" else "lfsr"),
     prob = paste("probability of a size above the", threshold),
     rhat = "worst R-hat of the coefficients involved", ess = "smallest bulk effective sample size of the coefficients involved",
     khat = "Pareto k-hat of the approximation; NA where the gene was sampled", status = "see ?tw_status")
+}
+
+prior_note <- function(prior) {
+  if (is.null(prior)) return("")
+  sprintf(", or none, under a prior learned over genes: %.0f%% without effect", 100 * prior$shares[1])
 }
 
 # A DataFrame with mcols(), or a data frame with the attribute `description`.

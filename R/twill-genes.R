@@ -74,7 +74,7 @@
 #' @param method `"nuts"` (default) samples every gene; `"laplace"` approximates (normal at the mode, with importance
 #'   resampling); `"auto"` approximates, and samples genes where that cannot be trusted (Pareto k-hat above 0.7 or fewer than
 #'   100 effective draws).
-#' @param chains,iter,warmup,thin As in [twill()], per gene. Default: 2 chains of 225 iterations, a third of them warm-up. The
+#' @param chains,iter,warmup,thin As in [twill()], per gene. Default: 2 chains of 200 iterations, 50 of them warm-up. The
 #'   first chain of a gene adapts for all; warm-ups below 150 iterations adapt the step size alone.
 #' @param cores,threads Number of threads over genes. Default: the option `mc.cores`, else 2.
 #' @param control A list with `adapt_delta` (0.75) and `max_treedepth` (10), see [twill()]. A gene whose R-hat exceeds 1.05
@@ -108,7 +108,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         genes = NULL, size_factors = NULL, offset = NULL, weights = NULL, min_count = 5, prior = NULL,
                         contrasts = NULL, dispersion = ~1, share = c("dispersion", "sd"),
                         sd_prior = c("half_t", "half_normal", "horseshoe"), effect_prior = c("weak", "normal", "student_t"),
-                        method = c("nuts", "laplace", "auto"), chains = 2, iter = 225, warmup = floor(iter / 3), thin = 1,
+                        method = c("nuts", "laplace", "auto"), chains = 2, iter = 200, warmup = floor(iter / 4), thin = 1,
                         cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
                         keep = c("draws", "effects", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
                         refresh = NULL, BPPARAM = NULL) {

@@ -15,7 +15,7 @@ reference_gene <- function(g, spec_json, arrays, genes, settings) {
   if (length(genes$weights)) arrays$weights <- genes$weights[rows]
   spec <- reference_spec(spec_json, genes$priors, g)
   sampler <- list(chains = settings$chains, iter = settings$iter, warmup = settings$warmup, thin = settings$thin, threads = 1,
-                  seed = (settings$seed + 1009 * genes$index[g]) %% 2147483647, adapt_delta = settings$adapt_delta,
+                  seed = (settings$seed + 1009 * genes$index[g]) %% 2147483647, adapt_delta = list(settings$adapt_delta),
                   max_treedepth = settings$max_treedepth, init = list(kind = "mode"), save_effects = TRUE, save_warmup = FALSE,
                   engine = "auto", metric = "auto")
   result <- engine_sample(spec, arrays, to_json(rapply(sampler, unbox, how = "replace")), NULL)

@@ -141,7 +141,7 @@ fn from_env<T: std::str::FromStr>(name: &str, default: T) -> T {
 
 /// 300 draws; `CHAINS`, `WARMUP` and `DELTA` are read from the environment.
 fn settings(method: Method) -> GeneSettings {
-    let (chains, warmup) = (from_env("CHAINS", 2), from_env("WARMUP", 75));
+    let (chains, warmup) = (from_env("CHAINS", 2), from_env("WARMUP", 50));
     GeneSettings {
         method,
         chains,

@@ -123,7 +123,7 @@ impl Task<'_> {
             return Ok(report);
         }
         let adapt_delta = SECOND_TARGET.max(s.adapt_delta);
-        let second = Try { number: 1, warmup: 2 * s.warmup, thin: 2 * s.thin, adapt_delta };
+        let second = Try { number: 1, warmup: METRIC_WARMUP.max(2 * s.warmup), thin: 2 * s.thin, adapt_delta };
         recorder.restart();
         let mut longer = self.judge(self.chains(target, &second, recorder)?, recorder, diagnostics);
         longer.n_gradients += report.n_gradients;

@@ -1,0 +1,75 @@
+# Sign rates under a prior learned over genes: against simulation, and against integrals.
+
+# Means and posterior sds of effects of which a share is zero.
+simulated_effects <- function(n = 4000, df = Inf, share = 0.8, seed = 1) {
+  with_fixed_seed(seed, {
+    truth <- ifelse(runif(n) < share, 0, rnorm(n, 0, 1.5))
+    scale <- runif(n, 0.2, 0.6)
+    error <- if (is.finite(df)) rt(n, df) else rnorm(n)
+    unit <- if (is.finite(df)) sqrt(df / (df - 2)) else 1
+    list(truth = truth, mean = truth + scale * error, sd = scale * unit)
+  })
+}
+
+adapted <- function(x, df, threshold = 0) {
+  sizes <- effect_grid(x$mean, x$sd)
+  prior <- list(sizes = sizes, shares = size_shares(size_likelihoods(x$mean, x$sd, sizes, node_variances(df))), df = df)
+  list(prior = prior, out = adapt_statistics(list(mean = x$mean, sd = x$sd), prior, threshold))
+}
+
+test_that("sign rates are calibrated where most genes have no effect", {
+  for (df in c(Inf, 5)) {
+    x <- simulated_effects(df = df)
+    fit <- adapted(x, df)
+    # Small effects pass for none.
+    expect_lt(abs(fit$prior$shares[1] - 0.8), 0.15)
+    wrong <- sign(x$mean) != sign(x$truth)
+    called <- s_values(fit$out$lfsr) <= 0.05
+    expect_gt(sum(called & !wrong), 150)
+    expect_lt(mean(wrong[called]), 0.07)
+    middle <- fit$out$lfsr > 0.05 & fit$out$lfsr < 0.3
+    expect_lt(abs(mean(wrong[middle]) - mean(fit$out$lfsr[middle])), 0.1)
+  }
+})
+
+test_that("a threshold asks for large effects", {
+  x <- simulated_effects()
+  fit <- adapted(x, Inf, threshold = 1)
+  small <- abs(x$truth) <= 1 | sign(x$mean) != sign(x$truth)
+  called <- s_values(fit$out$fsos) <= 0.05
+  expect_lt(mean(small[called]), 0.07)
+  expect_true(all(fit$out$prob <= adapted(x, Inf)$out$prob + 1e-12))
+})
+
+test_that("mixtures are integrals of a t against the prior", {
+  nodes <- node_variances(6)
+  expect_equal(mean(nodes), 1, tolerance = 0.1)
+  expect_identical(node_variances(Inf), 1)
+  prior <- list(sizes = c(0, 0.7), shares = c(0.4, 0.6), df = Inf)
+  got <- adapted_posterior(prior, 0.9, 0.5, c(0, 0.3))
+  whole <- 0.4 * dnorm(0.9, 0, 0.5) + 0.6 * dnorm(0.9, 0, sqrt(0.25 + 0.49))
+  below <- function(at) integrate(function(b) 0.6 * dnorm(b, 0, 0.7) * dnorm(0.9, b, 0.5), -Inf, at)$value / whole
+  expect_equal(got$zero, 0.4 * dnorm(0.9, 0, 0.5) / whole)
+  expect_equal(drop(got$below), c(below(0), below(0.3) + got$zero), tolerance = 1e-6)
+})
+
+test_that("degrees of freedom are those of the tails", {
+  normal <- with_fixed_seed(1, matrix(rnorm(2e5), 400))
+  expect_gte(pooled_df(normal, numeric(500), rep(1, 500)), 30)
+  heavy <- with_fixed_seed(1, matrix(rt(2e5, 5), 400))
+  expect_true(pooled_df(heavy, numeric(500), rep(sqrt(5 / 3), 500)) %in% 4:8)
+  expect_identical(pooled_df(NULL, 0, 1), Inf)
+})
+
+test_that("tables adapt with enough genes, and say so", {
+  fit <- fake_set(counts = gene_counts(120), share = "none")
+  own <- tw_contrast(fit, adaptive = FALSE)
+  adapted <- tw_contrast(fit)
+  expect_identical(own$lower, adapted$lower)
+  expect_true(all(adapted$lfsr >= own$lfsr - 1e-8))
+  expect_identical(tw_contrast(fit[1:20, ])$lfsr, tw_contrast(fit[1:20, ], adaptive = FALSE)$lfsr)
+  expect_identical(tw_contrast(fit, estimand = "new_donor")$lfsr,
+                   tw_contrast(fit, estimand = "new_donor", adaptive = FALSE)$lfsr)
+  skip_if_not_installed("S4Vectors")
+  expect_match(S4Vectors::mcols(adapted)["lfsr", "description"], "learned over genes")
+})
