@@ -1,19 +1,25 @@
 //! Rows that have each their own dispersion.
 
 use super::BLOCK;
-use super::elementary::{MAX_EXPONENT, exp, ln, ln_rising, softplus_logistic};
+use super::elementary::{MAX_EXPONENT, exp, ln, ln_rising, ln_rising_few, softplus_logistic};
 use pulp::{Arch, NullaryFnOnce};
+use std::marker::PhantomData;
+
+/// A row's value and derivatives. A trait and no function to be passed: those are calls, not loops, if they are long.
+trait Row {
+    /// `(value, d_eta, d_log_dispersion)`.
+    fn evaluate(inputs: [f64; 4]) -> (f64, f64, f64);
+}
 
 /// Four numbers per row, and where the derivatives go.
-struct DispersedRows<'a, F> {
+struct DispersedRows<'a, R> {
     inputs: [&'a [f64]; 4],
     d_eta: &'a mut [f64],
     d_log_dispersion: &'a mut [f64],
-    /// `row(inputs) -> (value, d_eta, d_log_dispersion)`.
-    row: F,
+    row: PhantomData<R>,
 }
 
-impl<F: Fn([f64; 4]) -> (f64, f64, f64)> NullaryFnOnce for DispersedRows<'_, F> {
+impl<R: Row> NullaryFnOnce for DispersedRows<'_, R> {
     type Output = f64;
 
     /// Sum of values.
@@ -28,7 +34,7 @@ impl<F: Fn([f64; 4]) -> (f64, f64, f64)> NullaryFnOnce for DispersedRows<'_, F> 
             let outputs =
                 values.iter_mut().zip(&mut self.d_eta[start..end]).zip(&mut self.d_log_dispersion[start..end]);
             for ((((a, b), c), d), ((value, d_eta), d_dispersion)) in a.iter().zip(b).zip(c).zip(d).zip(outputs) {
-                (*value, *d_eta, *d_dispersion) = (self.row)([*a, *b, *c, *d]);
+                (*value, *d_eta, *d_dispersion) = R::evaluate([*a, *b, *c, *d]);
             }
             sum += values[..end - start].iter().sum::<f64>();
         }
@@ -41,17 +47,34 @@ pub fn negative_binomial_rows(
     y: &[f64], weights: &[f64], eta: &[f64], log_phi: &[f64], d_eta: &mut [f64], d_log_phi: &mut [f64],
 ) -> f64 {
     let inputs = [y, weights, eta, log_phi];
-    Arch::new().dispatch(DispersedRows { inputs, d_eta, d_log_dispersion: d_log_phi, row: negative_binomial_row })
+    macro_rules! dispatch {
+        ($few:literal) => {{
+            let row = PhantomData::<NegativeBinomial<$few>>;
+            Arch::new().dispatch(DispersedRows { inputs, d_eta, d_log_dispersion: d_log_phi, row })
+        }};
+    }
+    // Few factors are multiplied one by one.
+    match y.iter().copied().fold(0.0, f64::max) {
+        top if top <= 4.0 => dispatch!(4),
+        top if top <= 8.0 => dispatch!(8),
+        top if top <= 16.0 => dispatch!(16),
+        _ => dispatch!(0),
+    }
 }
 
-#[inline(always)]
-fn negative_binomial_row([y, w, eta, log_phi]: [f64; 4]) -> (f64, f64, f64) {
-    let phi = exp(log_phi.clamp(-MAX_EXPONENT, MAX_EXPONENT));
-    let (log1p_ratio, share) = softplus_logistic(eta - log_phi);
-    let (rising, d_rising) = ln_rising(log_phi, phi, y);
-    let value = y * (eta - log_phi - log1p_ratio) - phi * log1p_ratio + rising;
-    let d_log_phi = phi * (share - log1p_ratio) + d_rising - y * (1.0 - share);
-    (w * value, w * (y - (y + phi) * share), w * d_log_phi)
+/// Rows of counts up to `FEW`; of any if that is 0.
+struct NegativeBinomial<const FEW: usize>;
+
+impl<const FEW: usize> Row for NegativeBinomial<FEW> {
+    #[inline(always)]
+    fn evaluate([y, w, eta, log_phi]: [f64; 4]) -> (f64, f64, f64) {
+        let phi = exp(log_phi.clamp(-MAX_EXPONENT, MAX_EXPONENT));
+        let (log1p_ratio, share) = softplus_logistic(eta - log_phi);
+        let rising = if FEW == 0 { ln_rising(log_phi, phi, y) } else { ln_rising_few::<FEW>(log_phi, phi, y) };
+        let value = y * (eta - log_phi - log1p_ratio) - phi * log1p_ratio + rising.0;
+        let d_log_phi = phi * (share - log1p_ratio) + rising.1 - y * (1.0 - share);
+        (w * value, w * (y - (y + phi) * share), w * d_log_phi)
+    }
 }
 
 /// Gaussian rows of residuals `r`, weights `w` and weighted squares `s` around the responses, but for
@@ -63,7 +86,12 @@ pub fn gaussian_rows(
     inputs: [&[f64]; 4], se2: &[f64], sampled: f64, d_eta: &mut [f64], d_log_sigma: &mut [f64],
 ) -> f64 {
     if se2.is_empty() {
-        return Arch::new().dispatch(DispersedRows { inputs, d_eta, d_log_dispersion: d_log_sigma, row: gaussian_row });
+        return Arch::new().dispatch(DispersedRows {
+            inputs,
+            d_eta,
+            d_log_dispersion: d_log_sigma,
+            row: PhantomData::<Gaussian>,
+        });
     }
     // The variance takes the place of log sigma, and sigma's share of it multiplies the derivative after.
     let [r, w, s, log_sigma] = inputs;
@@ -79,7 +107,7 @@ pub fn gaussian_rows(
             .for_each(|(v, (l, se2))| *v = sampled * exp((2.0 * l).clamp(-MAX_EXPONENT, MAX_EXPONENT)) + se2);
         let inputs = [&r[rows.clone()], &w[rows.clone()], &s[rows.clone()], &*variance];
         let (d_eta, d_log_sigma) = (&mut d_eta[rows.clone()], &mut d_log_sigma[rows.clone()]);
-        let known = DispersedRows { inputs, d_eta, d_log_dispersion: &mut *d_log_sigma, row: known_row };
+        let known = DispersedRows { inputs, d_eta, d_log_dispersion: &mut *d_log_sigma, row: PhantomData::<Known> };
         sum += Arch::new().dispatch(known);
         let shares = variance.iter().zip(&se2[rows]).map(|(v, se2)| (v - se2) / v);
         d_log_sigma.iter_mut().zip(shares).for_each(|(d, share)| *d *= share);
@@ -87,16 +115,26 @@ pub fn gaussian_rows(
     sum
 }
 
-#[inline(always)]
-fn gaussian_row([r, w, s, log_sigma]: [f64; 4]) -> (f64, f64, f64) {
-    let precision = exp((-2.0 * log_sigma).clamp(-MAX_EXPONENT, MAX_EXPONENT));
-    let squares = (w * r * r + s) * precision;
-    (-0.5 * squares - w * log_sigma, w * r * precision, squares - w)
+/// Variances `sigma^2`.
+struct Gaussian;
+
+impl Row for Gaussian {
+    #[inline(always)]
+    fn evaluate([r, w, s, log_sigma]: [f64; 4]) -> (f64, f64, f64) {
+        let precision = exp((-2.0 * log_sigma).clamp(-MAX_EXPONENT, MAX_EXPONENT));
+        let squares = (w * r * r + s) * precision;
+        (-0.5 * squares - w * log_sigma, w * r * precision, squares - w)
+    }
 }
 
-#[inline(always)]
-fn known_row([r, w, s, variance]: [f64; 4]) -> (f64, f64, f64) {
-    let precision = 1.0 / variance;
-    let squares = (w * r * r + s) * precision;
-    (-0.5 * (squares + w * ln(variance)), w * r * precision, squares - w)
+/// Variances as they are; the second derivative is that in half their logarithm.
+struct Known;
+
+impl Row for Known {
+    #[inline(always)]
+    fn evaluate([r, w, s, variance]: [f64; 4]) -> (f64, f64, f64) {
+        let precision = 1.0 / variance;
+        let squares = (w * r * r + s) * precision;
+        (-0.5 * (squares + w * ln(variance)), w * r * precision, squares - w)
+    }
 }
