@@ -108,7 +108,7 @@ state_verdict <- function(quantities, folder) {
 
 main <- function(given) {
   report_only <- "--report" %in% given
-  arguments <- read_arguments(setdiff(given, "--report"))
+  arguments <- read_arguments(given[given != "--report"])
   if (!report_only) calibrate_all(arguments)
   write_report(arguments$folder)
 }
