@@ -92,8 +92,17 @@ impl Pattern {
 
     /// Multiplications of one factorisation; those of the tail count for what they cost beside the others.
     pub fn n_products(&self) -> usize {
+        self.n_sparse() + self.tail.n_products()
+    }
+
+    /// Multiplications of one factorisation.
+    pub fn n_multiplications(&self) -> usize {
+        self.n_sparse() + self.tail.n_multiplications(1)
+    }
+
+    fn n_sparse(&self) -> usize {
         let lead = self.reach.iter().map(|&(place, k)| self.starts[k as usize + 1] - place as usize);
-        lead.sum::<usize>() + self.starts[self.tail.start] + self.tail.n_products()
+        lead.sum::<usize>() + self.starts[self.tail.start]
     }
 
     /// Place of entry `(i, j)`, `i >= j`, among the values.

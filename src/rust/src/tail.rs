@@ -69,16 +69,20 @@ impl Tail {
         Self { start, dim, lead, is_dense }
     }
 
-    /// Multiplications of one factorisation, in units of those of sparse columns.
+    /// Multiplications of one factorisation, those of dense products divided by `DENSE_PER_SPARSE`.
     pub fn n_products(&self) -> usize {
+        self.n_multiplications(DENSE_PER_SPARSE)
+    }
+
+    /// Multiplications of one factorisation, those of dense products divided by `per_dense`.
+    pub fn n_multiplications(&self, per_dense: usize) -> usize {
         let m = self.dim;
-        let cholesky = m * m * m / 6 / DENSE_PER_SPARSE;
-        cholesky
-            + if self.is_dense {
-                m * m / 2 * self.lead.len() / DENSE_PER_SPARSE
-            } else {
-                self.lead.iter().map(|r| r.len() * (r.len() + 1) / 2).sum()
-            }
+        let lead = if self.is_dense {
+            m * m / 2 * self.lead.len() / per_dense
+        } else {
+            self.lead.iter().map(|r| r.len() * (r.len() + 1) / 2).sum()
+        };
+        m * m * m / 6 / per_dense + lead
     }
 
     /// Factor of the tail, whose values begin at `first`.

@@ -24,19 +24,25 @@ const SAMPLE: Duration = Duration::from_millis(5);
 
 /// Prints nanoseconds per call, the least and the median of the samples. An argument of the
 /// command line selects benches whose name contains it.
-pub fn time(name: &str, mut call: impl FnMut()) {
+pub fn time(name: &str, call: impl FnMut()) {
     let filter = std::env::args().skip(1).find(|a| !a.starts_with('-'));
     if filter.is_some_and(|f| !name.contains(&f)) {
         return;
     }
+    let nanos = nanoseconds(call);
+    println!("{name:<46} {:>12.1} ns (median {:.1})", nanos[0], nanos[SAMPLES / 2]);
+}
+
+/// Nanoseconds per call of each sample, from the least on.
+pub fn nanoseconds(mut call: impl FnMut()) -> Vec<f64> {
     let mut calls = 1;
     while sample(calls, &mut call) < SAMPLE {
         calls *= 2;
     }
-    let mut nanos: Vec<f64> =
-        (0..SAMPLES).map(|_| sample(calls, &mut call).as_secs_f64() * 1e9 / calls as f64).collect();
+    let per_call = |seconds: Duration| seconds.as_secs_f64() * 1e9 / calls as f64;
+    let mut nanos: Vec<f64> = (0..SAMPLES).map(|_| per_call(sample(calls, &mut call))).collect();
     nanos.sort_by(f64::total_cmp);
-    println!("{name:<46} {:>12.1} ns (median {:.1})", nanos[0], nanos[SAMPLES / 2]);
+    nanos
 }
 
 fn sample(calls: usize, call: &mut impl FnMut()) -> Duration {
