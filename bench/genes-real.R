@@ -1,0 +1,91 @@
+# twill_genes() on real data with known answers: interferon in blood cells, panobinostat in glioblastoma, a knock-out screen.
+#
+#   Rscript bench/genes-real.R [kang] [glioblastoma] [crispr]        TWILL_SHARED is the folder of the shared data
+suppressMessages(library(twill))
+
+shared <- function(...) file.path(Sys.getenv("TWILL_SHARED", "../shared"), "data", ...)
+
+read_counts <- function(folder) {
+  counts <- methods::as(Matrix::readMM(gzfile(shared(folder, "counts.mtx.gz"))), "CsparseMatrix")
+  genes <- utils::read.csv(shared(folder, "genes.csv"))
+  cells <- utils::read.csv(list.files(shared(folder), "^cells", full.names = TRUE))
+  rownames(counts) <- make.unique(genes$symbol)
+  list(counts = counts, cells = cells, genes = genes)
+}
+
+# Probability that a gene of the set ranks above another.
+area_under_curve <- function(score, is_member) {
+  ranks <- rank(score)
+  n <- c(sum(is_member), sum(!is_member))
+  (sum(ranks[is_member]) - n[1] * (n[1] + 1) / 2) / prod(n)
+}
+
+pseudobulk <- function(counts, cells) {
+  sample <- factor(cells$sample)
+  sums <- as.matrix(counts %*% Matrix::sparseMatrix(seq_along(sample), as.integer(sample), x = 1))
+  samples <- cells[match(levels(sample), cells$sample), c("donor", "condition")]
+  samples[] <- lapply(samples, factor)
+  colnames(sums) <- rownames(samples) <- levels(sample)
+  list(counts = sums, samples = samples)
+}
+
+kang <- function() {
+  data <- read_counts("kang")
+  for (type in unique(data$cells$cell_type)) {
+    own <- data$cells$cell_type == type
+    bulk <- pseudobulk(data$counts[, own], data$cells[own, ])
+    fit <- twill_genes(bulk$counts, ~ condition + (1 | donor), col_data = bulk$samples, seed = 1, silent = 2)
+    res <- as.data.frame(tw_contrast(fit))
+    ifn <- data$genes$ifn_signature[match(rownames(res), rownames(data$counts))] == 1
+    called <- res$svalue <= 0.05
+    text <- "kang, %-18s %4d genes; interferon signature %d: AUC %.3f, up at s <= 0.05: %d, down: %d; others called %d of %d\n"
+    up <- res$log2FoldChange > 0
+    cat(sprintf(text, type, nrow(res), sum(ifn), area_under_curve(res$log2FoldChange, ifn), sum(ifn & called & up),
+                sum(ifn & called & !up), sum(!ifn & called), sum(!ifn)))
+    print(table(res$status))
+  }
+}
+
+glioblastoma <- function() {
+  data <- read_counts("glioblastoma")
+  bulk <- pseudobulk(data$counts, data$cells)
+  totals <- tapply(data$cells$total_counts_300, factor(data$cells$sample), sum)
+  sizes <- totals / exp(mean(log(totals)))
+  fit <- twill_genes(bulk$counts, ~ condition + (1 + condition || donor), col_data = bulk$samples,
+                     size_factors = as.numeric(sizes), seed = 1, silent = 2)
+  print(fit)
+  res <- as.data.frame(tw_contrast(fit))
+  columns <- c("baseMean", "log2FoldChange", "lower", "upper", "lfsr", "svalue", "sd_donor", "status")
+  print(format(res[grep("^MT[12]", rownames(res)), columns], digits = 2))
+  cat("Genes whose response varies most over donors:\n")
+  print(format(utils::head(res[order(-res$sd_donor), columns], 5), digits = 2))
+}
+
+# Essential against non-essential genes; medians of guides' log fold changes beside.
+crispr <- function(n_genes = 600) {
+  data <- utils::read.csv(shared("crispr_hap1", "counts.csv.gz"))
+  lists <- lapply(c("essential", "nonessential"), function(kind) {
+    utils::read.csv(shared("crispr_hap1", sprintf("%s_genes.csv", kind)))$gene
+  })
+  known <- lapply(lists, function(genes) utils::head(intersect(genes, data$gene), n_genes / 2))
+  data <- data[data$gene %in% unlist(known), ]
+  counts <- as.matrix(data[c("T0", "T18A", "T18B", "T18C")])
+  rownames(counts) <- data$guide
+  seconds <- system.time(fit <- tw_screen(counts, gene = data$gene, plasmid = "T0", controls = intersect(lists[[2]], data$gene),
+                                          seed = 1, silent = 2))[["elapsed"]]
+  print(fit)
+  res <- as.data.frame(tw_contrast(fit))
+  essential <- rownames(res) %in% lists[[1]]
+  sizes <- colSums(counts) / mean(colSums(counts))
+  lfc <- log2((rowMeans(sweep(counts[, -1], 2, sizes[-1], "/")) + 1) / (counts[, 1] / sizes[1] + 1))
+  median_lfc <- tapply(lfc, data$gene, stats::median)[rownames(res)]
+  called <- res$svalue <= 0.05 & res$log2FoldChange < 0
+  text <- "crispr_hap1, %d genes, %.0f s: AUC %.3f (median of guides %.3f); depleted: %d of %d essential, %d of %d not\n"
+  cat(sprintf(text,
+              nrow(res), seconds, area_under_curve(-res$log2FoldChange, essential), area_under_curve(-median_lfc, essential),
+              sum(called & essential), sum(essential), sum(called & !essential), sum(!essential)))
+}
+
+chosen <- commandArgs(trailingOnly = TRUE)
+known <- list(kang = kang, glioblastoma = glioblastoma, crispr = crispr)
+for (name in if (length(chosen)) chosen else names(known)) known[[name]]()
