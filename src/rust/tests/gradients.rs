@@ -18,10 +18,12 @@ fn shapes() -> impl Strategy<Value = Shape> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     (0..3usize, 1..4usize, prop::collection::vec(term, 0..3), flags).prop_map(|(family, p, terms, f)| {
         let family = [Family::Gaussian, Family::NegBinomial, Family::Poisson][family];
+        let n_effects: usize = terms.iter().map(|(n_levels, q, _)| n_levels * q).sum();
         Shape {
             family,
-            // A model for the residual sd on few rows fits some of them perfectly: no digits are left for differences.
-            n: if f.4 { 100 } else { 20 },
+            // A residual sd with many effects, or a model of its own, on few rows fits some of them perfectly: no digits
+            // are left for differences.
+            n: if f.4 || n_effects > 10 { 100 } else { 20 },
             p,
             terms,
             horseshoe_b: f.0,

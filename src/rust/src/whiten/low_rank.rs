@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Steps of the iteration; two gradients each.
 const STEPS: usize = 100;
 /// Curvatures between these are left alone.
-const NEAR_ONE: (f64, f64) = (0.7, 1.5);
+const NEAR_ONE: (f64, f64) = (0.55, 2.5);
 /// Largest error of an eigenvalue that is used, as a share of it.
 const CONVERGED: f64 = 0.05;
 
