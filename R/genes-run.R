@@ -196,9 +196,25 @@ shifted_report <- function(report, before, total) {
 # Each worker writes its block itself, so that what is finished outlives the process that asked for it. BiocParallel
 # draws from R's generator: its state is put back.
 run_blocks_elsewhere <- function(job, blocks, todo, folder, BPPARAM, silent, refresh) {
+  libraries <- .libPaths()
+  task <- function(k) list(part = job_part(job, blocks[[k]]), folder = folder, block = k, libraries = libraries)
+  with_local_seed(job$settings$seed, BiocParallel::bplapply(lapply(todo, task), send_task, BPPARAM = BPPARAM))
+}
+
+# What a worker is sent. Its environment is not that of the package, which the worker looks for where this process has it.
+send_task <- function(task) {
+  package <- loadNamespace("twill", lib.loc = unique(c(.libPaths(), task$libraries)))
+  get("run_task", package)(task)
+}
+environment(send_task) <- baseenv()
+
+# Starts workers that are not running, for all rounds of learning and the blocks, and returns how to stop them.
+start_workers <- function(BPPARAM, seed) {
+  if (is.null(BPPARAM) || inherits(BPPARAM, "SerialParam")) return(function() NULL)
   need_package("BiocParallel", "for {.arg BPPARAM}")
-  tasks <- lapply(todo, function(k) list(part = job_part(job, blocks[[k]]), folder = folder, block = k))
-  with_local_seed(job$settings$seed, BiocParallel::bplapply(tasks, run_task, BPPARAM = BPPARAM))
+  if (BiocParallel::bpisup(BPPARAM)) return(function() NULL)
+  with_local_seed(seed, BiocParallel::bpstart(BPPARAM))
+  function() with_local_seed(seed, BiocParallel::bpstop(BPPARAM))
 }
 
 run_task <- function(task) {

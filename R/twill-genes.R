@@ -201,17 +201,22 @@ fit_job <- function(job, call, block_size, folder, silent, refresh, BPPARAM) {
   started <- proc.time()[["elapsed"]]
   rows <- which(job$reason == "")
   describe_job(job, rows, silent)
-  plan <- read_plan(folder, job)
-  if (is.null(plan)) {
-    blocks <- block_plan(rows, block_size, n_samples(job$source), n_workers(BPPARAM), !is.null(folder))
-    plan <- list(blocks = blocks, shared = learn_shared(job, rows, learning_run(silent, refresh, BPPARAM)))
-    write_plan(folder, job, plan)
-  }
+  stop_workers <- start_workers(BPPARAM, job$settings$seed)
+  on.exit(stop_workers())
+  plan <- read_plan(folder, job) %||% new_plan(job, rows, block_size, folder, silent, refresh, BPPARAM)
   job$shared <- plan$shared
   pieces <- run_blocks(job, plan$blocks, read_blocks(folder, plan$blocks, job$keep), folder, BPPARAM, silent, refresh)
   fit <- new_set(job, pieces, length(rows), call, folder, proc.time()[["elapsed"]] - started)
   if (silent < 2) warn_set(fit)
   fit
+}
+
+# How the rows are cut into blocks and what all genes share.
+new_plan <- function(job, rows, block_size, folder, silent, refresh, BPPARAM) {
+  blocks <- block_plan(rows, block_size, n_samples(job$source), n_workers(BPPARAM), !is.null(folder))
+  plan <- list(blocks = blocks, shared = learn_shared(job, rows, learning_run(silent, refresh, BPPARAM)))
+  write_plan(folder, job, plan)
+  plan
 }
 
 describe_job <- function(job, rows, silent) {

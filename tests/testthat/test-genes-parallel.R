@@ -1,0 +1,98 @@
+# Many processes: every back end of BiocParallel gives the draws of one process, and a killed run goes on where it was.
+
+parallel_set <- function(...) {
+  twill_genes(gene_counts(12), ~ condition + (1 | donor), col_data = gene_samples(), iter = 60, seed = 4, silent = 2, ...)
+}
+
+expect_same_draws <- function(a, b) {
+  expect_identical(a$posterior$draws, b$posterior$draws)
+  expect_identical(a$posterior$effects_mean, b$posterior$effects_mean)
+  expect_identical(a$job$shared$par, b$job$shared$par)
+  expect_identical(rownames(a), rownames(b))
+}
+
+test_that("back ends of BiocParallel give the draws of one process", {
+  skip_on_cran()
+  skip_if_not_installed("BiocParallel")
+  # Threads first: forked workers must not wait for threads of their parent.
+  alone <- parallel_set(cores = 2)
+  expect_same_draws(parallel_set(BPPARAM = BiocParallel::SerialParam()), alone)
+  expect_same_draws(parallel_set(BPPARAM = BiocParallel::SnowParam(2), cores = 1), alone)
+  skip_on_os("windows")
+  expect_same_draws(parallel_set(BPPARAM = BiocParallel::MulticoreParam(2), cores = 2), alone)
+})
+
+test_that("so does a cluster engine, by its local back ends", {
+  skip_on_cran()
+  skip_on_os("windows")
+  skip_if_not_installed("BiocParallel")
+  skip_if_not_installed("batchtools")
+  alone <- parallel_set(share = "none")
+  for (cluster in c("interactive", "multicore")) {
+    registry <- BiocParallel::batchtoolsRegistryargs(file.dir = tempfile("registry"), work.dir = tempdir(), packages = "twill")
+    param <- BiocParallel::BatchtoolsParam(2, cluster, registryargs = registry, saveregistry = FALSE, progressbar = FALSE)
+    suppressMessages(expect_same_draws(parallel_set(BPPARAM = param, cores = 1, share = "none"), alone))
+  }
+})
+
+test_that("asking for draws from several processes leaves R's generator as it was", {
+  skip_on_cran()
+  skip_on_os("windows")
+  skip_if_not_installed("BiocParallel")
+  set.seed(9)
+  expected <- runif(1)
+  set.seed(9)
+  parallel_set(BPPARAM = BiocParallel::MulticoreParam(2), cores = 1, share = "none")
+  expect_identical(runif(1), expected)
+})
+
+test_that("workers write their blocks themselves, and finished ones are not fitted again", {
+  skip_on_cran()
+  skip_on_os("windows")
+  skip_if_not_installed("BiocParallel")
+  folder <- tempfile("blocks")
+  on.exit(unlink(folder, recursive = TRUE))
+  run <- function() parallel_set(BPPARAM = BiocParallel::MulticoreParam(2), cores = 1, folder = folder, block_size = 4,
+                                 share = "none")
+  first <- run()
+  blocks <- file.path(folder, sprintf("block-%05d.rds", 1:3))
+  expect_setequal(list.files(folder, full.names = TRUE), c(file.path(folder, "plan.rds"), blocks))
+  unlink(blocks[2])
+  before <- file.mtime(blocks[-2])
+  expect_same_draws(run(), first)
+  expect_identical(file.mtime(blocks[-2]), before)
+  expect_true(file.exists(blocks[2]))
+})
+
+# A run of its own process, killed as soon as it has written two blocks; its number stands in a file of the folder's name.
+killed_run <- function(folder, job) {
+  script <- tempfile(fileext = ".R")
+  saveRDS(job, paste0(folder, ".job"))
+  code <- c(sprintf(".libPaths(%s)", deparse1(.libPaths())), "cat(Sys.getpid(), file = '%s.pid')", "job <- readRDS('%s.job')",
+            "do.call(twill::twill_genes, c(job, folder = '%s'))")
+  writeLines(gsub("%s", folder, code, fixed = TRUE), script)
+  system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", script), stdout = FALSE, stderr = FALSE, wait = FALSE)
+  finished <- function() sum(file.exists(file.path(folder, sprintf("block-%05d.rds", 1:2))))
+  started <- proc.time()[["elapsed"]]
+  while (finished() < 2 && proc.time()[["elapsed"]] - started < 60) Sys.sleep(0.01)
+  tools::pskill(as.integer(readLines(paste0(folder, ".pid"), warn = FALSE)), tools::SIGKILL)
+  finished()
+}
+
+test_that("a killed run goes on from its finished blocks, to the same draws", {
+  skip_on_cran()
+  skip_on_os("windows")
+  folder <- tempfile("killed")
+  on.exit(unlink(c(folder, paste0(folder, c(".pid", ".job"))), recursive = TRUE))
+  job <- list(x = gene_counts(120), design = ~ condition + (1 | donor), col_data = gene_samples(), iter = 400, seed = 5,
+              silent = 2, block_size = 2, share = "none", cores = 1)
+  expect_identical(killed_run(folder, job), 2L)
+  Sys.sleep(0.2)
+  blocks <- list.files(folder, "^block-[0-9]+[.]rds$", full.names = TRUE)
+  expect_lt(length(blocks), 60)
+  before <- file.mtime(blocks)
+  resumed <- do.call(twill_genes, c(job, folder = folder))
+  expect_identical(file.mtime(blocks), before)
+  expect_length(list.files(folder, "^block-"), 60)
+  expect_identical(resumed$posterior$draws, do.call(twill_genes, job)$posterior$draws)
+})
