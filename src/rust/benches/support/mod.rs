@@ -22,11 +22,15 @@ use twill::spec::Family::{self, Gaussian, NegBinomial};
 const SAMPLES: usize = 25;
 const SAMPLE: Duration = Duration::from_millis(5);
 
-/// Prints nanoseconds per call, the least and the median of the samples. An argument of the
-/// command line selects benches whose name contains it.
-pub fn time(name: &str, call: impl FnMut()) {
+/// Whether the argument of the command line, if there is one, selects benches of this name.
+pub fn is_wanted(name: &str) -> bool {
     let filter = std::env::args().skip(1).find(|a| !a.starts_with('-'));
-    if filter.is_some_and(|f| !name.contains(&f)) {
+    filter.is_none_or(|f| name.contains(&f))
+}
+
+/// Prints nanoseconds per call, the least and the median of the samples, if the bench is wanted.
+pub fn time(name: &str, call: impl FnMut()) {
+    if !is_wanted(name) {
         return;
     }
     let nanos = nanoseconds(call);
