@@ -32,6 +32,8 @@ const GRADIENTS_SAVED: f64 = 1.5;
 /// Climbs between re-centrings, and their lengths.
 const ROUNDS: [usize; 3] = [60, 100, 300];
 const LAST_ROUND: usize = 300;
+/// Logarithm of the response's sd over that of the residuals beyond which the fit counts as perfect.
+const PERFECT_FIT: f64 = 12.0;
 /// Largest gradient entry at a mode; coordinates are of order one.
 const TOLERANCE: f64 = 1e-3;
 
@@ -92,15 +94,28 @@ impl Settling<'_> {
                 break;
             }
             self.climb(&mut posterior, &mut mode, max_iterations);
+            if !self.is_joint && fits_perfectly(model, &mode) {
+                return self.rough_again(model);
+            }
             posterior = self.recentred(posterior, &mode);
             mode = position_at_centre_with(&posterior, &mode);
         }
         self.climb(&mut posterior, &mut mode, LAST_ROUND);
+        if !self.is_joint && fits_perfectly(model, &mode) {
+            return self.rough_again(model);
+        }
         if self.is_joint {
             posterior = self.recentred(posterior, &mode);
             mode = position_at_centre_with(&posterior, &mode);
         }
         (posterior, mode)
+    }
+
+    /// Coordinates at the rough start, where the climb has left the posterior's bulk.
+    fn rough_again(&self, model: &Arc<Model>) -> (Posterior, Vec<f64>) {
+        let start = rough(model);
+        let mode = position_at_centre(&start);
+        (self.recentred(start, &mode), mode)
     }
 
     /// Climbs to the mode; many levels in coordinates that are whitened where the climb begins.
@@ -134,6 +149,14 @@ impl Settling<'_> {
         next.sums = sums;
         next
     }
+}
+
+/// Whether the residual sd has gone to zero: with as many effects as rows, level by level, the density has a spike
+/// there that holds no mass.
+fn fits_perfectly(model: &Model, position: &[f64]) -> bool {
+    let layout = &model.layout;
+    let is_constant = model.family() == Family::Gaussian && layout.dispersion.len() == 1;
+    is_constant && position[layout.theta().start + layout.dispersion.start] < rough_log_sd(model) - PERFECT_FIT
 }
 
 /// Zero but for `theta`, which keeps its value.
