@@ -17,12 +17,18 @@ gene_counts <- function(n_genes = 30, n_donors = 5, seed = 1, effect = 1, n_resp
   })
 }
 
-# A fit with made-up draws.
+# A fit with made-up draws. Learning from them is slow, as they come from no posterior: only tests of sharing ask for it.
 fake_set <- function(..., counts = gene_counts(), design = ~ condition + (1 + condition || donor), col_data = gene_samples(),
-                     iter = 100, warmup = iter / 2, seed = 1) {
+                     iter = 100, warmup = iter / 2, seed = 1, share = "none") {
   local_engine(fake_engine)
-  twill_genes(counts, design, col_data = col_data, iter = iter, warmup = warmup, seed = seed, silent = 2,
-              ...)
+  twill_genes(counts, design, col_data = col_data, iter = iter, warmup = warmup, seed = seed, share = share, silent = 2, ...)
+}
+
+# The same with what genes share, made once.
+shared_fits <- new.env()
+fake_shared_set <- function() {
+  if (is.null(shared_fits$fit)) shared_fits$fit <- fake_set(counts = gene_counts(12), share = c("dispersion", "sd"))
+  shared_fits$fit
 }
 
 stim_effect <- function() cond(condition = "stim") - cond(condition = "ctrl")

@@ -6,11 +6,11 @@ parts_equal <- function(a, b) {
 }
 
 test_that("blocks, order and subsets of genes do not change a gene's draws", {
-  whole <- fake_set(share = "none")
-  parts_equal(whole, fake_set(share = "none", block_size = 7))
-  some_genes <- fake_set(share = "none", genes = c(20, 3, 11))
+  whole <- fake_set()
+  parts_equal(whole, fake_set(block_size = 7))
+  some_genes <- fake_set(genes = c(20, 3, 11))
   parts_equal(whole[c(3, 11, 20), ], some_genes)
-  sparse <- fake_set(share = "none", counts = Matrix::Matrix(gene_counts(), sparse = TRUE))
+  sparse <- fake_set(counts = Matrix::Matrix(gene_counts(), sparse = TRUE))
   parts_equal(whole, sparse)
 })
 
@@ -46,7 +46,7 @@ test_that("update() fits more genes under the same hyper-parameters, and the sam
 test_that("finished blocks in a folder are not fitted again", {
   folder <- tempfile("blocks")
   on.exit(unlink(folder, recursive = TRUE))
-  first <- fake_set(folder = folder, block_size = 8)
+  first <- fake_set(folder = folder, block_size = 8, design = ~ condition, share = "dispersion")
   expect_setequal(list.files(folder), c("plan.rds", sprintf("block-%05d.rds", 1:4)))
   unlink(file.path(folder, "block-00002.rds"))
   calls <- new.env()
@@ -55,8 +55,8 @@ test_that("finished blocks in a folder are not fitted again", {
     calls$index <- c(calls$index, genes$index)
     fake_engine(spec_json, arrays, genes, ...)
   })
-  again <- twill_genes(gene_counts(), ~ condition + (1 + condition || donor), col_data = gene_samples(), iter = 100, warmup = 50,
-                       seed = 1, silent = 2, folder = folder, block_size = 3)
+  again <- twill_genes(gene_counts(), ~ condition, col_data = gene_samples(), iter = 100, warmup = 50, seed = 1, silent = 2,
+                       share = "dispersion", folder = folder, block_size = 3)
   expect_identical(calls$index, 8:15)
   parts_equal(first, again)
   expect_identical(again$job$shared, first$job$shared)

@@ -74,7 +74,7 @@ test_that("the dispersion may have a regression", {
 })
 
 test_that("the table of priors says what differs by gene", {
-  priors <- prior_summary(fake_set())
+  priors <- prior_summary(fake_shared_set())
   expect_match(priors$prior[priors$class == "Intercept"], "^student_t\\(3, gene, 2.5\\)$")
   expect_match(priors$prior[priors$class == "shape"], "^lognormal\\(gene, [0-9.]+\\)$")
   expect_identical(priors$source[priors$class == "sd"], c("shared", "shared"))
