@@ -146,11 +146,6 @@ split_by <- function(par, sizes) unname(split(unname(par), rep(seq_along(sizes),
 
 hyper_density <- function(par, hyper) -0.5 * sum(((par - hyper$mean) / hyper$sd)^2)
 
-log_mean_exp <- function(x) {
-  top <- apply(x, 2, max)
-  top + log(colMeans(exp(x - rep(top, each = nrow(x)))))
-}
-
 # Importance weights of the draws of each gene, that sum to one.
 column_weights <- function(x) {
   w <- exp(x - rep(apply(x, 2, max), each = nrow(x)))

@@ -10,7 +10,7 @@ fewest_for_prior <- 100
 n_t_nodes <- 20
 
 # Sizes of effects, in steps of sqrt(2), from a tenth of the smallest posterior sd to twice the largest effect.
-effect_grid <- function(mean, sd) {
+size_grid <- function(mean, sd) {
   smallest <- stats::quantile(sd, 0.02, names = FALSE) / 10
   largest <- 2 * sqrt(max(mean^2 - sd^2, (8 * smallest)^2))
   c(0, smallest * sqrt(2)^(0:ceiling(2 * log2(largest / smallest))))
@@ -70,7 +70,7 @@ learn_effect_prior <- function(draws, mean, sd) {
   ok <- usable_effects(mean, sd)
   if (sum(ok) < fewest_for_prior) return(NULL)
   df <- pooled_df(draws[, ok, drop = FALSE], mean[ok], sd[ok])
-  sizes <- effect_grid(mean[ok], sd[ok])
+  sizes <- size_grid(mean[ok], sd[ok])
   shares <- size_shares(size_likelihoods(mean[ok], sd[ok], sizes, node_variances(df)))
   list(sizes = sizes, shares = shares, df = df)
 }

@@ -27,6 +27,19 @@ complaints_about <- function(file) {
     at_lines(file, grepl("\\b(TO[D]O|FIX[M]E)\\b(?!.*#[0-9])", lines, perl = TRUE), "open task without issue number"))
 }
 
-found <- unlist(lapply(files, complaints_about))
+# A function of the package that has two definitions: the file that is read last wins, unseen.
+defined_in <- function(file) {
+  lines <- readLines(file, warn = FALSE)
+  defined <- sub(" <- function.*$", "", grep("^[A-Za-z._][A-Za-z0-9._]* <- function", lines, value = TRUE))
+  stats::setNames(defined, rep(file, length(defined)))
+}
+
+complaints_about_names <- function(files) {
+  defined <- unlist(lapply(files, defined_in))
+  twice <- defined[duplicated(defined) | duplicated(defined, fromLast = TRUE)]
+  if (length(twice)) sprintf("%s: %s() is defined more than once in the package", names(twice), twice)
+}
+
+found <- c(unlist(lapply(files, complaints_about)), complaints_about_names(files[startsWith(files, "R/")]))
 if (length(found)) writeLines(found)
 quit(status = as.integer(length(found) > 0))

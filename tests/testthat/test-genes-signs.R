@@ -12,7 +12,7 @@ simulated_effects <- function(n = 4000, df = Inf, share = 0.8, seed = 1) {
 }
 
 adapted <- function(x, df, threshold = 0) {
-  sizes <- effect_grid(x$mean, x$sd)
+  sizes <- size_grid(x$mean, x$sd)
   prior <- list(sizes = sizes, shares = size_shares(size_likelihoods(x$mean, x$sd, sizes, node_variances(df))), df = df)
   list(prior = prior, out = adapt_statistics(list(mean = x$mean, sd = x$sd), prior, threshold))
 }
