@@ -71,14 +71,17 @@
 #'   number per gene.
 #' @param share What genes share: `"dispersion"`, `"sd"`, both (default), or `"none"`.
 #' @param sd_prior,effect_prior Kinds of shared priors, see below. Default: `"half_t"`, `"weak"`.
-#' @param method `"nuts"` (default) samples every gene; `"laplace"` approximates (normal at the mode, with importance
+#' @param method `"nuts"` (default) samples every gene, by Hamiltonian Monte Carlo with trajectories of one length in whitened
+#'   coordinates, and by NUTS where those do not suffice; `"laplace"` approximates (normal at the mode, with importance
 #'   resampling); `"auto"` approximates, and samples genes where that cannot be trusted (Pareto k-hat above 0.7 or fewer than
 #'   100 effective draws).
 #' @param chains,iter,warmup,thin As in [twill()], per gene. Default: 2 chains of 200 iterations, 50 of them warm-up. The
-#'   first chain of a gene adapts for all; warm-ups below 150 iterations adapt the step size alone.
+#'   first chain of a gene adapts the step size for all.
 #' @param cores,threads Number of threads over genes. Default: the option `mc.cores`, else 2.
-#' @param control A list with `adapt_delta` (0.75) and `max_treedepth` (10), see [twill()]. A gene whose R-hat exceeds 1.05
-#'   or where more than 2 percent of the transitions diverge is sampled again, twice as long, with 0.95.
+#' @param control A list with `adapt_delta` (0.75), the mean acceptance below which steps become shorter, and `max_treedepth`
+#'   (10), see [twill()]. A gene whose R-hat exceeds 1.05
+#'   or where more than 2 percent of the transitions diverge is sampled again, by NUTS, twice as long,
+#'   with 0.95.
 #' @param keep `"draws"` (default): the draws of all parameters but the effects of single levels, of which means and
 #'   standard deviations are kept; `"effects"`: those too; `"moments"`: means and covariances alone, from which [tw_contrast()]
 #'   takes normal posteriors. Draws need 8 bytes times draws times parameters times genes; with `folder` they stay on disk

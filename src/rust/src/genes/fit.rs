@@ -10,6 +10,8 @@ use crate::density::LogDensity;
 use crate::draws::Draw;
 use crate::error::{Error, Result};
 use crate::hmc::chain::Chain;
+use crate::hmc::fixed::Walk;
+use crate::hmc::tree::Transition;
 use crate::laplace;
 use crate::run::{Prepared, prepare_settled, start};
 use crate::settle::settle_on;
@@ -74,6 +76,13 @@ struct Counts {
     n_gradients: usize,
 }
 
+impl Counts {
+    fn add(&mut self, t: &Transition) {
+        self.n_gradients += t.n_leapfrog;
+        self.divergent += usize::from(t.divergent);
+    }
+}
+
 impl Task<'_> {
     /// Fits the gene; its draws go to `slot`.
     ///
@@ -113,12 +122,13 @@ impl Task<'_> {
         Ok(report)
     }
 
+    /// By trajectories of one length; where they do not suffice, longer and by NUTS.
     fn sample<D: Draw + Clone>(
         &self, target: &Whitened<D>, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Report> {
         let s = self.settings;
         let first = Try { number: 0, warmup: s.warmup, thin: s.thin, adapt_delta: s.adapt_delta };
-        let report = self.judge(self.chains(target, &first, recorder)?, recorder, diagnostics);
+        let report = self.judge(self.walks(target, &first, recorder)?, recorder, diagnostics);
         if !report.is_poor(s.n_saved()) {
             return Ok(report);
         }
@@ -137,6 +147,45 @@ impl Task<'_> {
         let (rhat, ess) = recorder.draws().map(|x| diagnostics.of(x)).unzip();
         let Counts { divergent, n_gradients } = counts;
         Report { khat: f64::NAN, divergent, n_gradients, rhat, ess, ..Report::default() }
+    }
+
+    /// Trajectories of one length, as whitened coordinates allow for nearly all genes. The first chain finds the number
+    /// of steps for all.
+    fn walks<D: Draw + Clone>(&self, target: &Whitened<D>, how: &Try, recorder: &mut Recorder) -> Result<Counts> {
+        let (mut counts, mut rung) = (Counts::default(), None);
+        for c in 0..self.settings.chains {
+            self.walk(target.clone(), how, c, &mut rung, recorder, &mut counts)?;
+        }
+        Ok(counts)
+    }
+
+    fn walk<D: Draw>(
+        &self, mut target: Whitened<D>, how: &Try, c: usize, rung: &mut Option<usize>, recorder: &mut Recorder,
+        counts: &mut Counts,
+    ) -> Result<()> {
+        let mut rng = self.rng(how.number, c);
+        let start = start(&mut target, &InitSpec::Mode, &mut rng)?;
+        let mut walk = Walk::new(target, start, rung.unwrap_or(0), self.cancel);
+        let adapted = if rung.is_none() { how.warmup } else { 0 };
+        walk.adapt(adapted, how.adapt_delta, &mut rng, |t| counts.n_gradients += t.n_leapfrog);
+        let forgotten = if rung.is_none() { 0 } else { how.warmup.div_ceil(LATER_WARMUP) };
+        (0..forgotten).for_each(|_| counts.n_gradients += walk.transition(&mut rng).n_leapfrog);
+        *rung = Some(walk.rung());
+        let n_kept = self.settings.n_kept();
+        for i in 0..n_kept * how.thin {
+            let t = walk.transition(&mut rng);
+            if self.is_cancelled() {
+                return Err(Error::Interrupt);
+            }
+            counts.add(&t);
+            if i % how.thin == 0 {
+                let (density, was_stale) = walk.density();
+                counts.n_gradients += usize::from(was_stale);
+                density.complete(&[], &mut rng);
+                recorder.push(density.posterior(), c * n_kept + i / how.thin);
+            }
+        }
+        Ok(())
     }
 
     fn chains<D: Draw + Clone>(&self, target: &Whitened<D>, how: &Try, recorder: &mut Recorder) -> Result<Counts> {
@@ -161,8 +210,8 @@ impl Task<'_> {
             if self.is_cancelled() {
                 return Err(Error::Interrupt);
             }
-            counts.n_gradients += t.n_leapfrog + 1;
-            counts.divergent += usize::from(t.divergent);
+            counts.add(&t);
+            counts.n_gradients += 1;
             if i % how.thin == 0 {
                 let density = chain.density();
                 density.complete(&[], &mut rng);

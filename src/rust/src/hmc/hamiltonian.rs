@@ -56,18 +56,28 @@ impl PhasePoint {
         if energy.is_nan() { f64::INFINITY } else { energy }
     }
 
+    /// One step of a splitting under the unit metric: a kick, then drifts, each with a kick after it.
+    pub fn split_step<D: LogDensity>(&mut self, density: &mut D, kicks: &[f64], drifts: &[f64], step: f64) {
+        self.kick(kicks[0] * step);
+        for (drift, kick) in drifts.iter().zip(&kicks[1..]) {
+            self.position.iter_mut().zip(&self.momentum).for_each(|(q, p)| *q += drift * step * p);
+            self.log_density = density.evaluate(&self.position, &mut self.gradient);
+            self.kick(kick * step);
+        }
+    }
+
     /// One leapfrog step of signed size `step`.
     pub fn leapfrog<D: LogDensity>(&mut self, density: &mut D, inverse_mass: &[f64], step: f64) {
-        self.half_kick(step);
+        self.kick(0.5 * step);
         for ((q, p), m) in self.position.iter_mut().zip(&self.momentum).zip(inverse_mass) {
             *q += step * m * p;
         }
         self.log_density = density.evaluate(&self.position, &mut self.gradient);
-        self.half_kick(step);
+        self.kick(0.5 * step);
     }
 
-    fn half_kick(&mut self, step: f64) {
-        self.momentum.iter_mut().zip(&self.gradient).for_each(|(p, g)| *p += 0.5 * step * g);
+    fn kick(&mut self, step: f64) {
+        self.momentum.iter_mut().zip(&self.gradient).for_each(|(p, g)| *p += step * g);
     }
 }
 

@@ -12,7 +12,7 @@ use rand::{Rng, RngExt};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An energy error above this is a divergence (Stan's value).
-const MAX_ENERGY_ERROR: f64 = 1000.0;
+pub const MAX_ENERGY_ERROR: f64 = 1000.0;
 
 /// What one transition reports.
 #[derive(Debug, Clone, Copy, Default)]
