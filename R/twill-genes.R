@@ -79,9 +79,8 @@
 #'   first chain of a gene adapts the step size for all.
 #' @param cores,threads Number of threads over genes. Default: the option `mc.cores`, else 2.
 #' @param control A list with `adapt_delta` (0.75), the mean acceptance below which steps become shorter, and `max_treedepth`
-#'   (10), see [twill()]. A gene whose R-hat exceeds 1.05
-#'   or where more than 2 percent of the transitions diverge is sampled again, by NUTS, twice as long,
-#'   with 0.95.
+#'   (10), see [twill()]. A gene whose R-hat exceeds 1.05 or where more than 2 percent of the transitions diverge is sampled
+#'   again, by NUTS, twice as long, with 0.95.
 #' @param keep `"draws"` (default): the draws of all parameters but the effects of single levels, of which means and
 #'   standard deviations are kept; `"effects"`: those too; `"moments"`: means and covariances alone, from which [tw_contrast()]
 #'   takes normal posteriors. Draws need 8 bytes times draws times parameters times genes; with `folder` they stay on disk
