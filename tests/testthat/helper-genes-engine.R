@@ -143,4 +143,5 @@ local_engine <- function(engine, env = parent.frame()) {
   defer_in(env, function() set(old))
 }
 
-defer_in <- function(env, f) do.call(on.exit, list(as.call(list(f)), add = TRUE), envir = env)
+# Last first: where a frame replaces the engine twice, the first to be replaced is the one to end with.
+defer_in <- function(env, f) do.call(on.exit, list(as.call(list(f)), add = TRUE, after = FALSE), envir = env)
