@@ -46,7 +46,7 @@ experiment <- function(seed, n_donors, n_genes, n_cells, sizes, with_peers) {
   kept <- match(ours$genes, sim$genes$gene)
   sim$counts <- sim$counts[kept, ]
   truth <- sim$genes$beta[kept] / log(2)
-  peers <- if (with_peers) lapply(peer_methods(), function(peer) {
+  peers <- lapply(if (with_peers) peer_methods(), function(peer) {
     res <- suppressMessages(peer$test(sim$counts, sim$samples, given))
     cbind(measure(peer$name, res$estimate, res$padj <= 0.05, truth, res$lower, res$upper), bad = NA)
   })
