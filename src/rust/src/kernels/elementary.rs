@@ -28,42 +28,9 @@ const EXP: [f64; 14] = [
     1.0,
     1.0,
 ];
-/// `1 / (2 k + 1)`, k = 17 to 0: the series of atanh for arguments up to 1/3.
-const ATANH: [f64; 18] = [
-    1.0 / 35.0,
-    1.0 / 33.0,
-    1.0 / 31.0,
-    1.0 / 29.0,
-    1.0 / 27.0,
-    1.0 / 25.0,
-    1.0 / 23.0,
-    1.0 / 21.0,
-    1.0 / 19.0,
-    1.0 / 17.0,
-    1.0 / 15.0,
-    1.0 / 13.0,
-    1.0 / 11.0,
-    1.0 / 9.0,
-    1.0 / 7.0,
-    1.0 / 5.0,
-    1.0 / 3.0,
-    1.0,
-];
-
-/// `1 / (2 k + 1)`, k = 10 to 0: for arguments up to 0.172.
-const SHORT_ATANH: [f64; 11] = [
-    1.0 / 21.0,
-    1.0 / 19.0,
-    1.0 / 17.0,
-    1.0 / 15.0,
-    1.0 / 13.0,
-    1.0 / 11.0,
-    1.0 / 9.0,
-    1.0 / 7.0,
-    1.0 / 5.0,
-    1.0 / 3.0,
-    1.0,
-];
+/// The series of atanh, highest power first: for arguments up to 1/3, and up to 0.172.
+const ATANH: [f64; 18] = atanh_series();
+const SHORT_ATANH: [f64; 11] = atanh_series();
 /// Bits of `sqrt(1/2)`, of 1, and of 2^52.
 const ROOT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
 const ONE: u64 = 0x3ff0_0000_0000_0000;
@@ -76,6 +43,17 @@ fn horner<const N: usize>(coefficients: &[f64; N], x: f64) -> f64 {
         value = value * x + c;
     }
     value
+}
+
+/// `1 / (2 k + 1)`, k = N - 1 to 0.
+const fn atanh_series<const N: usize>() -> [f64; N] {
+    let mut series = [1.0; N];
+    let mut k = 0;
+    while k < N {
+        series[N - 1 - k] = 1.0 / (2 * k + 1) as f64;
+        k += 1;
+    }
+    series
 }
 
 /// `exp(x)` for `|x| <= 708`, within 2 units in the last place.
