@@ -15,7 +15,7 @@ use twill::hmc::chain::Chain;
 use twill::hmc::hamiltonian::PhasePoint;
 use twill::run::{Prepared, prepare};
 use twill::spec::Engine::{self, Collapsed, Joint, Levels};
-use twill::spec::Family::{self, Gaussian, NegBinomial, Poisson};
+use twill::spec::Family::{Gaussian, NegBinomial, Poisson};
 use twill::whiten::Whitened;
 
 /// The system's allocator, counting the calls of each thread.
@@ -42,21 +42,6 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-fn shape(family: Family, n: usize, terms: &[(usize, usize, bool)]) -> Shape {
-    Shape {
-        family,
-        n,
-        p: 3,
-        terms: terms.to_vec(),
-        horseshoe_b: false,
-        horseshoe_sd: false,
-        autoscale: false,
-        centred: true,
-        regression: false,
-        se: false,
-    }
-}
 
 /// Calls of the allocator during 20 transitions after a short warm-up, draws completed.
 fn calls<D: Draw>(mut target: Whitened<D>) -> usize {
@@ -87,7 +72,7 @@ fn assert_no_call(label: &str, shape: &Shape, engine: Engine, whitened: bool) {
 
 #[test]
 fn correlated_slopes() {
-    let shape = shape(Gaussian, 150, &[(9, 3, true), (5, 1, false)]);
+    let shape = Shape::plain(Gaussian, 150, 3, &[(9, 3, true), (5, 1, false)]);
     for engine in [Collapsed, Joint, Levels] {
         assert_no_call("LKJ", &shape, engine, true);
         assert_no_call("LKJ", &shape, engine, false);
@@ -97,7 +82,7 @@ fn correlated_slopes() {
 #[test]
 fn dispersion_regressions() {
     for family in [Gaussian, NegBinomial] {
-        let shape = Shape { regression: true, ..shape(family, 200, &[(6, 2, true)]) };
+        let shape = Shape { regression: true, ..Shape::plain(family, 200, 3, &[(6, 2, true)]) };
         for engine in [Joint, Levels] {
             assert_no_call("dispersion regression", &shape, engine, true);
         }
@@ -106,8 +91,8 @@ fn dispersion_regressions() {
 
 #[test]
 fn horseshoes_and_standard_errors() {
-    let counts = Shape { horseshoe_b: true, horseshoe_sd: true, ..shape(Poisson, 120, &[(7, 2, true)]) };
-    let errors = Shape { se: true, ..shape(Gaussian, 120, &[(7, 2, true)]) };
+    let counts = Shape { horseshoe_b: true, horseshoe_sd: true, ..Shape::plain(Poisson, 120, 3, &[(7, 2, true)]) };
+    let errors = Shape { se: true, ..Shape::plain(Gaussian, 120, 3, &[(7, 2, true)]) };
     for engine in [Joint, Levels] {
         assert_no_call("horseshoes", &counts, engine, true);
         assert_no_call("standard errors", &errors, engine, true);
@@ -118,10 +103,10 @@ fn horseshoes_and_standard_errors() {
 #[test]
 fn many_crossed_levels() {
     for family in [Gaussian, NegBinomial] {
-        let shape = shape(family, 1500, &[(60, 2, true), (40, 1, false)]);
+        let shape = Shape::plain(family, 1500, 3, &[(60, 2, true), (40, 1, false)]);
         for engine in [Joint, Levels] {
             assert_no_call("crossed", &shape, engine, true);
         }
     }
-    assert_no_call("crossed", &shape(Gaussian, 1500, &[(60, 2, true), (40, 1, false)]), Collapsed, true);
+    assert_no_call("crossed", &Shape::plain(Gaussian, 1500, 3, &[(60, 2, true), (40, 1, false)]), Collapsed, true);
 }

@@ -16,18 +16,7 @@ use twill::whiten::Whitened;
 use twill::whiten::bend::Bent;
 
 fn shape(family: Family, n: usize, regression: bool) -> Shape {
-    Shape {
-        family,
-        n,
-        p: 3,
-        terms: vec![(6, 2, true), (4, 1, false)],
-        horseshoe_b: false,
-        horseshoe_sd: false,
-        autoscale: false,
-        centred: true,
-        regression,
-        se: false,
-    }
+    Shape { regression, ..Shape::plain(family, n, 3, &[(6, 2, true), (4, 1, false)]) }
 }
 
 /// With `groups`, columns of few values: rows that compress, and groups of one dispersion.

@@ -55,30 +55,15 @@ fn sample(calls: usize, call: &mut impl FnMut()) -> Duration {
     clock.elapsed()
 }
 
-fn shape(family: Family, n: usize, p: usize, terms: &[(usize, usize, bool)]) -> Shape {
-    Shape {
-        family,
-        n,
-        p,
-        terms: terms.to_vec(),
-        horseshoe_b: false,
-        horseshoe_sd: false,
-        autoscale: false,
-        centred: true,
-        regression: false,
-        se: false,
-    }
-}
-
 /// Named shapes like those of `bench/models.R`.
 pub fn shapes() -> Vec<(&'static str, Shape)> {
     vec![
-        ("crossed screen", shape(Gaussian, 90, 1, &[(10, 1, false), (3, 1, false)])),
-        ("correlated slopes", shape(Gaussian, 180, 2, &[(18, 2, true)])),
-        ("guides and lines", shape(Gaussian, 20_000, 1, &[(103, 1, false), (258, 1, false)])),
-        ("donors", shape(NegBinomial, 560, 2, &[(7, 1, false)])),
-        ("ticks", shape(NegBinomial, 403, 4, &[(118, 1, false), (63, 1, false)])),
-        ("crossed counts", shape(NegBinomial, 5_000, 2, &[(50, 1, false), (40, 1, false)])),
+        ("crossed screen", Shape::plain(Gaussian, 90, 1, &[(10, 1, false), (3, 1, false)])),
+        ("correlated slopes", Shape::plain(Gaussian, 180, 2, &[(18, 2, true)])),
+        ("guides and lines", Shape::plain(Gaussian, 20_000, 1, &[(103, 1, false), (258, 1, false)])),
+        ("donors", Shape::plain(NegBinomial, 560, 2, &[(7, 1, false)])),
+        ("ticks", Shape::plain(NegBinomial, 403, 4, &[(118, 1, false), (63, 1, false)])),
+        ("crossed counts", Shape::plain(NegBinomial, 5_000, 2, &[(50, 1, false), (40, 1, false)])),
     ]
 }
 
@@ -95,8 +80,8 @@ pub fn model(shape: &Shape) -> Arc<Model> {
 /// Counts of 5,000 cells of 7 donors in 2 conditions, with exposures over a factor of 36: row by row or
 /// compressed.
 pub fn cells(compressed: bool) -> Arc<Model> {
-    let spec = spec(&shape(NegBinomial, 5_000, 2, &[(7, 2, false)]));
-    let mut raw = arrays(&shape(NegBinomial, 5_000, 2, &[(7, 2, false)]), 1);
+    let spec = spec(&Shape::plain(NegBinomial, 5_000, 2, &[(7, 2, false)]));
+    let mut raw = arrays(&Shape::plain(NegBinomial, 5_000, 2, &[(7, 2, false)]), 1);
     let n = raw.y.len();
     raw.weights.fill(1.0);
     raw.offset.iter_mut().for_each(|o| *o *= 0.5 * 36f64.ln());
@@ -114,7 +99,7 @@ pub fn cells(compressed: bool) -> Arc<Model> {
 /// 200,000 rows of a design of numbers, or of two groups; their log dispersion is a regression on it or one
 /// parameter.
 pub fn dispersion(family: Family, groups: bool, regression: bool) -> Arc<Model> {
-    let shape = Shape { regression, ..shape(family, 200_000, 2, &[(20, 1, false)]) };
+    let shape = Shape { regression, ..Shape::plain(family, 200_000, 2, &[(20, 1, false)]) };
     let spec = spec(&shape);
     let mut raw = arrays(&shape, 1);
     let n = raw.y.len();

@@ -29,6 +29,24 @@ pub struct Shape {
     pub se: bool,
 }
 
+impl Shape {
+    /// `p` columns and `terms`, and nothing else.
+    pub fn plain(family: Family, n: usize, p: usize, terms: &[(usize, usize, bool)]) -> Self {
+        Self {
+            family,
+            n,
+            p,
+            terms: terms.to_vec(),
+            horseshoe_b: false,
+            horseshoe_sd: false,
+            autoscale: false,
+            centred: true,
+            regression: false,
+            se: false,
+        }
+    }
+}
+
 fn horseshoe(target: HorseshoeTarget, autoscale: bool) -> HorseshoeSpec {
     HorseshoeSpec { target, df: 1.0, df_global: 1.0, scale_global: 0.5, df_slab: 4.0, scale_slab: 2.0, autoscale }
 }
