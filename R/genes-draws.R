@@ -189,10 +189,12 @@ as_draws_array.twillset <- function(x, genes = NULL, variable = NULL, regex = FA
 
 kept_variables <- function(fit) if (is.null(fit$posterior$effects)) fit$posterior$names else variables(fit)
 
+is_sampled <- function(fit) fit$job$settings$method %in% c("hmc", "nuts")
+
 # Draws of an approximation are independent: one chain.
 draw_chains <- function(fit, n) {
   chains <- fit$job$settings$chains
-  if (fit$job$settings$method == "nuts" && n %% chains == 0) chains else 1
+  if (is_sampled(fit) && n %% chains == 0) chains else 1
 }
 
 bind_middle <- function(a, b) {

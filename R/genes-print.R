@@ -85,8 +85,8 @@ size_line <- function(sizes) {
 
 set_draws_line <- function(x) {
   s <- x$settings
-  how <- switch(s$method, laplace = "Laplace approximation", auto = "Laplace approximation, NUTS where it fails",
-                nuts = sprintf("NUTS, %.0f chains, iter = %.0f, warmup = %.0f", s$chains, s$iter, s$warmup))
+  how <- switch(s$method, laplace = "Laplace approximation", auto = "Laplace approximation, HMC where it fails",
+                sprintf("%s, %.0f chains, iter = %.0f, warmup = %.0f", toupper(s$method), s$chains, s$iter, s$warmup))
   sprintf("%s; %.0f draws per gene%s; seed %.0f; %s", how, x$n_draws, if (x$keep == "moments") " (moments kept)" else "", s$seed,
           time_text(x$elapsed))
 }
@@ -135,7 +135,7 @@ trend_text <- function(shared, k) {
 
 set_diagnostics <- function(fit) {
   status <- tw_status(fit)
-  if (fit$job$settings$method != "nuts") {
+  if (!is_sampled(fit)) {
     bad <- sum(status$khat > khat_limit, na.rm = TRUE)
     middle <- stats::median(status$khat, na.rm = TRUE)
     return(sprintf("median Pareto k-hat %.2f; above %g in %s genes", middle, khat_limit, big(bad)))

@@ -95,7 +95,7 @@ worst_columns <- function(fit, weights) {
   used <- match(fit$job$model$design$coef_names[weights$x != 0], posterior$names)
   worst <- function(values, f) apply(values[used, , drop = FALSE], 2, f)
   columns <- data.frame(rhat = worst(posterior$rhat, max), ess = worst(posterior$ess, min))
-  if (fit$job$settings$method != "nuts") columns$khat <- posterior$khat
+  if (!is_sampled(fit)) columns$khat <- posterior$khat
   columns
 }
 

@@ -64,8 +64,8 @@ run_all <- function() {
   rows <- list()
   for (n_genes in numbers("genes", "1000,10000")) for (n_donors in numbers("donors", "7")) {
     sim <- simulate_pseudobulk(seed = 1, n_donors = n_donors, n_cells = 200 * n_donors, n_genes = n_genes)
-    for (threads in numbers("threads", "1,2")) rows <- c(rows, list(in_process(run_case, sim, "slopes", threads, "nuts")))
-    rows <- c(rows, list(in_process(run_case, sim, "one intercept", 1L, "nuts")))
+    for (threads in numbers("threads", "1,2")) rows <- c(rows, list(in_process(run_case, sim, "slopes", threads, "hmc")))
+    rows <- c(rows, list(in_process(run_case, sim, "one intercept", 1L, "hmc")))
     rows <- c(rows, list(in_process(run_case, sim, "slopes", 1L, "laplace")))
   }
   print(do.call(rbind, rows), row.names = FALSE)

@@ -105,6 +105,27 @@ test_that("approximated genes are close to sampled ones, and bad approximations 
   expect_true(all(nuts$posterior$khat[nuts$posterior$status == "ok"] %in% NaN))
 })
 
+# z of a variable's means over genes is standard normal if the samplers agree: its mean is within 4 standard errors of 0
+# and its sd within 4 of 1.
+test_that("trajectories of one length sample what NUTS samples", {
+  skip_on_cran()
+  run <- function(method) {
+    fit <- twill_genes(gene_counts(40), ~ condition + (1 + condition || donor), col_data = gene_samples(), seed = 1,
+                       iter = 1200, warmup = 200, silent = 2, share = "none", method = method)
+    one <- function(v, g) {
+      draws <- matrix(fit$posterior$draws[, v, g], ncol = 2)
+      c(mean(draws), posterior::mcse_mean(draws))
+    }
+    outer <- expand.grid(v = seq_along(fit$posterior$names), g = 1:40)
+    array(mapply(one, outer$v, outer$g), c(2, length(fit$posterior$names), 40))
+  }
+  hmc <- run("hmc")
+  nuts <- run("nuts")
+  z <- (hmc[1, , ] - nuts[1, , ]) / sqrt(hmc[2, , ]^2 + nuts[2, , ]^2)
+  expect_lt(max(abs(rowMeans(z))), 4 / sqrt(40))
+  expect_lt(max(apply(z, 1, stats::sd)), 1 + 4 / sqrt(80))
+})
+
 # Counts that break optimisers.
 odd_counts <- function() {
   counts <- gene_counts(10)

@@ -35,7 +35,9 @@ fn main() {
     if method == "all" || method == "split" {
         split(&blueprint, &set);
     }
-    for (name, choice) in [("nuts", Method::Nuts), ("laplace", Method::Laplace), ("auto", Method::Auto)] {
+    for (name, choice) in
+        [("hmc", Method::Hmc), ("nuts", Method::Nuts), ("laplace", Method::Laplace), ("auto", Method::Auto)]
+    {
         if method == "all" || method == name {
             whole(name, choice, &blueprint, &set);
         }

@@ -9,9 +9,9 @@ use crate::adapt::{Stage, schedule};
 use crate::density::LogDensity;
 use crate::draws::Draw;
 use crate::error::{Error, Result};
+use crate::hmc::Sampler;
 use crate::hmc::chain::Chain;
 use crate::hmc::fixed::Walk;
-use crate::hmc::tree::Transition;
 use crate::laplace;
 use crate::run::{Prepared, prepare_settled, start};
 use crate::settle::settle_on;
@@ -76,13 +76,6 @@ struct Counts {
     n_gradients: usize,
 }
 
-impl Counts {
-    fn add(&mut self, t: &Transition) {
-        self.n_gradients += t.n_leapfrog;
-        self.divergent += usize::from(t.divergent);
-    }
-}
-
 impl Task<'_> {
     /// Fits the gene; its draws go to `slot`.
     ///
@@ -104,7 +97,7 @@ impl Task<'_> {
     fn by_method<D: Draw + Clone>(
         &self, mut target: Whitened<D>, n_theta: usize, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Report> {
-        if self.settings.method == Method::Nuts {
+        if matches!(self.settings.method, Method::Hmc | Method::Nuts) {
             return self.sample(&target, recorder, diagnostics);
         }
         let approximate = self.approximate(&mut target, n_theta, recorder)?;
@@ -122,13 +115,17 @@ impl Task<'_> {
         Ok(report)
     }
 
-    /// By trajectories of one length; where they do not suffice, longer and by NUTS.
+    /// Once as asked; where that does not suffice, longer and by NUTS.
     fn sample<D: Draw + Clone>(
         &self, target: &Whitened<D>, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Report> {
         let s = self.settings;
         let first = Try { number: 0, warmup: s.warmup, thin: s.thin, adapt_delta: s.adapt_delta };
-        let report = self.judge(self.walks(target, &first, recorder)?, recorder, diagnostics);
+        let counts = match s.method {
+            Method::Nuts => self.chains(target, &first, recorder)?,
+            _ => self.walks(target, &first, recorder)?,
+        };
+        let report = self.judge(counts, recorder, diagnostics);
         if !report.is_poor(s.n_saved()) {
             return Ok(report);
         }
@@ -169,23 +166,9 @@ impl Task<'_> {
         let adapted = if rung.is_none() { how.warmup } else { 0 };
         walk.adapt(adapted, how.adapt_delta, &mut rng, |t| counts.n_gradients += t.n_leapfrog);
         let forgotten = if rung.is_none() { 0 } else { how.warmup.div_ceil(LATER_WARMUP) };
-        (0..forgotten).for_each(|_| counts.n_gradients += walk.transition(&mut rng).n_leapfrog);
+        (0..forgotten).for_each(|_| _ = walk.step(&mut rng, &mut counts.n_gradients));
         *rung = Some(walk.rung());
-        let n_kept = self.settings.n_kept();
-        for i in 0..n_kept * how.thin {
-            let t = walk.transition(&mut rng);
-            if self.is_cancelled() {
-                return Err(Error::Interrupt);
-            }
-            counts.add(&t);
-            if i % how.thin == 0 {
-                let (density, was_stale) = walk.density();
-                counts.n_gradients += usize::from(was_stale);
-                density.complete(&[], &mut rng);
-                recorder.push(density.posterior(), c * n_kept + i / how.thin);
-            }
-        }
-        Ok(())
+        self.keep(&mut walk, how, c, &mut rng, recorder, counts)
     }
 
     fn chains<D: Draw + Clone>(&self, target: &Whitened<D>, how: &Try, recorder: &mut Recorder) -> Result<Counts> {
@@ -204,17 +187,23 @@ impl Task<'_> {
         let start = start(&mut target, &InitSpec::Mode, &mut rng)?;
         let mut chain = Chain::new(target, start, self.settings.max_treedepth, self.cancel);
         self.warm_up(&mut chain, how, tuning, &mut rng, counts);
+        self.keep(&mut chain, how, c, &mut rng, recorder, counts)
+    }
+
+    /// The draws after warm-up.
+    fn keep<D: Draw, S: Sampler<Target = Whitened<D>>>(
+        &self, sampler: &mut S, how: &Try, c: usize, rng: &mut ChaCha8Rng, recorder: &mut Recorder, counts: &mut Counts,
+    ) -> Result<()> {
         let n_kept = self.settings.n_kept();
         for i in 0..n_kept * how.thin {
-            let t = chain.transition(&mut rng);
+            let t = sampler.step(rng, &mut counts.n_gradients);
             if self.is_cancelled() {
                 return Err(Error::Interrupt);
             }
-            counts.add(&t);
-            counts.n_gradients += 1;
+            counts.divergent += usize::from(t.divergent);
             if i % how.thin == 0 {
-                let density = chain.density();
-                density.complete(&[], &mut rng);
+                let density = sampler.current(&mut counts.n_gradients);
+                density.complete(&[], rng);
                 recorder.push(density.posterior(), c * n_kept + i / how.thin);
             }
         }
@@ -229,7 +218,7 @@ impl Task<'_> {
         if let Some(tuning) = tuning {
             chain.tune_as(tuning.step_size, &tuning.inverse_mass);
             for _ in 0..how.warmup.div_ceil(LATER_WARMUP) {
-                counts.n_gradients += chain.transition(rng).n_leapfrog + 1;
+                chain.step(rng, &mut counts.n_gradients);
             }
             return;
         }

@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
+    /// Trajectories of one length; NUTS, longer, for the genes where those do not suffice.
+    Hmc,
     /// NUTS.
     Nuts,
     /// Laplace approximation with Pareto-smoothed importance resampling.
     Laplace,
-    /// `Laplace`, and NUTS for the genes where it cannot be trusted.
+    /// `Laplace`, and `Hmc` for the genes where it cannot be trusted.
     Auto,
 }
 

@@ -4,3 +4,50 @@ pub mod chain;
 pub mod fixed;
 pub mod hamiltonian;
 pub mod tree;
+
+use crate::density::LogDensity;
+use chain::Chain;
+use fixed::Walk;
+use rand::Rng;
+use tree::Transition;
+
+/// A running chain of either kind; gradients are added to `n_gradients`.
+pub trait Sampler {
+    /// What it samples.
+    type Target;
+    /// One transition.
+    fn step<R: Rng>(&mut self, rng: &mut R, n_gradients: &mut usize) -> Transition;
+    /// The target, evaluated at the current position.
+    fn current(&mut self, n_gradients: &mut usize) -> &mut Self::Target;
+}
+
+impl<D: LogDensity> Sampler for Chain<'_, D> {
+    type Target = D;
+
+    fn step<R: Rng>(&mut self, rng: &mut R, n_gradients: &mut usize) -> Transition {
+        let t = self.transition(rng);
+        // It ends with an evaluation at the new position.
+        *n_gradients += t.n_leapfrog + 1;
+        t
+    }
+
+    fn current(&mut self, _: &mut usize) -> &mut D {
+        self.density()
+    }
+}
+
+impl<D: LogDensity> Sampler for Walk<'_, D> {
+    type Target = D;
+
+    fn step<R: Rng>(&mut self, rng: &mut R, n_gradients: &mut usize) -> Transition {
+        let t = self.transition(rng);
+        *n_gradients += t.n_leapfrog;
+        t
+    }
+
+    fn current(&mut self, n_gradients: &mut usize) -> &mut D {
+        let (density, was_stale) = self.density();
+        *n_gradients += usize::from(was_stale);
+        density
+    }
+}
