@@ -13,6 +13,14 @@ engine_approximate <- function(spec_json, arrays, settings_json, progress) .Call
 #' @noRd
 engine_log_density <- function(spec_json, arrays, position) .Call(wrap__engine_log_density, spec_json, arrays, position)
 
+#' Captures of cells; `counts` is a cells x genes matrix in compressed columns (p, i, x), `leaf` is from 0.
+#' @noRd
+engine_capture <- function(counts, leaf, centre, sd, threads, progress) .Call(wrap__engine_capture, counts, leaf, centre, sd, threads, progress)
+
+#' Counts compressed gene by gene. `cells` is list(leaf, log_capture, sd, total): `total` bounds the counts of a gene.
+#' @noRd
+engine_compress <- function(counts, cells, threads, progress) .Call(wrap__engine_compress, counts, cells, threads, progress)
+
 #' Fits many genes; `arrays$y` is ignored, `genes` has the responses.
 #' @noRd
 engine_genes <- function(spec_json, arrays, genes, settings_json, progress) .Call(wrap__engine_genes, spec_json, arrays, genes, settings_json, progress)

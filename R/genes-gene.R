@@ -7,6 +7,8 @@
 #'
 #' @param fit A fit of class `twillset`, from [twill_genes()].
 #' @param gene Name or row number (of the set) of one gene.
+#' @param x For fits of [twill_cells()]: the counts that were fitted (an experiment or a matrix), of which the fit keeps only
+#'   what it needs.
 #' @param ... Arguments of [twill()], such as `iter` (default: 2000), `chains` (4), `control`, `seed` (that of the set).
 #' @return A fit of class `twillfit`. Its response is called `count` (`value` in Gaussian models); what the set added
 #'   to the linear predictor (size factors, offsets) is in the column `.offset` of its data.
@@ -18,13 +20,13 @@
 #' fit <- twill_genes(counts, ~ condition + (1 | donor), col_data = samples, iter = 200, seed = 1)
 #' tw_gene(fit, "gene2", chains = 2, iter = 400)
 #' @export
-tw_gene <- function(fit, gene, ...) {
+tw_gene <- function(fit, gene, ..., x = NULL) {
   check_set(fit)
   at <- set_positions(fit, gene)
   if (length(at) != 1) abort_twill("genes", "{.arg gene} must be one gene, not {length(at)}.")
   part <- job_part(fit$job, fit$posterior$rows[at])
   response <- if (family(fit)$link == "log") "count" else "value"
-  data <- gene_data(part, response)
+  data <- if (inherits(fit, "twillcells")) cell_data(fit, set_genes(fit)[at], x) else gene_data(part, response)
   formula <- gene_model_formula(fit$job$model, response, ".weights" %in% names(data))
   arguments <- list(formula = formula, data = data, family = family(fit), prior = one_gene_prior(part),
                     seed = fit$job$settings$seed)

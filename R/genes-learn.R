@@ -40,9 +40,14 @@ start_shared <- function(job, parts, rows) {
   unit <- if (job$model$family$link == "log") 1 else gaussian_unit(job, rows)
   level <- if (job$model$family$link == "log") 1.5 else log(unit)
   proxies <- lapply(parts, proxy_part)
-  log_mean <- trend_input(job$model, (job$scan$total[rows] + 0.5 * (unit == 1)) / n_samples(job$source))
+  log_mean <- trend_input(job$model, rough_means(job, rows, unit))
   list(parts = proxies, par = lapply(proxies, part_start, unit = unit, level = level), range = trend_range(log_mean),
        unit = unit, level = level, rounds = NULL)
+}
+
+rough_means <- function(job, rows, unit) {
+  if (!is.null(job$scan$base_mean)) return(job$scan$base_mean[rows])
+  (job$scan$total[rows] + 0.5 * (unit == 1)) / n_samples(job$source)
 }
 
 # The spread of a typical gene.
@@ -134,6 +139,7 @@ part_prior <- function(part, par) {
   is_log_normal <- part$variable %in% c("shape", "sigma")
   switch(part$kind,
     dispersion = prior(if (is_log_normal) "lognormal" else "normal", par[1], exp(par[4])),
+    lognormal = prior("lognormal", par[1], exp(par[2])),
     half_normal = , normal = prior("normal", 0, exp(par)),
     half_t = prior("student_t", half_t_df, 0, exp(par)),
     student_t = prior("student_t", effect_df, 0, exp(par)),

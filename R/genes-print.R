@@ -80,7 +80,8 @@ set_groups <- function(fit) {
 size_line <- function(sizes) {
   how <- c(given = "given", sizeFactors = "sizeFactors(x)", normed_sum = "normed sums", ratio = "median ratios",
            poscounts = "median ratios of positive counts", plasmid = "median ratios to plasmid counts")
-  sprintf("%s, %.2g to %.2g", how[[sizes$how]], min(sizes$values), max(sizes$values))
+  text <- if (sizes$how %in% names(how)) how[[sizes$how]] else sizes$how
+  sprintf("%s, %.2g to %.2g", text, min(sizes$values), max(sizes$values))
 }
 
 set_draws_line <- function(x) {

@@ -150,7 +150,8 @@ update.twillset <- function(object, genes = NULL, ...) {
 # The call again with other arguments. What it names must still exist.
 refit_set <- function(object, genes, changes, env) {
   call <- object$call
-  call[[1]] <- if (inherits(object, "twill_screen")) quote(twill::tw_screen) else quote(twill::twill_genes)
+  call[[1]] <- if (inherits(object, "twill_screen")) quote(twill::tw_screen) else
+    if (inherits(object, "twillcells")) quote(twill::twill_cells) else quote(twill::twill_genes)
   if (!is.null(genes)) changes$genes <- genes
   call[names(changes)] <- changes
   eval(call, env)

@@ -9,8 +9,8 @@
 # maximising follow each other until eta stays.
 
 # The parts that are pooled, in the order of the parameters: list(kind, variable), kinds "dispersion" (log-normal around a
-# trend of the mean), "half_normal", "half_t", "horseshoe" (standard deviations), "normal", "student_t" (effects). Only
-# parameters whose prior the user has left alone take part.
+# trend of the mean), "lognormal", "half_normal", "half_t", "horseshoe" (standard deviations), "normal", "student_t"
+# (effects). Only parameters whose prior the user has left alone take part.
 shared_parts <- function(model, share, sd_prior, effect_prior) {
   table <- model$parameters
   is_free <- table$source == "default"
@@ -41,6 +41,7 @@ part_start <- function(part, unit = 1, level = 1.5) {
   switch(part$kind,
     dispersion = c(level = level, slope = 0, bend = 0, spread = 0.7),
     horseshoe = c(tau = log(0.1 * unit), slab = log(2.5 * unit)),
+    lognormal = c(location = log(0.2 * unit), spread = log(0.6)),
     normal = , student_t = c(scale = log(unit)),
     c(scale = log(0.5 * unit)))
 }
@@ -49,6 +50,7 @@ part_hyperprior <- function(part, unit = 1, level = 1.5) {
   switch(part$kind,
     dispersion = list(mean = c(level, 0, 0, log(0.5)), sd = c(5, 1, 0.3, 1)),
     horseshoe = list(mean = log(c(0.1, 2.5) * unit), sd = c(1.5, 0.5)),
+    lognormal = list(mean = c(log(0.2 * unit), log(0.5)), sd = c(1.5, 0.7)),
     normal = , student_t = list(mean = log(0.5 * unit), sd = 1.5),
     list(mean = log(0.3 * unit), sd = 1.5))
 }
@@ -67,6 +69,7 @@ trend_range <- function(log_mean) stats::quantile(log_mean, c(0.01, 0.99), names
 part_density <- function(part, values, par, x) {
   switch(part$kind,
     dispersion = normal_density(values - rep(drop(x %*% par[1:3]), each = nrow(values)), par[4]),
+    lognormal = normal_density(log(values) - par[1], par[2]) - log(values),
     half_normal = , normal = normal_density(values, par),
     half_t = t_density(values, par, half_t_df),
     student_t = t_density(values, par, effect_df),
@@ -92,6 +95,7 @@ horseshoe_scale_density <- function(sd, tau, slab) {
 part_score <- function(part, values, par, x, weights) {
   switch(part$kind,
     dispersion = dispersion_score(values, par, x, weights),
+    lognormal = lognormal_score(log(values) - par[1], par[2], weights),
     half_normal = , normal = sum(weights * (values^2 * exp(-2 * par) - 1)),
     half_t = t_score(values, par, half_t_df, weights),
     student_t = t_score(values, par, effect_df, weights),
@@ -107,6 +111,11 @@ dispersion_score <- function(values, par, x, weights) {
 t_score <- function(values, log_scale, df, weights) {
   squared <- values^2 * exp(-2 * log_scale)
   sum(weights * ((df + 1) * squared / (df + squared) - 1))
+}
+
+lognormal_score <- function(error, log_spread, weights) {
+  precision <- exp(-2 * log_spread)
+  c(sum(weights * error) * precision, sum(weights * (error^2 * precision - 1)))
 }
 
 # By differences: two parameters, and cheap beside the rest.

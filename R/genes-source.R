@@ -41,7 +41,8 @@ n_samples <- function(source) length(source$samples)
 
 source_genes <- function(source, rows) {
   data <- source$data
-  source$data <- if (source$kind == "sparse") data[, rows, drop = FALSE] else data[rows, , drop = FALSE]
+  source$data <- switch(source$kind, sparse = data[, rows, drop = FALSE], leaves = leaf_genes(data, rows),
+                        data[rows, , drop = FALSE])
   source$genes <- source$genes[rows]
   source
 }
@@ -59,6 +60,7 @@ source_samples <- function(source, columns) {
 # The counts of all genes of a source as list(n, genes, counts), in the form that the engine takes: compressed columns
 # (p, i, x) of an observations x genes matrix, or the dense matrix column by column.
 read_block <- function(source) {
+  if (source$kind == "leaves") return(leaf_block(source))
   data <- source$data
   if (source$kind == "delayed") {
     is_sparse <- DelayedArray::is_sparse(data)

@@ -11,7 +11,7 @@
 #' y_gi ~ NegBinomial(mean = s_i exp(offset_i + x_i beta_g + sum_k z_ki b_gk,j_k(i)), size = shape_g)
 #' b_gkj ~ Normal(0, S_gk R_gk S_gk)
 #' log shape_g ~ Normal(trend(log baseMean_g), spread)          share = "dispersion"
-#' sd_gk ~ half-t(3, 0, scale_k)                                share = "sd"
+#' log sd_gk ~ Normal(location_k, spread_k)                      share = "sd"
 #' ```
 #'
 #' `baseMean` is the mean of `y_gi / s_i`. All logarithms of coefficients are natural; only the tables of [tw_contrast()]
@@ -24,8 +24,10 @@
 #' genes their uncertainty is far smaller than that of any gene. `print()` shows the values, `fit$job$shared$rounds` the
 #' rounds.
 #' * The trend of the dispersion is quadratic in the log mean, and constant beyond the 1 and 99 percent quantiles.
-#' * `sd_prior` chooses the prior of the standard deviations of each term over its levels: `"half_t"` with 3 degrees of
-#'   freedom, `"half_normal"`, or `"horseshoe"`, `sd = 1 / sqrt(1 / slab^2 + 1 / (tau l)^2)` with `l` half-Cauchy.
+#' * `sd_prior` chooses the prior of the standard deviations of each term over its levels: `"lognormal"` with learned location
+#'   and spread, `"half_t"` with 3 degrees of freedom, `"half_normal"`, or `"horseshoe"`,
+#'   `sd = 1 / sqrt(1 / slab^2 + 1 / (tau l)^2)` with `l` half-Cauchy. With few levels per gene the prior decides much: one that
+#'   falls from zero makes intervals too short where all genes' levels differ by about as much.
 #' * `effect_prior = "normal"` or `"student_t"` (3 degrees of freedom) also learns a scale for each population-level
 #'   coefficient but the intercept, which then shrinks towards zero. The default, `"weak"`, does not shrink:
 #'   `normal(0, 2.5 / sd(x))` as in [tw_default_prior()].
@@ -65,12 +67,13 @@
 #' @param offset Natural logarithms added to the linear predictor: one number per sample, or a matrix like `x`.
 #' @param weights Multiply the log-likelihood of samples: one number per sample, or a matrix like `x`.
 #' @param min_count Genes with fewer counts over all samples are not fitted. Default: 5.
-#' @param prior Priors for all genes, made by [tw_prior()].
+#' @param prior Priors for all genes, made by [tw_prior()]; or how standard deviations are pooled, such as [horseshoe()], in the
+#'   place of `sd_prior`; or a list of both.
 #' @param contrasts A list of contrasts by factor, as in [stats::lm()].
 #' @param dispersion A formula for the logarithm of `shape` (or `sigma`), population-level terms only. Default: `~ 1`, one
 #'   number per gene.
 #' @param share What genes share: `"dispersion"`, `"sd"`, both (default), or `"none"`.
-#' @param sd_prior,effect_prior Kinds of shared priors, see below. Default: `"half_t"`, `"weak"`.
+#' @param sd_prior,effect_prior Kinds of shared priors, see below. Default: `"lognormal"`, `"weak"`.
 #' @param method `"hmc"` (default) samples every gene, by Hamiltonian Monte Carlo with trajectories of one length in whitened
 #'   coordinates, and by NUTS where those do not suffice; `"nuts"` samples all by NUTS, at about three times the gradients, which
 #'   gives more effective draws of standard deviations; `"laplace"` approximates (normal at the mode, with importance
@@ -110,7 +113,8 @@
 twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assay = default_assay(family), ..., gene = NULL,
                         genes = NULL, size_factors = NULL, offset = NULL, weights = NULL, min_count = 5, prior = NULL,
                         contrasts = NULL, dispersion = ~1, share = c("dispersion", "sd"),
-                        sd_prior = c("half_t", "half_normal", "horseshoe"), effect_prior = c("weak", "normal", "student_t"),
+                        sd_prior = c("lognormal", "half_t", "half_normal", "horseshoe"),
+                        effect_prior = c("weak", "normal", "student_t"),
                         method = c("hmc", "nuts", "laplace", "auto"), chains = 2, iter = 200, warmup = floor(iter / 4), thin = 1,
                         cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
                         keep = c("draws", "effects", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
@@ -120,17 +124,20 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   silent <- check_silent(silent)
   family <- as_twill_family(family)
   settings <- gene_settings(method, chains, iter, warmup, thin, cores, threads, control, seed)
-  sharing <- check_sharing(share, sd_prior, effect_prior)
+  pooled <- split_prior(prior, sd_prior)
+  sharing <- check_sharing(share, pooled$sd_prior, effect_prior)
   keep <- check_choice(keep, "keep", c("draws", "effects", "moments"))
   folder <- check_folder(folder)
   BPPARAM <- check_bpparam(BPPARAM)
   input <- if (is.data.frame(x)) read_long(x, design, gene) else read_genes(x, assay, col_data)
   input$design <- gene_formula(if (is.data.frame(x)) long_formula(design) else design, dispersion, family)
   given <- list(size_factors = size_factors, offset = offset, weights = weights, genes = genes, min_count = min_count)
-  model <- quiet_if(silent, new_gene_model(input$design, input$data, family, prior, contrasts, silent))
+  model <- quiet_if(silent, new_gene_model(input$design, input$data, family, pooled$prior, contrasts, silent))
   job <- new_job(input, model, given, sharing, settings, keep)
   fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM)
 }
+
+sd_prior_kinds <- c("lognormal", "half_t", "half_normal", "horseshoe")
 
 check_sharing <- function(share, sd_prior, effect_prior) {
   known <- c("dispersion", "sd", "none")
@@ -139,7 +146,7 @@ check_sharing <- function(share, sd_prior, effect_prior) {
     abort_twill("setting", c("{.arg share} must be {.val dispersion}, {.val sd}, both, or {.val none}.",
                              "x" = "It is {.val {given}}."))
   }
-  list(share = setdiff(share, "none"), sd_prior = check_choice(sd_prior, "sd_prior", c("half_t", "half_normal", "horseshoe")),
+  list(share = setdiff(share, "none"), sd_prior = check_choice(sd_prior, "sd_prior", sd_prior_kinds),
        effect_prior = check_choice(effect_prior, "effect_prior", c("weak", "normal", "student_t")))
 }
 

@@ -12,6 +12,7 @@
 
 pub mod adapt;
 pub mod approximate;
+pub mod cells;
 pub mod collapse;
 pub mod compress;
 pub mod density;

@@ -4,6 +4,7 @@
 //! condition. extendr would pass an error's text to `Rf_error` as a format string, so a message
 //! with `%` in it could end the session.
 
+mod cells;
 mod genes;
 
 use crate::approximate::{Approximation, approximate};
@@ -129,6 +130,10 @@ fn reals(name: &str, value: &Robj) -> Result<Vec<f64>> {
     value.as_real_vector().ok_or_else(|| Error::Spec(format!("'{name}' must be a double vector")))
 }
 
+fn integers(name: &str, value: &Robj) -> Result<Vec<i32>> {
+    value.as_integer_vector().ok_or_else(|| Error::Spec(format!("'{name}' must be an integer vector")))
+}
+
 fn field(list: &List, name: &str) -> Result<Robj> {
     let found = list.iter().find(|(n, _)| *n == name).map(|(_, v)| v);
     found.ok_or_else(|| Error::Spec(format!("array '{name}' is missing")))
@@ -244,5 +249,6 @@ extendr_module! {
     fn engine_sample;
     fn engine_approximate;
     fn engine_log_density;
+    use cells;
     use genes;
 }

@@ -25,12 +25,17 @@ pub fn dispersion_groups(design: &Design, family: Family) -> Option<(Leaves, Vec
     if leaves.len() * ROWS_PER_GROUP > design.n() {
         return None;
     }
+    let groups = groups_of(design, &leaves, family);
+    Some((leaves, groups))
+}
+
+/// The groups that share their dispersion, without ends.
+pub fn groups_of(design: &Design, leaves: &Leaves, family: Family) -> Vec<DispersionGroup> {
     let members = leaves.members();
     let group = |leaf: usize| {
         let counts = members.of_leaf(leaf).iter().map(|&i| (design.y[i], design.weights[i]));
         let rising = if family == Family::NegBinomial { Rising::new(counts) } else { Rising::default() };
         DispersionGroup { x: design.x_disp.row(leaves.first[leaf]).to_vec(), end: 0, rising }
     };
-    let groups = (0..leaves.len()).map(group).collect();
-    Some((leaves, groups))
+    (0..leaves.len()).map(group).collect()
 }

@@ -1,11 +1,13 @@
 //! The data reduced to what the likelihood needs of them. The row-wise likelihood stays the
 //! definition; the forms here are equal to it, or within a bound of it (`offsets`).
 
+pub mod cells;
 pub mod gaussian;
 pub mod groups;
 pub mod leaves;
 pub mod offsets;
 pub mod quadrature;
+pub mod statistics;
 
 use crate::design::Design;
 use crate::spec::Family;

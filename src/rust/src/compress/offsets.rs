@@ -84,6 +84,12 @@ pub fn compress(rows: &mut Vec<OffsetRow>, allowance: f64) {
     rows.extend(counts.points().map(|(offset, total)| OffsetRow { offset, weight: 0.0, total }));
 }
 
+/// The rule of a measure on offsets that errs by no more than is allowed per unit of mass. `grows`: of the weights,
+/// whose sum is multiplied by phi.
+pub fn rule(measure: &Measure, grows: bool, allowance: f64) -> Measure {
+    measure.gauss(nodes(measure, grows, allowance))
+}
+
 /// One row per distinct offset.
 fn merge_equal(rows: &mut Vec<OffsetRow>) {
     rows.sort_by(|a, b| a.offset.total_cmp(&b.offset));

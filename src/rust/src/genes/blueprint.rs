@@ -1,7 +1,7 @@
 //! What all genes share: the spec, the design with rows merged where they are alike, which effects
 //! meet in it, and the names of the draws. Only responses, offsets, weights and priors differ.
 
-use super::input::GeneSet;
+use super::input::{GeneSet, Responses};
 use crate::compress::leaves::Leaves;
 use crate::compress::{compress_leaves, leaves};
 use crate::density::Model;
@@ -19,6 +19,8 @@ pub struct Blueprint {
     design: Design,
     /// Which rows are alike.
     leaves: Option<Leaves>,
+    /// Whether the rows of a gene's likelihood are others than those of the design.
+    has_own_rows: bool,
     /// Which effects and coefficients meet.
     assembly: Assembly,
     /// What is kept of a draw.
@@ -79,7 +81,8 @@ impl Blueprint {
         let variables = Variables::new(&spec, &template);
         let assembly = Assembly::new(&template);
         spec.terms.iter_mut().flat_map(|t| &mut t.levels).for_each(String::clear);
-        Ok(Self { spec, design, leaves, assembly, variables })
+        let has_own_rows = leaves.is_some() || matches!(set.responses, Responses::Cells(_));
+        Ok(Self { spec, design, leaves, has_own_rows, assembly, variables })
     }
 
     /// Model of gene `g`.
@@ -87,6 +90,11 @@ impl Blueprint {
     /// # Errors
     /// [`Error::Spec`] for responses, offsets, weights or priors that cannot be used.
     pub fn model(&self, set: &GeneSet, g: usize) -> Result<Model> {
+        if let Responses::Cells(cells) = &set.responses {
+            let (counts, rows) = cells.rows_of(g, &self.design, self.spec.family);
+            counts.check_rows(self.spec.family)?;
+            return Model::with_rows(counts, Some(rows), &set.spec_of(g, &self.spec));
+        }
         let n = self.design.n();
         let own = g * n..(g + 1) * n;
         let mut design = self.design.clone();
@@ -105,7 +113,7 @@ impl Blueprint {
 
     /// Which effects and coefficients meet in the rows of a gene's model.
     pub fn assembly(&self, model: &Model) -> Assembly {
-        if self.leaves.is_some() { self.assembly.with_rows(model) } else { self.assembly.clone() }
+        if self.has_own_rows { self.assembly.with_rows(model) } else { self.assembly.clone() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Genes and the settings of their fits, as they come from R: counts in compressed columns or dense
 //! values, offsets, weights, and arguments of priors gene by gene.
 
+use crate::compress::statistics::CellStatistics;
 use crate::error::{Error, Result};
 use crate::spec::{DispersionSpec, ModelSpec, PriorSpec};
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,8 @@ impl GeneSettings {
 /// Responses, observations x genes.
 #[derive(Debug)]
 pub enum Responses {
+    /// Counts of cells, of which the observations are the leaves.
+    Cells(CellStatistics),
     /// Compressed columns: what is not given is zero.
     Sparse {
         /// `[n_genes + 1]` starts of the columns.
@@ -139,9 +142,10 @@ impl Responses {
         Ok(Self::Sparse { starts, rows: rows.iter().map(|&r| r as u32).collect(), values })
     }
 
-    /// Response of gene `g`.
+    /// Response of gene `g`; nothing where observations stand for cells.
     pub fn of(&self, g: usize, n: usize) -> Vec<f64> {
         match self {
+            Self::Cells(_) => vec![],
             Self::Dense(values) => values[g * n..(g + 1) * n].to_vec(),
             Self::Sparse { starts, rows, values } => {
                 let mut out = vec![0.0; n];
@@ -154,6 +158,7 @@ impl Responses {
 
     fn n_genes(&self, n: usize) -> usize {
         match self {
+            Self::Cells(cells) => cells.n_genes(),
             Self::Dense(values) => values.len() / n.max(1),
             Self::Sparse { starts, .. } => starts.len() - 1,
         }
@@ -183,6 +188,9 @@ impl GeneSet {
             ("offset", optional(&self.offset), cells),
             ("weights", optional(&self.weights), cells),
         ];
+        if let Responses::Cells(cells) = &self.responses {
+            cells.check(self.n)?;
+        }
         if let Some((name, found, needed)) = lengths.iter().find(|(_, found, needed)| found != needed) {
             return Err(Error::Spec(format!("'{name}' of the genes has length {found} where {needed} is needed")));
         }

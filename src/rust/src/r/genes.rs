@@ -1,6 +1,7 @@
 //! The boundary with R for many genes under one design.
 
-use super::{as_list, field, guarded, is_interrupted, raw_arrays, reals, show, text};
+use super::cells::cell_statistics;
+use super::{as_list, field, guarded, integers, is_interrupted, raw_arrays, reals, show, text};
 use crate::design::Design;
 use crate::error::{Error, Result};
 use crate::genes::blueprint::{Blueprint, Variables};
@@ -50,6 +51,9 @@ fn gene_set(genes: &Robj, n: usize) -> Result<GeneSet> {
 }
 
 fn responses(counts: &List, n: usize) -> Result<Responses> {
+    if field(counts, "nodes").is_ok() {
+        return Ok(Responses::Cells(cell_statistics(counts)?));
+    }
     if let Ok(dense) = field(counts, "dense") {
         return Ok(Responses::Dense(reals("dense", &dense)?));
     }
@@ -68,10 +72,6 @@ fn prior_override(prior: &Robj) -> Result<PriorOverride> {
         }),
         _ => Err(Error::Spec("'arg' must be one integer, not negative".into())),
     }
-}
-
-fn integers(name: &str, value: &Robj) -> Result<Vec<i32>> {
-    value.as_integer_vector().ok_or_else(|| Error::Spec(format!("'{name}' must be an integer vector")))
 }
 
 // Output --------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,149 @@
+# The capture of each cell: what the user says about it, checked, and how it is found.
+
+# Molecules in a cell, and the spread of their logarithm among cells (Svensson et al. 2017 for the order of magnitude).
+organism_molecules <- c(human = 2e5, mouse = 2e5, yeast = 6e4, ecoli = 3e3)
+molecules_sd <- 0.3
+default_efficiency <- 0.1
+
+# list(how, values, molecules, efficiency): `molecules` or `efficiency` sets the scale.
+check_capture <- function(capture, organism, efficiency) {
+  known <- names(organism_molecules)
+  molecules <- if (!is.null(organism)) organism_molecules[[check_choice(organism, "organism", known)]]
+  if (!is.null(organism) && !is.null(efficiency)) {
+    abort_twill("capture", "{.arg organism} and {.arg capture_efficiency} both set the scale of the capture: give one of them.")
+  }
+  check_efficiency(efficiency)
+  if (is.numeric(capture)) return(list(how = "given", values = capture))
+  how <- check_choice(capture, "capture", c("model", "library", "sizeFactors"))
+  list(how = how, molecules = molecules, efficiency = efficiency %||% default_efficiency, organism = organism)
+}
+
+check_efficiency <- function(efficiency) {
+  if (is.null(efficiency) || (is_number(efficiency) && efficiency > 0 && efficiency < 1)) return(invisible())
+  given <- if (is.atomic(efficiency)) some(efficiency) else class(efficiency)[1]
+  abort_twill("capture", c("{.arg capture_efficiency} must be one number between 0 and 1.", "x" = "It is {.val {given}}.",
+                           "i" = "It is the share of a cell's molecules that are counted, about 0.1."))
+}
+
+# list(log_capture, sd, how, molecules, unit): one value per cell used.
+find_capture <- function(input, how, settings, x) {
+  if (how$how == "given") return(given_capture(how$values, input))
+  if (how$how == "sizeFactors") return(given_capture(own_size_factors(input$sizes, input$names), input, "sizeFactors"))
+  centre <- log(input$total) - log_molecules(how, input$total)
+  found <- list(log_capture = centre, sd = numeric())
+  if (how$how == "model") found <- model_capture(input, centre, settings, x)
+  molecules <- exp(log_molecules(how, input$total))
+  c(found[c("log_capture", "sd")], list(how = how$how, organism = how$organism, molecules = molecules))
+}
+
+log_molecules <- function(how, total) {
+  if (is.null(how$molecules)) mean(log(total)) - log(how$efficiency) else log(how$molecules)
+}
+
+# One number per cell of the data, or per cell used.
+given_capture <- function(values, input, how = "given") {
+  n <- max(input$n_given, length(input$names))
+  if (!length(values) %in% c(n, length(input$names))) {
+    abort_twill("capture", c("{.arg capture} must hold one number per cell.",
+                             "x" = "There are {n} cells and {length(values)} value{?s}."))
+  }
+  if (length(values) != length(input$names)) values <- values[input$rows]
+  bad <- !is.finite(values) | values <= 0
+  if (any(bad)) {
+    given <- values[bad]
+    abort_twill("capture", c("{.arg capture} must be positive numbers: up to 1 as capture, else as size factors.",
+                             "x" = "{sum(bad)} cell{?s} {?has/have} another: {.val {some(input$names[bad])}}.",
+                             "x" = "The value{?s} {?is/are} {.val {some(given)}}."))
+  }
+  list(log_capture = log(values), sd = numeric(), how = how)
+}
+
+model_capture <- function(input, centre, settings, x) {
+  found <- with_progress(settings$progress, "Capture", function(report) {
+    threads <- as.integer(settings$threads)
+    unwrap_engine(engine_capture(sparse_slots(input$columns), input$leaf - 1L, centre, molecules_sd, threads, report))
+  })
+  level <- found$log_capture + leaf_shifts(input, found$log_capture, x)[input$leaf]
+  found$log_capture <- level - mean(level - centre)
+  found
+}
+
+# Genes with counts in every leaf from which on a typical gene is a level of the leaf.
+min_level_genes <- 50
+
+# What the cells of one leaf have in common cannot be told from the means of its genes. The typical gene is taken to be the same
+# in all leaves: shifts of the log captures that make it so.
+leaf_shifts <- function(input, log_capture, x) {
+  exposure <- as.numeric(rowsum(exp(log_capture), input$leaf))
+  everywhere <- colSums(input$sums == 0) == 0
+  if (sum(everywhere) < min_level_genes) return(numeric(length(exposure)))
+  typical_shifts(log(input$sums[, everywhere, drop = FALSE] / exposure), x)
+}
+
+# Shifts of the rows of `logs` (leaves x genes): the typical coefficients of each gene's regression on the design, and the median
+# residuals. A median of the rows alone gives way to genes that respond, as each counts by its sign; a coefficient is precise
+# enough that those are outliers, which a redescending estimator leaves out.
+typical_shifts <- function(logs, x) {
+  fitted <- stats::lm.fit(x, logs)
+  coefficients <- matrix(fitted$coefficients, ncol(x))
+  typical <- apply(coefficients, 1, redescending_location)
+  typical[is.na(typical)] <- 0
+  shifts <- drop(x %*% typical) + apply(matrix(fitted$residuals, nrow(x)), 1, stats::median)
+  shifts - mean(shifts)
+}
+
+# Tukey's biweight (Beaton and Tukey 1974), from the median: nothing beyond three of the spread counts.
+redescending_location <- function(values) {
+  spread <- stats::mad(values)
+  at <- stats::median(values)
+  for (i in 1:50) {
+    u <- (values - at) / (3 * spread)
+    weights <- ifelse(abs(u) < 1, (1 - u^2)^2, 0)
+    at <- if (sum(weights) > 0) sum(weights * values) / sum(weights) else at
+  }
+  at
+}
+
+# Progress of the passes over all cells, which come before the genes are fitted.
+cell_progress <- function(silent, refresh) list(silent = silent, refresh = refresh)
+
+with_progress <- function(how, what, f) {
+  progress <- new_progress(how$silent, how$refresh, what)
+  on.exit(progress$finish())
+  f(progress$report)
+}
+
+sparse_slots <- function(m) list(p = m@p, i = m@i, x = m@x)
+
+# What the depths of the leaves say -------------------------------------------------------------------------------
+
+# One row per leaf: cells, median counts of a cell, median capture.
+leaf_table <- function(input, log_capture) {
+  by_leaf <- function(v, f) as.numeric(tapply(v, factor(input$leaf, seq_along(input$labels)), f))
+  data.frame(input$leaves, cells = tabulate(input$leaf, length(input$labels)),
+             median_total = by_leaf(input$total, stats::median),
+             median_capture = by_leaf(exp(log_capture), stats::median), row.names = input$labels, check.names = FALSE)
+}
+
+# Levels of a factor of the population-level design whose cells have very different depths. Two cells in five more is much.
+max_depth_ratio <- 2
+
+check_depths <- function(model, input, silent) {
+  if (silent >= 2) return(invisible())
+  for (name in population_factors(model)) {
+    level <- as.character(model$data[[name]])[input$leaf]
+    depth <- tapply(input$total, level, stats::median)
+    if (max(depth) / min(depth) < max_depth_ratio) next
+    low <- names(depth)[which.min(depth)]
+    high <- names(depth)[which.max(depth)]
+    ratio <- signif(max(depth) / min(depth), 2)
+    warn_twill("depth", c("Cells of {.field {name}} {.val {high}} have {ratio} times the counts of {.val {low}}.",
+                          "i" = "A change of all molecules cannot be told from depth; effects are against the average molecule.",
+                          "i" = "{.code tw_contrast(scale = \"clr\")} does not depend on depth."))
+  }
+}
+
+population_factors <- function(model) {
+  variables <- all.vars(stats::delete.response(model$design$blueprint$terms))
+  Filter(function(name) is.factor(model$data[[name]]) || is.character(model$data[[name]]), variables)
+}

@@ -1,0 +1,181 @@
+# Input of twill_cells(): counts of cells, which of them are used, their leaves, and the genes that are kept.
+
+# list(counts, data, sizes, genes, names): counts genes x cells as they came, sparse, dense or on disk.
+read_cells <- function(x, assay, col_data) {
+  if (inherits(x, "Seurat")) x <- seurat_experiment(x)
+  if (is_experiment(x)) {
+    need_package("SummarizedExperiment", "to read {.arg x}")
+    if (!is.null(col_data)) abort_twill("genes", "{.arg col_data} is for matrices: {.arg x} has its own.")
+    assay <- pick_assay(assay, SummarizedExperiment::assayNames(x))
+    counts <- SummarizedExperiment::assay(x, assay, withDimnames = FALSE)
+    dimnames(counts) <- list(rownames(x), colnames(x))
+    col_data <- plain_columns(SummarizedExperiment::colData(x), colnames(x))
+  } else {
+    counts <- x
+  }
+  source_kind(counts)
+  names <- colnames(counts) %||% sprintf("cell%d", seq_len(ncol(counts)))
+  data <- matrix_samples(col_data, list(samples = names))
+  list(counts = counts, data = data, sizes = data$sizeFactor, genes = gene_names(rownames(counts), nrow(counts)),
+       names = names, rows = seq_along(names), assay = assay)
+}
+
+seurat_experiment <- function(x) {
+  if (!requireNamespace("Seurat", quietly = TRUE)) need_package("Seurat", "to read {.arg x}")
+  Seurat::as.SingleCellExperiment(x)
+}
+
+# Offsets belong to the capture of each cell.
+cell_formula <- function(formula) {
+  text <- deparse1(formula$formula)
+  if (!grepl("offset(", text, fixed = TRUE)) return(formula)
+  abort_twill("formula", c("{.arg design} must have no {.fn offset}.",
+                           "i" = "What differs between cells is their {.arg capture}."))
+}
+
+# Cells and leaves -------------------------------------------------------------------------------------------------
+
+# Adds `leaf` (a number per cell), `leaves` (a data frame with one row per leaf) and `total`, and drops cells that cannot be used.
+use_cells <- function(input, formula, silent) {
+  check_columns(formula, cbind(input$data, stats::setNames(list(0), response_name)))
+  variables <- intersect(formula_variables(formula), names(input$data))
+  input$total <- as.numeric(over_genes(input$counts, cell_sums, `+`))
+  missing <- rowSums(is.na(input$data[variables])) > 0
+  empty <- input$total == 0
+  say_dropped(sum(missing), "a missing value in the design", silent)
+  say_dropped(sum(empty & !missing), "no counts", silent)
+  input <- keep_cells(input, which(!missing & !empty))
+  add_leaves(input, variables)
+}
+
+say_dropped <- function(n, why, silent) {
+  if (n > 0 && silent < 2) inform_twill("missing", "Dropped {n} cell{?s} with {why}.")
+}
+
+keep_cells <- function(input, rows) {
+  if (length(rows) == length(input$names)) return(input)
+  if (length(rows) == 0) abort_twill("genes", "No cell is left: all have missing values in the design, or no counts.")
+  input$counts <- input$counts[, rows, drop = FALSE]
+  input$data <- input$data[rows, , drop = FALSE]
+  input$n_given <- length(input$names)
+  for (part in c("sizes", "names", "rows", "total")) input[[part]] <- input[[part]][rows]
+  input
+}
+
+# Leaves in the order of their variables, levels of factors first to last.
+add_leaves <- function(input, variables) {
+  data <- input$data[variables]
+  data[] <- lapply(data, function(v) if (is.character(v)) factor(v) else if (is.factor(v)) droplevels(v) else v)
+  if (length(data) == 0) data <- data.frame(.all = rep(1, nrow(input$data)))
+  leaf <- combined_codes(lapply(data, function(v) if (is.factor(v)) v else factor(v)))
+  first <- match(seq_len(max(leaf)), leaf)
+  input$has_leaves <- length(first) <= max(50, nrow(data) / 10)
+  if (!input$has_leaves) return(coarse_leaves(input, data))
+  input$leaf <- leaf
+  input$leaves <- data[first, , drop = FALSE]
+  input$labels <- do.call(paste, c(lapply(input$leaves, as.character), sep = " | "))
+  rownames(input$leaves) <- make.unique(input$labels)
+  input
+}
+
+# Where covariates differ from cell to cell, leaves serve the capture alone, and are those of the other variables.
+coarse_leaves <- function(input, data) {
+  is_numeric <- vapply(data, is.numeric, TRUE)
+  coarse <- add_leaves(utils::modifyList(input, list(data = input$data)), names(data)[!is_numeric])
+  if (!coarse$has_leaves) coarse <- add_leaves(input, character())
+  utils::modifyList(coarse, list(has_leaves = FALSE))
+}
+
+# Genes ------------------------------------------------------------------------------------------------------------
+
+# Ranges of genes of counts on disk are read one after the other; other counts are one piece.
+over_genes <- function(counts, f, combine = NULL) {
+  if (!inherits(counts, "DelayedMatrix")) return(f(counts))
+  ranges <- gene_ranges(nrow(counts), ncol(counts), cells = 1e8)
+  parts <- lapply(ranges, function(rows) f(methods::as(counts[rows, , drop = FALSE], "dgCMatrix")))
+  Reduce(combine, parts)
+}
+
+cell_sums <- function(counts) {
+  check_cell_counts(counts)
+  Matrix::colSums(counts)
+}
+
+check_cell_counts <- function(counts) {
+  value <- if (is.matrix(counts)) counts else as_compressed(counts)@x
+  bad <- which(is.na(value) | value < 0 | value != round(value))
+  if (length(bad) == 0) return(invisible())
+  place <- count_place(counts, bad[1])
+  abort_twill("genes", c("The counts in {.arg x} must be whole numbers, not negative and not missing.",
+                         "x" = "{length(bad)} {?is/are} not: {.val {value[bad[1]]}} of {place}.",
+                         "i" = "Raw counts are needed; normalised values cannot be used."))
+}
+
+count_place <- function(counts, at) {
+  if (is.matrix(counts)) {
+    where <- arrayInd(at, dim(counts))
+  } else {
+    m <- as_compressed(counts)
+    where <- c(m@i[at] + 1L, findInterval(at - 1L, m@p))
+  }
+  gene <- rownames(counts)[where[1]] %||% where[1]
+  cell <- colnames(counts)[where[2]] %||% where[2]
+  sprintf("gene %s in cell %s", gene, cell)
+}
+
+check_coverage <- function(coverage) {
+  if (is.null(coverage) || (is_number(coverage) && coverage > 0 && coverage <= 1)) return(coverage %||% 1)
+  given <- if (is.atomic(coverage)) some(coverage) else class(coverage)[1]
+  abort_twill("setting", c("{.arg gene_coverage} must be a share above 0 and up to 1.", "x" = "It is {.val {given}}."))
+}
+
+# Adds `kept` (row numbers of genes), `sums` (leaf x gene), `other` (names pooled) and `columns`: the counts of the genes kept as
+# a sparse cells x genes matrix, `_other` last; `reason` why a gene is not fitted.
+cover_genes <- function(input, coverage, genes, min_count) {
+  sums <- leaf_sums(input)
+  is_kept <- rowSums(sums) >= min_count
+  if (coverage < 1) is_kept <- is_kept & covered_genes(sums, coverage)
+  chosen <- pick_genes(genes, input$genes)
+  if (!any(is_kept & seq_along(is_kept) %in% chosen)) check_any_gene(cell_reasons(is_kept, chosen, min_count), min_count)
+  input$other <- if (coverage < 1) input$genes[!is_kept & rowSums(sums) > 0] else character()
+  input$kept <- which(is_kept)
+  input$chosen <- is_kept & seq_along(is_kept) %in% chosen
+  input$columns <- kept_columns(input$counts, input$kept)
+  input$sums <- t(sums[is_kept, , drop = FALSE])
+  if (length(input$other)) add_other(input) else input
+}
+
+cell_reasons <- function(is_kept, chosen, min_count) {
+  ifelse(!seq_along(is_kept) %in% chosen, "not chosen", ifelse(is_kept, "", sprintf("fewer than %g counts", min_count)))
+}
+
+# Genes x leaves.
+leaf_sums <- function(input) {
+  indicator <- Matrix::sparseMatrix(seq_along(input$leaf), input$leaf, x = 1)
+  as.matrix(over_genes(input$counts, function(counts) counts %*% indicator, rbind))
+}
+
+# Per leaf the genes with most counts that reach the share, and their union.
+covered_genes <- function(sums, coverage) {
+  in_leaf <- function(s) {
+    ranked <- order(s, decreasing = TRUE)
+    before <- cumsum(c(0, s[ranked]))[seq_along(s)]
+    replace(logical(length(s)), ranked, before < coverage * sum(s) & s[ranked] > 0)
+  }
+  rowSums(apply(sums, 2, in_leaf)) > 0
+}
+
+kept_columns <- function(counts, rows) {
+  if (!inherits(counts, "DelayedMatrix")) return(Matrix::t(as_compressed(counts[rows, , drop = FALSE])))
+  pieces <- lapply(gene_ranges(length(rows), ncol(counts), cells = 1e8), function(at) {
+    Matrix::t(methods::as(counts[rows[at], , drop = FALSE], "dgCMatrix"))
+  })
+  do.call(cbind, pieces)
+}
+
+add_other <- function(input) {
+  rest <- input$total - Matrix::rowSums(input$columns)
+  input$columns <- cbind(input$columns, Matrix::Matrix(rest, ncol = 1, sparse = TRUE))
+  input$sums <- cbind(input$sums, as.numeric(rowsum(rest, input$leaf)))
+  input
+}

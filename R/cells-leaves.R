@@ -1,0 +1,128 @@
+# The job of a fit of cells: its samples are the leaves, its counts nodes and histograms.
+
+new_cell_job <- function(input, capture, model, sharing, settings, keep, min_count) {
+  exposure <- as.numeric(rowsum(exp(capture$log_capture), input$leaf))
+  source <- leaf_source(input, capture, settings)
+  reason <- cell_reasons_of(input)
+  scan <- list(total = unname(colSums(input$sums)), n_nonzero = unname(colSums(input$sums > 0)),
+               sample_total = rowSums(input$sums), n_missing = numeric(length(source$genes)),
+               base_mean = unname(colMeans(input$sums / exposure)))
+  job <- list(source = source, model = model, sharing = sharing, sizes = list(values = exposure, how = capture_text(capture)),
+              scan = scan, reason = reason, settings = settings[setdiff(names(settings), "progress")], keep = keep,
+              min_count = min_count, cells = cell_facts(input, capture))
+  add_offsets(job, NULL, NULL)
+}
+
+# Of the genes kept: chosen or not. `_other` is fitted where genes are pooled.
+cell_reasons_of <- function(input) {
+  chosen <- input$chosen[input$kept]
+  c(ifelse(chosen, "", "not chosen"), if (length(input$other)) "")
+}
+
+# Where covariates differ from cell to cell: cells are the samples.
+new_row_job <- function(input, capture, model, sharing, settings, keep, min_count) {
+  genes <- c(input$genes[input$kept], if (length(input$other)) "_other")
+  source <- list(kind = "sparse", data = input$columns, genes = genes, samples = input$names, may_miss = FALSE)
+  given <- list(size_factors = exp(capture$log_capture), genes = cell_reasons_of(input) == "", min_count = min_count)
+  job <- new_job(list(source = source), model, given, sharing, settings[setdiff(names(settings), "progress")], keep)
+  job$sizes$how <- capture_text(capture)
+  c(job, list(cells = cell_facts(input, capture)))
+}
+
+capture_text <- function(capture) if (capture$how == "model") "capture" else sprintf("capture (%s)", capture$how)
+
+cell_facts <- function(input, capture) {
+  list(leaf = input$leaf, log_capture = capture$log_capture, sd = capture$sd, total = input$total, names = input$names,
+       n = tabulate(input$leaf, length(input$labels)), how = capture$how, organism = capture$organism,
+       molecules = capture$molecules, rows = input$rows, assay = input$assay,
+       capture = leaf_table(input, capture$log_capture),
+       other = list(genes = input$other))
+}
+
+# A source of kind "leaves": see genes-source.R for what a source is.
+leaf_source <- function(input, capture, settings) {
+  genes <- c(input$genes[input$kept], if (length(input$other)) "_other")
+  cells <- list(leaf = input$leaf - 1L, log_capture = as.numeric(capture$log_capture), sd = as.numeric(capture$sd),
+                total = max(colSums(input$sums)))
+  compressed <- with_progress(settings$progress, "Compressing", function(report) {
+    unwrap_engine(engine_compress(sparse_slots(input$columns), cells, as.integer(settings$threads), report))
+  })
+  data <- c(list(sums = input$sums), compressed)
+  list(kind = "leaves", genes = genes, samples = input$labels, may_miss = FALSE, data = data)
+}
+
+# Genes of compressed cells.
+leaf_genes <- function(data, rows) {
+  data$sums <- data$sums[, rows, drop = FALSE]
+  data$nodes <- ragged_genes(data$nodes, rows)
+  data$histogram <- ragged_genes(data$histogram, rows)
+  data
+}
+
+# Columns of a list of vectors whose parts p[g] + 1, ..., p[g + 1] belong to gene g.
+ragged_genes <- function(part, rows) {
+  sizes <- diff(part$p)[rows]
+  at <- sequence(sizes, part$p[rows] + 1L)
+  values <- lapply(part[names(part) != "p"], `[`, at)
+  c(list(p = c(0L, as.integer(cumsum(sizes)))), values)
+}
+
+leaf_block <- function(source) {
+  data <- source$data
+  counts <- c(list(dense = as.double(data$sums)), data[c("nodes", "rule", "histogram")])
+  list(n = n_samples(source), genes = source$genes, counts = counts, may_miss = FALSE)
+}
+
+# Designs that say less than they seem to -------------------------------------------------------------------------
+
+check_cells_design <- function(model, input, silent) {
+  if (silent >= 2) return(invisible())
+  check_depths(model, input, silent)
+  for (factor in population_factors(model)) {
+    for (term in model$design$terms) check_nesting(model, factor, term)
+  }
+}
+
+# A donor seen under one condition only says nothing of its own response.
+check_nesting <- function(model, factor, term) {
+  levels <- term$level_names[term$codes]
+  arm <- as.character(model$data[[factor]])
+  n_arms <- tapply(arm, levels, function(v) length(unique(v)))
+  if (factor %in% term$vars || max(n_arms) > 1 || length(unique(arm)) < 2) return(invisible())
+  per_arm <- tapply(levels, arm, function(v) length(unique(v)))
+  per_arm <- as.integer(per_arm)
+  warn_twill("confounded", c("Every {.field {term$group}} has one {.field {factor}} only.",
+                             "i" = "Effects of {.field {factor}} compare {.val {per_arm}} different {.field {term$group}}s.",
+                             if (min(per_arm) < 2) c("x" = "With one only, the two cannot be told apart.")))
+}
+
+# One gene ---------------------------------------------------------------------------------------------------------
+
+# Counts of a gene with the design of their cells, for tw_gene().
+cell_data <- function(fit, gene, x) {
+  cells <- fit$job$cells
+  data <- fit$job$model$data[cells$leaf, setdiff(names(fit$job$model$data), response_name), drop = FALSE]
+  data$count <- gene_counts(fit, gene, x)
+  data$.offset <- cells$log_capture
+  rownames(data) <- make.unique(cells$names)
+  data
+}
+
+# One count per cell used, checked against what the fit knows of the gene.
+gene_counts <- function(fit, gene, x) {
+  if (is.null(x)) {
+    abort_twill("genes", c("A fit of cells does not keep their counts: say {.arg x}.",
+                           "i" = "It is the experiment or matrix that was fitted."))
+  }
+  counts <- read_cells(x, fit$job$cells$assay, if (!is_experiment(x)) data.frame(row.names = seq_len(ncol(x))))
+  if (max(fit$job$cells$rows) > length(counts$names)) abort_counts(gene)
+  rows <- if (gene == "_other") match(fit$job$cells$other$genes, counts$genes) else match(gene, counts$genes)
+  if (anyNA(rows)) abort_counts(gene)
+  values <- Matrix::colSums(counts$counts[rows, fit$job$cells$rows, drop = FALSE])
+  if (sum(values) != fit$job$scan$total[match(gene, fit$job$source$genes)]) abort_counts(gene)
+  unname(values)
+}
+
+abort_counts <- function(gene) {
+  abort_twill("genes", c("{.arg x} does not hold the counts that were fitted.", "x" = "It differs in gene {.val {gene}}."))
+}
