@@ -101,9 +101,13 @@ is_level_triple <- function(model, contrast) {
   is.character(contrast) && length(contrast) == 3 && contrast[1] %in% names(model$design$blueprint$xlevels)
 }
 
-triple_weights <- function(model, contrast) {
+triple_cond <- function(contrast) {
   side <- function(level) do.call(cond, stats::setNames(list(level), contrast[1]))
-  weights <- cond_weights(model, side(contrast[2]) - side(contrast[3]))
+  side(contrast[2]) - side(contrast[3])
+}
+
+triple_weights <- function(model, contrast) {
+  weights <- cond_weights(model, triple_cond(contrast))
   weights$label <- sprintf("%s: %s vs %s", contrast[1], contrast[2], contrast[3])
   weights
 }
@@ -161,12 +165,16 @@ coefficient_weights <- function(model, x, label) {
 
 cond_weights <- function(model, cond) {
   frame <- cond_frame(model, cond)
+  terms <- lapply(model$design$blueprint$groups, cond_term, frame = frame, cond = cond)
+  list(x = as.numeric(cond$weights %*% cond_rows(model, frame)), terms = terms, label = format_cond(cond))
+}
+
+# The population-level columns, one row per condition.
+cond_rows <- function(model, frame) {
   blueprint <- model$design$blueprint
-  x <- cbind(cond_part(blueprint, frame), do.call(cbind, lapply(blueprint$groups, function(group) {
+  cbind(cond_part(blueprint, frame), do.call(cbind, lapply(blueprint$groups, function(group) {
     if (!is.null(group$means)) cond_part(group, frame)[, group$means, drop = FALSE]
   })))
-  terms <- lapply(blueprint$groups, cond_term, frame = frame, cond = cond)
-  list(x = as.numeric(cond$weights %*% x), terms = terms, label = format_cond(cond))
 }
 
 cond_part <- function(part, frame) new_part(part, frame)$x
@@ -196,7 +204,7 @@ cond_frame <- function(model, cond) {
 
 cond_variables <- function(model) {
   blueprint <- model$design$blueprint
-  parts <- c(list(blueprint), blueprint$groups)
+  parts <- compact(c(list(blueprint, blueprint$dispersion), blueprint$groups))
   needed <- unlist(lapply(parts, function(part) all.vars(stats::delete.response(part$terms))))
   groups <- unlist(lapply(blueprint$groups, function(group) if (length(group$vars) > 1) group$vars))
   intersect(unique(c(needed, groups)), names(model$data))

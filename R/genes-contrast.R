@@ -9,8 +9,43 @@
 #' With \eqn{c} the weights of the population-level coefficients and \eqn{d_k} those of term k's effects:
 #' * `"population"`: \eqn{c'\beta_g}, the mean effect in the population of donors (levels). Its posterior sd contains the
 #'   spread between donors, about `sd / sqrt(donors)`.
-#' * `"observed"`: \eqn{c'\beta_g + \sum_k d_k' \bar b_{gk}}, the mean over the donors in the data, each counting once.
+#' * `"observed"`: \eqn{c'\beta_g + \sum_k d_k' \bar b_{gk}}, the mean over the donors in the data, each counting once, or
+#'   weighted by `donor_weights`.
 #' * `"new_donor"`: \eqn{c'\beta_g + \sum_k d_k' b_{gk}} with b of a level that has not been seen, for every group.
+#'
+#' @section Scales:
+#' A contrast has conditions a with weights \eqn{w_a} (1 and -1 for a difference). In condition a and donor j gene g has the mean
+#' \eqn{\mu_{gaj} = \exp(x_a'\beta_g + \sum_k z_{ak}' b_{gkj})}, without size factors, capture and offsets. With \eqn{v_j} the
+#' donors' weights, every effect is
+#' \deqn{\sum_j v_j \sum_a w_a \, y_{gaj}}{sum_j v_j sum_a w_a y_gaj}
+#' where the *scale* says what \eqn{y} is,
+#' * `"expression"`: \eqn{y_{gaj} = \log \mu_{gaj}}, the expression itself. It is what the data say only as far as size
+#'   factors or capture make the conditions comparable;
+#' * `"composition"`: \eqn{y_{gaj} = \log(\mu_{gaj} / \sum_h \mu_{haj})}, the share of the gene in all genes of the fit. A few
+#'   strong genes that rise make all others fall;
+#' * `"clr"`: \eqn{y_{gaj} = \log \mu_{gaj} - \mathrm{mean}_{h \in R} \log \mu_{haj}}, centred log-ratios to the mean of a
+#'   reference R. It does not change when one condition as a whole is multiplied by a number. Masked genes are in R as one
+#'   gene, whose \eqn{\mu} is the sum of theirs;
+#'
+#' and the *estimand* which donors j there are: `"observed"` those in the data (their combinations, with several groups),
+#' `"population"` the one whose effects b are all zero, the centre of the population, and `"new_donor"` one whose effects are
+#' drawn anew for every draw, independently for each gene, the same in all conditions unless the group's levels differ between
+#' them. On the scales of expression and CLR (without a mask) the effect at the centre is the mean of the effect over the
+#' population. On that of composition it is not quite, as \eqn{\log\sum\exp} is not linear: there `"population"` is the effect
+#' in the typical donor, and the mean over donors differs by an amount that is common to all genes, about half the change of
+#' the abundance-weighted variance of donor effects.
+#'
+#' All of this is computed draw by draw, with the same draw of every gene. Genes are independent given the hyper-parameters,
+#' which [twill_genes()] holds constant, so that any pairing of their draws is a draw of all of them. Genes that were not
+#' fitted, and those of `fit` that were taken out by `[`, are in no sum.
+#'
+#' `cell_noise = TRUE` replaces \eqn{\mu_{gaj}} by the rate of one cell, \eqn{\mathrm{Gamma}(r_g, r_g / \mu_{gaj})}, drawn
+#' independently for each gene, condition and donor: the question is then about single cells, and no number of donors makes
+#' the answer sure. In fits of pseudobulk a cell is a sample.
+#'
+#' @section Calls:
+#' The genes with `svalue <= rate` are the largest set in which the expected share of wrong signs is at most `rate`. With a
+#' threshold, those of genes with a wrong sign or an effect below it.
 #'
 #' @section Probabilities:
 #' `lfsr`, the local false sign rate, is the probability that the likelier sign is wrong; `svalue` is the mean of `lfsr`
@@ -34,16 +69,32 @@
 #'   coefficient besides the intercept.
 #' @param lfc_threshold Size of effects worth knowing, in the units of the table. Default: 0.
 #' @param estimand `"population"` (default), `"observed"` or `"new_donor"`.
+#' @param scale `"expression"` (default), `"composition"` or `"clr"`, see below. The last two need counts and draws of all
+#'   genes, and for `"observed"` a fit with `keep = "effects"`. Contrasts of coefficients are taken at the reference levels of
+#'   all variables.
 #' @param level Probability of the intervals. Default: 0.95.
 #' @param adaptive Learn a prior of the effect over genes for the probabilities? Default: yes, see below; never for
 #'   `"new_donor"`.
 #' @param log2 Logarithms in base 2 for counts? Default: yes. Gaussian models have the units of their values.
 #' @param names `"twill"` (default), or `"limma"` for the column names `logFC` and `AveExpr`.
+#' @param donor_weights For `"observed"`: `"uniform"` (default), `"cells"` (the number of cells, or samples, in the conditions
+#'   of the contrast), `"harmonic"` (its harmonic mean over the conditions), or numbers named by levels. Donors without a
+#'   level on one side (groups such as donor:condition) are left out, unless no donor has all.
+#' @param reference For `"clr"`: `"all"` (default; genes that are not masked, and the masked ones as one), `"iqr"` (genes
+#'   whose variance over samples of the centred `log(count + 0.5)` is between its quartiles), or names of genes.
+#' @param mask Genes to leave out, made by [tw_mask()]. Their rows are `NA`, with status `"masked"`. Default: none.
+#' @param cell_noise Add the noise of single cells? Default: no.
+#' @param extra Further columns, of the scale of expression: `"kl"`, the symmetric Kullback-Leibler divergence
+#'   \eqn{KL(a, b) + KL(b, a)} between the Gamma distributions of the cells' rates, shape r and mean \eqn{\mu}, in the two
+#'   conditions (posterior median, in nats; it does not depend on capture, and is \eqn{r (\rho + 1/\rho - 2)} for a ratio
+#'   \eqn{\rho} of means and one shape); `"lvr"`, the log ratio of the variances \eqn{\mu + \mu^2 / r}, as `lvr`, `lvrSE` and
+#'   `lvr_lfsr`. Both are means over donors. Default: none.
 #' @return An S4Vectors `DataFrame` with descriptions in `mcols()`, or without that package a data frame with the attribute
 #'   `description`. One row per gene, in the order of the fit: `baseMean`, `log2FoldChange` (posterior mean), `lfcSE`
 #'   (posterior sd), `lower`, `upper`, `lfsr`, `fsos` (with a threshold), `svalue`, `prob` (that the size of the effect
 #'   exceeds the threshold), `sd_<group>` (posterior mean of the effect's sd over the levels of each group), `rhat` and
-#'   `ess` (the worst of the parameters involved; `khat` for approximations), `status`. Errors have class
+#'   `ess` (the worst of the parameters involved; `khat` for approximations), columns of `extra`, `status`. `sd_<group>` is of
+#'   the scale of expression on all scales. Errors have class
 #'   `twill_error_contrast`.
 #' @references Stephens M (2017). False discovery rates: a new deal. *Biostatistics* 18, 275-294.
 #' @examples
@@ -51,24 +102,36 @@
 #' samples <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4))
 #' counts <- matrix(rpois(48, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
 #' fit <- twill_genes(counts, ~ condition + (1 | donor), col_data = samples, iter = 200, seed = 1)
-#' tw_contrast(fit, cond(condition = "stim") - cond(condition = "ctrl"), lfc_threshold = 0.5)
+#' stim <- cond(condition = "stim") - cond(condition = "ctrl")
+#' tw_contrast(fit, stim, lfc_threshold = 0.5)
+#' tw_contrast(fit, stim, scale = "clr", estimand = "new_donor")
 #' @export
 tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("population", "observed", "new_donor"),
-                        level = 0.95, log2 = TRUE, adaptive = TRUE, names = c("twill", "limma")) {
+                        level = 0.95, log2 = TRUE, adaptive = TRUE, names = c("twill", "limma"),
+                        scale = c("expression", "composition", "clr"), donor_weights = c("uniform", "cells", "harmonic"),
+                        reference = "all", mask = NULL, cell_noise = FALSE, extra = NULL) {
   check_set(fit)
   estimand <- check_choice(estimand, "estimand", c("population", "observed", "new_donor"))
   names <- check_choice(names, "names", c("twill", "limma"))
   check_threshold(lfc_threshold)
   check_probs(level)
-  weights <- resolve_contrast(fit$job$model, contrast %||% only_coefficient(fit$job$model))
+  contrast <- contrast %||% only_coefficient(fit$job$model)
+  weights <- resolve_contrast(fit$job$model, contrast)
+  ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, extra)
   unit <- if (check_flag(log2, "log2") && family(fit)$link == "log") log(2) else 1
-  effect <- contrast_effect(fit, weights, estimand)
-  statistics <- effect_statistics(effect, lfc_threshold * unit, level, fit$job$settings$seed)
-  adapts <- check_flag(adaptive, "adaptive") && estimand != "new_donor"
-  prior <- if (adapts) learn_effect_prior(effect$draws, statistics$mean, statistics$sd)
-  statistics <- adapt_statistics(statistics, prior, lfc_threshold * unit)
-  table <- contrast_table(fit, statistics, weights, unit, lfc_threshold > 0)
-  described_table(table, column_texts(fit, weights, estimand, unit, level, lfc_threshold, prior), names)
+  prior <- check_flag(adaptive, "adaptive") && estimand != "new_donor" && !cell_noise
+  answer <- contrast_answer(fit, contrast, weights, ask, lfc_threshold * unit, level, prior)
+  table <- contrast_table(fit, answer$statistics, weights, unit, lfc_threshold > 0, ask$mask)
+  table <- insert_before_status(table, extra_columns(fit, contrast, ask, unit))
+  described_table(table, column_texts(fit, weights, ask, unit, level, lfc_threshold, answer$prior), names)
+}
+
+# list(statistics, prior): of all genes, with a prior learned over those that are not masked if `adaptive`.
+contrast_answer <- function(fit, contrast, weights, ask, threshold, level, adaptive) {
+  effect <- asked_effect(fit, contrast, weights, ask)
+  statistics <- effect_statistics(effect, threshold, level, fit$job$settings$seed)
+  prior <- if (adaptive) learn_effect_prior(effect$draws, statistics$mean, statistics$sd)
+  list(statistics = unmask(adapt_statistics(statistics, prior, threshold), ask$mask), prior = prior)
 }
 
 check_threshold <- function(x) {

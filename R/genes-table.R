@@ -56,7 +56,13 @@ s_values <- function(rate) {
   out
 }
 
-contrast_table <- function(fit, statistics, weights, unit, has_threshold) {
+# Statistics of the genes that a mask keeps, with NA for the others.
+unmask <- function(statistics, mask) {
+  if (!any(mask)) return(statistics)
+  lapply(statistics, function(values) replace(rep(NA_real_, length(mask)), !mask, values))
+}
+
+contrast_table <- function(fit, statistics, weights, unit, has_threshold, mask) {
   s <- statistics
   posterior <- fit$posterior
   table <- data.frame(baseMean = posterior$base_mean, log2FoldChange = s$mean / unit, lfcSE = s$sd / unit, lower = s$lower / unit,
@@ -65,9 +71,15 @@ contrast_table <- function(fit, statistics, weights, unit, has_threshold) {
   table$svalue <- s_values(if (has_threshold) s$fsos else s$lfsr)
   table$prob <- s$prob
   table <- cbind(table, spread_columns(fit, weights, unit), worst_columns(fit, weights))
-  table$status <- posterior$status
+  table[mask, -1] <- NA
+  table$status <- ifelse(mask, "masked", posterior$status)
   rownames(table) <- set_genes(fit)
   table
+}
+
+insert_before_status <- function(table, columns) {
+  if (is.null(columns)) return(table)
+  cbind(table[names(table) != "status"], columns, table["status"])
 }
 
 # Posterior mean of the standard deviation of the effect over the levels of each group that it varies over.
@@ -101,11 +113,11 @@ worst_columns <- function(fit, weights) {
 
 # Descriptions -----------------------------------------------------------------------------------------------------
 
-column_texts <- function(fit, weights, estimand, unit, level, lfc_threshold, prior = NULL) {
+column_texts <- function(fit, weights, ask, unit, level, lfc_threshold, prior = NULL) {
   is_log <- family(fit)$link == "log"
-  scale <- if (!is_log) "in units of the values" else if (unit == 1) "natural logarithm" else "log2"
+  units <- if (!is_log) "in units of the values" else if (unit == 1) "natural logarithm" else "log2"
   threshold <- sprintf("threshold %g", lfc_threshold)
-  what <- sprintf("%s; %s effect, %s", weights$label, sub("_", " ", estimand), scale)
+  what <- sprintf("%s; %s effect%s, %s", weights$label, sub("_", " ", ask$estimand), scale_text(ask), units)
   approximate <- if (!has_draws(fit)) " (normal with the posterior's moments)" else ""
   c(baseMean = if (is_log) "mean of counts over size factors" else "mean of the values",
     log2FoldChange = paste0("posterior mean of ", what), lfcSE = paste0("posterior sd of ", what),
@@ -116,7 +128,17 @@ column_texts <- function(fit, weights, estimand, unit, level, lfc_threshold, pri
     svalue = sprintf("mean %s of all genes with one at most as large", if (lfc_threshold > 0) "fsos" else "lfsr"),
     prob = paste("probability of a size above the", threshold),
     rhat = "worst R-hat of the coefficients involved", ess = "smallest bulk effective sample size of the coefficients involved",
-    khat = "Pareto k-hat of the approximation; NA where the gene was sampled", status = "see ?tw_status")
+    khat = "Pareto k-hat of the approximation; NA where the gene was sampled", extra_texts(unit), status = "see ?tw_status")
+}
+
+# What is unusual about an effect: its scale, weights of donors, cells.
+scale_text <- function(ask) {
+  reference <- if (identical(ask$reference, "all")) "all genes" else sprintf("%d genes", length(ask$reference))
+  scale <- switch(ask$scale, composition = " of composition", clr = sprintf(" on centred log-ratios to %s", reference))
+  weights <- if (is.numeric(ask$donor_weights)) "given numbers" else ask$donor_weights
+  parts <- c(scale, if (!identical(weights, "uniform")) paste(" with donors weighted by", weights),
+             if (ask$cell_noise) " of single cells")
+  paste(parts, collapse = "")
 }
 
 prior_note <- function(prior) {
