@@ -93,7 +93,7 @@ donor_sizes <- function(fit, arms, donor_weights, keys) {
   donors <- unique(keys)
   if (is.numeric(donor_weights)) return(given_sizes(donor_weights, donors))
   if (donor_weights == "harmonic" && all(lengths(lapply(arms, `[[`, "values")) == 0)) refuse_arms("a contrast of coefficients")
-  cells <- fit$job$cells$n %||% rep(1, length(keys))
+  cells <- if (fit$job$source$kind == "leaves") fit$job$cells$n else rep(1, length(keys))
   counts <- vapply(arms, function(arm) {
     rows <- rows_with(fit$job$model$data, arm$values[intersect(names(arm$values), names(fit$job$model$data))])
     tapply(cells[rows], factor(keys[rows], donors), sum, default = 0)

@@ -41,7 +41,7 @@ tw_mask <- function(fit, coverage = 0.95, drop = NULL, min_expression = 0, genes
   check_set(fit)
   check_mask_arguments(fit, coverage, min_expression)
   rates <- condition_rates(fit)
-  reasons <- list("outside of the coverage of %g" = if (coverage < 1) !covered_genes(rates, coverage),
+  reasons <- list("outside of the coverage of %g" = if (coverage < 1) !covered_genes(t(rates), coverage),
                   "rates below %g" = apply(rates, 2, max) < min_expression,
                   "names" = matched_names(set_genes(fit), drop),
                   "chosen" = if (!is.null(genes)) seq_len(ncol(rates)) %in% set_positions(fit, genes),
@@ -72,16 +72,6 @@ condition_rates <- function(fit) {
   exposure <- rowsum(exp(design$offset), pattern)[, 1]
   sums <- count_blocks(fit, function(counts) rowsum(replace(counts, is.na(counts), 0), pattern))
   do.call(cbind, sums) / exposure
-}
-
-# Whether genes are among those that hold the share `coverage` of the total, in any condition.
-covered_genes <- function(rates, coverage) {
-  in_condition <- function(rate) {
-    order <- order(rate, decreasing = TRUE)
-    before <- c(0, cumsum(rate[order])[-length(rate)])
-    replace(logical(length(rate)), order[before < coverage * sum(rate) & rate[order] > 0], TRUE)
-  }
-  colSums(matrix(apply(rates, 1, in_condition), nrow(rates), byrow = TRUE)) > 0
 }
 
 matched_names <- function(names, patterns) {

@@ -3,21 +3,25 @@
 #' Plots of a fit of genes
 #'
 #' * `"ma"`: effect against mean. * `"volcano"`: `-log10(svalue)` against effect. Both colour the genes whose s-value is at most
-#'   `alpha` and name the surest ones.
+#'   `alpha` and name the surest ones. Effects may be on any scale; masked genes are left out.
+#' * `"clr"`: effects on the scale of centred log-ratios against those on the scale of expression, coloured by the `lfsr` of the
+#'   former. The line has slope one through the mean difference of the two.
 #' * `"dispersion"`: posterior means of the dispersion (`1 / shape`, or `sigma`) against the mean, with the learned trend.
 #' * `"forest"`: the effect in each level of a group (each donor), that is \eqn{c'\beta + d'b_j}, in one gene, with the effect
 #'   in the population and in a new level.
 #'
 #' @param x A fit of class `twillset`, from [twill_genes()].
 #' @param type Which plot; see above. Default: `"ma"`.
-#' @param results A table of [tw_contrast()] of this fit. Default: made of `contrast`.
+#' @param results A table of [tw_contrast()] of this fit, for `"volcano"` also of [tw_sets()]; for `"clr"` one with
+#'   `scale = "clr"`. Default: made of `contrast`.
 #' @param contrast A contrast as in [tw_contrast()].
 #' @param alpha Largest s-value of coloured genes. Default: 0.05.
 #' @param n_labels Number of genes that are named. Default: 10.
 #' @param gene For `"forest"`: one gene.
 #' @param group For `"forest"`: the group. Default: the first that the contrast varies over.
 #' @param prob,prob_outer Probabilities of the thick and thin intervals of `"forest"`. Default: 0.5 and 0.95.
-#' @param ... Not used.
+#' @param ... For effects: further arguments of [tw_contrast()], such as `scale`, `estimand` and `mask`, where no `results` are
+#'   given; for `"clr"` in any case.
 #' @return A ggplot. Errors have class `twill_error_plot`, `twill_error_contrast` or `twill_error_genes`.
 #' @examples
 #' set.seed(1)
@@ -25,16 +29,21 @@
 #' counts <- matrix(rpois(48, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
 #' fit <- twill_genes(counts, ~ condition + (1 + condition || donor), col_data = samples, iter = 200, seed = 1)
 #' plot(fit)
+#' plot(fit, "volcano", scale = "composition")
+#' plot(fit, "clr")
 #' plot(fit, "forest", gene = "gene1")
 #' @method plot twillset
 #' @export
-plot.twillset <- function(x, type = c("ma", "volcano", "dispersion", "forest"), results = NULL, contrast = NULL, alpha = 0.05,
-                          n_labels = 10, gene = NULL, group = NULL, prob = 0.5, prob_outer = 0.95, ...) {
-  type <- check_choice(type, "type", c("ma", "volcano", "dispersion", "forest"))
+plot.twillset <- function(x, type = c("ma", "volcano", "clr", "dispersion", "forest"), results = NULL, contrast = NULL,
+                          alpha = 0.05, n_labels = 10, gene = NULL, group = NULL, prob = 0.5, prob_outer = 0.95, ...) {
+  type <- check_choice(type, "type", c("ma", "volcano", "clr", "dispersion", "forest"))
   if (type == "dispersion") return(dispersion_plot(x))
   if (type == "forest") return(gene_forest(x, gene, contrast, group, prob, prob_outer))
-  results <- results %||% tw_contrast(x, contrast)
-  table <- effect_points(x, results, check_alpha(alpha), check_whole(n_labels, "n_labels", 0, 1e4))
+  alpha <- check_alpha(alpha)
+  n_labels <- check_whole(n_labels, "n_labels", 0, 1e4)
+  if (type == "clr") return(clr_plot(x, results, contrast, n_labels, ...))
+  results <- results %||% tw_contrast(x, contrast, ...)
+  table <- effect_points(x, results, alpha, n_labels)
   if (type == "ma") ma_plot(table, results, alpha) else volcano_plot(table, results, alpha)
 }
 
@@ -48,7 +57,7 @@ effect_points <- function(fit, results, alpha, n_labels) {
   column <- function(names) results[[intersect(names, names(results))[1]]]
   needed <- c("lfcSE", "svalue", "lower", "upper")
   if (!all(needed %in% names(results))) abort_twill("plot", "{.arg results} must be a table made by {.fn tw_contrast}.")
-  table <- data.frame(gene = rownames(results), mean = column(c("baseMean", "AveExpr")),
+  table <- data.frame(gene = rownames(results), mean = column(c("baseMean", "AveExpr")) %||% NA_real_,
                       effect = column(c("log2FoldChange", "logFC")), svalue = results$svalue, sd = results$lfcSE)
   table <- table[is.finite(table$effect), ]
   table$called <- table$svalue <= alpha
@@ -71,18 +80,28 @@ called_colours <- function(alpha) {
                                breaks = names(labels), name = NULL)
 }
 
-points_with_labels <- function(plot, alpha) {
-  size <- max(0.3, 1.6 - log10(nrow(plot$data)) / 4)
-  plot + ggplot2::geom_point(size = size, alpha = 0.8) +
-    ggplot2::geom_text(ggplot2::aes(label = .data$label), size = 3, vjust = -0.7, colour = "black", check_overlap = TRUE) +
+points_with_labels <- function(plot, alpha, x) {
+  plot + ggplot2::geom_point(size = point_size(plot$data), alpha = 0.8) + gene_labels(x) +
     called_colours(alpha) + plot_theme() + subtitle_theme() + ggplot2::theme(legend.position = "top")
+}
+
+point_size <- function(table) max(0.3, 1.6 - log10(nrow(table)) / 4)
+
+# Names above their points, flush with the points at the edges: nothing is cut there.
+gene_labels <- function(x) {
+  across <- (x - min(x)) / max(diff(range(x)), 1e-300)
+  list(ggplot2::geom_text(ggplot2::aes(label = .data$label), hjust = across, vjust = -0.7, size = 3, colour = "black",
+                          check_overlap = TRUE),
+       ggplot2::scale_y_continuous(expand = ggplot2::expansion(mult = c(0.05, 0.1))), ggplot2::coord_cartesian(clip = "off"))
 }
 
 ma_plot <- function(table, results, alpha) {
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$mean, y = .data$effect, colour = .data$called)) +
     ggplot2::geom_hline(yintercept = 0, colour = "grey60", linewidth = 0.3)
-  if (all(table$mean > 0)) plot <- plot + ggplot2::scale_x_log10()
-  points_with_labels(plot, alpha) +
+  if (anyNA(table$mean)) abort_twill("plot", "{.arg results} has no means of genes, which {.code type = \"ma\"} shows.")
+  is_positive <- all(table$mean > 0)
+  if (is_positive) plot <- plot + ggplot2::scale_x_log10()
+  points_with_labels(plot, alpha, if (is_positive) log(table$mean) else table$mean) +
     ggplot2::labs(x = "mean", y = effect_axis(results), subtitle = wrap_label(effect_label(results)))
 }
 
@@ -91,14 +110,19 @@ volcano_plot <- function(table, results, alpha) {
   table$height <- pmin(-log10(pmax(table$svalue, 1e-300)), 20)
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$effect, y = .data$height, colour = .data$called)) +
     ggplot2::geom_vline(xintercept = 0, colour = "grey60", linewidth = 0.3)
-  points_with_labels(plot, alpha) +
+  points_with_labels(plot, alpha, table$effect) +
     ggplot2::labs(x = effect_axis(results), y = "-log10 s-value (at most 20)", subtitle = wrap_label(effect_label(results)))
 }
 
 wrap_label <- function(text) paste(strwrap(text, 60), collapse = "\n")
 
-# "log2 fold change" for log2 effects, else "effect".
-effect_axis <- function(results) if (grepl("log2$", effect_label(results))) "log2 fold change" else "effect"
+# "log2 fold change" for log2 effects, with the scale if it is not that of expression; else "effect".
+effect_axis <- function(results) {
+  label <- effect_label(results)
+  base <- if (grepl("log2$", label)) "log2 fold change" else "effect"
+  scale <- if (grepl("effect on centred log-ratios", label)) "CLR" else if (grepl("effect of composition", label)) "composition"
+  if (is.null(scale)) base else sprintf("%s, %s", base, scale)
+}
 
 # Long subtitles fit at this size.
 subtitle_theme <- function() ggplot2::theme(plot.subtitle = ggplot2::element_text(size = ggplot2::rel(0.75)))

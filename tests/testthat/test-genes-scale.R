@@ -146,6 +146,7 @@ test_that("multiplying all of one condition moves expression, and nothing else",
 
 test_that("donors are weighted", {
   fit <- scale_fit()
+  fit$job$source$kind <- "leaves"
   fit$job$cells <- list(n = c(10, 30, 20, 20, 5, 0, 8, 2, 50, 50))
   s <- 5
   difference <- function(z) z[, "stim", ] - z[, "ctrl", ]
