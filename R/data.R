@@ -42,3 +42,40 @@
 #' @usage depmap_screen
 #' @keywords datasets
 NULL
+
+#' Single cells of glioblastoma, treated and not
+#'
+#' Slices of the tumours of five patients, each kept with vehicle (`ctrl`) or with 0.2 uM of the histone deacetylase
+#' inhibitor panobinostat, then single-cell RNA sequencing: the paired design, donor by condition. Of each of the ten
+#' samples 500 cells; of the genes 200, taken from the 300 with most counts. Cells are a mix of types (tumour, myeloid
+#' and others), which the data do not name. It is an example, small enough to fit in seconds: the genes were chosen for
+#' their counts, so that many are ribosomal, and a change of the library as a whole cannot be seen in them.
+#'
+#' Known of this experiment: metallothioneins (`MT2A`, `MT1E`, `MT1G`) go up, mitochondrial transcripts (`MT-RNR2`,
+#' `MT-CO1`) and genes of myeloid cells (`SPP1`, `APOC1`) go down.
+#'
+#' @format A list of two:
+#' \describe{
+#'   \item{counts}{sparse matrix (`dgCMatrix`) of UMI counts, 200 genes (symbols) x 5000 cells}
+#'   \item{cells}{data frame with one row per cell: factors `donor` (5 levels), `condition` (`ctrl`, `panobinostat`),
+#'     `sample` (10, donor and run), `run` (identifier of the treatment in the source) and `sex`; `age` in years;
+#'     `total_counts_300` and `genes_detected_300`, counts and genes of the cell among the source's 300}
+#' }
+#' @source Data set `glioblastoma_example_data` of the Bioconductor package lemur (copyright lemur authors, MIT licence),
+#'   <https://github.com/const-ae/lemur>. Terms: `system.file("extdata", "README.md", package = "twill")`.
+#' @references
+#' Zhao W et al. (2021). Deconvolution of cell type-specific drug responses in human tumor tissue with single-cell
+#' RNA-seq. *Genome Medicine* 13, 82. \doi{10.1186/s13073-021-00894-y}
+#' @examples
+#' with(glioblastoma$cells, table(donor, condition))
+#' glioblastoma$counts[c("MT2A", "SPP1"), 1:6]
+#'
+#' # As Bioconductor has it
+#' if (requireNamespace("SingleCellExperiment", quietly = TRUE)) {
+#'   SingleCellExperiment::SingleCellExperiment(list(counts = glioblastoma$counts), colData = glioblastoma$cells)
+#' }
+#' @name glioblastoma
+#' @docType data
+#' @usage glioblastoma
+#' @keywords datasets
+NULL
