@@ -17,7 +17,7 @@ INSTALL = R CMD INSTALL --no-multiarch --with-keep.source --library="$(LIBRARY)"
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  make \1@\2/p' Makefile | column -t -s @
 
-demo: setup install ## fit the two models of the README, write plots to demo-output/
+demo: setup install ## cells of glioblastoma from counts to volcano, plots to demo-output/
 	Rscript tools/demo.R
 
 test: setup-test install ## all fast tests; ends in `N passed, N failed, N skipped`

@@ -64,8 +64,8 @@ effect_points <- function(fit, results, alpha, n_labels) {
   surest <- utils::head(order(!table$called, -abs(table$effect) / table$sd), min(n_labels, sum(table$called)))
   table$label <- ""
   table$label[surest] <- table$gene[surest]
-  # Called genes last, so that they lie on top.
-  table[order(table$called), ]
+  # The surest last, so that they lie on top.
+  table[order(table$called, abs(table$effect) / table$sd), ]
 }
 
 effect_label <- function(results) {
@@ -87,11 +87,15 @@ points_with_labels <- function(plot, alpha, x) {
 
 point_size <- function(table) max(0.3, 1.6 - log10(nrow(table)) / 4)
 
-# Names above their points, flush with the points at the edges: nothing is cut there.
+# Names above their points, flush with the points at the edges: nothing is cut there. Of two that overlap the one drawn first
+# stays, also where it is empty: so only points with names, from the surest, which come last in the data.
 gene_labels <- function(x) {
-  across <- (x - min(x)) / max(diff(range(x)), 1e-300)
-  list(ggplot2::geom_text(ggplot2::aes(label = .data$label), hjust = across, vjust = -0.7, size = 3, colour = "black",
-                          check_overlap = TRUE),
+  named <- function(table) {
+    table$across <- (x - min(x)) / max(diff(range(x)), 1e-300)
+    table[rev(which(table$label != "")), ]
+  }
+  list(ggplot2::geom_text(ggplot2::aes(label = .data$label, hjust = .data$across), data = named, vjust = -0.7, size = 3,
+                          colour = "black", check_overlap = TRUE),
        ggplot2::scale_y_continuous(expand = ggplot2::expansion(mult = c(0.05, 0.1))), ggplot2::coord_cartesian(clip = "off"))
 }
 
