@@ -7,7 +7,10 @@ suppressMessages(library(twill))
 shared <- function(...) file.path(Sys.getenv("TWILL_SHARED", "../shared"), "data", ...)
 columns <- c("baseMean", "log2FoldChange", "lower", "upper", "lfsr", "svalue", "sd_donor", "status")
 
-show <- function(res, genes) print(format(as.data.frame(res)[intersect(genes, rownames(res)), intersect(columns, names(res))], digits = 2))
+show <- function(res, genes) {
+  res <- as.data.frame(res)
+  print(format(res[intersect(genes, rownames(res)), intersect(columns, names(res))], digits = 2))
+}
 
 seconds <- function(code) system.time(code)[["elapsed"]]
 
