@@ -35,11 +35,12 @@ argument_before_dots <- function(door) {
   arguments[match("...", arguments) - 1]
 }
 
+# One model alone is computed on the CPU.
 check_method <- function(method, device) {
   method <- check_choice(method, "method", c("nuts", "laplace", "svi"))
-  if (!identical(device, "cpu") && !identical(device, "auto")) {
-    given <- if (is.atomic(device)) some(device) else class(device)[1]
-    abort_twill("setting", c("{.arg device} must be {.val cpu}: no other can be used.", "x" = "It is {.val {given}}."))
+  if (check_choice(device, "device", c("cpu", "cuda", "auto")) == "cuda") {
+    abort_twill("setting", c("{.fn twill} computes on the CPU.", "x" = "{.arg device} is {.val cuda}.",
+                             "i" = "Say {.val cpu} or {.val auto}; {.fn twill_genes} with {.code method = \"svi\"} uses GPUs."))
   }
   method
 }

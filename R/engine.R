@@ -17,6 +17,7 @@ unwrap_engine <- function(result) {
                                    "i" = "Look for extreme values in the data, offsets or priors.",
                                    "i" = "A response that is fitted without error has no start either.")),
     interrupt = abort_interrupt(),
+    device = abort_device(why),
     spec = abort_twill("spec", c("The engine cannot use this model.", "x" = "{why}")),
     abort_twill("engine", c("The engine failed.", "x" = "{why}",
                             "i" = "This is a bug: please report it with the call that caused it.")))

@@ -77,7 +77,7 @@
 #'   all rows, from one proposal per draw instead of four. Default: 0, all rows in each step. Batches serve data of
 #'   100,000 rows or more that hardly compress, as those with a covariate that differs from row to row; the noise that
 #'   they add is small from about twenty rows per parameter on.
-#' @param device `"cpu"`, the only one (`"auto"` chooses it).
+#' @param device `"cpu"`, the only one for a single model (`"auto"` chooses it); see [tw_devices()].
 #' @return A list of class `twillfit` with `formula`, `family`, `data` (the rows used), `prior`, `design`, `draws` (a
 #'   [posterior::draws_array][posterior::draws_array()]), `sampler` and `info`; see its methods `print()`, `summary()`
 #'   and others. It holds no pointers and no environments of the caller, and survives [saveRDS()].

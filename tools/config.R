@@ -5,6 +5,7 @@
 #                                             the next build is incremental. Default: removed.
 #   TWILL_CARGO_JOBS, CARGO_BUILD_JOBS        compilations at a time. Default: 2.
 #   TWILL_ONLINE=true                         ignore vendored crates, use the crate registry.
+#   TWILL_CUDA=false                          no support of GPUs. (With it, nothing of CUDA is needed either.)
 #   CARGO                                     path of cargo, if it is in an unusual place.
 source("tools/msrv.R")
 
@@ -65,6 +66,7 @@ vendored <- is_vendored(toolchain)
 message("Crates: ", if (vendored) "vendored, offline" else "from the crate registry")
 settings <- c(
   list(CARGO_DIR = toolchain$folder, LINK_FLAGS = link_flags(),
+       FEATURES = if (Sys.getenv("TWILL_CUDA") == "false") "--no-default-features --features r" else "",
        JOBS = first_set(c("TWILL_CARGO_JOBS", "CARGO_BUILD_JOBS"), "2")),
   vendor_settings(vendored), target_settings())
 fill_in(if (is_windows) "src/Makevars.win.in" else "src/Makevars.in", settings)

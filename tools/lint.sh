@@ -15,7 +15,8 @@ step() {
 
 step "rustfmt" cargo fmt "${crate[@]}" --check
 step "clippy, core and tests" cargo clippy "${crate[@]}" "${target[@]}" --quiet \
-  --no-default-features --all-targets -- -D warnings
+  --no-default-features --features cuda --all-targets -- -D warnings
+step "clippy, without GPUs" cargo clippy "${crate[@]}" "${target[@]}" --quiet --no-default-features --lib -- -D warnings
 step "clippy, R binding" cargo clippy "${crate[@]}" "${target[@]}" --quiet --lib -- -D warnings
 step "module arrows" Rscript --vanilla tools/lint-arrows.R
 step "R style" Rscript --vanilla tools/lint-r.R

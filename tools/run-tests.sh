@@ -19,13 +19,27 @@ rust_tests() {
   local which=()
   [ "${TWILL_SLOW:-}" = true ] && which=(-- --include-ignored)
   cargo test --manifest-path src/rust/Cargo.toml --release --locked --no-default-features \
-    --no-fail-fast --target-dir "$target" --config profile.release.package.twill.debug-assertions=true \
+    --features cuda --no-fail-fast --target-dir "$target" --config profile.release.package.twill.debug-assertions=true \
     "${which[@]}" </dev/null 2>&1 | tee "$log"
   local status=${PIPESTATUS[0]}
   # shellcheck disable=SC2046
   add $(awk '/^test result:/ { p += $4; f += $6; s += $8 } END { print p + 0, f + 0, s + 0 }' "$log")
   # Failed without a failed test: it did not compile, or a test took the process down.
   [ "$status" -eq 0 ] || [ "$failed" -gt 0 ] || add 0 1 0
+}
+
+# Every kernel with NVRTC, for two generations of GPUs and by the oldest and a new compiler.
+kernel_tests() {
+  local version
+  for version in 12.0.140 13.0.88; do
+    tools/nvrtc.sh "$version" cargo run --manifest-path src/rust/Cargo.toml --release --locked --no-default-features \
+      --features cuda --quiet --target-dir "$target" --example gpu -- compile sm_80 sm_90 </dev/null
+    case $? in
+      0) add 1 0 0 ;;
+      77) echo "Skipped: kernels by NVRTC $version (PyPI cannot be reached)"; add 0 0 1 ;;
+      *) add 0 1 0 ;;
+    esac
+  done
 }
 
 r_tests() {
@@ -38,6 +52,8 @@ r_tests() {
 
 echo "== Rust core"
 rust_tests
+echo "== Kernels of GPUs"
+kernel_tests
 echo "== R package"
 r_tests
 echo "$passed passed, $failed failed, $skipped skipped"

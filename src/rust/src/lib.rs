@@ -17,6 +17,7 @@ pub mod collapse;
 pub mod compress;
 pub mod density;
 pub mod design;
+pub mod device;
 pub mod draws;
 pub mod error;
 pub mod genes;

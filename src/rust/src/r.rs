@@ -5,6 +5,7 @@
 //! with `%` in it could end the session.
 
 mod cells;
+mod devices;
 mod genes;
 
 use crate::approximate::{Approximation, approximate};
@@ -250,5 +251,6 @@ extendr_module! {
     fn engine_approximate;
     fn engine_log_density;
     use cells;
+    use devices;
     use genes;
 }

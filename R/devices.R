@@ -1,0 +1,87 @@
+# GPUs: what is there, and the `device` argument.
+
+#' Devices to compute on
+#'
+#' Says on what twill can compute on this machine, and of a GPU that cannot be used, why not and what to do.
+#'
+#' @section What is computed on a GPU:
+#' [twill_genes()] with `method = "svi"` and `device = "cuda"` takes the natural-gradient steps and the draws of all genes on
+#' the GPU, a block of threads per gene, many steps per launch. The same noise goes into both devices, so their guides and draws agree to
+#' about six digits; same seed and same card, same bits. Where the steps start (the mode of each gene) is found on
+#' the CPU, and so are Pareto k-hat, the genes that are sampled again, and everything that is learned over genes. All
+#' other methods, and [twill()], compute on the CPU.
+#'
+#' Exponentials and logarithms of the rows are taken in single precision, all else in double.
+#'
+#' @section When it pays:
+#' With thousands of genes. A few hundred are fitted before a GPU has started. `make bench-gpu` in the sources measures both
+#' devices on your machine. **Nothing of this has run on a GPU so far**: the kernels are tested on the CPU, compiled from
+#' the same source, and compiled for compute capability 8.0 and 9.0.
+#'
+#' @section What is needed:
+#' An NVIDIA GPU of compute capability 7.5 (Turing, 2018) or newer with a driver of version 525 or newer. No CUDA toolkit
+#' is needed, neither to install twill nor to run it. Where NVIDIA's run-time compiler NVRTC is installed, the kernels are
+#' compiled for the very card, and kept in the folder `tools::R_user_dir("twill", "cache")`, or in that of the environment
+#' variable `TWILL_CACHE_DIR`, which may be empty for none. An installation with `TWILL_CUDA=false` in the environment has
+#' no support of GPUs.
+#'
+#' Genes go to the card in blocks that fit its free memory, however many there are. Processes may share a card as long as
+#' its memory suffices. If it does not, or if the card is lost, the fit stops with an error of class `twill_error_device`, or
+#' with `device = "auto"` goes on on the CPU with a message; finished blocks in a `folder` serve on any device.
+#'
+#' @return A data frame of class `tw_devices` with a row per device: `device` (`"cpu"` or `"cuda"`), `name`, `usable`,
+#'   `memory` (bytes, `NA` for the CPU) and `detail` (what it is, or why it cannot be used).
+#' @examples
+#' tw_devices()
+#' @export
+tw_devices <- function() {
+  found <- unwrap_engine(engine_devices())
+  found$memory[found$device == "cpu" | found$memory == 0] <- NA
+  structure(as.data.frame(found), class = c("tw_devices", "data.frame"))
+}
+
+#' @method print tw_devices
+#' @export
+print.tw_devices <- function(x, ...) {
+  for (i in seq_len(nrow(x))) print_device(x[i, ])
+  invisible(x)
+}
+
+print_device <- function(device) {
+  memory <- if (is.na(device$memory)) "" else sprintf(", %.0f GB", device$memory / 1e9)
+  name <- if (nzchar(device$name)) paste0(" (", device$name, memory, ")") else ""
+  cat(sprintf("%-5s", device$device), if (device$usable) "usable" else "not usable", name, "\n", sep = "")
+  cat(paste0("     ", strsplit(device$detail, "\n", fixed = TRUE)[[1]], "\n"), sep = "")
+}
+
+# "cpu" or "cuda" from the argument of a fit; "auto" takes a GPU where there is one and otherwise says once why not.
+check_device <- function(device, silent = 1) {
+  device <- check_choice(device, "device", c("cpu", "cuda", "auto"))
+  if (device == "cpu") return(device)
+  checked <- engine_check_device("cuda")
+  if (is.null(checked$err)) return("cuda")
+  if (device == "cuda") unwrap_engine(checked)
+  inform_fallback(checked$err, silent)
+  "cpu"
+}
+
+# Once per session: the next fit would say the same.
+inform_fallback <- function(why, silent) {
+  why <- strsplit(why, "\n", fixed = TRUE)[[1]][1]
+  if (identical(device_state$told, why)) return(invisible())
+  device_state$told <- why
+  inform_twill("device", c("i" = "Computing on the CPU, no GPU can be used: {why}",
+                           "i" = "{.fn tw_devices} tells more; {.code device = \"cpu\"} is silent."), silent)
+}
+device_state <- new.env(parent = emptyenv())
+
+# An error of the engine about a GPU: why, and on the next line what to do.
+abort_device <- function(why) {
+  lines <- strsplit(why, "\n", fixed = TRUE)[[1]]
+  abort_twill("device", c("The GPU cannot be used.", "x" = "{lines[1]}", "i" = "{lines[-1]}"))
+}
+
+# Where compiled kernels are kept.
+kernel_cache <- function() {
+  Sys.getenv("TWILL_CACHE_DIR", tools::R_user_dir("twill", "cache"))
+}

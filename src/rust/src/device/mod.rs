@@ -1,0 +1,19 @@
+//! Devices beside the CPU. The CPU's code is the definition; a device computes the same for many genes at once.
+//!
+//! ```text
+//! kernels/   the source, CUDA C that is also C++        source   how it is compiled
+//! machine    what a device can do                       cuda     NVIDIA's GPUs (feature `cuda`)
+//! genes      blocks of genes on any machine             report   what is there, and why not
+//! ```
+
+pub mod cache;
+pub mod cells;
+#[cfg(feature = "cuda")]
+#[allow(unsafe_code)]
+pub mod cuda;
+pub mod error;
+pub mod genes;
+pub mod machine;
+pub mod pack;
+pub mod report;
+pub mod source;
