@@ -1,20 +1,20 @@
 //! The kernels of devices on the CPU: gradients by differences, and the same results however threads run.
 
-mod common {
-    pub mod emulator;
-    pub mod random_genes;
-}
+#[path = "common/cell_checks.rs"]
+mod cell_checks;
+#[path = "common/emulator.rs"]
+mod emulator;
+#[path = "common/random_genes.rs"]
+mod random_genes;
 
-use common::emulator::Emulator;
-use common::random_genes::{Size, frame, gene};
+use emulator::Emulator;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use twill::device::cells::{CellArrays, CellGradient, Cells, CountArrays, Nodes};
+use random_genes::{Size, frame, gene};
 use twill::device::genes::{Genes, Rules};
 use twill::device::machine::Machine;
 use twill::device::pack::{FrameArrays, GeneArrays, LANES};
 use twill::device::source::Precision;
-use twill::kernels::negative_binomial;
 
 /// Shapes with and without blocks, effects of the core and a shape; the first is that of a gene of seven donors.
 const SIZES: [Size; 5] = [
@@ -32,7 +32,7 @@ fn random_set(size: Size) -> (FrameArrays, Vec<GeneArrays>) {
 }
 
 fn upload<'a>(machine: &'a dyn Machine, precision: Precision, set: &(FrameArrays, Vec<GeneArrays>)) -> Genes<'a> {
-    Genes::new(machine, precision, &set.0, &set.1, &[4, 5, 6]).unwrap()
+    Genes::new(machine, precision, &set.0, &set.1.iter().collect::<Vec<_>>(), &[4, 5, 6]).unwrap()
 }
 
 fn positions(n: usize) -> Vec<f64> {
@@ -52,7 +52,10 @@ fn gradients_agree_with_differences() {
         for i in 0..d {
             let moved = |step: f64| {
                 let mut y = y.clone();
-                y.chunks_exact_mut(LANES).skip(i).step_by(d).for_each(|lanes| lanes.iter_mut().for_each(|v| *v += step));
+                y.chunks_exact_mut(LANES)
+                    .skip(i)
+                    .step_by(d)
+                    .for_each(|lanes| lanes.iter_mut().for_each(|v| *v += step));
                 genes.target(&y).unwrap().0
             };
             let (up, down) = (moved(h), moved(-h));
@@ -102,98 +105,10 @@ fn results_do_not_depend_on_how_threads_run() {
     }
 }
 
-/// 200 cells in two batches and three leaves, two covariates, three genes, one count beyond 16 bits.
-struct Experiment {
-    cells: CellArrays,
-    counts: CountArrays,
-    y: Vec<Vec<f64>>,
-    parameters: Vec<f64>,
-}
-
-/// Leaf of each segment: the second batch begins in the middle of a leaf.
-const SEGMENTS: [(u32, usize, usize); 5] = [(0, 0, 50), (1, 50, 90), (1, 90, 120), (2, 120, 190), (0, 190, 200)];
-
-fn experiment() -> Experiment {
-    let mut rng = ChaCha8Rng::seed_from_u64(8);
-    let mut numbers = |n: usize| (0..n).map(|_| rng.random_range(-1.0..1.0)).collect::<Vec<f64>>();
-    let (offset, covariates) = (numbers(200), numbers(400));
-    let leaf_of = |cell: usize| SEGMENTS.iter().find(|s| cell < s.2).unwrap().0;
-    let order: Vec<usize> = (0..3).flat_map(|leaf| (0..200).filter(move |&c| leaf_of(c) == leaf)).collect();
-    let n_in = |leaf: u32| (0..200).filter(|&c| leaf_of(c) < leaf).count() as u32;
-    // Every cell is a node.
-    let nodes = Nodes {
-        starts: (0..=3).map(n_in).collect(),
-        offset: order.iter().map(|&c| offset[c]).collect(),
-        mass: vec![1.0; 200],
-        covariates: [0, 200].iter().flat_map(|k| order.iter().map(|&c| covariates[k + c]).collect::<Vec<_>>()).collect(),
-    };
-    let segments = SEGMENTS.iter().map(|s| (s.0, s.1..s.2)).collect();
-    let cells = CellArrays { n_leaves: 3, segments, rate: vec![1.0; 5], offset, covariates, n_covariates: 2, nodes };
-    let mut y: Vec<Vec<f64>> = (0..3).map(|g| (0..200).map(|c| f64::from(((c * 7 + g) % 11 / 8) as u32)).collect()).collect();
-    y[1][77] = 200_000.0;
-    let mut counts = CountArrays::default();
-    for gene in &y {
-        counts.push(&cells, gene.iter().enumerate().filter(|(_, y)| **y > 0.0).map(|(c, y)| (c, *y as u32)));
-    }
-    Experiment { cells, counts, y, parameters: numbers(3 * 6) }
-}
-
-/// The CPU's definition, cell by cell.
-fn cell_by_cell(e: &Experiment, gene: usize) -> CellGradient {
-    let own = &e.parameters[gene * 6..(gene + 1) * 6];
-    let leaf: Vec<usize> = SEGMENTS.iter().flat_map(|s| vec![s.0 as usize; s.2 - s.1]).collect();
-    let w = |j: usize, c: usize| e.cells.covariates[j * 200 + c];
-    let eta = |c: usize| own[leaf[c]] + e.cells.offset[c] + w(0, c) * own[3] + w(1, c) * own[4] + own[5];
-    let eta: Vec<f64> = (0..200).map(eta).collect();
-    let mut d_eta = vec![0.0; 200];
-    let (value, d_log_phi) = negative_binomial(&e.y[gene], &[1.0; 200], &eta, own[5], &mut d_eta);
-    let sum = |f: &dyn Fn(usize) -> f64| (0..200).map(|c| d_eta[c] * f(c)).sum::<f64>();
-    CellGradient {
-        value,
-        d_log_phi,
-        d_gamma: (0..2).map(|j| sum(&|c| w(j, c))).collect(),
-        d_leaf: (0..3).map(|l| sum(&|c| f64::from(u8::from(leaf[c] == l)))).collect(),
-    }
-}
-
-fn numbers_of(g: &CellGradient) -> Vec<f64> {
-    [&[g.value, g.d_log_phi], &g.d_gamma[..], &g.d_leaf].concat()
-}
-
-/// Relative to the largest derivative: a difference of two large sums has the error of the sums.
-fn assert_close(found: &CellGradient, expected: &CellGradient, tolerance: f64) {
-    let (found, expected) = (numbers_of(found), numbers_of(expected));
-    let size = expected.iter().fold(1.0_f64, |m, x| m.max(x.abs()));
-    for (f, e) in found.iter().zip(&expected) {
-        assert!((f - e).abs() <= tolerance * size, "{found:?} {expected:?}");
-    }
-}
-
 #[test]
 fn sparse_counts_give_the_likelihood_of_all_cells() {
     let Some(machine) = Emulator::new() else { return };
-    let e = experiment();
-    for (precision, tolerance) in [(Precision::Single, 1e-5), (Precision::Double, 1e-10)] {
-        let cells = Cells::new(&machine, precision, &e.cells, &e.counts).unwrap();
-        let all = cells.gradient(0..5, &e.parameters).unwrap();
-        (0..3).for_each(|gene| assert_close(&all[gene], &cell_by_cell(&e, gene), tolerance));
-    }
-}
-
-/// Two batches at twice the rate have the mean of the whole: nodes are in both.
-#[test]
-fn batches_average_to_the_whole() {
-    let Some(machine) = Emulator::new() else { return };
-    let mut e = experiment();
-    let whole = Cells::new(&machine, Precision::Double, &e.cells, &e.counts).unwrap();
-    let whole = whole.gradient(0..5, &e.parameters).unwrap();
-    e.cells.rate = vec![2.0; 5];
-    let cells = Cells::new(&machine, Precision::Double, &e.cells, &e.counts).unwrap();
-    let batches = [0..2, 2..5].map(|segments| cells.gradient(segments, &e.parameters).unwrap());
-    for gene in 0..3 {
-        let means = numbers_of(&batches[0][gene]).into_iter().zip(numbers_of(&batches[1][gene]));
-        for ((a, b), whole) in means.zip(numbers_of(&whole[gene])) {
-            assert!((0.5 * (a + b) - whole).abs() < 1e-9 * (1.0 + whole.abs()), "{a} {b} {whole}");
-        }
+    for outcome in cell_checks::all(&machine, &Precision::ALL) {
+        outcome.unwrap();
     }
 }

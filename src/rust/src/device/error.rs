@@ -21,6 +21,8 @@ pub enum Kind {
     OldGpu,
     /// Another process has the GPU for itself.
     Busy,
+    /// This process was forked from one that used the GPU.
+    Forked,
     /// The GPU's memory is full.
     OutOfMemory,
     /// The GPU stopped answering.
@@ -52,6 +54,7 @@ impl Kind {
             Self::OldDriver => "Update NVIDIA's driver to version 525 or newer, or use device = \"cpu\".",
             Self::OldGpu => "GPUs from Turing (2018) on can be used; use device = \"cpu\".",
             Self::Busy => "Wait for the process that has the GPU (nvidia-smi shows it), or use device = \"cpu\".",
+            Self::Forked => "Use threads (cores = ) or, for BPPARAM, SnowParam() in the place of MulticoreParam().",
             Self::OutOfMemory => {
                 "Other processes may use the GPU (nvidia-smi shows them); a smaller block_size needs less memory. \
                  Finished blocks in the folder serve on any device."
@@ -60,7 +63,9 @@ impl Kind {
                 "Finished blocks in the folder serve on any device: the same call with device = \"cpu\" goes on from them. \
                  The GPU can be used again in a new R session."
             }
-            Self::Compile | Self::Internal => "This is a bug: please report it. device = \"cpu\" works without the GPU.",
+            Self::Compile | Self::Internal => {
+                "This is a bug: please report it. device = \"cpu\" works without the GPU."
+            }
         }
     }
 

@@ -87,9 +87,9 @@ impl<'a> Genes<'a> {
     /// # Errors
     /// [`Kind::OutOfMemory`], and a device that does not answer.
     pub fn new(
-        machine: &'a dyn Machine, precision: Precision, frame: &FrameArrays, genes: &[GeneArrays], numbers: &[u32],
+        machine: &'a dyn Machine, precision: Precision, frame: &FrameArrays, genes: &[&GeneArrays], numbers: &[u32],
     ) -> Result<Self> {
-        let packed = Packed::new(genes);
+        let packed = Packed::new(genes.iter().copied());
         let arrays = upload_all(machine, precision, frame, &packed)?;
         let [work, record_size, guide_size] = sizes(machine, precision, &arrays)?;
         if record_size * genes.len() != packed.records.len() {
@@ -103,7 +103,18 @@ impl<'a> Genes<'a> {
         let (n_genes, numbers) = (genes.len(), upload(machine, &index_bytes(numbers))?);
         let guides = machine.zeros(8 * guide_size * n_genes)?;
         Ok(Self {
-            machine, precision, n_genes, dim, n_values, threads, arrays, numbers, guides, guide_size, work, elsewhere,
+            machine,
+            precision,
+            n_genes,
+            dim,
+            n_values,
+            threads,
+            arrays,
+            numbers,
+            guides,
+            guide_size,
+            work,
+            elsewhere,
         })
     }
 

@@ -80,7 +80,7 @@ pub struct Shape {
 }
 
 /// A device.
-pub trait Machine: Send {
+pub trait Machine: Send + Sync {
     /// What it calls itself.
     fn name(&self) -> String;
 

@@ -17,3 +17,22 @@ pub mod machine;
 pub mod pack;
 pub mod report;
 pub mod source;
+
+use machine::Machine;
+use std::sync::Arc;
+
+/// The first GPU. `cache` is a folder for compiled kernels, or empty.
+///
+/// # Errors
+/// Why there is none.
+pub fn open(cache: &str) -> error::Result<Arc<dyn Machine>> {
+    #[cfg(feature = "cuda")]
+    {
+        Ok(cuda::open(0, cache)?)
+    }
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = cache;
+        Err(report::not_built())
+    }
+}

@@ -41,8 +41,9 @@ pub fn check(ordinal: i32) -> super::error::Result<()> {
     }
 }
 
+/// Why there is none in this build.
 #[cfg(not(feature = "cuda"))]
-fn not_built() -> DeviceError {
+pub fn not_built() -> DeviceError {
     DeviceError::new(super::error::Kind::NotBuilt, "This build of twill has no support of GPUs.")
 }
 

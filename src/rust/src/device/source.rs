@@ -13,7 +13,7 @@ macro_rules! files {
 }
 
 /// The files of `kernels/`, each after those that it needs.
-pub const FILES: [(&str, &str); 11] = files!(
+pub const FILES: [(&str, &str); 12] = files!(
     "numbers.cuh",
     "prior.cuh",
     "noise.cuh",
@@ -24,7 +24,8 @@ pub const FILES: [(&str, &str); 11] = files!(
     "target.cuh",
     "guide.cuh",
     "genes.cu",
-    "cells.cu"
+    "cells.cu",
+    "speed.cu"
 );
 
 /// The kernels as PTX, for machines with a driver and no compiler: what NVRTC 12.0 made (`make ptx`), in the precision

@@ -51,7 +51,19 @@ fn compiled(precision: Precision) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let real = format!("-DTWILL_REAL={}", precision.c_type());
     let mut compiler = Command::new("c++");
-    compiler.args(["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-shared", "-fPIC", &real, source, "-o"]);
+    compiler.args([
+        "-std=c++17",
+        "-O1",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-Wno-unknown-pragmas",
+        "-shared",
+        "-fPIC",
+        &real,
+        source,
+        "-o",
+    ]);
     let done = compiler.arg(&path).status().ok()?;
     assert!(done.success(), "the kernels do not compile as C++");
     Some(path)

@@ -73,8 +73,12 @@ pub fn gene(frame: &FrameArrays, seed: u64) -> GeneArrays {
     let mut number = move |low: f64, high: f64| rng.random_range(low..high);
     let (l, p, c, h) = (frame.n_leaves(), frame.p, frame.c, frame.n_scales());
     let per_leaf: Vec<usize> = (0..l).map(|leaf| leaf % 4).collect();
-    let starts: Vec<usize> =
-        std::iter::once(0).chain(per_leaf.iter().scan(0, |at, n| { *at += n; Some(*at) })).collect();
+    let starts: Vec<usize> = std::iter::once(0)
+        .chain(per_leaf.iter().scan(0, |at, n| {
+            *at += n;
+            Some(*at)
+        }))
+        .collect();
     let n_rows = starts[l];
     let weights: Vec<f64> = (0..l).map(|_| number(0.5, 30.0)).collect();
     let core_effects = c - p;

@@ -37,6 +37,7 @@ pub struct Card {
     info: CardInfo,
     context: Context,
     cache: Cache,
+    only_ptx: bool,
     modules: Mutex<Modules>,
 }
 
@@ -55,7 +56,19 @@ impl Card {
             // SAFETY: the device comes from the driver.
             unsafe { result::primary_ctx::retain(device) }
         })?;
-        Ok(Self { info, context: Context(context), cache, modules: Mutex::new(Modules(HashMap::new())) })
+        Ok(Self {
+            info,
+            context: Context(context),
+            cache,
+            only_ptx: false,
+            modules: Mutex::new(Modules(HashMap::new())),
+        })
+    }
+
+    /// Takes the kernels from the PTX in this package, whatever else there is; for tests.
+    pub fn with_ptx(mut self) -> Self {
+        self.only_ptx = true;
+        self
     }
 
     /// What the driver says of it.
@@ -64,9 +77,7 @@ impl Card {
     }
 
     /// Runs calls of the driver on this card.
-    fn with<T>(
-        &self, doing: &str, calls: impl FnOnce() -> std::result::Result<T, result::DriverError>,
-    ) -> Result<T> {
+    fn with<T>(&self, doing: &str, calls: impl FnOnce() -> std::result::Result<T, result::DriverError>) -> Result<T> {
         in_context(self.context, doing, calls)
     }
 
@@ -82,6 +93,9 @@ impl Card {
 
     /// Machine code if there is any that the driver takes, else PTX.
     fn load(&self, precision: Precision) -> Result<CUmodule> {
+        if self.only_ptx {
+            return self.load_ptx();
+        }
         match self.machine_code(precision).and_then(|image| self.load_image(&image)) {
             Err(error) if error.kind.is_about_the_image() && precision == Precision::Single => self.load_ptx(),
             other => other,
@@ -159,7 +173,8 @@ impl Machine for Card {
         })?;
         let context = self.context;
         // SAFETY: called once, by the buffer's drop. The driver waits for kernels that use the memory.
-        let free = move |address| _ = in_context(context, "giving memory back", || unsafe { result::free_sync(address) });
+        let free =
+            move |address| _ = in_context(context, "giving memory back", || unsafe { result::free_sync(address) });
         Ok(Buffer::new(address, bytes, Arc::new(free)))
     }
 
@@ -182,9 +197,7 @@ impl Machine for Card {
         let (grid, block) = ((shape.blocks.0, shape.blocks.1, 1), (shape.threads, 1, 1));
         self.with(&format!("starting {kernel}"), || {
             // SAFETY: callers in this crate give each kernel the arguments of its declaration, tested on the emulator.
-            unsafe {
-                result::launch_kernel(function, grid, block, shape.shared_bytes, ptr::null_mut(), &mut pointers)
-            }
+            unsafe { result::launch_kernel(function, grid, block, shape.shared_bytes, ptr::null_mut(), &mut pointers) }
         })
     }
 

@@ -113,6 +113,7 @@ pub fn translated(code: CUresult, doing: &str) -> DeviceError {
         C::CUDA_ERROR_NO_DEVICE | C::CUDA_ERROR_INVALID_DEVICE => Kind::NoGpu,
         C::CUDA_ERROR_STUB_LIBRARY | C::CUDA_ERROR_SYSTEM_NOT_READY => Kind::NoDriver,
         C::CUDA_ERROR_DEVICE_UNAVAILABLE => Kind::Busy,
+        C::CUDA_ERROR_NOT_INITIALIZED => Kind::Forked,
         C::CUDA_ERROR_UNSUPPORTED_PTX_VERSION
         | C::CUDA_ERROR_INVALID_IMAGE
         | C::CUDA_ERROR_NO_BINARY_FOR_GPU
@@ -134,6 +135,7 @@ pub fn translated(code: CUresult, doing: &str) -> DeviceError {
     let why = match kind {
         Kind::OutOfMemory => format!("The GPU's memory is full ({doing})."),
         Kind::Busy => "Another process has the GPU for itself.".into(),
+        Kind::Forked => "A GPU cannot be used in a process that was forked from one that had used it.".into(),
         Kind::Lost => format!("The GPU stopped answering while {doing} ({code:?})."),
         _ => format!("The GPU's driver failed while {doing} ({code:?})."),
     };

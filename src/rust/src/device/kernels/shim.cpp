@@ -13,6 +13,7 @@
 #include "guide.cuh"
 #include "genes.cu"
 #include "cells.cu"
+#include "speed.cu"
 
 #include <string>
 #include <utility>
@@ -37,7 +38,7 @@ struct Named {
 };
 #define NAMED(kernel) {#kernel, behind_pointers<kernel>}
 static const Named kernels[] = {NAMED(twill_sizes), NAMED(twill_target), NAMED(twill_svi), NAMED(twill_draws),
-                                NAMED(twill_cells)};
+                                NAMED(twill_cells),  NAMED(twill_copy)};
 
 // Runs a kernel; shape: blocks in both directions, threads, bytes of shared memory, order of the
 // threads. 0, or 1 if there is no such kernel.
