@@ -5,11 +5,7 @@
 #' Says on what twill can compute on this machine, and of a GPU that cannot be used, why not and what to do.
 #'
 #' @section What is computed on a GPU:
-#' [twill_genes()] with `method = "svi"` and `device = "cuda"` takes the natural-gradient steps and the draws of all genes on
-#' the GPU, a block of threads per gene, many steps per launch. The same noise goes into both devices, so their guides and draws agree to
-#' about six digits; same seed and same card, same bits. Where the steps start (the mode of each gene) is found on
-#' the CPU, and so are Pareto k-hat, the genes that are sampled again, and everything that is learned over genes. All
-#' other methods, and [twill()], compute on the CPU.
+#' So far nothing that is fitted by the functions of this package: [twill_genes()] is to take its variational fits there.
 #'
 #' Exponentials and logarithms of the rows are taken in single precision, all else in double.
 #'

@@ -21,6 +21,14 @@ engine_capture <- function(counts, leaf, centre, sd, threads, progress) .Call(wr
 #' @noRd
 engine_compress <- function(counts, cells, threads, progress) .Call(wrap__engine_compress, counts, cells, threads, progress)
 
+#' All devices, one element per column.
+#' @noRd
+engine_devices <- function() .Call(wrap__engine_devices)
+
+#' Whether the device of this name can be used: an error if not.
+#' @noRd
+engine_check_device <- function(device) .Call(wrap__engine_check_device, device)
+
 #' Fits many genes; `arrays$y` is ignored, `genes` has the responses.
 #' @noRd
 engine_genes <- function(spec_json, arrays, genes, settings_json, progress) .Call(wrap__engine_genes, spec_json, arrays, genes, settings_json, progress)
