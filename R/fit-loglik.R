@@ -141,8 +141,8 @@ relative_efficiency <- function(log_lik, fit, cores, draw_ids = NULL) {
 }
 
 # Applies a criterion to one fit, or to several with their comparison.
-several_criteria <- function(x, dots, compute, compare, names) {
-  is_fit <- vapply(dots, inherits, NA, "twillfit")
+several_criteria <- function(x, dots, compute, compare, names, class = "twillfit") {
+  is_fit <- vapply(dots, inherits, NA, class)
   fits <- c(list(x), unname(dots[is_fit]))
   labels <- vapply(as.list(names)[-1], deparse1, "")[c(TRUE, is_fit)]
   loos <- lapply(fits, function(fit) {
@@ -155,7 +155,11 @@ several_criteria <- function(x, dots, compute, compare, names) {
   structure(list(loos = loos, diffs = if (compare) loo_compare(loos)), class = "tw_loo_list")
 }
 
-response_hash <- function(fit) cli::hash_md5(paste(format(fit$design$y, digits = 15), collapse = " "))
+# Of what was fitted: fits can be compared where it is the same.
+response_hash <- function(fit) {
+  y <- if (inherits(fit, "twillset")) fit$job$source$data$sums else fit$design$y
+  cli::hash_md5(paste(format(y, digits = 15), collapse = " "))
+}
 
 #' @method print tw_loo_list
 #' @export

@@ -1,0 +1,250 @@
+# tw_effect(): the effects of a factor, a group or an interaction as draws, one matrix per level.
+
+#' Effects of a factor as draws
+#'
+#' What the levels of one part of the design add to the log mean (the linear predictor), gene by gene:
+#' * a population-level term (`"condition"`, `"condition:sex"`): the part of the linear predictor that its coefficients make
+#'   at each level. With R's usual treatment contrasts that is the difference from the first level. A number (`"age"`) has
+#'   one level, its slope.
+#' * a group (`"donor"`): the deviations of its levels' baselines from the population, \eqn{b_{gj}} of the intercept.
+#' * a term that varies over a group (`"condition:donor"`): the deviations of each level's effect from that of the
+#'   population, so that a donor's own effect is the sum of both. For a group made of both variables, `(1 | donor:condition)`,
+#'   the deviations of its levels.
+#'
+#' @param fit A fit of class `twillcells` or `twillset`; for groups and interactions with effects kept.
+#' @param term Name of a factor, of a group, or names joined by `:` in any order.
+#' @param genes Names or numbers of genes, or a condition. Default: all.
+#' @param x,object An object made by `tw_effect()`.
+#' @param i,j Names or numbers of levels.
+#' @param probs Probabilities of quantiles. Default: `c(0.025, 0.975)`.
+#' @param ... Not used.
+#' @return An object of class `tw_effect`. `effect[["stim"]]` gives draws x genes of a level, `effect[["stim", "ctrl"]]` of the
+#'   difference of two, `names()` the levels, `as.array()` all as draw x level x gene, `summary()` a data frame with `level`,
+#'   `gene`, `estimate`, `sd` and quantiles, and `plot()` a histogram over genes of the estimates in base 2. Draws are natural
+#'   logarithms for counts. Errors have class `twill_error_effect`.
+#' @seealso [tw_contrast()] for tables with false sign rates, [tw_spread()] for standard deviations over groups.
+#' @examples
+#' set.seed(1)
+#' cells <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4), cell = 1:25)
+#' counts <- matrix(rnbinom(8 * 200, mu = 2, size = 2), 8, dimnames = list(paste0("gene", 1:8), NULL))
+#' fit <- twill_cells(counts, ~ condition + (1 + condition || donor), col_data = cells, capture = runif(200, 0.1, 0.3),
+#'                    iter = 200, seed = 1)
+#' tw_effect(fit, "condition")
+#' response <- tw_effect(fit, "condition:donor")
+#' dim(response[["d1", "d2"]])
+#' @export
+tw_effect <- function(fit, term, genes = NULL) {
+  check_set(fit)
+  parts <- find_effect(fit, term)
+  at <- set_positions(fit, genes)
+  structure(list(fit = fit, term = term, genes = at, what = parts$what, levels = parts$levels), class = "tw_effect")
+}
+
+# list(what, levels): `levels` a named list of either weights of coefficients or names of effects.
+find_effect <- function(fit, term) {
+  if (!is.character(term) || length(term) != 1) abort_twill("effect", "{.arg term} must be one name, such as {.val condition}.")
+  wanted <- strsplit(gsub("[[:space:]]", "", term), ":", fixed = TRUE)[[1]]
+  found <- fixed_effect(fit, wanted) %||% group_effect(fit, wanted) %||% slope_effect(fit, wanted)
+  if (!is.null(found)) return(found)
+  known <- known_effects(fit)
+  abort_twill("effect", c("{.arg term} must name a term of the design, a group, or both joined by {.code :}.",
+                          "x" = "It is {.val {term}}.", did_you_mean(term, known), "i" = "There are {.val {known}}."))
+}
+
+known_effects <- function(fit) {
+  blueprint <- fit$job$model$design$blueprint
+  slopes <- unlist(lapply(blueprint$groups, function(group) {
+    paste(attr(group$terms, "term.labels"), group$group, sep = ":", recycle0 = TRUE)
+  }))
+  unique(c(attr(blueprint$terms, "term.labels"), vapply(blueprint$groups, `[[`, "", "group"), slopes))
+}
+
+label_variables <- function(label) strsplit(label, ":", fixed = TRUE)[[1]]
+
+# Columns of a part's model matrix that belong to the term with these variables; none if there is none.
+term_columns <- function(part, data, wanted) {
+  labels <- attr(part$terms, "term.labels")
+  f <- which(vapply(labels, function(label) setequal(label_variables(label), wanted), TRUE))
+  if (length(f) == 0) return(NULL)
+  x <- stats::model.matrix(part$terms, data, contrasts.arg = part$contrasts)
+  list(columns = which(attr(x, "assign") == f[1]), x = x)
+}
+
+fixed_effect <- function(fit, wanted) {
+  design <- fit$job$model$design
+  data <- fit$job$model$data
+  found <- term_columns(design$blueprint, data, wanted)
+  if (is.null(found)) return(NULL)
+  coefs <- design$coef_names[found$columns]
+  is_level <- all(wanted %in% names(data)) && all(vapply(data[intersect(wanted, names(data))], is_category, TRUE))
+  what <- sprintf("population-level effect of %s", paste(wanted, collapse = ":"))
+  if (!is_level) return(list(what = what, levels = stats::setNames(lapply(coefs, unit_weight), sub("^b_", "", coefs))))
+  value <- joined_values(data[wanted])
+  first <- match(levels(value), value)
+  weights <- lapply(first, function(row) stats::setNames(found$x[row, found$columns], coefs))
+  list(what = what, levels = stats::setNames(lapply(weights, function(w) list(weights = w)), levels(value)))
+}
+
+is_category <- function(v) is.factor(v) || is.character(v) || is.logical(v)
+
+unit_weight <- function(name) list(weights = stats::setNames(1, name))
+
+group_effect <- function(fit, wanted) {
+  for (term in fit$job$model$design$terms) {
+    if (!setequal(term$vars, wanted) || !"Intercept" %in% term$coefs) next
+    names <- effect_variables(term$group, term$levels, "Intercept")
+    levels <- stats::setNames(lapply(names, function(name) list(effect = name)), term$level_names)
+    return(list(what = sprintf("baseline of each %s (deviation from the population)", term$group), levels = levels))
+  }
+  NULL
+}
+
+slope_effect <- function(fit, wanted) {
+  design <- fit$job$model$design
+  parts <- lapply(seq_along(design$terms), function(k) slope_levels(fit, k, wanted))
+  levels <- unlist(parts, recursive = FALSE)
+  if (length(levels) == 0) return(NULL)
+  what <- sprintf("%s (deviation of each level's effect from the population's)", paste(wanted, collapse = ":"))
+  list(what = what, levels = levels)
+}
+
+# Levels of one coefficient go by their own names, those of several also by the coefficient's.
+slope_levels <- function(fit, k, wanted) {
+  term <- fit$job$model$design$terms[[k]]
+  if (!all(term$vars %in% wanted)) return(NULL)
+  found <- term_columns(fit$job$model$design$blueprint$groups[[k]], fit$job$model$data, setdiff(wanted, term$vars))
+  if (is.null(found)) return(NULL)
+  coefs <- term$coefs[found$columns]
+  levels <- lapply(coefs, function(coef) {
+    names <- if (length(coefs) == 1) term$level_names else paste(coef, "|", term$level_names)
+    stats::setNames(lapply(effect_variables(term$group, term$levels, coef), function(name) list(effect = name)), names)
+  })
+  unlist(levels, recursive = FALSE)
+}
+
+# Draws --------------------------------------------------------------------------------------------------------------
+
+# draws x genes of one level.
+effect_level_draws <- function(x, level) {
+  part <- x$levels[[level]]
+  n <- n_set_draws(x$fit)
+  if (!is.null(part$effect)) return(matrix(effect_draws(x$fit, part$effect, x$genes), ncol = length(x$genes)))
+  used <- part$weights[part$weights != 0]
+  if (length(used) == 0) matrix(0, n, length(x$genes)) else weighted_draws(x$fit, used, x$genes)
+}
+
+#' @rdname tw_effect
+#' @method [[ tw_effect
+#' @export
+`[[.tw_effect` <- function(x, i, j) {
+  out <- effect_level_draws(x, effect_level(x, i))
+  if (!missing(j)) out <- out - effect_level_draws(x, effect_level(x, j))
+  colnames(out) <- set_genes(x$fit)[x$genes]
+  out
+}
+
+effect_level <- function(x, i) {
+  known <- names(x$levels)
+  if (is.character(i) && length(i) == 1 && i %in% known) return(match(i, known))
+  if (is_number(i) && i %in% seq_along(known)) return(i)
+  given <- if (is.atomic(i)) some(i) else class(i)[1]
+  abort_twill("effect", c("There is no level {.val {given}}.", did_you_mean(as.character(given)[1], known),
+                          "i" = "Levels are {.val {some(known, 20)}}."))
+}
+
+#' @rdname tw_effect
+#' @method names tw_effect
+#' @export
+names.tw_effect <- function(x) names(x$levels)
+
+#' @rdname tw_effect
+#' @method length tw_effect
+#' @export
+length.tw_effect <- function(x) length(x$levels)
+
+#' @rdname tw_effect
+#' @method as.array tw_effect
+#' @export
+as.array.tw_effect <- function(x, ...) {
+  levels <- names(x$levels)
+  draws <- vapply(levels, function(level) effect_level_draws(x, level), matrix(0, n_set_draws(x$fit), length(x$genes)))
+  draws <- array(draws, c(n_set_draws(x$fit), length(x$genes), length(levels)))
+  out <- aperm(draws, c(1, 3, 2))
+  array(out, dim(out), list(NULL, levels, set_genes(x$fit)[x$genes]))
+}
+
+#' @rdname tw_effect
+#' @method summary tw_effect
+#' @export
+summary.tw_effect <- function(object, probs = c(0.025, 0.975), ...) {
+  check_probs(probs)
+  genes <- set_genes(object$fit)[object$genes]
+  parts <- lapply(names(object$levels), function(level) {
+    draws <- effect_level_draws(object, level)
+    quantiles <- column_quantiles(draws, probs)
+    colnames(quantiles) <- quantile_names(probs)
+    data.frame(level = level, gene = genes, estimate = colMeans(draws), sd = column_sds(draws), quantiles, check.names = FALSE)
+  })
+  out <- do.call(rbind, parts)
+  out$level <- factor(out$level, names(object$levels))
+  out
+}
+
+#' @rdname tw_effect
+#' @method print tw_effect
+#' @export
+print.tw_effect <- function(x, ...) {
+  cat("Effects: ", x$what, "\n", sep = "")
+  cat(sprintf("%s levels x %s genes, %s draws; %s. Posterior means over genes:\n", big(length(x$levels)), big(length(x$genes)),
+              big(n_set_draws(x$fit)), effect_scale(x$fit)))
+  shown <- utils::head(names(x$levels), 20)
+  print(effect_rows(x, shown), quote = FALSE, right = TRUE)
+  if (length(x$levels) > 20) cat("and", length(x$levels) - 20, "more\n")
+  last <- names(x$levels)[length(x$levels)]
+  difference <- if (length(x$levels) > 1) sprintf(", [[\"%s\", \"%s\"]] for a difference", last, shown[1])
+  cat("Next: [[\"", last, "\"]] for draws", difference, ", summary(), plot().\n", sep = "")
+  invisible(x)
+}
+
+effect_scale <- function(fit) if (family(fit)$link == "log") "natural logarithm" else "in units of the values"
+
+effect_rows <- function(x, levels) {
+  rows <- vapply(levels, function(level) {
+    draws <- effect_level_draws(x, level)
+    mean <- colMeans(draws)
+    c(stats::quantile(mean, c(0.05, 0.5, 0.95), names = FALSE), stats::median(column_sds(draws)), sum(abs(mean) > log(2)))
+  }, numeric(5))
+  out <- cbind(matrix(formatC(t(rows)[, 1:4, drop = FALSE], format = "f", digits = 2), length(levels)), big(rows[5, ]))
+  dimnames(out) <- list(levels, c("5%", "50%", "95%", "median sd", "beyond 2-fold"))
+  out
+}
+
+#' @rdname tw_effect
+#' @method plot tw_effect
+#' @export
+plot.tw_effect <- function(x, ...) {
+  is_log <- family(x$fit)$link == "log"
+  table <- summary.tw_effect(x)
+  table$estimate <- table$estimate / if (is_log) log(2) else 1
+  varies <- tapply(table$estimate, table$level, function(v) any(v != 0))
+  table <- table[table$level %in% names(varies)[varies], ]
+  n_levels <- nlevels(droplevels(table$level))
+  plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$estimate)) + effect_histogram()
+  if (n_levels > 1) plot <- plot + ggplot2::facet_wrap("level")
+  headed(plot + ggplot2::labs(x = if (is_log) "log2 fold change (posterior mean)" else "effect (posterior mean)", y = "genes"),
+         capitalised(x$what), beyond_text(table, n_levels, is_log))
+}
+
+capitalised <- function(text) paste0(toupper(substring(text, 1, 1)), substring(text, 2))
+
+effect_histogram <- function() {
+  list(ggplot2::geom_histogram(bins = 60, fill = twill_colours[1], colour = "white", linewidth = 0.1),
+       ggplot2::geom_vline(xintercept = 0, linewidth = 0.3, colour = "grey40"),
+       ggplot2::geom_vline(xintercept = c(-1, 1), linewidth = 0.3, colour = "grey40", linetype = 2))
+}
+
+beyond_text <- function(table, n_levels, is_log) {
+  if (!is_log || n_levels > 1) return("Posterior means over genes; dashed lines: one to either side")
+  sprintf("%s genes; %s beyond 2-fold up, %s down (dashed lines)", big(nrow(table)), big(sum(table$estimate > 1)),
+          big(sum(table$estimate < -1)))
+}

@@ -1,0 +1,204 @@
+# Log-likelihood of the cells of a leaf, gene by gene, and the criteria of predictive accuracy made of it.
+
+#' Log-likelihood of leaves
+#'
+#' The log-likelihood of all cells of a leaf in one gene, \eqn{\sum_{c \in l} \log NB(u_{cg} | \nu_c \mu_{gl}, r_g)}, per draw,
+#' from the compressed counts: no counts of cells are needed, and the time does not depend on their number.
+#'
+#' @param object A fit of class `twillcells` with effects kept.
+#' @param genes Names or numbers of genes. Default: all, which needs 8 bytes times draws times leaves times genes.
+#' @param leaf Which leaves, as in [tw_means()]. Default: all.
+#' @param ... Not used.
+#' @return An array draw x leaf x gene; for one gene a matrix draw x leaf.
+#' @examples
+#' set.seed(1)
+#' cells <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4), cell = 1:25)
+#' counts <- matrix(rnbinom(8 * 200, mu = 2, size = 2), 8, dimnames = list(paste0("gene", 1:8), NULL))
+#' fit <- twill_cells(counts, ~ condition + (1 + condition || donor), col_data = cells, capture = runif(200, 0.1, 0.3),
+#'                    iter = 200, seed = 1)
+#' dim(log_lik(fit, genes = "gene1"))
+#' @method log_lik twillcells
+#' @export
+log_lik.twillcells <- function(object, genes = NULL, leaf = NULL, ...) {
+  at <- set_positions(object, genes)
+  leaves <- pick_leaves(object, leaf)
+  out <- leaf_log_lik(object, at)[, leaves, , drop = FALSE]
+  dimnames(out) <- list(NULL, leaf_labels(object)[leaves], set_genes(object)[at])
+  if (length(at) == 1) matrix(out, dim(out)[1], dimnames = dimnames(out)[1:2]) else out
+}
+
+# draw x leaf x gene.
+leaf_log_lik <- function(fit, at) {
+  log_mu <- leaf_log_mu(fit, at)
+  size <- leaf_sizes(fit, at)
+  out <- log_mu
+  for (k in seq_along(at)) {
+    row <- fit$posterior$rows[at[k]]
+    h <- gene_histogram(fit, row)
+    nodes <- gene_nodes(fit, row)
+    for (l in seq_len(dim(out)[2])) {
+      out[, l, k] <- one_log_lik(fit, l, h$value, h$number[, l], nodes, log_mu[, l, k], size[, l, k])
+    }
+  }
+  out
+}
+
+# Entries of one gene in the list of nodes: list(leaf (from 1), at, mass).
+gene_nodes <- function(fit, row) {
+  nodes <- fit$job$source$data$nodes
+  at <- seq_len(nodes$p[row + 1] - nodes$p[row]) + nodes$p[row]
+  list(leaf = nodes$leaf[at] + 1L, at = nodes$at[at], mass = nodes$mass[at])
+}
+
+# One leaf of one gene. With x the log capture, m = exp(x) mu and sums over the leaf's cells,
+#   sum lgamma(u + r) - lgamma(r) - lgamma(u + 1)        over the histogram of counts,
+#   sum u (x + log mu - log r)                           sums of counts, and Gauss nodes, exact for x,
+#   - sum (u + r) log(1 + m / r)                         Gauss nodes of the counts and of the cells.
+one_log_lik <- function(fit, leaf, value, number, nodes, log_mu, size) {
+  total <- sum(value * number)
+  own <- nodes$leaf == leaf
+  rule <- fit$job$source$data$rule
+  cells <- rule$leaf + 1L == leaf
+  with_capture <- total * log_mu + sum(nodes$mass[own] * nodes$at[own]) - sum(number * lgamma(value + 1))
+  if (is.infinite(size[1])) return(with_capture - exp(log_mu) * sum(rule$mass[cells] * exp(rule$at[cells])))
+  present <- number > 0 & value > 0
+  rising <- log_rising(value[present], number[present], size)
+  softplus <- function(at) log1p(exp(log_mu + at) / size)
+  of_counts <- weighted_sum(nodes$mass[own], nodes$at[own], softplus)
+  of_cells <- weighted_sum(rule$mass[cells], rule$at[cells], softplus)
+  with_capture + rising - total * log(size) - of_counts - size * of_cells
+}
+
+# sum_v number_v (lgamma(v + size) - lgamma(size)) for each size.
+log_rising <- function(value, number, size) {
+  if (length(value) == 0) return(numeric(length(size)))
+  sums <- matrix(lgamma(outer(size, value, `+`)), length(size)) %*% number
+  as.vector(sums) - sum(number) * lgamma(size)
+}
+
+weighted_sum <- function(mass, at, f) {
+  out <- 0
+  for (j in seq_along(at)) out <- out + mass[j] * f(at[j])
+  out
+}
+
+# Criteria -----------------------------------------------------------------------------------------------------------
+
+#' Predictive accuracy of fits of cells
+#'
+#' `waic()` and `loo()` (Pareto-smoothed importance sampling) of the cells of a leaf in one gene, taken as one observation: the
+#' question is how well a model predicts a leaf that it has not seen, such as a donor's response from that of other donors.
+#' The values of a gene's leaves are added up (`by = "gene"`, the default: genes are what standard errors are over), or those of
+#' a leaf's genes (`by = "leaf"`).
+#'
+#' A leaf is much data. Where leaving it out changes a gene's posterior far beyond the draws at hand, Pareto k is above 0.7 and
+#' the value is a lower bound of the loss; `waic()` fails at the same places without saying so. Differences between two fits of
+#' the same data remain a guide to which genes a richer model is for: `pointwise` has one row per gene.
+#'
+#' @param x A fit of class `twillcells` with effects kept.
+#' @param ... Further fits of the same cells to compare with.
+#' @param by What the rows of `pointwise` are: `"gene"` (default) or `"leaf"`.
+#' @param genes Names or numbers of genes. Default: all, some milliseconds each.
+#' @param compare Compare the fits where there are several? Default: yes.
+#' @return An object of class `tw_leaf_criterion` and of the classes `waic` or `psis_loo` of the package loo, for
+#'   [loo_compare()], with `estimates`, `pointwise` and, for `loo()`, `diagnostics$pareto_k`, the largest k of a row. For
+#'   several fits a list of class `tw_loo_list` with `loos` and `diffs`.
+#' @examples
+#' set.seed(1)
+#' cells <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4), cell = 1:25)
+#' counts <- matrix(rnbinom(8 * 200, mu = 2, size = 2), 8, dimnames = list(paste0("gene", 1:8), NULL))
+#' with_slope <- twill_cells(counts, ~ condition + (1 + condition || donor), col_data = cells, capture = runif(200, 0.1, 0.3),
+#'                           iter = 200, seed = 1)
+#' waic(with_slope)
+#' @name twillcells-loo
+NULL
+
+#' @rdname twillcells-loo
+#' @method waic twillcells
+#' @export
+waic.twillcells <- function(x, ..., by = c("gene", "leaf"), genes = NULL, compare = TRUE) {
+  by <- check_choice(by, "by", c("gene", "leaf"))
+  compute <- function(fit) leaf_criterion(fit, genes, by, waic_units, c("elpd_waic", "p_waic", "waic"), c("waic", "loo"))
+  several_criteria(x, list(...), compute, compare, substitute(list(x, ...)), "twillcells")
+}
+
+#' @rdname twillcells-loo
+#' @method loo twillcells
+#' @export
+loo.twillcells <- function(x, ..., by = c("gene", "leaf"), genes = NULL, compare = TRUE) {
+  by <- check_choice(by, "by", c("gene", "leaf"))
+  classes <- c("psis_loo", "importance_sampling_loo", "loo")
+  compute <- function(fit) {
+    out <- leaf_criterion(fit, genes, by, loo_units, c("elpd_loo", "p_loo", "looic"), classes)
+    warn_leaf_pareto(out)
+    out
+  }
+  several_criteria(x, list(...), compute, compare, substitute(list(x, ...)), "twillcells")
+}
+
+# One row per leaf and gene of a matrix of log-likelihoods: elpd, p, k.
+waic_units <- function(log_lik) {
+  p <- column_sds(log_lik)^2
+  cbind(log_mean_exp(log_lik) - p, p, NA_real_)
+}
+
+loo_units <- function(log_lik) {
+  psis <- suppressWarnings(loo::psis(-log_lik, r_eff = rep(1, ncol(log_lik))))
+  elpd <- log_mean_exp(log_lik + stats::weights(psis, normalize = TRUE, log = TRUE)) + log(nrow(log_lik))
+  cbind(elpd, log_mean_exp(log_lik) - elpd, psis$diagnostics$pareto_k)
+}
+
+# Units are added up over leaves or genes, so that rows are what the package loo compares.
+leaf_criterion <- function(fit, genes, by, units, names, class) {
+  at <- set_positions(fit, genes)
+  values <- in_gene_steps(fit, at, function(some) {
+    log_lik <- leaf_log_lik(fit, some)
+    array(units(matrix(log_lik, dim(log_lik)[1])), c(dim(log_lik)[2:3], 3))
+  })
+  part <- function(k) do.call(cbind, lapply(values, function(v) matrix(v[, , k], dim(v)[1])))
+  over <- if (by == "gene") 2 else 1
+  labels <- if (by == "gene") set_genes(fit)[at] else leaf_labels(fit)
+  total <- function(k) apply(part(k), over, sum)
+  new_criterion(total(1), total(2), apply(part(3), over, max), labels, names, class, n_set_draws(fit), by)
+}
+
+new_criterion <- function(elpd, p, k, labels, names, class, n_draws, unit) {
+  pointwise <- cbind(elpd, p, -2 * elpd)
+  dimnames(pointwise) <- list(labels, names)
+  estimates <- cbind(Estimate = colSums(pointwise), SE = sqrt(nrow(pointwise)) * column_sds(pointwise))
+  if (class[1] == "psis_loo") {
+    pointwise <- cbind(pointwise[, 1, drop = FALSE], mcse_elpd_loo = NA_real_, pointwise[, -1], influence_pareto_k = k)
+  }
+  values <- stats::setNames(as.list(c(estimates)), c(names, paste0("se_", names)))
+  out <- c(list(estimates = estimates, pointwise = pointwise), if (class[1] == "psis_loo") list(diagnostics = list(pareto_k = k,
+           n_eff = rep(NA_real_, length(k)), r_eff = rep(1, length(k)))), values)
+  structure(out, dims = c(n_draws, nrow(pointwise)), class = c("tw_leaf_criterion", class), unit = unit)
+}
+
+warn_leaf_pareto <- function(loo) {
+  k <- loo$diagnostics$pareto_k
+  limit <- min(0.7, 1 - 1 / log10(dim(loo)[1]))
+  high <- sum(k > limit, na.rm = TRUE)
+  if (high == 0) return(invisible())
+  warn_twill("pareto", c("Pareto k is above {round(limit, 2)} in {high} of {length(k)} row{?s}: their values are uncertain.",
+                         "i" = "A leaf is much data to leave out: {.code help(\"twillcells-loo\")} says what for."))
+}
+
+#' @rdname twillcells-loo
+#' @param digits Number of decimals printed. Default: 1.
+#' @method print tw_leaf_criterion
+#' @export
+print.tw_leaf_criterion <- function(x, digits = 1, ...) {
+  unit <- attr(x, "unit")
+  n <- dim(x)
+  cat(sprintf("Leaves left out, added up by %s: %s rows, %s draws\n", unit, big(n[2]), big(n[1])))
+  shown <- x$estimates
+  shown[] <- formatC(x$estimates, format = "f", digits = digits, big.mark = ",")
+  print(shown, quote = FALSE, right = TRUE)
+  k <- x$diagnostics$pareto_k
+  high <- sum(k > 0.7, na.rm = TRUE)
+  middle <- if (!is.null(k)) stats::median(k, na.rm = TRUE)
+  if (!is.null(k)) cat(sprintf("Largest Pareto k of a row: median %.2f; above 0.7 in %s rows.\n", middle, big(high)))
+  cat("Meant for differences between fits of the same cells, row by row: loo_compare(), $pointwise.\n")
+  invisible(x)
+}

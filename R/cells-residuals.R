@@ -1,0 +1,127 @@
+# Randomised quantile residuals of genes: how well the negative binomial with its leaf's mean fits all cells.
+
+#' Randomised quantile residuals of cells
+#'
+#' \eqn{\Phi^{-1}(u)} with u drawn uniformly between the predictive probabilities of a count below the cell's and of one at
+#' most as large (Dunn and Smyth 1996): standard normal where the model is right. Without `x`, counts are known by leaf
+#' alone, and the probabilities are those of a cell whose capture is drawn from the leaf's cells; with `x`, each cell has its
+#' own capture.
+#'
+#' @param fit,object A fit of class `twillcells` with effects kept.
+#' @param genes Names or numbers of genes, or a condition. Default: all; for `residuals()` they must be named.
+#' @param x The counts that were fitted, as given to [twill_cells()]. Default: not needed.
+#' @param type `"quantile"`, the only kind.
+#' @param assay Name of the assay of an experiment `x`. Default: `"counts"`.
+#' @param ndraws Number of posterior draws over which probabilities are averaged. Default: 10; 2 with more than 1000 genes.
+#' @param seed A whole number. Default: R's generator.
+#' @param ... Not used.
+#' @return `tw_residuals()`: a data frame with one row per gene: `mean` and `sd` of the residuals (0 and 1 where the model is
+#'   right), `tail`, the share beyond 3 in size over that of a normal, and `distance`, the largest difference between the
+#'   cumulative distributions (Kolmogorov and Smirnov's statistic). `residuals()`: without `x` a list with one data frame per
+#'   gene, `leaf` and `residual` of each cell, leaf by leaf; with `x` a matrix genes x cells. Errors have class
+#'   `twill_error_genes` or `twill_error_draws`.
+#' @references Dunn PK, Smyth GK (1996). Randomized quantile residuals. *Journal of Computational and Graphical Statistics*
+#'   5, 236-244.
+#' @examples
+#' set.seed(1)
+#' cells <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4), cell = 1:25)
+#' counts <- matrix(rnbinom(8 * 200, mu = 2, size = 2), 8, dimnames = list(paste0("gene", 1:8), NULL))
+#' fit <- twill_cells(counts, ~ condition + (1 + condition || donor), col_data = cells, capture = runif(200, 0.1, 0.3),
+#'                    iter = 200, seed = 1)
+#' tw_residuals(fit, seed = 1)
+#' dim(residuals(fit, genes = c("gene1", "gene2"), x = counts))
+#' @export
+tw_residuals <- function(fit, genes = NULL, ndraws = NULL, seed = NULL) {
+  check_cells(fit)
+  at <- set_positions(fit, genes)
+  ids <- spaced_draws(fit, ndraws %||% if (length(at) > 1000) 2 else 10)
+  statistics <- with_seed(seed, vapply(at, function(g) residual_statistics(gene_residuals(fit, g, ids)$residual), numeric(4)))
+  data.frame(mean = statistics[1, ], sd = statistics[2, ], tail = statistics[3, ], distance = statistics[4, ],
+             row.names = set_genes(fit)[at])
+}
+
+residual_statistics <- function(z) {
+  n <- length(z)
+  below <- stats::pnorm(sort(z))
+  distance <- max(seq_len(n) / n - below, below - (seq_len(n) - 1) / n)
+  c(mean(z), stats::sd(z), mean(abs(z) > 3) / (2 * stats::pnorm(-3)), distance)
+}
+
+#' @rdname tw_residuals
+#' @method residuals twillcells
+#' @export
+#' @importFrom stats residuals
+residuals.twillcells <- function(object, genes, x = NULL, type = "quantile", assay = "counts", ndraws = 10, seed = NULL, ...) {
+  check_choice(type, "type", "quantile")
+  if (missing(genes)) abort_twill("genes", "{.arg genes} is missing: residuals have one number per gene and cell, so name some.")
+  at <- set_positions(object, genes)
+  ids <- spaced_draws(object, ndraws)
+  names <- set_genes(object)[at]
+  if (is.null(x)) return(with_seed(seed, stats::setNames(lapply(at, gene_residuals, fit = object, ids = ids), names)))
+  block <- cell_counts(object, x, names, assay)
+  values <- with_seed(seed, lapply(seq_along(at), function(k) cell_residuals(object, at[k], block_column(block, k), ids)))
+  matrix(unlist(values), length(at), byrow = TRUE, dimnames = list(names, object$job$cells$names))
+}
+
+# Residuals of one gene from its histogram, leaf by leaf.
+gene_residuals <- function(fit, at, ids) {
+  h <- gene_histogram(fit, fit$posterior$rows[at])
+  mu <- matrix(exp(leaf_log_mu(fit, at)[ids, , 1]), length(ids))
+  size <- matrix(leaf_sizes(fit, at)[ids, , 1], length(ids))
+  parts <- lapply(seq_along(leaf_labels(fit)), function(l) {
+    present <- h$number[, l] > 0
+    value <- h$value[present]
+    below <- group_cdf(sort(unique(c(value - 1, value))), capture_groups(fit, l), mu[, l], size[, l])
+    step <- rep(as.character(value), h$number[present, l])
+    before <- rep(as.character(value - 1), h$number[present, l])
+    data.frame(leaf = rep(leaf_labels(fit)[l], length(step)), residual = quantile_residual(below[before], below[step]))
+  })
+  do.call(rbind, parts)
+}
+
+# Probability of a count of at most each of `value`, averaged over groups of captures and draws; named by the values.
+group_cdf <- function(value, groups, mu, size) {
+  mean <- as.vector(outer(groups$capture, mu))
+  size <- rep(size, each = length(groups$capture))
+  weight <- rep(groups$number / sum(groups$number), length(mu)) / length(mu)
+  average <- if (max(value) <= 2000) cdf_by_steps else cdf_one_by_one
+  stats::setNames(average(value, mean, size, weight), value)
+}
+
+cdf_one_by_one <- function(value, mean, size, weight) vapply(value, function(v) sum(weight * count_cdf(v, mean, size)), 0)
+
+count_cdf <- function(value, mean, size) {
+  if (is.finite(size[1])) stats::pnbinom(value, mu = mean, size = size) else stats::ppois(value, mean)
+}
+
+# All counts from 0 on by the recursion P(v + 1) = P(v) (v + r) / (v + 1) m / (m + r): a tenth of the time.
+cdf_by_steps <- function(value, mean, size, weight) {
+  is_poisson <- is.infinite(size[1])
+  log_p <- if (is_poisson) -mean else -size * log1p(mean / size)
+  step <- if (is_poisson) log(mean) else -log1p(size / mean)
+  below <- numeric(max(value) + 1)
+  for (v in seq_len(length(below)) - 1) {
+    below[v + 1] <- sum(weight * exp(log_p))
+    log_p <- log_p + step + (if (is_poisson) 0 else log(v + size)) - log(v + 1)
+  }
+  c(0, pmin(1, cumsum(below)))[value + 2]
+}
+
+# Away from 0 and 1, where a step beyond double precision would give an infinite residual.
+quantile_residual <- function(lower, upper) {
+  u <- lower + stats::runif(length(lower)) * (upper - lower)
+  stats::qnorm(pmin(pmax(u, .Machine$double.eps), 1 - .Machine$double.eps))
+}
+
+cell_residuals <- function(fit, at, u, ids) {
+  mu <- matrix(exp(leaf_log_mu(fit, at)[ids, , 1]), length(ids))
+  size <- matrix(leaf_sizes(fit, at)[ids, , 1], length(ids))
+  leaf <- fit$job$cells$leaf
+  capture <- exp(fit$job$cells$log_capture)
+  lower <- upper <- numeric(length(u))
+  for (s in seq_along(ids)) {
+    upper <- upper + count_cdf(u, capture * mu[s, leaf], size[s, leaf]) / length(ids)
+    lower <- lower + count_cdf(u - 1, capture * mu[s, leaf], size[s, leaf]) / length(ids)
+  }
+  quantile_residual(lower, upper)
+}
