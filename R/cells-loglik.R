@@ -36,9 +36,13 @@ leaf_log_lik <- function(fit, at) {
     row <- fit$posterior$rows[at[k]]
     h <- gene_histogram(fit, row)
     nodes <- gene_nodes(fit, row)
+    n_draws <- dim(out)[1]
+    sizes <- matrix(size[, , k], n_draws)
+    rising <- leaf_rising(h$value, h$number, sizes)
     for (l in seq_len(dim(out)[2])) {
-      out[, l, k] <- one_log_lik(fit, l, h$value, h$number[, l], nodes, log_mu[, l, k], size[, l, k])
+      out[, l, k] <- rising[, l] + one_log_lik(fit, l, sum(h$value * h$number[, l]), nodes, log_mu[, l, k], sizes[, l])
     }
+    out[, , k] <- out[, , k] - rep(colSums(h$number * lgamma(h$value + 1)), each = n_draws)
   }
   out
 }
@@ -50,30 +54,29 @@ gene_nodes <- function(fit, row) {
   list(leaf = nodes$leaf[at] + 1L, at = nodes$at[at], mass = nodes$mass[at])
 }
 
-# One leaf of one gene. With x the log capture, m = exp(x) mu and sums over the leaf's cells,
+# One leaf of one gene. With x the log capture, m = exp(x) mu and sums over the leaf's cells, the log-likelihood is
 #   sum lgamma(u + r) - lgamma(r) - lgamma(u + 1)        over the histogram of counts,
-#   sum u (x + log mu - log r)                           sums of counts, and Gauss nodes, exact for x,
+#   + sum u (x + log mu - log r)                         sums of counts, and Gauss nodes, exact for x,
 #   - sum (u + r) log(1 + m / r)                         Gauss nodes of the counts and of the cells.
-one_log_lik <- function(fit, leaf, value, number, nodes, log_mu, size) {
-  total <- sum(value * number)
+# These are its second and third line.
+one_log_lik <- function(fit, leaf, total, nodes, log_mu, size) {
   own <- nodes$leaf == leaf
   rule <- fit$job$source$data$rule
   cells <- rule$leaf + 1L == leaf
-  with_capture <- total * log_mu + sum(nodes$mass[own] * nodes$at[own]) - sum(number * lgamma(value + 1))
+  with_capture <- total * log_mu + sum(nodes$mass[own] * nodes$at[own])
   if (is.infinite(size[1])) return(with_capture - exp(log_mu) * sum(rule$mass[cells] * exp(rule$at[cells])))
-  present <- number > 0 & value > 0
-  rising <- log_rising(value[present], number[present], size)
   softplus <- function(at) log1p(exp(log_mu + at) / size)
   of_counts <- weighted_sum(nodes$mass[own], nodes$at[own], softplus)
   of_cells <- weighted_sum(rule$mass[cells], rule$at[cells], softplus)
-  with_capture + rising - total * log(size) - of_counts - size * of_cells
+  with_capture - total * log(size) - of_counts - size * of_cells
 }
 
-# sum_v number_v (lgamma(v + size) - lgamma(size)) for each size.
-log_rising <- function(value, number, size) {
-  if (length(value) == 0) return(numeric(length(size)))
-  sums <- matrix(lgamma(outer(size, value, `+`)), length(size)) %*% number
-  as.vector(sums) - sum(number) * lgamma(size)
+# draw x leaf of sum_v number_v (lgamma(v + size) - lgamma(size)); once for all leaves where they have one size.
+leaf_rising <- function(value, number, sizes) {
+  if (is.infinite(sizes[1])) return(matrix(0, nrow(sizes), ncol(sizes)))
+  by_size <- function(size, number) lgamma(outer(size, value, `+`)) %*% number - outer(lgamma(size), colSums(number))
+  if (all(sizes == sizes[, 1])) return(by_size(sizes[, 1], number))
+  vapply(seq_len(ncol(sizes)), function(l) by_size(sizes[, l], number[, l, drop = FALSE]), numeric(nrow(sizes)))
 }
 
 weighted_sum <- function(mass, at, f) {

@@ -117,9 +117,8 @@ max_arm_ratio <- 1.5
 
 print_cell_table <- function(table, n) {
   shown <- utils::head(table, n)
-  columns <- list(leaf = shown$arm, cells = big(shown$cells), counts = big(round(shown$total)), capture = three_each(shown$capture))
+  columns <- list(leaf = shown$arm, cells = big(shown$cells), counts = big(round(shown$total)),
+                  capture = vapply(shown$capture, three, ""))
   print(as.data.frame(columns), row.names = FALSE)
   if (nrow(table) > n) cat("and", nrow(table) - n, "more\n")
 }
-
-three_each <- function(x) vapply(x, three, "")

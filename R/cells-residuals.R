@@ -35,7 +35,9 @@ tw_residuals <- function(fit, genes = NULL, ndraws = NULL, seed = NULL) {
   check_cells(fit)
   at <- set_positions(fit, genes)
   ids <- spaced_draws(fit, ndraws %||% if (length(at) > 1000) 2 else 10)
-  statistics <- with_seed(seed, vapply(at, function(g) residual_statistics(gene_residuals(fit, g, ids)$residual), numeric(4)))
+  groups <- all_capture_groups(fit)
+  one_gene <- function(g) residual_statistics(gene_residuals(fit, g, ids, groups)$residual)
+  statistics <- with_seed(seed, vapply(at, one_gene, numeric(4)))
   data.frame(mean = statistics[1, ], sd = statistics[2, ], tail = statistics[3, ], distance = statistics[4, ],
              row.names = set_genes(fit)[at])
 }
@@ -57,38 +59,54 @@ residuals.twillcells <- function(object, genes, x = NULL, type = "quantile", ass
   at <- set_positions(object, genes)
   ids <- spaced_draws(object, ndraws)
   names <- set_genes(object)[at]
-  if (is.null(x)) return(with_seed(seed, stats::setNames(lapply(at, gene_residuals, fit = object, ids = ids), names)))
+  if (is.null(x)) {
+    groups <- all_capture_groups(object)
+    values <- with_seed(seed, lapply(at, gene_residuals, fit = object, ids = ids, groups = groups))
+    return(stats::setNames(values, names))
+  }
   block <- cell_counts(object, x, names, assay)
   values <- with_seed(seed, lapply(seq_along(at), function(k) cell_residuals(object, at[k], block_column(block, k), ids)))
   matrix(unlist(values), length(at), byrow = TRUE, dimnames = list(names, object$job$cells$names))
 }
 
 # Residuals of one gene from its histogram, leaf by leaf.
-gene_residuals <- function(fit, at, ids) {
+gene_residuals <- function(fit, at, ids, groups) {
   h <- gene_histogram(fit, fit$posterior$rows[at])
   mu <- matrix(exp(leaf_log_mu(fit, at)[ids, , 1]), length(ids))
   size <- matrix(leaf_sizes(fit, at)[ids, , 1], length(ids))
-  parts <- lapply(seq_along(leaf_labels(fit)), function(l) {
-    present <- h$number[, l] > 0
-    value <- h$value[present]
-    below <- group_cdf(sort(unique(c(value - 1, value))), capture_groups(fit, l), mu[, l], size[, l])
-    step <- rep(as.character(value), h$number[present, l])
-    before <- rep(as.character(value - 1), h$number[present, l])
-    data.frame(leaf = rep(leaf_labels(fit)[l], length(step)), residual = quantile_residual(below[before], below[step]))
-  })
-  do.call(rbind, parts)
+  needed <- sort(unique(c(h$value - 1, h$value)))
+  below <- leaf_cdf(needed, groups, mu, size)
+  leaf <- rep(as.vector(col(h$number)), h$number)
+  value <- rep(rep(h$value, ncol(h$number)), h$number)
+  step <- cbind(match(value, needed), leaf)
+  before <- cbind(match(value - 1, needed), leaf)
+  data.frame(leaf = leaf_labels(fit)[leaf], residual = quantile_residual(below[before], below[step]))
 }
 
-# Probability of a count of at most each of `value`, averaged over groups of captures and draws; named by the values.
-group_cdf <- function(value, groups, mu, size) {
-  mean <- as.vector(outer(groups$capture, mu))
-  size <- rep(size, each = length(groups$capture))
-  weight <- rep(groups$number / sum(groups$number), length(mu)) / length(mu)
+# Captures of all leaves in groups, as two matrices group x leaf: `capture`, and `weight`, which adds up to one in a leaf.
+all_capture_groups <- function(fit) {
+  by_leaf <- lapply(seq_along(leaf_labels(fit)), capture_groups, fit = fit)
+  n <- max(lengths(lapply(by_leaf, `[[`, "number")))
+  pad <- function(x, with) c(x, rep(with, n - length(x)))
+  list(capture = vapply(by_leaf, function(g) pad(g$capture, 1), numeric(n)),
+       weight = vapply(by_leaf, function(g) pad(g$number / sum(g$number), 0), numeric(n)))
+}
+
+# value x leaf: probability of a count of at most each of `value`, averaged over groups of captures and draws.
+leaf_cdf <- function(value, groups, mu, size) {
+  captures <- matrix(groups$capture, ncol = ncol(mu))
+  n <- nrow(captures)
+  each_draw <- rep(seq_len(nrow(mu)), each = n)
+  mean <- captures[rep(seq_len(n), nrow(mu)), , drop = FALSE] * mu[each_draw, , drop = FALSE]
+  weight <- matrix(groups$weight, n)[rep(seq_len(n), nrow(mu)), , drop = FALSE] / nrow(mu)
   average <- if (max(value) <= 2000) cdf_by_steps else cdf_one_by_one
-  stats::setNames(average(value, mean, size, weight), value)
+  matrix(average(value, mean, size[each_draw, , drop = FALSE], weight), length(value))
 }
 
-cdf_one_by_one <- function(value, mean, size, weight) vapply(value, function(v) sum(weight * count_cdf(v, mean, size)), 0)
+# `mean`, `size` and `weight` are matrices with leaves in columns.
+cdf_one_by_one <- function(value, mean, size, weight) {
+  t(vapply(value, function(v) colSums(weight * count_cdf(v, mean, size)), numeric(ncol(mean))))
+}
 
 count_cdf <- function(value, mean, size) {
   if (is.finite(size[1])) stats::pnbinom(value, mu = mean, size = size) else stats::ppois(value, mean)
@@ -99,12 +117,12 @@ cdf_by_steps <- function(value, mean, size, weight) {
   is_poisson <- is.infinite(size[1])
   log_p <- if (is_poisson) -mean else -size * log1p(mean / size)
   step <- if (is_poisson) log(mean) else -log1p(size / mean)
-  below <- numeric(max(value) + 1)
-  for (v in seq_len(length(below)) - 1) {
-    below[v + 1] <- sum(weight * exp(log_p))
+  below <- matrix(0, max(value) + 1, ncol(mean))
+  for (v in seq_len(nrow(below)) - 1) {
+    below[v + 1, ] <- colSums(weight * exp(log_p))
     log_p <- log_p + step + (if (is_poisson) 0 else log(v + size)) - log(v + 1)
   }
-  c(0, pmin(1, cumsum(below)))[value + 2]
+  rbind(0, pmin(apply(below, 2, cumsum), 1))[value + 2, ]
 }
 
 # Away from 0 and 1, where a step beyond double precision would give an infinite residual.

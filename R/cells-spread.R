@@ -100,7 +100,7 @@ plot.tw_spread <- function(x, n_labels = 8, ...) {
   unit <- if (attr(x, "is_log")) " (log2)" else ""
   plot <- ggplot2::ggplot(long[is.finite(long$sd), ], ggplot2::aes(x = .data$effect, y = .data$sd)) +
     spread_layers(max(0.5, 2 - log10(nrow(x)) / 4), named) +
-    ggplot2::labs(x = sprintf("size of the effect in the population%s, square-root axes", unit), y = paste0("sd over ", group, unit))
+    ggplot2::labs(x = sprintf("size of the effect%s, square-root axes", unit), y = paste0("sd over ", group, unit))
   headed(plot, sprintf("Spread over %s at baseline and in the response", group),
          sprintf("%s. Response sd over baseline sd: median %.2f. Dashed: sd equal to effect", attr(x, "label"),
                  stats::median(x$ratio, na.rm = TRUE)))

@@ -18,6 +18,12 @@ test_that("log_lik() of a leaf is the sum over its cells", {
     }
     expect_equal(log_lik(fit, genes = "gene6", leaf = 4:5), found[, 4:5, 6], ignore_attr = TRUE)
   }
+  fit <- cells_fit(data, dispersion = ~condition)
+  cells <- which(fit$job$cells$leaf == 2)
+  mean <- data$capture[cells] * exp(plain_log_mu(fit, "gene4", 2, 7))
+  size <- leaf_sizes(fit, 4)[7, 2, 1]
+  expect_equal(log_lik(fit, genes = "gene4")[7, 2], sum(dnbinom(data$counts[4, cells], mu = mean, size = size, log = TRUE)),
+               ignore_attr = TRUE)
 })
 
 test_that("waic() and loo() add up leaves by gene, or genes by leaf", {
@@ -96,11 +102,12 @@ test_that("probabilities of counts by steps are those of R", {
   mean <- c(0.01, 3, 250)
   weight <- c(0.2, 0.5, 0.3)
   for (size in list(c(0.05, 2, 30), rep(Inf, 3))) {
+    one_leaf <- function(f) as.vector(f(value, cbind(mean), cbind(size), cbind(weight)))
     value <- c(-1, 0, 1, 7, 300)
     below <- function(v) if (is.finite(size[1])) pnbinom(v, mu = mean, size = size) else ppois(v, mean)
     expected <- vapply(value, function(v) sum(weight * below(v)), 0)
-    expect_equal(cdf_by_steps(value, mean, size, weight), expected, tolerance = 1e-10)
-    expect_equal(cdf_one_by_one(value, mean, size, weight), expected)
+    expect_equal(one_leaf(cdf_by_steps), expected, tolerance = 1e-10)
+    expect_equal(one_leaf(cdf_one_by_one), expected)
   }
 })
 
