@@ -165,8 +165,9 @@ plot.tw_calibration <- function(x, ...) {
 # Powers of ten that leave room between labels.
 power_of_ten <- function(scale, values) {
   range <- log10(range(values))
-  step <- max(1, ceiling(diff(range) / 4))
-  powers <- seq(ceiling(range[1] / step) * step, floor(range[2]), by = step)
+  step <- max(1, ceiling(diff(range) / 3))
+  powers <- step * seq(floor(range[1] / step), ceiling(range[2] / step))
+  powers <- powers[powers >= range[1] & powers <= range[2]]
   if (length(powers) < 2) return(scale())
   scale(breaks = 10^powers, labels = parse(text = sprintf("10^%d", as.integer(powers))))
 }

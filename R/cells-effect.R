@@ -77,7 +77,7 @@ fixed_effect <- function(fit, wanted) {
   if (is.null(found)) return(NULL)
   coefs <- design$coef_names[found$columns]
   is_level <- all(wanted %in% names(data)) && all(vapply(data[intersect(wanted, names(data))], is_category, TRUE))
-  what <- sprintf("population-level effect of %s", paste(wanted, collapse = ":"))
+  what <- sprintf("%s in the population", paste(wanted, collapse = ":"))
   if (!is_level) return(list(what = what, levels = stats::setNames(lapply(coefs, unit_weight), sub("^b_", "", coefs))))
   value <- joined_values(data[wanted])
   first <- match(levels(value), value)
@@ -94,7 +94,7 @@ group_effect <- function(fit, wanted) {
     if (!setequal(term$vars, wanted) || !"Intercept" %in% term$coefs) next
     names <- effect_variables(term$group, term$levels, "Intercept")
     levels <- stats::setNames(lapply(names, function(name) list(effect = name)), term$level_names)
-    return(list(what = sprintf("baseline of each %s (deviation from the population)", term$group), levels = levels))
+    return(list(what = sprintf("%s, each level's baseline as deviation from the population", term$group), levels = levels))
   }
   NULL
 }
@@ -104,8 +104,9 @@ slope_effect <- function(fit, wanted) {
   parts <- lapply(seq_along(design$terms), function(k) slope_levels(fit, k, wanted))
   levels <- unlist(parts, recursive = FALSE)
   if (length(levels) == 0) return(NULL)
-  what <- sprintf("%s (deviation of each level's effect from the population's)", paste(wanted, collapse = ":"))
-  list(what = what, levels = levels)
+  groups <- unique(unlist(lapply(design$terms, `[[`, "vars")))
+  what <- paste(c(setdiff(wanted, groups), intersect(wanted, groups)), collapse = ":")
+  list(what = sprintf("%s, each level's effect as deviation from the population's", what), levels = levels)
 }
 
 # Levels of one coefficient go by their own names, those of several also by the coefficient's.
@@ -232,10 +233,8 @@ plot.tw_effect <- function(x, ...) {
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$estimate)) + effect_histogram()
   if (n_levels > 1) plot <- plot + ggplot2::facet_wrap("level")
   headed(plot + ggplot2::labs(x = if (is_log) "log2 fold change (posterior mean)" else "effect (posterior mean)", y = "genes"),
-         capitalised(x$what), beyond_text(table, n_levels, is_log))
+         sprintf("Effects: %s", x$what), beyond_text(table, n_levels, is_log))
 }
-
-capitalised <- function(text) paste0(toupper(substring(text, 1, 1)), substring(text, 2))
 
 effect_histogram <- function() {
   list(ggplot2::geom_histogram(bins = 60, fill = twill_colours[1], colour = "white", linewidth = 0.1),

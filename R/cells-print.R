@@ -39,7 +39,7 @@ print.twillcells <- function(x, ...) {
 summary.twillcells <- function(object, ...) {
   out <- summary.twillset(object)
   facts <- object$job$cells
-  out$capture <- facts[c("how", "organism", "molecules")]
+  out$capture <- c(facts[c("how", "organism", "molecules")], list(median = stats::median(exp(facts$log_capture))))
   out$cells <- c(cells = length(facts$leaf), leaves = length(facts$n), fewest = min(facts$n), most = max(facts$n))
   out$other <- length(facts$other$genes)
   out$leaves <- cell_table(object, seq_along(facts$n), names(model.frame.twillset(object)))
@@ -97,9 +97,9 @@ capture_line <- function(x) {
   how <- switch(x$capture$how, model = "modelled cell by cell", library = "by library size", given = "given",
                 sizeFactors = "sizeFactors(x)")
   organism <- x$capture$organism
-  scale <- if (!is.null(organism)) sprintf(", %s cells of %s molecules", organism, big(signif(x$capture$molecules, 2)))
-  sprintf("%s%s; median %s, of leaves %s to %s", how, scale %||% "", three(stats::median(rep(x$leaves$capture, x$leaves$cells))),
-          three(min(x$leaves$capture)), three(max(x$leaves$capture)))
+  scale <- if (!is.null(organism)) sprintf(", %s cells of %s molecules", organism, three(x$capture$molecules))
+  of_leaves <- paste(vapply(range(x$leaves$capture), three, ""), collapse = " to ")
+  sprintf("%s%s; median %s, of leaves %s", how, scale %||% "", three(x$capture$median), of_leaves)
 }
 
 three <- function(x) format(signif(x, 3), big.mark = ",", trim = TRUE, scientific = FALSE, drop0trailing = TRUE)

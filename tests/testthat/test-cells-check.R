@@ -164,3 +164,25 @@ test_that("all plots can be drawn", {
   expect_error(plot(fit, "loss"), class = "twill_error_plot")
   expect_error(plot(fit, "lines"), "calibration")
 })
+
+test_that("what is read from a fit of twill_cells() is what its cells say, within the error of the compression", {
+  sim <- simulate_cells(n_cells = 300)
+  fit <- twill_cells(sim$counts, ~ condition + (1 + condition || donor), col_data = sim$cells, capture = exp(sim$log_capture),
+                     iter = 200, seed = 1, silent = 2)
+  s <- 17
+  leaf <- 3
+  cells <- which(fit$job$cells$leaf == leaf)
+  mean <- exp(sim$log_capture[cells] + plain_log_mu(fit, "gene4", leaf, s))
+  exact <- sum(dnbinom(sim$counts["gene4", cells], mu = mean, size = plain_shape(fit, "gene4", s), log = TRUE))
+  expect_equal(log_lik(fit, genes = "gene4")[s, leaf], exact, tolerance = 1e-6, ignore_attr = TRUE)
+  zeros <- tw_calibration(fit, "zeros", genes = "gene4")
+  expected <- mean(vapply(seq_len(n_set_draws(fit)), function(s) {
+    mean(dnbinom(0, mu = exp(sim$log_capture[cells] + plain_log_mu(fit, "gene4", leaf, s)), size = plain_shape(fit, "gene4", s)))
+  }, 0))
+  expect_equal(zeros$predicted[leaf], expected, tolerance = 1e-4)
+  expect_equal(zeros$observed[leaf], mean(sim$counts["gene4", cells] == 0))
+  expect_lt(max(abs(summary(tw_calibration(fit))$ratio - 1)), 0.25)
+  expect_equal(dim(residuals(fit, genes = 1:2, x = sim$counts)), c(2, 300))
+  expect_equal(rownames(tw_spread(fit["gene2", ])), "gene2")
+  expect_equal(tw_calibration(fit[5:6, ])$observed, tw_calibration(fit, genes = 5:6)$observed)
+})
