@@ -38,21 +38,21 @@ tw_denoised <- function(fit, x, genes, assay = "counts", ndraws = 50) {
   matrix(unlist(rates), length(at), byrow = TRUE, dimnames = list(set_genes(fit)[at], fit$job$cells$names))
 }
 
-# The counts of these genes in the cells of the fit, as a block.
+# The counts of these genes in the cells of the fit, as a block. Other rows are never read or turned.
 cell_counts <- function(fit, x, genes, assay) {
-  source <- suppressWarnings(read_genes(x, assay, NULL))$source
-  rows <- match(genes, source$genes)
+  input <- suppressWarnings(read_cells(x, assay, NULL))
+  rows <- match(genes, input$genes)
   if (anyNA(rows)) {
     missing <- genes[is.na(rows)]
     abort_twill("genes", c("{.arg x} has no row {.val {some(missing)}}.",
                            if ("_other" %in% missing) c("i" = "{.val _other} stands for the genes that were pooled.")))
   }
   used <- fit$job$cells$rows
-  if (n_samples(source) < max(used)) {
+  if (ncol(input$counts) < max(used)) {
     abort_twill("genes", c("{.arg x} must hold the cells of the fit.",
-                           "x" = "It has {n_samples(source)} column{?s}, and the fit used column {max(used)}."))
+                           "x" = "It has {ncol(input$counts)} column{?s}, and the fit used column {max(used)}."))
   }
-  read_block(source_samples(source_genes(source, rows), used))
+  read_block(new_source(input$counts[rows, used, drop = FALSE]))
 }
 
 # The values of one gene of a block.

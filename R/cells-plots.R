@@ -1,14 +1,13 @@
-# Plots of a fit of cells by name: loss, calibration, effects, spread, library sizes and captures.
+# Plots of a fit of cells by name: calibration, effects, spread, library sizes and captures.
 
 #' Plots of a fit of cells
 #'
 #' * `"calibration"` (default): observed against predicted mean counts, a panel per leaf, see [tw_calibration()].
-#' * `"loss"`: the evidence lower bound of a variational fit by step, as the loss that is left.
 #' * `"effects"`: histogram over genes of the effects of a term, see [tw_effect()].
 #' * `"spread"`: how much donors differ, at baseline and in their response, against the effect, see [tw_spread()].
 #' * `"library"`: cumulative distribution of the counts of cells, a line per leaf.
 #' * `"capture"`: captures of the cells of each leaf.
-#' * `"ma"`, `"volcano"`, `"dispersion"`, `"forest"`: see [plot.twillset()].
+#' * the types of [plot.twillset()]: `"ma"`, `"volcano"`, `"dispersion"`, `"forest"` and others.
 #'
 #' @param x A fit of class `twillcells`, from [twill_cells()].
 #' @param type Which plot; see above.
@@ -27,12 +26,11 @@
 #' @method plot twillcells
 #' @export
 plot.twillcells <- function(x, type = "calibration", term = NULL, ...) {
-  own <- c("calibration", "loss", "effects", "spread", "library", "capture")
+  own <- c("calibration", "effects", "spread", "library", "capture")
   others <- eval(formals(plot.twillset)$type)
   type <- check_choice(type, "type", c(own, setdiff(others, own)))
   switch(type,
     calibration = plot.tw_calibration(tw_calibration(x, ...)),
-    loss = loss_plot(x),
     effects = plot.tw_effect(tw_effect(x, term %||% known_effects(x)[1], ...)),
     spread = spread_plot(x, ...),
     library = library_plot(x),
@@ -79,22 +77,4 @@ capture_plot <- function(fit) {
   plot <- headed(plot, "Captures of cells", sprintf("%s; box: quartiles, whiskers: up to 1.5 times the box", how))
   if (max(nchar(levels(table$group))) * nlevels(table$group) < 90) return(plot)
   plot + ggplot2::theme(axis.text.x = ggplot2::element_text(angle = 45, hjust = 1))
-}
-
-# Loss ---------------------------------------------------------------------------------------------------------------
-
-# The ELBO of all genes together by step, as what it is short of its end, on log axes: where the line flattens, nothing is left
-# to be gained.
-loss_plot <- function(fit) {
-  elbo <- fit$posterior$elbo
-  if (is.null(elbo) || length(elbo) < 2) {
-    abort_twill("plot", c("Only a fit with {.code method = \"svi\"} has a loss.",
-                          "i" = "This one was made by {.val {fit$job$settings$method}}; {.fn tw_status} shows its diagnostics."))
-  }
-  table <- data.frame(step = seq_along(elbo), loss = -elbo)
-  plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$step, y = .data$loss)) +
-    ggplot2::geom_line(colour = twill_colours[1], linewidth = 0.5) + ggplot2::scale_x_log10() +
-    ggplot2::labs(x = "step", y = "loss (- ELBO, all genes)")
-  headed(plot, "Loss of the variational fit", sprintf("%s steps; the last tenth changes it by %s nats", big(nrow(table)),
-         three(abs(mean(utils::tail(elbo, ceiling(nrow(table) / 10))) - utils::tail(elbo, 1)))))
 }
