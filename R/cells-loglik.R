@@ -66,8 +66,8 @@ one_log_lik <- function(fit, leaf, total, nodes, log_mu, size) {
   with_capture <- total * log_mu + sum(nodes$mass[own] * nodes$at[own])
   if (is.infinite(size[1])) return(with_capture - exp(log_mu) * sum(rule$mass[cells] * exp(rule$at[cells])))
   softplus <- function(at) log1p(exp(log_mu + at) / size)
-  of_counts <- weighted_sum(nodes$mass[own], nodes$at[own], softplus)
-  of_cells <- weighted_sum(rule$mass[cells], rule$at[cells], softplus)
+  of_counts <- sum_over_nodes(nodes$mass[own], nodes$at[own], softplus)
+  of_cells <- sum_over_nodes(rule$mass[cells], rule$at[cells], softplus)
   with_capture - total * log(size) - of_counts - size * of_cells
 }
 
@@ -79,7 +79,7 @@ leaf_rising <- function(value, number, sizes) {
   vapply(seq_len(ncol(sizes)), function(l) by_size(sizes[, l], number[, l, drop = FALSE]), numeric(nrow(sizes)))
 }
 
-weighted_sum <- function(mass, at, f) {
+sum_over_nodes <- function(mass, at, f) {
   out <- 0
   for (j in seq_along(at)) out <- out + mass[j] * f(at[j])
   out
