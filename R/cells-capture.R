@@ -80,15 +80,16 @@ leaf_shifts <- function(input, log_capture, x) {
   typical_shifts(log(input$sums[, everywhere, drop = FALSE] / exposure), x)
 }
 
-# Shifts of the rows of `logs` (leaves x genes): the typical coefficients of each gene's regression on the design, and the median
-# residuals. A median of the rows alone gives way to genes that respond, as each counts by its sign; a coefficient is precise
-# enough that those are outliers, which a redescending estimator leaves out.
+# Shifts of the rows of `logs` (leaves x genes): the typical coefficients of each gene's regression on the design, and what the
+# design leaves of the median residuals. A median of the rows alone gives way to genes that respond, as each counts by its sign; a
+# coefficient is precise enough that those are outliers, which a redescending estimator leaves out.
 typical_shifts <- function(logs, x) {
   fitted <- stats::lm.fit(x, logs)
   coefficients <- matrix(fitted$coefficients, ncol(x))
   typical <- apply(coefficients, 1, redescending_location)
   typical[is.na(typical)] <- 0
-  shifts <- drop(x %*% typical) + apply(matrix(fitted$residuals, nrow(x)), 1, stats::median)
+  residuals <- apply(matrix(fitted$residuals, nrow(x)), 1, stats::median)
+  shifts <- drop(x %*% typical) + stats::lm.fit(x, residuals)$residuals
   shifts - mean(shifts)
 }
 
