@@ -18,8 +18,9 @@
 #' @param what `"mean"` (default) or `"zeros"`.
 #' @param genes Names or numbers of genes, or a condition. Default: all.
 #' @param x A table made by `tw_calibration()`.
-#' @param n For `print()`: how many leaves to show, those with the worst median ratio first where there are more. Default: 20.
-#' @param ... Not used.
+#' @param n How many leaves to show, those with the worst median ratio where there are more. Default: 20 for `print()`, 30 for
+#'   `plot()`.
+#' @param ... For `[`: rows and columns, as of a data frame. Else not used.
 #' @return A data frame of class `tw_calibration` with one row per gene and leaf: `gene`, `leaf`, the variables of the design,
 #'   `cells`, `observed` and `predicted`. `summary()` gives one row per leaf: `correlation` (of logarithms; of shares for
 #'   zeros), `ratio` (median over genes of predicted over observed) and its 5 and 95 percent quantiles, over genes with a
@@ -117,7 +118,7 @@ summary.tw_calibration <- function(object, ...) {
 print.tw_calibration <- function(x, n = 20, ...) {
   table <- summary.tw_calibration(x)
   all <- nrow(table)
-  if (all > n) table <- table[utils::head(order(-abs(log(table$ratio))), n), ]
+  table <- worst_leaves(table, n)
   cat(calibration_text(x), ": ", big(length(unique(x$gene))), " genes in ", all, " leaves",
       if (all > n) sprintf("; the %d with the worst median ratio", n), "\n", sep = "")
   shown <- data.frame(leaf = as.character(table$leaf), cells = big(table$cells), genes = big(table$genes),
@@ -126,6 +127,11 @@ print.tw_calibration <- function(x, n = 20, ...) {
   print(shown, row.names = FALSE)
   cat("Ratios are predicted over observed, over genes with counts in the leaf. Next: plot(), as.data.frame().\n")
   invisible(x)
+}
+
+# All leaves in their order, or the worst.
+worst_leaves <- function(table, n) {
+  if (nrow(table) <= n) table else table[utils::head(order(-abs(log(table$ratio))), n), ]
 }
 
 calibration_text <- function(x) {
@@ -141,24 +147,33 @@ as.data.frame.tw_calibration <- function(x, ...) {
   x
 }
 
+# What is taken out of the table is an ordinary data frame.
+#' @rdname tw_calibration
+#' @method [ tw_calibration
+#' @export
+`[.tw_calibration` <- function(x, ...) as.data.frame.tw_calibration(x)[...]
+
 # Plot ---------------------------------------------------------------------------------------------------------------
 
 #' @rdname tw_calibration
 #' @method plot tw_calibration
 #' @export
-plot.tw_calibration <- function(x, ...) {
+plot.tw_calibration <- function(x, n = 30, ...) {
   is_mean <- attr(x, "what") == "mean"
+  shown <- panel_labels(x, check_whole(n, "n", 1, 1000))
   table <- as.data.frame.tw_calibration(x)
+  table <- table[table$leaf %in% shown$leaf, ]
   if (is_mean) table <- table[table$observed > 0 & table$predicted > 0, ]
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$observed, y = .data$predicted)) + calibration_points(table) +
     ggplot2::geom_abline(colour = "black", linewidth = 0.3, linetype = 2) +
-    ggplot2::geom_text(ggplot2::aes(label = .data$label), data = panel_labels(x), x = -Inf, y = Inf, hjust = -0.08, vjust = 1.3,
+    ggplot2::geom_text(ggplot2::aes(label = .data$label), data = shown, x = -Inf, y = Inf, hjust = -0.08, vjust = 1.3,
                        size = 2.8, lineheight = 0.95, inherit.aes = FALSE)
   both <- c(table$observed, table$predicted)
   if (is_mean) plot <- plot + power_of_ten(ggplot2::scale_x_log10, both) + power_of_ten(ggplot2::scale_y_log10, both)
   unit <- if (is_mean) "mean count per cell" else "share of cells without a count"
   headed(plot + leaf_panels(attr(x, "panels"), table) + ggplot2::labs(x = paste("observed", unit), y = paste("predicted", unit)),
-         calibration_text(x), "Each point is a gene; r: correlation, ratio: median of predicted over observed") +
+         calibration_text(x), paste0("Each point is a gene; r: correlation, ratio: median of predicted over observed",
+                                     if (nrow(shown) < nlevels(x$leaf)) sprintf("; the %d worst leaves", nrow(shown)))) +
     ggplot2::theme(panel.border = ggplot2::element_rect(colour = "grey80", fill = NA))
 }
 
@@ -181,8 +196,8 @@ calibration_points <- function(table) {
        ggplot2::scale_fill_viridis_c(trans = "log10", name = "genes", option = "mako", direction = -1, begin = 0.1, end = 0.85))
 }
 
-panel_labels <- function(x) {
-  table <- summary.tw_calibration(x)
+panel_labels <- function(x, n) {
+  table <- worst_leaves(summary.tw_calibration(x), n)
   first <- as.data.frame.tw_calibration(x)[match(table$leaf, x$leaf), ]
   first$label <- sprintf("r = %.3f\nratio %.2f", table$correlation, table$ratio)
   first

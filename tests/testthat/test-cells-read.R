@@ -56,6 +56,15 @@ test_that("the summary of a calibration has correlations of logarithms and quant
   expect_equal(c(found$ratio, found$low), unname(quantile(part$predicted / part$observed, c(0.5, 0.05))))
 })
 
+test_that("parts of a calibration are data frames, and many leaves are cut to the worst", {
+  table <- tw_calibration(cells_fit())
+  expect_s3_class(table[table$gene == "gene1", ], "data.frame", exact = TRUE)
+  expect_s3_class(utils::head(table), "data.frame", exact = TRUE)
+  worst <- summary(table)$leaf[order(-abs(log(summary(table)$ratio)))[1:2]]
+  expect_setequal(unique(plot(table, n = 2)$data$leaf), worst)
+  expect_output(print(table, n = 2), "the 2 with the worst median ratio")
+})
+
 test_that("tw_means() summarises draws of leaves and gives the draws", {
   data <- cell_data()
   fit <- cells_fit(data)
