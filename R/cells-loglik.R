@@ -97,6 +97,8 @@ sum_over_nodes <- function(mass, at, f) {
 #' A leaf is much data. Where leaving it out changes a gene's posterior far beyond the draws at hand, Pareto k is above 0.7 and
 #' the value is a lower bound of the loss; `waic()` fails at the same places without saying so. Differences between two fits of
 #' the same data remain a guide to which genes a richer model is for: `pointwise` has one row per gene.
+#' Three simulated experiments of 150 genes and six donors, with and without the slope, `waic()`: 16 (standard error 7) in
+#' favour of the slope where its true sd is 0, 603 (114) at 0.1, 10,822 (1,688) at 0.4. Some standard errors alone are no proof.
 #'
 #' @param x A fit of class `twillcells` with effects kept.
 #' @param ... Further fits of the same cells to compare with.
