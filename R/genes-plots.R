@@ -5,7 +5,8 @@
 #' * `"ma"`: effect against mean. * `"volcano"`: `-log10(svalue)` against effect. Both colour the genes whose s-value is at most
 #'   `alpha` and name the surest ones. Effects may be on any scale; masked genes are left out.
 #' * `"clr"`: effects on the scale of centred log-ratios against those on the scale of expression, coloured by the `lfsr` of the
-#'   former. The line has slope one through the mean difference of the two.
+#'   former. The two differ by one number, the dashed line; what changes is which genes are sure to differ from zero, which the
+#'   subtitle counts.
 #' * `"dispersion"`: posterior means of the dispersion (`1 / shape`, or `sigma`) against the mean, with the learned trend.
 #' * `"forest"`: the effect in each level of a group (each donor), that is \eqn{c'\beta + d'b_j}, in one gene, with the effect
 #'   in the population and in a new level.
@@ -41,7 +42,7 @@ plot.twillset <- function(x, type = c("ma", "volcano", "clr", "dispersion", "for
   if (type == "forest") return(gene_forest(x, gene, contrast, group, prob, prob_outer))
   alpha <- check_alpha(alpha)
   n_labels <- check_whole(n_labels, "n_labels", 0, 1e4)
-  if (type == "clr") return(clr_plot(x, results, contrast, n_labels, ...))
+  if (type == "clr") return(clr_plot(x, results, contrast, alpha, n_labels, ...))
   results <- results %||% tw_contrast(x, contrast, ...)
   table <- effect_points(x, results, alpha, n_labels)
   if (type == "ma") ma_plot(table, results, alpha) else volcano_plot(table, results, alpha)
