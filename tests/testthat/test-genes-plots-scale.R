@@ -1,6 +1,8 @@
 # Plots of effects on several scales: what is drawn where, and that no name is cut.
 
-plot_fit <- function() fake_set(counts = gene_counts(40), iter = 60, design = ~ condition + (1 + condition | donor), keep = "effects")
+plot_fit <- function() {
+  fake_set(counts = gene_counts(40), iter = 60, design = ~ condition + (1 + condition | donor), keep = "effects")
+}
 
 test_that("volcano and MA plots take tables on any scale, masked ones and sets", {
   fit <- plot_fit()
@@ -21,7 +23,8 @@ test_that("volcano and MA plots take tables on any scale, masked ones and sets",
 test_that("names stay inside of the panel", {
   fit <- plot_fit()
   at <- match("b_conditionstim", fit$posterior$names)
-  fit$posterior$draws[, at, ] <- fit$posterior$draws[, at, ] / 10 + rep(seq(-2, 2, length.out = 40), each = dim(fit$posterior$draws)[1])
+  draws <- fit$posterior$draws[, at, ]
+  fit$posterior$draws[, at, ] <- draws / 10 + rep(seq(-2, 2, length.out = 40), each = nrow(draws))
   built <- ggplot2::ggplot_build(plot(fit, "volcano", n_labels = 40))
   names <- Filter(function(layer) "label" %in% names(layer), built$data)[[1]]
   expect_equal(names$hjust[which.min(names$x)], 0, tolerance = 0.05)
