@@ -69,7 +69,10 @@ show_pages <- function(pages, ask) {
 # itself only uses when it is attached.
 plot_theme <- function() {
   theme <- bayesplot::bayesplot_theme_get()
-  if (identical(theme, ggplot2::theme_grey())) bayesplot::theme_default(base_family = "sans") else theme
+  if (!identical(theme, ggplot2::theme_grey())) return(theme)
+  # Without a background a saved picture is black on black in some viewers.
+  bayesplot::theme_default(base_family = "sans") +
+    ggplot2::theme(plot.background = ggplot2::element_rect(fill = "white", colour = NA))
 }
 
 with_plot_theme <- function(code) {
