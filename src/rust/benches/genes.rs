@@ -14,6 +14,11 @@ use twill::design::{Design, RawArrays, RawTerm};
 use twill::genes::blueprint::Blueprint;
 use twill::genes::input::{GeneSet, GeneSettings, Method, PriorOverride, Responses};
 use twill::genes::record::{Slot, Status};
+use twill::genes::svi;
+use twill::genes::svi::flat::FlatGene;
+use twill::genes::svi::noise::Noise;
+use twill::genes::svi::steps::{Ascent, ascend};
+use twill::genes::svi::target::Target;
 use twill::genes::{Output, fit};
 use twill::hmc::chain::Chain;
 use twill::run::{Prepared, prepare_settled, start};
@@ -21,7 +26,7 @@ use twill::settle::settle_on;
 use twill::spec::*;
 
 const N_DONORS: usize = 7;
-const N: usize = 2 * N_DONORS;
+const N_SAMPLES: usize = 2 * N_DONORS;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
@@ -35,8 +40,14 @@ fn main() {
     if method == "all" || method == "split" {
         split(&blueprint, &set);
     }
+    if method == "all" || method == "guide" {
+        guide(&blueprint, &set);
+    }
+    if method == "agree" {
+        agree(&blueprint, &set);
+    }
     for (name, choice) in
-        [("hmc", Method::Hmc), ("nuts", Method::Nuts), ("laplace", Method::Laplace), ("auto", Method::Auto)]
+        [("hmc", Method::Hmc), ("nuts", Method::Nuts), ("laplace", Method::Laplace), ("auto", Method::Auto), ("svi", Method::Svi)]
     {
         if method == "all" || method == name {
             whole(name, choice, &blueprint, &set);
@@ -72,15 +83,21 @@ fn spec() -> ModelSpec {
     }
 }
 
-/// Donors 0, 0, 1, 1, ..., control and stimulated in turn.
+/// Rows: `REPLICATES` of each sample.
+fn n() -> usize {
+    N_SAMPLES * from_env("REPLICATES", 1)
+}
+
+/// Donors 0, 0, 1, 1, ..., control and stimulated in turn; and again.
 fn design() -> Design {
-    let stimulated: Vec<f64> = (0..N).map(|i| (i % 2) as f64).collect();
-    let x = [vec![1.0; N], stimulated.clone()].concat();
-    let codes = (0..N as i32).map(|i| i / 2).collect();
+    let n = n();
+    let stimulated: Vec<f64> = (0..n).map(|i| (i % 2) as f64).collect();
+    let x = [vec![1.0; n], stimulated.clone()].concat();
+    let codes = (0..n).map(|i| (i % N_SAMPLES / 2) as i32).collect();
     let raw = RawArrays {
-        y: vec![0.0; N],
+        y: vec![0.0; n],
         offset: offsets(),
-        weights: vec![1.0; N],
+        weights: vec![1.0; n],
         se: vec![],
         x: x.clone(),
         x_disp: vec![],
@@ -91,7 +108,7 @@ fn design() -> Design {
 
 /// Log size factors.
 fn offsets() -> Vec<f64> {
-    (0..N).map(|i| 0.5 * (i as f64 * 1.7).sin()).collect()
+    (0..n()).map(|i| 0.5 * (i as f64 * 1.7).sin()).collect()
 }
 
 /// Mean counts from 1 to thousands, shape 1 / (0.05 + 1.5 / mean) within a factor of 2, sds of donors'
@@ -100,7 +117,7 @@ fn simulate(n_genes: usize, seed: u64) -> GeneSet {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (mut counts, mut log_means, mut trend) = (vec![], vec![], vec![]);
     for gene in 0..n_genes {
-        let log_mean = normal(&mut rng, 4.0, 2.0).clamp(0.0, 10.0);
+        let log_mean = normal(&mut rng, 4.0, 2.0).clamp(0.0, 10.0) - (from_env("REPLICATES", 1.0) as f64).ln();
         let log_shape = -(0.05 + 1.5 * (-log_mean).exp()).ln();
         let effect = if gene % 2 == 0 { 0.0 } else { normal(&mut rng, 0.0, 0.7) };
         let shape = (log_shape + normal(&mut rng, 0.0, 0.5)).exp();
@@ -110,7 +127,7 @@ fn simulate(n_genes: usize, seed: u64) -> GeneSet {
     }
     let over = |name: &str, argument, values| PriorOverride { name: name.into(), argument, values };
     GeneSet {
-        n: N,
+        n: n(),
         responses: Responses::Dense(counts),
         offset: vec![],
         weights: vec![],
@@ -124,7 +141,7 @@ fn one_gene(log_mean: f64, effect: f64, shape: f64, rng: &mut ChaCha8Rng) -> Vec
     let donors: Vec<[f64; 2]> =
         (0..N_DONORS).map(|_| [normal(rng, 0.0, sd_baseline), normal(rng, 0.0, sd_response)]).collect();
     let count = |(i, offset): (usize, f64)| {
-        let [baseline, response] = donors[i / 2];
+        let [baseline, response] = donors[i % N_SAMPLES / 2];
         let eta = log_mean + offset + baseline + (i % 2) as f64 * (effect + response);
         let rate = Gamma::new(shape, eta.exp() / shape).expect("positive").sample(rng);
         if rate > 0.0 { Poisson::new(rate).expect("positive").sample(rng) } else { 0.0 }
@@ -156,6 +173,9 @@ fn settings(method: Method) -> GeneSettings {
         max_treedepth: 10,
         keep_effects: false,
         n_draws: 300,
+        refine: from_env("REFINE", true),
+        max_steps: 400,
+        tolerance: from_env("TOLERANCE", 0.02),
     }
 }
 
@@ -179,7 +199,7 @@ fn describe(output: &Output, blueprint: &Blueprint) {
     let gradients = sum(&|r| r.n_gradients as f64) / n as f64;
     let divergent = sum(&|r| r.divergent as f64);
     println!("  gradients per gene {gradients:.0}, divergences {divergent}");
-    for status in [Status::Ok, Status::Refined, Status::NoStart, Status::HighRhat, Status::Failed] {
+    for status in [Status::Ok, Status::Refined, Status::NoStart, Status::HighRhat, Status::Failed, Status::HighKhat] {
         let count = reports.iter().filter(|r| r.status == status).count();
         print!("  {status:?} {count}");
     }
@@ -232,6 +252,78 @@ fn gradient(blueprint: &Blueprint, set: &GeneSet) {
         (0..50).map(|_| sample()).fold(f64::INFINITY, f64::min)
     };
     println!("{:.0} ns per gradient at best", quantiles((0..set.len().min(20)).map(of_gene), &[0.5])[0]);
+}
+
+/// Time of each part of a guide's fit, single thread.
+fn guide(blueprint: &Blueprint, set: &GeneSet) {
+    let frame = blueprint.frame.as_ref().expect("a model with a frame");
+    let ascent = Ascent { max_steps: 400, polish: 32, tolerance: from_env("TOLERANCE", 0.02) };
+    let names = ["model", "start", "ascent", "draws"];
+    let (mut times, mut steps, mut rounds) = ([Duration::ZERO; 4], vec![], vec![]);
+    let mut calls = [0; 4];
+    for g in 0..set.len() {
+        let mut clock = Instant::now();
+        let mut lap = |part: usize, clock: &mut Instant| {
+            times[part] += clock.elapsed();
+            *clock = Instant::now();
+        };
+        let model = blueprint.model(set, g).expect("valid by construction");
+        let mut target = Target::new(frame, FlatGene::new(frame, &model).expect("valid by construction"));
+        lap(0, &mut clock);
+        let begin = svi::start::start(&mut target).expect("a start");
+        rounds.push(target.n_evaluations as f64);
+        calls[1] += target.n_evaluations;
+        lap(1, &mut clock);
+        let noise = Noise::new(1, g as u64);
+        let fitted = ascend(&mut target, begin, ascent, &noise);
+        steps.push(fitted.elbo.len() as f64);
+        calls[2] += fitted.elbo.len();
+        lap(2, &mut clock);
+        let mut fit = svi::Fit::new(target, fitted, noise);
+        std::hint::black_box(fit.draws(400, |_, _| {}));
+        calls[3] += 50;
+        lap(3, &mut clock);
+    }
+    for ((name, time), calls) in names.iter().zip(times).zip(calls) {
+        let per_call = time.as_secs_f64() * 1e6 / calls as f64;
+        println!("{name:<8} {:8.3} ms per gene, {per_call:.2} us per evaluation", 1e3 * time.as_secs_f64() / set.len() as f64);
+    }
+    println!("evaluations of the start {:?}, steps {:?}", quantiles(rounds.into_iter(), &[0.1, 0.5, 0.9, 1.0]),
+        quantiles(steps.into_iter(), &[0.1, 0.5, 0.9, 1.0]));
+}
+
+/// Draws of all genes, by gene.
+fn draws(method: Method, n: usize, blueprint: &Blueprint, set: &GeneSet) -> (Vec<Vec<f64>>, Output) {
+    let settings = GeneSettings { iter: n / 2 + 100, warmup: 100, chains: 2, refine: false, ..settings(method) };
+    let size = settings.n_saved() * blueprint.variables.names.len();
+    let mut draws = vec![vec![f64::NAN; size]; set.len()];
+    let slots = draws.iter_mut().map(|draws| Slot { draws, effects: &mut [] }).collect();
+    let output = fit(blueprint, set, &settings, slots, |_| true).expect("valid by construction");
+    (draws, output)
+}
+
+/// Means and standard deviations of the guide beside those of NUTS, over genes; standard deviations of scales in logs too.
+fn agree(blueprint: &Blueprint, set: &GeneSet) {
+    let n = from_env("DRAWS", 4000);
+    let (exact, _) = draws(Method::Nuts, n, blueprint, set);
+    let (guided, output) = draws(Method::Svi, n, blueprint, set);
+    let khat: Vec<f64> = output.reports.iter().map(|r| r.khat).collect();
+    let at = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99];
+    println!("{} genes, k-hat {:.2?}", set.len(), quantiles(khat.iter().copied(), &at));
+    println!("k-hat <= 0.7: {:.3}", khat.iter().filter(|&&k| k <= 0.7).count() as f64 / khat.len() as f64);
+    for (v, name) in blueprint.variables.names.iter().enumerate() {
+        for log in [false, true].into_iter().filter(|log| !log || name.starts_with("sd") || name == "shape") {
+            let moments = |draws: &Vec<f64>| {
+                let x = draws[v * n..(v + 1) * n].iter().map(|x| if log { x.ln() } else { *x });
+                let mean = x.clone().sum::<f64>() / n as f64;
+                (mean, (x.map(|x| (x - mean).powi(2)).sum::<f64>() / n as f64).sqrt())
+            };
+            let pairs: Vec<_> = exact.iter().zip(&guided).map(|(e, g)| (moments(e), moments(g))).collect();
+            let shift = quantiles(pairs.iter().map(|(e, g)| (g.0 - e.0) / e.1), &at);
+            let ratio = quantiles(pairs.iter().map(|(e, g)| g.1 / e.1), &at);
+            println!("{}{name:<28} shift {shift:.3?}  ratio of sds {ratio:.3?}", if log { "log " } else { "    " });
+        }
+    }
 }
 
 /// Time of each part of a gene's fit.

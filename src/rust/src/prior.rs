@@ -92,9 +92,14 @@ impl Prior {
     /// A positive parameter of this prior from the scale where it is not bounded: its log, but for
     /// `horseshoe_scale` the log of `tau lambda`, because the density is not bounded at the slab.
     pub fn positive(&self, t: f64) -> Positive {
-        if let Kind::HorseshoeScale { tau, slab } = self.kind {
-            return horseshoe_scale(t, tau, slab);
+        match self.kind {
+            Kind::HorseshoeScale { tau, slab } => horseshoe_scale(t, tau, slab),
+            _ => self.positive_by_log(t),
         }
+    }
+
+    /// As [`Self::positive`], always from the log.
+    pub fn positive_by_log(&self, t: f64) -> Positive {
         let value = t.exp();
         let (lprior, slope) = self.log_density(value);
         Positive { value, d_log: 1.0, lprior, log_jacobian: t, slope: slope * value + 1.0 }

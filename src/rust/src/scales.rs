@@ -94,6 +94,20 @@ impl ScalePriors {
         Ok(Self { layout, sds, cor_eta, dispersion, constant_dispersion, horseshoes: spec.horseshoes.clone() })
     }
 
+    /// Priors of the standard deviations, term by term; `None` if some are under a horseshoe.
+    pub fn own_sds(&self) -> Option<Vec<Prior>> {
+        let own = |prior: &SdPrior| match prior {
+            SdPrior::Own(prior) => Some(prior.clone()),
+            SdPrior::Horseshoe { .. } => None,
+        };
+        self.sds.iter().flatten().map(own).collect()
+    }
+
+    /// Priors of the dispersion or of its coefficients.
+    pub fn dispersion(&self) -> &[Prior] {
+        &self.dispersion
+    }
+
     /// Fills `out` at `theta`.
     pub fn evaluate(&self, theta: &[f64], out: &mut Scales) {
         out.theta.clear();

@@ -2,6 +2,7 @@
 //! meet in it, and the names of the draws. Only responses, offsets, weights and priors differ.
 
 use super::input::{GeneSet, Responses};
+use super::svi::frame::Frame;
 use crate::compress::leaves::Leaves;
 use crate::compress::{compress_leaves, leaves};
 use crate::density::Model;
@@ -25,6 +26,8 @@ pub struct Blueprint {
     assembly: Assembly,
     /// What is kept of a draw.
     pub variables: Variables,
+    /// What variational fits share; absent where the model needs more than they have.
+    pub frame: Option<Frame>,
 }
 
 /// Which values of a draw are kept, and under which names.
@@ -80,9 +83,10 @@ impl Blueprint {
         let template = Model::with_rows(design.clone(), None, &spec)?;
         let variables = Variables::new(&spec, &template);
         let assembly = Assembly::new(&template);
+        let frame = Frame::new(&template);
         spec.terms.iter_mut().flat_map(|t| &mut t.levels).for_each(String::clear);
         let has_own_rows = leaves.is_some() || matches!(set.responses, Responses::Cells(_));
-        Ok(Self { spec, design, leaves, has_own_rows, assembly, variables })
+        Ok(Self { spec, design, leaves, has_own_rows, assembly, variables, frame })
     }
 
     /// Model of gene `g`.

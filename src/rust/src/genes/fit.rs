@@ -2,17 +2,15 @@
 
 use super::blueprint::Blueprint;
 use super::input::{GeneSet, GeneSettings, Method};
-use super::psis::Weights;
 use super::record::{Recorder, Report, Slot, Status};
 use super::summary::Diagnostics;
 use crate::adapt::{Stage, schedule};
-use crate::density::LogDensity;
+use crate::density::Model;
 use crate::draws::Draw;
 use crate::error::{Error, Result};
 use crate::hmc::Sampler;
 use crate::hmc::chain::Chain;
 use crate::hmc::fixed::Walk;
-use crate::laplace;
 use crate::run::{Prepared, prepare_settled, start};
 use crate::settle::settle_on;
 use crate::spec::{Engine, InitSpec};
@@ -22,11 +20,6 @@ use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Above this an approximation cannot be trusted (Vehtari et al. 2024), nor below this ESS.
-const MAX_KHAT: f64 = 0.7;
-const MIN_ESS: f64 = 100.0;
-/// Proposals of an approximation: as many as k-hat needs.
-const N_PROPOSALS: usize = 1000;
 /// Above this R-hat or share of divergences a gene is sampled again, longer.
 const MAX_RHAT: f64 = 1.05;
 const MAX_DIVERGENT: f64 = 0.02;
@@ -84,30 +77,45 @@ impl Task<'_> {
     pub fn fit(&self, slot: Slot, diagnostics: &mut Diagnostics) -> Result<Report> {
         let mut recorder = Recorder::new(&self.blueprint.variables, slot, self.settings.n_saved());
         let model = Arc::new(self.blueprint.model(self.set, self.gene)?);
-        let n_theta = model.layout.n_theta;
-        let settled = settle_on(&model, self.blueprint.assembly(&model), Engine::Auto, self.cancel);
-        let mut report = match prepare_settled(settled, Engine::Auto, "auto", self.cancel)? {
-            Prepared::Collapsed(target) => self.by_method(target, n_theta, &mut recorder, diagnostics)?,
-            Prepared::Full(_, target) => self.by_method(target, n_theta, &mut recorder, diagnostics)?,
+        let first = match self.settings.method {
+            Method::Svi => self.guided_in_lanes(&model, &mut recorder)?,
+            _ => None,
+        };
+        let mut report = match first {
+            Some(report) if !self.is_refined(&report) => report,
+            first => self.prepared(&model, first, &mut recorder, diagnostics)?,
         };
         (report.effects_mean, report.effects_sd) = recorder.effects();
         Ok(report)
     }
 
-    fn by_method<D: Draw + Clone>(
-        &self, mut target: Whitened<D>, n_theta: usize, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
+    /// In settled coordinates. `first` is an approximation that asks for refinement.
+    fn prepared(
+        &self, model: &Arc<Model>, first: Option<Report>, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Report> {
-        if matches!(self.settings.method, Method::Hmc | Method::Nuts) {
-            return self.sample(&target, recorder, diagnostics);
+        let settled = settle_on(model, self.blueprint.assembly(model), Engine::Auto, self.cancel);
+        match prepare_settled(settled, Engine::Auto, "auto", self.cancel)? {
+            Prepared::Collapsed(target) => self.by_method(target, first, recorder, diagnostics),
+            Prepared::Full(_, target) => self.by_method(target, first, recorder, diagnostics),
         }
-        let approximate = self.approximate(&mut target, n_theta, recorder)?;
-        let is_trusted = approximate.khat <= MAX_KHAT && approximate.ess.iter().all(|&e| e >= MIN_ESS);
-        if self.settings.method == Method::Laplace || is_trusted {
+    }
+
+    fn by_method<D: Draw + Clone>(
+        &self, mut target: Whitened<D>, first: Option<Report>, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
+    ) -> Result<Report> {
+        let approximate = match (self.settings.method, first) {
+            (Method::Hmc | Method::Nuts, _) => return self.sample(&target, recorder, diagnostics),
+            (_, Some(first)) => first,
+            (Method::Svi, None) => self.guided(&mut target, recorder)?,
+            _ => self.approximate(&mut target, recorder)?,
+        };
+        if !self.is_refined(&approximate) {
             return Ok(approximate);
         }
         recorder.restart();
         let mut report = self.sample(&target, recorder, diagnostics)?;
         report.khat = approximate.khat;
+        report.elbo = approximate.elbo;
         report.n_gradients += approximate.n_gradients;
         if report.status == Status::Ok {
             report.status = Status::Refined;
@@ -230,40 +238,12 @@ impl Task<'_> {
         *tuning = Some(Tuning { step_size: chain.step_size(), inverse_mass: chain.inverse_mass().to_vec() });
     }
 
-    /// Laplace approximation, resampled by importance if its weights can be trusted.
-    fn approximate<D: Draw>(
-        &self, target: &mut Whitened<D>, n_theta: usize, recorder: &mut Recorder,
-    ) -> Result<Report> {
-        let (dim, n_saved) = (target.dim(), self.settings.n_saved());
-        let n = N_PROPOSALS.max(2 * n_saved);
-        let mut rng = self.rng(2, 0);
-        let (mut y, mut gradient) = (vec![0.0; n * dim], vec![0.0; dim]);
-        let mut ratios = Vec::with_capacity(n);
-        for y in y.chunks_exact_mut(dim) {
-            ratios.push(laplace::draw(target, n_theta, &mut rng, y, &mut gradient));
-            if self.is_cancelled() {
-                return Err(Error::Interrupt);
-            }
-        }
-        let weights = Weights::from_log_ratios(&ratios);
-        let is_trusted = weights.khat <= MAX_KHAT;
-        let drawn = if is_trusted { weights.resample(n_saved, &mut rng) } else { (0..n_saved).collect() };
-        for (s, i) in drawn.into_iter().enumerate() {
-            target.evaluate(&y[i * dim..(i + 1) * dim], &mut gradient);
-            target.complete(&[], &mut rng);
-            recorder.push(target.posterior(), s);
-        }
-        let n_variables = self.blueprint.variables.names.len();
-        let (rhat, ess) = (vec![f64::NAN; n_variables], vec![weights.ess(); n_variables]);
-        Ok(Report { khat: weights.khat, n_gradients: n + n_saved, rhat, ess, ..Report::default() })
-    }
-
-    fn is_cancelled(&self) -> bool {
+    pub(super) fn is_cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
     }
 
     /// Stream of one chain of one try of this gene.
-    fn rng(&self, attempt: u64, chain: usize) -> ChaCha8Rng {
+    pub(super) fn rng(&self, attempt: u64, chain: usize) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(self.settings.seed);
         rng.set_stream((self.set.index[self.gene] << STREAM_BITS) + (attempt << (STREAM_BITS - 2)) + chain as u64 + 1);
         rng

@@ -18,6 +18,8 @@ pub enum Method {
     Laplace,
     /// `Laplace`, and `Hmc` for the genes where it cannot be trusted.
     Auto,
+    /// The normal guide with the largest ELBO; `Hmc`, if asked, for the genes where it cannot be trusted.
+    Svi,
 }
 
 /// How the genes are fitted.
@@ -46,6 +48,27 @@ pub struct GeneSettings {
     pub keep_effects: bool,
     /// Draws of a Laplace approximation.
     pub n_draws: usize,
+    /// Whether genes whose guide cannot be trusted are sampled.
+    #[serde(default = "yes")]
+    pub refine: bool,
+    /// Steps of a guide at most.
+    #[serde(default = "max_steps")]
+    pub max_steps: usize,
+    /// Nats of the ELBO that a guide may leave to gain.
+    #[serde(default = "tolerance")]
+    pub tolerance: f64,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn max_steps() -> usize {
+    400
+}
+
+fn tolerance() -> f64 {
+    0.02
 }
 
 impl GeneSettings {
@@ -70,6 +93,8 @@ impl GeneSettings {
             ("adapt_delta", self.adapt_delta > 0.0 && self.adapt_delta < 1.0),
             ("max_treedepth", (1..=20).contains(&self.max_treedepth)),
             ("n_draws", self.n_draws >= 1),
+            ("max_steps", self.max_steps >= 1),
+            ("tolerance", self.tolerance > 0.0),
         ];
         match ok.iter().find(|(_, ok)| !ok) {
             Some((name, _)) => Err(Error::Spec(format!("setting '{name}' is out of range"))),

@@ -3,12 +3,14 @@
 //! A gene's draws follow from the seed and the gene's index alone, so they are the same for any
 //! number of threads and any cut into blocks. What goes wrong in one gene is that gene's status.
 
+mod approximate;
 pub mod blueprint;
 mod fit;
 pub mod input;
 pub mod psis;
 pub mod record;
 pub mod summary;
+pub mod svi;
 
 use crate::error::{Error, Result, panic_text};
 use crate::run::{Progress, Shared, on_workers};

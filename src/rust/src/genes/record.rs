@@ -21,6 +21,8 @@ pub enum Status {
     HighRhat = 4,
     /// See the message.
     Failed = 5,
+    /// An approximation that cannot be trusted.
+    HighKhat = 6,
 }
 
 /// How a gene's fit went.
@@ -36,6 +38,8 @@ pub struct Report {
     pub divergent: usize,
     /// Gradients, without those that settle and whiten.
     pub n_gradients: usize,
+    /// Estimates of the ELBO, step by step.
+    pub elbo: Vec<f64>,
     /// Wall time.
     pub seconds: f64,
     /// R-hat per variable; not numbers for an approximation.
@@ -87,9 +91,16 @@ impl<'a> Recorder<'a> {
 
     /// Keeps the draw at the last position of `posterior` as number `s`.
     pub fn push(&mut self, posterior: &Posterior, s: usize) {
-        self.draw.clear();
-        push_draw(posterior, true, &mut self.draw);
-        let effects = self.variables.split(&self.draw, &mut self.kept);
+        let mut draw = std::mem::take(&mut self.draw);
+        draw.clear();
+        push_draw(posterior, true, &mut draw);
+        self.push_values(&draw, s);
+        self.draw = draw;
+    }
+
+    /// Keeps a draw with its effects as number `s`.
+    pub fn push_values(&mut self, draw: &[f64], s: usize) {
+        let effects = self.variables.split(draw, &mut self.kept);
         self.kept.iter().enumerate().for_each(|(v, x)| self.slot.draws[v * self.n_saved + s] = *x);
         if !self.slot.effects.is_empty() {
             effects.iter().enumerate().for_each(|(e, x)| self.slot.effects[e * self.n_saved + s] = *x);

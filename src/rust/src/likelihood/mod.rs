@@ -90,6 +90,19 @@ impl Likelihood {
         }
     }
 
+    /// Weights and weighted responses of the rows, and the terms that depend on data alone.
+    pub fn rows(&self) -> (&[f64], &[f64], f64) {
+        (&self.weights, &self.totals, self.constant)
+    }
+
+    /// Terms in `ln Gamma` of counts with one dispersion.
+    pub fn rising_sums(&self) -> Option<&Rising> {
+        match &self.dispersion {
+            Dispersion::Groups(groups) if groups.len() == 1 => groups.first().map(|g| &g.rising),
+            _ => None,
+        }
+    }
+
     /// Response distribution.
     pub fn family(&self) -> Family {
         self.family

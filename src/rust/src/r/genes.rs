@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::genes::blueprint::{Blueprint, Variables};
 use crate::genes::input::{GeneSet, GeneSettings, PriorOverride, Responses};
 use crate::genes::record::{Report, Slot};
+use crate::genes::svi::steps::WINDOW;
 use crate::genes::{Output, fit};
 use crate::spec::{ModelSpec, from_json};
 use extendr_api::prelude::*;
@@ -142,6 +143,7 @@ fn output_to_r(output: &Output, values: Values, variables: &Variables) -> Robj {
         rhat = stacked(&|r| &r.rhat, v),
         ess = stacked(&|r| &r.ess, v),
         khat = number(&|r| r.khat),
+        elbo = total_elbo(reports),
         divergent = whole(&|r| r.divergent as i32),
         n_gradients = number(&|r| r.n_gradients as f64),
         seconds = number(&|r| r.seconds),
@@ -150,6 +152,19 @@ fn output_to_r(output: &Output, values: Values, variables: &Variables) -> Robj {
         interrupted = output.interrupted
     )
     .into()
+}
+
+/// Sum over genes of the ELBO's estimates, step by step; a gene that has ended stays at the mean of its last steps.
+fn total_elbo(reports: &[Report]) -> Vec<f64> {
+    let n = reports.iter().map(|r| r.elbo.len()).max().unwrap_or(0);
+    let mut total = vec![0.0; n];
+    for elbo in reports.iter().map(|r| &r.elbo).filter(|elbo| !elbo.is_empty()) {
+        let last = &elbo[elbo.len().saturating_sub(WINDOW)..];
+        let end = last.iter().sum::<f64>() / last.len() as f64;
+        let own = elbo.iter().copied().chain(std::iter::repeat(end));
+        total.iter_mut().zip(own).filter(|(_, e)| e.is_finite()).for_each(|(sum, e)| *sum += e);
+    }
+    total
 }
 
 /// The attribute fits by construction; extendr refuses one that does not.

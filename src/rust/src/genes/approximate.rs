@@ -1,0 +1,125 @@
+//! Approximations of one gene's posterior, and whether they can be trusted.
+
+use super::fit::Task;
+use super::input::Method;
+use super::psis::Weights;
+use super::record::{Recorder, Report, Status};
+use super::svi;
+use super::svi::noise::Noise;
+use super::svi::steps::Ascent;
+use crate::density::{LogDensity, Model};
+use crate::draws::Draw;
+use crate::error::{Error, Result};
+use crate::laplace;
+use crate::svi::guide::{Guide, Kind};
+use crate::svi::{Ascent as SlowAscent, fit as fit_slowly};
+use crate::whiten::Whitened;
+
+/// Above this an approximation cannot be trusted (Vehtari et al. 2024), nor below this ESS if it is resampled.
+const MAX_KHAT: f64 = 0.7;
+const MIN_ESS: f64 = 100.0;
+/// Proposals of an approximation: as many as k-hat needs. A guide is so close that it needs fewer.
+const N_PROPOSALS: usize = 1000;
+const N_GUIDED: usize = 400;
+/// Steps after the search of a guide at least.
+const POLISH: usize = 32;
+/// Without lanes: largest dimension of a dense guide, its steps, their first size and draws.
+const MAX_DENSE: usize = 100;
+const SLOW_STEPS: usize = 4000;
+const SLOW_RATE: f64 = 0.05;
+const SLOW_DRAWS: usize = 4;
+/// And factors of a guide that is not dense.
+const RANK: usize = 10;
+/// Stream of the random numbers of an approximation.
+const STREAM: u64 = 2;
+
+impl Task<'_> {
+    /// Whether a gene is sampled after this approximation.
+    pub(super) fn is_refined(&self, report: &Report) -> bool {
+        let is_far = report.khat > MAX_KHAT || report.khat.is_nan();
+        match self.settings.method {
+            Method::Svi => self.settings.refine && (is_far || report.status == Status::HighKhat),
+            Method::Auto => is_far || report.ess.iter().any(|&e| e < MIN_ESS),
+            _ => false,
+        }
+    }
+
+    /// A report of an approximation with these weights.
+    fn weighted(&self, weights: &Weights) -> Report {
+        let n_variables = self.blueprint.variables.names.len();
+        let (rhat, ess) = (vec![f64::NAN; n_variables], vec![weights.ess(); n_variables]);
+        Report { khat: weights.khat, rhat, ess, ..Report::default() }
+    }
+
+    /// The guide of many draws at once. `None` where the model needs more than it has, or no start is found.
+    pub(super) fn guided_in_lanes(&self, model: &Model, recorder: &mut Recorder) -> Result<Option<Report>> {
+        let s = self.settings;
+        let Some(frame) = &self.blueprint.frame else { return Ok(None) };
+        let ascent = Ascent { max_steps: s.max_steps, polish: POLISH, tolerance: s.tolerance };
+        let noise = Noise::new(s.seed, self.set.index[self.gene]);
+        let Some(mut fit) = svi::fit(frame, model, ascent, noise)? else { return Ok(None) };
+        let n_saved = s.n_saved();
+        let ratios = fit.draws(n_saved.max(N_GUIDED), |i, draw| {
+            if i < n_saved {
+                recorder.push_values(draw, i);
+            }
+        });
+        let elbo = std::mem::take(&mut fit.fitted.elbo);
+        Ok(Some(self.of_guide(&ratios, fit.fitted.converged, elbo, fit.n_gradients())))
+    }
+
+    fn of_guide(&self, ratios: &[f64], converged: bool, elbo: Vec<f64>, n_gradients: usize) -> Report {
+        let weights = Weights::from_log_ratios(ratios);
+        let is_near = converged && weights.khat <= MAX_KHAT;
+        let status = if is_near { Status::Ok } else { Status::HighKhat };
+        Report { status, elbo, n_gradients, ..self.weighted(&weights) }
+    }
+
+    /// A guide in settled and whitened coordinates, for any model.
+    pub(super) fn guided<D: Draw>(&self, target: &mut Whitened<D>, recorder: &mut Recorder) -> Result<Report> {
+        let (dim, n_saved, mut rng) = (target.dim(), self.settings.n_saved(), self.rng(STREAM, 0));
+        let kind = if dim <= MAX_DENSE { Kind::FullRank } else { Kind::LowRank(RANK) };
+        let ascent = SlowAscent { max_steps: SLOW_STEPS, n_draws: SLOW_DRAWS, step_size: SLOW_RATE, tolerance: 1.0 };
+        let mut fitted = fit_slowly(target, Guide::standard(kind, dim), ascent, &mut rng, self.cancel, || true);
+        let (mut gradient, mut ratios) = (vec![0.0; dim], vec![]);
+        for i in 0..n_saved.max(N_GUIDED) {
+            if self.is_cancelled() {
+                return Err(Error::Interrupt);
+            }
+            fitted.guide.draw(&mut rng);
+            ratios.push(target.evaluate(fitted.guide.y(), &mut gradient) - fitted.guide.log_density());
+            if i < n_saved {
+                target.complete(&[], &mut rng);
+                recorder.push(target.posterior(), i);
+            }
+        }
+        let n_gradients = SLOW_DRAWS * fitted.elbo.len() + ratios.len();
+        Ok(self.of_guide(&ratios, fitted.converged, fitted.elbo, n_gradients))
+    }
+
+    /// Laplace approximation, resampled by importance if its weights can be trusted.
+    pub(super) fn approximate<D: Draw>(
+        &self, target: &mut Whitened<D>, recorder: &mut Recorder,
+    ) -> Result<Report> {
+        let (dim, n_saved, n_theta) = (target.dim(), self.settings.n_saved(), target.posterior().model.layout.n_theta);
+        let n = N_PROPOSALS.max(2 * n_saved);
+        let mut rng = self.rng(STREAM, 0);
+        let (mut y, mut gradient) = (vec![0.0; n * dim], vec![0.0; dim]);
+        let mut ratios = Vec::with_capacity(n);
+        for y in y.chunks_exact_mut(dim) {
+            ratios.push(laplace::draw(target, n_theta, &mut rng, y, &mut gradient));
+            if self.is_cancelled() {
+                return Err(Error::Interrupt);
+            }
+        }
+        let weights = Weights::from_log_ratios(&ratios);
+        let is_trusted = weights.khat <= MAX_KHAT;
+        let drawn = if is_trusted { weights.resample(n_saved, &mut rng) } else { (0..n_saved).collect() };
+        for (s, i) in drawn.into_iter().enumerate() {
+            target.evaluate(&y[i * dim..(i + 1) * dim], &mut gradient);
+            target.complete(&[], &mut rng);
+            recorder.push(target.posterior(), s);
+        }
+        Ok(Report { n_gradients: n + n_saved, ..self.weighted(&weights) })
+    }
+}

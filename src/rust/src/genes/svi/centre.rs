@@ -1,0 +1,112 @@
+//! The map's constants at a centre: information and pull of a gene's data there, and the first centre.
+
+use super::arrow::Information;
+use super::bend::Bend;
+use super::dense::{factor, solve};
+use super::flat::FlatGene;
+use super::frame::Frame;
+use super::target::Target;
+use crate::special::softplus_logistic;
+
+/// Added to the variance of a leaf's log rate: a rough account of dispersion and effects.
+const ROUGH_VARIANCE: f64 = 0.3;
+/// Largest information of a row, as in the likelihood.
+const MAX_INFORMATION: f64 = 1e12;
+/// Added to the information of coefficients that neither data nor prior know.
+const RIDGE: f64 = 1e-6;
+
+/// Effects, coefficients and scale parameters.
+#[derive(Debug, Clone)]
+pub struct Centre {
+    /// In arrow order.
+    pub u: Vec<f64>,
+    /// Unconstrained.
+    pub theta: Vec<f64>,
+}
+
+/// Coefficients by least squares on the log rates of the leaves, effects zero, scales where their priors are.
+pub fn rough(target: &Target) -> Centre {
+    let (frame, gene) = (target.frame, &target.gene);
+    let Frame { n, p, c, .. } = *frame;
+    let (a, b) = (&target.information.prior, &target.information.prior_pull);
+    let mut a: Vec<f64> = (0..p * p).map(|e| a[(c - p + e / p) * c + c - p + e % p]).collect();
+    let mut b = b[c - p..].to_vec();
+    for leaf in 0..frame.n_leaves() {
+        let x = &frame.x[(leaf + 1) * c - p..(leaf + 1) * c];
+        let (log_rate, weight) = rate(gene, leaf);
+        for i in 0..p {
+            b[i] += weight * x[i] * log_rate;
+            (0..p).for_each(|j| a[i * p + j] += weight * x[i] * x[j]);
+        }
+    }
+    let root = factor(p, &a, 0.0).or_else(|| factor(p, &a, RIDGE));
+    let beta = root.map_or_else(|| vec![0.0; p], |root| solve(p, &root, &b));
+    let mut u = vec![0.0; n];
+    u[n - p..].copy_from_slice(&beta);
+    Centre { u, theta: gene.scales.iter().map(|prior| prior.scale().ln()).collect() }
+}
+
+/// Log rate of a leaf and its weight, which is zero for a leaf without exposure.
+fn rate(gene: &FlatGene, leaf: usize) -> (f64, f64) {
+    let rows = gene.starts[leaf]..gene.starts[leaf + 1];
+    let total: f64 = gene.total[rows.clone()].iter().sum::<f64>() + 0.5;
+    let exposure: f64 = rows.map(|r| gene.weight[r] * gene.offset[r].exp()).sum();
+    if exposure > 0.0 { ((total / exposure).ln(), 1.0 / (1.0 / total + ROUGH_VARIANCE)) } else { (0.0, 0.0) }
+}
+
+/// Centres the map of `target`, its scale parameters straight.
+pub fn at(target: &mut Target, centre: &Centre) {
+    let frame = target.frame;
+    let Frame { n, b, c, .. } = *frame;
+    target.theta.bends.clear();
+    target.theta.bends.extend(centre.theta.iter().map(|mode| Bend::straight(*mode)));
+    let log_phi = frame.has_shape.then(|| centre.theta[frame.n_sd]);
+    target.information.clear();
+    let (mut sum, mut excess) = (0.0, 0.0);
+    for leaf in 0..frame.n_leaves() {
+        let (z, x) = (&frame.z[leaf * b..(leaf + 1) * b], &frame.x[leaf * c..(leaf + 1) * c]);
+        let u = &centre.u[frame.block[leaf] * b..];
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let eta = dot(z, u) + dot(x, &centre.u[n - c..]);
+        let [weight, pull, over] = leaf_moments(&target.gene, leaf, eta, log_phi);
+        sum += weight;
+        excess += over;
+        add(&mut target.information, frame, leaf, weight, weight * eta + pull);
+    }
+    let share = excess / sum;
+    target.excess = log_phi.filter(|_| share > 0.0 && share <= 1.0).map(|log_phi| (log_phi, share));
+}
+
+/// Sums over a leaf's rows: information, derivative in the linear predictor, and information times the share of the
+/// variance that is in excess of a Poisson's.
+fn leaf_moments(gene: &FlatGene, leaf: usize, eta: f64, log_phi: Option<f64>) -> [f64; 3] {
+    let mut sums = [0.0; 3];
+    for r in gene.starts[leaf]..gene.starts[leaf + 1] {
+        let (e, w, t) = (eta + gene.offset[r], gene.weight[r], gene.total[r]);
+        let (weight, pull, share) = match log_phi {
+            None => (w * e.exp(), t - w * e.exp(), 0.0),
+            Some(log_phi) => {
+                let (w_phi, share) = (w * log_phi.exp(), softplus_logistic(e - log_phi).1);
+                (w_phi * share, t - (t + w_phi) * share, share)
+            }
+        };
+        let weight = weight.min(MAX_INFORMATION);
+        [weight, pull, weight * share].iter().zip(&mut sums).for_each(|(x, sum)| *sum += x);
+    }
+    sums
+}
+
+/// Adds a leaf of this weight, with a response times it, to information and pull.
+fn add(a: &mut Information, frame: &Frame, leaf: usize, weight: f64, response: f64) {
+    let Frame { n, b, c, .. } = *frame;
+    let (z, x, g) = (&frame.z[leaf * b..(leaf + 1) * b], &frame.x[leaf * c..(leaf + 1) * c], frame.block[leaf]);
+    for i in 0..b {
+        a.pull[g * b + i] += response * z[i];
+        (0..=i).for_each(|j| a.blocks[(g * b + i) * b + j] += weight * z[i] * z[j]);
+        (0..c).for_each(|k| a.cross[(g * c + k) * b + i] += weight * z[i] * x[k]);
+    }
+    for i in 0..c {
+        a.pull[n - c + i] += response * x[i];
+        (0..=i).for_each(|j| a.core[i * c + j] += weight * x[i] * x[j]);
+    }
+}

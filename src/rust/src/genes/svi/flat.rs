@@ -1,0 +1,60 @@
+//! One gene's data and priors in plain arrays, as a device would take them.
+
+use super::frame::Frame;
+use crate::density::Model;
+use crate::error::{Error, Result};
+use crate::prior::Prior;
+use crate::rising::Rising;
+
+/// Rows sorted by leaf, terms in `ln Gamma`, and priors.
+#[derive(Debug, Clone)]
+pub struct FlatGene {
+    /// `[leaves + 1]` starts of the leaves' rows.
+    pub starts: Vec<usize>,
+    /// Offsets of the rows.
+    pub offset: Vec<f64>,
+    /// Sums of weights.
+    pub weight: Vec<f64>,
+    /// Weighted sums of counts.
+    pub total: Vec<f64>,
+    /// Terms in `ln Gamma` of the counts and the shape.
+    pub rising: Rising,
+    /// Terms of the log-likelihood without parameters.
+    pub constant: f64,
+    /// `[p]` priors of the coefficients.
+    pub coefficients: Vec<Prior>,
+    /// `[p, p]`: row `j` has the derivative of the argument of prior `j` in the coefficients.
+    pub directions: Vec<f64>,
+    /// Priors of the standard deviations, then of the shape.
+    pub scales: Vec<Prior>,
+}
+
+impl FlatGene {
+    /// From a gene's model.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if a row is not one of the frame's leaves.
+    pub fn new(frame: &Frame, model: &Model) -> Result<Self> {
+        let leaves = frame.leaves_of(&model.design);
+        let leaves = leaves.ok_or_else(|| Error::Spec("a gene has a row that its design has not".into()))?;
+        let (weights, totals, constant) = model.likelihood.rows();
+        let mut order: Vec<usize> = (0..leaves.len()).collect();
+        order.sort_by_key(|&row| leaves[row]);
+        let mut starts = vec![0; frame.n_leaves() + 1];
+        leaves.iter().for_each(|leaf| starts[leaf + 1] += 1);
+        (0..frame.n_leaves()).for_each(|leaf| starts[leaf + 1] += starts[leaf]);
+        let pick = |from: &[f64]| order.iter().map(|&row| from[row]).collect();
+        let sds = model.scale_priors.own_sds().unwrap_or_default();
+        Ok(Self {
+            starts,
+            offset: pick(&model.design.offset),
+            weight: pick(weights),
+            total: pick(totals),
+            rising: model.likelihood.rising_sums().cloned().unwrap_or_default(),
+            constant,
+            coefficients: model.coefficient_priors.clone(),
+            directions: (0..frame.p).flat_map(|j| model.prior_direction(j, j)).collect(),
+            scales: sds.into_iter().chain(model.scale_priors.dispersion().iter().cloned()).collect(),
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! What the variational fits of all genes share: leaves, and the order in which effects and coefficients stand.
+//!
+//! In **arrow order** come the effects of the grouping factor that has most of them, level by level (blocks), then the
+//! core: other effects, and the coefficients last. Levels of one factor never meet, so that the information of a gene's
+//! data in this order is an arrow.
+
+use crate::compress::leaves::Leaves;
+use crate::density::Model;
+use crate::design::Design;
+use crate::layout::{Block, Source};
+use crate::spec::Family;
+
+/// Largest core, and number of parameters: beyond, dense steps are no longer cheap.
+const MAX_CORE: usize = 24;
+const MAX_DIM: usize = 160;
+/// Effects per level.
+const MAX_BLOCK: usize = 6;
+
+/// Shapes, places and the design of the leaves.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// Counts with or without a shape.
+    pub has_shape: bool,
+    /// Coefficients.
+    pub p: usize,
+    /// Coefficients and effects.
+    pub n: usize,
+    /// Standard deviations.
+    pub n_sd: usize,
+    /// Levels of the first factor.
+    pub n_blocks: usize,
+    /// Effects of each.
+    pub b: usize,
+    /// Other effects, and coefficients.
+    pub c: usize,
+    /// Per place in arrow order, the number of the effect, or of effects plus that of the coefficient.
+    pub place: Vec<usize>,
+    /// Per place, number of the standard deviation; `n_sd` for coefficients.
+    pub sd_of: Vec<usize>,
+    /// Per leaf, its block.
+    pub block: Vec<usize>,
+    /// `[leaves, b]`: what multiplies the block's effects.
+    pub z: Vec<f64>,
+    /// `[leaves, c]`: what multiplies the core.
+    pub x: Vec<f64>,
+    /// `[leaves, width]`: bits by which a row finds its leaf.
+    keys: Vec<u64>,
+    width: usize,
+}
+
+impl Frame {
+    /// Of a model whose rows are all those of the design. `None` for models that need more: correlated effects, a
+    /// regression of the dispersion, horseshoes, Gaussian responses; or too large.
+    pub fn new(model: &Model) -> Option<Self> {
+        let (layout, design) = (&model.layout, &model.design);
+        let is_plain = layout.cors.iter().all(std::ops::Range::is_empty) && layout.horseshoes.is_empty();
+        let is_count = model.family() != Family::Gaussian && design.x_disp.ncols() == 0 && !model.prior_only;
+        if !is_plain || !is_count || model.scale_priors.own_sds().is_none() {
+            return None;
+        }
+        let (inner, outer) = factors(design);
+        let p = model.coefficient_priors.len();
+        let n_blocks = inner.first().map_or(0, |&k| design.terms[k].n_levels);
+        let b: usize = inner.iter().map(|&k| design.terms[k].q).sum();
+        let mut frame = Self {
+            has_shape: model.family() == Family::NegBinomial,
+            p,
+            n: p + layout.n_effects,
+            n_sd: layout.sds.iter().map(ExactSizeIterator::len).sum(),
+            n_blocks,
+            b,
+            c: p + layout.n_effects - n_blocks * b,
+            place: vec![],
+            sd_of: vec![],
+            block: vec![],
+            z: vec![],
+            x: vec![],
+            keys: vec![],
+            width: 0,
+        };
+        if frame.c > MAX_CORE || b > MAX_BLOCK || frame.dim() > MAX_DIM {
+            return None;
+        }
+        frame.order(model, &inner, &outer);
+        frame.add_leaves(design, &inner, &outer);
+        Some(frame)
+    }
+
+    /// Scale parameters.
+    pub fn n_theta(&self) -> usize {
+        self.n_sd + usize::from(self.has_shape)
+    }
+
+    /// All parameters.
+    pub fn dim(&self) -> usize {
+        self.n + self.n_theta()
+    }
+
+    /// Number of leaves.
+    pub fn n_leaves(&self) -> usize {
+        self.block.len()
+    }
+
+    fn order(&mut self, model: &Model, inner: &[usize], outer: &[usize]) {
+        let layout = &model.layout;
+        let mut add = |k: usize, level: usize| {
+            let block = layout.blocks.iter().find(|block| block.source == Source::Term(k));
+            if let Some(&Block { start, q, .. }) = block {
+                for c in 0..q {
+                    self.place.push(start + level * q + c);
+                    self.sd_of.push(layout.sds[k].start + c);
+                }
+            }
+        };
+        (0..self.n_blocks).for_each(|level| inner.iter().for_each(|&k| add(k, level)));
+        outer.iter().for_each(|&k| (0..model.design.terms[k].n_levels).for_each(|level| add(k, level)));
+        self.place.extend((0..self.p).map(|j| layout.n_effects + j));
+        self.sd_of.extend(std::iter::repeat_n(self.n_sd, self.p));
+    }
+
+    fn add_leaves(&mut self, design: &Design, inner: &[usize], outer: &[usize]) {
+        let mut key = vec![];
+        for row in Leaves::find(design).first {
+            self.block.push(inner.first().map_or(0, |&k| design.terms[k].codes[row] as usize));
+            self.z.extend(inner.iter().flat_map(|&k| design.terms[k].z.row(row).to_vec()));
+            for &k in outer {
+                let term = &design.terms[k];
+                let mut own = vec![0.0; term.n_levels * term.q];
+                let at = term.codes[row] as usize * term.q;
+                own[at..at + term.q].iter_mut().zip(term.z.row(row)).for_each(|(o, z)| *o = *z);
+                self.x.extend(own);
+            }
+            self.x.extend(design.x.row(row));
+            key_of(design, row, &mut key);
+            self.width = key.len();
+            self.keys.extend_from_slice(&key);
+        }
+    }
+
+    /// Leaf of each row of a gene's design; `None` if one is not among the leaves.
+    pub fn leaves_of(&self, design: &Design) -> Option<Vec<usize>> {
+        let (mut key, mut last) = (vec![], 0);
+        let n_leaves = self.n_leaves();
+        let mut leaf_of = |row: usize| {
+            key_of(design, row, &mut key);
+            let is_it = |leaf: &usize| self.keys[leaf * self.width..(leaf + 1) * self.width] == key;
+            // Rows mostly come leaf by leaf.
+            last = (last..n_leaves).chain(0..last).find(is_it)?;
+            Some(last)
+        };
+        (0..design.n()).map(&mut leaf_of).collect()
+    }
+}
+
+/// Terms of the grouping factor that has most effects, and the other terms.
+fn factors(design: &Design) -> (Vec<usize>, Vec<usize>) {
+    let terms = &design.terms;
+    let with = |k: usize| (0..terms.len()).filter(move |&l| terms[l].codes == terms[k].codes);
+    let effects = |k: usize| with(k).map(|l| terms[l].n_levels * terms[l].q).sum::<usize>();
+    // The first of equals.
+    let Some(first) = (0..terms.len()).rev().max_by_key(|&k| effects(k)) else { return (vec![], vec![]) };
+    (0..terms.len()).partition(|&l| terms[l].codes == terms[first].codes && terms[l].n_levels == terms[first].n_levels)
+}
+
+/// Bits of all that a row has in the design.
+fn key_of(design: &Design, row: usize, key: &mut Vec<u64>) {
+    key.clear();
+    key.extend(design.x.row(row).iter().map(|x| x.to_bits()));
+    for term in &design.terms {
+        key.push(u64::from(term.codes[row]));
+        key.extend(term.z.row(row).iter().map(|z| z.to_bits()));
+    }
+}

@@ -1,0 +1,85 @@
+//! Variational inference of one gene: a normal guide with full covariance, in coordinates where that is nearly exact.
+//!
+//! Coefficients and effects are mapped by their joint conditional Gaussian at the current scales (`arrow`), scale
+//! parameters are bent about their mode, and the guide starts as the normal approximation there (`start`). All
+//! densities are taken eight at a time (`lane`, `target`). What is here runs in plain arrays, so that a device can do the same
+//! for many genes.
+
+pub mod arrow;
+pub mod bend;
+pub mod centre;
+pub mod dense;
+pub mod flat;
+pub mod frame;
+pub mod guide;
+pub mod lane;
+pub mod noise;
+pub mod rows;
+pub mod start;
+pub mod steps;
+pub mod target;
+pub mod theta;
+
+use crate::density::Model;
+use crate::error::Result;
+use crate::simd::LANES;
+use flat::FlatGene;
+use frame::Frame;
+use lane::Lane;
+use noise::{KEPT, Noise};
+use steps::{Ascent, Fitted, ascend};
+use target::Target;
+
+/// A fitted guide with its target.
+#[derive(Debug)]
+pub struct Fit<'a> {
+    target: Target<'a>,
+    /// Guide, and how it was found.
+    pub fitted: Fitted,
+    noise: Noise,
+}
+
+/// Fits the guide of a gene. `None` where no start with a finite density is found.
+///
+/// # Errors
+/// As [`FlatGene::new`].
+pub fn fit<'a>(frame: &'a Frame, model: &Model, ascent: Ascent, noise: Noise) -> Result<Option<Fit<'a>>> {
+    let mut target = Target::new(frame, FlatGene::new(frame, model)?);
+    let Some(guide) = start::start(&mut target) else { return Ok(None) };
+    let fitted = ascend(&mut target, guide, ascent, &noise);
+    Ok(Some(Fit::new(target, fitted, noise)))
+}
+
+impl<'a> Fit<'a> {
+    /// Joins a guide to its target.
+    pub fn new(target: Target<'a>, fitted: Fitted, noise: Noise) -> Self {
+        Self { target, fitted, noise }
+    }
+
+    /// Gives `n` draws to `take` with their numbers, in the order of [`crate::layout::draw_names`] without the densities;
+    /// returns the logs of target over guide.
+    pub fn draws(&mut self, n: usize, mut take: impl FnMut(usize, &[f64])) -> Vec<f64> {
+        let d = self.fitted.guide.dim();
+        let (mut epsilon, mut y) = (vec![Lane::ZERO; d], vec![Lane::ZERO; d]);
+        let (mut values, mut ratios) = (vec![0.0; d], Vec::with_capacity(n.next_multiple_of(LANES)));
+        for first in (0..n).step_by(LANES) {
+            for s in 0..LANES {
+                self.noise.normals(d, (first + s) as u32, KEPT, |j, e| epsilon[j].0[s] = e);
+            }
+            self.fitted.guide.place(&epsilon, &mut y);
+            let ratio = self.target.evaluate(&y) + self.fitted.guide.surprise(&epsilon);
+            ratios.extend(ratio.0.map(|r| if r.is_nan() { f64::NEG_INFINITY } else { r }));
+            for s in 0..LANES.min(n - first) {
+                self.target.values(s, &mut values);
+                take(first + s, &values);
+            }
+        }
+        ratios.truncate(n);
+        ratios
+    }
+
+    /// Gradients taken so far.
+    pub fn n_gradients(&self) -> usize {
+        LANES * self.target.n_evaluations
+    }
+}

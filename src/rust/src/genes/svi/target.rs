@@ -1,0 +1,215 @@
+//! Log posterior density of one gene and its gradient in the guide's coordinates, for eight positions at once.
+//!
+//! A position has the map's normal coordinates in arrow order, then the bent scale parameters. Everything that depends
+//! on the position runs in lanes, one draw in each, so that the loops are the same whatever the design.
+
+use super::arrow::{Arrow, Information};
+use super::flat::FlatGene;
+use super::frame::Frame;
+use super::lane::Lane;
+use super::rows::{self, LeafSums};
+use super::theta::Theta;
+use crate::simd::LANES;
+use pulp::{Arch, NullaryFnOnce};
+use std::f64::consts::PI;
+
+/// A gene's posterior in mapped coordinates, with memory for one evaluation.
+#[derive(Debug, Clone)]
+pub struct Target<'a> {
+    /// What genes share.
+    pub frame: &'a Frame,
+    /// The gene.
+    pub gene: FlatGene,
+    /// Constants of the map.
+    pub information: Information,
+    /// Log shape at the map's centre, and the share of the variance there that is in excess of a Poisson's.
+    pub excess: Option<(f64, f64)>,
+    /// Scale parameters.
+    pub theta: Theta,
+    /// Effects and coefficients at the last positions, in arrow order.
+    pub u: Vec<Lane>,
+    /// Gradients at the last positions.
+    pub gradient: Vec<Lane>,
+    /// Log Jacobians of the map there.
+    pub log_jacobian: Lane,
+    /// Calls of [`Self::evaluate`].
+    pub n_evaluations: usize,
+    /// The map, with standardised effects.
+    pub arrow: Arrow,
+    sd: Vec<Lane>,
+    d_u: Vec<Lane>,
+    d_log_value: Vec<Lane>,
+    d_log_phi: Lane,
+}
+
+/// One call of [`Target::evaluate`], compiled for the machine.
+struct Evaluation<'a, 'b> {
+    target: &'a mut Target<'b>,
+    y: &'a [Lane],
+}
+
+impl NullaryFnOnce for Evaluation<'_, '_> {
+    type Output = Lane;
+
+    #[inline(always)]
+    fn call(self) -> Lane {
+        self.target.value_and_gradient(self.y)
+    }
+}
+
+impl<'a> Target<'a> {
+    /// With a map that knows the prior alone.
+    pub fn new(frame: &'a Frame, gene: FlatGene) -> Self {
+        let zeros = |n: usize| vec![Lane::ZERO; n];
+        Self {
+            frame,
+            information: Information::new(frame, &gene),
+            gene,
+            excess: None,
+            theta: Theta::new(frame),
+            u: zeros(frame.n),
+            gradient: zeros(frame.dim()),
+            log_jacobian: Lane::ZERO,
+            n_evaluations: 0,
+            arrow: Arrow::new(frame),
+            sd: vec![Lane::splat(1.0); frame.n],
+            d_u: zeros(frame.n),
+            d_log_value: zeros(frame.n_sd + 1),
+            d_log_phi: Lane::ZERO,
+        }
+    }
+
+    /// Log densities at the positions `y` (`[dim]`); their gradients are left in `gradient`.
+    pub fn evaluate(&mut self, y: &[Lane]) -> Lane {
+        self.n_evaluations += 1;
+        Arch::new().dispatch(Evaluation { target: self, y })
+    }
+
+    /// Natural values of the last draw in lane `s`: coefficients, shape, standard deviations, effects.
+    pub fn values(&self, s: usize, out: &mut [f64]) {
+        let Frame { p, n_sd, has_shape, .. } = *self.frame;
+        let n_effects = self.frame.n - p;
+        let first = p + usize::from(has_shape);
+        if has_shape {
+            out[p] = self.theta.value[n_sd].0[s];
+        }
+        out[first..first + n_sd].iter_mut().zip(&self.theta.value).for_each(|(out, sd)| *out = sd.0[s]);
+        for (u, &place) in self.u.iter().zip(&self.frame.place) {
+            out[if place < n_effects { first + n_sd + place } else { place - n_effects }] = u.0[s];
+        }
+    }
+
+    #[inline(always)]
+    fn value_and_gradient(&mut self, y: &[Lane]) -> Lane {
+        let (z, x) = y.split_at(self.frame.n);
+        let mut value = self.theta.forward(self.frame, &self.gene, x);
+        let (k, d_k) = self.scale();
+        for (sd, &place) in self.sd.iter_mut().zip(&self.frame.sd_of[..self.frame.n - self.frame.p]) {
+            *sd = self.theta.value[place];
+        }
+        self.log_jacobian = self.arrow.forward(self.frame, &self.information, k, &self.sd, z);
+        value += self.log_jacobian;
+        for (u, (v, sd)) in self.u.iter_mut().zip(self.arrow.v.iter().zip(&self.sd)) {
+            *u = *v * *sd;
+        }
+        self.d_u.fill(Lane::ZERO);
+        self.d_log_value.fill(Lane::ZERO);
+        value += self.likelihood();
+        value += self.coefficient_priors();
+        value += self.effects();
+        let d_scale = self.arrow.backward(self.frame, &mut self.d_u, &mut self.d_log_value);
+        // What the map's pull back left here is that of the coefficients, which have no scale.
+        self.d_log_value[self.frame.n_sd] = self.d_log_phi + d_scale * d_k;
+        let (d_z, d_x) = self.gradient.split_at_mut(self.frame.n);
+        d_z.copy_from_slice(&self.d_u);
+        self.theta.backward(&self.d_log_value, d_x);
+        value
+    }
+
+    /// What the information is multiplied by at the shape, and the derivative of its log in the log shape.
+    #[inline(always)]
+    fn scale(&self) -> (Lane, Lane) {
+        let Some((centre, excess)) = self.excess else { return (Lane::splat(1.0), Lane::ZERO) };
+        let t = self.theta.value[self.frame.n_sd].map(|phi| excess * centre.exp() / phi);
+        let k = t.map(|t| 1.0 / (1.0 - excess + t));
+        (k, k * t)
+    }
+
+    /// Log-likelihood; sets `d_log_phi`, and `d_u` to the derivatives.
+    #[inline(always)]
+    fn likelihood(&mut self) -> Lane {
+        let (mut value, mut d_log_phi) = (Lane::splat(self.gene.constant), Lane::ZERO);
+        if self.frame.has_shape {
+            for s in 0..LANES {
+                let (sum, slope) = self.gene.rising.evaluate(self.theta.value[self.frame.n_sd].0[s]);
+                value.0[s] += sum;
+                d_log_phi.0[s] = slope;
+            }
+        }
+        for leaf in 0..self.frame.n_leaves() {
+            let sums = self.leaf(leaf);
+            value += sums.value;
+            d_log_phi += sums.d_log_phi;
+            self.spread(leaf, sums.d_eta);
+        }
+        self.d_log_phi = d_log_phi;
+        value
+    }
+
+    #[inline(always)]
+    fn leaf(&self, leaf: usize) -> LeafSums {
+        let Frame { n, b, c, .. } = *self.frame;
+        let (block, core) = (&self.u[self.frame.block[leaf] * b..], &self.u[n - c..]);
+        let mut eta = Lane::ZERO;
+        self.frame.z[leaf * b..(leaf + 1) * b].iter().zip(block).for_each(|(z, u)| eta += *u * *z);
+        self.frame.x[leaf * c..(leaf + 1) * c].iter().zip(core).for_each(|(x, u)| eta += *u * *x);
+        if self.frame.has_shape {
+            let place = self.frame.n_sd;
+            return rows::negative_binomial(&self.gene, leaf, &(eta - self.theta.straight[place]), &self.theta.value[place]);
+        }
+        rows::poisson(&self.gene, leaf, &eta)
+    }
+
+    /// Adds a derivative in the leaf's linear predictor to those in effects and coefficients.
+    #[inline(always)]
+    fn spread(&mut self, leaf: usize, d_eta: Lane) {
+        let Frame { n, b, c, .. } = *self.frame;
+        let (blocks, core) = self.d_u.split_at_mut(n - c);
+        let block = &mut blocks[self.frame.block[leaf] * b..];
+        self.frame.z[leaf * b..(leaf + 1) * b].iter().zip(block).for_each(|(z, d)| *d += d_eta * *z);
+        self.frame.x[leaf * c..(leaf + 1) * c].iter().zip(core).for_each(|(x, d)| *d += d_eta * *x);
+    }
+
+    #[inline(always)]
+    fn coefficient_priors(&mut self) -> Lane {
+        let (first, p) = (self.frame.n - self.frame.p, self.frame.p);
+        let mut value = Lane::ZERO;
+        for (j, prior) in self.gene.coefficients.iter().enumerate().filter(|(_, prior)| !prior.is_flat()) {
+            let direction = &self.gene.directions[j * p..(j + 1) * p];
+            let (mut argument, mut slope) = (Lane::ZERO, Lane::ZERO);
+            direction.iter().zip(&self.u[first..]).for_each(|(d, u)| argument += *u * *d);
+            for s in 0..LANES {
+                let (log_density, d) = prior.log_density(argument.0[s]);
+                value.0[s] += log_density;
+                slope.0[s] = d;
+            }
+            direction.iter().zip(&mut self.d_u[first..]).for_each(|(d, out)| *out += slope * *d);
+        }
+        value
+    }
+
+    /// Density of the standardised effects; takes `d_u` from derivatives in effects to those in standardised ones, and adds
+    /// those in the log standard deviations.
+    #[inline(always)]
+    fn effects(&mut self) -> Lane {
+        let n_effects = self.frame.n - self.frame.p;
+        let mut squares = Lane::ZERO;
+        for a in 0..n_effects {
+            let (v, d) = (self.arrow.v[a], self.d_u[a]);
+            squares += v * v;
+            self.d_log_value[self.frame.sd_of[a]] += d * self.u[a];
+            self.d_u[a] = d * self.sd[a] - v;
+        }
+        (squares + Lane::splat(n_effects as f64 * (2.0 * PI).ln())) * -0.5
+    }
+}

@@ -1,0 +1,73 @@
+//! Scale parameters of eight draws: from the guide's bent coordinates to standard deviations and shape, and back.
+
+use super::bend::Bend;
+use super::flat::FlatGene;
+use super::frame::Frame;
+use super::lane::Lane;
+use crate::kernels::elementary::ln;
+use crate::simd::LANES;
+
+/// Values at one position, per scale parameter.
+#[derive(Debug, Clone)]
+pub struct Theta {
+    /// Bends of the coordinates about their mode.
+    pub bends: Vec<Bend>,
+    /// Standard deviations and shape.
+    pub value: Vec<Lane>,
+    /// Unconstrained values.
+    pub straight: Vec<Lane>,
+    /// Derivatives of their logarithms in the unconstrained values.
+    d_log: Vec<Lane>,
+    /// Derivatives of priors with Jacobians likewise.
+    slope: Vec<Lane>,
+    /// Derivatives of unconstrained values in the coordinates, and of their logarithms.
+    bend_slope: Vec<Lane>,
+    bend_curve: Vec<Lane>,
+}
+
+impl Theta {
+    /// Straight coordinates about zero.
+    pub fn new(frame: &Frame) -> Self {
+        let zeros = || vec![Lane::ZERO; frame.n_theta()];
+        Self {
+            bends: vec![Bend::straight(0.0); frame.n_theta()],
+            value: zeros(),
+            straight: zeros(),
+            d_log: zeros(),
+            slope: zeros(),
+            bend_slope: zeros(),
+            bend_curve: zeros(),
+        }
+    }
+
+    /// Sets the values at coordinates `x`, which are zero at the mode; returns the log density of priors and Jacobians.
+    #[inline(always)]
+    pub fn forward(&mut self, frame: &Frame, gene: &FlatGene, x: &[Lane]) -> Lane {
+        let mut log_density = Lane::ZERO;
+        for (k, (x, prior)) in x.iter().zip(&gene.scales).enumerate() {
+            let bend = self.bends[k];
+            let (mut t, mut slope, mut curve) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+            for s in 0..LANES {
+                (t[s], slope[s], curve[s]) = bend.at(x.0[s]);
+            }
+            log_density += Lane(slope).map(ln);
+            for s in 0..LANES {
+                let at = if k < frame.n_sd { prior.positive(t[s]) } else { prior.positive_by_log(t[s]) };
+                self.value[k].0[s] = at.value;
+                self.d_log[k].0[s] = at.d_log;
+                self.slope[k].0[s] = at.slope;
+                log_density.0[s] += at.lprior + at.log_jacobian;
+            }
+            (self.straight[k], self.bend_slope[k], self.bend_curve[k]) = (Lane(t), Lane(slope), Lane(curve));
+        }
+        log_density
+    }
+
+    /// From derivatives in the log values to those in the coordinates.
+    #[inline(always)]
+    pub fn backward(&self, d_log_value: &[Lane], d_x: &mut [Lane]) {
+        for (k, (d, out)) in d_log_value.iter().zip(d_x).enumerate() {
+            *out = (*d * self.d_log[k] + self.slope[k]) * self.bend_slope[k] + self.bend_curve[k];
+        }
+    }
+}
