@@ -10,6 +10,7 @@
 #' * `"dispersion"`: posterior means of the dispersion (`1 / shape`, or `sigma`) against the mean, with the learned trend.
 #' * `"forest"`: the effect in each level of a group (each donor), that is \eqn{c'\beta + d'b_j}, in one gene, with the effect
 #'   in the population and in a new level.
+#' * `"loss"`: minus the ELBO, summed over genes, step by step of `method = "svi"`, above its last value.
 #'
 #' @param x A fit of class `twillset`, from [twill_genes()].
 #' @param type Which plot; see above. Default: `"ma"`.
@@ -35,9 +36,10 @@
 #' plot(fit, "forest", gene = "gene1")
 #' @method plot twillset
 #' @export
-plot.twillset <- function(x, type = c("ma", "volcano", "clr", "dispersion", "forest"), results = NULL, contrast = NULL,
+plot.twillset <- function(x, type = c("ma", "volcano", "clr", "dispersion", "forest", "loss"), results = NULL, contrast = NULL,
                           alpha = 0.05, n_labels = 10, gene = NULL, group = NULL, prob = 0.5, prob_outer = 0.95, ...) {
-  type <- check_choice(type, "type", c("ma", "volcano", "clr", "dispersion", "forest"))
+  type <- check_choice(type, "type", c("ma", "volcano", "clr", "dispersion", "forest", "loss"))
+  if (type == "loss") return(gene_loss(x))
   if (type == "dispersion") return(dispersion_plot(x))
   if (type == "forest") return(gene_forest(x, gene, contrast, group, prob, prob_outer))
   alpha <- check_alpha(alpha)
@@ -172,6 +174,21 @@ set_dispersions <- function(fit) {
   }
   draws <- dispersion_of(fit, seq_along(fit$posterior$rows))
   colMeans(if (is_shape) 1 / draws else draws)
+}
+
+# Loss -------------------------------------------------------------------------------------------------------------
+
+# Against the lowest value, so that the last steps of thousands of genes can be told apart.
+gene_loss <- function(fit) {
+  elbo <- fit$posterior$elbo
+  if (is.null(elbo)) {
+    abort_twill("plot", c("There is no loss to show: {.arg method} is {.val {fit$job$settings$method}}.",
+                          "i" = "Fits by {.code method = \"svi\"} have one."))
+  }
+  table <- data.frame(step = seq_along(elbo), loss = max(elbo) - elbo)
+  ggplot2::ggplot(table, ggplot2::aes(x = .data$step, y = .data$loss)) +
+    ggplot2::geom_line(colour = bayesplot::color_scheme_get()[["dark"]]) + plot_theme() + subtitle_theme() +
+    ggplot2::labs(x = "step", y = "loss above its least", subtitle = wrap_label("Minus the ELBO in nats, summed over genes"))
 }
 
 # Forest -----------------------------------------------------------------------------------------------------------

@@ -87,6 +87,7 @@ size_line <- function(sizes) {
 set_draws_line <- function(x) {
   s <- x$settings
   how <- switch(s$method, laplace = "Laplace approximation", auto = "Laplace approximation, HMC where it fails",
+                svi = paste0("variational guide", if (isTRUE(s$refine)) ", HMC where it fails"),
                 sprintf("%s, %.0f chains, iter = %.0f, warmup = %.0f", toupper(s$method), s$chains, s$iter, s$warmup))
   sprintf("%s; %.0f draws per gene%s; seed %.0f; %s", how, x$n_draws, if (x$keep == "moments") " (moments kept)" else "", s$seed,
           time_text(x$elapsed))

@@ -5,7 +5,7 @@
 # not depend on which genes are fitted together, where, or on how many threads.
 
 # What statuses the engine gives, from 0.
-engine_statuses <- c("ok", "refined", "no_start", "interrupted", "high_rhat", "failed")
+engine_statuses <- c("ok", "refined", "no_start", "interrupted", "high_rhat", "failed", "high_khat")
 
 # Part of a job, small enough to send to another process.
 job_part <- function(job, rows) {
@@ -80,7 +80,7 @@ new_piece <- function(result, part, view) {
   is_few <- is_count & n_nonzero <= ncol(view$model$design$x)
   piece$status <- gene_statuses(result$status, is_count & separated_genes(view$model, view$block), is_few)
   piece$message <- result$messages
-  piece$usable <- result$status %in% c(0L, 1L, 4L)
+  piece$usable <- result$status %in% c(0L, 1L, 4L, 6L)
   piece$rows <- part$rows
   piece$base_mean <- view$levels$mean
   piece$n_nonzero <- n_nonzero
@@ -140,8 +140,16 @@ bind_pieces <- function(pieces) {
     values <- unlist(lapply(pieces, `[[`, name), use.names = FALSE)
     first[[name]] <- if (is.null(shape)) values else array(values, c(shape[-length(shape)], n))
   }
+  first$elbo <- add_traces(lapply(pieces, `[[`, "elbo"))
   first$interrupted <- any(vapply(pieces, function(piece) isTRUE(piece$interrupted), TRUE))
   first
+}
+
+# Sum of traces; one that has ended stays at its last value.
+add_traces <- function(traces) {
+  n <- max(lengths(traces))
+  extend <- function(trace) c(trace, rep(trace[length(trace)], n - length(trace)))
+  Reduce(`+`, lapply(traces[lengths(traces) > 0], extend))
 }
 
 # Blocks -----------------------------------------------------------------------------------------------------------

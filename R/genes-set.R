@@ -28,12 +28,13 @@ warn_set <- function(fit) {
     warn_twill("partial", c("The run was interrupted: {n} of {n + left} genes are finished.",
                             "i" = "{.code update(fit, genes = )} fits the others."))
   }
-  bad <- table(factor(fit$posterior$status, c("high_rhat", "no_start", "failed")))
+  bad <- table(factor(fit$posterior$status, c("high_rhat", "high_khat", "no_start", "failed")))
   bad <- bad[bad > 0]
   if (length(bad) == 0) return(invisible())
   shown <- sprintf("%s (%d)", names(bad), as.integer(bad))
   warn_twill("genes", c("{sum(bad)} of {n} gene{?s} should not be used as {?it is/they are}: {.val {shown}}.",
-                        "i" = "{.fn tw_status} lists them; {.arg iter} gives longer chains."))
+                        "i" = "{.fn tw_status} lists them; {.arg iter} gives longer chains.",
+                        if ("high_khat" %in% names(bad)) c("i" = "{.code control = list(refine = TRUE)} samples these.")))
 }
 
 set_genes <- function(fit) fit$job$source$genes[fit$posterior$rows]

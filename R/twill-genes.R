@@ -35,8 +35,20 @@
 #' The prior of a gene's intercept is `student_t(3, log(mean), 2.5)` at the means of the other columns. A prior given by
 #' `prior` holds for all genes, and its parameters are not pooled.
 #'
+#' @section Variational inference:
+#' With `method = "svi"` the posterior of a gene is approximated by the normal distribution (the guide) that maximises the ELBO,
+#' \eqn{E_q[\log p - \log q]}. Its coordinates make that close: coefficients and effects are mapped by their joint conditional
+#' Gaussian given the standard deviations, the logarithms of these and of the shape are bent about their mode. The guide
+#' starts at the normal approximation at the mode and climbs by natural gradients, each from eight draws, until an estimate of
+#' what is left to gain, from two halves of the last steps with independent noise, falls below `tolerance`. Draws are those of
+#' the guide; Pareto k-hat says how far it is from the posterior. Genes with k-hat above 0.7, or whose climb did not end, are
+#' sampled as by `"hmc"` (status `"refined"`), or with `control = list(refine = FALSE)` left as they are (`"high_khat"`).
+#' Correlated effects, a regression of the dispersion and Gaussian responses go through a slower guide in the coordinates of
+#' the sampler. The sum of the ELBO over genes, step by step, is `fit$posterior$elbo`: `plot(fit, "loss")`.
+#'
 #' @section Statuses:
-#' [tw_status()] says of each gene `"ok"`; `"refined"` (approximated badly, so sampled); `"separated"` (no count at all in
+#' [tw_status()] says of each gene `"ok"`; `"refined"` (approximated badly, so sampled); `"high_khat"` (approximated badly, and
+#' not to be sampled); `"separated"` (no count at all in
 #' one combination of the covariates: an effect is bounded on one side by its prior alone); `"few_counts"` (not more
 #' samples with counts than coefficients); `"high_rhat"` (the chains disagreed twice); `"no_start"` or `"failed"` (no
 #' draws); and why a gene was not fitted.
@@ -78,13 +90,15 @@
 #'   coordinates, and by NUTS where those do not suffice; `"nuts"` samples all by NUTS, at about three times the gradients, which
 #'   gives more effective draws of standard deviations; `"laplace"` approximates (normal at the mode, with importance
 #'   resampling); `"auto"` approximates, and samples genes where that cannot be trusted (Pareto k-hat above 0.7 or fewer than
-#'   100 effective draws).
+#'   100 effective draws); `"svi"` fits a normal guide with full covariance by stochastic variational inference, and samples
+#'   genes where that cannot be trusted: see below.
 #' @param chains,iter,warmup,thin As in [twill()], per gene. Default: 2 chains of 200 iterations, 50 of them warm-up. The
 #'   first chain of a gene adapts the step size for all.
 #' @param cores,threads Number of threads over genes. Default: the option `mc.cores`, else 2.
 #' @param control A list with `adapt_delta` (0.75), the mean acceptance below which steps become shorter, and `max_treedepth`
 #'   (10), see [twill()]. A gene whose R-hat exceeds 1.05 or where more than 2 percent of the transitions diverge is sampled
-#'   again, by NUTS, twice as long, with 0.95.
+#'   again, by NUTS, twice as long, with 0.95. For `"svi"` also `refine` (`TRUE`), whether genes whose guide cannot be trusted are
+#'   sampled, `max_steps` (400) and `tolerance` (0.02), the nats of the ELBO that a guide may leave to gain.
 #' @param keep `"draws"` (default): the draws of all parameters but the effects of single levels, of which means and
 #'   standard deviations are kept; `"effects"`: those too; `"moments"`: means and covariances alone, from which [tw_contrast()]
 #'   takes normal posteriors. Draws need 8 bytes times draws times parameters times genes; with `folder` they stay on disk
@@ -115,7 +129,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         contrasts = NULL, dispersion = ~1, share = c("dispersion", "sd"),
                         sd_prior = c("lognormal", "half_t", "half_normal", "horseshoe"),
                         effect_prior = c("weak", "normal", "student_t"),
-                        method = c("hmc", "nuts", "laplace", "auto"), chains = 2, iter = 200, warmup = floor(iter / 4), thin = 1,
+                        method = c("hmc", "nuts", "laplace", "auto", "svi"), chains = 2, iter = 200, warmup = floor(iter / 4), thin = 1,
                         cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
                         keep = c("draws", "effects", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
                         refresh = NULL, BPPARAM = NULL) {
@@ -137,6 +151,8 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM)
 }
 
+gene_methods <- c("hmc", "nuts", "laplace", "auto", "svi")
+
 sd_prior_kinds <- c("lognormal", "half_t", "half_normal", "horseshoe")
 
 check_sharing <- function(share, sd_prior, effect_prior) {
@@ -153,18 +169,36 @@ check_sharing <- function(share, sd_prior, effect_prior) {
 gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, control, seed) {
   warmup <- check_warmup(warmup, iter)
   thin <- check_thin(thin, iter - warmup)
-  control <- check_control(gene_control(control))
-  list(method = check_choice(method, "method", c("hmc", "nuts", "laplace", "auto")),
-       chains = check_whole(chains, "chains", 1, 1000),
-       iter = iter, warmup = warmup, thin = thin, threads = check_whole(threads %||% cores %||% 2, "cores", 1, 4096),
-       seed = check_seed(seed) %||% draw_seed(), adapt_delta = control$adapt_delta[1], max_treedepth = control$max_treedepth,
-       n_draws = chains * ceiling((iter - warmup) / thin))
+  method <- check_choice(method, "method", gene_methods)
+  guide <- guide_control(control, method)
+  control <- check_control(gene_control(control, names(guide)))
+  settings <- list(
+    method = method, chains = check_whole(chains, "chains", 1, 1000), iter = iter, warmup = warmup, thin = thin,
+    threads = check_whole(threads %||% cores %||% 2, "cores", 1, 4096), seed = check_seed(seed) %||% draw_seed(),
+    adapt_delta = control$adapt_delta[1], max_treedepth = control$max_treedepth,
+    n_draws = chains * ceiling((iter - warmup) / thin))
+  c(settings, guide)
 }
 
 # Genes have few parameters and are whitened: larger steps give more effective draws per gradient.
-gene_control <- function(control) {
+gene_control <- function(control, taken) {
   control <- control %||% list()
-  if (is.list(control) && is.null(control$adapt_delta)) c(control, adapt_delta = 0.75) else control
+  if (!is.list(control)) return(control)
+  control <- control[!names(control) %in% taken]
+  if (is.null(control$adapt_delta)) c(control, adapt_delta = 0.75) else control
+}
+
+# What `control` says of guides. Other methods have none: there these names are refused with the unknown ones.
+guide_control <- function(control, method) {
+  if (method != "svi") return(list())
+  defaults <- list(refine = TRUE, max_steps = 400, tolerance = 0.02)
+  given <- if (is.list(control)) control[names(control) %in% names(defaults)]
+  guide <- utils::modifyList(defaults, as.list(given))
+  check_flag(guide$refine, "control$refine")
+  guide$max_steps <- check_whole(guide$max_steps, "control$max_steps", 1, 1e6)
+  if (is_number(guide$tolerance) && guide$tolerance > 0) return(guide)
+  shown <- if (is.atomic(guide$tolerance)) some(guide$tolerance) else class(guide$tolerance)[1]
+  abort_twill("setting", c("{.arg control$tolerance} must be a positive number of nats.", "x" = "It is {.val {shown}}."))
 }
 
 # From input to fit ------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 //! Prior distributions of single parameters: log density and its derivative.
 
+pub mod lanes;
+
 use crate::error::{Error, Result};
 use crate::spec::PriorSpec;
 use crate::special::{ln_gamma, log1p_exp};

@@ -98,9 +98,7 @@ impl Task<'_> {
     }
 
     /// Laplace approximation, resampled by importance if its weights can be trusted.
-    pub(super) fn approximate<D: Draw>(
-        &self, target: &mut Whitened<D>, recorder: &mut Recorder,
-    ) -> Result<Report> {
+    pub(super) fn approximate<D: Draw>(&self, target: &mut Whitened<D>, recorder: &mut Recorder) -> Result<Report> {
         let (dim, n_saved, n_theta) = (target.dim(), self.settings.n_saved(), target.posterior().model.layout.n_theta);
         let n = N_PROPOSALS.max(2 * n_saved);
         let mut rng = self.rng(STREAM, 0);

@@ -112,6 +112,41 @@ pub fn log1p(x: f64) -> f64 {
     ln(u) + (x - (u - 1.0)) / u
 }
 
+/// `(-1)^k / (2 k + 1)!` and `(-1)^k / (2 k)!`, highest power first: below 1e-17 for angles up to `pi / 4`.
+const SIN: [f64; 8] = [
+    -1.0 / 1_307_674_368_000.0,
+    1.0 / 6_227_020_800.0,
+    -1.0 / 39_916_800.0,
+    1.0 / 362_880.0,
+    -1.0 / 5_040.0,
+    1.0 / 120.0,
+    -1.0 / 6.0,
+    1.0,
+];
+const COS: [f64; 9] = [
+    1.0 / 20_922_789_888_000.0,
+    -1.0 / 87_178_291_200.0,
+    1.0 / 479_001_600.0,
+    -1.0 / 3_628_800.0,
+    1.0 / 40_320.0,
+    -1.0 / 720.0,
+    1.0 / 24.0,
+    -0.5,
+    1.0,
+];
+
+/// Sine and cosine of `2 pi u`, for `u` from 0 to 1.
+#[inline(always)]
+pub fn sin_cos_turns(u: f64) -> (f64, f64) {
+    let quarter = (4.0 * u + ROUND) - ROUND;
+    let a = std::f64::consts::TAU * (u - 0.25 * quarter);
+    let (sin, cos) = (a * horner(&SIN, a * a), horner(&COS, a * a));
+    let is_odd = quarter == 1.0 || quarter == 3.0;
+    let (x, y) = if is_odd { (sin, cos) } else { (cos, sin) };
+    let (in_left, below) = (quarter == 1.0 || quarter == 2.0, quarter == 2.0 || quarter == 3.0);
+    (if below { -y } else { y }, if in_left { -x } else { x })
+}
+
 /// Shift after which Stirling's series with the terms below is exact to rounding.
 const SHIFT: f64 = 8.0;
 /// Coefficients of `x^-13`, `x^-11`, ..., `x^-1` in Stirling's series for `ln Gamma`.
@@ -206,6 +241,15 @@ mod tests {
             assert_relative_eq!(ln_ratio(17.0, x), (17.0 / x).ln_1p(), max_relative = 2e-15);
         }
         assert!(ln(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn sine_and_cosine_agree_with_the_library() {
+        for i in 0..=4_000 {
+            let u = f64::from(i) / 4_000.0;
+            let ((sin, cos), angle) = (sin_cos_turns(u), std::f64::consts::TAU * u);
+            assert!((sin - angle.sin()).abs() < 1e-15 && (cos - angle.cos()).abs() < 1e-15, "{u}: {sin} {cos}");
+        }
     }
 
     /// Factor by factor where there are few, for more against the library, which has fewer digits.

@@ -143,7 +143,7 @@ fn output_to_r(output: &Output, values: Values, variables: &Variables) -> Robj {
         rhat = stacked(&|r| &r.rhat, v),
         ess = stacked(&|r| &r.ess, v),
         khat = number(&|r| r.khat),
-        elbo = total_elbo(reports),
+        elbo = traces(reports),
         divergent = whole(&|r| r.divergent as i32),
         n_gradients = number(&|r| r.n_gradients as f64),
         seconds = number(&|r| r.seconds),
@@ -154,8 +154,9 @@ fn output_to_r(output: &Output, values: Values, variables: &Variables) -> Robj {
     .into()
 }
 
-/// Sum over genes of the ELBO's estimates, step by step; a gene that has ended stays at the mean of its last steps.
-fn total_elbo(reports: &[Report]) -> Vec<f64> {
+/// Sum over genes of the ELBO's estimates, step by step; a gene that has ended stays at the mean of its last steps. NULL
+/// without any.
+fn traces(reports: &[Report]) -> Robj {
     let n = reports.iter().map(|r| r.elbo.len()).max().unwrap_or(0);
     let mut total = vec![0.0; n];
     for elbo in reports.iter().map(|r| &r.elbo).filter(|elbo| !elbo.is_empty()) {
@@ -164,7 +165,7 @@ fn total_elbo(reports: &[Report]) -> Vec<f64> {
         let own = elbo.iter().copied().chain(std::iter::repeat(end));
         total.iter_mut().zip(own).filter(|(_, e)| e.is_finite()).for_each(|(sum, e)| *sum += e);
     }
-    total
+    if n == 0 { r!(NULL) } else { r!(total) }
 }
 
 /// The attribute fits by construction; extendr refuses one that does not.

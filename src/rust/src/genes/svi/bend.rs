@@ -131,9 +131,7 @@ fn match_quantiles(quantiles: &[f64; KNOTS.len()]) -> Option<[f64; 4]> {
     Some([m, s, 0.0, 0.0])
 }
 
-fn least_squares<const N: usize>(
-    quantiles: &[f64; KNOTS.len()], basis: [&dyn Fn(f64) -> f64; N],
-) -> Option<[f64; N]> {
+fn least_squares<const N: usize>(quantiles: &[f64; KNOTS.len()], basis: [&dyn Fn(f64) -> f64; N]) -> Option<[f64; N]> {
     let (mut a, mut b) = (vec![0.0; N * N], vec![0.0; N]);
     for (x, q) in KNOTS.iter().zip(quantiles) {
         let values = basis.map(|f| f(*x));

@@ -69,7 +69,8 @@ impl Guide {
         let mut squares = Lane::ZERO;
         r.iter().for_each(|r| squares += *r * *r);
         let longest = LONGEST_PATH * (self.dim() as f64).sqrt();
-        for s in (0..LANES).filter(|&s| !is_finite[s] || squares.0[s] > longest * longest || !squares.0[s].is_finite()) {
+        for s in (0..LANES).filter(|&s| !is_finite[s] || squares.0[s] > longest * longest || !squares.0[s].is_finite())
+        {
             let is_long = is_finite[s] && squares.0[s].is_finite();
             let shrink = longest / squares.0[s].sqrt();
             r.iter_mut().for_each(|r| r.0[s] = if is_long { r.0[s] * shrink } else { 0.0 });

@@ -63,11 +63,9 @@ impl<'a> Fit<'a> {
         let (mut epsilon, mut y) = (vec![Lane::ZERO; d], vec![Lane::ZERO; d]);
         let (mut values, mut ratios) = (vec![0.0; d], Vec::with_capacity(n.next_multiple_of(LANES)));
         for first in (0..n).step_by(LANES) {
-            for s in 0..LANES {
-                self.noise.normals(d, (first + s) as u32, KEPT, |j, e| epsilon[j].0[s] = e);
-            }
+            self.noise.normals(std::array::from_fn(|s| (first + s) as u32), KEPT, &mut epsilon);
             self.fitted.guide.place(&epsilon, &mut y);
-            let ratio = self.target.evaluate(&y) + self.fitted.guide.surprise(&epsilon);
+            let ratio = self.target.density(&y) + self.fitted.guide.surprise(&epsilon);
             ratios.extend(ratio.0.map(|r| if r.is_nan() { f64::NEG_INFINITY } else { r }));
             for s in 0..LANES.min(n - first) {
                 self.target.values(s, &mut values);

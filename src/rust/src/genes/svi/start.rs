@@ -182,7 +182,8 @@ fn bend(target: &mut Target, climb: &mut Climb) {
             let ridge: Vec<f64> = (0..h).map(|i| covariance[i * h + k] / covariance[k * h + k]).collect();
             let sd = covariance[k * h + k].sqrt().min(LONGEST_SD);
             let mode = target.theta.bends[k].middle;
-            Bend::fit(mode, sd, &climb.profile(target, n, &ridge, sd)).unwrap_or(Bend { slope: sd, ..Bend::straight(mode) })
+            Bend::fit(mode, sd, &climb.profile(target, n, &ridge, sd))
+                .unwrap_or(Bend { slope: sd, ..Bend::straight(mode) })
         })
         .collect();
     target.theta.bends = bends;

@@ -95,13 +95,9 @@ impl Climb {
 
     /// ELBO and direction from eight draws, in pairs of opposite noise.
     fn estimate(&mut self, target: &mut Target, noise: &Noise, step: usize) {
-        let (epsilon, guide) = (&mut self.epsilon, &self.fitted.guide);
-        for pair in 0..PAIRS {
-            noise.normals(guide.dim(), pair as u32, step as u32, |j, e| {
-                epsilon[j].0[pair] = e;
-                epsilon[j].0[PAIRS + pair] = -e;
-            });
-        }
+        let guide = &self.fitted.guide;
+        noise.normals(std::array::from_fn(|s| (s % PAIRS) as u32), step as u32, &mut self.epsilon);
+        self.epsilon.iter_mut().for_each(|e| e.0[PAIRS..].iter_mut().for_each(|e| *e = -*e));
         guide.place(&self.epsilon, &mut self.y);
         let value = target.evaluate(&self.y) + guide.surprise(&self.epsilon);
         let is_finite = value.0.map(f64::is_finite);

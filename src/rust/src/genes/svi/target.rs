@@ -46,6 +46,7 @@ pub struct Target<'a> {
 struct Evaluation<'a, 'b> {
     target: &'a mut Target<'b>,
     y: &'a [Lane],
+    with_gradient: bool,
 }
 
 impl NullaryFnOnce for Evaluation<'_, '_> {
@@ -53,7 +54,11 @@ impl NullaryFnOnce for Evaluation<'_, '_> {
 
     #[inline(always)]
     fn call(self) -> Lane {
-        self.target.value_and_gradient(self.y)
+        let value = self.target.value(self.y);
+        if self.with_gradient {
+            self.target.pull_back();
+        }
+        value
     }
 }
 
@@ -82,7 +87,13 @@ impl<'a> Target<'a> {
     /// Log densities at the positions `y` (`[dim]`); their gradients are left in `gradient`.
     pub fn evaluate(&mut self, y: &[Lane]) -> Lane {
         self.n_evaluations += 1;
-        Arch::new().dispatch(Evaluation { target: self, y })
+        Arch::new().dispatch(Evaluation { target: self, y, with_gradient: true })
+    }
+
+    /// Log densities alone.
+    pub fn density(&mut self, y: &[Lane]) -> Lane {
+        self.n_evaluations += 1;
+        Arch::new().dispatch(Evaluation { target: self, y, with_gradient: false })
     }
 
     /// Natural values of the last draw in lane `s`: coefficients, shape, standard deviations, effects.
@@ -100,10 +111,10 @@ impl<'a> Target<'a> {
     }
 
     #[inline(always)]
-    fn value_and_gradient(&mut self, y: &[Lane]) -> Lane {
+    fn value(&mut self, y: &[Lane]) -> Lane {
         let (z, x) = y.split_at(self.frame.n);
         let mut value = self.theta.forward(self.frame, &self.gene, x);
-        let (k, d_k) = self.scale();
+        let (k, _) = self.scale();
         for (sd, &place) in self.sd.iter_mut().zip(&self.frame.sd_of[..self.frame.n - self.frame.p]) {
             *sd = self.theta.value[place];
         }
@@ -116,14 +127,19 @@ impl<'a> Target<'a> {
         self.d_log_value.fill(Lane::ZERO);
         value += self.likelihood();
         value += self.coefficient_priors();
-        value += self.effects();
+        value + self.effects()
+    }
+
+    /// From the derivatives that [`Self::value`] leaves to the gradient.
+    #[inline(always)]
+    fn pull_back(&mut self) {
+        let (_, d_k) = self.scale();
         let d_scale = self.arrow.backward(self.frame, &mut self.d_u, &mut self.d_log_value);
         // What the map's pull back left here is that of the coefficients, which have no scale.
         self.d_log_value[self.frame.n_sd] = self.d_log_phi + d_scale * d_k;
         let (d_z, d_x) = self.gradient.split_at_mut(self.frame.n);
         d_z.copy_from_slice(&self.d_u);
         self.theta.backward(&self.d_log_value, d_x);
-        value
     }
 
     /// What the information is multiplied by at the shape, and the derivative of its log in the log shape.
@@ -165,7 +181,12 @@ impl<'a> Target<'a> {
         self.frame.x[leaf * c..(leaf + 1) * c].iter().zip(core).for_each(|(x, u)| eta += *u * *x);
         if self.frame.has_shape {
             let place = self.frame.n_sd;
-            return rows::negative_binomial(&self.gene, leaf, &(eta - self.theta.straight[place]), &self.theta.value[place]);
+            return rows::negative_binomial(
+                &self.gene,
+                leaf,
+                &(eta - self.theta.straight[place]),
+                &self.theta.value[place],
+            );
         }
         rows::poisson(&self.gene, leaf, &eta)
     }

@@ -51,13 +51,9 @@ impl Theta {
                 (t[s], slope[s], curve[s]) = bend.at(x.0[s]);
             }
             log_density += Lane(slope).map(ln);
-            for s in 0..LANES {
-                let at = if k < frame.n_sd { prior.positive(t[s]) } else { prior.positive_by_log(t[s]) };
-                self.value[k].0[s] = at.value;
-                self.d_log[k].0[s] = at.d_log;
-                self.slope[k].0[s] = at.slope;
-                log_density.0[s] += at.lprior + at.log_jacobian;
-            }
+            let at = prior.positives(&t, k == frame.n_sd);
+            log_density += Lane(at.log_density);
+            (self.value[k], self.d_log[k], self.slope[k]) = (Lane(at.value), Lane(at.d_log), Lane(at.slope));
             (self.straight[k], self.bend_slope[k], self.bend_curve[k]) = (Lane(t), Lane(slope), Lane(curve));
         }
         log_density
