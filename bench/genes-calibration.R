@@ -1,7 +1,7 @@
 # Are intervals and sign rates of twill_genes() what they say? Simulated experiments with known effects, beside pseudobulk tests.
 #
 #   Rscript bench/genes-calibration.R [--experiments 100] [--donors 3,5,7,12] [--genes 200] [--cells 100] [--first 1]
-#                                     [--sizes true|default] [--peers yes|no] [--table]
+#                                     [--sizes true|default] [--peers yes|no] [--method hmc] [--table]
 #
 # Each experiment appends one row per method to bench-output/genes-calibration.csv, so that runs add up; --table only prints.
 # DESeq2, edgeR and limma are Debian's r-bioc-deseq2, r-bioc-edger, r-bioc-limma; those that are missing are left out.
@@ -29,20 +29,20 @@ measure <- function(method, estimate, called, truth, lower = NA, upper = NA, dou
              bias = mean((estimate - truth)[truth == 0], na.rm = TRUE))
 }
 
-measure_twill <- function(sim, seed, sizes) {
+measure_twill <- function(sim, seed, sizes, method) {
   fit <- twill_genes(sim$counts, ~ condition + (1 + condition || donor), col_data = sim$samples, size_factors = sizes,
-                     seed = seed, cores = 1, silent = 2, min_count = 10)
+                     seed = seed, cores = 1, silent = 2, min_count = 10, method = method)
   res <- as.data.frame(tw_contrast(fit))
   truth <- sim$genes$beta[match(rownames(res), sim$genes$gene)] / log(2)
-  rows <- measure("twill", res$log2FoldChange, res$svalue <= 0.05, truth, res$lower, res$upper, res$lfsr <= 0.05)
-  rows$bad <- sum(!res$status %in% c("ok", "few_counts", "separated"))
+  rows <- measure(if (method == "hmc") "twill" else paste("twill", method), res$log2FoldChange, res$svalue <= 0.05, truth, res$lower, res$upper, res$lfsr <= 0.05)
+  rows$bad <- sum(!res$status %in% c("ok", "refined", "few_counts", "separated"))
   list(rows = rows, genes = rownames(res))
 }
 
 experiment <- function(seed, n_donors, n_genes, n_cells, sizes, with_peers) {
   sim <- simulate_pseudobulk(seed = seed, n_donors = n_donors, n_cells = 2 * n_donors * n_cells, n_genes = n_genes)
   given <- if (sizes == "true") sim$samples$exposure
-  ours <- measure_twill(sim, seed, given)
+  ours <- measure_twill(sim, seed, given, option("method", "hmc"))
   kept <- match(ours$genes, sim$genes$gene)
   sim$counts <- sim$counts[kept, ]
   truth <- sim$genes$beta[kept] / log(2)
@@ -73,7 +73,7 @@ calibration_table <- function(results) {
                lfsr_false = share("n_doubtful_wrong", "n_doubtful"), bias = round(mean(g$bias), 3))
   })
   table <- do.call(rbind, rows)
-  table <- table[order(table$sizes, table$donors, table$method != "twill", table$method), ]
+  table <- table[order(table$sizes, table$donors, !grepl("^twill", table$method), table$method), ]
   rownames(table) <- NULL
   table
 }

@@ -1,4 +1,5 @@
-//! After the warm-up a NUTS transition allocates no memory, whatever the engine and the model's parts.
+//! After the warm-up a NUTS transition allocates no memory, whatever the engine and the model's parts; nor do the steps of
+//! a gene's guide.
 
 mod common;
 
@@ -11,6 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use twill::density::LogDensity;
 use twill::draws::Draw;
+use twill::genes::svi::flat::FlatGene;
+use twill::genes::svi::frame::Frame;
+use twill::genes::svi::noise::Noise;
+use twill::genes::svi::start::start;
+use twill::genes::svi::steps::{Ascent, ascend};
+use twill::genes::svi::target::Target;
 use twill::hmc::chain::Chain;
 use twill::hmc::hamiltonian::PhasePoint;
 use twill::run::{Prepared, prepare};
@@ -109,4 +116,20 @@ fn many_crossed_levels() {
         }
     }
     assert_no_call("crossed", &Shape::plain(Gaussian, 1500, 3, &[(60, 2, true), (40, 1, false)]), Collapsed, true);
+}
+
+#[test]
+fn long_and_short_climbs_of_a_guide() {
+    for family in [NegBinomial, Poisson] {
+        let model = model(&Shape::plain(family, 60, 2, &[(6, 2, false), (3, 1, false)]), 1);
+        let frame = Frame::new(&model).unwrap();
+        let calls = |max_steps: usize| {
+            let mut target = Target::new(&frame, FlatGene::new(&frame, &model).unwrap());
+            let guide = start(&mut target).unwrap();
+            let before = CALLS.get();
+            ascend(&mut target, guide, Ascent { max_steps, polish: 1000, tolerance: 1e-9 }, &Noise::new(1, 1));
+            CALLS.get() - before
+        };
+        assert_eq!(calls(16), calls(160), "{family:?}");
+    }
 }

@@ -12,7 +12,11 @@ use twill::design::Design;
 use twill::genes::svi::centre;
 use twill::genes::svi::flat::FlatGene;
 use twill::genes::svi::frame::Frame;
+use twill::genes::svi::guide::Direction;
 use twill::genes::svi::lane::Lane;
+use twill::genes::svi::noise::Noise;
+use twill::genes::svi::start::start;
+use twill::genes::svi::steps::{Ascent, Fitted, ascend};
 use twill::genes::svi::target::Target;
 use twill::spec::Family;
 use twill::transport::Transport;
@@ -102,5 +106,78 @@ proptest! {
             let density = value.0[s] - target.log_jacobian.0[s];
             prop_assert!((density - posterior.lp).abs() < 1e-8 * (1.0 + posterior.lp.abs()), "{density} {}", posterior.lp);
         }
+    }
+}
+
+/// Counts of seven donors, four samples each.
+fn paired_gene(seed: u64) -> (Frame, Model) {
+    let shape = Shape::plain(Family::NegBinomial, 28, 2, &[(7, 1, false)]);
+    let (spec, mut raw) = (spec(&shape), arrays(&shape, seed));
+    raw.terms[0].codes = (0..28).map(|i| i / 4).collect();
+    raw.weights.fill(1.0);
+    raw.y.iter_mut().enumerate().for_each(|(i, y)| *y += (i / 4) as f64 * 3.0);
+    let design = Design::new(raw, &spec).unwrap();
+    let whole = Model::with_rows(design.clone(), None, &spec).unwrap();
+    (Frame::new(&whole).unwrap(), Model::new(design, &spec).unwrap())
+}
+
+const ASCENT: Ascent = Ascent { max_steps: 400, polish: 64, tolerance: 0.01 };
+
+fn mean(x: &[f64]) -> f64 {
+    x.iter().sum::<f64>() / x.len() as f64
+}
+
+/// From two standard deviations away, and with half or twice the width, to the same guide; that has the larger ELBO.
+#[test]
+fn the_guide_finds_its_way_from_afar() {
+    for seed in 0..5 {
+        let (frame, model) = paired_gene(seed);
+        let mut target = Target::new(&frame, FlatGene::new(&frame, &model).unwrap());
+        let begin = start(&mut target).unwrap();
+        let near = ascend(&mut target, begin.clone(), ASCENT, &Noise::new(1, 2));
+        for (shift, width) in [(1.0, 0.5), (-1.0, 2.0)] {
+            let mut away = begin.clone();
+            away.root.iter_mut().for_each(|t| *t *= width);
+            (0..frame.dim()).step_by(3).for_each(|i| away.mean[i] += shift);
+            let far = ascend(&mut target, away, ASCENT, &Noise::new(1, 3));
+            let last = |fitted: &Fitted| mean(&fitted.elbo[fitted.elbo.len() - 16..]);
+            assert!(near.converged && far.converged);
+            assert!(mean(&far.elbo[..2]) < last(&far) - 1.0, "{:?}", &far.elbo[..2]);
+            assert!((last(&near) - last(&far)).abs() < 0.15, "{} {}", last(&near), last(&far));
+            for i in 0..frame.dim() {
+                let sd = near.guide.root[i * frame.dim()..][..=i].iter().map(|t| t * t).sum::<f64>().sqrt();
+                assert!((near.guide.mean[i] - far.guide.mean[i]).abs() < 0.2 * sd, "{seed}, {i}");
+            }
+        }
+    }
+}
+
+/// The rule must see that a climb is not over.
+#[test]
+fn a_climb_cut_short_has_not_converged() {
+    let (frame, model) = paired_gene(1);
+    let mut target = Target::new(&frame, FlatGene::new(&frame, &model).unwrap());
+    let mut begin = start(&mut target).unwrap();
+    begin.mean.iter_mut().for_each(|m| *m += 3.0);
+    let short = ascend(&mut target, begin.clone(), Ascent { max_steps: 8, polish: 0, ..ASCENT }, &Noise::new(1, 2));
+    assert!(!short.converged && short.elbo.len() == 8);
+    let impatient = ascend(&mut target, begin, Ascent { polish: 0, ..ASCENT }, &Noise::new(1, 2));
+    assert!(impatient.converged && impatient.elbo.len() > 16, "{}", impatient.elbo.len());
+}
+
+/// Halves with independent noise estimate half of the squared direction without bias: zero where there is nothing to gain.
+#[test]
+fn the_gain_is_estimated_without_bias() {
+    let (d, mut rng) = (6, ChaCha8Rng::seed_from_u64(5));
+    let mut noisy = |truth: f64| {
+        let mut direction = Direction::new(d);
+        direction.mean.iter_mut().chain(&mut direction.root).for_each(|x| *x = truth + 2.0 * rng.random::<f64>() - 1.0);
+        direction
+    };
+    for truth in [0.0, 0.2] {
+        let gains: Vec<f64> = (0..20_000).map(|_| noisy(truth).gain(&noisy(truth))).collect();
+        let expected = truth * truth * (0.5 * d as f64 + 0.25 * (d * d) as f64);
+        let error = (gains.iter().map(|g| (g - mean(&gains)).powi(2)).sum::<f64>()).sqrt() / gains.len() as f64;
+        assert!((mean(&gains) - expected).abs() < 4.0 * error, "{} {expected} {error}", mean(&gains));
     }
 }
