@@ -72,8 +72,8 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         prior = NULL, contrasts = NULL, dispersion = ~1, share = c("dispersion", "sd"),
                         sd_prior = c("lognormal", "half_t", "half_normal", "horseshoe"),
                         effect_prior = c("weak", "normal", "student_t"),
-                        method = c("hmc", "nuts", "laplace", "auto", "svi"), chains = 2, iter = 200, warmup = floor(iter / 4), thin = 1,
-                        cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
+                        method = c("hmc", "nuts", "laplace", "auto", "svi"), chains = 2, iter = 200, warmup = floor(iter / 4),
+                        thin = 1, cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
                         keep = c("effects", "draws", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
                         refresh = NULL, BPPARAM = NULL) {
   check_dots(list(...), ...names(), "twill_cells")

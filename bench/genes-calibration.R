@@ -34,7 +34,8 @@ measure_twill <- function(sim, seed, sizes, method) {
                      seed = seed, cores = 1, silent = 2, min_count = 10, method = method)
   res <- as.data.frame(tw_contrast(fit))
   truth <- sim$genes$beta[match(rownames(res), sim$genes$gene)] / log(2)
-  rows <- measure(if (method == "hmc") "twill" else paste("twill", method), res$log2FoldChange, res$svalue <= 0.05, truth, res$lower, res$upper, res$lfsr <= 0.05)
+  name <- if (method == "hmc") "twill" else paste("twill", method)
+  rows <- measure(name, res$log2FoldChange, res$svalue <= 0.05, truth, res$lower, res$upper, res$lfsr <= 0.05)
   rows$bad <- sum(!res$status %in% c("ok", "refined", "few_counts", "separated"))
   list(rows = rows, genes = rownames(res))
 }

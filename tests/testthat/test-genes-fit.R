@@ -161,7 +161,7 @@ test_that("odd counts are told by the status", {
 test_that("settings are checked", {
   expect_error(fake_set(share = "everything"), class = "twill_error_setting")
   expect_error(fake_set(sd_prior = "cauchy"), class = "twill_error_setting")
-  expect_error(fake_set(method = "svi"), class = "twill_error_setting")
+  expect_error(fake_set(method = "vb"), class = "twill_error_setting")
   expect_error(fake_set(iter = 10, warmup = 10), class = "twill_error_setting")
   expect_error(fake_set(BPPARAM = 2), "MulticoreParam", class = "twill_error_setting")
   expect_error(fake_set(block_size = 0), class = "twill_error_setting")

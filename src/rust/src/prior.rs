@@ -1,7 +1,5 @@
 //! Prior distributions of single parameters: log density and its derivative.
 
-pub mod lanes;
-
 use crate::error::{Error, Result};
 use crate::spec::PriorSpec;
 use crate::special::{ln_gamma, log1p_exp};
@@ -16,8 +14,9 @@ pub struct Prior {
 }
 
 /// Parameters as in Stan's functions of the same names.
+#[allow(missing_docs)]
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
+pub enum Kind {
     Flat,
     Normal {
         mean: f64,
@@ -84,6 +83,11 @@ impl Prior {
     /// The improper constant density.
     pub const fn flat() -> Self {
         Self { kind: Kind::Flat, log_constant: 0.0 }
+    }
+
+    /// The distribution, and the log of its normalising constant.
+    pub fn parts(&self) -> (Kind, f64) {
+        (self.kind, self.log_constant)
     }
 
     /// Whether the density does not integrate.

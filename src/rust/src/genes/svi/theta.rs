@@ -4,6 +4,7 @@ use super::bend::Bend;
 use super::flat::FlatGene;
 use super::frame::Frame;
 use super::lane::Lane;
+use super::priors::positives;
 use crate::kernels::elementary::ln;
 use crate::simd::LANES;
 
@@ -51,7 +52,7 @@ impl Theta {
                 (t[s], slope[s], curve[s]) = bend.at(x.0[s]);
             }
             log_density += Lane(slope).map(ln);
-            let at = prior.positives(&t, k == frame.n_sd);
+            let at = positives(prior, &t, k == frame.n_sd);
             log_density += Lane(at.log_density);
             (self.value[k], self.d_log[k], self.slope[k]) = (Lane(at.value), Lane(at.d_log), Lane(at.slope));
             (self.straight[k], self.bend_slope[k], self.bend_curve[k]) = (Lane(t), Lane(slope), Lane(curve));

@@ -1,10 +1,10 @@
-//! Positive parameters of several draws at once: the formulas of [`super`] in loops that turn into vector instructions.
+//! Positive parameters of eight draws at once: the formulas of [`crate::prior`] in loops that turn into vector instructions.
 
-use super::{Kind, Prior};
 use crate::kernels::elementary::{MAX_EXPONENT, exp, log1p};
+use crate::prior::{Kind, Prior};
 use crate::simd::LANES;
 
-/// Positive parameters at unconstrained values, as [`super::Positive`].
+/// Positive parameters at unconstrained values, as [`crate::prior::Positive`].
 #[derive(Debug, Clone, Copy)]
 pub struct Positives {
     /// The parameters.
@@ -17,41 +17,39 @@ pub struct Positives {
     pub slope: [f64; LANES],
 }
 
-impl Prior {
-    /// [`Prior::positive`] for each value; with `by_log`, [`Prior::positive_by_log`].
-    #[inline(always)]
-    pub fn positives(&self, t: &[f64; LANES], by_log: bool) -> Positives {
-        let constant = self.log_constant;
-        match self.kind {
-            Kind::StudentT { df, location, scale } => from_log(t, |_, x| {
-                let d = (x - location) / scale;
-                (constant - 0.5 * (df + 1.0) * log1p(d * d / df), -(df + 1.0) * d / ((df + d * d) * scale))
-            }),
-            Kind::Normal { mean, sd } => from_log(t, |_, x| {
-                let d = (x - mean) / sd;
-                (constant - 0.5 * d * d, -d / sd)
-            }),
-            Kind::LogNormal { mean_log, sd_log } => from_log(t, |t, x| {
-                let d = (t - mean_log) / sd_log;
-                (constant - 0.5 * d * d - t, -(d / sd_log + 1.0) / x)
-            }),
-            Kind::Gamma { shape, rate } => {
-                from_log(t, |t, x| (constant + (shape - 1.0) * t - rate * x, (shape - 1.0) / x - rate))
-            }
-            _ => self.one_by_one(t, by_log),
+/// [`Prior::positive`] for each value; with `by_log`, [`Prior::positive_by_log`].
+#[inline(always)]
+pub fn positives(prior: &Prior, t: &[f64; LANES], by_log: bool) -> Positives {
+    let (kind, constant) = prior.parts();
+    match kind {
+        Kind::StudentT { df, location, scale } => from_log(t, |_, x| {
+            let d = (x - location) / scale;
+            (constant - 0.5 * (df + 1.0) * log1p(d * d / df), -(df + 1.0) * d / ((df + d * d) * scale))
+        }),
+        Kind::Normal { mean, sd } => from_log(t, |_, x| {
+            let d = (x - mean) / sd;
+            (constant - 0.5 * d * d, -d / sd)
+        }),
+        Kind::LogNormal { mean_log, sd_log } => from_log(t, |t, x| {
+            let d = (t - mean_log) / sd_log;
+            (constant - 0.5 * d * d - t, -(d / sd_log + 1.0) / x)
+        }),
+        Kind::Gamma { shape, rate } => {
+            from_log(t, |t, x| (constant + (shape - 1.0) * t - rate * x, (shape - 1.0) / x - rate))
         }
+        _ => one_by_one(prior, t, by_log),
     }
+}
 
-    fn one_by_one(&self, t: &[f64; LANES], by_log: bool) -> Positives {
-        let mut out =
-            Positives { value: [0.0; LANES], d_log: [1.0; LANES], log_density: [0.0; LANES], slope: [0.0; LANES] };
-        for s in 0..LANES {
-            let at = if by_log { self.positive_by_log(t[s]) } else { self.positive(t[s]) };
-            (out.value[s], out.d_log[s], out.slope[s]) = (at.value, at.d_log, at.slope);
-            out.log_density[s] = at.lprior + at.log_jacobian;
-        }
-        out
+fn one_by_one(prior: &Prior, t: &[f64; LANES], by_log: bool) -> Positives {
+    let mut out =
+        Positives { value: [0.0; LANES], d_log: [1.0; LANES], log_density: [0.0; LANES], slope: [0.0; LANES] };
+    for s in 0..LANES {
+        let at = if by_log { prior.positive_by_log(t[s]) } else { prior.positive(t[s]) };
+        (out.value[s], out.d_log[s], out.slope[s]) = (at.value, at.d_log, at.slope);
+        out.log_density[s] = at.lprior + at.log_jacobian;
     }
+    out
 }
 
 /// From the log density and its derivative at the parameters, given with their logs.
@@ -88,7 +86,7 @@ mod tests {
         ];
         for (dist, args) in cases {
             let prior = Prior::new(&PriorSpec { dist: dist.into(), args: args.to_vec() }, true).unwrap();
-            let all = prior.positives(&t, false);
+            let all = positives(&prior, &t, false);
             for s in 0..LANES {
                 let one = prior.positive(t[s]);
                 assert_relative_eq!(all.value[s], one.value, max_relative = 1e-14);
