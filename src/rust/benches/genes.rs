@@ -121,7 +121,7 @@ fn simulate(n_genes: usize, seed: u64) -> GeneSet {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (mut counts, mut log_means, mut trend) = (vec![], vec![], vec![]);
     for gene in 0..n_genes {
-        let log_mean = normal(&mut rng, 4.0, 2.0).clamp(0.0, 10.0) - (from_env("REPLICATES", 1.0) as f64).ln();
+        let log_mean = normal(&mut rng, 4.0, 2.0).clamp(0.0, 10.0) - f64::ln(from_env("REPLICATES", 1.0));
         let log_shape = -(0.05 + 1.5 * (-log_mean).exp()).ln();
         let effect = if gene % 2 == 0 { 0.0 } else { normal(&mut rng, 0.0, 0.7) };
         let shape = (log_shape + normal(&mut rng, 0.0, 0.5)).exp();
