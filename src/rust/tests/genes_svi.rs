@@ -23,7 +23,7 @@ use twill::transport::Transport;
 
 fn shapes() -> impl Strategy<Value = Shape> {
     let term = (1..5usize, 1..4usize, Just(false));
-    (any::<bool>(), 1..4usize, prop::collection::vec(term, 0..4), any::<bool>()).prop_map(
+    (any::<bool>(), 1..4usize, prop::collection::vec(term, 0..3), any::<bool>()).prop_map(
         |(poisson, p, terms, centred)| {
             let family = if poisson { Family::Poisson } else { Family::NegBinomial };
             Shape { centred, ..Shape::plain(family, 40, p, &terms) }
