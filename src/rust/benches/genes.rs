@@ -177,6 +177,7 @@ fn settings(method: Method) -> GeneSettings {
         max_treedepth: 10,
         keep_effects: false,
         n_draws: 300,
+        retry: true,
         refine: from_env("REFINE", true),
         max_steps: 400,
         tolerance: from_env("TOLERANCE", 0.02),

@@ -57,6 +57,8 @@ impl LogDensity for Collapsed {
 }
 
 impl Draw for Collapsed {
+    const IS_PARTIAL: bool = true;
+
     fn complete<R: Rng>(&mut self, position: &[f64], rng: &mut R) {
         let theta = self.inner.model.layout.theta();
         for z in &mut self.position[..theta.start] {

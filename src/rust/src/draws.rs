@@ -9,6 +9,8 @@ use rand::Rng;
 
 /// A target that gives whole draws of the model's parameters.
 pub trait Draw: LogDensity {
+    /// Whether [`Draw::complete`] adds anything.
+    const IS_PARTIAL: bool;
     /// Adds what the sampler does not move, at the target's own `position`.
     fn complete<R: Rng>(&mut self, position: &[f64], rng: &mut R);
     /// The posterior, evaluated at the completed draw.
@@ -16,6 +18,8 @@ pub trait Draw: LogDensity {
 }
 
 impl Draw for Posterior {
+    const IS_PARTIAL: bool = false;
+
     fn complete<R: Rng>(&mut self, _position: &[f64], _rng: &mut R) {}
 
     fn posterior(&self) -> &Posterior {
@@ -24,6 +28,8 @@ impl Draw for Posterior {
 }
 
 impl<D: Draw> Draw for Whitened<D> {
+    const IS_PARTIAL: bool = D::IS_PARTIAL;
+
     fn complete<R: Rng>(&mut self, _position: &[f64], rng: &mut R) {
         let (inner, x) = self.parts();
         inner.complete(x, rng);
@@ -35,6 +41,8 @@ impl<D: Draw> Draw for Whitened<D> {
 }
 
 impl<D: Draw> Draw for Bent<D> {
+    const IS_PARTIAL: bool = D::IS_PARTIAL;
+
     fn complete<R: Rng>(&mut self, position: &[f64], rng: &mut R) {
         let (inner, x) = self.parts(position);
         inner.complete(x, rng);

@@ -5,7 +5,7 @@ use super::input::{GeneSet, GeneSettings, Method};
 use super::record::{Recorder, Report, Slot, Status};
 use super::summary::Diagnostics;
 use crate::adapt::{Stage, schedule};
-use crate::density::Model;
+use crate::density::{LogDensity, Model};
 use crate::draws::Draw;
 use crate::error::{Error, Result};
 use crate::hmc::Sampler;
@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Above this R-hat or share of divergences a gene is sampled again, longer.
 const MAX_RHAT: f64 = 1.05;
 const MAX_DIVERGENT: f64 = 0.02;
-/// Acceptance aimed at by the second try.
-const SECOND_TARGET: f64 = 0.95;
+/// Acceptance aimed at by the last try.
+const LAST_TARGET: f64 = 0.95;
 /// Shorter warm-ups adapt the step size alone: a metric from so few positions is worse than what the whitening
 /// left (pseudobulk, 100 iterations: half of the effective draws per gradient, and divergences).
 const METRIC_WARMUP: usize = 150;
@@ -50,6 +50,7 @@ pub struct Task<'a> {
 /// How long and how carefully a try samples.
 struct Try {
     number: u64,
+    by_nuts: bool,
     warmup: usize,
     /// Keep each so many.
     thin: usize,
@@ -103,6 +104,9 @@ impl Task<'_> {
     fn by_method<D: Draw + Clone>(
         &self, mut target: Whitened<D>, first: Option<Report>, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Report> {
+        let theta = target.posterior().model.layout.n_theta;
+        let dim = target.dim();
+        target.stretch(dim - theta..dim);
         let approximate = match (self.settings.method, first) {
             (Method::Hmc | Method::Nuts, _) => return self.sample(&target, recorder, diagnostics),
             (_, Some(first)) => first,
@@ -112,7 +116,6 @@ impl Task<'_> {
         if !self.is_refined(&approximate) {
             return Ok(approximate);
         }
-        recorder.restart();
         let mut report = self.sample(&target, recorder, diagnostics)?;
         report.khat = approximate.khat;
         report.elbo = approximate.elbo;
@@ -123,29 +126,48 @@ impl Task<'_> {
         Ok(report)
     }
 
-    /// Once as asked; where that does not suffice, longer and by NUTS.
+    /// As asked; where that does not suffice, longer, and where that does not either, longer by NUTS.
     fn sample<D: Draw + Clone>(
         &self, target: &Whitened<D>, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Report> {
         let s = self.settings;
-        let first = Try { number: 0, warmup: s.warmup, thin: s.thin, adapt_delta: s.adapt_delta };
-        let counts = match s.method {
-            Method::Nuts => self.chains(target, &first, recorder)?,
-            _ => self.walks(target, &first, recorder)?,
-        };
-        let report = self.judge(counts, recorder, diagnostics);
-        if !report.is_poor(s.n_saved()) {
+        let mut report = self.attempt(target, &self.first_try(), recorder, diagnostics)?;
+        if !s.retry || !report.is_poor(s.n_saved()) {
             return Ok(report);
         }
-        let adapt_delta = SECOND_TARGET.max(s.adapt_delta);
-        let second = Try { number: 1, warmup: METRIC_WARMUP.max(2 * s.warmup), thin: 2 * s.thin, adapt_delta };
-        recorder.restart();
-        let mut longer = self.judge(self.chains(target, &second, recorder)?, recorder, diagnostics);
-        longer.n_gradients += report.n_gradients;
-        if longer.rhat.iter().any(|&r| r > MAX_RHAT) {
-            longer.status = Status::HighRhat;
+        // Divergences ask for smaller steps, not for more of them.
+        if s.method != Method::Nuts && report.divergent == 0 {
+            let how = Try { number: 3, warmup: 2 * s.warmup, thin: 2 * s.thin, ..self.first_try() };
+            report = report.then(self.attempt(target, &how, recorder, diagnostics)?);
+            if !report.is_poor(s.n_saved()) {
+                return Ok(report);
+            }
         }
-        Ok(longer)
+        report = report.then(self.attempt(target, &self.last_try(), recorder, diagnostics)?);
+        if report.rhat.iter().any(|&r| r > MAX_RHAT) {
+            report.status = Status::HighRhat;
+        }
+        Ok(report)
+    }
+
+    fn first_try(&self) -> Try {
+        let s = self.settings;
+        let by_nuts = s.method == Method::Nuts;
+        Try { number: 0, by_nuts, warmup: s.warmup, thin: s.thin, adapt_delta: s.adapt_delta }
+    }
+
+    fn last_try(&self) -> Try {
+        let s = self.settings;
+        let (warmup, adapt_delta) = (METRIC_WARMUP.max(2 * s.warmup), LAST_TARGET.max(s.adapt_delta));
+        Try { number: 1, by_nuts: true, warmup, thin: 2 * s.thin, adapt_delta }
+    }
+
+    fn attempt<D: Draw + Clone>(
+        &self, target: &Whitened<D>, how: &Try, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
+    ) -> Result<Report> {
+        recorder.restart();
+        let counts = if how.by_nuts { self.chains(target, how, recorder)? } else { self.walks(target, how, recorder)? };
+        Ok(self.judge(counts, recorder, diagnostics))
     }
 
     fn judge(&self, counts: Counts, recorder: &Recorder, diagnostics: &mut Diagnostics) -> Report {
@@ -209,11 +231,17 @@ impl Task<'_> {
                 return Err(Error::Interrupt);
             }
             counts.divergent += usize::from(t.divergent);
-            if i % how.thin == 0 {
-                let density = sampler.current(&mut counts.n_gradients);
-                density.complete(&[], rng);
-                recorder.push(density.posterior(), c * n_kept + i / how.thin);
+            if i % how.thin != 0 {
+                continue;
             }
+            let place = c * n_kept + i / how.thin;
+            if how.thin == 1 && i > 0 && !D::IS_PARTIAL && !sampler.has_moved() {
+                recorder.repeat(place);
+                continue;
+            }
+            let density = sampler.current(&mut counts.n_gradients);
+            density.complete(&[], rng);
+            recorder.push(density.posterior(), place);
         }
         Ok(())
     }
@@ -251,6 +279,12 @@ impl Task<'_> {
 }
 
 impl Report {
+    /// What a further try found, with the gradients of this one.
+    fn then(self, mut later: Self) -> Self {
+        later.n_gradients += self.n_gradients;
+        later
+    }
+
     /// Whether the draws ask for a longer run.
     fn is_poor(&self, n_saved: usize) -> bool {
         self.rhat.iter().any(|&r| r > MAX_RHAT) || self.divergent as f64 > MAX_DIVERGENT * n_saved as f64

@@ -48,6 +48,9 @@ pub struct GeneSettings {
     pub keep_effects: bool,
     /// Draws of a Laplace approximation.
     pub n_draws: usize,
+    /// Whether genes whose chains disagree are sampled again.
+    #[serde(default = "yes")]
+    pub retry: bool,
     /// Whether genes whose guide cannot be trusted are sampled.
     #[serde(default = "yes")]
     pub refine: bool,

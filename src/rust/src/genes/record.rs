@@ -98,6 +98,13 @@ impl<'a> Recorder<'a> {
         self.draw = draw;
     }
 
+    /// Keeps the last draw again, as number `s`.
+    pub fn repeat(&mut self, s: usize) {
+        let draw = std::mem::take(&mut self.draw);
+        self.push_values(&draw, s);
+        self.draw = draw;
+    }
+
     /// Keeps a draw with its effects as number `s`.
     pub fn push_values(&mut self, draw: &[f64], s: usize) {
         let effects = self.variables.split(draw, &mut self.kept);

@@ -47,6 +47,7 @@ pub struct Walk<'a, D> {
     rung: usize,
     /// Whether the density was evaluated last at the state.
     is_current: bool,
+    has_accepted: bool,
     cancel: &'a AtomicBool,
 }
 
@@ -54,7 +55,7 @@ impl<'a, D: LogDensity> Walk<'a, D> {
     /// Starts at `state`, which must be finite and the density's last position; `rung` of another chain, or 0.
     pub fn new(density: D, state: PhasePoint, rung: usize, cancel: &'a AtomicBool) -> Self {
         let unit = vec![1.0; density.dim()];
-        Self { density, candidate: state.clone(), state, unit, rung, is_current: true, cancel }
+        Self { density, candidate: state.clone(), state, unit, rung, is_current: true, has_accepted: true, cancel }
     }
 
     /// Adapts the number of steps to a mean acceptance of at least `target`; `watch` sees each transition.
@@ -85,8 +86,9 @@ impl<'a, D: LogDensity> Walk<'a, D> {
             self.candidate.split_step(&mut self.density, splitting.kicks, splitting.drifts, step);
         }
         let gain = energy - self.candidate.energy(&self.unit);
-        self.is_current = rng.random::<f64>().ln() < gain && !self.cancel.load(Ordering::Relaxed);
-        if self.is_current {
+        self.has_accepted = rng.random::<f64>().ln() < gain && !self.cancel.load(Ordering::Relaxed);
+        self.is_current = self.has_accepted;
+        if self.has_accepted {
             std::mem::swap(&mut self.state, &mut self.candidate);
         }
         let n_leapfrog = n_steps * splitting.drifts.len();
@@ -102,6 +104,11 @@ impl<'a, D: LogDensity> Walk<'a, D> {
             self.is_current = true;
         }
         (&mut self.density, is_stale)
+    }
+
+    /// Whether the last transition led to another position.
+    pub fn has_accepted(&self) -> bool {
+        self.has_accepted
     }
 
     /// Where on the ladder of step sizes the chain is.

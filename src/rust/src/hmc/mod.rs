@@ -17,6 +17,8 @@ pub trait Sampler {
     type Target;
     /// One transition.
     fn step<R: Rng>(&mut self, rng: &mut R, n_gradients: &mut usize) -> Transition;
+    /// Whether the last transition led to another position.
+    fn has_moved(&self) -> bool;
     /// The target, evaluated at the current position.
     fn current(&mut self, n_gradients: &mut usize) -> &mut Self::Target;
 }
@@ -31,6 +33,10 @@ impl<D: LogDensity> Sampler for Chain<'_, D> {
         t
     }
 
+    fn has_moved(&self) -> bool {
+        true
+    }
+
     fn current(&mut self, _: &mut usize) -> &mut D {
         self.density()
     }
@@ -43,6 +49,10 @@ impl<D: LogDensity> Sampler for Walk<'_, D> {
         let t = self.transition(rng);
         *n_gradients += t.n_leapfrog;
         t
+    }
+
+    fn has_moved(&self) -> bool {
+        self.has_accepted()
     }
 
     fn current(&mut self, n_gradients: &mut usize) -> &mut D {

@@ -39,6 +39,8 @@ pub struct Bent<D> {
     pub inner: D,
     bends: Arc<Vec<Bend>>,
     x: Vec<f64>,
+    /// Per bend, `da/dw` and the derivative of its logarithm at the last position.
+    slopes: Vec<[f64; 2]>,
 }
 
 impl Bend {
@@ -66,8 +68,10 @@ impl Bend {
     fn at(&self, w: f64) -> (f64, f64, f64) {
         let w = w - self.mode;
         let t = self.k * w / SLOPE;
-        let log_cosh = t.abs() + (-2.0 * t.abs()).exp().ln_1p() - std::f64::consts::LN_2;
-        let (tanh, slope) = (t.tanh(), 1.0 + SLOPE * t.tanh());
+        let e = (-2.0 * t.abs()).exp();
+        let log_cosh = t.abs() + e.ln_1p() - std::f64::consts::LN_2;
+        let tanh = ((1.0 - e) / (1.0 + e)).copysign(t);
+        let slope = 1.0 + SLOPE * tanh;
         let curve = self.k * (1.0 - tanh * tanh) / slope;
         (self.mode + w + SLOPE * SLOPE / self.k * log_cosh, slope, curve)
     }
@@ -77,14 +81,14 @@ impl<D: LogDensity> Bent<D> {
     /// Bends the coordinates `places` of `density` about its mode.
     pub fn at_mode(mut inner: D, mode: &[f64], places: Range<usize>) -> Self {
         let (mut x, mut work) = (mode.to_vec(), vec![0.0; mode.len()]);
-        let bends = places.filter_map(|place| Bend::at_mode(&mut inner, &mut x, &mut work, place)).collect();
-        Self { inner, bends: Arc::new(bends), x }
+        let bends: Vec<_> = places.filter_map(|place| Bend::at_mode(&mut inner, &mut x, &mut work, place)).collect();
+        Self { inner, slopes: vec![[1.0, 0.0]; bends.len()], bends: Arc::new(bends), x }
     }
 
     /// Leaves all coordinates straight.
     pub fn straight(inner: D) -> Self {
         let x = vec![0.0; inner.dim()];
-        Self { inner, bends: Arc::new(vec![]), x }
+        Self { inner, slopes: vec![], bends: Arc::new(vec![]), x }
     }
 
     /// The inner density and the straight position of `position`.
@@ -97,9 +101,10 @@ impl<D: LogDensity> Bent<D> {
     fn unbend(&mut self, position: &[f64]) -> f64 {
         self.x.copy_from_slice(position);
         let mut log_jacobian = 0.0;
-        for bend in self.bends.iter() {
-            let (a, slope, _) = bend.at(position[bend.place]);
+        for (bend, own) in self.bends.iter().zip(&mut self.slopes) {
+            let (a, slope, curve) = bend.at(position[bend.place]);
             self.x[bend.place] = a;
+            *own = [slope, curve];
             log_jacobian += slope.ln();
         }
         log_jacobian
@@ -114,8 +119,7 @@ impl<D: LogDensity> LogDensity for Bent<D> {
     fn evaluate(&mut self, position: &[f64], gradient: &mut [f64]) -> f64 {
         let log_jacobian = self.unbend(position);
         let value = self.inner.evaluate(&self.x, gradient);
-        for bend in self.bends.iter() {
-            let (_, slope, curve) = bend.at(position[bend.place]);
+        for (bend, [slope, curve]) in self.bends.iter().zip(&self.slopes) {
             gradient[bend.place] = gradient[bend.place] * slope + curve;
         }
         value + log_jacobian

@@ -13,9 +13,15 @@ mod triangle;
 
 use crate::density::LogDensity;
 use arrow::Arrow;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use triangle::Triangle;
+
+/// Where a profile is evaluated, in standard deviations by the curvature at the mode.
+const PROFILE: [f64; 7] = [-3.75, -2.5, -1.25, 0.0, 1.25, 2.5, 3.75];
+/// Least and largest stretch.
+const STRETCH: [f64; 2] = [0.5, 2.0];
 
 /// A linear map of the position.
 #[derive(Debug)]
@@ -85,6 +91,32 @@ impl Whitening {
 }
 
 impl<D: LogDensity> Whitened<D> {
+    /// Gives the coordinates `places` unit variance along their own axes through the mode, where the curvature at the mode
+    /// says less than the whole profile: log scales with few levels have long tails. A factor in parts stays as it is.
+    pub fn stretch(&mut self, places: Range<usize>) {
+        let spreads: Vec<(usize, f64)> = places.map(|j| (j, self.spread_along(j))).collect();
+        if let Some(Whitening { kind: Kind::Dense(factor), .. }) = Arc::get_mut(&mut self.map) {
+            spreads.into_iter().for_each(|(j, spread)| factor.stretch(j, spread));
+        }
+    }
+
+    /// Standard deviation of the density along axis `j`, by the trapezoidal rule.
+    fn spread_along(&mut self, j: usize) -> f64 {
+        let (mut y, mut gradient) = (vec![0.0; self.dim()], vec![0.0; self.dim()]);
+        let values = PROFILE.map(|t| {
+            y[j] = t;
+            self.evaluate(&y, &mut gradient)
+        });
+        let top = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let [mut mass, mut mean, mut square] = [0.0; 3];
+        for (t, value) in PROFILE.iter().zip(values) {
+            let weight = (value - top).exp();
+            (mass, mean, square) = (mass + weight, mean + t * weight, square + t * t * weight);
+        }
+        let spread = (square / mass - (mean / mass).powi(2)).sqrt();
+        if spread.is_finite() { spread.clamp(STRETCH[0], STRETCH[1]) } else { 1.0 }
+    }
+
     /// Joins a density and a map.
     pub fn new(inner: D, map: Arc<Whitening>) -> Self {
         let dim = inner.dim();
@@ -127,6 +159,32 @@ mod tests {
             g[1] = -(4.0 * q[1] - 1.9 * q[0]) / det;
             0.5 * (g[0] * q[0] + g[1] * q[1])
         }
+    }
+
+    /// Beside a normal, the log of a gamma variable of shape 1: variance `trigamma(1)`, curvature 1 at the mode.
+    #[derive(Clone)]
+    struct Skew;
+    impl LogDensity for Skew {
+        fn dim(&self) -> usize {
+            2
+        }
+        fn evaluate(&mut self, q: &[f64], g: &mut [f64]) -> f64 {
+            (g[0], g[1]) = (-q[0], 1.0 - q[1].exp());
+            -0.5 * q[0] * q[0] + q[1] - q[1].exp()
+        }
+    }
+
+    #[test]
+    fn a_profile_wider_than_its_curvature_is_stretched() {
+        let map = Whitening::at_mode(&mut Skew, vec![0.0; 2], &AtomicBool::new(false));
+        let mut white = Whitened::new(Skew, Arc::new(map));
+        white.stretch(0..2);
+        let mut g = [0.0; 2];
+        white.evaluate(&[1.0, 1.0], &mut g);
+        let sd = (std::f64::consts::PI.powi(2) / 6.0).sqrt();
+        // The far end of the left tail is beyond the profile.
+        assert!((white.x[0] - 1.0).abs() < 0.02 && (0.9..1.0).contains(&(white.x[1] / sd)), "{:?}", white.x);
+        assert!((g[1] - white.x[1] * (1.0 - white.x[1].exp())).abs() < 1e-9, "{g:?}");
     }
 
     #[test]

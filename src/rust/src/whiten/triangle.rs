@@ -26,6 +26,12 @@ impl Triangle {
         Self { dim, padded, columns, rows }
     }
 
+    /// Multiplies column `j` by `factor`.
+    pub fn stretch(&mut self, j: usize, factor: f64) {
+        self.columns[j * self.padded..(j + 1) * self.padded].iter_mut().for_each(|w| *w *= factor);
+        (0..self.dim).for_each(|i| self.rows[i * self.padded + j] *= factor);
+    }
+
     /// `out <- W y`.
     pub fn multiply(&self, y: &[f64], out: &mut [f64], work: &mut Vec<f64>) {
         self.product(&self.columns, y, out, work, |first, _| first..self.dim);
