@@ -1,28 +1,39 @@
 # From hyper-parameters to priors and back: rounds of sampling some genes and learning what all share.
 
-# Genes in the first rounds, which only have to come near, and in the later ones.
-learning_sizes <- c(200, 400, 1000, 1000)
+# Genes and draws of all of them in the first round, which only has to come near, and in the later ones.
+learning_sizes <- c(200, 1000, 1000, 1000)
+learning_draws <- c(3e4, 1.2e5, 1.2e5, 1.2e5)
 
-# Rounds end when no parameter (logarithms of scales, coefficients of the trend) moves by more.
-learning_tolerance <- 0.1
+# Rounds end when reweighting to the new parameters leaves the median gene this many effective draws: what is learned from
+# them then stands, however far it is from where they were drawn.
+learning_ess <- 25
 
 # list(parts, par, range, unit, rounds, n_genes): what genes share, as learned from `rows`; NULL if nothing is shared.
-# `run(job, rows)` samples genes and returns a piece (see genes-run.R).
+# `run(job, rows, n_draws)` samples genes and returns a piece (see genes-run.R).
 learn_shared <- function(job, rows, run) {
   parts <- shared_parts(job$model, job$sharing$share, job$sharing$sd_prior, job$sharing$effect_prior)
   if (length(parts) == 0) return(NULL)
   shared <- start_shared(job, parts, rows)
   for (round in seq_along(learning_sizes)) {
-    job$shared <- shared
-    piece <- run(job, learning_rows(job, rows, learning_sizes[round]))
-    piece$shared_par <- shared$par
+    job$shared <- widened(shared)
+    piece <- run(job, learning_rows(job, rows, learning_sizes[round]), learning_draws[round])
+    piece$shared_par <- job$shared$par
     if (isTRUE(piece$interrupted)) abort_learning()
-    moved <- update_shared(shared, piece, job)
-    change <- max(abs(unlist(moved$par) - unlist(shared$par)))
-    shared <- moved
-    if (round >= 3 && change < learning_tolerance) break
+    shared <- update_shared(shared, piece, job)
+    if (round > 1 && shared$rounds$ess[round] * dim(piece$draws)[1] >= learning_ess) break
   }
   final_shared(shared, piece, job, parts)
+}
+
+# Draws are made under wider priors than those learned so far: from narrow ones no weights lead to wider ones.
+widened <- function(shared) {
+  widen <- function(part, par) {
+    if (part$kind == "dispersion") par[4] <- max(par[4] + log(1.25), log(0.4))
+    if (part$kind %in% c("normal", "half_normal")) par <- par + log(1.25)
+    par
+  }
+  shared$par <- Map(widen, shared$parts, shared$par)
+  shared
 }
 
 abort_learning <- function() {
@@ -68,7 +79,7 @@ learning_rows <- function(job, rows, size) {
 }
 
 update_shared <- function(shared, piece, job) {
-  learned <- learn_from(shared, piece, job, shared$parts, shared$par)
+  learned <- learn_from(drawn_under(shared, piece), piece, job, shared$parts, shared$par)
   shared$par <- learned$par
   trace <- data.frame(round = NROW(shared$rounds) + 1, n_genes = learned$n_genes, gain = learned$value,
                       ess = stats::median(learned$ess))
@@ -85,10 +96,14 @@ final_shared <- function(shared, piece, job, parts) {
   start <- lapply(parts, part_start, unit = shared$unit, level = shared$level)
   keep <- vapply(parts, function(part) part$kind != "horseshoe", TRUE)
   start[keep] <- shared$par[keep]
-  # The last piece was drawn under the parameters before the last move.
-  learned <- learn_from(utils::modifyList(shared, list(par = piece$shared_par)), piece, job, parts, start)
+  learned <- learn_from(drawn_under(shared, piece), piece, job, parts, start)
   shared$parts <- parts
   shared$par <- learned$par
+  shared
+}
+
+drawn_under <- function(shared, piece) {
+  shared$par <- piece$shared_par
   shared
 }
 

@@ -48,7 +48,7 @@ part_start <- function(part, unit = 1, level = 1.5) {
 
 part_hyperprior <- function(part, unit = 1, level = 1.5) {
   switch(part$kind,
-    dispersion = list(mean = c(level, 0, 0, log(0.5)), sd = c(5, 1, 0.3, 1)),
+    dispersion = list(mean = c(level, 0, 0, log(0.4)), sd = c(5, 1, 0.3, 0.35)),
     horseshoe = list(mean = log(c(0.1, 2.5) * unit), sd = c(1.5, 0.5)),
     lognormal = list(mean = c(log(0.2 * unit), log(0.5)), sd = c(1.5, 0.7)),
     normal = , student_t = list(mean = log(0.5 * unit), sd = 1.5),
@@ -138,25 +138,47 @@ learn_round <- function(parts, values, from_parts, from, start, hyper, x) {
   sizes <- lengths(start)
   split_par <- function(par) split_by(par, sizes)
   ratio <- function(par) Reduce(`+`, Map(part_density, parts, values, split_par(par), MoreArgs = list(x = x))) - base
-  objective <- function(par) sum(log_mean_exp(ratio(par))) + hyper_density(par, hyper)
+  weigh <- remember_last(function(par) weigh_columns(ratio(par)))
+  objective <- function(par) sum(weigh(par)$log_mean) + hyper_density(par, hyper)
   gradient <- function(par) {
-    weights <- column_weights(ratio(par))
-    scores <- Map(part_score, parts, values, split_par(par), MoreArgs = list(x = x, weights = weights))
-    unlist(scores, use.names = FALSE) - (par - hyper$mean) / hyper$sd^2
+    more <- list(x = x, weights = weigh(par)$scores)
+    unlist(Map(part_score, parts, values, split_par(par), MoreArgs = more), use.names = FALSE) - (par - hyper$mean) / hyper$sd^2
   }
+  # Steps of order one: the mean over genes.
   best <- stats::optim(unlist(start, use.names = FALSE), objective, gradient, method = "BFGS",
-                       control = list(fnscale = -1, maxit = 200, reltol = 1e-9))
-  weights <- column_weights(ratio(best$par))
+                       control = list(fnscale = -ncol(base), maxit = 200, reltol = 1e-8))
   list(par = Map(stats::setNames, split_par(best$par), lapply(start, names)), value = best$value,
-       ess = 1 / colSums(weights^2) / nrow(weights))
+       ess = 1 / weigh(best$par)$square / nrow(base))
+}
+
+# f(x) that knows its last value: the optimiser asks for the gradient where it was for the value.
+remember_last <- function(f) {
+  at <- value <- NULL
+  function(x) {
+    if (!identical(x, at)) {
+      value <<- f(x)
+      at <<- x
+    }
+    value
+  }
 }
 
 split_by <- function(par, sizes) unname(split(unname(par), rep(seq_along(sizes), sizes)))
 
 hyper_density <- function(par, hyper) -0.5 * sum(((par - hyper$mean) / hyper$sd)^2)
 
-# Importance weights of the draws of each gene, that sum to one.
-column_weights <- function(x) {
-  w <- exp(x - rep(apply(x, 2, max), each = nrow(x)))
-  w / rep(colSums(w), each = nrow(w))
+# list(log_mean, square, scores) of log importance ratios: the logarithm of the mean of each gene's ratios, the sum of their
+# squares where they sum to one, and the weights of the derivatives of their logarithms in that of log_mean. The logarithm of
+# a mean of n ratios is too low by half their squared coefficient of variation over n, which would hold the parameters back
+# where the draws were made; that is added, up to a coefficient of one, beyond which it is noise.
+weigh_columns <- function(x) {
+  n <- nrow(x)
+  top <- apply(x, 2, max)
+  w <- exp(x - rep(top, each = n))
+  sums <- colSums(w)
+  w <- w / rep(sums, each = n)
+  square <- colSums(w^2)
+  is_even <- n * square < 2
+  list(log_mean = top + log(sums / n) + pmin(square - 1 / n, 1 / n) / 2, square = square,
+       scores = w * (1 + (w - rep(square, each = n)) * rep(is_even, each = n)))
 }
