@@ -37,7 +37,7 @@ widened <- function(shared) {
 }
 
 abort_learning <- function() {
-  abort_twill("interrupt", c("Interrupted while learning what the genes share: no gene is finished.",
+  abort_twill("interrupt", c("Learning what the genes share was not finished, and no gene is.",
                              "i" = "Interrupted later, {.fn twill_genes} returns the genes finished by then."))
 }
 

@@ -23,6 +23,21 @@ check_samples <- function(data) {
   abort_twill("genes", c("A model of genes needs at least two samples.", "x" = "There {?is/are} {nrow(data)}."))
 }
 
+# Errors about formula and data in the words of twill_genes(): `design`, and where its variables stand.
+in_words_of_genes <- function(expr, data_word) {
+  say <- function(text) gsub("`data`", data_word, gsub("`formula`", "`design`", text, fixed = TRUE), fixed = TRUE)
+  reword <- function(e) {
+    e[c("message", "body")] <- lapply(e[c("message", "body")], say_keeping_names, say = say)
+    stop(e)
+  }
+  tryCatch(expr, twill_error_data = reword, twill_error_design = reword, twill_error_formula = reword)
+}
+
+# Where the variables of the design are.
+variables_word <- function(x) if (is.data.frame(x)) "`x`" else if (is_experiment(x)) "`colData(x)`" else "`col_data`"
+
+say_keeping_names <- function(text, say) if (is.character(text)) stats::setNames(say(text), names(text)) else text
+
 # The design with a response; a twill_formula already has one.
 response_formula <- function(design) {
   if (inherits(design, "twill_formula")) return(design)

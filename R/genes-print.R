@@ -59,7 +59,7 @@ print.summary.twillset <- function(x, digits = 2, ...) {
 }
 
 print_set_heading <- function(x) {
-  if (x$partial) cat("PARTIAL FIT: the run was interrupted; these are the genes finished by then.\n\n")
+  if (x$partial) cat("PARTIAL FIT: these are the genes that were finished.\n\n")
   print_field("Genes:", sprintf("%s %s models, %s samples%s", big(x$size[1]), x$family, big(x$size[2]), x$skipped))
   print_field("Design:", x$design)
   if (length(x$groups)) print_field("Groups:", toString(x$groups))

@@ -175,7 +175,8 @@ run_blocks <- function(job, blocks, done, folder, BPPARAM, silent, refresh) {
   compact(done)
 }
 
-# One after the other. An interrupt ends the loop: the engine returns what it has, and so does the loop.
+# One after the other. An interrupt ends the loop: the engine returns what it has, and so does the loop. A block that fails
+# costs its own genes only.
 run_blocks_here <- function(job, blocks, todo, folder, BPPARAM, silent, refresh) {
   progress <- new_progress(silent, refresh, "Genes")
   on.exit(progress$finish())
@@ -184,62 +185,35 @@ run_blocks_here <- function(job, blocks, todo, folder, BPPARAM, silent, refresh)
   before <- total - sum(lengths(blocks[todo]))
   for (k in seq_along(todo)) {
     rows <- blocks[[todo[k]]]
-    piece <- run_interruptible(job_part(job, rows), shifted_report(progress$report, before, total))
+    piece <- run_contained(job_part(job, rows), shifted_report(progress$report, before, total))
     if (is.null(piece)) break
-    write_block(piece, folder, todo[k])
-    pieces[[k]] <- trim_piece(piece, job$keep)
+    pieces[[k]] <- if (inherits(piece, "error")) piece else finish_block(piece, job$keep, folder, todo[k])
     if (isTRUE(piece$interrupted)) break
     before <- before + length(rows)
   }
-  pieces
+  without_failed(pieces)
 }
 
-run_interruptible <- function(part, report) tryCatch(run_part(part, report), interrupt = function(e) NULL)
+# A piece, an error, or NULL after an interrupt.
+run_contained <- function(part, report) tryCatch(run_part(part, report), interrupt = function(e) NULL, error = identity)
+
+finish_block <- function(piece, keep, folder, block) {
+  write_block(piece, folder, block)
+  trim_piece(piece, keep)
+}
+
+# Failed blocks as NULL, with a warning; where nothing else is there, their error.
+without_failed <- function(pieces) {
+  failed <- vapply(pieces, inherits, TRUE, what = "error")
+  if (!any(failed)) return(pieces)
+  if (all(failed)) stop(pieces[[1]])
+  why <- conditionMessage(pieces[[which(failed)[1]]])
+  warn_twill("genes", c("{sum(failed)} of {length(pieces)} block{?s} of genes failed.", "x" = "{why}"))
+  pieces[failed] <- list(NULL)
+  pieces
+}
 
 shifted_report <- function(report, before, total) {
   if (is.null(report)) return(NULL)
   function(done, block_total, divergent) report(before + done, total, divergent)
-}
-
-# Each worker writes its block itself, so that what is finished outlives the process that asked for it. BiocParallel
-# draws from R's generator: its state is put back.
-run_blocks_elsewhere <- function(job, blocks, todo, folder, BPPARAM, silent, refresh) {
-  libraries <- .libPaths()
-  task <- function(k) list(part = job_part(job, blocks[[k]]), folder = folder, block = k, libraries = libraries)
-  with_local_seed(job$settings$seed, BiocParallel::bplapply(lapply(todo, task), send_task, BPPARAM = BPPARAM))
-}
-
-# What a worker is sent. Its environment is not that of the package, which the worker looks for where this process has it.
-send_task <- function(task) {
-  package <- loadNamespace("twill", lib.loc = unique(c(.libPaths(), task$libraries)))
-  get("run_task", package)(task)
-}
-environment(send_task) <- baseenv()
-
-# Starts workers that are not running, for all rounds of learning and the blocks, and returns how to stop them.
-start_workers <- function(BPPARAM, seed) {
-  if (is.null(BPPARAM) || inherits(BPPARAM, "SerialParam")) return(function() NULL)
-  need_package("BiocParallel", "for {.arg BPPARAM}")
-  if (BiocParallel::bpisup(BPPARAM)) return(function() NULL)
-  with_local_seed(seed, BiocParallel::bpstart(BPPARAM))
-  function() with_local_seed(seed, BiocParallel::bpstop(BPPARAM))
-}
-
-run_task <- function(task) {
-  piece <- run_part(task$part)
-  write_block(piece, task$folder, task$block)
-  trim_piece(piece, task$part$keep)
-}
-
-check_bpparam <- function(BPPARAM) {
-  if (is.null(BPPARAM) || inherits(BPPARAM, "BiocParallelParam")) return(BPPARAM)
-  given <- class(BPPARAM)[1]
-  abort_twill("setting", c("{.arg BPPARAM} must come from BiocParallel, such as {.code BiocParallel::MulticoreParam(2)}.",
-                           "x" = "It is of class {.cls {given}}."))
-}
-
-n_workers <- function(BPPARAM) {
-  if (is.null(BPPARAM)) return(1)
-  need_package("BiocParallel", "for {.arg BPPARAM}")
-  BiocParallel::bpnworkers(BPPARAM)
 }

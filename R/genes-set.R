@@ -25,7 +25,7 @@ warn_set <- function(fit) {
   n <- length(fit$posterior$rows)
   left <- sum(fit$job$reason == "not finished")
   if (inherits(fit, "twill_partial")) {
-    warn_twill("partial", c("The run was interrupted: {n} of {n + left} genes are finished.",
+    warn_twill("partial", c("The run was not finished: {n} of {n + left} genes are.",
                             "i" = "{.code update(fit, genes = )} fits the others."))
   }
   bad <- table(factor(fit$posterior$status, c("high_rhat", "high_khat", "no_start", "failed")))

@@ -57,7 +57,8 @@
 #' @section Running in parallel:
 #' Threads work inside of one process. `BPPARAM` of BiocParallel cuts the genes into blocks for several processes or
 #' machines; say `cores = 1` with it. Each gene has its own stream of random numbers, so the draws are the same in all cases.
-#' With `folder`, finished blocks are kept there, and the same call after a crash goes on from them.
+#' Blocks that fail on a worker are fitted again in this process. With `folder`, finished blocks are kept there, and the same
+#' call after a crash, or after a worker was killed, goes on from them.
 #' An interrupt returns the finished genes, as a fit of class `c("twill_partial", "twillset")`.
 #'
 #' @param x A SummarizedExperiment or SingleCellExperiment; a matrix, sparse matrix or DelayedMatrix (such as one on disk by
@@ -148,7 +149,8 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   input <- if (is.data.frame(x)) read_long(x, design, gene) else read_genes(x, assay, col_data)
   input$design <- gene_formula(if (is.data.frame(x)) long_formula(design) else design, dispersion, family)
   given <- list(size_factors = size_factors, offset = offset, weights = weights, genes = genes, min_count = min_count)
-  model <- quiet_if(silent, new_gene_model(input$design, input$data, family, pooled$prior, contrasts, silent))
+  new_model <- function() quiet_if(silent, new_gene_model(input$design, input$data, family, pooled$prior, contrasts, silent))
+  model <- in_words_of_genes(new_model(), variables_word(x))
   job <- new_job(input, model, given, sharing, settings, keep)
   fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM)
 }

@@ -230,3 +230,11 @@ test_that("pseudobulk adds up cells", {
   expect_error(tw_pseudobulk(counts, "donor"), "matrix", class = "twill_error_genes")
   expect_error(tw_pseudobulk(sce, "donor", assay = "count"), "counts", class = "twill_error_genes")
 })
+
+test_that("what the samples lack is said in the words of the call", {
+  run <- function(design, x = gene_counts(3), data = gene_samples()) fake_set(counts = x, design = design, col_data = data)
+  expect_error(run(~ condition + (1 | donr)), "`design` names.*`col_data` does not have: \"donr\"", class = "twill_error_data")
+  expect_error(run(~ condition, data = transform(gene_samples(), condition = "ctrl")), "Remove it from `design`",
+               class = "twill_error_design")
+  expect_error(run(~ condition, x = gene_counts(3)[0, ]), "no rows", class = "twill_error_genes")
+})

@@ -96,3 +96,36 @@ test_that("a killed run goes on from its finished blocks, to the same draws", {
   expect_length(list.files(folder, "^block-"), 60)
   expect_identical(resumed$posterior$draws, do.call(twill_genes, job)$posterior$draws)
 })
+
+test_that("a block that fails on a worker is fitted in this process", {
+  skip_on_cran()
+  skip_on_os("windows")
+  skip_if_not_installed("BiocParallel")
+  here <- Sys.getpid()
+  fragile <- function(spec_json, arrays, genes, settings_json, progress) {
+    if (4L %in% genes$index && Sys.getpid() != here) stop("no memory on {this} worker")
+    fake_engine(spec_json, arrays, genes, settings_json, progress)
+  }
+  run <- function(engine, ...) {
+    local_engine(engine)
+    parallel_set(cores = 1, share = "none", block_size = 4, ...)
+  }
+  expect_warning(fit <- run(fragile, BPPARAM = BiocParallel::MulticoreParam(2)), "1 of 3 blocks.*no memory on \\{this\\} worker",
+                 class = "twill_warning_workers")
+  expect_identical(fit$posterior$draws, run(fake_engine)$posterior$draws)
+})
+
+test_that("a block that fails here as well costs its genes only; where all fail there is no fit", {
+  failing <- function(which) function(spec_json, arrays, genes, settings_json, progress) {
+    if (any(which %in% genes$index)) stop("odd block")
+    fake_engine(spec_json, arrays, genes, settings_json, progress)
+  }
+  run <- function(engine) {
+    local_engine(engine)
+    parallel_set(share = "none", block_size = 4)
+  }
+  expect_warning(fit <- run(failing(5)), "1 of 3 blocks of genes failed.*odd block", class = "twill_warning_genes")
+  expect_s3_class(fit, "twill_partial")
+  expect_identical(rownames(fit), paste0("gene", c(1:4, 9:12)))
+  expect_error(run(failing(0:11)), "odd block")
+})
