@@ -124,8 +124,8 @@ test_that("an interrupt returns the finished genes, and update() the others", {
   parts_equal(done, whole)
   expect_error(fit_with(stopping_engine(0)), class = "twill_error_interrupt")
   local_engine(stopping_engine(40))
-  expect_error(twill_genes(gene_counts(), ~ condition, col_data = gene_samples(), iter = 60, seed = 1, silent = 2), "was not finished",
-               class = "twill_error_interrupt")
+  expect_error(twill_genes(gene_counts(), ~ condition, col_data = gene_samples(), iter = 60, seed = 1, silent = 2),
+               "was not finished", class = "twill_error_interrupt")
 })
 
 test_that("a gene that fails is a status, never the run's end", {
