@@ -5,7 +5,9 @@
 # `may_miss` says that missing counts are rows that do not exist (and not mistakes).
 new_source <- function(x, may_miss = FALSE) {
   kind <- source_kind(x)
-  if (nrow(x) == 0) abort_twill("genes", c("{.arg x} has no rows: there is no gene.", "i" = "Genes are its rows, samples its columns."))
+  if (nrow(x) == 0) {
+    abort_twill("genes", c("{.arg x} has no rows: there is no gene.", "i" = "Genes are its rows, samples its columns."))
+  }
   data <- switch(kind, sparse = Matrix::t(as_compressed(x)), dense = unname(as.matrix(x)), delayed = x)
   list(kind = kind, data = data, genes = gene_names(rownames(x), nrow(x)), may_miss = may_miss,
        samples = colnames(x) %||% sprintf("sample%d", seq_len(ncol(x))))

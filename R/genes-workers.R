@@ -25,10 +25,10 @@ send_tasks <- function(tasks, BPPARAM, folder) {
 # BiocParallel itself gave up, as it does when a worker is killed.
 abort_workers <- function(e, folder) {
   why <- conditionMessage(e)
-  next_step <- if (is.null(folder)) "With {.arg folder}, finished blocks would be kept, and the same call would go on from them." else
+  kept <- if (is.null(folder)) "With {.arg folder}, finished blocks are kept, and the same call goes on from them." else
     "Finished blocks are in {.arg folder}: the same call goes on from them."
-  abort_twill("workers", c("The workers of {.arg BPPARAM} stopped.", "x" = "{why}", "i" = next_step,
-                           "i" = "Workers that run out of memory are killed: fewer of them, or a smaller {.arg block_size}, need less."))
+  abort_twill("workers", c("The workers of {.arg BPPARAM} stopped.", "x" = "{why}", "i" = kept,
+                           "i" = "Workers short of memory are killed: use fewer, or a smaller {.arg block_size}."))
 }
 
 warn_failed_blocks <- function(errors, n) {

@@ -1,6 +1,6 @@
-# twill_genes() on real data with known answers: interferon in blood cells, panobinostat in glioblastoma, a knock-out screen.
+# twill_genes() on real data with known answers: interferon in blood cells, panobinostat in glioblastoma, knock-out screens.
 #
-#   Rscript bench/genes-real.R [kang] [glioblastoma] [crispr]        TWILL_SHARED is the folder of the shared data
+#   Rscript bench/genes-real.R [kang] [glioblastoma] [crispr] [depmap]        TWILL_SHARED is the folder of the shared data
 suppressMessages(library(twill))
 
 shared <- function(...) file.path(Sys.getenv("TWILL_SHARED", "../shared"), "data", ...)
@@ -86,6 +86,45 @@ crispr <- function(n_genes = 600) {
               sum(called & essential), sum(essential), sum(called & !essential), sum(!essential)))
 }
 
+# DepMap's essential against non-essential genes over cell lines of one plasmid batch, whose effects vary over lines; the median
+# over guides and lines of log fold changes beside. Lines are added one by one: with all of them both rank nearly perfectly.
+depmap <- function(n_lines = c(1, 3, 10)) {
+  samples <- utils::read.csv(shared("crispr_depmap", "samples.csv"))
+  counts <- utils::read.csv(shared("crispr_depmap", "counts.csv.gz"), check.names = FALSE)
+  genes <- utils::read.csv(shared("crispr_depmap", "genes.csv"))
+  counts <- counts[counts$gene %in% genes$gene[genes$common_essential == 1 | genes$nonessential == 1], ]
+  batch <- samples[samples$pDNA_batch == "Avana-3", ]
+  lines <- setdiff(unique(batch$cell_line), "pDNA")
+  for (n in n_lines) depmap_lines(counts, genes, batch[batch$cell_line %in% c("pDNA", utils::head(lines, n)), ], n)
+}
+
+depmap_lines <- function(counts, genes, samples, n) {
+  values <- as.matrix(counts[samples$sample])
+  known <- rowSums(is.na(values)) == 0
+  values <- values[known, ]
+  gene <- counts$gene[known]
+  rownames(values) <- counts$guide[known]
+  samples$cell_line <- factor(samples$cell_line)
+  design <- if (n > 1) ~ 1 + (1 | cell_line) else ~1
+  seconds <- system.time(fit <- tw_screen(values, design, gene = gene, plasmid = samples$sample[samples$cell_line == "pDNA"],
+                                          col_data = samples["cell_line"], controls = genes$gene[genes$nonessential == 1],
+                                          seed = 1, silent = 2))[["elapsed"]]
+  res <- as.data.frame(tw_contrast(fit, "Intercept"))
+  essential <- genes$common_essential[match(rownames(res), genes$gene)] == 1
+  per_million <- log2(sweep(values, 2, colSums(values) / 1e6, "/") + 1)
+  lfc <- per_million[, samples$cell_line != "pDNA", drop = FALSE] - per_million[, samples$cell_line == "pDNA"]
+  median_lfc <- tapply(lfc, gene[row(lfc)], stats::median)[rownames(res)]
+  mean_of_medians <- tapply(apply(lfc, 1, stats::median), gene, mean)[rownames(res)]
+  called <- res$svalue <= 0.05 & res$log2FoldChange < 0
+  cat(sprintf(paste("crispr_depmap, %d genes, %d lines, %d samples, %.0f s: AUC %.4f, mean over its sd %.4f (median over guides and samples",
+                    "%.4f, mean over guides of medians %.4f); depleted: %d of %d essential, %d of %d not\n"),
+              nrow(res), n, sum(samples$cell_line != "pDNA"), seconds, area_under_curve(-res$log2FoldChange, essential),
+              area_under_curve(-res$log2FoldChange / res$lfcSE, essential), area_under_curve(-median_lfc, essential),
+              area_under_curve(-mean_of_medians, essential), sum(called & essential), sum(essential), sum(called & !essential),
+              sum(!essential)))
+  print(table(res$status))
+}
+
 chosen <- commandArgs(trailingOnly = TRUE)
-known <- list(kang = kang, glioblastoma = glioblastoma, crispr = crispr)
+known <- list(kang = kang, glioblastoma = glioblastoma, crispr = crispr, depmap = depmap)
 for (name in if (length(chosen)) chosen else names(known)) known[[name]]()
