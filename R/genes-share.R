@@ -153,13 +153,13 @@ learn_round <- function(parts, values, from_parts, from, start, hyper, x) {
 
 # f(x) that knows its last value: the optimiser asks for the gradient where it was for the value.
 remember_last <- function(f) {
-  at <- value <- NULL
+  last <- new.env(parent = emptyenv())
   function(x) {
-    if (!identical(x, at)) {
-      value <<- f(x)
-      at <<- x
+    if (!identical(x, last$at)) {
+      last$value <- f(x)
+      last$at <- x
     }
-    value
+    last$value
   }
 }
 

@@ -116,12 +116,11 @@ depmap_lines <- function(counts, genes, samples, n) {
   median_lfc <- tapply(lfc, gene[row(lfc)], stats::median)[rownames(res)]
   mean_of_medians <- tapply(apply(lfc, 1, stats::median), gene, mean)[rownames(res)]
   called <- res$svalue <= 0.05 & res$log2FoldChange < 0
-  cat(sprintf(paste("crispr_depmap, %d genes, %d lines, %d samples, %.0f s: AUC %.4f, mean over its sd %.4f (median over guides and samples",
-                    "%.4f, mean over guides of medians %.4f); depleted: %d of %d essential, %d of %d not\n"),
-              nrow(res), n, sum(samples$cell_line != "pDNA"), seconds, area_under_curve(-res$log2FoldChange, essential),
-              area_under_curve(-res$log2FoldChange / res$lfcSE, essential), area_under_curve(-median_lfc, essential),
-              area_under_curve(-mean_of_medians, essential), sum(called & essential), sum(essential), sum(called & !essential),
-              sum(!essential)))
+  text <- paste("crispr_depmap, %d genes, %d lines, %d samples, %.0f s: AUC %.4f (median over guides and samples %.4f, mean over",
+                "guides of medians %.4f); depleted: %d of %d essential, %d of %d not\n")
+  area <- function(score) area_under_curve(-score, essential)
+  cat(sprintf(text, nrow(res), n, sum(samples$cell_line != "pDNA"), seconds, area(res$log2FoldChange), area(median_lfc),
+              area(mean_of_medians), sum(called & essential), sum(essential), sum(called & !essential), sum(!essential)))
   print(table(res$status))
 }
 

@@ -1,5 +1,5 @@
-//! After the warm-up a NUTS transition allocates no memory, whatever the engine and the model's parts; nor do the steps of
-//! a gene's guide.
+//! After the warm-up a transition, of NUTS or of one length, allocates no memory, whatever the engine and the model's parts;
+//! nor do the steps of a gene's guide.
 
 mod common;
 
@@ -19,6 +19,7 @@ use twill::genes::svi::start::start;
 use twill::genes::svi::steps::{Ascent, ascend};
 use twill::genes::svi::target::Target;
 use twill::hmc::chain::Chain;
+use twill::hmc::fixed::Walk;
 use twill::hmc::hamiltonian::PhasePoint;
 use twill::run::{Prepared, prepare};
 use twill::spec::Engine::{self, Collapsed, Joint, Levels};
@@ -50,17 +51,21 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Calls of the allocator during 20 transitions after a short warm-up, draws completed.
-fn calls<D: Draw>(mut target: Whitened<D>) -> usize {
+/// Calls of the allocator during 20 transitions of either kind after a short warm-up, draws completed.
+fn calls<D: Draw + Clone>(mut target: Whitened<D>) -> usize {
     let (cancel, mut rng) = (AtomicBool::new(false), ChaCha8Rng::seed_from_u64(4));
     let position = vec![0.1; target.dim()];
     let start = PhasePoint::at(&mut target, position);
+    let mut walk = Walk::new(target.clone(), start.clone(), 3, &cancel);
+    walk.adapt(12, 0.8, &mut rng, |_| ());
     let mut chain = Chain::new(target, start, 8, &cancel);
     chain.warm_up(60, 0.8, &mut rng, |_, _, _| true);
     let before = CALLS.get();
     for _ in 0..20 {
         chain.transition(&mut rng);
         chain.density().complete(&[], &mut rng);
+        walk.transition(&mut rng);
+        walk.density().0.complete(&[], &mut rng);
     }
     CALLS.get() - before
 }
