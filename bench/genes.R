@@ -1,9 +1,11 @@
-# How fast is twill_genes()? Simulated pseudobulk of paired donors, NUTS for every gene, beside loops over single models.
+# How fast is twill_genes()? Simulated pseudobulk of paired donors, every gene sampled, beside loops over single models.
 #
-#   Rscript bench/genes.R [--genes 1000,10000] [--donors 7] [--threads 1,2] [--peers yes|no]
+#   Rscript bench/genes.R [--cases 200x14,1000x14,10000x14,1000x28,1000x100] [--threads 1,2] [--peers yes|no] [--simulate]
 #
-# Each case runs in a process of its own; seconds are wall-clock, from the matrix to the fit, what genes share included.
-# Memory is the peak of that process. Run it on a quiet machine.
+# A case is genes x samples, two samples per donor. Each fit runs in a process of its own; seconds are wall-clock, from the
+# matrix to the fit, what genes share included. Memory is the peak of that process. Run it on a quiet machine: `--simulate`
+# makes the data beforehand (bench-output/genes-*.rds) and stops. "one intercept" is NEBULA's design; glmmTMB is a loop over
+# 50 genes, scaled.
 source("bench/genes-data.R")
 
 option <- function(name, default) {
@@ -12,7 +14,22 @@ option <- function(name, default) {
   if (is.na(at)) default else given[at + 1]
 }
 
-numbers <- function(name, default) as.integer(strsplit(option(name, default), ",")[[1]])
+# One row per case: genes, donors.
+cases <- function() {
+  parts <- strsplit(strsplit(option("cases", "200x14,1000x14,10000x14,1000x28,1000x100"), ",")[[1]], "x")
+  data.frame(genes = as.integer(vapply(parts, `[`, "", 1)), donors = as.integer(vapply(parts, `[`, "", 2)) / 2)
+}
+
+# Simulated once.
+case_data <- function(n_genes, n_donors) {
+  file <- sprintf("bench-output/genes-%dx%d.rds", n_genes, 2 * n_donors)
+  dir.create(dirname(file), showWarnings = FALSE)
+  if (!file.exists(file)) {
+    sim <- simulate_pseudobulk(seed = 1, n_donors = n_donors, n_cells = 200 * n_donors, n_genes = n_genes)
+    saveRDS(sim[c("counts", "samples")], file)
+  }
+  readRDS(file)
+}
 
 # Peak memory of this process in MB; NA where the system does not tell.
 peak_memory <- function() {
@@ -37,21 +54,22 @@ run_case <- function(sim, design, threads, method) {
              not_ok = sum(status$status %in% c("high_rhat", "no_start", "failed")), memory_mb = peak_memory())
 }
 
-# Seconds per 1000 genes of a loop over a few, by maximum likelihood.
-run_glmmtmb <- function(sim, n = 50) {
-  if (!requireNamespace("glmmTMB", quietly = TRUE)) return(NULL)
+# A loop over a few genes by maximum likelihood, scaled to as many genes as the case has.
+run_glmmtmb <- function(sim, design, n = 50) {
   some <- utils::head(which(rowSums(sim$counts) > 50), n)
   data <- cbind(sim$samples, log_size = log(sim$samples$exposure))
+  random <- list("slopes" = y ~ condition + offset(log_size) + (1 | donor) + (0 + condition | donor),
+                 "one intercept" = y ~ condition + offset(log_size) + (1 | donor))[[design]]
   failed <- 0
   seconds <- system.time(for (g in some) {
     data$y <- sim$counts[g, ]
-    fit <- suppressWarnings(try(glmmTMB::glmmTMB(y ~ condition + offset(log_size) + (1 | donor) + (0 + condition | donor), data,
-                                                 family = glmmTMB::nbinom2), silent = TRUE))
-    se <- if (!inherits(fit, "try-error")) summary(fit)$coefficients$cond[2, 2]
+    fit <- suppressWarnings(try(glmmTMB::glmmTMB(random, data, family = glmmTMB::nbinom2), silent = TRUE))
+    se <- if (!inherits(fit, "try-error")) suppressWarnings(summary(fit))$coefficients$cond[2, 2]
     failed <- failed + !isTRUE(is.finite(se))
   })[["elapsed"]]
-  cat(sprintf("glmmTMB, a loop over %d genes: %.1f s per 1000 genes; %d without standard error\n", length(some),
-              1000 * seconds / length(some), failed))
+  data.frame(method = "glmmTMB, loop", design = design, genes = nrow(sim$counts), samples = ncol(sim$counts), threads = 1,
+             draws = NA, seconds = round(seconds / length(some) * nrow(sim$counts), 1), table = NA, engine = NA, gradients = NA,
+             ess_p10 = NA, rhat_p99 = NA, not_ok = round(failed / length(some) * nrow(sim$counts)), memory_mb = NA)
 }
 
 # In a process of its own, so that memory is that of the case.
@@ -61,15 +79,19 @@ in_process <- function(f, ...) {
 }
 
 run_all <- function() {
-  rows <- list()
-  for (n_genes in numbers("genes", "1000,10000")) for (n_donors in numbers("donors", "7")) {
-    sim <- simulate_pseudobulk(seed = 1, n_donors = n_donors, n_cells = 200 * n_donors, n_genes = n_genes)
-    for (threads in numbers("threads", "1,2")) rows <- c(rows, list(in_process(run_case, sim, "slopes", threads, "hmc")))
-    rows <- c(rows, list(in_process(run_case, sim, "one intercept", 1L, "hmc")))
-    rows <- c(rows, list(in_process(run_case, sim, "slopes", 1L, "laplace")))
+  threads <- as.integer(strsplit(option("threads", "1,2"), ",")[[1]])
+  with_peers <- option("peers", "yes") == "yes" && requireNamespace("glmmTMB", quietly = TRUE)
+  table <- cases()
+  sims <- Map(case_data, table$genes, table$donors)
+  if ("--simulate" %in% commandArgs(trailingOnly = TRUE)) return(invisible())
+  of_case <- function(sim) {
+    ours <- lapply(threads, function(n) in_process(run_case, sim, "slopes", n, "hmc"))
+    single <- in_process(run_case, sim, "one intercept", 1L, "hmc")
+    peers <- if (with_peers && nrow(sim$counts) == 1000) lapply(names(formulas), function(design) run_glmmtmb(sim, design))
+    do.call(rbind, c(ours, list(single), peers))
   }
-  print(do.call(rbind, rows), row.names = FALSE)
-  if (option("peers", "yes") == "yes") run_glmmtmb(sim)
+  options(width = 200)
+  print(do.call(rbind, lapply(sims, of_case)), row.names = FALSE)
 }
 
 run_all()
