@@ -29,6 +29,7 @@ learn_shared <- function(job, rows, run) {
 widened <- function(shared) {
   widen <- function(part, par) {
     if (part$kind == "dispersion") par[4] <- max(par[4] + log(1.25), log(0.4))
+    if (part$kind == "lognormal") par[2] <- max(par[2] + log(1.25), log(0.4))
     if (part$kind %in% c("normal", "half_normal")) par <- par + log(1.25)
     par
   }

@@ -117,8 +117,7 @@ volcano_plot <- function(table, results, alpha) {
   table$height <- pmin(-log10(pmax(table$svalue, 1e-300)), 20)
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$effect, y = .data$height, colour = .data$called)) +
     ggplot2::geom_vline(xintercept = 0, colour = "grey60", linewidth = 0.3)
-  # Room for the names of the highest points.
-  points_with_labels(plot, alpha, table$effect) + ggplot2::scale_y_continuous(expand = ggplot2::expansion(c(0.05, 0.1))) +
+  points_with_labels(plot, alpha, table$effect) +
     ggplot2::labs(x = effect_axis(results), y = "-log10 s-value (at most 20)", subtitle = wrap_label(effect_label(results)))
 }
 

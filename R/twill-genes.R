@@ -21,7 +21,7 @@
 #' Hyper-parameters are learned by empirical Bayes: they maximise the product of the genes' marginal likelihoods, estimated
 #' from posterior draws of up to 1000 genes by importance reweighting, in two to four rounds of sampling and maximising
 #' with weak priors of their own (Geyer 1994): the spread of log dispersions around their trend is about 0.4, within a factor
-#' of two, unless several hundred genes say otherwise; scales of sds about 0.3 within a factor of 20. The genes are then
+#' of two, unless several hundred genes say otherwise; sds are about 0.2 within a factor of 20. The genes are then
 #' fitted with these values held constant; with some hundred genes their uncertainty is far smaller than that of any gene.
 #' `print()` shows the values, `fit$job$shared$rounds` the rounds.
 #' * The trend of the dispersion is quadratic in the log mean, and constant beyond the 1 and 99 percent quantiles.
