@@ -130,36 +130,51 @@ mod tests {
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
-    /// Independent logs of gamma variables of shape 4: skew, mean `digamma(4)`, variance `trigamma(4)`.
-    struct LogGamma;
+    /// Independent logs of gamma variables of shape 4, times a spread: skew, mean `digamma(4)`, variance `trigamma(4)`.
+    struct LogGamma(f64);
     impl LogDensity for LogGamma {
         fn dim(&self) -> usize {
             5
         }
         fn evaluate(&mut self, q: &[f64], g: &mut [f64]) -> f64 {
-            g.iter_mut().zip(q).for_each(|(g, q)| *g = (4.0 - (0.5 * q).exp()) * 0.5);
-            q.iter().map(|q| 2.0 * q - (0.5 * q).exp()).sum()
+            g.iter_mut().zip(q).for_each(|(g, q)| *g = (4.0 - (q / self.0).exp()) / self.0);
+            q.iter().map(|q| 4.0 * q / self.0 - (q / self.0).exp()).sum()
         }
+    }
+
+    /// Mean and variance of `q / spread`, and the share of trajectories accepted.
+    fn moments(spread: f64, warmup: usize) -> [f64; 3] {
+        let (mut rng, cancel) = (ChaCha8Rng::seed_from_u64(1), AtomicBool::new(false));
+        let mut target = LogGamma(spread);
+        let start = PhasePoint::at(&mut target, vec![spread; 5]);
+        let mut walk = Walk::new(target, start, 0, &cancel);
+        walk.adapt(warmup, 0.75, &mut rng, |_| {});
+        let (n, mut sum, mut squares, mut accepted) = (20_000, 0.0, 0.0, 0);
+        for _ in 0..n {
+            walk.transition(&mut rng);
+            accepted += usize::from(walk.has_accepted());
+            for q in walk.state.position.iter().map(|q| q / spread) {
+                (sum, squares) = (sum + q, squares + q * q);
+            }
+        }
+        let mean = sum / (5 * n) as f64;
+        [mean, squares / (5 * n) as f64 - mean * mean, accepted as f64 / n as f64]
     }
 
     #[test]
     fn draws_are_of_the_target() {
-        let (mut rng, cancel) = (ChaCha8Rng::seed_from_u64(1), AtomicBool::new(false));
-        let mut target = LogGamma;
-        let start = PhasePoint::at(&mut target, vec![2.0; 5]);
-        let mut walk = Walk::new(target, start, 0, &cancel);
-        walk.adapt(60, 0.75, &mut rng, |_| {});
-        let (n, mut sum, mut squares) = (20_000, 0.0, 0.0);
-        for _ in 0..n {
-            walk.transition(&mut rng);
-            for q in &walk.state.position {
-                (sum, squares) = (sum + 0.5 * q, squares + 0.25 * q * q);
-            }
-        }
-        let mean = sum / (5 * n) as f64;
-        let variance = squares / (5 * n) as f64 - mean * mean;
+        let [mean, variance, _] = moments(2.0, 60);
         assert!((mean - 1.256_117_7).abs() < 0.01, "{mean}");
         assert!((variance - 0.283_823).abs() < 0.01, "{variance}");
+    }
+
+    /// Coarse steps, of which many are refused: draws are right because of the refusals.
+    #[test]
+    fn refusals_correct_for_coarse_steps() {
+        let [mean, variance, accepted] = moments(1.1, 0);
+        assert!(accepted < 0.6, "{accepted}");
+        assert!((mean - 1.256_117_7).abs() < 0.015, "{mean}");
+        assert!((variance - 0.283_823).abs() < 0.025, "{variance}");
     }
 
     #[test]
