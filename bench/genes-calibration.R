@@ -60,7 +60,7 @@ append_rows <- function(rows) {
   utils::write.table(rows, results_file, append = !is_new, col.names = is_new, row.names = FALSE, sep = ",", quote = FALSE)
 }
 
-# Standard error of sum(a) / sum(b), in percent, with experiments as units: genes of one share hyper-parameters and size factors.
+# Standard error of sum(a) / sum(b), in percent, with experiments as units: their genes share hyper-parameters and sizes.
 ratio_error <- function(a, b) {
   if (sum(b) == 0 || length(a) < 2) return(NA)
   round(100 * sqrt(sum((a - sum(a) / sum(b) * b)^2)) / sum(b), 1)
@@ -74,9 +74,11 @@ calibration_table <- function(results) {
     share <- function(a, b) if (s[b] > 0) round(100 * s[[a]] / s[[b]], 1) else NA
     interval <- function(a, of) if (all(g$has_interval)) round(100 * s[[a]] / of, 1) else NA
     data.frame(sizes = g$sizes[1], donors = g$donors[1], method = g$method[1], experiments = nrow(g), genes = s[["n"]],
-               coverage = interval("n_covered", s[["n"]]), cov_se = ratio_error(g$n_covered, g$n), null = interval("n_covered_null", s[["n"]] - s[["n_effects"]]),
+               coverage = interval("n_covered", s[["n"]]), cov_se = ratio_error(g$n_covered, g$n),
+               null = interval("n_covered_null", s[["n"]] - s[["n_effects"]]),
                effect = interval("n_covered_effect", s[["n_effects"]]), called = s[["n_called"]],
-               false = share("n_wrong", "n_called"), false_se = ratio_error(g$n_wrong, g$n_called), power = share("n_true", "n_effects"),
+               false = share("n_wrong", "n_called"), false_se = ratio_error(g$n_wrong, g$n_called),
+               power = share("n_true", "n_effects"),
                lfsr_false = share("n_doubtful_wrong", "n_doubtful"), bias = round(mean(g$bias), 3))
   })
   table <- do.call(rbind, rows)

@@ -5,7 +5,7 @@
 # A case is genes x samples, two samples per donor. Each fit runs in a process of its own; seconds are wall-clock, from the
 # matrix to the fit, what genes share included. Memory is the peak of that process. Run it on a quiet machine: `--simulate`
 # makes the data beforehand (bench-output/genes-*.rds) and stops. "one intercept" is NEBULA's design; glmmTMB is a loop over
-# 50 genes, scaled.
+# 20 genes, scaled.
 source("bench/genes-data.R")
 
 option <- function(name, default) {
@@ -55,7 +55,7 @@ run_case <- function(sim, design, threads, method) {
 }
 
 # A loop over a few genes by maximum likelihood, scaled to as many genes as the case has.
-run_glmmtmb <- function(sim, design, n = 50) {
+run_glmmtmb <- function(sim, design, n = 20) {
   some <- utils::head(which(rowSums(sim$counts) > 50), n)
   data <- cbind(sim$samples, log_size = log(sim$samples$exposure))
   random <- list("slopes" = y ~ condition + offset(log_size) + (1 | donor) + (0 + condition | donor),
@@ -84,14 +84,18 @@ run_all <- function() {
   table <- cases()
   sims <- Map(case_data, table$genes, table$donors)
   if ("--simulate" %in% commandArgs(trailingOnly = TRUE)) return(invisible())
-  of_case <- function(sim) {
-    ours <- lapply(threads, function(n) in_process(run_case, sim, "slopes", n, "hmc"))
-    single <- in_process(run_case, sim, "one intercept", 1L, "hmc")
-    peers <- if (with_peers && nrow(sim$counts) == 1000) lapply(names(formulas), function(design) run_glmmtmb(sim, design))
-    do.call(rbind, c(ours, list(single), peers))
-  }
   options(width = 200)
-  print(do.call(rbind, lapply(sims, of_case)), row.names = FALSE)
+  for (sim in sims) {
+    for (n in threads) show(in_process(run_case, sim, "slopes", n, "hmc"))
+    show(in_process(run_case, sim, "one intercept", 1L, "hmc"))
+    if (with_peers && nrow(sim$counts) == 1000) for (design in names(formulas)) show(run_glmmtmb(sim, design))
+  }
+}
+
+# Row by row, so that a run that is stopped has told what it knows.
+show <- function(row) {
+  print(row, row.names = FALSE)
+  flush(stdout())
 }
 
 run_all()
