@@ -9,20 +9,22 @@
 #' The effects of a donor on different genes are independent in the model, but genes of one pathway respond together: a donor who
 #' responds less does so in all of them. For the estimands `"population"` and `"new_donor"`, the independence would give
 #' intervals of means over many genes that are far too narrow. With `donors = "together"` they are made from the donors' own
-#' means instead. With \eqn{\theta_{Sj}} the mean effect of the set in donor j of J, a draw of the posterior, and
-#' \eqn{s_S^2} its variance over donors,
+#' means instead. With \eqn{\theta_{Sj}} the mean effect of the set in donor j of J, a draw of the posterior,
 #'
 #' ```
+#' s_S^2         = v + (var_j theta_Sj - v) / l^2           v = mean_g var_j theta_gj / genes
 #' sigma_S^2    ~ (J - 1) s_S^2 / chi^2_(J - 1)
 #' population   = mean_j theta_Sj + sigma_S / sqrt(J) z             z ~ Normal(0, 1)
 #' new donor    = mean_j theta_Sj + sigma_S sqrt(1 + 1 / J) z
 #' ```
 #'
-#' which is the posterior of a normal mean under the reference prior, so that intervals hold for few donors too. For two or
-#' three donors it has no variance: `sigma_S` is kept below five times the mean over genes of the sd over donors, where one times
-#' would be that of genes that move as one. Together needs the effects of single donors (`keep = "effects"`, or up to 200 genes
-#' in the sets), and a contrast that varies over the levels of one group; a warning says where that is not so. `"independent"`
-#' takes the model at its word.
+#' Each gene's posterior shrinks the effects of donors towards their mean as if the other genes knew nothing of them; l is the
+#' share that is left, the mean over genes of the variance over donors of posterior means over that of draws (at least 0.2), and
+#' makes up for that in what genes share. The rest is the posterior of a normal mean under the reference prior, so that
+#' intervals hold for few donors too. For two or three donors it has no variance: `sigma_S` is kept below five times the mean
+#' over genes of the sd over donors, where one times would be that of genes that move as one. Together needs the effects of
+#' single donors (`keep = "effects"`, or up to 200 genes in the sets), and a contrast that varies over the levels of one group;
+#' a warning says where that is not so. `"independent"` takes the model at its word.
 #'
 #' @inheritParams tw_contrast
 #' @param sets A named list of sets, each the names of its genes. Names that the fit does not have (or that `mask` masks) are
@@ -122,10 +124,11 @@ sets_of_donors <- function(fit, contrast, weights, ask, members) {
     members <- lapply(members, match, used)
   }
   bound <- 5 * set_means(sqrt(matrix(new_level_variance(fit, weights, seq_along(ask$mask)), ncol = length(ask$mask))), members)
-  theta <- donor_means(fit, contrast, ask, members)
-  n <- length(theta)
-  mean <- Reduce(`+`, theta) / n
-  spread <- Reduce(`+`, lapply(theta, function(one) (one - mean)^2))
+  found <- donor_means(fit, contrast, ask, members)
+  n <- length(found$theta)
+  mean <- Reduce(`+`, found$theta) / n
+  spread <- Reduce(`+`, lapply(found$theta, function(one) (one - mean)^2)) / (n - 1)
+  spread <- (n - 1) * unshrunk(spread, found, members)
   with_local_seed(fit$job$settings$seed, {
     sigma <- bounded_sigma(spread, n - 1, bound)
     noise <- matrix(stats::rnorm(length(mean)), nrow(mean))
@@ -134,18 +137,40 @@ sets_of_donors <- function(fit, contrast, weights, ask, members) {
   list(draws = mean + sigma * sqrt(share) * noise, sigma = sigma)
 }
 
-# One matrix draws x sets per donor: mean effects of the sets in the donor.
+# list(theta, variance, centres): a matrix draws x sets per donor, mean effects of the sets in the donor; draws x genes, variances
+# of the genes' effects over donors; donors x genes, posterior means.
 donor_means <- function(fit, contrast, ask, members) {
   ask$estimand <- "observed"
   plan <- scale_plan(fit, contrast, ask)
-  lapply(unique(plan$leaves$donor), function(donor) {
-    own <- plan
-    own$leaves <- plan$leaves[plan$leaves$donor == donor, ]
-    total <- stats::ave(own$leaves$share, own$leaves$arm, FUN = sum)
-    own$leaves$weight <- own$leaves$weight / total
-    passed <- scale_pass(fit, own, ask)
-    set_means(passed$draws - scale_shift(passed, own, ask), members)
-  })
+  theta <- centres <- list()
+  sum <- square <- 0
+  for (donor in unique(plan$leaves$donor)) {
+    draws <- one_donor(fit, plan, ask, donor)
+    theta[[donor]] <- set_means(draws, members)
+    centres[[donor]] <- colMeans(draws)
+    sum <- sum + draws
+    square <- square + draws^2
+  }
+  n <- length(theta)
+  list(theta = unname(theta), variance = (square - sum^2 / n) / (n - 1), centres = do.call(rbind, centres))
+}
+
+# draws x genes: effects in one donor of a plan.
+one_donor <- function(fit, plan, ask, donor) {
+  plan$leaves <- plan$leaves[plan$leaves$donor == donor, ]
+  plan$leaves$weight <- plan$leaves$weight / stats::ave(plan$leaves$share, plan$leaves$arm, FUN = sum)
+  passed <- scale_pass(fit, plan, ask)
+  passed$draws - scale_shift(passed, plan, ask)
+}
+
+# The variance over donors of a set's mean is (sum_g var_g + sum_gh cov_gh) / n^2. Draws have the right variances, but covariances
+# that are too small by the square of what the genes' own posteriors shrink donors' effects by.
+unshrunk <- function(spread, found, members) {
+  own <- set_means(found$variance, members) / rep(pmax(1, lengths(members)), each = nrow(spread))
+  kept <- apply(found$centres, 2, stats::var) / colMeans(found$variance)
+  kept <- vapply(members, function(set) mean(kept[set], na.rm = TRUE), 0)
+  shared <- spread - own
+  own + shared / ifelse(shared > 0, rep(pmin(1, pmax(0.2, kept))^2, each = nrow(spread)), 1)
 }
 
 # sqrt(spread / chi^2), drawn below the bound.
