@@ -129,7 +129,7 @@ leaf_table <- function(input, log_capture) {
 # Levels of a factor of the population-level design whose cells have very different depths. Two cells in five more is much.
 max_depth_ratio <- 2
 
-check_depths <- function(model, input, silent) {
+check_depths <- function(model, input, capture, silent) {
   if (silent >= 2) return(invisible())
   for (name in population_factors(model)) {
     level <- as.character(model$data[[name]])[input$leaf]
@@ -138,8 +138,9 @@ check_depths <- function(model, input, silent) {
     low <- names(depth)[which.min(depth)]
     high <- names(depth)[which.max(depth)]
     ratio <- signif(max(depth) / min(depth), 2)
+    against <- if (capture == "model") "gene" else "molecule"
     warn_twill("depth", c("Cells of {.field {name}} {.val {high}} have {ratio} times the counts of {.val {low}}.",
-                          "i" = "A change of all molecules cannot be told from depth; effects are against the average molecule.",
+                          "i" = "A change of all molecules cannot be told from depth; effects are against the typical {against}.",
                           "i" = "{.code tw_contrast(scale = \"clr\")} does not depend on depth."))
   }
 }

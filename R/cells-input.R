@@ -37,9 +37,10 @@ cell_formula <- function(formula) {
 
 # Adds `leaf` (a number per cell), `leaves` (a data frame with one row per leaf) and `total`, and drops cells that cannot be used.
 use_cells <- function(input, formula, silent) {
-  check_columns(formula, cbind(input$data, stats::setNames(list(0), response_name)))
+  check_cell_columns(formula, input$data)
   variables <- intersect(formula_variables(formula), names(input$data))
   input$total <- as.numeric(over_genes(input$counts, cell_sums, `+`))
+  check_totals(input$total, silent)
   missing <- rowSums(is.na(input$data[variables])) > 0
   empty <- input$total == 0
   say_dropped(sum(missing), "a missing value in the design", silent)

@@ -73,29 +73,6 @@ leaf_block <- function(source) {
   list(n = n_samples(source), genes = source$genes, counts = counts, may_miss = FALSE)
 }
 
-# Designs that say less than they seem to -------------------------------------------------------------------------
-
-check_cells_design <- function(model, input, silent) {
-  if (silent >= 2) return(invisible())
-  check_depths(model, input, silent)
-  for (factor in population_factors(model)) {
-    for (term in model$design$terms) check_nesting(model, factor, term)
-  }
-}
-
-# A donor seen under one condition only says nothing of its own response.
-check_nesting <- function(model, factor, term) {
-  levels <- term$level_names[term$codes]
-  arm <- as.character(model$data[[factor]])
-  n_arms <- tapply(arm, levels, function(v) length(unique(v)))
-  if (factor %in% term$vars || max(n_arms) > 1 || length(unique(arm)) < 2) return(invisible())
-  per_arm <- tapply(levels, arm, function(v) length(unique(v)))
-  per_arm <- as.integer(per_arm)
-  warn_twill("confounded", c("Every {.field {term$group}} has one {.field {factor}} only.",
-                             "i" = "Effects of {.field {factor}} compare {.val {per_arm}} different {.field {term$group}}s.",
-                             if (min(per_arm) < 2) c("x" = "With one only, the two cannot be told apart.")))
-}
-
 # One gene ---------------------------------------------------------------------------------------------------------
 
 # Counts of a gene with the design of their cells, for tw_gene().

@@ -97,6 +97,7 @@ plot.tw_spread <- function(x, n_labels = 8, ...) {
   top <- utils::head(order(-x$response), check_whole(n_labels, "n_labels", 0, 1e4))
   named <- data.frame(effect = abs(x$effect[top]), sd = x$response[top], label = rownames(x)[top])
   named$kind <- rep("response", nrow(named))
+  named$across <- sqrt(named$effect / max(abs(x$effect)))
   unit <- if (attr(x, "is_log")) " (log2)" else ""
   plot <- ggplot2::ggplot(long[is.finite(long$sd), ], ggplot2::aes(x = .data$effect, y = .data$sd)) +
     spread_layers(max(0.5, 2 - log10(nrow(x)) / 4), named) +
@@ -110,7 +111,8 @@ plot.tw_spread <- function(x, n_labels = 8, ...) {
 spread_layers <- function(size, named) {
   list(ggplot2::geom_point(ggplot2::aes(colour = .data$kind), size = size, alpha = 0.6, show.legend = FALSE),
        ggplot2::geom_abline(linewidth = 0.3, linetype = 2), ggplot2::facet_wrap("kind"),
-       ggplot2::geom_text(ggplot2::aes(label = .data$label), data = named, size = 2.8, vjust = -0.6, check_overlap = TRUE),
+       ggplot2::geom_text(ggplot2::aes(label = .data$label, hjust = .data$across), data = named, size = 2.8, vjust = -0.6,
+                          check_overlap = TRUE),
        ggplot2::scale_colour_manual(values = twill_colours[1:2]), ggplot2::scale_x_continuous(trans = "sqrt"),
        ggplot2::scale_y_continuous(trans = "sqrt"))
 }

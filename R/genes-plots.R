@@ -201,7 +201,8 @@ gene_forest <- function(fit, gene, contrast, group, prob, prob_outer) {
   k <- forest_term(fit, weights, group)
   unit <- if (family(fit)$link == "log") log(2) else 1
   levels <- level_intervals(fit, weights, k, at, c(prob, prob_outer))
-  table <- rbind(levels[order(levels$estimate), ], population_intervals(fit, weights, at, c(prob, prob_outer)))
+  name <- fit$job$model$design$terms[[k]]$group
+  table <- rbind(levels[order(levels$estimate), ], population_intervals(fit, weights, at, c(prob, prob_outer), name))
   numeric <- vapply(table, is.numeric, TRUE)
   table[numeric] <- table[numeric] / unit
   scale <- if (unit == 1) "in units of the values" else "log2"
@@ -232,10 +233,11 @@ level_intervals <- function(fit, weights, k, at, probs) {
   interval_table(draws, probs[1], probs[2])
 }
 
-population_intervals <- function(fit, weights, at, probs) {
+population_intervals <- function(fit, weights, at, probs, group) {
   one <- fit[at, ]
   population <- contrast_effect(one, weights, "population")$draws
   new <- noisy_draws(contrast_effect(one, weights, "new_donor"), fit$job$settings$seed)
-  draws <- cbind("(population)" = population[, 1], "(new level)" = new[, 1])
+  draws <- cbind(population[, 1], new[, 1])
+  colnames(draws) <- c("(population)", sprintf("(new %s)", group))
   interval_table(draws, probs[1], probs[2])
 }

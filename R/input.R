@@ -108,10 +108,13 @@ add_intercept_column <- function(variables, data) {
   data
 }
 
-check_columns <- function(formula, data) {
+missing_columns <- function(formula, data) {
   variables <- setdiff(formula_variables(formula), names(data))
-  is_constant <- vapply(variables, is_constant_of, TRUE, formula = formula, n = nrow(data))
-  missing <- variables[!is_constant]
+  variables[!vapply(variables, is_constant_of, TRUE, formula = formula, n = nrow(data))]
+}
+
+check_columns <- function(formula, data) {
+  missing <- missing_columns(formula, data)
   if (length(missing) == 0) return(invisible())
   near <- unlist(lapply(missing, nearest, candidates = names(data)))
   outside <- Filter(function(name) is.atomic(get0(name, formula$env)) && !is.null(get0(name, formula$env)), missing)

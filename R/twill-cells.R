@@ -97,7 +97,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   settings$progress <- cell_progress(silent, refresh)
   data <- if (input$has_leaves) input$leaves else input$data
   model <- quiet_if(silent, new_gene_model(formula, data, family, pooled$prior, contrasts, silent))
-  check_cells_design(model, input, silent)
+  check_cells_design(model, input, how$how, silent)
   x <- if (input$has_leaves) model$design$x else matrix(1, nrow(input$leaves))
   cells <- find_capture(input, how, settings, x)
   new_job_of <- if (input$has_leaves) new_cell_job else new_row_job

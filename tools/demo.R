@@ -34,7 +34,9 @@ res <- tw_contrast(fit, cond(condition = "panobinostat") - cond(condition = "ctr
 print_surest(res)
 cat(sum(res$svalue <= 0.05), "of", nrow(res), "genes have an s-value of at most 0.05.\n")
 
-paths <- c(save_plot("volcano", plot(fit, "volcano", results = res, n_labels = 15)),
-           save_plot("donors-MT2A", plot(fit, "forest", gene = "MT2A"), height = 3))
-heading("Plots: volcano, MT2A in each donor")
+paths <- c(save_plot("calibration", plot(tw_calibration(fit)), width = 9, height = 4.5),
+           save_plot("volcano", plot(fit, "volcano", results = res, n_labels = 15)),
+           save_plot("donors-MT2A", plot(fit, "forest", gene = "MT2A"), height = 3),
+           save_plot("spread", plot(fit, "spread")))
+heading("Plots: calibration of the means, volcano, MT2A in each donor, how much donors differ")
 cat(paths, sep = "\n")

@@ -123,3 +123,20 @@ test_that("designs that say less than they seem to are warned about", {
   expect_warning(twill_cells(deep, ~ condition + (1 | donor), col_data = sim$cells, method = "laplace", seed = 1),
                  "times the counts", class = "twill_warning_depth")
 })
+
+test_that("typical mistakes are told in the words of the call", {
+  expect_error(fit_sim(design = ~ treatment + (1 | donor)), "`design` names 1 variable that the cells do not have: \"treatment\"",
+               class = "twill_error_data")
+  expect_error(fit_sim(design = ~ condition + (1 | Donor)), "Did you mean \"donor\"", class = "twill_error_data")
+  expect_error(fit_sim(col_data = NULL), "col_data", class = "twill_error_data")
+  one <- function(x = sim$counts, design = ~ condition + (1 | donor), cells = sim$cells) {
+    twill_cells(x, design, col_data = cells, method = "laplace", seed = 1)
+  }
+  rates <- round(t(t(sim$counts) / colSums(sim$counts) * 1e4))
+  expect_warning(one(rates[, colSums(sim$counts) > 0], cells = sim$cells[colSums(sim$counts) > 0, ]), "nearly the same total",
+                 class = "twill_warning_counts")
+  expect_message(one(design = ~ condition), "no group-level term", class = "twill_message_replicates")
+  paired <- !(sim$cells$donor == "d4" & sim$cells$condition == "stim")
+  expect_message(one(sim$counts[, paired], cells = sim$cells[paired, ]), "1 of 4 donors has one condition only: \"d4\"",
+                 class = "twill_message_unpaired")
+})

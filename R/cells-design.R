@@ -1,0 +1,63 @@
+# What a user of single cells is told before the fit: columns that are missing, counts that are none, designs that say less
+# than they seem to.
+
+check_cell_columns <- function(formula, data) {
+  missing <- missing_columns(formula, cbind(data, stats::setNames(list(0), response_name)))
+  if (length(missing) == 0) return(invisible())
+  abort_twill("data", c("{.arg design} names {length(missing)} variable{?s} that the cells do not have: {.val {missing}}.",
+                        known_columns(missing, names(data))))
+}
+
+known_columns <- function(missing, known) {
+  if (length(known) == 0) return(c("i" = "{.arg col_data} is missing."))
+  near <- unlist(lapply(missing, nearest, candidates = known))
+  text <- if (length(near) > 0) "Did you mean {.val {near}}?" else "They have {.val {some(known, 20)}}."
+  c("i" = cli::format_inline(text))
+}
+
+# Logarithms of the totals of real cells differ by half and more; counts made of rates, rounded, have one total.
+min_total_spread <- 0.02
+enough_totals <- 20
+
+check_totals <- function(total, silent) {
+  total <- total[total > 0]
+  if (silent >= 2 || length(total) < enough_totals || stats::sd(log(total)) > min_total_spread) return(invisible())
+  warn_twill("counts", c("All cells have nearly the same total, about {.val {signif(stats::median(total), 3)}}.",
+                         "i" = "Were counts normalised and rounded? Raw counts are needed, which differ in depth."))
+}
+
+check_cells_design <- function(model, input, capture, silent) {
+  if (silent >= 2) return(invisible())
+  check_replicates(model)
+  check_depths(model, input, capture, silent)
+  terms <- model$design$terms
+  for (factor in population_factors(model)) {
+    for (term in terms[!duplicated(vapply(terms, `[[`, "", "group"))]) check_nesting(model, factor, term)
+  }
+}
+
+check_replicates <- function(model) {
+  if (length(model$design$terms) > 0) return(invisible())
+  inform_twill("replicates", c("{.arg design} has no group-level term: every cell counts as a replicate of its own.",
+                               "i" = "With cells of several donors, say who they are: {.code (1 + condition || donor)}."))
+}
+
+# A donor seen under one condition only says nothing of its own response.
+check_nesting <- function(model, factor, term) {
+  levels <- term$level_names[term$codes]
+  arm <- as.character(model$data[[factor]])
+  n_arms <- tapply(arm, levels, function(v) length(unique(v)))
+  if (factor %in% term$vars || length(unique(arm)) < 2) return(invisible())
+  if (max(n_arms) == 1) return(warn_nested(factor, term, levels, arm))
+  alone <- names(n_arms)[n_arms == 1]
+  if (length(alone) == 0) return(invisible())
+  text <- "{length(alone)} of {length(n_arms)} {term$group}s {cli::qty(length(alone))}{?has/have} one {.field {factor}} only:"
+  inform_twill("unpaired", c(paste(text, "{.val {some(alone)}}."), "i" = "Used for the baseline; of responses the others tell."))
+}
+
+warn_nested <- function(factor, term, levels, arm) {
+  per_arm <- as.integer(tapply(levels, arm, function(v) length(unique(v))))
+  warn_twill("confounded", c("Every {.field {term$group}} has one {.field {factor}} only.",
+                             "i" = "Effects of {.field {factor}} compare {.val {per_arm}} different {.field {term$group}}s.",
+                             if (min(per_arm) < 2) c("x" = "With one only, the two cannot be told apart.")))
+}
