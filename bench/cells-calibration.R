@@ -1,7 +1,7 @@
-# Are intervals and sign rates of twill_cells() what they say? Simulated cells with known effects, beside pseudobulk tests
-# and an analysis that takes cells for replicates.
+# Are intervals and sign rates of twill_cells() what they say? Simulated cells with known effects, beside pseudobulk tests,
+# an analysis that takes cells for replicates (pooled), and a test that knows all but the effect (oracle).
 #
-#   Rscript bench/cells-calibration.R [--experiments 128] [--first 0] [--methods hmc,svi] [--peers yes|no] [--donors 3,5,7,12]
+#   Rscript bench/cells-calibration.R [--experiments 128] [--first 0] [--methods hmc,svi,pooled,oracle,peers] [--donors 3,5,7,12]
 #                                     [--slopes 0,0.12,0.4,0.8] [--captures model,model,model,true] [--genes 150] [--cells 100]
 #   Rscript bench/cells-calibration.R --table [--by "capture;slope,donors"]
 #
@@ -11,15 +11,19 @@
 source("bench/calibration.R")
 source("bench/genes-data.R")
 source("bench/genes-peers.R")
+source("bench/cells-oracle.R")
 suppressMessages(library(twill))
 
 results_file <- option("file", "bench-output/cells-calibration.csv")
+
+# Genes with fewer counts are in no analysis.
+min_count <- 10
 
 designs <- list(donors = ~ condition + (1 + condition || donor), pooled = ~condition)
 
 fit_cells <- function(sim, design, seed, method, capture) {
   twill_cells(sim$counts, designs[[design]], col_data = sim$cells, capture = capture, method = method, seed = seed, cores = 1,
-              silent = 2, min_count = 10)
+              silent = 2, min_count = min_count)
 }
 
 # Posterior sd of each effect over that of the first method: median, 5 and 95 %.
@@ -38,34 +42,38 @@ compare_capture <- function(rows, fit, sim) {
 
 measure_fits <- function(sim, seed, methods, capture) {
   rows <- reference <- NULL
-  for (method in c(methods, "pooled")) {
-    design <- if (method == "pooled") "pooled" else "donors"
-    seconds <- system.time(fit <- fit_cells(sim, design, seed, if (method == "pooled") methods[1] else method, capture))[[3]]
+  for (method in methods) {
+    is_pooled <- method == "pooled"
+    seconds <- system.time(fit <- fit_cells(sim, if (is_pooled) "pooled" else "donors", seed, if (is_pooled) "hmc" else method,
+                                            capture))[["elapsed"]]
     res <- as.data.frame(tw_contrast(fit))
-    name <- if (method == "pooled") "pooled cells" else paste("twill", method)
+    name <- if (is_pooled) "pooled cells" else paste("twill", method)
     row <- compare_sds(measure_table(name, res, sim$genes), res, reference)
     rows <- rbind(rows, cbind(compare_capture(row, fit, sim), seconds = seconds))
     if (is.null(reference)) reference <- res
   }
-  list(rows = rows, genes = rownames(reference))
+  rows
 }
 
-measure_peers <- function(sim, genes, capture) {
+measure_peers <- function(sim, capture, methods) {
   bulk <- sum_cells(sim)
   sizes <- if (is.numeric(capture)) bulk$samples$exposure
-  peers <- Filter(function(peer) peer$name %in% c("DESeq2", "edgeR QL"), peer_methods())
+  genes <- rownames(bulk$counts)[rowSums(bulk$counts) >= min_count]
+  peers <- if ("peers" %in% methods) Filter(function(peer) peer$name %in% c("DESeq2", "edgeR QL"), peer_methods())
+  oracle <- list(name = "oracle", test = function(counts, ...) oracle_test(sim, bulk, rownames(counts)))
+  if ("oracle" %in% methods) peers <- c(peers, list(oracle))
   rows <- do.call(rbind, lapply(peers, measure_peer, bulk$counts[genes, ], bulk$samples, sim$genes, sizes))
   if (is.null(rows)) return(NULL)
   cbind(rows, sd_ratio = NA, sd_low = NA, sd_high = NA, capture_sd = NA, capture_shift = NA, seconds = NA)
 }
 
-experiment <- function(seed, setting, simulator, methods, with_peers) {
+experiment <- function(seed, setting, simulator, methods) {
   sim <- simulator(seed = seed, n_donors = setting$donors, n_cells = 2 * setting$donors * setting$cells,
                    n_genes = setting$genes, slope_sd = setting$slope)
   sim$cells$condition <- factor(sim$cells$condition, c("control", "treated"))
   capture <- if (setting$capture == "true") exp(sim$cells$log_capture) else setting$capture
-  ours <- measure_fits(sim, seed, methods, capture)
-  cbind(seed = seed, setting, rbind(ours$rows, if (with_peers) measure_peers(sim, ours$genes, capture)))
+  ours <- measure_fits(sim, seed, setdiff(methods, c("oracle", "peers")), capture)
+  cbind(seed = seed, setting, rbind(ours, measure_peers(sim, capture, methods)))
 }
 
 setting_of <- function(seed) {
@@ -79,8 +87,7 @@ setting_of <- function(seed) {
 run_all <- function() {
   simulator <- genes_generator()
   for (seed in as.integer(option("first", 0)) + seq_len(as.integer(option("experiments", 128))) - 1) {
-    append_rows(experiment(seed, setting_of(seed), simulator, option_list("methods", "hmc"), option("peers", "yes") == "yes"),
-                results_file)
+    append_rows(experiment(seed, setting_of(seed), simulator, option_list("methods", "hmc,pooled,oracle,peers")), results_file)
   }
 }
 

@@ -64,12 +64,11 @@ fit_case <- function(size, method, threads) {
   suppressMessages(library(twill))
   watch_stages()
   sim <- timed("reading", function() readRDS(data_file(size)))
-  longer <- if (method == "nuts") list(chains = 4, iter = 300, warmup = 50)
-  args <- c(list(sim$counts, ~ condition + (1 + condition || donor), col_data = sim$cells, method = method, seed = 1,
-                 cores = threads, silent = 1, refresh = 0), longer)
   density <- length(sim$counts@x) / prod(dim(sim$counts))
-  rm(sim)
-  took <- system.time(fit <- do.call(twill_cells, args))
+  is_long <- method == "nuts"
+  took <- system.time(fit <- twill_cells(sim$counts, ~ condition + (1 + condition || donor), col_data = sim$cells,
+                                         method = method, chains = if (is_long) 4 else 2, iter = if (is_long) 300 else 200,
+                                         warmup = 50, seed = 1, cores = threads, silent = 1, refresh = 0))
   row <- data.frame(cells = size[1], genes = size[2], density = round(density, 3), method = method, threads = threads,
                     reading = round(clock$seconds[["reading"]], 1))
   for (stage in names(stages)) row[stage] <- round(clock$seconds[stage], 1)
