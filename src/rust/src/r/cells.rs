@@ -100,7 +100,8 @@ fn histogram_to_r(starts: Vec<i32>, h: Histogram) -> Robj {
 pub fn cell_statistics(counts: &List) -> Result<CellStatistics> {
     let part = |name: &str| as_list(name, &field(counts, name)?);
     let (rule, nodes, histogram) = (part("rule")?, part("nodes")?, part("histogram")?);
-    let starts = |list: &List| Ok(unsigned(list, "p")?.into_iter().map(|s| s as usize).collect::<Vec<_>>());
+    let starts =
+        |list: &List| -> Result<Vec<usize>> { Ok(unsigned(list, "p")?.into_iter().map(|s| s as usize).collect()) };
     let counts = Histogram {
         leaf: unsigned(&histogram, "leaf")?,
         value: reals("value", &field(&histogram, "value")?)?,
