@@ -167,7 +167,11 @@ covered_genes <- function(sums, coverage) {
 }
 
 kept_columns <- function(counts, rows) {
-  if (!inherits(counts, "DelayedMatrix")) return(Matrix::t(as_compressed(counts[rows, , drop = FALSE])))
+  if (!inherits(counts, "DelayedMatrix")) {
+    # Taking all rows would copy them.
+    own <- if (length(rows) == nrow(counts)) counts else counts[rows, , drop = FALSE]
+    return(Matrix::t(as_compressed(own)))
+  }
   pieces <- lapply(gene_ranges(length(rows), ncol(counts), cells = 1e8), function(at) {
     Matrix::t(methods::as(counts[rows[at], , drop = FALSE], "dgCMatrix"))
   })

@@ -17,7 +17,7 @@
 #' @section Compression:
 #' Cells of a leaf differ in their capture alone. Before sampling, their log captures and the counts of each gene are replaced
 #' by Gauss quadratures, and the terms in the gamma function by a histogram of the counts. The log-likelihood of a gene is
-#' kept within about 1e-4 (the bound is a formula, tested), and costs the same for a thousand cells and a hundred thousand.
+#' kept within about 1e-3 (the bound is a formula, tested), and costs the same for a thousand cells and a hundred thousand.
 #' Covariates that differ from cell to cell leave no leaves: such designs are fitted cell by cell, as [twill_genes()] would.
 #'
 #' @section Capture:
@@ -101,8 +101,11 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   x <- if (input$has_leaves) model$design$x else matrix(1, nrow(input$leaves))
   cells <- find_capture(input, how, settings, x)
   new_job_of <- if (input$has_leaves) new_cell_job else new_row_job
+  has_leaves <- input$has_leaves
   job <- new_job_of(input, cells, model, sharing, settings, keep, min_count)
-  as_cells(fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM), input$has_leaves)
+  # What is compressed needs its counts no longer, which are most of the memory.
+  rm(input)
+  as_cells(fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM), has_leaves)
 }
 
 # The fit of the leaves' job as a fit of cells.

@@ -1,4 +1,4 @@
-# Simulated pseudobulk of several donors under two conditions, with the truth, for the benches of twill_genes().
+# Simulated cells and pseudobulk of several donors under two conditions, with the truth, for the benches.
 
 # The generator of the shared data folder: TWILL_SHARED, or beside the repository.
 genes_generator <- function() {
@@ -12,8 +12,9 @@ genes_generator <- function() {
 
 # list(counts, samples, genes, donor_effects): counts summed over the cells of each sample; `genes$beta` is the true effect,
 # `samples$exposure` the true size factor.
-simulate_pseudobulk <- function(..., simulator = genes_generator()) {
-  sim <- simulator(...)
+simulate_pseudobulk <- function(..., simulator = genes_generator()) sum_cells(simulator(...))
+
+sum_cells <- function(sim) {
   sample <- factor(sim$cells$sample, unique(sim$cells$sample))
   counts <- as.matrix(sim$counts %*% Matrix::sparseMatrix(seq_along(sample), as.integer(sample), x = 1))
   dimnames(counts) <- list(sim$genes$gene, levels(sample))

@@ -14,6 +14,7 @@ use crate::scales::{ScaleGradient, ScalePriors, Scales};
 use crate::spec::{HorseshoeTarget, InterceptSpec, ModelSpec};
 use crate::transport::{Context, Mapped, Transport};
 use batch::{Batch, Derivatives, Natural};
+use linear::Runs;
 use std::f64::consts::PI;
 use std::sync::Arc;
 
@@ -44,6 +45,8 @@ pub struct Model {
     pub shrunken: Vec<Vec<usize>>,
     /// Leaves the likelihood out.
     pub prior_only: bool,
+    /// Rows that share a predictor but for their offsets, if rows stand for others.
+    runs: Option<Runs>,
 }
 
 impl Model {
@@ -70,11 +73,16 @@ impl Model {
         // A shrunken coefficient has its horseshoe and nothing else.
         shrunken.iter().flatten().for_each(|&j| coefficient_priors[j] = Prior::flat());
         let likelihood = Likelihood::new(&design, spec);
-        let (likelihood, design) = match fewer {
-            Some(fewer) => likelihood.with_rows(fewer),
-            None => (likelihood, design),
+        let (likelihood, design, runs) = match fewer {
+            Some(fewer) => {
+                let (likelihood, design) = likelihood.with_rows(fewer);
+                let runs = Runs::find(&design);
+                (likelihood, design, runs)
+            }
+            None => (likelihood, design, None),
         };
         Ok(Self {
+            runs,
             likelihood,
             layout: Layout::new(spec),
             scale_priors,
@@ -157,6 +165,7 @@ pub struct Posterior {
     d_columns: Vec<f64>,
     d_scales: ScaleGradient,
     d_eta: Vec<f64>,
+    short: Vec<f64>,
     d_beta: Vec<f64>,
     d_swept: Vec<f64>,
     d_effects: Vec<f64>,
@@ -180,6 +189,7 @@ impl Posterior {
             d_columns: vec![],
             d_scales: ScaleGradient::default(),
             d_eta: vec![0.0; n],
+            short: vec![],
             d_beta: vec![0.0; p],
             d_swept: vec![0.0; n_swept],
             d_effects: vec![0.0; u],
@@ -228,11 +238,19 @@ impl Posterior {
     }
 
     fn likelihood_of_rows(&mut self) -> f64 {
-        self.model.linear_predictor(&self.beta, &self.mapped.effects, &mut self.eta);
+        let Model { design, layout, runs, .. } = &*self.model;
+        let (beta, effects) = (&self.beta, &self.mapped.effects);
+        match runs {
+            Some(runs) => runs.predictor(&design.offset, layout, beta, effects, &mut self.short, &mut self.eta),
+            None => linear::predictor(design, layout, beta, effects, &mut self.eta),
+        }
         let d = &mut self.d_scales.dispersion;
         let value = self.model.likelihood.evaluate(&self.eta, &self.scales.dispersion, &mut self.d_eta, d);
-        let Model { design, layout, .. } = &*self.model;
-        linear::pull_back(design, layout, &self.d_eta, &mut self.d_beta, &mut self.d_effects);
+        let (d_beta, d_effects) = (&mut self.d_beta, &mut self.d_effects);
+        match runs {
+            Some(runs) => runs.pull_back(layout, &self.d_eta, &mut self.short, d_beta, d_effects),
+            None => linear::pull_back(design, layout, &self.d_eta, d_beta, d_effects),
+        }
         value
     }
 

@@ -3,99 +3,16 @@
 
 mod common;
 
+use common::leaves::{Cells, allowed, evaluate, spec};
 use common::prior;
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Gamma, Poisson};
 use twill::compress::compress;
 use twill::compress::offsets::TOLERANCE;
 use twill::design::{Design, RawArrays, RawTerm};
 use twill::likelihood::Likelihood;
-use twill::spec::{CoefficientSpec, DispersionSpec, Family, ModelSpec, TermSpec};
-
-fn spec(family: Family, n_levels: usize) -> ModelSpec {
-    let name = if family == Family::Gaussian { "sigma" } else { "shape" };
-    let dispersion = DispersionSpec::Constant { name: name.into(), prior: prior("flat", &[]) };
-    let term = TermSpec {
-        group: "g".into(),
-        levels: (0..n_levels).map(|l| l.to_string()).collect(),
-        coefs: vec!["Intercept".into()],
-        sd_priors: vec![prior("normal", &[0.0, 1.0])],
-        cor: None,
-    };
-    ModelSpec {
-        family,
-        sample_sigma: true,
-        coefficients: vec![CoefficientSpec { name: "b".into(), prior: prior("flat", &[]) }],
-        intercept: None,
-        dispersion: (family != Family::Poisson).then_some(dispersion),
-        terms: vec![term],
-        horseshoes: vec![],
-        prior_only: false,
-    }
-}
-
-/// Leaves of the given sizes, told apart by their level.
-#[derive(Debug, Clone)]
-struct Cells {
-    sizes: Vec<usize>,
-    /// Factor between the greatest and the least exposure.
-    spread: f64,
-    log_mean: f64,
-    log_phi: f64,
-    weighted: bool,
-    seed: u64,
-}
-
-impl Cells {
-    fn design(&self, family: Family) -> Design {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let levels: Vec<usize> = self.sizes.iter().enumerate().flat_map(|(l, &n)| vec![l; n]).collect();
-        let n = levels.len();
-        let offset: Vec<f64> = (0..n).map(|_| self.spread.ln() * (rng.random::<f64>() - 0.5)).collect();
-        let phi = self.log_phi.exp();
-        let mut count = |o: &f64| {
-            let rate: f64 = Gamma::new(phi, 1.0 / phi).unwrap().sample(&mut rng);
-            let mean = (rate * (self.log_mean + o).exp()).clamp(1e-9, 1e12);
-            Poisson::new(mean).unwrap().sample(&mut rng)
-        };
-        let y = offset.iter().map(&mut count).collect();
-        let weights = (0..n).map(|i| if self.weighted { [1.0, 0.3, 2.5, 0.0][i % 4] } else { 1.0 }).collect();
-        let codes = levels.iter().map(|&l| l as i32).collect();
-        let terms = vec![RawTerm { codes, z: vec![1.0; n] }];
-        let raw = RawArrays { y, offset, weights, se: vec![], x: vec![1.0; n], x_disp: vec![], terms };
-        Design::new(raw, &spec(family, self.sizes.len())).unwrap()
-    }
-
-    fn n_levels(&self) -> usize {
-        self.sizes.len()
-    }
-}
-
-/// Value, derivative in each level's predictor, and in the log dispersion.
-fn evaluate(likelihood: &Likelihood, design: &Design, levels: &[f64], log_phi: f64) -> (f64, Vec<f64>, f64) {
-    let codes = &design.terms[0].codes;
-    let eta: Vec<f64> = codes.iter().zip(&design.offset).map(|(&l, o)| levels[l as usize] + o).collect();
-    let (mut d_eta, mut d_phi, mut d_levels) = (vec![0.0; eta.len()], [0.0], vec![0.0; levels.len()]);
-    let value = likelihood.evaluate(&eta, &[log_phi], &mut d_eta, &mut d_phi);
-    codes.iter().zip(&d_eta).for_each(|(&l, d)| d_levels[l as usize] += d);
-    (value, d_levels, d_phi[0])
-}
-
-/// The bound, and what rounding may add: expected and observed counts, and the size of the terms.
-fn allowed(design: &Design, levels: &[f64], log_phi: f64) -> f64 {
-    let (mut expected, mut observed, mut size) = (0.0, 0.0, 1.0);
-    for i in 0..design.n() {
-        let (w, y) = (design.weights[i], design.y[i]);
-        let eta = levels[design.terms[0].codes[i] as usize] + design.offset[i];
-        let l = (eta - log_phi).exp().ln_1p().min(1.0 + (eta - log_phi).abs());
-        expected += w * eta.exp();
-        observed += w * y;
-        size += w * (y * ((eta - log_phi).abs() + l) + log_phi.exp() * l);
-    }
-    TOLERANCE * (expected + observed) / (observed + levels.len() as f64) + 1e-13 * size
-}
+use twill::spec::{DispersionSpec, Family, ModelSpec};
 
 fn assert_within_bound(cells: &Cells, family: Family, shift: f64, log_phi: f64) -> Option<Design> {
     let design = cells.design(family);
@@ -105,7 +22,7 @@ fn assert_within_bound(cells: &Cells, family: Family, shift: f64, log_phi: f64) 
     let levels: Vec<f64> = (0..cells.n_levels()).map(|l| cells.log_mean + shift * (1.0 - 0.7 * l as f64)).collect();
     let (value, d_levels, d_phi) = evaluate(&rows, &design, &levels, log_phi);
     let (value_c, d_levels_c, d_phi_c) = evaluate(&compressed, &design_c, &levels, log_phi);
-    let bound = allowed(&design, &levels, log_phi);
+    let bound = allowed(TOLERANCE, &design, &levels, log_phi);
     assert!((value - value_c).abs() <= bound, "value {value} {value_c} bound {bound}");
     for (a, b) in d_levels.iter().zip(&d_levels_c) {
         assert!((a - b).abs() <= bound, "gradient {a} {b} bound {bound}");

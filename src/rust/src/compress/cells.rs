@@ -13,7 +13,7 @@ use super::offsets;
 use super::quadrature::Measure;
 
 /// Absolute error of a gene's log-likelihood, in the bound of [`super::offsets`].
-pub const TOLERANCE: f64 = 1e-4;
+pub const TOLERANCE: f64 = 1e-3;
 /// Standard errors below this one move no digit that counts.
 const MIN_SD: f64 = 0.01;
 
@@ -83,19 +83,36 @@ impl Histogram {
     }
 }
 
+/// Rules of the cells for genes of up to 10, 100, ... counts, from one that is close enough for more, as long as they are
+/// shorter. A rule of a rule is the rule of the cells.
+pub fn coarser_rules(rule: &Nodes) -> Vec<(f64, Nodes)> {
+    let n_leaves = rule.leaf.iter().max().map_or(0, |&leaf| leaf as usize + 1);
+    let mut measures = vec![Measure::default(); n_leaves];
+    for ((&leaf, &at), &mass) in rule.leaf.iter().zip(&rule.at).zip(&rule.mass) {
+        measures[leaf as usize].push(at, mass);
+    }
+    let totals = (1..16).map(|digits| 10f64.powi(digits));
+    let rules = totals.map(|total| (total, Nodes::of(&measures, true, allowance(total, n_leaves))));
+    rules.take_while(|(_, coarser)| coarser.at.len() < rule.at.len()).collect()
+}
+
+fn allowance(total: f64, n_leaves: usize) -> f64 {
+    TOLERANCE / (total + n_leaves as f64)
+}
+
 impl Cells {
     /// Rules of the cells, close enough for genes of at most `total` counts.
     pub fn rule(&self, total: f64) -> Nodes {
         let mut measures = self.measures();
         (0..self.leaf.len()).for_each(|cell| self.push(&mut measures, cell, 1.0));
-        Nodes::of(&measures, true, self.allowance(total))
+        Nodes::of(&measures, true, allowance(total, self.n_leaves))
     }
 
     /// Rules of the counts `values` of one gene in the cells `rows`.
     pub fn count_rule(&self, rows: &[i32], values: &[f64]) -> Nodes {
         let mut measures = self.measures();
         rows.iter().zip(values).for_each(|(&cell, &u)| self.push(&mut measures, cell as usize, u));
-        Nodes::of(&measures, false, self.allowance(values.iter().sum()))
+        Nodes::of(&measures, false, allowance(values.iter().sum(), self.n_leaves))
     }
 
     /// Counts above zero, leaf by leaf.
@@ -110,10 +127,6 @@ impl Cells {
             out.number.push(same.len() as f64);
         }
         out
-    }
-
-    fn allowance(&self, total: f64) -> f64 {
-        TOLERANCE / (total + self.n_leaves as f64)
     }
 
     fn measures(&self) -> Vec<Measure> {

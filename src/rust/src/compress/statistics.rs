@@ -1,7 +1,7 @@
 //! Genes of compressed cells: from their nodes and histograms to the rows of one gene's likelihood.
 
 use super::Compressed;
-use super::cells::{Histogram, Nodes};
+use super::cells::{Histogram, Nodes, coarser_rules};
 use super::groups::{DispersionGroup, groups_of};
 use super::leaves::Leaves;
 use crate::design::Design;
@@ -12,8 +12,10 @@ use std::ops::Range;
 /// Compressed cells of many genes, under a design with one row per leaf.
 #[derive(Debug)]
 pub struct CellStatistics {
-    /// Rules of the cells, for all genes.
+    /// Rules of the cells, close enough for all genes.
     pub rule: Nodes,
+    /// Shorter ones for genes of up to so many counts, ascending.
+    pub coarser: Vec<(f64, Nodes)>,
     /// `[n_genes + 1]` starts of `nodes`.
     pub node_starts: Vec<usize>,
     /// Rules of the counts.
@@ -25,6 +27,13 @@ pub struct CellStatistics {
 }
 
 impl CellStatistics {
+    /// With shorter rules for genes of few counts. `node_starts` and `histogram_starts` as below.
+    pub fn new(
+        rule: Nodes, node_starts: Vec<usize>, nodes: Nodes, histogram_starts: Vec<usize>, histogram: Histogram,
+    ) -> Self {
+        Self { coarser: coarser_rules(&rule), rule, node_starts, nodes, histogram_starts, histogram }
+    }
+
     /// Number of genes.
     pub fn n_genes(&self) -> usize {
         self.node_starts.len() - 1
@@ -56,9 +65,9 @@ impl CellStatistics {
         let group_of = Leaves::of_dispersion(design).of_row;
         let mut leaves: Vec<usize> = (0..design.n()).collect();
         leaves.sort_by_key(|&leaf| group_of[leaf]);
-        let mut rows = Rows::default();
+        let (mut rows, rule) = (Rows::default(), self.rule_of(g));
         for leaf in leaves {
-            self.add_leaf(g, leaf as u32, &mut rows);
+            self.add_leaf(g, leaf as u32, rule, &mut rows);
             if is_regression {
                 groups[group_of[leaf] as usize].end = rows.leaf.len();
             }
@@ -75,13 +84,19 @@ impl CellStatistics {
         Design { y: led(&h.value), weights: led(&h.number), ..design.select(&leaves) }
     }
 
-    fn add_leaf(&self, g: usize, leaf: u32, rows: &mut Rows) {
+    /// The shortest rule of the cells that is close enough for the counts of gene `g`.
+    fn rule_of(&self, g: usize) -> &Nodes {
+        let total: f64 = self.nodes.mass[self.node_starts[g]..self.node_starts[g + 1]].iter().sum();
+        self.coarser.iter().find(|(most, _)| total <= *most).map_or(&self.rule, |(_, rule)| rule)
+    }
+
+    fn add_leaf(&self, g: usize, leaf: u32, rule: &Nodes, rows: &mut Rows) {
         let counts = of_leaf(&self.nodes, self.node_starts[g]..self.node_starts[g + 1], leaf);
-        let cells = of_leaf(&self.rule, 0..self.rule.leaf.len(), leaf);
+        let cells = of_leaf(rule, 0..rule.leaf.len(), leaf);
         // Where there are no other rows, a gene's mean rate in the leaf is a rough start.
-        let exposure: f64 = cells.clone().map(|i| self.rule.mass[i] * self.rule.at[i].exp()).sum();
+        let exposure: f64 = cells.clone().map(|i| rule.mass[i] * rule.at[i].exp()).sum();
         let rate = self.nodes.mass[counts.clone()].iter().sum::<f64>() / exposure.max(f64::MIN_POSITIVE);
-        cells.for_each(|i| rows.push(leaf, self.rule.at[i], self.rule.mass[i], 0.0, rate));
+        cells.for_each(|i| rows.push(leaf, rule.at[i], rule.mass[i], 0.0, rate));
         counts.for_each(|i| rows.push(leaf, self.nodes.at[i], 0.0, self.nodes.mass[i], rate));
     }
 }

@@ -3,6 +3,61 @@
 use crate::design::Design;
 use crate::layout::Layout;
 
+/// Rows that follow each other and differ in their offset only: each run of them as one row, so that the predictor of the
+/// nodes of a leaf is made once.
+#[derive(Debug)]
+pub struct Runs {
+    /// One row per run, offsets zero.
+    design: Design,
+    /// Where each run ends.
+    ends: Vec<usize>,
+}
+
+impl Runs {
+    /// `None` if they are not much fewer than the rows.
+    pub fn find(design: &Design) -> Option<Self> {
+        let n = design.n();
+        let starts: Vec<usize> = (0..n).filter(|&i| i == 0 || !is_alike(design, i - 1, i)).collect();
+        if 2 * starts.len() > n {
+            return None;
+        }
+        let ends = starts[1..].iter().copied().chain([n]).collect();
+        Some(Self { design: Design { offset: vec![0.0; starts.len()], ..design.select(&starts) }, ends })
+    }
+
+    /// As [`predictor`]; `short` is scratch.
+    pub fn predictor(
+        &self, offset: &[f64], layout: &Layout, beta: &[f64], effects: &[f64], short: &mut Vec<f64>, eta: &mut [f64],
+    ) {
+        short.resize(self.ends.len(), 0.0);
+        predictor(&self.design, layout, beta, effects, short);
+        let mut start = 0;
+        for (&end, run) in self.ends.iter().zip(short.iter()) {
+            eta[start..end].iter_mut().zip(&offset[start..end]).for_each(|(e, o)| *e = o + run);
+            start = end;
+        }
+    }
+
+    /// As [`pull_back`]; `short` is scratch.
+    pub fn pull_back(
+        &self, layout: &Layout, d_eta: &[f64], short: &mut [f64], d_beta: &mut [f64], d_effects: &mut [f64],
+    ) {
+        let mut start = 0;
+        for (&end, sum) in self.ends.iter().zip(short.iter_mut()) {
+            *sum = d_eta[start..end].iter().sum();
+            start = end;
+        }
+        pull_back(&self.design, layout, short, d_beta, d_effects);
+    }
+}
+
+/// Whether rows have the same columns of the design.
+fn is_alike(design: &Design, a: usize, b: usize) -> bool {
+    let same = |column: &[f64]| column[a] == column[b];
+    (0..design.x.ncols()).all(|j| same(design.x_column(j)))
+        && design.terms.iter().all(|t| t.codes[a] == t.codes[b] && (0..t.q).all(|c| same(t.z_column(c))))
+}
+
 /// Linear predictor, offset included.
 pub fn predictor(design: &Design, layout: &Layout, beta: &[f64], effects: &[f64], eta: &mut [f64]) {
     eta.copy_from_slice(&design.offset);

@@ -110,7 +110,7 @@ impl GeneSettings {
 #[derive(Debug)]
 pub enum Responses {
     /// Counts of cells, of which the observations are the leaves.
-    Cells(CellStatistics),
+    Cells(Box<CellStatistics>),
     /// Compressed columns: what is not given is zero.
     Sparse {
         /// `[n_genes + 1]` starts of the columns.

@@ -100,17 +100,15 @@ fn histogram_to_r(starts: Vec<i32>, h: Histogram) -> Robj {
 pub fn cell_statistics(counts: &List) -> Result<CellStatistics> {
     let part = |name: &str| as_list(name, &field(counts, name)?);
     let (rule, nodes, histogram) = (part("rule")?, part("nodes")?, part("histogram")?);
-    Ok(CellStatistics {
-        rule: nodes_from_r(&rule)?,
-        node_starts: unsigned(&nodes, "p")?.into_iter().map(|s| s as usize).collect(),
-        nodes: nodes_from_r(&nodes)?,
-        histogram_starts: unsigned(&histogram, "p")?.into_iter().map(|s| s as usize).collect(),
-        histogram: Histogram {
-            leaf: unsigned(&histogram, "leaf")?,
-            value: reals("value", &field(&histogram, "value")?)?,
-            number: reals("number", &field(&histogram, "number")?)?,
-        },
-    })
+    let starts =
+        |list: &List| -> Result<Vec<usize>> { Ok(unsigned(list, "p")?.into_iter().map(|s| s as usize).collect()) };
+    let counts = Histogram {
+        leaf: unsigned(&histogram, "leaf")?,
+        value: reals("value", &field(&histogram, "value")?)?,
+        number: reals("number", &field(&histogram, "number")?)?,
+    };
+    let (rule, kept) = (nodes_from_r(&rule)?, nodes_from_r(&nodes)?);
+    Ok(CellStatistics::new(rule, starts(&nodes)?, kept, starts(&histogram)?, counts))
 }
 
 fn nodes_from_r(list: &List) -> Result<Nodes> {

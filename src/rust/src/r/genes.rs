@@ -53,7 +53,7 @@ fn gene_set(genes: &Robj, n: usize) -> Result<GeneSet> {
 
 fn responses(counts: &List, n: usize) -> Result<Responses> {
     if field(counts, "nodes").is_ok() {
-        return Ok(Responses::Cells(cell_statistics(counts)?));
+        return Ok(Responses::Cells(Box::new(cell_statistics(counts)?)));
     }
     if let Ok(dense) = field(counts, "dense") {
         return Ok(Responses::Dense(reals("dense", &dense)?));
