@@ -21,6 +21,8 @@ static TURN: Mutex<()> = Mutex::new(());
 pub struct Emulator {
     /// Shared memory of a block.
     pub shared_bytes: usize,
+    /// Free memory that it claims to have.
+    pub free: usize,
     /// Order in which threads run between barriers: forwards, backwards, mixed.
     pub order: u32,
 }
@@ -31,7 +33,7 @@ impl Emulator {
         if libraries().is_none() {
             eprintln!("skipped: no C++ compiler (c++) to run the kernels on the CPU");
         }
-        libraries().map(|_| Self { shared_bytes: 1 << 20, order: 0 })
+        libraries().map(|_| Self { shared_bytes: 1 << 20, free: 1 << 30, order: 0 })
     }
 }
 
@@ -75,7 +77,7 @@ impl Machine for Emulator {
     }
 
     fn free_bytes(&self) -> Result<usize> {
-        Ok(1 << 30)
+        Ok(self.free)
     }
 
     fn shared_bytes(&self) -> usize {

@@ -3,6 +3,8 @@
 // Not every test binary uses all of it.
 #![allow(dead_code)]
 
+pub mod gene_checks;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use twill::density::Model;
