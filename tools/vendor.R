@@ -11,6 +11,9 @@ source("tools/crates.R")
 empty_sha256 <- "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 not_compiled <- paste0("^(tests?|test_data|bench(es)?|examples?|docs?|assets|ci|fuzz|\\.github)/",
                        "|^(Cargo\\.lock|Cargo\\.toml\\.orig|CHANGELOG.*|RELEASES.*)$")
+# Bindings of CUDA's other libraries, behind features that are off: three quarters of the crate.
+not_compiled_of <- list(cudarc = paste0("^src/(cublas|cublaslt|cudnn|cufft|cufile|cupti|curand|cusolver|cusolvermg|",
+                                        "cusparse|cutensor|nccl|nvtx|runtime)/"))
 
 # Paths of the sources that a manifest names ([lib], [[bin]], [[test]], ..., the build script), and
 # of those that cargo finds without being told (manifests of older crates).
@@ -54,6 +57,8 @@ trim <- function(crate) {
   checksums <- read_checksums(crate)
   files <- checksums$files
   dropped <- grepl(not_compiled, names(files))
+  own <- not_compiled_of[[sub("-[0-9][^-]*$", "", basename(crate))]]
+  if (!is.null(own)) dropped <- dropped | grepl(own, names(files))
   kept <- files[!dropped]
   keep_only(crate, names(kept))
   emptied <- intersect(named_sources(crate), names(files)[dropped])
