@@ -78,6 +78,13 @@ fn run(machine: Option<&Emulator>, shape: &Shape, settings: &GeneSettings) -> (V
     (draws, khat)
 }
 
+/// Bytes of the largest array of a gene: its draws or its guide.
+fn largest(shape: &Shape, settings: &GeneSettings) -> usize {
+    let (blueprint, _) = data(shape);
+    let d = blueprint.frame.as_ref().map_or(0, |frame| frame.dim());
+    8 * (settings.n_saved() * d).max(400).max(3 + 3 * (d + d * (d + 1) / 2))
+}
+
 /// Few steps: in single precision a window's end may fall elsewhere later on, for guides equally good. Blocks of one gene,
 /// as on a card with little memory, must not change a thing.
 #[test]
@@ -96,5 +103,8 @@ fn a_fit_on_a_device_is_the_fit() {
         assert!((a - b).abs() < 0.05, "{a} {b}");
     }
     machine.free = 1;
+    assert_eq!(run(Some(&machine), &shape, &settings).0, found);
+    // Enough for the arrays of two genes, and less than three.
+    (machine.free, machine.most) = (1 << 30, 2 * largest(&shape, &settings));
     assert_eq!(run(Some(&machine), &shape, &settings).0, found);
 }

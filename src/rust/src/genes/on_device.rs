@@ -8,6 +8,7 @@ use super::svi::frame::Frame;
 use super::svi::guide::Guide;
 use super::svi::start::start;
 use super::svi::target::Target;
+use crate::device::error::{self as device, Kind};
 use crate::device::genes::{Draws, Genes, GuideArrays, bytes_of};
 use crate::device::machine::Machine;
 use crate::device::pack::{FrameArrays, GeneArrays, LANES};
@@ -59,7 +60,8 @@ pub fn guides(
         // Genes are much alike: the first tells how many fit.
         let genes = first..set.len().min(first + job.block(blueprint, first)?);
         let started: Vec<_> = genes.clone().into_par_iter().map(|g| job.start(blueprint, g)).collect();
-        job.run(genes.clone().zip(started).filter_map(|(g, s)| Some((g, s?))).collect(), &mut out)?;
+        let started: Vec<_> = genes.clone().zip(started).filter_map(|(g, s)| Some((g, s?))).collect();
+        job.in_parts(&started, &mut out)?;
         first = genes.end;
     }
     Ok(out)
@@ -103,8 +105,20 @@ impl Job<'_> {
         Ok(((free / each as f64) as usize).max(1))
     }
 
+    /// [`Self::run`], in halves where memory does not suffice: another process may have taken some of it.
+    fn in_parts(&self, started: &[(usize, Started)], out: &mut [Option<Guided>]) -> device::Result<()> {
+        match self.run(started, out) {
+            Err(error) if error.kind == Kind::OutOfMemory && started.len() > 1 => {
+                let (first, second) = started.split_at(started.len() / 2);
+                self.in_parts(first, out)?;
+                self.in_parts(second, out)
+            }
+            done => done,
+        }
+    }
+
     /// Steps and draws of the genes that have a start.
-    fn run(&self, started: Vec<(usize, Started)>, out: &mut [Option<Guided>]) -> Result<()> {
+    fn run(&self, started: &[(usize, Started)], out: &mut [Option<Guided>]) -> device::Result<()> {
         if started.is_empty() {
             return Ok(());
         }
@@ -121,8 +135,8 @@ impl Job<'_> {
             return Ok(());
         }
         let draws = genes.draws(seed, n_saved.max(N_GUIDED), n_saved)?;
-        for (i, ((gene, started), guide)) in started.into_iter().zip(guides).enumerate() {
-            out[gene] = Some(self.guided(i, &started, guide, &draws));
+        for (i, ((gene, started), guide)) in started.iter().zip(guides).enumerate() {
+            out[*gene] = Some(self.guided(i, started, guide, &draws));
         }
         Ok(())
     }
