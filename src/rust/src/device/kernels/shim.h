@@ -1,8 +1,8 @@
 // Stands in for a GPU on the CPU: the kernels' source as C++, for tests.
 //
-// The threads of a block are fibers of one thread, each runs until the next barrier. The order in which they run between
-// two barriers is forwards, backwards or mixed, as the caller says: a kernel that lacks a barrier gives different results.
-// (Shuffles are barriers here, so what only they separate is not seen.) Blocks run one after the other.
+// The threads of a block are fibers of one thread, each runs until the next barrier. The order in which they run
+// between two barriers is forwards, backwards or mixed, as the caller says: a kernel that lacks a barrier gives
+// different results. (Shuffles are barriers here, so what only they separate is not seen.) Blocks run one by one.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -17,7 +17,8 @@
 #define __noinline__ inline
 #define __restrict__
 #define __launch_bounds__(...)
-using std::asinh; using std::exp; using std::fabs; using std::fmax; using std::fmin; using std::isfinite; using std::log; using std::log1p;
+using std::asinh; using std::exp; using std::fabs; using std::fmax; using std::fmin; using std::isfinite;
+using std::log; using std::log1p;
 using std::sqrt; using std::tanh;
 
 inline double cospi(double x) { return std::cos(3.141592653589793 * x); }
