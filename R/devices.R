@@ -5,14 +5,19 @@
 #' Says on what twill can compute on this machine, and of a GPU that cannot be used, why not and what to do.
 #'
 #' @section What is computed on a GPU:
-#' So far nothing that is fitted by the functions of this package: [twill_genes()] is to take its variational fits there.
-#'
-#' Exponentials and logarithms of the rows are taken in single precision, all else in double.
+#' [twill_genes()] and [twill_cells()] with `method = "svi"` and `device = "cuda"` take the steps of the guides of all genes, and
+#' their draws, on the GPU: a block of threads per gene, many steps per launch. Noise and stopping rules are those of the CPU,
+#' and so are the results, but for rounding: exponentials and logarithms of the data's rows are taken in single precision,
+#' all else in double. The same seed gives the same bits on the same card. The mode of each gene, where steps
+#' begin, is found on the CPU, and so are Pareto k-hat, the genes that are sampled again, and what is learned over genes.
+#' Other methods, models that the guides of many draws do not cover (correlated effects, a regression of the dispersion,
+#' Gaussian responses), and [twill()], compute on the CPU.
 #'
 #' @section When it pays:
-#' With thousands of genes. A few hundred are fitted before a GPU has started. `make bench-gpu` in the sources measures both
-#' devices on your machine. **Nothing of this has run on a GPU so far**: the kernels are tested on the CPU, compiled from
-#' the same source, and compiled for compute capability 8.0 and 9.0.
+#' With many thousands of genes on a machine with few processors. Starts are a quarter of the CPU's work, steps and draws the
+#' rest, so a fit becomes at most about four times as fast. `make bench-gpu` in the sources measures both on your machine.
+#' **Nothing of this has run on a GPU so far**: the kernels are tested on the CPU, compiled from the same source,
+#' and compiled for compute capability 8.0 and 9.0.
 #'
 #' @section What is needed:
 #' An NVIDIA GPU of compute capability 7.5 (Turing, 2018) or newer with a driver of version 525 or newer. No CUDA toolkit
@@ -59,6 +64,27 @@ check_device <- function(device, silent = 1) {
   if (device == "cuda") unwrap_engine(checked)
   inform_fallback(checked$err, silent)
   "cpu"
+}
+
+# Settings of a job of genes that say where it is computed, and so do not change its draws but for rounding.
+placement <- c("threads", "device", "fallback", "kernel_cache")
+
+gene_device <- function(device, method, silent) {
+  asked <- check_choice(device, "device", c("cpu", "cuda", "auto"))
+  if (asked == "cuda" && method != "svi") {
+    abort_twill("setting", c("On a GPU there is {.code method = \"svi\"} only.", "x" = "{.arg method} is {.val {method}}."))
+  }
+  if (method != "svi" || check_device(asked, silent) == "cpu") return(list(device = "cpu"))
+  list(device = "cuda", fallback = asked == "auto", kernel_cache = kernel_cache())
+}
+
+# The engine's result for a part; a GPU that fails leaves it to the CPU if the user left the choice.
+run_on_device <- function(run, part) {
+  result <- run(gene_settings_json(part))
+  if (!identical(result$kind, "device") || !isTRUE(part$settings$fallback)) return(result)
+  inform_fallback(result$err, 1)
+  part$settings$device <- "cpu"
+  run(gene_settings_json(part))
 }
 
 # Once per session: the next fit would say the same.

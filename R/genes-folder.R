@@ -18,7 +18,7 @@ block_path <- function(folder, block) file.path(folder, sprintf("block-%05d.rds"
 # Everything that draws depend on. Counts enter by the sums of each gene and of each sample.
 job_fingerprint <- function(job) {
   list(version = 1L, spec = job$model$spec_json, arrays = spec_arrays(job$model$design), sharing = job$sharing, keep = job$keep,
-       settings = job$settings[setdiff(names(job$settings), "threads")], genes = job$source$genes, total = job$scan$total,
+       settings = job$settings[setdiff(names(job$settings), placement)], genes = job$source$genes, total = job$scan$total,
        n_nonzero = job$scan$n_nonzero, sample_total = job$scan$sample_total, reason = job$reason, offset = job$offset,
        weights = job$weights)
 }

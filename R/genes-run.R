@@ -20,7 +20,8 @@ run_part <- function(part, report = NULL) {
   genes <- list(counts = view$block$counts, offset = as.double(view$offset), weights = as.double(view$weights),
                 index = as.integer(part$rows - 1L), priors = gene_priors(view$model, part, view$levels))
   model <- view$model
-  result <- run_gene_engine(model$spec_json, spec_arrays(model$design), genes, gene_settings_json(part), report)
+  run <- function(settings) run_gene_engine(model$spec_json, spec_arrays(model$design), genes, settings, report)
+  result <- run_on_device(run, part)
   new_piece(unwrap_engine(result), part, view)
 }
 
@@ -47,7 +48,7 @@ gene_priors <- function(model, part, levels) {
 }
 
 gene_settings_json <- function(part) {
-  settings <- c(part$settings, keep_effects = part$keep == "effects")
+  settings <- c(part$settings[names(part$settings) != "fallback"], keep_effects = part$keep == "effects")
   to_json(lapply(settings, unbox))
 }
 

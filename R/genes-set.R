@@ -122,7 +122,7 @@ check_same_job <- function(a, b) {
   if (!identical(a$job$model$spec_json, b$job$model$spec_json)) differs <- c("design", differs)
   if (!identical(a$job$source$genes, b$job$source$genes)) differs <- c("genes of the data", differs)
   if (!identical(a$posterior$names, b$posterior$names) || dim(a)[2] != dim(b)[2]) differs <- c("parameters", differs)
-  settings <- setdiff(names(a$job$settings), "threads")
+  settings <- setdiff(names(a$job$settings), placement)
   if (!identical(a$job$settings[settings], b$job$settings[settings])) differs <- c("settings", differs)
   if (length(differs) == 0) return(invisible())
   abort_twill("genes", c("Only fits of the same model to the same data can be joined.", "x" = "These differ: {.val {differs}}.",

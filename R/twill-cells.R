@@ -75,7 +75,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         method = c("hmc", "nuts", "laplace", "auto", "svi"), chains = 2, iter = 200, warmup = floor(iter / 4),
                         thin = 1, cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
                         keep = c("effects", "draws", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
-                        refresh = NULL, BPPARAM = NULL) {
+                        refresh = NULL, BPPARAM = NULL, device = c("cpu", "cuda", "auto")) {
   check_dots(list(...), ...names(), "twill_cells")
   check_iterations(iter)
   silent <- check_silent(silent)
@@ -84,7 +84,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
     abort_twill("family", "{.fn twill_cells} is for counts: {.arg family} must be {.val negbinomial} or {.val poisson}.")
   }
   pooled <- split_prior(prior, sd_prior)
-  settings <- gene_settings(method, chains, iter, warmup, thin, cores, threads, control, seed)
+  settings <- gene_settings(method, chains, iter, warmup, thin, cores, threads, control, seed, device, silent)
   sharing <- check_sharing(share, pooled$sd_prior, effect_prior)
   keep <- check_choice(keep, "keep", c("effects", "draws", "moments"))
   folder <- check_folder(folder)

@@ -111,6 +111,8 @@
 #' @param seed A whole number; the same seed gives the same draws. Default: drawn from R's generator.
 #' @param silent,refresh As in [twill()].
 #' @param BPPARAM A parameter object of BiocParallel. Default: this process.
+#' @param device Where `method = "svi"` fits its guides: `"cpu"` (default), `"cuda"`, an NVIDIA GPU, or `"auto"`, a GPU if
+#'   there is one that can be used, else the CPU with a message. See [tw_devices()].
 #' @return A list of class `twillset`: `job` (design, priors, counts, settings), `posterior` (draws, moments and
 #'   diagnostics, genes last) and `info`; see [tw_contrast()], [tw_status()], [tw_variance()], [tw_gene()],
 #'   [twillset-methods] and [plot.twillset()]. Errors have the classes of [twill()] and `twill_error_genes`,
@@ -135,12 +137,12 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         method = c("hmc", "nuts", "laplace", "auto", "svi"), chains = 2, iter = 200, warmup = floor(iter / 4),
                         thin = 1, cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
                         keep = c("draws", "effects", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
-                        refresh = NULL, BPPARAM = NULL) {
+                        refresh = NULL, BPPARAM = NULL, device = c("cpu", "cuda", "auto")) {
   check_dots(list(...), ...names(), "twill_genes")
   check_iterations(iter)
   silent <- check_silent(silent)
   family <- as_twill_family(family)
-  settings <- gene_settings(method, chains, iter, warmup, thin, cores, threads, control, seed)
+  settings <- gene_settings(method, chains, iter, warmup, thin, cores, threads, control, seed, device, silent)
   pooled <- split_prior(prior, sd_prior)
   sharing <- check_sharing(share, pooled$sd_prior, effect_prior)
   keep <- check_choice(keep, "keep", c("draws", "effects", "moments"))
@@ -170,7 +172,7 @@ check_sharing <- function(share, sd_prior, effect_prior) {
        effect_prior = check_choice(effect_prior, "effect_prior", c("weak", "normal", "student_t")))
 }
 
-gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, control, seed) {
+gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, control, seed, device = "cpu", silent = 1) {
   warmup <- check_warmup(warmup, iter)
   thin <- check_thin(thin, iter - warmup)
   method <- check_choice(method, "method", gene_methods)
@@ -181,7 +183,7 @@ gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, co
     threads = check_whole(threads %||% cores %||% 2, "cores", 1, 4096), seed = check_seed(seed) %||% draw_seed(),
     adapt_delta = control$adapt_delta[1], max_treedepth = control$max_treedepth,
     n_draws = chains * ceiling((iter - warmup) / thin), retry = TRUE)
-  c(settings, guide)
+  c(settings, guide, gene_device(device, method, silent))
 }
 
 # Genes have few parameters and are whitened: larger steps give more effective draws per gradient.

@@ -14,7 +14,7 @@ fetch() {
   case $version in 12.*) package=nvidia-cuda-nvrtc-cu12 ;; esac
   wheels=$(mktemp -d)
   trap 'rm -rf "$wheels"' EXIT
-  python3 -m pip download --quiet --no-deps --only-binary=:all: --dest "$wheels" "$package==$version" &&
+  python3 -m pip download --quiet --retries 1 --timeout 20 --no-deps --only-binary=:all: --dest "$wheels" "$package==$version" &&
     python3 -m zipfile -e "$wheels"/*.whl "$wheels/all" &&
     mkdir -p "$folder" && find "$wheels/all" -name 'libnvrtc*.so*' ! -name '*.alt.*' -exec cp {} "$folder/" \;
 }

@@ -39,3 +39,30 @@ test_that("one model alone is fitted on the CPU", {
   expect_identical(check_method("svi", "auto"), "svi")
   expect_error(check_method("svi", "cuda"), "twill_genes", class = "twill_error_setting")
 })
+
+test_that("genes go to a GPU by method \"svi\" only", {
+  expect_identical(gene_device("auto", "hmc", 1), list(device = "cpu"))
+  expect_error(gene_device("cuda", "nuts", 1), "svi", class = "twill_error_setting")
+  skip_if_not(without_gpu(), "this machine has a GPU")
+  expect_error(gene_device("cuda", "svi", 1), class = "twill_error_device")
+  expect_identical(gene_device("auto", "svi", 2), list(device = "cpu"))
+})
+
+test_that("a GPU that fails leaves the rest to the CPU if the choice was left, and is an error if not", {
+  failed <- list(ok = NULL, err = "The GPU's memory is full.\nUse less.", kind = "device")
+  run <- function(settings) if (grepl("cuda", settings)) failed else list(ok = "by the CPU", err = NULL, kind = NULL)
+  part <- list(settings = list(device = "cuda", fallback = TRUE), keep = "draws")
+  device_state$told <- NULL
+  expect_message(result <- run_on_device(run, part), "memory is full", class = "twill_message_device")
+  expect_identical(unwrap_engine(result), "by the CPU")
+  part$settings$fallback <- FALSE
+  expect_error(unwrap_engine(run_on_device(run, part)), "memory is full", class = "twill_error_device")
+})
+
+test_that("a folder's blocks serve on any device", {
+  job <- list(settings = list(seed = 1, threads = 2, device = "cuda", fallback = TRUE, kernel_cache = "a"))
+  other <- list(settings = list(seed = 1, threads = 8, device = "cpu"))
+  expect_identical(names(job$settings)[!names(job$settings) %in% placement], "seed")
+  expect_identical(other$settings[setdiff(names(other$settings), placement)],
+                   job$settings[setdiff(names(job$settings), placement)])
+})

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use twill::density::LogDensity;
 use twill::design::{Design, RawArrays, RawTerm};
 use twill::genes::blueprint::Blueprint;
-use twill::genes::input::{GeneSet, GeneSettings, Method, PriorOverride, Responses};
+use twill::genes::input::{Device, GeneSet, GeneSettings, Method, PriorOverride, Responses};
 use twill::genes::record::{Slot, Status};
 use twill::genes::svi;
 use twill::genes::svi::flat::FlatGene;
@@ -181,6 +181,8 @@ fn settings(method: Method) -> GeneSettings {
         refine: from_env("REFINE", true),
         max_steps: 400,
         tolerance: from_env("TOLERANCE", 0.02),
+        device: Device::Cpu,
+        kernel_cache: String::new(),
     }
 }
 

@@ -64,6 +64,11 @@ impl Rising {
         self.above.is_empty()
     }
 
+    /// Weights of the counts above `j`, excesses of the larger counts, and their weights; padded with weights of zero.
+    pub fn parts(&self) -> [&[f64]; 3] {
+        [&self.above, &self.excess, &self.weights]
+    }
+
     /// The sum and its derivative in `log phi`.
     pub fn evaluate(&self, phi: f64) -> (f64, f64) {
         let (value, slope) = Arch::new().dispatch(Direct { rising: self, phi });

@@ -67,6 +67,8 @@ pub struct Genes<'a> {
     numbers: Buffer,
     guides: Buffer,
     guide_size: usize,
+    /// Blocks of threads at a time, where they work in the card's memory.
+    blocks_elsewhere: usize,
     /// Numbers that a block of threads works with, and where if not in shared memory.
     work: usize,
     elsewhere: Option<Buffer>,
@@ -96,8 +98,8 @@ impl<'a> Genes<'a> {
             return Err(DeviceError::new(Kind::Internal, "the arrays of the genes do not fit the kernels"));
         }
         let in_shared = 8 * work + OWN_SHARED <= machine.shared_bytes();
-        let blocks = genes.len().min(BLOCKS_ELSEWHERE);
-        let elsewhere = if in_shared { None } else { Some(machine.zeros(8 * work * blocks)?) };
+        let blocks_elsewhere = genes.len().min(BLOCKS_ELSEWHERE);
+        let elsewhere = if in_shared { None } else { Some(machine.zeros(8 * work * blocks_elsewhere)?) };
         let (dim, n_values) = (frame.dim(), frame.dim());
         let threads = (LANES * frame.n_leaves()).next_multiple_of(32).clamp(THREADS.0, THREADS.1);
         let (n_genes, numbers) = (genes.len(), upload(machine, &index_bytes(numbers))?);
@@ -113,14 +115,16 @@ impl<'a> Genes<'a> {
             numbers,
             guides,
             guide_size,
+            blocks_elsewhere,
             work,
             elsewhere,
         })
     }
 
-    /// Another number of threads per block, for tests; a multiple of 32.
-    pub fn with_threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
+    /// Another number of threads per block (a multiple of 32), and fewer blocks where they work in the card's memory;
+    /// for tests.
+    pub fn with_shape(mut self, threads: usize, blocks: usize) -> Self {
+        (self.threads, self.blocks_elsewhere) = (threads, blocks.min(self.blocks_elsewhere));
         self
     }
 
@@ -198,7 +202,7 @@ impl<'a> Genes<'a> {
         arguments.push(self.elsewhere.as_ref().map_or(Argument::Long(0), Argument::Pointer));
         arguments.push(Argument::Long(self.work as u64));
         let shared_bytes = if self.elsewhere.is_some() { 0 } else { 8 * self.work as u32 };
-        let blocks = if self.elsewhere.is_some() { items.min(BLOCKS_ELSEWHERE.min(self.n_genes)) } else { items };
+        let blocks = if self.elsewhere.is_some() { items.min(self.blocks_elsewhere) } else { items };
         let shape = Shape { blocks: (blocks as u32, 1), threads: self.threads as u32, shared_bytes };
         self.machine.launch(kernel, self.precision, shape, &arguments)
     }

@@ -1,10 +1,12 @@
 //! Approximations of one gene's posterior, and whether they can be trusted.
 
 use super::fit::Task;
-use super::input::Method;
+use super::input::{GeneSettings, Method};
+use super::on_device::Guided;
 use super::psis::Weights;
 use super::record::{Recorder, Report, Status};
 use super::svi;
+use super::svi::frame::Frame;
 use super::svi::noise::Noise;
 use super::svi::steps::Ascent;
 use crate::density::{LogDensity, Model};
@@ -20,7 +22,7 @@ const MAX_KHAT: f64 = 0.7;
 const MIN_ESS: f64 = 100.0;
 /// Proposals of an approximation: as many as k-hat needs. A guide is so close that it needs fewer.
 const N_PROPOSALS: usize = 1000;
-const N_GUIDED: usize = 400;
+pub(super) const N_GUIDED: usize = 400;
 /// Steps after the search of a guide at least.
 const POLISH: usize = 32;
 /// Without lanes: largest dimension of a dense guide, its steps, their first size and draws.
@@ -32,6 +34,11 @@ const SLOW_DRAWS: usize = 4;
 const RANK: usize = 10;
 /// Stream of the random numbers of an approximation.
 const STREAM: u64 = 2;
+
+/// How guides are fitted.
+pub(super) fn ascent_of(settings: &GeneSettings) -> Ascent {
+    Ascent { max_steps: settings.max_steps, polish: POLISH, tolerance: settings.tolerance }
+}
 
 impl Task<'_> {
     /// Whether a gene is sampled after this approximation.
@@ -55,9 +62,11 @@ impl Task<'_> {
     pub(super) fn guided_in_lanes(&self, model: &Model, recorder: &mut Recorder) -> Result<Option<Report>> {
         let s = self.settings;
         let Some(frame) = &self.blueprint.frame else { return Ok(None) };
-        let ascent = Ascent { max_steps: s.max_steps, polish: POLISH, tolerance: s.tolerance };
+        if let Some(guided) = self.guided {
+            return Ok(Some(self.record(frame, guided, recorder)));
+        }
         let noise = Noise::new(s.seed, self.set.index[self.gene]);
-        let Some(mut fit) = svi::fit(frame, model, ascent, noise)? else { return Ok(None) };
+        let Some(mut fit) = svi::fit(frame, model, ascent_of(s), noise)? else { return Ok(None) };
         let n_saved = s.n_saved();
         let ratios = fit.draws(n_saved.max(N_GUIDED), |i, draw| {
             if i < n_saved {
@@ -66,6 +75,16 @@ impl Task<'_> {
         });
         let elbo = std::mem::take(&mut fit.fitted.elbo);
         Ok(Some(self.of_guide(&ratios, fit.fitted.converged, elbo, fit.n_gradients())))
+    }
+
+    /// What a device has found.
+    fn record(&self, frame: &Frame, guided: &Guided, recorder: &mut Recorder) -> Report {
+        let mut draw = vec![0.0; frame.dim()];
+        for (i, values) in guided.values.chunks_exact(frame.dim()).enumerate() {
+            frame.from_device(values, &mut draw);
+            recorder.push_values(&draw, i);
+        }
+        self.of_guide(&guided.ratios, guided.converged, guided.elbo.clone(), guided.n_gradients)
     }
 
     fn of_guide(&self, ratios: &[f64], converged: bool, elbo: Vec<f64>, n_gradients: usize) -> Report {

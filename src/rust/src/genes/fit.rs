@@ -2,6 +2,7 @@
 
 use super::blueprint::Blueprint;
 use super::input::{GeneSet, GeneSettings, Method};
+use super::on_device::Guided;
 use super::record::{Recorder, Report, Slot, Status};
 use super::summary::Diagnostics;
 use crate::adapt::{Stage, schedule};
@@ -43,6 +44,8 @@ pub struct Task<'a> {
     pub gene: usize,
     /// How.
     pub settings: &'a GeneSettings,
+    /// What a device has found for it.
+    pub guided: Option<&'a Guided>,
     /// Read before every gradient.
     pub cancel: &'a AtomicBool,
 }

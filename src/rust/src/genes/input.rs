@@ -22,6 +22,17 @@ pub enum Method {
     Svi,
 }
 
+/// Where guides are fitted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// On threads.
+    #[default]
+    Cpu,
+    /// On the first GPU.
+    Cuda,
+}
+
 /// How the genes are fitted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +71,12 @@ pub struct GeneSettings {
     /// Nats of the ELBO that a guide may leave to gain.
     #[serde(default = "tolerance")]
     pub tolerance: f64,
+    /// Where guides are fitted.
+    #[serde(default)]
+    pub device: Device,
+    /// Folder of kernels that were compiled for a GPU, or empty.
+    #[serde(default)]
+    pub kernel_cache: String,
 }
 
 fn yes() -> bool {

@@ -7,16 +7,18 @@ mod approximate;
 pub mod blueprint;
 mod fit;
 pub mod input;
+pub mod on_device;
 pub mod psis;
 pub mod record;
 pub mod summary;
 pub mod svi;
 
+use crate::device::{self, machine::Machine};
 use crate::error::{Error, Result, panic_text};
 use crate::run::{Progress, Shared, on_workers};
 use blueprint::Blueprint;
 use fit::Task;
-use input::{GeneSet, GeneSettings};
+use input::{Device, GeneSet, GeneSettings, Method};
 use rayon::prelude::*;
 use record::{Report, Slot, Status};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,19 +39,36 @@ pub struct Output {
 /// ten times a second with the number of genes done; `false` stops the run.
 ///
 /// # Errors
-/// [`Error::Spec`] if a setting is out of range or threads cannot be started; never because of a gene.
+/// [`Error::Spec`] if a setting is out of range or threads cannot be started, [`Error::Device`] if there is no such device
+/// or it fails; never because of a gene.
 pub fn fit(
     blueprint: &Blueprint, set: &GeneSet, settings: &GeneSettings, slots: Vec<Slot>,
     watch: impl FnMut(Progress) -> bool,
 ) -> Result<Output> {
+    let is_there = settings.device == Device::Cuda && settings.method == Method::Svi;
+    let machine = if is_there { Some(device::open(&settings.kernel_cache)?) } else { None };
+    fit_on(machine.as_deref(), blueprint, set, settings, slots, watch)
+}
+
+/// As [`fit`], with the guides of variational fits by a device.
+///
+/// # Errors
+/// As [`fit`].
+pub fn fit_on(
+    machine: Option<&dyn Machine>, blueprint: &Blueprint, set: &GeneSet, settings: &GeneSettings, slots: Vec<Slot>,
+    watch: impl FnMut(Progress) -> bool,
+) -> Result<Output> {
     settings.check()?;
     on_workers(settings.threads, set.len(), watch, |shared| {
+        let guides = machine.map(|machine| on_device::guides(machine, blueprint, set, settings, &shared.cancel));
+        let guides = guides.transpose()?.unwrap_or_default();
         let diagnostics = Diagnostics::new(settings.chains, settings.n_kept());
         let genes = slots.into_par_iter().enumerate().with_max_len(1);
         let reports = genes.map_init(
             || diagnostics.clone(),
             |diagnostics, (gene, slot)| {
-                let task = Task { blueprint, set, gene, settings, cancel: &shared.cancel };
+                let guided = guides.get(gene).and_then(Option::as_ref);
+                let task = Task { blueprint, set, gene, settings, guided, cancel: &shared.cancel };
                 contained(&task, slot, diagnostics, shared)
             },
         );

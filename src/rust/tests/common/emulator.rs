@@ -21,6 +21,10 @@ static TURN: Mutex<()> = Mutex::new(());
 pub struct Emulator {
     /// Shared memory of a block.
     pub shared_bytes: usize,
+    /// Free memory that it claims to have.
+    pub free: usize,
+    /// Largest memory that it gives at a time.
+    pub most: usize,
     /// Order in which threads run between barriers: forwards, backwards, mixed.
     pub order: u32,
 }
@@ -31,7 +35,7 @@ impl Emulator {
         if libraries().is_none() {
             eprintln!("skipped: no C++ compiler (c++) to run the kernels on the CPU");
         }
-        libraries().map(|_| Self { shared_bytes: 1 << 20, order: 0 })
+        libraries().map(|_| Self { shared_bytes: 1 << 20, free: 1 << 30, most: 1 << 40, order: 0 })
     }
 }
 
@@ -75,7 +79,7 @@ impl Machine for Emulator {
     }
 
     fn free_bytes(&self) -> Result<usize> {
-        Ok(1 << 30)
+        Ok(self.free)
     }
 
     fn shared_bytes(&self) -> usize {
@@ -83,6 +87,9 @@ impl Machine for Emulator {
     }
 
     fn zeros(&self, bytes: usize) -> Result<Buffer> {
+        if bytes > self.most {
+            return Err(DeviceError::new(Kind::OutOfMemory, "The emulator's memory is full."));
+        }
         let words = bytes.div_ceil(8).max(1);
         let memory = Box::leak(vec![0u64; words].into_boxed_slice());
         // SAFETY: the memory that was leaked here, given back once.

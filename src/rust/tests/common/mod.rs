@@ -3,6 +3,7 @@
 // Not every test binary uses all of it.
 #![allow(dead_code)]
 
+pub mod gene_checks;
 pub mod leaves;
 
 use rand::{RngExt, SeedableRng};

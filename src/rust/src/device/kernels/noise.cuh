@@ -29,8 +29,8 @@ CALL void normals(u32 block, u32 number, u32 step, u32 gene, u64 seed, double ou
   for (int half = 0; half < 2; half++) {
     double u = (words.w[2 * half] + 0.5) * 2.3283064365386963e-10;
     double v = (words.w[2 * half + 1] + 0.5) * 2.3283064365386963e-10;
-    double radius = sqrt(-2 * log(u)), angle = 6.283185307179586 * v;
-    out[2 * half] = radius * cos(angle);
-    out[2 * half + 1] = radius * sin(angle);
+    double radius = sqrt(-2 * log(u));
+    out[2 * half] = radius * cospi(2 * v);
+    out[2 * half + 1] = radius * sinpi(2 * v);
   }
 }

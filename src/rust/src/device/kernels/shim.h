@@ -1,7 +1,8 @@
 // Stands in for a GPU on the CPU: the kernels' source as C++, for tests.
 //
-// The threads of a block are fibers of one thread, each runs until the next barrier. The order in which they run between
-// two barriers is forwards, backwards or mixed, as the caller says: a kernel that lacks a barrier gives different results. Blocks run one after the other.
+// The threads of a block are fibers of one thread, each runs until the next barrier. The order in which they run
+// between two barriers is forwards, backwards or mixed, as the caller says: a kernel that lacks a barrier gives
+// different results. (Shuffles are barriers here, so what only they separate is not seen.) Blocks run one by one.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -16,8 +17,12 @@
 #define __noinline__ inline
 #define __restrict__
 #define __launch_bounds__(...)
-using std::asinh; using std::exp; using std::fabs; using std::fmax; using std::fmin; using std::isfinite; using std::log; using std::log1p;
-using std::sqrt; using std::tanh; using std::cos; using std::sin;
+using std::asinh; using std::exp; using std::fabs; using std::fmax; using std::fmin; using std::isfinite;
+using std::log; using std::log1p;
+using std::sqrt; using std::tanh;
+
+inline double cospi(double x) { return std::cos(3.141592653589793 * x); }
+inline double sinpi(double x) { return std::sin(3.141592653589793 * x); }
 
 struct Dimensions {
   unsigned x, y, z;
@@ -36,6 +41,7 @@ static ucontext_t scheduler;
 static std::vector<Fiber> fibers;
 static std::vector<double> shared, exchange;
 static unsigned current;
+static unsigned long block_number;
 static void (*body)(void**);
 static void** arguments;
 
@@ -117,6 +123,7 @@ static void run_grid(void (*kernel)(void**), const unsigned* shape, void** value
   for (unsigned y = 0; y < shape[1]; y++)
     for (unsigned x = 0; x < shape[0]; x++) {
       blockIdx = {x, y, 0};
+      block_number++;
       // What is in shared memory at the start of a block is not defined.
       shared.assign(shape[3] / sizeof(double) + 1, NAN);
       run_block(shape[2], shape[4]);
@@ -129,6 +136,13 @@ static void run_grid(void (*kernel)(void**), const unsigned* shape, void** value
 #define SHUFFLE_XOR(x, distance) shim::shuffle_xor(x, distance)
 #define INFINITE HUGE_VAL
 #define SHARED_MEMORY(name) double* name = shim::shared.data()
-#define SHARED_VALUE(type, name) static type name
+// Not defined at the start of a block either.
+#define SHARED_VALUE(type, name)                 \
+  static type name;                              \
+  static unsigned long name##_block = 0;         \
+  if (name##_block != shim::block_number) {      \
+    std::memset((void*)&name, 0xff, sizeof(name)); \
+    name##_block = shim::block_number;           \
+  }
 // A kernel and how it is called with pointers to its arguments.
 #define KERNEL static void

@@ -16,10 +16,10 @@ use pulp::{Arch, NullaryFnOnce};
 use std::f64::consts::PI;
 
 /// Longest step of the mean, in the guide's standard deviations, and of the root, as a Frobenius norm.
-const LONGEST_MEAN: f64 = 1.0;
-const LONGEST_ROOT: f64 = 0.8;
+pub(super) const LONGEST_MEAN: f64 = 1.0;
+pub(super) const LONGEST_ROOT: f64 = 0.8;
 /// Path gradients are shortened to this many times the norm of a draw.
-const LONGEST_PATH: f64 = 10.0;
+pub(super) const LONGEST_PATH: f64 = 10.0;
 
 /// Mean and root of the covariance.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@
 //! densities are taken eight at a time (`lane`, `target`). What is here runs in plain arrays, so that a device can do the same
 //! for many genes.
 
+pub mod arrays;
 pub mod arrow;
 pub mod bend;
 pub mod centre;

@@ -5,10 +5,11 @@
 //! goes on with long steps until that is small; then steps fall as `1 / t`, which averages the directions of all further
 //! draws, until what is left to gain is negligible.
 
-use super::guide::{Direction, Guide};
+use super::guide::{Direction, Guide, LONGEST_MEAN, LONGEST_PATH, LONGEST_ROOT};
 use super::lane::Lane;
 use super::noise::Noise;
 use super::target::Target;
+use crate::device::genes::Rules;
 use crate::simd::LANES;
 
 /// Steps of a window.
@@ -29,6 +30,21 @@ pub struct Ascent {
     pub polish: usize,
     /// Nats that may be left to gain.
     pub tolerance: f64,
+}
+
+impl Ascent {
+    /// For a device.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            window: WINDOW,
+            polish_steps: self.polish,
+            max_steps: self.max_steps,
+            rate: SEARCH_RATE,
+            search_gain: SEARCH_GAIN,
+            polish_gain: self.tolerance,
+            bounds: [LONGEST_PATH, LONGEST_MEAN, LONGEST_ROOT],
+        }
+    }
 }
 
 /// A fitted guide.

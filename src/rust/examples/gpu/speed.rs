@@ -1,0 +1,194 @@
+//! Time per step, bytes per second against the card's own, and the ratio to this machine's CPU.
+
+use crate::data::{LEAVES, cells, donor_frame, genes};
+use rayon::prelude::*;
+use std::time::Instant;
+use twill::device::cells::Cells;
+use twill::device::error::Result as DeviceResult;
+use twill::device::genes::Genes;
+use twill::device::machine::{Argument, Machine, Shape, real_bytes};
+use twill::device::pack::GeneArrays;
+use twill::device::source::Precision;
+use twill::genes::svi::Fit;
+use twill::genes::svi::flat::FlatGene;
+use twill::genes::svi::frame::Frame;
+use twill::genes::svi::guide::Guide;
+use twill::genes::svi::noise::Noise;
+use twill::genes::svi::start::start;
+use twill::genes::svi::steps::{Ascent, ascend};
+use twill::genes::svi::target::Target;
+
+const ASCENT: Ascent = Ascent { max_steps: 400, polish: 32, tolerance: 0.02 };
+/// Draws for k-hat, and those that are kept.
+const DRAWS: (usize, usize) = (400, 300);
+/// Repetitions of which the median is told.
+const REPEATS: usize = 9;
+/// Genes that the CPU fits for comparison.
+const CPU_GENES: usize = 2000;
+
+type Outcome = std::result::Result<(), String>;
+
+/// All measurements; `is_small` for a trial of the program.
+pub fn all(machine: &dyn Machine, is_small: bool) -> Outcome {
+    let by = if is_small { 100 } else { 1 };
+    println!("{}; {} threads of the CPU", machine.name(), rayon::current_num_threads());
+    let bandwidth = copy(machine, (1 << 30) / by).map_err(|e| e.to_string())?;
+    genes_speed(machine, "pseudobulk", 10_000 / by, 1).map_err(|e| e.to_string())?;
+    genes_speed(machine, "single cells, compressed", 17_528 / by, 350).map_err(|e| e.to_string())?;
+    cells_speed(machine, 50_000 / by, 10_000 / by, bandwidth).map_err(|e| e.to_string())
+}
+
+/// What the CPU needs, part by part: tells what a card can save.
+pub fn cpu(is_small: bool) -> Outcome {
+    let by = if is_small { 100 } else { 10 };
+    println!("{} threads of the CPU", rayon::current_num_threads());
+    for (name, n, cells) in [("pseudobulk", 10_000 / by, 1), ("single cells, compressed", 17_528 / by, 350)] {
+        let (frame, model) = donor_frame();
+        let (starts, seconds) = all_started(&frame, genes(&model, &frame, n, cells), name);
+        let (n, evaluations) = (starts.len(), starts.iter().map(|s| s.target.n_evaluations).sum::<usize>());
+        println!("  starts {seconds:.3} s, {:.1} evaluations a gene", evaluations as f64 / n as f64);
+        let (ascent, draws) = by_cpu(starts, n);
+        println!("  steps {ascent:.3} s, draws {draws:.3} s");
+    }
+    Ok(())
+}
+
+/// Genes at their starts, and the seconds that takes.
+fn all_started<'a>(frame: &'a Frame, flat: Vec<FlatGene>, name: &str) -> (Vec<Start<'a>>, f64) {
+    let clock = Instant::now();
+    let starts: Vec<Start> = flat.into_par_iter().filter_map(|gene| started(frame, gene)).collect();
+    let (n, seconds) = (starts.len(), clock.elapsed().as_secs_f64());
+    let rows = starts.iter().map(|s| s.arrays.rows[0].len()).sum::<usize>();
+    println!("\n{name}: {n} genes, {} rows and {} parameters each", rows / n, frame.dim());
+    (starts, seconds)
+}
+
+/// Median seconds of a run, after one that warms up.
+fn median(mut run: impl FnMut() -> DeviceResult<()>) -> DeviceResult<f64> {
+    run()?;
+    let mut seconds = vec![];
+    for _ in 0..REPEATS {
+        let clock = Instant::now();
+        run()?;
+        seconds.push(clock.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    Ok(seconds[REPEATS / 2])
+}
+
+/// Bytes read and written per second by a plain copy.
+fn copy(machine: &dyn Machine, bytes: usize) -> DeviceResult<f64> {
+    let (from, to) = (machine.zeros(bytes)?, machine.zeros(bytes)?);
+    let shape = Shape { blocks: (4096, 1), threads: 256, shared_bytes: 0 };
+    let arguments = [Argument::Pointer(&from), Argument::Pointer(&to), Argument::Long((bytes / 16) as u64)];
+    let seconds = median(|| {
+        machine.launch("twill_copy", Precision::Single, shape, &arguments)?;
+        machine.finish()
+    })?;
+    let bandwidth = 2.0 * bytes as f64 / seconds;
+    println!("copy of {} MiB: {:.0} GB/s read and written", bytes >> 20, bandwidth / 1e9);
+    Ok(bandwidth)
+}
+
+struct Start<'a> {
+    target: Target<'a>,
+    arrays: GeneArrays,
+    guide: Guide,
+}
+
+fn started(frame: &Frame, gene: FlatGene) -> Option<Start<'_>> {
+    let mut target = Target::new(frame, gene);
+    let guide = start(&mut target)?;
+    let arrays = target.arrays();
+    Some(Start { target, arrays, guide })
+}
+
+fn genes_speed(machine: &dyn Machine, name: &str, n: usize, cells: usize) -> DeviceResult<()> {
+    let (frame, model) = donor_frame();
+    let (starts, on_cpu) = all_started(&frame, genes(&model, &frame, n, cells), name);
+    let (n, rows) = (starts.len(), starts.iter().map(|s| s.arrays.rows[0].len()).sum::<usize>());
+    println!("  starts on the CPU        {on_cpu:8.3} s");
+    let (ascent, draws) = on_card(machine, &frame, &starts, rows)?;
+    let (cpu_ascent, cpu_draws) = by_cpu(starts, n);
+    println!(
+        "  CPU: steps {cpu_ascent:.3} s, draws {cpu_draws:.3} s; ratios {:.1}, {:.1}",
+        cpu_ascent / ascent,
+        cpu_draws / draws
+    );
+    println!(
+        "  whole fit, starts by the CPU: {:.3} s, all by the CPU: {:.3} s",
+        on_cpu + ascent + draws,
+        on_cpu + cpu_ascent + cpu_draws
+    );
+    Ok(())
+}
+
+/// Seconds of steps and of draws on the card.
+fn on_card(machine: &dyn Machine, frame: &Frame, starts: &[Start], rows: usize) -> DeviceResult<(f64, f64)> {
+    let arrays: Vec<&GeneArrays> = starts.iter().map(|s| &s.arrays).collect();
+    let numbers: Vec<u32> = (0..starts.len() as u32).collect();
+    let means: Vec<f64> = starts.iter().flat_map(|s| s.guide.mean.clone()).collect();
+    let roots: Vec<f64> = starts.iter().flat_map(|s| s.guide.lower()).collect();
+    let clock = Instant::now();
+    let mut genes = Genes::new(machine, Precision::Single, &frame.arrays(), &arrays, &numbers)?;
+    println!("  kernels and upload       {:8.3} s", clock.elapsed().as_secs_f64());
+    let mut steps = 0;
+    let ascent = median(|| {
+        genes.set_guides(&means, &roots)?;
+        steps = genes.ascend(&ASCENT.rules(), 1, 32, || true)?.iter().map(|g| g.steps).sum();
+        Ok(())
+    })?;
+    let per_step = ascent / (steps as f64 / starts.len() as f64);
+    // What the cache does not hold is read again in each step: offsets, weights and totals.
+    let bytes = 12.0 * rows as f64 / per_step;
+    println!(
+        "  steps                    {ascent:8.3} s, {:.1} steps a gene, {:.3} ms for one step of all",
+        steps as f64 / starts.len() as f64,
+        1e3 * per_step
+    );
+    println!("                           {:8.1} GB/s of rows", bytes / 1e9);
+    let draws = median(|| genes.draws(1, DRAWS.0, DRAWS.1).map(|_| ()))?;
+    println!("  draws                    {draws:8.3} s");
+    Ok((ascent, draws))
+}
+
+/// Seconds that the CPU needs for `n` genes, from some of them, on all threads.
+fn by_cpu(starts: Vec<Start>, n: usize) -> (f64, f64) {
+    let some: Vec<Start> = starts.into_iter().take(CPU_GENES).collect();
+    let by = n as f64 / some.len() as f64;
+    let clock = Instant::now();
+    let fitted: Vec<_> = some
+        .into_par_iter()
+        .enumerate()
+        .map(|(g, mut s)| {
+            let noise = Noise::new(1, g as u64);
+            let fitted = ascend(&mut s.target, s.guide, ASCENT, &noise);
+            Fit::new(s.target, fitted, noise)
+        })
+        .collect();
+    let ascent = clock.elapsed().as_secs_f64();
+    let clock = Instant::now();
+    let ratios: usize = fitted.into_par_iter().map(|mut fit| fit.draws(DRAWS.0, |_, _| ()).len()).sum();
+    assert!(ratios > 0);
+    (by * ascent, by * clock.elapsed().as_secs_f64())
+}
+
+/// A full-data gradient on sparse counts at 10 %.
+fn cells_speed(machine: &dyn Machine, n_cells: usize, n_genes: usize, bandwidth: f64) -> DeviceResult<()> {
+    let (arrays, counts) = cells(n_cells, n_genes, 0.1);
+    let bytes = 4.0 * (counts.entries.len() + counts.starts.len()) as f64;
+    let on_card = Cells::new(machine, Precision::Single, &arrays, &counts)?;
+    let memory = on_card.memory()?;
+    machine.write(&memory[0], &real_bytes(&vec![-1.0; n_genes * (LEAVES + 1)], Precision::Double))?;
+    let seconds = median(|| {
+        on_card.start(0..LEAVES, &memory)?;
+        machine.finish()
+    })?;
+    println!(
+        "\n{n_cells} cells x {n_genes} genes, {:.1e} counts: gradient of all in {:.3} ms",
+        counts.entries.len() as f64,
+        1e3 * seconds
+    );
+    println!("  {:.0} GB/s of counts, {:.0} % of the copy", bytes / seconds / 1e9, 100.0 * bytes / seconds / bandwidth);
+    Ok(())
+}

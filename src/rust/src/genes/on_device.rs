@@ -1,0 +1,156 @@
+//! Variational guides of many genes on a device: starts are found here, on threads; steps and draws are the device's.
+
+use super::approximate::{N_GUIDED, ascent_of};
+use super::blueprint::Blueprint;
+use super::input::{GeneSet, GeneSettings};
+use super::svi::flat::FlatGene;
+use super::svi::frame::Frame;
+use super::svi::guide::Guide;
+use super::svi::start::start;
+use super::svi::target::Target;
+use crate::device::error::{self as device, Kind};
+use crate::device::genes::{Draws, Genes, GuideArrays, bytes_of};
+use crate::device::machine::Machine;
+use crate::device::pack::{FrameArrays, GeneArrays, LANES};
+use crate::device::source::Precision;
+use crate::error::Result;
+use rayon::prelude::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Share of the free memory that is used.
+const SHARE: f64 = 0.8;
+/// Steps per launch: between launches an interrupt is seen.
+const CHUNK: usize = 32;
+
+/// What a device gives for one gene.
+#[derive(Debug, Clone)]
+pub struct Guided {
+    /// `[n_saved, dim]` draws: effects and coefficients in arrow order, standard deviations, shape.
+    pub values: Vec<f64>,
+    /// Logs of target over guide.
+    pub ratios: Vec<f64>,
+    /// Estimates of the ELBO.
+    pub elbo: Vec<f64>,
+    /// Whether the stopping rule was met.
+    pub converged: bool,
+    /// Gradients taken, those of the start included.
+    pub n_gradients: usize,
+}
+
+/// A gene before its first step.
+struct Started {
+    arrays: GeneArrays,
+    guide: Guide,
+    n_evaluations: usize,
+}
+
+/// Guides of all genes; `None` for those without a start. Empty where the model needs more than a device has.
+///
+/// # Errors
+/// [`crate::error::Error::Device`] if the device cannot go on. After `cancel` is set, genes are left out.
+pub fn guides(
+    machine: &dyn Machine, blueprint: &Blueprint, set: &GeneSet, settings: &GeneSettings, cancel: &AtomicBool,
+) -> Result<Vec<Option<Guided>>> {
+    let Some(frame) = &blueprint.frame else { return Ok(vec![]) };
+    let job = Job { machine, frame, arrays: frame.arrays(), set, settings, cancel };
+    let mut out = vec![None; set.len()];
+    let mut first = 0;
+    while first < set.len() && !cancel.load(Ordering::Relaxed) {
+        // Genes are much alike: the first tells how many fit.
+        let genes = first..set.len().min(first + job.block(blueprint, first)?);
+        let started: Vec<_> = genes.clone().into_par_iter().map(|g| job.start(blueprint, g)).collect();
+        let started: Vec<_> = genes.clone().zip(started).filter_map(|(g, s)| Some((g, s?))).collect();
+        job.in_parts(&started, &mut out)?;
+        first = genes.end;
+    }
+    Ok(out)
+}
+
+/// What all blocks of genes share.
+struct Job<'a> {
+    machine: &'a dyn Machine,
+    frame: &'a Frame,
+    arrays: FrameArrays,
+    set: &'a GeneSet,
+    settings: &'a GeneSettings,
+    cancel: &'a AtomicBool,
+}
+
+impl Job<'_> {
+    /// Where a gene starts. What goes wrong is found again, and told, where genes are fitted one by one.
+    fn start(&self, blueprint: &Blueprint, gene: usize) -> Option<Started> {
+        if self.cancel.load(Ordering::Relaxed) {
+            return None;
+        }
+        let found = catch_unwind(AssertUnwindSafe(|| {
+            let model = blueprint.model(self.set, gene).ok()?;
+            let mut target = Target::new(self.frame, FlatGene::new(self.frame, &model).ok()?);
+            let guide = start(&mut target)?;
+            Some(Started { arrays: target.arrays(), guide, n_evaluations: target.n_evaluations })
+        }));
+        found.ok().flatten()
+    }
+
+    /// How many genes the device's memory holds, judged by gene `first` and its successors.
+    fn block(&self, blueprint: &Blueprint, first: usize) -> Result<usize> {
+        let s = self.settings;
+        let flat = |g: usize| FlatGene::new(self.frame, &blueprint.model(self.set, g)?);
+        // Of some genes the one with most rows.
+        let some = (first..self.set.len()).step_by(self.set.len().div_ceil(16));
+        let rows = some.filter_map(|g| flat(g).ok()).map(|gene| gene.offset.len()).max().unwrap_or(1);
+        let gene = GeneArrays { rows: [vec![0.0; rows], vec![], vec![]], ..GeneArrays::default() };
+        let each = bytes_of(&self.arrays, &gene, s.max_steps, s.n_saved().max(N_GUIDED));
+        let free = self.machine.free_bytes()? as f64 * SHARE;
+        Ok(((free / each as f64) as usize).max(1))
+    }
+
+    /// [`Self::run`], in halves where memory does not suffice: another process may have taken some of it.
+    fn in_parts(&self, started: &[(usize, Started)], out: &mut [Option<Guided>]) -> device::Result<()> {
+        match self.run(started, out) {
+            Err(error) if error.kind == Kind::OutOfMemory && started.len() > 1 => {
+                let (first, second) = started.split_at(started.len() / 2);
+                self.in_parts(first, out)?;
+                self.in_parts(second, out)
+            }
+            done => done,
+        }
+    }
+
+    /// Steps and draws of the genes that have a start.
+    fn run(&self, started: &[(usize, Started)], out: &mut [Option<Guided>]) -> device::Result<()> {
+        if started.is_empty() {
+            return Ok(());
+        }
+        let numbers: Vec<u32> = started.iter().map(|(g, _)| self.set.index[*g] as u32).collect();
+        let means: Vec<f64> = started.iter().flat_map(|(_, s)| s.guide.mean.iter().copied()).collect();
+        let roots: Vec<f64> = started.iter().flat_map(|(_, s)| s.guide.lower()).collect();
+        let arrays: Vec<&GeneArrays> = started.iter().map(|(_, s)| &s.arrays).collect();
+        let mut genes = Genes::new(self.machine, Precision::Single, &self.arrays, &arrays, &numbers)?;
+        genes.set_guides(&means, &roots)?;
+        let (seed, n_saved) = (self.settings.seed, self.settings.n_saved());
+        let rules = ascent_of(self.settings).rules();
+        let guides = genes.ascend(&rules, seed, CHUNK, || !self.cancel.load(Ordering::Relaxed))?;
+        if self.cancel.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let draws = genes.draws(seed, n_saved.max(N_GUIDED), n_saved)?;
+        for (i, ((gene, started), guide)) in started.iter().zip(guides).enumerate() {
+            out[*gene] = Some(self.guided(i, started, guide, &draws));
+        }
+        Ok(())
+    }
+
+    fn guided(&self, i: usize, started: &Started, guide: GuideArrays, draws: &Draws) -> Guided {
+        let n_saved = self.settings.n_saved();
+        let (n_ratios, size) = (n_saved.max(N_GUIDED), n_saved * self.frame.dim());
+        let ratio = |r: &f64| if r.is_nan() { f64::NEG_INFINITY } else { *r };
+        Guided {
+            values: draws.values[i * size..(i + 1) * size].to_vec(),
+            ratios: draws.log_ratios[i * n_ratios..(i + 1) * n_ratios].iter().map(ratio).collect(),
+            n_gradients: LANES * (started.n_evaluations + guide.steps) + n_ratios,
+            elbo: guide.elbo,
+            converged: guide.converged,
+        }
+    }
+}

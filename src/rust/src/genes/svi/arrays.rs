@@ -1,0 +1,88 @@
+//! A gene and its map in plain arrays, for devices; and what comes back in the order of draws.
+
+use super::flat::FlatGene;
+use super::frame::Frame;
+use super::guide::Guide;
+use super::target::Target;
+use crate::device::pack::{FrameArrays, GeneArrays, PRIOR_SIZE};
+use crate::prior::{Kind, Prior};
+
+impl Frame {
+    /// What genes share.
+    pub fn arrays(&self) -> FrameArrays {
+        FrameArrays {
+            p: self.p,
+            n_sd: self.n_sd,
+            has_shape: self.has_shape,
+            n_blocks: self.n_blocks,
+            b: self.b,
+            c: self.c,
+            sd_of: self.sd_of.iter().map(|&k| (k < self.n_sd).then_some(k)).collect(),
+            block: self.block.clone(),
+            z: self.z.clone(),
+            x: self.x.clone(),
+        }
+    }
+
+    /// A draw of a device (effects and coefficients in arrow order, standard deviations, shape) in the order of
+    /// [`Target::values`].
+    pub fn from_device(&self, values: &[f64], out: &mut [f64]) {
+        let (n_effects, first) = (self.n - self.p, self.p + usize::from(self.has_shape));
+        let (u, scales) = values.split_at(self.n);
+        if self.has_shape {
+            out[self.p] = scales[self.n_sd];
+        }
+        out[first..first + self.n_sd].copy_from_slice(&scales[..self.n_sd]);
+        for (u, &place) in u.iter().zip(&self.place) {
+            out[if place < n_effects { first + self.n_sd + place } else { place - n_effects }] = *u;
+        }
+    }
+}
+
+impl Target<'_> {
+    /// The gene at the map's centre.
+    pub fn arrays(&self) -> GeneArrays {
+        let (map, FlatGene { rising, .. }) = (&self.information, &self.gene);
+        let [above, large, weights] = rising.parts();
+        let gene = &self.gene;
+        GeneArrays {
+            constant: gene.constant,
+            excess: self.excess.unwrap_or((0.0, 0.0)),
+            information: [map.blocks.clone(), map.cross.clone(), map.core.clone()],
+            pull: map.pull.clone(),
+            core_prior: [map.prior.clone(), map.prior_pull.clone()],
+            directions: gene.directions.clone(),
+            bends: self.theta.bends.iter().map(|b| [b.middle, b.slope, b.both, b.skew]).collect(),
+            above: above.to_vec(),
+            large: [large.to_vec(), weights.to_vec()],
+            priors: gene.coefficients.iter().chain(&gene.scales).map(numbers).collect(),
+            starts: gene.starts.clone(),
+            rows: [gene.offset.clone(), gene.weight.clone(), gene.total.clone()],
+        }
+    }
+}
+
+impl Guide {
+    /// Lower triangle of the root, row by row.
+    pub fn lower(&self) -> Vec<f64> {
+        let d = self.dim();
+        (0..d).flat_map(|i| self.root[i * d..=i * d + i].iter().copied()).collect()
+    }
+}
+
+/// Kind, three arguments and the log of the normalising constant, as `kernels/prior.cuh` reads them.
+fn numbers(prior: &Prior) -> [f64; PRIOR_SIZE] {
+    let (kind, constant) = prior.parts();
+    let [kind, a, b, c] = match kind {
+        Kind::Flat => [0.0; 4],
+        Kind::Normal { mean, sd } => [1.0, mean, sd, 0.0],
+        Kind::StudentT { df, location, scale } => [2.0, df, location, scale],
+        Kind::Gamma { shape, rate } => [3.0, shape, rate, 0.0],
+        Kind::InvGamma { shape, scale } => [4.0, shape, scale, 0.0],
+        Kind::LogNormal { mean_log, sd_log } => [5.0, mean_log, sd_log, 0.0],
+        Kind::Uniform { lower, upper } => [6.0, lower, upper, 0.0],
+        Kind::DoubleExponential { location, scale } => [7.0, location, scale, 0.0],
+        Kind::HorseshoeScale { tau, slab } => [8.0, tau, slab, 0.0],
+    };
+    [kind, a, b, c, constant]
+}

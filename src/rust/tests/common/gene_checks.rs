@@ -1,0 +1,216 @@
+//! What a device must agree with the CPU in, whatever the device: run on the emulator by `cargo test` and on cards by the
+//! example `gpu`.
+#![allow(dead_code)]
+
+use super::{Shape, arrays, prior, spec};
+use twill::density::Model;
+use twill::design::Design;
+use twill::device::genes::Genes;
+use twill::device::machine::Machine;
+use twill::device::pack::{GeneArrays, LANES};
+use twill::device::source::Precision;
+use twill::genes::svi::Fit;
+use twill::genes::svi::flat::FlatGene;
+use twill::genes::svi::frame::Frame;
+use twill::genes::svi::guide::Guide;
+use twill::genes::svi::lane::Lane;
+use twill::genes::svi::noise::Noise;
+use twill::genes::svi::start::start;
+use twill::genes::svi::steps::{Ascent, Fitted, ascend};
+use twill::genes::svi::target::Target;
+use twill::spec::{DispersionSpec, Family, ModelSpec};
+
+/// A kind of model with a name.
+pub struct Case {
+    pub name: &'static str,
+    pub shape: Shape,
+    /// Priors of kinds that are not the usual ones.
+    pub has_rare_priors: bool,
+}
+
+impl Case {
+    fn spec(&self) -> ModelSpec {
+        let mut spec = spec(&self.shape);
+        if self.has_rare_priors {
+            let fixed = [("double_exponential", vec![0.1, 1.5]), ("student_t", vec![3.0, 0.0, 2.0]), ("flat", vec![])];
+            let sds = [("horseshoe_scale", vec![0.5, 3.0]), ("inv_gamma", vec![3.0, 1.0]), ("exponential", vec![2.0])];
+            let of = |(dist, args): &(&str, Vec<f64>)| prior(dist, args);
+            spec.coefficients.iter_mut().zip(&fixed).for_each(|(c, p)| c.prior = of(p));
+            let all = spec.terms.iter_mut().flat_map(|t| &mut t.sd_priors);
+            all.zip(sds.iter().cycle()).for_each(|(sd, p)| *sd = of(p));
+            let shape = prior("lognormal", &[1.0, 1.0]);
+            spec.dispersion = Some(DispersionSpec::Constant { name: "shape".into(), prior: shape });
+        }
+        spec
+    }
+}
+
+/// Of all that the engine has: terms of one factor, crossed factors, no terms, no shape, and more parameters than
+/// shared memory holds.
+pub fn cases() -> Vec<Case> {
+    let of = |name, family, n, p, terms: &[(usize, usize, bool)]| {
+        let shape = Shape::plain(family, n, p, terms);
+        Case { name, shape, has_rare_priors: name == "rare priors" }
+    };
+    let (nb, poisson) = (Family::NegBinomial, Family::Poisson);
+    vec![
+        of("two effects of 7 donors", nb, 56, 2, &[(7, 2, false)]),
+        of("crossed factors", nb, 60, 3, &[(6, 1, false), (4, 1, false)]),
+        of("no groups", nb, 30, 2, &[]),
+        of("rare priors", nb, 60, 3, &[(6, 2, false), (3, 1, false)]),
+        of("Poisson", poisson, 40, 2, &[(5, 1, false)]),
+        of("40 donors", nb, 160, 2, &[(40, 2, false)]),
+    ]
+}
+
+/// Genes of a case, at their starts.
+pub struct Started<'a> {
+    pub targets: Vec<Target<'a>>,
+    pub guides: Vec<Guide>,
+}
+
+pub fn frame(case: &Case) -> Frame {
+    let spec = case.spec();
+    let design = Design::new(arrays(&case.shape, 1), &spec).expect("valid by construction");
+    Frame::new(&Model::with_rows(design, None, &spec).expect("valid by construction")).expect("a model for guides")
+}
+
+/// Genes that differ in their counts.
+pub fn started<'a>(frame: &'a Frame, case: &Case, n: usize) -> Started<'a> {
+    let (spec, shape) = (case.spec(), &case.shape);
+    let target = |g: usize| {
+        let raw = twill::design::RawArrays { y: arrays(shape, 100 + g as u64).y, ..arrays(shape, 1) };
+        let model = Model::new(Design::new(raw, &spec).expect("valid"), &spec).expect("valid");
+        let mut target = Target::new(frame, FlatGene::new(frame, &model).expect("rows of the frame"));
+        let guide = start(&mut target)?;
+        Some((target, guide))
+    };
+    let (targets, guides) = (0..n).filter_map(target).unzip();
+    Started { targets, guides }
+}
+
+impl Started<'_> {
+    pub fn on<'m>(&self, machine: &'m dyn Machine, precision: Precision, frame: &Frame) -> Genes<'m> {
+        let arrays: Vec<GeneArrays> = self.targets.iter().map(Target::arrays).collect();
+        let numbers: Vec<u32> = (0..arrays.len() as u32).collect();
+        let all: Vec<&GeneArrays> = arrays.iter().collect();
+        let mut genes = Genes::new(machine, precision, &frame.arrays(), &all, &numbers).expect("room on the device");
+        let means: Vec<f64> = self.guides.iter().flat_map(|g| g.mean.clone()).collect();
+        let roots: Vec<f64> = self.guides.iter().flat_map(Guide::lower).collect();
+        genes.set_guides(&means, &roots).expect("room on the device");
+        genes
+    }
+}
+
+/// Largest difference relative to the largest number.
+fn difference(found: &[f64], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let size = expected.iter().fold(1e-300_f64, |m, x| m.max(x.abs()));
+    found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| if a == b { 0.0 } else { (a - b).abs() / size })
+        .fold(0.0, |m: f64, x| if x.is_nan() { f64::INFINITY } else { m.max(x) })
+}
+
+fn judge(what: String, found: f64, limit: f64) -> Result<String, String> {
+    let line = format!("{what}: {found:.1e} (at most {limit:.0e})");
+    if found <= limit { Ok(line) } else { Err(line) }
+}
+
+/// Densities and gradients at draws of the starts' guides: relative 1e-5 in single precision, 1e-10 in double.
+pub fn target(machine: &dyn Machine, case: &Case, precision: Precision, n: usize) -> Result<String, String> {
+    let frame = frame(case);
+    let (mut set, d) = (started(&frame, case, n), frame.dim());
+    let n = set.guides.len();
+    let (mut positions, mut values, mut gradients) = (vec![], vec![], vec![]);
+    for (g, (target, guide)) in set.targets.iter_mut().zip(&set.guides).enumerate() {
+        let (mut epsilon, mut y) = (vec![Lane::ZERO; d], vec![Lane::ZERO; d]);
+        Noise::new(9, g as u64).normals(std::array::from_fn(|s| s as u32), 0, &mut epsilon);
+        guide.place(&epsilon, &mut y);
+        values.extend(target.evaluate(&y).0);
+        gradients.extend(target.gradient.iter().flat_map(|lane| lane.0));
+        positions.extend(y.iter().flat_map(|lane| lane.0));
+    }
+    let found = set.on(machine, precision, &frame).target(&positions).map_err(|e| e.to_string())?;
+    let own = |all: &[f64], g: usize, size: usize| all[g * size..(g + 1) * size].to_vec();
+    let per_gene = |g: usize| {
+        let gradient = difference(&own(&found.1, g, d * LANES), &own(&gradients, g, d * LANES));
+        gradient.max(difference(&own(&found.0, g, LANES), &own(&values, g, LANES)))
+    };
+    let limit = if precision == Precision::Single { 1e-5 } else { 1e-10 };
+    let worst = (0..n).map(per_gene).fold(0.0, f64::max);
+    judge(format!("{}, {} genes, density and gradient, {}", case.name, n, precision.c_type()), worst, limit)
+}
+
+/// Guides after the ascent: the same steps in double precision; in single, the same guide after some steps.
+pub fn ascent(machine: &dyn Machine, case: &Case, precision: Precision, n: usize) -> Result<String, String> {
+    let is_single = precision == Precision::Single;
+    let ascent = Ascent { max_steps: if is_single { 12 } else { 150 }, polish: 32, tolerance: 0.02 };
+    let frame = frame(case);
+    let mut set = started(&frame, case, n);
+    let found =
+        set.on(machine, precision, &frame).ascend(&ascent.rules(), 5, 16, || true).map_err(|e| e.to_string())?;
+    let mut worst = 0.0_f64;
+    for (g, (target, found)) in set.targets.iter_mut().zip(found).enumerate() {
+        let expected = ascend(target, set.guides[g].clone(), ascent, &Noise::new(5, g as u64));
+        if (found.steps, found.converged) != (expected.elbo.len(), expected.converged) {
+            return Err(format!("{}: {} steps instead of {}", case.name, found.steps, expected.elbo.len()));
+        }
+        worst = worst.max(difference(&found.mean, &expected.guide.mean));
+        worst = worst.max(difference(&found.root, &expected.guide.lower()));
+        worst = worst.max(difference(&found.elbo, &expected.elbo));
+    }
+    let limit = if is_single { 1e-4 } else { 1e-6 };
+    judge(format!("{}, ascent, {}", case.name, precision.c_type()), worst, limit)
+}
+
+/// Draws of the starts' guides and their log ratios.
+pub fn draws(machine: &dyn Machine, case: &Case, precision: Precision, n: usize) -> Result<String, String> {
+    let (n_draws, n_values) = (21, 13);
+    let frame = frame(case);
+    let (set, d) = (started(&frame, case, n), frame.dim());
+    let found = set.on(machine, precision, &frame).draws(5, n_draws, n_values).map_err(|e| e.to_string())?;
+    let mut worst = 0.0_f64;
+    for (g, (target, guide)) in set.targets.into_iter().zip(set.guides).enumerate() {
+        let fitted = Fitted { guide, elbo: vec![], converged: true };
+        let (mut values, mut draw) = (vec![], vec![0.0; d]);
+        let keep = |i: usize, v: &[f64]| {
+            if i < n_values {
+                values.extend_from_slice(v)
+            }
+        };
+        let ratios = Fit::new(target, fitted, Noise::new(5, g as u64)).draws(n_draws, keep);
+        worst = worst.max(difference(&found.log_ratios[g * n_draws..(g + 1) * n_draws], &ratios));
+        for (i, expected) in values.chunks_exact(d).enumerate() {
+            frame.from_device(&found.values[(g * n_values + i) * d..(g * n_values + i + 1) * d], &mut draw);
+            worst = worst.max(difference(&draw, expected));
+        }
+    }
+    let limit = if precision == Precision::Single { 1e-5 } else { 1e-10 };
+    judge(format!("{}, draws, {}", case.name, precision.c_type()), worst, limit)
+}
+
+/// The same seed gives the same bits.
+pub fn repeats(machine: &dyn Machine, case: &Case, n: usize) -> Result<String, String> {
+    let frame = frame(case);
+    let set = started(&frame, case, n);
+    let ascent = Ascent { max_steps: 40, polish: 32, tolerance: 0.02 };
+    let run = || {
+        let genes = set.on(machine, Precision::Single, &frame);
+        let guides = genes.ascend(&ascent.rules(), 5, 16, || true).map_err(|e| e.to_string())?;
+        Ok::<_, String>((guides, genes.draws(5, 16, 16).map_err(|e| e.to_string())?.values))
+    };
+    if run()? == run()? { Ok(format!("{}, the same bits twice", case.name)) } else { Err(case.name.into()) }
+}
+
+/// All checks of a case; each line that went wrong is an error.
+pub fn of_case(machine: &dyn Machine, case: &Case, n: usize, precisions: &[Precision]) -> Vec<Result<String, String>> {
+    let of = |&p: &Precision| [target(machine, case, p, n), ascent(machine, case, p, n), draws(machine, case, p, n)];
+    precisions.iter().flat_map(of).chain([repeats(machine, case, n)]).collect()
+}
+
+/// All checks of all cases.
+pub fn all(machine: &dyn Machine, n: usize, precisions: &[Precision]) -> Vec<Result<String, String>> {
+    cases().iter().flat_map(|case| of_case(machine, case, n, precisions)).collect()
+}
