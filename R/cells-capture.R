@@ -134,7 +134,7 @@ check_depths <- function(model, input, capture, silent) {
   for (name in population_factors(model)) {
     level <- as.character(model$data[[name]])[input$leaf]
     depth <- tapply(input$total, level, stats::median)
-    if (max(depth) / min(depth) < max_depth_ratio) next
+    if (min(depth) == 0 || max(depth) / min(depth) < max_depth_ratio) next
     low <- names(depth)[which.min(depth)]
     high <- names(depth)[which.max(depth)]
     ratio <- signif(max(depth) / min(depth), 2)

@@ -36,13 +36,14 @@ cell_formula <- function(formula) {
 # Cells and leaves -------------------------------------------------------------------------------------------------
 
 # Adds `leaf` (a number per cell), `leaves` (a data frame with one row per leaf) and `total`, and drops cells that cannot be used.
-use_cells <- function(input, formula, silent) {
+# Where captures are known, no counts are data too: without these cells means would be too high.
+use_cells <- function(input, formula, capture, silent) {
   check_cell_columns(formula, input$data)
   variables <- intersect(formula_variables(formula), names(input$data))
   input$total <- as.numeric(over_genes(input$counts, cell_sums, `+`))
   check_totals(input$total, silent)
   missing <- rowSums(is.na(input$data[variables])) > 0
-  empty <- input$total == 0
+  empty <- input$total == 0 & !capture %in% c("given", "sizeFactors")
   say_dropped(sum(missing), "a missing value in the design", silent)
   say_dropped(sum(empty & !missing), "no counts", silent)
   input <- keep_cells(input, which(!missing & !empty))

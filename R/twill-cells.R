@@ -37,7 +37,8 @@
 #' @inheritParams twill_genes
 #' @param x A SingleCellExperiment or SummarizedExperiment; a matrix, sparse matrix or DelayedMatrix (read in blocks) with genes
 #'   in rows and cells in columns; or a Seurat object, through `Seurat::as.SingleCellExperiment()`. Sparse counts are never
-#'   expanded. Cells that miss a variable of the design, or have no counts, are left out with a message.
+#'   expanded. Cells that miss a variable of the design are left out with a message; so are cells without counts,
+#'   unless captures are given.
 #' @param col_data Data frame with one row per cell, for matrices.
 #' @param family [negbinomial()] (default) or `poisson()`.
 #' @param capture `"model"` (default), `"library"`, `"sizeFactors"`, or one positive number per cell.
@@ -92,7 +93,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   how <- check_capture(capture, organism, capture_efficiency)
   input <- read_cells(x, assay, col_data)
   formula <- cell_formula(gene_formula(design, dispersion, family))
-  input <- use_cells(input, formula, silent)
+  input <- use_cells(input, formula, how$how, silent)
   input <- cover_genes(input, check_coverage(gene_coverage), genes, check_min_count(min_count))
   settings$progress <- cell_progress(silent, refresh)
   data <- if (input$has_leaves) input$leaves else input$data

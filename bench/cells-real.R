@@ -109,6 +109,24 @@ genes <- function() {
   }
 }
 
+# Against reference posteriors made elsewhere, with their priors and offsets.
+reference <- function() {
+  tests <- new.env()
+  files <- list.files("tests/testthat", "^helper-(models|reference.*)[.]R$", full.names = TRUE)
+  for (file in files) sys.source(file, tests)
+  sets <- list(kang_mono = c("ISG15", "FTL", "LY6E"), glioblastoma = c("SPP1", "MT2A"))
+  for (prefix in names(sets)) {
+    data <- tests$reference_genes(prefix, sets[[prefix]])
+    fit <- tests$reference_cells(data, tests$reference_designs[[prefix]])
+    for (gene in sets[[prefix]]) {
+      posterior <- tests$reference_posterior(data$models[[paste0(prefix, "_", gene)]])
+      table <- tests$reference_compare(tests$as_reference(as_draws(fit, genes = gene)), posterior)
+      cat(sprintf("%-6s %2d parameters: largest |z| of means %.2f, of sds %.2f\n", gene, nrow(table), max(abs(table$z_mean)),
+                  max(abs(table$z_sd), na.rm = TRUE)))
+    }
+  }
+}
+
 chosen <- commandArgs(trailingOnly = TRUE)
-known <- list(glioblastoma = glioblastoma_genes, kang = kang, genes = genes)
+known <- list(glioblastoma = glioblastoma_genes, kang = kang, genes = genes, reference = reference)
 for (name in if (length(chosen)) chosen else names(known)) known[[name]]()

@@ -114,6 +114,14 @@ test_that("cells that cannot be used are dropped and said so", {
   expect_identical(fit$job$cells$rows, setdiff(1:400, c(5L, 7L)))
 })
 
+test_that("cells without counts are data where captures are given", {
+  few <- sim$counts[1:2, ]
+  few[, 1:100] <- 0
+  fit <- fit_sim(few, capture = exp(sim$log_capture), method = "laplace")
+  expect_identical(sum(fit$job$cells$n), 400L)
+  expect_lt(sum(suppressMessages(fit_sim(few, capture = "library", method = "laplace"))$job$cells$n), 301)
+})
+
 test_that("designs that say less than they seem to are warned about", {
   nested <- transform(sim$cells, donor = paste(donor, condition))
   expect_warning(twill_cells(sim$counts, ~ condition + (1 | donor), col_data = nested, method = "laplace", seed = 1),
