@@ -58,7 +58,8 @@ pooled_rates <- function(g, by) {
              coverage = interval("n_covered", s[["n"]]), coverage_se = ratio_error(g$n_covered, g$n),
              null = interval("n_covered_null", s[["n"]] - s[["n_effects"]]),
              effect = interval("n_covered_effect", s[["n_effects"]]), called = s[["n_called"]],
-             false = share("n_wrong", "n_called"), false_se = ratio_error(g$n_wrong, g$n_called), power = share("n_true", "n_effects"),
+             false = share("n_wrong", "n_called"), false_se = ratio_error(g$n_wrong, g$n_called),
+             power = share("n_true", "n_effects"),
              lfsr_false = share("n_doubtful_wrong", "n_doubtful"), bias = round(mean(g$bias), 3))
 }
 
