@@ -31,9 +31,18 @@ check_cells_design <- function(model, input, capture, silent) {
   check_replicates(model)
   check_depths(model, input, capture, silent)
   terms <- model$design$terms
+  terms <- terms[!duplicated(vapply(terms, `[[`, "", "group"))]
   for (factor in population_factors(model)) {
-    for (term in terms[!duplicated(vapply(terms, `[[`, "", "group"))]) check_nesting(model, factor, term)
+    # Samples of donors that are seen under both conditions are nested by design.
+    is_crossed <- any(vapply(terms, function(term) max(arms_of_levels(model, factor, term)) > 1, TRUE))
+    for (term in terms) if (!is_crossed || max(arms_of_levels(model, factor, term)) > 1) check_nesting(model, factor, term)
   }
+}
+
+# Number of levels of a factor under which each level of a group is seen.
+arms_of_levels <- function(model, factor, term) {
+  arm <- as.character(model$data[[factor]])
+  tapply(arm, term$level_names[term$codes], function(v) length(unique(v)))
 }
 
 check_replicates <- function(model) {
@@ -46,7 +55,7 @@ check_replicates <- function(model) {
 check_nesting <- function(model, factor, term) {
   levels <- term$level_names[term$codes]
   arm <- as.character(model$data[[factor]])
-  n_arms <- tapply(arm, levels, function(v) length(unique(v)))
+  n_arms <- arms_of_levels(model, factor, term)
   if (factor %in% term$vars || length(unique(arm)) < 2) return(invisible())
   if (max(n_arms) == 1) return(warn_nested(factor, term, levels, arm))
   alone <- names(n_arms)[n_arms == 1]

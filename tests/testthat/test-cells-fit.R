@@ -148,3 +148,10 @@ test_that("typical mistakes are told in the words of the call", {
   expect_message(one(sim$counts[, paired], cells = sim$cells[paired, ]), "1 of 4 donors has one condition only: \"d4\"",
                  class = "twill_message_unpaired")
 })
+
+test_that("samples of donors that are seen under both conditions are no confounding", {
+  cells <- transform(sim$cells, sample = paste(donor, condition))
+  design <- ~ condition + (1 | donor) + (1 | sample)
+  expect_no_warning(twill_cells(sim$counts, design, col_data = cells, method = "laplace", seed = 1),
+                    class = "twill_warning_confounded")
+})
