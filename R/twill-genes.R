@@ -295,6 +295,8 @@ learning_settings <- function(settings, n_draws) {
   settings$n_draws <- min(1000, max(100, n_draws))
   settings$iter <- settings$warmup + settings$n_draws
   settings$thin <- 1
+  # Weighted, guides' draws are as good as the posterior's; what is learned from plain ones adds up their errors round by round.
+  if (settings$method == "svi") settings$resample <- TRUE
   settings$retry <- FALSE
   settings
 }

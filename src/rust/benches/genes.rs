@@ -179,6 +179,7 @@ fn settings(method: Method) -> GeneSettings {
         n_draws: 300,
         retry: true,
         refine: from_env("REFINE", true),
+        resample: from_env("RESAMPLE", false),
         max_steps: 400,
         tolerance: from_env("TOLERANCE", 0.02),
         device: Device::Cpu,
@@ -295,8 +296,8 @@ fn guide(blueprint: &Blueprint, set: &GeneSet) {
         calls[2] += fitted.elbo.len();
         lap(2, &mut clock);
         let mut fit = svi::Fit::new(target, fitted, noise);
-        std::hint::black_box(fit.draws(400, |_, _| {}));
-        calls[3] += 50;
+        std::hint::black_box(fit.draws(300, |_, _| {}));
+        calls[3] += 38;
         lap(3, &mut clock);
     }
     for ((name, time), calls) in names.iter().zip(times).zip(calls) {

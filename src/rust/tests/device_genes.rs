@@ -42,6 +42,7 @@ fn settings(max_steps: usize) -> GeneSettings {
         keep_effects: true,
         n_draws: 20,
         refine: false,
+        resample: false,
         retry: true,
         max_steps,
         tolerance: 0.02,

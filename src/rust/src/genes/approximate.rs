@@ -22,7 +22,7 @@ const MAX_KHAT: f64 = 0.7;
 const MIN_ESS: f64 = 100.0;
 /// Proposals of an approximation: as many as k-hat needs. A guide is so close that it needs fewer.
 const N_PROPOSALS: usize = 1000;
-pub(super) const N_GUIDED: usize = 400;
+const N_GUIDED: usize = 250;
 /// Steps after the search of a guide at least.
 const POLISH: usize = 32;
 /// Without lanes: largest dimension of a dense guide, its steps, their first size and draws.
@@ -34,6 +34,12 @@ const SLOW_DRAWS: usize = 4;
 const RANK: usize = 10;
 /// Stream of the random numbers of an approximation.
 const STREAM: u64 = 2;
+
+/// Draws of a guide, for their weights; and how many of these are needed.
+pub(super) fn draws_of(settings: &GeneSettings) -> [usize; 2] {
+    let n = settings.n_saved().max(N_GUIDED);
+    [n, if settings.resample { n } else { settings.n_saved() }]
+}
 
 /// How guides are fitted.
 pub(super) fn ascent_of(settings: &GeneSettings) -> Ascent {
@@ -67,31 +73,40 @@ impl Task<'_> {
         }
         let noise = Noise::new(s.seed, self.set.index[self.gene]);
         let Some(mut fit) = svi::fit(frame, model, ascent_of(s), noise)? else { return Ok(None) };
-        let n_saved = s.n_saved();
-        let ratios = fit.draws(n_saved.max(N_GUIDED), |i, draw| {
-            if i < n_saved {
-                recorder.push_values(draw, i);
-            }
-        });
+        let (mut draws, dim) = (vec![], frame.dim());
+        let ratios = fit.draws(draws_of(s)[0], |_, draw| draws.extend_from_slice(draw));
+        let weights = Weights::from_log_ratios(&ratios);
+        for (i, from) in self.chosen(&weights).into_iter().enumerate() {
+            recorder.push_values(&draws[from * dim..(from + 1) * dim], i);
+        }
         let elbo = std::mem::take(&mut fit.fitted.elbo);
-        Ok(Some(self.of_guide(&ratios, fit.fitted.converged, elbo, fit.n_gradients())))
+        Ok(Some(self.of_guide(&weights, fit.fitted.converged, elbo, fit.n_gradients())))
+    }
+
+    /// Which draws of a guide are kept: the first, or by their weights where hyper-parameters are learned from them.
+    fn chosen(&self, weights: &Weights) -> Vec<usize> {
+        let n_saved = self.settings.n_saved();
+        if self.settings.resample && weights.khat <= MAX_KHAT {
+            return weights.resample(n_saved, &mut self.rng(STREAM, 0));
+        }
+        (0..n_saved).collect()
     }
 
     /// What a device has found.
     fn record(&self, frame: &Frame, guided: &Guided, recorder: &mut Recorder) -> Report {
-        let mut draw = vec![0.0; frame.dim()];
-        for (i, values) in guided.values.chunks_exact(frame.dim()).enumerate() {
-            frame.from_device(values, &mut draw);
+        let (mut draw, dim) = (vec![0.0; frame.dim()], frame.dim());
+        let weights = Weights::from_log_ratios(&guided.ratios);
+        for (i, from) in self.chosen(&weights).into_iter().enumerate() {
+            frame.from_device(&guided.values[from * dim..(from + 1) * dim], &mut draw);
             recorder.push_values(&draw, i);
         }
-        self.of_guide(&guided.ratios, guided.converged, guided.elbo.clone(), guided.n_gradients)
+        self.of_guide(&weights, guided.converged, guided.elbo.clone(), guided.n_gradients)
     }
 
-    fn of_guide(&self, ratios: &[f64], converged: bool, elbo: Vec<f64>, n_gradients: usize) -> Report {
-        let weights = Weights::from_log_ratios(ratios);
+    fn of_guide(&self, weights: &Weights, converged: bool, elbo: Vec<f64>, n_gradients: usize) -> Report {
         let is_near = converged && weights.khat <= MAX_KHAT;
         let status = if is_near { Status::Ok } else { Status::HighKhat };
-        Report { status, elbo, n_gradients, ..self.weighted(&weights) }
+        Report { status, elbo, n_gradients, ..self.weighted(weights) }
     }
 
     /// A guide in settled and whitened coordinates, for any model.
@@ -113,7 +128,7 @@ impl Task<'_> {
             }
         }
         let n_gradients = SLOW_DRAWS * fitted.elbo.len() + ratios.len();
-        Ok(self.of_guide(&ratios, fitted.converged, fitted.elbo, n_gradients))
+        Ok(self.of_guide(&Weights::from_log_ratios(&ratios), fitted.converged, fitted.elbo, n_gradients))
     }
 
     /// Laplace approximation, resampled by importance if its weights can be trusted.

@@ -65,6 +65,9 @@ pub struct GeneSettings {
     /// Whether genes whose guide cannot be trusted are sampled.
     #[serde(default = "yes")]
     pub refine: bool,
+    /// Whether draws of guides are resampled by their importance.
+    #[serde(default)]
+    pub resample: bool,
     /// Steps of a guide at most.
     #[serde(default = "max_steps")]
     pub max_steps: usize,

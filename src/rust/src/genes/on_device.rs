@@ -1,6 +1,6 @@
 //! Variational guides of many genes on a device: starts are found here, on threads; steps and draws are the device's.
 
-use super::approximate::{N_GUIDED, ascent_of};
+use super::approximate::{ascent_of, draws_of};
 use super::blueprint::Blueprint;
 use super::input::{GeneSet, GeneSettings};
 use super::svi::flat::FlatGene;
@@ -26,7 +26,7 @@ const CHUNK: usize = 32;
 /// What a device gives for one gene.
 #[derive(Debug, Clone)]
 pub struct Guided {
-    /// `[n_saved, dim]` draws: effects and coefficients in arrow order, standard deviations, shape.
+    /// `[n, dim]` draws: effects and coefficients in arrow order, standard deviations, shape.
     pub values: Vec<f64>,
     /// Logs of target over guide.
     pub ratios: Vec<f64>,
@@ -100,7 +100,7 @@ impl Job<'_> {
         let some = (first..self.set.len()).step_by(self.set.len().div_ceil(16));
         let rows = some.filter_map(|g| flat(g).ok()).map(|gene| gene.offset.len()).max().unwrap_or(1);
         let gene = GeneArrays { rows: [vec![0.0; rows], vec![], vec![]], ..GeneArrays::default() };
-        let each = bytes_of(&self.arrays, &gene, s.max_steps, s.n_saved().max(N_GUIDED));
+        let each = bytes_of(&self.arrays, &gene, s.max_steps, draws_of(s)[0]);
         let free = self.machine.free_bytes()? as f64 * SHARE;
         Ok(((free / each as f64) as usize).max(1))
     }
@@ -128,13 +128,13 @@ impl Job<'_> {
         let arrays: Vec<&GeneArrays> = started.iter().map(|(_, s)| &s.arrays).collect();
         let mut genes = Genes::new(self.machine, Precision::Single, &self.arrays, &arrays, &numbers)?;
         genes.set_guides(&means, &roots)?;
-        let (seed, n_saved) = (self.settings.seed, self.settings.n_saved());
+        let (seed, [n_ratios, n_values]) = (self.settings.seed, draws_of(self.settings));
         let rules = ascent_of(self.settings).rules();
         let guides = genes.ascend(&rules, seed, CHUNK, || !self.cancel.load(Ordering::Relaxed))?;
         if self.cancel.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let draws = genes.draws(seed, n_saved.max(N_GUIDED), n_saved)?;
+        let draws = genes.draws(seed, n_ratios, n_values)?;
         for (i, ((gene, started), guide)) in started.iter().zip(guides).enumerate() {
             out[*gene] = Some(self.guided(i, started, guide, &draws));
         }
@@ -142,8 +142,8 @@ impl Job<'_> {
     }
 
     fn guided(&self, i: usize, started: &Started, guide: GuideArrays, draws: &Draws) -> Guided {
-        let n_saved = self.settings.n_saved();
-        let (n_ratios, size) = (n_saved.max(N_GUIDED), n_saved * self.frame.dim());
+        let [n_ratios, n_values] = draws_of(self.settings);
+        let size = n_values * self.frame.dim();
         let ratio = |r: &f64| if r.is_nan() { f64::NEG_INFINITY } else { *r };
         Guided {
             values: draws.values[i * size..(i + 1) * size].to_vec(),

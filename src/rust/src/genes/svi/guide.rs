@@ -189,11 +189,11 @@ impl NullaryFnOnce for Averaging<'_> {
     fn call(self) {
         let Direction { mean, root } = self.direction;
         let d = mean.len();
-        for i in 0..d {
-            mean[i] = self.r[i].total() / LANES as f64;
-            for j in 0..=i {
-                let sum = self.r[i] * self.epsilon[j] + self.r[j] * self.epsilon[i];
-                root[i * d + j] = sum.total() / (2.0 * LANES as f64);
+        for (i, r) in self.r.iter().enumerate() {
+            mean[i] = r.total() / LANES as f64;
+            let (before, own) = (&self.epsilon[..=i], &self.epsilon[i]);
+            for ((out, e), s) in root[i * d..=i * d + i].iter_mut().zip(before).zip(self.r) {
+                *out = (*r * *e + *s * *own).total() / (2.0 * LANES as f64);
             }
         }
     }

@@ -16,9 +16,10 @@ pub struct LeafSums {
     pub d_log_phi: Lane,
 }
 
-/// Negative binomial, but for the terms in `ln Gamma`; `u` is the leaf's linear predictor less `log phi`.
+/// Negative binomial, but for the terms in `ln Gamma`; `u` is the leaf's linear predictor less `log phi`. Without `SLOPES` the
+/// value alone.
 #[inline(always)]
-pub fn negative_binomial(gene: &FlatGene, leaf: usize, u: &Lane, phi: &Lane) -> LeafSums {
+pub fn negative_binomial<const SLOPES: bool>(gene: &FlatGene, leaf: usize, u: &Lane, phi: &Lane) -> LeafSums {
     let (mut value, mut d_eta, mut d_log_phi) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
     for r in gene.starts[leaf]..gene.starts[leaf + 1] {
         let (offset, w, t) = (gene.offset[r], gene.weight[r], gene.total[r]);
@@ -26,8 +27,10 @@ pub fn negative_binomial(gene: &FlatGene, leaf: usize, u: &Lane, phi: &Lane) -> 
             let (e, w_phi) = (u.0[s] + offset, w * phi.0[s]);
             let (log1p_ratio, share) = softplus_logistic(e);
             value[s] += t * (e - log1p_ratio) - w_phi * log1p_ratio;
-            d_eta[s] += t - (t + w_phi) * share;
-            d_log_phi[s] += w_phi * (share - log1p_ratio) - t * (1.0 - share);
+            if SLOPES {
+                d_eta[s] += t - (t + w_phi) * share;
+                d_log_phi[s] += w_phi * (share - log1p_ratio) - t * (1.0 - share);
+            }
         }
     }
     LeafSums { value: Lane(value), d_eta: Lane(d_eta), d_log_phi: Lane(d_log_phi) }

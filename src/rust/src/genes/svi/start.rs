@@ -7,6 +7,7 @@ use super::guide::Guide;
 use super::lane::Lane;
 use super::target::Target;
 use crate::simd::LANES;
+use std::ops::Range;
 
 /// Rounds of centring and climbing at most.
 const ROUNDS: usize = 20;
@@ -66,26 +67,39 @@ impl Climb {
     }
 
     /// Gradient at zero and, for each coordinate in `range`, that row of the Hessian with the sign turned.
-    fn differences(&mut self, target: &mut Target, range: std::ops::Range<usize>, step: f64) -> f64 {
-        let d = self.y.len();
-        self.y.fill(Lane::ZERO);
-        let value = target.evaluate(&self.y).0[0];
-        (0..d).for_each(|i| self.gradient[i] = target.gradient[i].0[0]);
-        let places: Vec<usize> = range.collect();
-        for places in places.chunks(LANES / 2) {
-            self.y.fill(Lane::ZERO);
-            for (s, &place) in places.iter().enumerate() {
-                self.y[place].0[2 * s] = step;
-                self.y[place].0[2 * s + 1] = -step;
+    fn differences(&mut self, target: &mut Target, range: Range<usize>, step: f64) -> f64 {
+        let (mut value, mut places) = (f64::NAN, range.clone());
+        while places.start < range.end || value.is_nan() {
+            // The first call has zero in its last lanes.
+            let is_first = places.start == range.start;
+            let n = (LANES / 2 - usize::from(is_first)).min(places.len());
+            let values = self.around(target, places.start..places.start + n, step);
+            if is_first {
+                value = values.0[LANES - 1];
+                self.gradient.iter_mut().zip(&target.gradient).for_each(|(out, g)| *out = g.0[LANES - 1]);
+                if !value.is_finite() {
+                    return value;
+                }
             }
-            target.evaluate(&self.y);
-            for (s, &place) in places.iter().enumerate() {
-                let row = &mut self.rows[place * d..(place + 1) * d];
-                let slope = |g: &Lane| -(g.0[2 * s] - g.0[2 * s + 1]) / (2.0 * step);
-                row.iter_mut().zip(&target.gradient).for_each(|(h, g)| *h = slope(g));
-            }
+            places.start += n;
         }
         value
+    }
+
+    /// Rows of the Hessian from both sides of zero, two lanes each.
+    fn around(&mut self, target: &mut Target, places: Range<usize>, step: f64) -> Lane {
+        let d = self.y.len();
+        self.y.fill(Lane::ZERO);
+        for (s, place) in places.clone().enumerate() {
+            (self.y[place].0[2 * s], self.y[place].0[2 * s + 1]) = (step, -step);
+        }
+        let values = target.evaluate(&self.y);
+        for (s, place) in places.enumerate() {
+            let row = &mut self.rows[place * d..(place + 1) * d];
+            let slope = |g: &Lane| -(g.0[2 * s] - g.0[2 * s + 1]) / (2.0 * step);
+            row.iter_mut().zip(&target.gradient).for_each(|(h, g)| *h = slope(g));
+        }
+        values
     }
 
     /// Newton's direction for the scales, by themselves where the Hessian is not definite; the gradient for the others,
@@ -121,7 +135,7 @@ impl Climb {
             for (y, r) in self.y[n..].iter_mut().zip(ridge) {
                 (0..LANES).for_each(|s| y.0[s] = r * sd * grid[first + s]);
             }
-            out[first..first + LANES].copy_from_slice(&target.evaluate(&self.y).0);
+            out[first..first + LANES].copy_from_slice(&target.density(&self.y).0);
         }
         out
     }
@@ -131,7 +145,7 @@ impl Climb {
         for (y, step) in self.y.iter_mut().zip(direction) {
             (0..LANES).for_each(|s| y.0[s] = step * 0.5_f64.powi(s as i32));
         }
-        let values = target.evaluate(&self.y);
+        let values = target.density(&self.y);
         let best = (0..LANES).filter(|&s| values.0[s] > value).max_by(|&a, &b| values.0[a].total_cmp(&values.0[b]));
         let Some(best) = best else { return false };
         at.u.iter_mut().zip(&target.u).for_each(|(out, u)| *out = u.0[best]);

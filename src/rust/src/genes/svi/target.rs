@@ -54,10 +54,11 @@ impl NullaryFnOnce for Evaluation<'_, '_> {
 
     #[inline(always)]
     fn call(self) -> Lane {
-        let value = self.target.value(self.y);
-        if self.with_gradient {
-            self.target.pull_back();
+        if !self.with_gradient {
+            return self.target.value::<false>(self.y);
         }
+        let value = self.target.value::<true>(self.y);
+        self.target.pull_back();
         value
     }
 }
@@ -111,7 +112,7 @@ impl<'a> Target<'a> {
     }
 
     #[inline(always)]
-    fn value(&mut self, y: &[Lane]) -> Lane {
+    fn value<const SLOPES: bool>(&mut self, y: &[Lane]) -> Lane {
         let (z, x) = y.split_at(self.frame.n);
         let mut value = self.theta.forward(self.frame, &self.gene, x);
         let (k, _) = self.scale();
@@ -125,7 +126,7 @@ impl<'a> Target<'a> {
         }
         self.d_u.fill(Lane::ZERO);
         self.d_log_value.fill(Lane::ZERO);
-        value += self.likelihood();
+        value += self.likelihood::<SLOPES>();
         value += self.coefficient_priors();
         value + self.effects()
     }
@@ -153,7 +154,7 @@ impl<'a> Target<'a> {
 
     /// Log-likelihood; sets `d_log_phi`, and `d_u` to the derivatives.
     #[inline(always)]
-    fn likelihood(&mut self) -> Lane {
+    fn likelihood<const SLOPES: bool>(&mut self) -> Lane {
         let (mut value, mut d_log_phi) = (Lane::splat(self.gene.constant), Lane::ZERO);
         if self.frame.has_shape {
             for s in 0..LANES {
@@ -163,17 +164,19 @@ impl<'a> Target<'a> {
             }
         }
         for leaf in 0..self.frame.n_leaves() {
-            let sums = self.leaf(leaf);
+            let sums = self.leaf::<SLOPES>(leaf);
             value += sums.value;
             d_log_phi += sums.d_log_phi;
-            self.spread(leaf, sums.d_eta);
+            if SLOPES {
+                self.spread(leaf, sums.d_eta);
+            }
         }
         self.d_log_phi = d_log_phi;
         value
     }
 
     #[inline(always)]
-    fn leaf(&self, leaf: usize) -> LeafSums {
+    fn leaf<const SLOPES: bool>(&self, leaf: usize) -> LeafSums {
         let Frame { n, b, c, .. } = *self.frame;
         let (block, core) = (&self.u[self.frame.block[leaf] * b..], &self.u[n - c..]);
         let mut eta = Lane::ZERO;
@@ -181,7 +184,7 @@ impl<'a> Target<'a> {
         self.frame.x[leaf * c..(leaf + 1) * c].iter().zip(core).for_each(|(x, u)| eta += *u * *x);
         if self.frame.has_shape {
             let place = self.frame.n_sd;
-            return rows::negative_binomial(
+            return rows::negative_binomial::<SLOPES>(
                 &self.gene,
                 leaf,
                 &(eta - self.theta.straight[place]),
