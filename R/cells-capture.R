@@ -68,9 +68,6 @@ model_capture <- function(input, centre, settings, x) {
   found
 }
 
-# Genes with counts in every leaf from which on a typical gene is a level of the leaf.
-min_level_genes <- 50
-
 # What the cells of one leaf have in common cannot be told from the means of its genes. The typical gene is taken to be the same
 # in all leaves: shifts of the log captures that make it so.
 leaf_shifts <- function(input, log_capture, x) {
@@ -78,31 +75,6 @@ leaf_shifts <- function(input, log_capture, x) {
   everywhere <- colSums(input$sums == 0) == 0
   if (sum(everywhere) < min_level_genes) return(numeric(length(exposure)))
   typical_shifts(log(input$sums[, everywhere, drop = FALSE] / exposure), x)
-}
-
-# Shifts of the rows of `logs` (leaves x genes): the typical coefficients of each gene's regression on the design, and what the
-# design leaves of the median residuals. A median of the rows alone gives way to genes that respond, as each counts by its sign; a
-# coefficient is precise enough that those are outliers, which a redescending estimator leaves out.
-typical_shifts <- function(logs, x) {
-  fitted <- stats::lm.fit(x, logs)
-  coefficients <- matrix(fitted$coefficients, ncol(x))
-  typical <- apply(coefficients, 1, redescending_location)
-  typical[is.na(typical)] <- 0
-  residuals <- apply(matrix(fitted$residuals, nrow(x)), 1, stats::median)
-  shifts <- drop(x %*% typical) + stats::lm.fit(x, residuals)$residuals
-  shifts - mean(shifts)
-}
-
-# Tukey's biweight (Beaton and Tukey 1974), from the median: nothing beyond three of the spread counts.
-redescending_location <- function(values) {
-  spread <- stats::mad(values)
-  at <- stats::median(values)
-  for (i in 1:50) {
-    u <- (values - at) / (3 * spread)
-    weights <- ifelse(abs(u) < 1, (1 - u^2)^2, 0)
-    at <- if (sum(weights) > 0) sum(weights * values) / sum(weights) else at
-  }
-  at
 }
 
 # Progress of the passes over all cells, which come before the genes are fitted.

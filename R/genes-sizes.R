@@ -1,14 +1,15 @@
 # Size factors: how much of each sample was sequenced, given or estimated, and the offsets made of them.
 
-size_factor_kinds <- c("sizeFactors", "normed_sum", "ratio", "poscounts", "none")
+size_factor_kinds <- c("sizeFactors", "typical", "normed_sum", "ratio", "poscounts", "none")
 
-# list(values, how): one positive number per sample.
-resolve_size_factors <- function(size_factors, source, scan, own, is_count, has_offset) {
+# list(values, how): one positive number per sample; `x` is the design, one row per sample.
+resolve_size_factors <- function(size_factors, source, scan, own, is_count, has_offset, x) {
   how <- size_factors %||% default_size_factors(own, is_count, has_offset, sum(scan$n_nonzero == n_samples(source)))
   if (is.numeric(how)) return(list(values = check_size_factors(how, "size_factors", source$samples), how = "given"))
   how <- check_choice(how, "size_factors", size_factor_kinds)
   values <- switch(how,
     none = rep(1, n_samples(source)),
+    typical = typical_size_factors(source, x),
     sizeFactors = own_size_factors(own, source$samples),
     normed_sum = sum_size_factors(scan$sample_total, source$samples),
     ratio = ratio_size_factors(source),
@@ -16,11 +17,11 @@ resolve_size_factors <- function(size_factors, source, scan, own, is_count, has_
   list(values = check_size_factors(values, "size_factors", source$samples), how = how)
 }
 
-# Medians of ratios do not move when some genes respond in one direction, as sums do, but need genes without zeros.
+# The typical gene does not move when some respond in one direction, as sums and, less, medians do, but needs genes without zeros.
 default_size_factors <- function(own, is_count, has_offset, n_without_zeros) {
   if (!is_count || has_offset) return("none")
   if (!is.null(own)) return("sizeFactors")
-  if (n_without_zeros >= 100) "ratio" else "normed_sum"
+  if (n_without_zeros >= min_level_genes) "typical" else "normed_sum"
 }
 
 check_size_factors <- function(values, name, samples) {
@@ -47,14 +48,18 @@ sum_size_factors <- function(total, samples) {
   total / exp(mean(log(total)))
 }
 
+# The shifts of the gene that does not respond to the design (typical-shifts.R), of genes without a zero.
+typical_size_factors <- function(source, x) exp(typical_shifts(log_ratios(source, "typical"), x))
+
 # Median over genes of the ratio to the gene's geometric mean, of genes without a zero (Anders and Huber 2010, eq. 5).
-ratio_size_factors <- function(source) {
+ratio_size_factors <- function(source) exp(apply(log_ratios(source, "ratio"), 1, stats::median))
+
+# Samples x genes without a zero.
+log_ratios <- function(source, how) {
   log_ratio <- do.call(cbind, over_blocks(source, positive_log_ratios))
-  if (ncol(log_ratio) == 0) {
-    abort_twill("genes", c("{.code size_factors = \"ratio\"} needs genes with counts in every sample: there is none.",
-                           "i" = "Say {.val poscounts} or {.val normed_sum}."))
-  }
-  exp(apply(log_ratio, 1, stats::median))
+  if (ncol(log_ratio) > 0) return(log_ratio)
+  abort_twill("genes", c("{.code size_factors = \"{how}\"} needs genes with counts in every sample: there is none.",
+                         "i" = "Say {.val poscounts} or {.val normed_sum}."))
 }
 
 positive_log_ratios <- function(block) {

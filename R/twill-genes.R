@@ -74,10 +74,11 @@
 #'   the design are replicates; combinations that a gene does not have are left out of its fit.
 #' @param genes Names or numbers of the rows to fit, or a condition. Default: all.
 #' @param size_factors One positive number per sample, or how to get them: `"sizeFactors"` (those of the experiment),
-#'   `"normed_sum"` (sums over genes, scaled to a geometric mean of 1), `"ratio"` (median ratio to the geometric mean of
-#'   genes without zeros), `"poscounts"` (the same from positive counts) or `"none"`. Default: `"sizeFactors"` where `x` has
-#'   them, else `"ratio"` with 100 or more genes without zeros, else `"normed_sum"`; `"none"` for Gaussian models, data
-#'   frames, and if `offset` is given.
+#'   `"typical"` (those by which the typical gene without zeros does not respond to the design: location of the genes'
+#'   coefficients by Tukey's biweight, and median residuals), `"normed_sum"` (sums over genes, scaled to a geometric mean
+#'   of 1), `"ratio"` (median ratio to the geometric mean of genes without zeros, Anders and Huber 2010), `"poscounts"` (the
+#'   same from positive counts) or `"none"`. Default: `"sizeFactors"` where `x` has them, else `"typical"` with 50 or more
+#'   genes without zeros, else `"normed_sum"`; `"none"` for Gaussian models, data frames, and if `offset` is given.
 #' @param offset Natural logarithms added to the linear predictor: one number per sample, or a matrix like `x`.
 #' @param weights Multiply the log-likelihood of samples: one number per sample, or a matrix like `x`.
 #' @param min_count Genes with fewer counts over all samples are not fitted. Default: 5.
@@ -221,7 +222,7 @@ new_job <- function(input, model, given, sharing, settings, keep) {
   check_any_gene(reason, given$min_count)
   how <- if (is.numeric(given$size_factors)) given$size_factors[model$rows] else given$size_factors
   has_offset <- !is.null(offset) || isTRUE(source$may_miss) || has_formula_offset(model)
-  sizes <- resolve_size_factors(how, source, scan, input$sizes[model$rows], is_count, has_offset)
+  sizes <- resolve_size_factors(how, source, scan, input$sizes[model$rows], is_count, has_offset, model$design$x)
   job <- list(source = source, model = model, sharing = sharing, sizes = sizes, scan = scan, reason = reason,
               settings = settings, keep = keep, min_count = given$min_count)
   add_offsets(job, offset, weights)

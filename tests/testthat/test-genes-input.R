@@ -97,7 +97,7 @@ test_that("size factors are those of their definitions", {
   counts[1:10, 1] <- 0L
   source <- new_source(counts)
   scan <- scan_source(source, TRUE)
-  get <- function(how) resolve_size_factors(how, source, scan, NULL, TRUE, FALSE)$values
+  get <- function(how) resolve_size_factors(how, source, scan, NULL, TRUE, FALSE, cbind(rep(1, 10)))$values
   total <- unname(colSums(counts))
   expect_equal(get("normed_sum"), total / exp(mean(log(total))))
   positive <- counts[apply(counts > 0, 1, all), ]
@@ -107,8 +107,8 @@ test_that("size factors are those of their definitions", {
   expect_equal(get("poscounts"), unname(pos / exp(mean(log(pos)))))
   expect_equal(get("none"), rep(1, 10))
   sparse <- new_source(Matrix::Matrix(counts, sparse = TRUE))
-  for (how in c("ratio", "poscounts")) {
-    expect_equal(resolve_size_factors(how, sparse, scan, NULL, TRUE, FALSE)$values, get(how))
+  for (how in c("typical", "ratio", "poscounts")) {
+    expect_equal(resolve_size_factors(how, sparse, scan, NULL, TRUE, FALSE, cbind(rep(1, 10)))$values, get(how))
   }
   expect_identical(default_size_factors(1:3, TRUE, FALSE), "sizeFactors")
   expect_identical(default_size_factors(NULL, TRUE, TRUE), "none")
@@ -117,7 +117,7 @@ test_that("size factors are those of their definitions", {
 test_that("DESeq2 agrees on size factors", {
   skip_if_not_installed("DESeq2")
   counts <- gene_counts(40)
-  get <- function(how) resolve_size_factors(how, new_source(counts), NULL, NULL, TRUE, FALSE)$values
+  get <- function(how) resolve_size_factors(how, new_source(counts), NULL, NULL, TRUE, FALSE, cbind(rep(1, 10)))$values
   expect_equal(get("ratio"), unname(DESeq2::estimateSizeFactorsForMatrix(counts)))
   theirs <- unname(DESeq2::estimateSizeFactorsForMatrix(counts, type = "poscounts"))
   expect_equal(get("poscounts"), theirs / exp(mean(log(theirs))))

@@ -1,0 +1,29 @@
+# What sampling depth has done to all genes: levels of samples or leaves by their typical gene.
+
+# Genes with counts everywhere from which on a typical gene is a level.
+min_level_genes <- 50
+
+# Shifts of the rows of `logs` (samples x genes): the typical coefficients of each gene's regression on the design `x`, and what
+# the design leaves of the median residuals. A median of the rows alone gives way to genes that respond, as each counts by its
+# sign; a coefficient is precise enough that those are outliers, which a redescending estimator leaves out.
+typical_shifts <- function(logs, x) {
+  fitted <- stats::lm.fit(x, logs - rep(colMeans(logs), each = nrow(logs)))
+  coefficients <- matrix(fitted$coefficients, ncol(x))
+  typical <- apply(coefficients, 1, redescending_location)
+  typical[is.na(typical)] <- 0
+  residuals <- apply(matrix(fitted$residuals, nrow(x)), 1, stats::median)
+  shifts <- drop(x %*% typical) + stats::lm.fit(x, residuals)$residuals
+  shifts - mean(shifts)
+}
+
+# Tukey's biweight (Beaton and Tukey 1974), from the median: nothing beyond three of the spread counts.
+redescending_location <- function(values) {
+  spread <- stats::mad(values)
+  at <- stats::median(values)
+  for (i in 1:50) {
+    u <- (values - at) / (3 * spread)
+    weights <- ifelse(abs(u) < 1, (1 - u^2)^2, 0)
+    at <- if (sum(weights) > 0) sum(weights * values) / sum(weights) else at
+  }
+  at
+}
