@@ -17,6 +17,10 @@
 #' @return
 #' * `fixef()`: array gene x (Estimate, Est.Error, quantiles) x coefficient; with `summary = FALSE` draw x gene x coefficient.
 #' * `ranef()`: list with one array per group, gene x (Estimate, Est.Error) x level x coefficient.
+#' * `coef()`: list with one array per group, gene x (Estimate, Est.Error, quantiles) x level x coefficient, of the level's own
+#'   coefficients, \eqn{\beta_{gc} + b_{gjc}}; those that do not vary over the group are the same for all levels. With
+#'   `summary = FALSE` draw x gene x level x coefficient. For more than 200 genes without `keep = "effects"` only estimates
+#'   are known, the rest is `NA`, with a message.
 #' * `VarCorr()`: list with, per group, `sd`, an array gene x statistic x coefficient, and `cor` where effects are
 #'   correlated, with the pairs of coefficients in the last dimension.
 #' * `as_draws()`, `as_draws_array()`, `as_draws_df()`, `as_draws_matrix()`: the draws of one gene under their own names, or of
@@ -31,6 +35,7 @@
 #' fit <- twill_genes(counts, ~ condition + (1 | donor), col_data = samples, iter = 200, seed = 1)
 #' fixef(fit)[, "Estimate", ]
 #' VarCorr(fit)$donor$sd[, "Estimate", ]
+#' coef(fit, genes = "gene2")$donor["gene2", "Estimate", , ]
 #' posterior::summarise_draws(as_draws(fit, genes = "gene2"), "mean", "sd")
 #' @name twillset-effects
 NULL
