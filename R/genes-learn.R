@@ -8,7 +8,8 @@ learning_draws <- c(3e4, 1.2e5, 1.2e5, 1.2e5)
 # them then stands, however far it is from where they were drawn.
 learning_ess <- 25
 
-# list(parts, par, range, unit, rounds, n_genes): what genes share, as learned from `rows`; NULL if nothing is shared.
+# list(parts, par, range, unit, rounds, n_genes): what genes share, as learned from `rows`; NULL if nothing is shared. `par`
+# has the errors of what was learned in it (genes-integrate.R).
 # `run(job, rows, n_draws)` samples genes and returns a piece (see genes-run.R).
 learn_shared <- function(job, rows, run) {
   parts <- shared_parts(job$model, job$sharing$share, job$sharing$sd_prior, job$sharing$effect_prior)
@@ -22,7 +23,7 @@ learn_shared <- function(job, rows, run) {
     shared <- update_shared(shared, piece, job)
     if (round > 1 && shared$rounds$ess[round] * dim(piece$draws)[1] >= learning_ess) break
   }
-  final_shared(shared, piece, job, parts)
+  integrate_shared(final_shared(shared, piece, job, parts), trend_input(job$model, rough_means(job, rows, shared$unit)))
 }
 
 # Draws are made under wider priors than those learned so far: from narrow ones no weights lead to wider ones.
@@ -89,6 +90,7 @@ update_shared <- function(shared, piece, job) {
   }
   shared$rounds <- rbind(shared$rounds, trace)
   shared$n_genes <- learned$n_genes
+  shared$covariance <- learned$covariance
   shared
 }
 
@@ -100,6 +102,7 @@ final_shared <- function(shared, piece, job, parts) {
   learned <- learn_from(drawn_under(shared, piece), piece, job, parts, start)
   shared$parts <- parts
   shared$par <- learned$par
+  shared$covariance <- learned$covariance
   shared
 }
 

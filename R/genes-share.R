@@ -131,8 +131,9 @@ horseshoe_score <- function(values, par, weights) {
 # One round --------------------------------------------------------------------------------------------------------
 
 # `values`: per part the matrix draws x genes; `from`: the parameters under which they were drawn, `from_parts` the parts
-# with the kinds of prior that held then. Returns list(par, ess, value): the parameters by part, the relative effective
-# number of draws per gene left by the reweighting, the gain of the log marginal likelihood.
+# with the kinds of prior that held then. Returns list(par, ess, value, covariance): the parameters by part, the relative
+# effective number of draws per gene left by the reweighting, the gain of the log marginal likelihood, a function that gives
+# the posterior covariance of all parameters.
 learn_round <- function(parts, values, from_parts, from, start, hyper, x) {
   base <- Reduce(`+`, Map(part_density, from_parts, values, from, MoreArgs = list(x = x)))
   sizes <- lengths(start)
@@ -148,7 +149,17 @@ learn_round <- function(parts, values, from_parts, from, start, hyper, x) {
   best <- stats::optim(unlist(start, use.names = FALSE), objective, gradient, method = "BFGS",
                        control = list(fnscale = -ncol(base), maxit = 200, reltol = 1e-8))
   list(par = Map(stats::setNames, split_par(best$par), lapply(start, names)), value = best$value,
-       ess = 1 / weigh(best$par)$square / nrow(base))
+       ess = 1 / weigh(best$par)$square / nrow(base),
+       covariance = function() posterior_covariance(stats::optimHess(best$par, objective, gradient), hyper))
+}
+
+# Of a normal approximation at the maximum, nowhere wider than the parameters' own priors. A horseshoe's slab may have no
+# derivative there, when its draws end at it.
+posterior_covariance <- function(hessian, hyper) {
+  hessian[!is.finite(hessian)] <- 0
+  scaled <- eigen(-hessian * outer(hyper$sd, hyper$sd), symmetric = TRUE)
+  root <- hyper$sd * scaled$vectors %*% diag(1 / sqrt(pmax(scaled$values, 1)), length(hyper$sd))
+  tcrossprod(root)
 }
 
 # f(x) that knows its last value: the optimiser asks for the gradient where it was for the value.

@@ -22,8 +22,9 @@
 #' from posterior draws of up to 1000 genes by importance reweighting, in two to four rounds of sampling and maximising
 #' with weak priors of their own (Geyer 1994): the spread of log dispersions around their trend is about 0.4, within a factor
 #' of two, unless several hundred genes say otherwise; sds are about 0.2 within a factor of 20. The genes are then
-#' fitted with these values held constant; with some hundred genes their uncertainty is far smaller than that of any gene.
-#' `print()` shows the values, `fit$job$shared$rounds` the rounds.
+#' fitted under priors that are wider by the error of what was learned, from a normal approximation at the maximum (Kass and
+#' Steffey 1989): for a log-normal, \eqn{spread^2 = E(spread_k^2) + Var(location_k)}.
+#' `print()` shows these priors, `fit$job$shared$rounds` the rounds.
 #' * The trend of the dispersion is quadratic in the log mean, and constant beyond the 1 and 99 percent quantiles.
 #' * `sd_prior` chooses the prior of the standard deviations of each term over its levels: `"lognormal"` with learned location
 #'   and spread, `"half_t"` with 3 degrees of freedom, `"half_normal"`, or `"horseshoe"`,

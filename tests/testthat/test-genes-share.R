@@ -166,3 +166,38 @@ test_that("rounds go on until the draws suffice, over genes of all means", {
   expect_setequal(chosen, order(job$scan$total)[round(seq(1, 30, length.out = 5))])
   expect_null(fake_set(share = "none")$job$shared)
 })
+
+test_that("priors of genes carry the error of what they share", {
+  with_fixed_seed(17, {
+    se <- runif(30, 0.2, 0.4)
+    measured <- rnorm(30, -2, 0.5) + rnorm(30, 0, se)
+    part <- list(kind = "lognormal", variable = "sd_donor__Intercept")
+    par <- c(location = -2, spread = log(0.7))
+    for (round in 1:4) {
+      draws <- exp(normal_posterior(measured, se, rep(par[[1]], 30), exp(par[[2]]), 4000))
+      hyper <- list(mean = c(log(0.2), log(0.5)), sd = c(1.5, 0.7))
+      learned <- learn_round(list(part), list(draws), list(part), list(par), list(par), hyper, matrix(0, 30, 3))
+      par <- learned$par[[1]]
+    }
+  })
+  integrated <- integrate_part(part, par, learned$covariance(), NULL)
+  # By quadrature: what the genes say of location and spread, and the variance of the mixture over both.
+  grid <- expand.grid(location = seq(-4, 0, length.out = 201), spread = seq(-3, 1, length.out = 201))
+  sds <- sqrt(outer(exp(2 * grid$spread), se^2, "+"))
+  density <- dnorm(rep(measured, each = nrow(grid)), grid$location, sds, log = TRUE)
+  log_density <- rowSums(matrix(density, nrow(grid))) +
+    dnorm(grid$location, log(0.2), 1.5, log = TRUE) + dnorm(grid$spread, log(0.5), 0.7, log = TRUE)
+  weight <- exp(log_density - max(log_density)) / sum(exp(log_density - max(log_density)))
+  mean <- sum(weight * grid$location)
+  exact <- sqrt(sum(weight * exp(2 * grid$spread)) + sum(weight * (grid$location - mean)^2))
+  expect_lt(abs(par[[1]] - mean), 0.03)
+  # The normal approximation of 30 genes is right to a few percent; the maximum alone is 5 % too narrow.
+  expect_lt(abs(exp(integrated[[2]]) / exact - 1), 0.03)
+  expect_lt(exp(par[[2]]) / exact, 0.95)
+})
+
+test_that("what genes do not tell is no wider than its own prior", {
+  hyper <- list(mean = numeric(2), sd = c(1.5, 0.7))
+  expect_equal(posterior_covariance(diag(c(2, -8)), hyper), diag(c(1.5^2, 1 / 8)))
+  expect_equal(posterior_covariance(-matrix(c(4, 1, 1, 3), 2), hyper), solve(matrix(c(4, 1, 1, 3), 2)))
+})
