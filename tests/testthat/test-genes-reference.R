@@ -37,7 +37,8 @@ test_that("genes of glioblastoma have their reference posteriors", {
 # normal effects, 0.172 in the table).
 #
 # The models differ, so no limit follows from theory: those below were set after the differences had been seen, somewhat
-# beyond them, and guard against regression only.
+# beyond them, and guard against regression only. Monte Carlo errors of 2000 draws are 0.02 to 0.04 of a standard error; the
+# variable of the subjects, X2, differs by 0.3 in one gene, those of the cells by 0.03.
 test_that("coefficients are those of a gamma mixed model", {
   skip_on_cran()
   skip_if_not(run_slow, "slow (set TWILL_SLOW=true)")
@@ -48,7 +49,7 @@ test_that("coefficients are those of a gamma mixed model", {
   cells <- utils::read.csv(file.path(folder, "cells.csv.gz"), stringsAsFactors = TRUE)
   cells$subject <- factor(cells$subject)
   fit <- twill_genes(counts, ~ X1 + X2 + cc + (1 | subject), col_data = cells, size_factors = "none", share = "none", seed = 1,
-                     silent = 2)
+                     iter = 1100, warmup = 100, silent = 2)
   table <- utils::read.csv(file.path(folder, "expected.csv"))
   theirs <- function(name, column = "estimate") {
     rows <- table[table$method == "NBGMM_LN" & table$parameter == name, ]
@@ -56,8 +57,9 @@ test_that("coefficients are those of a gamma mixed model", {
   }
   ours <- fixef(fit)
   variance <- VarCorr(fit)$subject$sd[, "Estimate", ]^2
-  for (name in c("X1", "X2", "cccontrol")) {
-    expect_lt(max(abs(ours[, "Estimate", name] - theirs(paste0("b_", name))) / theirs(paste0("b_", name), "se")), 0.4)
+  limit <- c(X1 = 0.15, X2 = 0.45, cccontrol = 0.15)
+  for (name in names(limit)) {
+    expect_lt(max(abs(ours[, "Estimate", name] - theirs(paste0("b_", name))) / theirs(paste0("b_", name), "se")), limit[[name]])
     expect_lt(max(abs(log(ours[, "Est.Error", name] / theirs(paste0("b_", name), "se")))), 0.3)
   }
   apart <- (ours[, "Estimate", "Intercept"] - theirs("b_Intercept")) / theirs("b_Intercept", "se")
