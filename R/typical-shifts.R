@@ -20,6 +20,7 @@ typical_shifts <- function(logs, x) {
 redescending_location <- function(values) {
   spread <- stats::mad(values)
   at <- stats::median(values)
+  if (!isTRUE(spread > 0)) return(at)
   for (i in 1:50) {
     u <- (values - at) / (3 * spread)
     weights <- ifelse(abs(u) < 1, (1 - u^2)^2, 0)

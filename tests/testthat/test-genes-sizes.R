@@ -28,3 +28,10 @@ test_that("genes that respond in one direction do not move the typical gene", {
   expect_equal(found(cbind(arm == 0, arm == 1) * 1), found(cbind(1, arm)), tolerance = 0.02)
   expect_equal(log(typical_size_factors(new_source(counts[, 12:1]), cbind(1, rev(arm)))), rev(found(cbind(1, arm))))
 })
+
+test_that("counts that are all alike have size factors", {
+  same <- new_source(matrix(7L, 60, 6, dimnames = list(paste0("g", 1:60), NULL)))
+  expect_equal(typical_size_factors(same, cbind(1, rep(0:1, 3))), rep(1, 6))
+  doubled <- new_source(matrix(7L, 60, 6) * rep(c(1L, 2L), each = 180))
+  expect_equal(typical_size_factors(doubled, cbind(rep(1, 6))), rep(c(1, 2), each = 3) / sqrt(2))
+})
