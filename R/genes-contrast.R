@@ -60,6 +60,15 @@
 #' tails. A sign claimed for a gene without effect counts as wrong. The description of `lfsr` says what share that is.
 #' Estimates and intervals stay those of the gene's own posterior.
 #'
+#' For `"new_donor"` the same posterior of the population's effect \eqn{\theta_g} is widened by what a donor adds. With \eqn{\pi}
+#' the weights of its normal components \eqn{\theta_g \sim N(m_i, v_i)}, \eqn{\pi_0} that of no effect, and \eqn{\tau^2} the
+#' variance over donors, averaged over its draws,
+#' \deqn{\mathrm{lfsr} = \pi_0 + \sum_i \pi_i \, E_\tau \Phi\left(-|m_i| / \sqrt{v_i + \tau^2}\right),}{lfsr =
+#' pi_0 + sum_i pi_i E Phi(-|m_i| / sqrt(v_i + tau^2)),}
+#' which is the population's at \eqn{\tau = 0} and grows with \eqn{\tau}: a statement about one more donor is never surer than
+#' the same about the population. A gene without effect in the population counts as wrong for a new donor too. `fsos` is
+#' made likewise, and is at least the population's.
+#'
 #' Without, probabilities are shares of draws under a normal kernel that keeps mean and standard deviation; below one over
 #' the number of draws they rank genes and are not exact.
 #'
@@ -73,8 +82,8 @@
 #'   genes, and for `"observed"` a fit with `keep = "effects"`. Contrasts of coefficients are taken at the reference levels of
 #'   all variables.
 #' @param level Probability of the intervals. Default: 0.95.
-#' @param adaptive Learn a prior of the effect over genes for the probabilities? Default: yes, see below; never for
-#'   `"new_donor"`.
+#' @param adaptive Learn a prior of the effect over genes for the probabilities? Default: yes, see below; never with
+#'   `cell_noise`.
 #' @param log2 Logarithms in base 2 for counts? Default: yes. Gaussian models have the units of their values.
 #' @param names `"twill"` (default), or `"limma"` for the column names `logFC` and `AveExpr`.
 #' @param donor_weights For `"observed"`: `"uniform"` (default), `"cells"` (the number of cells, or samples, in the conditions
@@ -119,7 +128,7 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
   weights <- resolve_contrast(fit$job$model, contrast)
   ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, extra)
   unit <- if (check_flag(log2, "log2") && family(fit)$link == "log") log(2) else 1
-  prior <- check_flag(adaptive, "adaptive") && estimand != "new_donor" && !cell_noise
+  prior <- check_flag(adaptive, "adaptive") && !cell_noise
   answer <- contrast_answer(fit, contrast, weights, ask, lfc_threshold * unit, level, prior)
   table <- contrast_table(fit, answer$statistics, weights, unit, lfc_threshold > 0, ask$mask)
   table <- insert_before_status(table, extra_columns(fit, contrast, ask, unit))
@@ -130,8 +139,11 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
 contrast_answer <- function(fit, contrast, weights, ask, threshold, level, adaptive) {
   effect <- asked_effect(fit, contrast, weights, ask)
   statistics <- effect_statistics(effect, threshold, level, fit$job$settings$seed)
-  prior <- if (adaptive) learn_effect_prior(effect$draws, statistics$mean, statistics$sd)
-  list(statistics = unmask(adapt_statistics(statistics, prior, threshold), ask$mask), prior = prior)
+  base <- rate_base(fit, contrast, weights, ask, effect, statistics, threshold, level)
+  prior <- if (adaptive) learn_effect_prior(base$draws, base$statistics$mean, base$statistics$sd)
+  statistics <- adapt_statistics(statistics, prior, threshold, base)
+  if (!is.null(base$extra)) statistics <- no_surer(statistics, adapt_statistics(base$statistics, prior, threshold))
+  list(statistics = unmask(statistics, ask$mask), prior = prior)
 }
 
 check_threshold <- function(x) {
@@ -161,6 +173,8 @@ contrast_effect <- function(fit, weights, estimand) {
   draws <- weighted_draws(fit, linear, at)
   if (estimand == "observed") draws <- add_level_means(draws, fit, weights, at)
   extra <- if (estimand == "new_donor") new_level_variance(fit, weights, at)
+  # One row of zeros: the contrast is the same for all donors.
+  if (NROW(extra) < nrow(draws)) extra <- NULL
   list(draws = draws, extra = extra)
 }
 

@@ -216,5 +216,5 @@ without_failed <- function(pieces) {
 
 shifted_report <- function(report, before, total) {
   if (is.null(report)) return(NULL)
-  function(done, block_total, divergent) report(before + done, total, divergent)
+  function(done, block_total, divergent, ...) report(before + done, total, divergent)
 }

@@ -76,7 +76,8 @@ learn_effect_prior <- function(draws, mean, sd) {
 }
 
 # list(below, zero): per gene, the probabilities that the effect is below each of `at` and that it is zero, under the prior.
-adapted_posterior <- function(prior, mean, sd, at) {
+# `extra`, genes x values, are equally likely variances that are added to every effect but none.
+adapted_posterior <- function(prior, mean, sd, at, extra = matrix(0, length(mean), 1)) {
   nodes <- node_variances(prior$df)
   below <- matrix(0, length(mean), length(at))
   zero <- total <- numeric(length(mean))
@@ -84,7 +85,7 @@ adapted_posterior <- function(prior, mean, sd, at) {
   top <- apply(log_lik, 1, max)
   for (k in which(prior$shares > 1e-10)) {
     weights <- prior$shares[k] * exp(node_densities(mean, sd, prior$sizes[k], nodes) - top)
-    for (j in seq_along(nodes)) below <- below + weights[, j] * below_in(mean, nodes[j] * sd^2, prior$sizes[k]^2, at)
+    for (j in seq_along(nodes)) below <- below + weights[, j] * below_in(mean, nodes[j] * sd^2, prior$sizes[k]^2, at, extra)
     total <- total + rowSums(weights)
     if (prior$sizes[k] == 0) zero <- rowSums(weights)
   }
@@ -92,19 +93,24 @@ adapted_posterior <- function(prior, mean, sd, at) {
 }
 
 # Probabilities that effects are below `at`, genes x at, given means of variance `variance` and effects of variance `size`.
-below_in <- function(mean, variance, size, at) {
+below_in <- function(mean, variance, size, at, extra) {
   if (size == 0) return(matrix(at > 0, length(mean), length(at), byrow = TRUE) + 0)
   share <- size / (variance + size)
-  vapply(at, function(x) stats::pnorm(x, mean * share, sqrt(variance * share)), numeric(length(mean)))
+  sd <- sqrt(variance * share + extra)
+  vapply(at, function(x) rowMeans(matrix(stats::pnorm(x, mean * share, sd), length(mean))), numeric(length(mean)))
 }
 
 # The rates and probabilities of effect_statistics() under the learned prior. An effect of zero has no sign: any sign that
-# is claimed for it is false.
-adapt_statistics <- function(statistics, prior, threshold) {
+# is claimed for it is false. `base` is what rate_base() gives.
+adapt_statistics <- function(statistics, prior, threshold, base = list(statistics = statistics)) {
   if (is.null(prior)) return(statistics)
-  ok <- usable_effects(statistics$mean, statistics$sd)
-  fitted <- adapted_posterior(prior, statistics$mean[ok], statistics$sd[ok], c(0, threshold, -threshold))
-  below <- matrix(fitted$below, ncol = 3)
+  mean <- base$statistics$mean
+  sd <- base$statistics$sd
+  ok <- usable_effects(mean, sd)
+  extra <- if (is.null(base$extra)) matrix(0, sum(ok), 1) else extra_nodes(base$extra[, ok, drop = FALSE])
+  at <- c(0, threshold, -threshold)
+  fitted <- adapted_posterior(prior, mean[ok], sd[ok], unique(at), extra)
+  below <- matrix(fitted$below, sum(ok))[, match(at, unique(at)), drop = FALSE]
   statistics$lfsr[ok] <- pmin(1 - below[, 1], below[, 1] + fitted$zero)
   if (threshold == 0) {
     statistics$fsos[ok] <- statistics$lfsr[ok]

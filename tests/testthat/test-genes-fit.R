@@ -189,3 +189,9 @@ test_that("a fit survives saving, without its maker's environment", {
   expect_equal(tw_contrast(again)$lower, tw_contrast(fit)$lower)
   expect_identical(rownames(update(again[1:3, ], genes = 4)), paste0("gene", 1:4))
 })
+
+test_that("progress of a block is that of the run", {
+  told <- shifted_report(function(done, total, divergent) c(done, total, divergent), 5, 20)
+  # The engine also tells how often chains began again.
+  expect_identical(told(3, 10, 1, 0), c(8, 20, 1))
+})

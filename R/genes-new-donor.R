@@ -1,0 +1,34 @@
+# False sign rates of effects in a new donor: the population's adaptive posterior, widened by how much donors differ.
+
+# list(draws, statistics, extra): what the rates of an effect are made from. For a new donor that is the effect in the
+# population, and the variance that the donor adds, draws x genes; else the effect itself.
+rate_base <- function(fit, contrast, weights, ask, effect, statistics, threshold, level) {
+  if (ask$estimand != "new_donor" || ask$cell_noise) return(list(draws = effect$draws, statistics = statistics))
+  added <- new_level_variance(fit, weights, seq_along(ask$mask))[, !ask$mask, drop = FALSE]
+  centre <- effect$draws
+  if (!is_plain(ask)) {
+    ask$estimand <- "population"
+    centre <- asked_effect(fit, contrast, weights, ask)$draws
+    # A log-ratio takes in what the donor does to its other genes too.
+    ratio <- column_sds(effect$draws - centre)^2 / colMeans(added)
+    added <- added * rep(ifelse(is.finite(ratio), ratio, 1), each = nrow(added))
+  }
+  own <- effect_statistics(list(draws = centre), threshold, level, NULL)
+  list(draws = centre, statistics = own, extra = added)
+}
+
+# Few values that stand for the draws of the added variance, genes x values: means of draws that follow one another in size.
+n_extra_nodes <- 8
+
+extra_nodes <- function(extra) {
+  if (nrow(extra) <= n_extra_nodes) return(t(extra))
+  group <- ceiling(seq_len(nrow(extra)) * n_extra_nodes / nrow(extra))
+  sorted <- apply(extra, 2, function(v) if (anyNA(v)) rep(NA_real_, length(v)) else sort(v))
+  t(rowsum(sorted, group) / as.vector(table(group)))
+}
+
+# No statement about one more donor is surer than the same about the population.
+no_surer <- function(statistics, population) {
+  for (rate in c("lfsr", "fsos")) statistics[[rate]] <- pmax(statistics[[rate]], population[[rate]])
+  statistics
+}
