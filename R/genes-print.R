@@ -78,8 +78,8 @@ set_groups <- function(fit) {
 }
 
 size_line <- function(sizes) {
-  how <- c(given = "given", typical = "typical gene", sizeFactors = "sizeFactors(x)", normed_sum = "normed sums", ratio = "median ratios",
-           poscounts = "median ratios of positive counts", plasmid = "median ratios to plasmid counts")
+  how <- c(given = "given", typical = "typical gene", sizeFactors = "sizeFactors(x)", normed_sum = "normed sums",
+           ratio = "median ratios", poscounts = "median ratios of positive counts", plasmid = "median ratios to plasmid counts")
   text <- if (sizes$how %in% names(how)) how[[sizes$how]] else sizes$how
   sprintf("%s, %.2g to %.2g", text, min(sizes$values), max(sizes$values))
 }
