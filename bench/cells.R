@@ -4,6 +4,8 @@
 #   Rscript bench/cells.R --cells 20000 --genes 2000 [--methods hmc]
 #   Rscript bench/cells.R --table
 #
+# cells is a curve from 1e3 to 1e5 cells of 2,000 genes (or --genes), genes one from 100 to 20,000 genes in 5,000 cells (or
+# --cells).
 # full is 75,551 cells x 17,528 genes in 14 leaves with a tenth of the counts above zero. hmc runs with its defaults (300 draws),
 # nuts with 4 chains of 250 kept draws. The data of a case are drawn and saved by one process, and read and fitted by another, so
 # that its peak memory (VmHWM) is that of the fit. Seconds are wall-clock; run it on a quiet machine. Peaks of stages need Linux,
@@ -15,8 +17,16 @@ source("bench/cells-data.R")
 folder <- option("folder", "bench-output")
 results_file <- file.path(folder, "cells.csv")
 
-cases <- list(full = list(c(75551, 17528)), small = list(c(2000, 500)), cells = lapply(10^seq(3, 5, 0.5), function(n) c(n, 2000)),
-              genes = lapply(c(100, 500, 2000, 7000, 20000), function(n) c(5000, n)))
+number <- function(name, default) as.numeric(option(name, default))
+
+# Cells and genes.
+sizes_of <- function(case) {
+  switch(case, full = list(c(75551, 17528)), small = list(c(2000, 500)),
+         one = list(c(number("cells", 2000), number("genes", 2000))),
+         cells = lapply(round(10^seq(3, 5, 0.5)), c, number("genes", 2000)),
+         genes = lapply(c(100, 500, 2000, 7000, 20000), function(n) c(number("cells", 5000), n)),
+         stop("--cases must be full, cells, genes or small"))
+}
 
 # Functions of the package by stage.
 stages <- list(input = c("read_cells", "use_cells", "cover_genes"), capture = "find_capture", compression = "leaf_source",
@@ -125,9 +135,8 @@ main <- function(given) {
     return(append_rows(row, results_file))
   }
   methods <- option_list("methods", "hmc")
-  one <- as.numeric(c(option("cells", 0), option("genes", 2000)))
-  sizes <- if (one[1] > 0) list(one) else cases[[option("cases", "small")]]
-  if (!"--table" %in% given) run_sizes(sizes, methods)
+  case <- option("cases", if ("--cells" %in% given) "one" else "small")
+  if (!"--table" %in% given) run_sizes(sizes_of(case), methods)
   print_table()
 }
 
