@@ -1,14 +1,17 @@
 # SVI of twill_cells() beside numpyro's of the same model: seconds per step, and until a bound on the evidence is reached.
 #
-#   Rscript bench/cells-peer.R [--cells 1000,3000,10000] [--genes 200] [--guides mean,full,centred] [--rates 0.03] [--steps 2000]
-#                              [--particles 1] [--limit 60] [--check yes] [--evaluate yes] [--folder bench-output]
+#   Rscript bench/cells-peer.R [--cells 1000,3000,10000] [--genes 200] [--guides mean,full,centred] [--rates 0.03]
+#                              [--steps 1000] [--particles 1] [--limit 60] [--check yes] [--evaluate yes]
+#                              [--folder bench-output]
 #   Rscript bench/cells-peer.R --table
 #
+# The rate of Adam falls tenfold over the steps; all pairs of --rates and --steps are tried. With --evaluate no, for times per
+# step alone, no bounds are computed.
 # Captures are the true ones and hyper-parameters those of twill's fit, so that both fit the same posterior of each gene.
 # numpyro's rows are all cells of all genes, its guides per gene: mean field (AutoNormal), full covariances with effects
-# non-centred, and with effects centred. Every rate is tried. Both have the cores of the machine (two threads for twill). A time
-# per step is the least over the parts of the run, which other work disturbs less. What is compared is checked first: see
-# bench/cells-peer-density.R. Each fit appends a row to cells-peer.csv. Needs bench/setup.sh.
+# non-centred, and with effects centred. Both have the cores of the machine (two threads for twill). A time per step is
+# the least over the parts of the run, and `cpu_ms` its processor time: other work disturbs these less. What is compared is
+# checked first: see bench/cells-peer-density.R. Each fit appends a row to cells-peer.csv. Needs bench/setup.sh.
 source("bench/calibration.R")
 source("bench/cells-data.R")
 source("bench/exchange.R")
@@ -69,8 +72,8 @@ fit_twill <- function(sim) {
 time_guides <- function(fit, max_steps) {
   part <- twill:::job_part(fit$job, which(fit$job$reason == ""))
   part$settings[c("max_steps", "iter", "n_draws")] <- list(max_steps, 200, 300)
-  seconds <- vapply(1:5, function(i) system.time(twill:::run_part(part), gcFirst = FALSE)[["elapsed"]], 0)
-  list(seconds = min(seconds), steps = sum(twill:::run_part(part)$n_gradients) / 8)
+  took <- vapply(1:5, function(i) system.time(twill:::run_part(part), gcFirst = FALSE)[1:3], numeric(3))
+  list(seconds = min(took[3, ]), cpu = min(colSums(took[1:2, ])), steps = sum(twill:::run_part(part)$n_gradients) / 8)
 }
 
 # The engine's own trace of the bound, gene by gene.
@@ -83,10 +86,10 @@ measure_twill <- function(fit) {
   whole <- time_guides(fit, 400)
   few <- time_guides(fit, 8)
   traces <- twill_traces(fit)
-  per_step <- (whole$seconds - few$seconds) / (whole$steps - few$steps) * length(traces)
+  ms_per_step <- function(what) signif(1e3 * (whole[[what]] - few[[what]]) / (whole$steps - few$steps) * length(traces), 3)
   bounds <- vapply(traces, function(trace) mean(utils::tail(trace, 16)), 0)
   row <- data.frame(cells = length(fit$job$cells$rows), genes = length(traces), who = "twill", rate = NA, draws = 8,
-                    ms_per_step = signif(1e3 * per_step, 3), before = round(clock$compression, 2),
+                    ms_per_step = ms_per_step("seconds"), cpu_ms = ms_per_step("cpu"), before = round(clock$compression, 2),
                     steps = round(mean(lengths(traces)), 1), seconds = signif(whole$seconds, 3), steps_to_match = NA,
                     to_match = signif(whole$seconds, 3), elbo = round(mean(bounds), 3), ratio = NA, shift = NA, sd_ratio = NA,
                     load = load_now())
@@ -98,17 +101,19 @@ load_now <- function() as.numeric(strsplit(readLines("/proc/loadavg"), " ")[[1]]
 # Peer ---------------------------------------------------------------------------------------------------------------
 
 # Seconds until the mean bound is within a nat of ours; means less ours in units of our sd, and ratios of sds, of the effect.
-measure_peer_fit <- function(settings, guide, rate, fit, ours) {
-  more <- list(guide = guide, rate = rate, steps = as.integer(option("steps", 2000)), seed = 1,
-               particles = as.integer(option("particles", 1)), limit = as.numeric(option("limit", 60)),
-               evaluate = option("evaluate", "yes") == "yes")
+measure_peer_fit <- function(settings, guide, rate, steps, fit, ours) {
+  more <- list(guide = guide, rate = rate, steps = as.integer(steps), seed = 1, particles = as.integer(option("particles", 1)),
+               limit = as.numeric(option("limit", 60)), evaluate = option("evaluate", "yes") == "yes")
   facts <- run_python(c(settings, more), dirname(settings$output))
-  steps <- facts$at[which(facts$trace >= ours$elbo - 1)[1], 1]
-  seconds <- if (length(steps)) steps * facts$seconds_per_step else NA
+  facts <- utils::modifyList(list(trace = NA, elbo = NA, mean = NA, sd = NA), facts)
+  matched <- facts$at[which(facts$trace >= ours$elbo - 1)[1], 1]
+  seconds <- matched * facts$seconds_per_step
   effect <- lapply(fit$posterior[c("mean", "sd")], function(x) x[match("b_conditiontreated", fit$posterior$names), ])
-  data.frame(cells = settings$cells, genes = settings$genes, who = paste("numpyro", guide), rate = rate, draws = more$particles,
-             ms_per_step = signif(1e3 * facts$seconds_per_step, 3), before = round(facts$compile, 2), steps = facts$steps,
-             seconds = signif(facts$steps * facts$seconds_per_step, 3), steps_to_match = if (length(steps)) steps else NA,
+  data.frame(cells = settings$cells, genes = settings$genes, who = paste("numpyro", guide), rate = rate,
+             draws = more$particles,
+             ms_per_step = signif(1e3 * facts$seconds_per_step, 3), cpu_ms = signif(1e3 * facts$cpu / facts$steps, 3),
+             before = round(facts$compile, 2), steps = facts$steps,
+             seconds = signif(facts$steps * facts$seconds_per_step, 3), steps_to_match = matched,
              to_match = signif(seconds, 3), elbo = round(mean(facts$elbo), 3), ratio = signif(seconds / ours$seconds, 3),
              shift = round(stats::median(abs(facts$mean - effect$mean) / effect$sd), 3),
              sd_ratio = round(stats::median(facts$sd / effect$sd), 3), load = load_now())
@@ -125,8 +130,11 @@ main <- function() {
     ours <- measure_twill(fit)
     append_rows(ours$row, results_file)
     if (option("check", "yes") == "yes") print_checks(fit, settings, ours$bounds)
-    for (guide in option_list("guides", "mean,full,centred")) for (rate in as.numeric(option_list("rates", "0.03"))) {
-      append_rows(measure_peer_fit(settings, guide, rate, fit, ours$row), results_file)
+    runs <- expand.grid(rate = as.numeric(option_list("rates", "0.03")), steps = as.numeric(option_list("steps", "1000")),
+                        guide = option_list("guides", "mean,full,centred"), stringsAsFactors = FALSE)
+    for (k in seq_len(nrow(runs))) {
+      run <- runs[k, ]
+      append_rows(measure_peer_fit(settings, run$guide, run$rate, run$steps, fit, ours$row), results_file)
     }
   }
 }

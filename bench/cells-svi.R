@@ -11,6 +11,7 @@
 source("bench/calibration.R")
 source("bench/cells-data.R")
 suppressMessages(library(twill))
+options(width = 130)
 
 folder <- option("folder", "bench-output")
 n_draws <- as.integer(option("draws", 4000))
