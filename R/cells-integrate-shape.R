@@ -1,0 +1,110 @@
+# The shape of a gene integrated out of the predictive density of a leaf, over a grid of its logarithm.
+#
+# With rho = log shape, p(y_l | y_-l, ...) = int p(rho) F(rho) prod_j p(y_j | rho) / the same without leaf l, where F is the
+# integral over the line d (cells-integrate.R) and j the leaves that do not move. The grid is common to all leaves and draws.
+# F is exact at a few shapes; in between, its ratio to the likelihood at the draw's own effects is interpolated.
+
+has_one_shape <- function(fit) identical(fit$job$model$design$dispersion, "shape") && is.null(fit$job$model$design$x_disp)
+
+# One function per gene: log density of log shape.
+shape_priors <- function(fit, at) {
+  part <- job_part(fit$job, fit$posterior$rows[at])
+  view <- part_view(part)
+  table <- view$model$parameters
+  parsed <- table$parsed[[match("shape", table$variable)]]
+  by_gene <- Filter(function(one) one$name == "shape", gene_priors(view$model, part, view$levels))
+  lapply(seq_along(at), function(g) {
+    args <- parsed$args
+    for (one in by_gene) args[one$arg + 1] <- one$values[g]
+    function(rho) positive_log_density(parsed$dist, args, exp(rho)) + rho
+  })
+}
+
+# Without constants of truncation, which cancel.
+positive_log_density <- function(dist, a, x) {
+  switch(dist,
+    normal = stats::dnorm(x, a[1], a[2], log = TRUE),
+    student_t = stats::dt((x - a[2]) / a[3], a[1], log = TRUE),
+    cauchy = stats::dcauchy(x, a[1], a[2], log = TRUE),
+    double_exponential = -abs(x - a[1]) / a[2],
+    exponential = -a[1] * x,
+    gamma = stats::dgamma(x, a[1], rate = a[2], log = TRUE),
+    inv_gamma = -(a[1] + 1) * log(x) - a[2] / x,
+    lognormal = stats::dlnorm(x, a[1], a[2], log = TRUE),
+    uniform = stats::dunif(x, a[1], a[2], log = TRUE),
+    numeric(length(x)))
+}
+
+# Adds `shapes`: the grid `rho`, log `prior` at it, `rising` shape x leaf, `values` draw x leaf x shape and their `total` over
+# leaves, and the `constant` of each leaf.
+add_shapes <- function(gene, fit, prior) {
+  h <- gene_histogram(fit, gene$row)
+  rising <- function(rho) leaf_rising(h$value, h$number, matrix(exp(rho), length(rho), ncol(h$number)))
+  leaves <- seq_len(ncol(gene$log_mu))
+  values <- function(r) vapply(leaves, function(l) gene$value(l, 0, r), numeric(nrow(gene$log_mu)))
+  rho <- shape_grid(gene, prior, rising)
+  by_shape <- vapply(exp(rho), values, gene$log_mu)
+  constant <- -colSums(h$number * lgamma(h$value + 1))
+  total <- Reduce(`+`, lapply(leaves, function(l) by_shape[, l, ]))
+  gene$shapes <- list(rho = rho, prior = prior(rho), rising = rising(rho), values = by_shape, total = total, constant = constant)
+  gene
+}
+
+# Steps of 1.2 standard deviations, wherever the shape may be with any one leaf left out.
+shape_grid <- function(gene, prior, rising) {
+  draws <- log(gene$size[, 1])
+  own <- gene
+  own$log_mu <- matrix(colMeans(gene$log_mu), 1)
+  by_leaf <- function(rho) {
+    rising(rho) + vapply(seq_len(ncol(own$log_mu)), function(l) {
+      shift <- own$log_mu[, l] - gene$log_mu[1, l]
+      vapply(exp(rho), function(r) gene$value(l, shift, r)[1], 0)
+    }, numeric(length(rho)))
+  }
+  centre <- mean(draws)
+  near <- rowSums(by_leaf(centre + c(-1, 0, 1) * stats::sd(draws))) + prior(centre + c(-1, 0, 1) * stats::sd(draws))
+  bend <- 2 * near[2] - near[1] - near[3]
+  step <- 1.2 * stats::sd(draws) * min(1, if (is.finite(bend) && bend > 1) 1 / sqrt(bend) else 1)
+  rho <- centre + step * (-20:20)
+  each <- by_leaf(rho)
+  without <- rowSums(each) - cbind(0, each) + prior(rho)
+  is_near <- apply(without, 2, function(v) v > max(v[is.finite(v)]) - 16)
+  range <- range(which(rowSums(is_near & is.finite(without)) > 0))
+  rho[seq(range[1], range[2])]
+}
+
+# Shapes at which the integral over the line is taken exactly.
+n_exact_shapes <- 5
+
+# draws of log p(y_l | y_-l, ...): `leaves` are the leaf and those that move with it; `with` and `without` give draws of the
+# log integrals over the line at a shape.
+over_shapes <- function(gene, leaves, with, without) {
+  s <- gene$shapes
+  leaf <- leaves[1]
+  n <- nrow(gene$log_mu)
+  at <- chebyshev_points(range(s$rho), min(n_exact_shapes, length(s$rho)))
+  weights <- lagrange_weights(at, s$rho)
+  smooth <- function(f, moving) vapply(exp(at), function(r) f(r) - values_at_shape(gene, moving, r), numeric(n)) %*% weights
+  others <- rep(s$prior + rowSums(s$rising[, -leaf, drop = FALSE]), each = n) + s$total - s$values[, leaf, ]
+  own <- rep(s$rising[, leaf], each = n) + s$values[, leaf, ]
+  log_row_sums(others + own + smooth(with, leaves)) - log_row_sums(others + smooth(without, leaves[-1])) + s$constant[leaf]
+}
+
+# draws of the log-likelihood of leaves at the draw's own effects and one shape.
+values_at_shape <- function(gene, leaves, r) {
+  Reduce(`+`, lapply(leaves, function(l) gene$value(l, 0, r)), numeric(nrow(gene$log_mu)))
+}
+
+chebyshev_points <- function(range, n) {
+  if (n == 1) return(mean(range))
+  mean(range) - diff(range) / 2 * cos((2 * seq_len(n) - 1) * pi / (2 * n)) / cos(pi / (2 * n))
+}
+
+# Matrix point x place: polynomial interpolation.
+lagrange_weights <- function(points, places) {
+  one <- function(i) {
+    others <- points[-i]
+    vapply(places, function(x) prod((x - others) / (points[i] - others)), 0)
+  }
+  matrix(vapply(seq_along(points), one, numeric(length(places))), length(points), byrow = TRUE)
+}
