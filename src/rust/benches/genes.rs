@@ -25,8 +25,14 @@ use twill::run::{Prepared, prepare_settled, start};
 use twill::settle::settle_on;
 use twill::spec::*;
 
-const N_DONORS: usize = 7;
-const N_SAMPLES: usize = 2 * N_DONORS;
+/// `DONORS`, 7 without.
+fn n_donors() -> usize {
+    from_env("DONORS", 7)
+}
+
+fn n_samples() -> usize {
+    2 * n_donors()
+}
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
@@ -67,7 +73,7 @@ fn spec() -> ModelSpec {
     let coefficient = |name: &str, p| CoefficientSpec { name: name.into(), prior: p };
     let term = TermSpec {
         group: "donor".into(),
-        levels: (0..N_DONORS).map(|d| d.to_string()).collect(),
+        levels: (0..n_donors()).map(|d| d.to_string()).collect(),
         coefs: vec!["Intercept".into(), "conditionstim".into()],
         sd_priors: vec![prior("student_t", &[3.0, 0.0, 0.5]); 2],
         cor: None,
@@ -89,7 +95,7 @@ fn spec() -> ModelSpec {
 
 /// Rows: `REPLICATES` of each sample.
 fn n() -> usize {
-    N_SAMPLES * from_env("REPLICATES", 1)
+    n_samples() * from_env("REPLICATES", 1)
 }
 
 /// Donors 0, 0, 1, 1, ..., control and stimulated in turn; and again.
@@ -97,7 +103,7 @@ fn design() -> Design {
     let n = n();
     let stimulated: Vec<f64> = (0..n).map(|i| (i % 2) as f64).collect();
     let x = [vec![1.0; n], stimulated.clone()].concat();
-    let codes = (0..n).map(|i| (i % N_SAMPLES / 2) as i32).collect();
+    let codes = (0..n).map(|i| (i % n_samples() / 2) as i32).collect();
     let raw = RawArrays {
         y: vec![0.0; n],
         offset: offsets(),
@@ -121,7 +127,7 @@ fn simulate(n_genes: usize, seed: u64) -> GeneSet {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (mut counts, mut log_means, mut trend) = (vec![], vec![], vec![]);
     for gene in 0..n_genes {
-        let log_mean = normal(&mut rng, 4.0, 2.0).clamp(0.0, 10.0) - f64::ln(from_env("REPLICATES", 1.0));
+        let log_mean = normal(&mut rng, from_env("LOG_MEAN", 4.0), 2.0).clamp(0.0, 10.0) - f64::ln(from_env("REPLICATES", 1.0));
         let log_shape = -(0.05 + 1.5 * (-log_mean).exp()).ln();
         let effect = if gene % 2 == 0 { 0.0 } else { normal(&mut rng, 0.0, 0.7) };
         let shape = (log_shape + normal(&mut rng, 0.0, 0.5)).exp();
@@ -143,9 +149,9 @@ fn simulate(n_genes: usize, seed: u64) -> GeneSet {
 fn one_gene(log_mean: f64, effect: f64, shape: f64, rng: &mut ChaCha8Rng) -> Vec<f64> {
     let (sd_baseline, sd_response) = (normal(rng, 0.0, 0.3).abs(), normal(rng, 0.0, 0.2).abs());
     let donors: Vec<[f64; 2]> =
-        (0..N_DONORS).map(|_| [normal(rng, 0.0, sd_baseline), normal(rng, 0.0, sd_response)]).collect();
+        (0..n_donors()).map(|_| [normal(rng, 0.0, sd_baseline), normal(rng, 0.0, sd_response)]).collect();
     let count = |(i, offset): (usize, f64)| {
-        let [baseline, response] = donors[i % N_SAMPLES / 2];
+        let [baseline, response] = donors[i % n_samples() / 2];
         let eta = log_mean + offset + baseline + (i % 2) as f64 * (effect + response);
         let rate = Gamma::new(shape, eta.exp() / shape).expect("positive").sample(rng);
         if rate > 0.0 { Poisson::new(rate).expect("positive").sample(rng) } else { 0.0 }

@@ -83,6 +83,7 @@ impl Task<'_> {
         let model = Arc::new(self.blueprint.model(self.set, self.gene)?);
         let first = match self.settings.method {
             Method::Svi => self.guided_in_lanes(&model, &mut recorder)?,
+            Method::Hmc => self.walk_in_lanes(&model, &mut recorder, diagnostics)?,
             _ => None,
         };
         let mut report = match first {
@@ -93,7 +94,7 @@ impl Task<'_> {
         Ok(report)
     }
 
-    /// In settled coordinates. `first` is an approximation that asks for refinement.
+    /// In settled coordinates. `first` is an approximation, or draws in lanes, that asks for refinement.
     fn prepared(
         &self, model: &Arc<Model>, first: Option<Report>, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Report> {
@@ -111,7 +112,7 @@ impl Task<'_> {
         let dim = target.dim();
         target.stretch(dim - theta..dim);
         let approximate = match (self.settings.method, first) {
-            (Method::Hmc | Method::Nuts, _) => return self.sample(&target, recorder, diagnostics),
+            (Method::Hmc | Method::Nuts, first) => return self.sample(&target, first, recorder, diagnostics),
             (_, Some(first)) => first,
             (Method::Svi, None) => self.guided(&mut target, recorder)?,
             _ => self.approximate(&mut target, recorder)?,
@@ -119,7 +120,7 @@ impl Task<'_> {
         if !self.is_refined(&approximate) {
             return Ok(approximate);
         }
-        let mut report = self.sample(&target, recorder, diagnostics)?;
+        let mut report = self.sample(&target, None, recorder, diagnostics)?;
         report.khat = approximate.khat;
         report.elbo = approximate.elbo;
         report.n_gradients += approximate.n_gradients;
@@ -129,12 +130,15 @@ impl Task<'_> {
         Ok(report)
     }
 
-    /// As asked; where that does not suffice, longer, and where that does not either, longer by NUTS.
+    /// As asked, unless `first` is that; where that does not suffice, longer, and where that does not either, longer by NUTS.
     fn sample<D: Draw + Clone>(
-        &self, target: &Whitened<D>, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
+        &self, target: &Whitened<D>, first: Option<Report>, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Report> {
         let s = self.settings;
-        let mut report = self.attempt(target, &self.first_try(), recorder, diagnostics)?;
+        let mut report = match first {
+            Some(first) => first,
+            None => self.attempt(target, &self.first_try(), recorder, diagnostics)?,
+        };
         if !s.retry || !report.is_poor(s.n_saved()) {
             return Ok(report);
         }
@@ -289,7 +293,7 @@ impl Report {
     }
 
     /// Whether the draws ask for a longer run.
-    fn is_poor(&self, n_saved: usize) -> bool {
+    pub(super) fn is_poor(&self, n_saved: usize) -> bool {
         self.rhat.iter().any(|&r| r > MAX_RHAT) || self.divergent as f64 > MAX_DIVERGENT * n_saved as f64
     }
 }

@@ -7,6 +7,7 @@ mod approximate;
 pub mod blueprint;
 mod fit;
 pub mod input;
+mod lanes;
 pub mod on_device;
 pub mod psis;
 pub mod record;

@@ -70,7 +70,7 @@ impl<'a, D: LogDensity> Walk<'a, D> {
             }
             // Half a block says too little.
             if 2 * length > BLOCK {
-                self.rung = next_rung(self.rung, accepted / length as f64, target);
+                self.rung = next_rung(self.rung, accepted / length as f64, target, LADDER.len());
             }
         }
     }
@@ -117,11 +117,11 @@ impl<'a, D: LogDensity> Walk<'a, D> {
     }
 }
 
-/// Finer where too little is accepted, coarser where nearly all is.
-fn next_rung(rung: usize, accepted: f64, target: f64) -> usize {
+/// On a ladder of `n` rungs finer where too little is accepted, coarser where nearly all is.
+pub fn next_rung(rung: usize, accepted: f64, target: f64, n: usize) -> usize {
     let up = if accepted < LOW.min(target) { 2 } else { usize::from(accepted < target) };
     let down = usize::from(accepted > 1.0 - (1.0 - target) / 8.0);
-    (rung + up).saturating_sub(down).min(LADDER.len() - 1)
+    (rung + up).saturating_sub(down).min(n - 1)
 }
 
 #[cfg(test)]
@@ -184,6 +184,7 @@ mod tests {
             assert!((s.drifts.iter().sum::<f64>() - 1.0).abs() < 1e-14);
         }
         assert!(LADDER.windows(2).all(|w| w[0].0 * w[0].1.drifts.len() < w[1].0 * w[1].1.drifts.len()));
-        assert_eq!((next_rung(0, 0.99, 0.75), next_rung(1, 0.99, 0.75), next_rung(1, 0.3, 0.75)), (0, 0, 3));
+        assert_eq!((next_rung(0, 0.99, 0.75, 6), next_rung(1, 0.99, 0.75, 6), next_rung(1, 0.3, 0.75, 6)), (0, 0, 3));
+        assert_eq!((next_rung(1, 0.9, 0.75, 6), next_rung(5, 0.3, 0.75, 6)), (1, 5));
     }
 }

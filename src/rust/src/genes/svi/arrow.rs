@@ -213,23 +213,16 @@ impl Arrow {
     fn pull_back(&mut self, frame: &Frame, d_log_sd: &mut [Lane]) -> Lane {
         let Frame { n, n_blocks, b, c, .. } = *frame;
         let first = n - c;
-        let (mut d_k, sd_of) = (Lane::ZERO, &frame.sd_of);
+        let mut d_k = Lane::ZERO;
+        let mut sums = Sums { d_k: &mut d_k, d_log_sd, sd_of: &frame.sd_of };
         let Self { v, y, q, t, inverse, .. } = self;
-        let entry = |i: usize, j: usize| {
-            let d = -(v[i] * y[j] + q[i] * t[j]);
-            if i == j { d - inverse[i] } else { d }
-        };
-        let mut add = |e: Lane, i: usize, j: usize| {
-            d_k += e;
-            d_log_sd[sd_of[i]] += e;
-            d_log_sd[sd_of[j]] += e;
-        };
+        let factor = Factor { v, y, q, t, inverse };
         for i in 0..c {
-            (0..=i).for_each(|j| self.d_core[i * c + j] = entry(first + i, first + j));
+            (0..=i).for_each(|j| self.d_core[i * c + j] = factor.slope(first + i, first + j));
         }
         triangle::pull_back(c, &self.r_core, &inverse[first..], &mut self.d_core);
         for i in 0..c {
-            (0..=i).for_each(|j| add(self.d_core[i * c + j] * self.core[i * c + j], first + i, first + j));
+            (0..=i).for_each(|j| sums.add(self.d_core[i * c + j] * self.core[i * c + j], first + i, first + j));
         }
         // Off the diagonal the entries stand for two.
         (0..c).for_each(|i| self.d_core[i * c + i] = self.d_core[i * c + i] * 2.0);
@@ -238,11 +231,11 @@ impl Arrow {
             let own = &inverse[g * b..(g + 1) * b];
             let (d_block, d_cross) = (&mut self.d_block, &mut self.d_cross);
             for i in 0..b {
-                (0..=i).for_each(|j| d_block[i * b + j] = entry(g * b + i, g * b + j));
+                (0..=i).for_each(|j| d_block[i * b + j] = factor.slope(g * b + i, g * b + j));
             }
             for i in 0..c {
                 for k in 0..b {
-                    let mut d = entry(first + i, g * b + k);
+                    let mut d = factor.slope(first + i, g * b + k);
                     (0..=i).for_each(|j| d -= self.d_core[i * c + j] * x[j * b + k]);
                     (i + 1..c).for_each(|j| d -= self.d_core[j * c + i] * x[j * b + k]);
                     d_cross[i * b + k] = d;
@@ -251,15 +244,49 @@ impl Arrow {
                 for k in 0..b {
                     let d = d_cross[i * b + k];
                     (0..=k).for_each(|j| d_block[k * b + j] -= d * x[i * b + j]);
-                    add(d * self.cross[(g * c + i) * b + k], first + i, g * b + k);
+                    sums.add(d * self.cross[(g * c + i) * b + k], first + i, g * b + k);
                 }
             }
             triangle::pull_back(b, r, own, d_block);
             for i in 0..b {
-                (0..=i).for_each(|j| add(d_block[i * b + j] * self.blocks[(g * b + i) * b + j], g * b + i, g * b + j));
+                (0..=i).for_each(|j| sums.add(d_block[i * b + j] * self.blocks[(g * b + i) * b + j], g * b + i, g * b + j));
             }
         }
         d_k
+    }
+}
+
+/// Derivatives of the log density in the entries of `R`.
+struct Factor<'a> {
+    v: &'a [Lane],
+    y: &'a [Lane],
+    q: &'a [Lane],
+    t: &'a [Lane],
+    inverse: &'a [Lane],
+}
+
+impl Factor<'_> {
+    // A closure would not be inlined, and lose the vector instructions of its caller.
+    #[inline(always)]
+    fn slope(&self, i: usize, j: usize) -> Lane {
+        let d = -(self.v[i] * self.y[j] + self.q[i] * self.t[j]);
+        if i == j { d - self.inverse[i] } else { d }
+    }
+}
+
+/// Where derivatives in the entries of `k D A D` go.
+struct Sums<'a> {
+    d_k: &'a mut Lane,
+    d_log_sd: &'a mut [Lane],
+    sd_of: &'a [usize],
+}
+
+impl Sums<'_> {
+    #[inline(always)]
+    fn add(&mut self, e: Lane, i: usize, j: usize) {
+        *self.d_k += e;
+        self.d_log_sd[self.sd_of[i]] += e;
+        self.d_log_sd[self.sd_of[j]] += e;
     }
 }
 

@@ -21,6 +21,7 @@ pub mod start;
 pub mod steps;
 pub mod target;
 pub mod theta;
+pub mod walks;
 
 use crate::density::Model;
 use crate::error::Result;

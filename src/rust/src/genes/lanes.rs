@@ -1,0 +1,155 @@
+//! Draws of one gene by eight chains in lockstep (`svi::walks`), and how they make up the chains that were asked for.
+//!
+//! A chain is the draws of its lanes one after the other: with two chains, the draws of four lanes each. What R-hat and the
+//! effective sample size see of a chain, they see of its lanes: one that stays elsewhere, or moves slowly, is a stretch of the
+//! chain that does.
+
+use super::fit::Task;
+use super::input::GeneSettings;
+use super::record::{Recorder, Report};
+use super::summary::Diagnostics;
+use super::svi::flat::FlatGene;
+use super::svi::guide::Guide;
+use super::svi::noise::Noise;
+use super::svi::start::start;
+use super::svi::steps::{Ascent, ascend};
+use super::svi::target::Target;
+use super::svi::walks::Walks;
+use crate::density::Model;
+use crate::error::{Error, Result};
+use crate::simd::LANES;
+use rand_chacha::ChaCha8Rng;
+
+/// Steps of the guide in whose frame the lanes move: after these it is near enough, and most of it was known at its start.
+const ASCENT: Ascent = Ascent { max_steps: 16, polish: 16, tolerance: 0.0 };
+/// Iterations of warm-up at least.
+const MIN_WARMUP: usize = 8;
+/// Lanes that still accept less than this after warm-up are given up.
+const MIN_ACCEPTED: f64 = 0.5;
+/// Streams of random numbers, next to those of approximations.
+const STREAM: u64 = 2;
+
+/// How the lanes' draws make up chains.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    /// Chains asked for, and draws kept of each.
+    chains: usize,
+    n_kept: usize,
+    /// Lanes per chain, and draws kept of each.
+    lanes: usize,
+    each: usize,
+}
+
+impl Plan {
+    fn new(settings: &GeneSettings) -> Self {
+        let lanes = (LANES / settings.chains).max(1);
+        let n_kept = settings.n_kept();
+        Self { chains: settings.chains, n_kept, lanes, each: n_kept.div_ceil(lanes) }
+    }
+
+    /// Numbers of the first lanes of walks.
+    fn walks(self) -> impl Iterator<Item = usize> {
+        (0..self.chains * self.lanes).step_by(LANES / self.lanes * self.lanes)
+    }
+
+    /// Number among all draws of draw `i` of a lane; `None` where it is not needed.
+    fn place(self, lane: usize, i: usize) -> Option<usize> {
+        let (chain, within) = (lane / self.lanes, lane % self.lanes * self.each + i);
+        (chain < self.chains && within < self.n_kept).then_some(chain * self.n_kept + within)
+    }
+}
+
+impl Task<'_> {
+    /// Draws in lanes. `None` where the model needs more than lanes have, or they do not move.
+    pub(super) fn walk_in_lanes(
+        &self, model: &Model, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
+    ) -> Result<Option<Report>> {
+        let Some(frame) = &self.blueprint.frame else { return Ok(None) };
+        let noise = Noise::new(self.settings.seed, self.set.index[self.gene]);
+        let mut target = Target::new(frame, FlatGene::new(frame, model)?);
+        let Some(guide) = start(&mut target) else { return Ok(None) };
+        let guide = ascend(&mut target, guide, ASCENT, &noise).guide;
+        let (plan, mut report) = (Plan::new(self.settings), Report { khat: f64::NAN, ..Report::default() });
+        recorder.restart();
+        for first in plan.walks() {
+            if !self.walk_eight(&target, &guide, noise, first, recorder, &mut report)? {
+                return Ok(None);
+            }
+        }
+        (report.rhat, report.ess) = recorder.draws().map(|x| diagnostics.of(x)).unzip();
+        Ok(Some(report))
+    }
+
+    /// The lanes from number `first` on. Whether they move.
+    fn walk_eight(
+        &self, target: &Target, guide: &Guide, noise: Noise, first: usize, recorder: &mut Recorder, report: &mut Report,
+    ) -> Result<bool> {
+        let (s, plan, mut rng) = (self.settings, Plan::new(self.settings), self.rng(STREAM, 1 + first));
+        let Some(mut walks) = Walks::new(target.clone(), guide.clone(), noise, first) else { return Ok(false) };
+        // Smaller errors of energy are cheap here, and make draws more negatively correlated.
+        let accepted = walks.adapt(MIN_WARMUP.max(s.warmup.div_ceil(plan.lanes)), 0.5 * (1.0 + s.adapt_delta), &mut rng);
+        if accepted < MIN_ACCEPTED {
+            return Ok(false);
+        }
+        for i in 0..plan.each * s.thin {
+            self.keep_eight(&mut walks, plan, [first, i], &mut rng, recorder, report)?;
+        }
+        report.n_gradients += walks.n_gradients() - if first > 0 { LANES * target.n_evaluations } else { 0 };
+        Ok(true)
+    }
+
+    /// Iteration `i` after warm-up.
+    fn keep_eight(
+        &self, walks: &mut Walks, plan: Plan, [first, i]: [usize; 2], rng: &mut ChaCha8Rng, recorder: &mut Recorder,
+        report: &mut Report,
+    ) -> Result<()> {
+        let moved = walks.step(rng);
+        if self.is_cancelled() {
+            return Err(Error::Interrupt);
+        }
+        for lane in 0..LANES {
+            let Some(place) = plan.place(first + lane, i / self.settings.thin) else { continue };
+            report.divergent += usize::from(moved.divergent[lane]);
+            if i % self.settings.thin == 0 {
+                recorder.push_values(walks.values(lane), place);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(chains: usize, n_kept: usize) -> Plan {
+        let lanes = (LANES / chains).max(1);
+        Plan { chains, n_kept, lanes, each: n_kept.div_ceil(lanes) }
+    }
+
+    #[test]
+    fn each_draw_has_one_place() {
+        for (chains, n_kept) in [(1, 3), (1, 120), (2, 150), (3, 7), (4, 100), (5, 11), (8, 9), (13, 20)] {
+            let plan = plan(chains, n_kept);
+            let mut taken = vec![0; chains * n_kept];
+            for first in plan.walks() {
+                let lanes = (first..first + LANES / plan.lanes * plan.lanes).flat_map(|l| (0..plan.each).map(move |i| (l, i)));
+                lanes.filter_map(|(lane, i)| plan.place(lane, i)).for_each(|place| taken[place] += 1);
+            }
+            assert!(taken.iter().all(|&n| n == 1), "{chains} {n_kept}: {taken:?}");
+        }
+    }
+
+    /// One lane of eight that stays two standard deviations away.
+    #[test]
+    fn r_hat_sees_a_lane_that_is_elsewhere() {
+        for chains in [1, 2, 4] {
+            let (plan, mut draws) = (plan(chains, 300 / chains), vec![0.0; 300]);
+            let rhat = |draws: &[f64]| Diagnostics::new(chains, 300 / chains).of(draws).0;
+            draws.iter_mut().enumerate().for_each(|(i, x)| *x = (i as f64 * 0.618_034).fract() * 3.5);
+            assert!(rhat(&draws) < 1.02, "{}", rhat(&draws));
+            (0..plan.each).filter_map(|i| plan.place(2, i)).for_each(|place| draws[place] += 2.0);
+            assert!(rhat(&draws) > 1.05, "{chains}: {}", rhat(&draws));
+        }
+    }
+}

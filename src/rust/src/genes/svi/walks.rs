@@ -1,0 +1,238 @@
+//! Hamiltonian Monte Carlo of one gene: eight chains in lockstep, one per vector lane, in the frame of a guide.
+//!
+//! There the target is nearly a standard normal, whose flow rotates position `q` and momentum `p`. A step is half a kick by the
+//! residual gradient `grad log density + q`, a rotation, and half a kick (Shahbaba, Lan, Johnson and Neal 2014, section 3.1):
+//! its error of energy comes from what the guide misses alone. All lanes take the same number of steps of the same angle,
+//! and each accepts or refuses by itself. Guide and number of steps are fixed after warm-up, so that the draws are of the
+//! target whatever the guide.
+
+use super::guide::Guide;
+use super::lane::Lane;
+use super::noise::Noise;
+use super::target::Target;
+use crate::hmc::fixed::next_rung;
+use crate::hmc::tree::MAX_ENERGY_ERROR;
+use crate::simd::LANES;
+use pulp::{Arch, NullaryFnOnce};
+use rand::{Rng, RngExt};
+use std::ops::Range;
+
+/// Mean angle of a trajectory: a quarter turn forgets where it began, somewhat more makes draws negatively correlated.
+const ANGLE: f64 = 2.0;
+/// Angles as shares of the mean, lest a direction come back to where it was.
+const JITTER: Range<f64> = 0.8..1.2;
+/// Steps of a trajectory, from coarse to fine, and where on this ladder a gene begins.
+const LADDER: [usize; 8] = [2, 3, 4, 6, 9, 13, 20, 30];
+const FIRST_RUNG: usize = 1;
+/// Iterations after which the number of steps is reconsidered.
+const BLOCK: usize = 3;
+/// Draws of the guide that a lane may take for its start.
+const STARTS: usize = 8;
+/// In the number of a step of the noise: momenta. Numbers without it are steps of the guide.
+const MOMENTA: u32 = 1 << 31;
+
+/// Eight points of phase space, their residual gradients and log densities.
+#[derive(Debug, Clone)]
+struct Points {
+    position: Vec<Lane>,
+    momentum: Vec<Lane>,
+    residual: Vec<Lane>,
+    log_density: Lane,
+}
+
+/// Eight running chains.
+#[derive(Debug, Clone)]
+pub struct Walks<'a> {
+    target: Target<'a>,
+    guide: Guide,
+    noise: Noise,
+    /// Number of the first lane in the noise.
+    first: u32,
+    iteration: u32,
+    rung: usize,
+    now: Points,
+    next: Points,
+    y: Vec<Lane>,
+    /// `[LANES, dim]`: natural values at the current positions.
+    values: Vec<f64>,
+}
+
+/// What became of a transition.
+#[derive(Debug, Clone, Copy)]
+pub struct Moved {
+    /// Mean over lanes of the probability of acceptance.
+    pub accept_stat: f64,
+    /// Which lanes' energy exploded.
+    pub divergent: [bool; LANES],
+}
+
+impl<'a> Walks<'a> {
+    /// Starts at draws of the guide; `first` numbers the lanes of several walks of one gene apart. `None` if a lane finds no
+    /// start of finite density.
+    pub fn new(target: Target<'a>, guide: Guide, noise: Noise, first: usize) -> Option<Self> {
+        let d = guide.dim();
+        let zeros = || vec![Lane::ZERO; d];
+        let now = Points { position: zeros(), momentum: zeros(), residual: zeros(), log_density: Lane::ZERO };
+        let (next, y, values, first) = (now.clone(), zeros(), vec![0.0; LANES * d], first as u32);
+        let mut walks =
+            Self { target, guide, noise, first, iteration: 0, rung: FIRST_RUNG, now, next, y, values };
+        walks.start().then_some(walks)
+    }
+
+    /// Whether all lanes are at a finite density: draws of the guide, again for the lanes that were not.
+    fn start(&mut self) -> bool {
+        let mut has_start = [false; LANES];
+        for _ in 0..STARTS {
+            self.refresh();
+            self.next.position.copy_from_slice(&self.next.momentum);
+            self.evaluate();
+            let found = self.next.log_density.0;
+            let takes = std::array::from_fn(|s| !has_start[s] && found[s].is_finite());
+            self.accept(&takes);
+            has_start.iter_mut().zip(takes).for_each(|(has, takes)| *has |= takes);
+            if has_start == [true; LANES] {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Adapts the number of steps to a mean acceptance of at least `target`; returns that of the last iterations.
+    pub fn adapt<R: Rng>(&mut self, n: usize, target: f64, rng: &mut R) -> f64 {
+        let mut mean = 1.0;
+        for block in (0..n).step_by(BLOCK) {
+            let length = BLOCK.min(n - block);
+            let accepted: f64 = (0..length).map(|_| self.step(rng).accept_stat).sum();
+            // Half a block says too little.
+            if 2 * length > BLOCK {
+                mean = accepted / length as f64;
+                self.rung = next_rung(self.rung, mean, target, LADDER.len());
+            }
+        }
+        mean
+    }
+
+    /// One transition of each lane.
+    pub fn step<R: Rng>(&mut self, rng: &mut R) -> Moved {
+        let n_steps = LADDER[self.rung];
+        let gain = self.trajectory(n_steps, ANGLE * rng.random_range(JITTER) / n_steps as f64);
+        let takes = std::array::from_fn(|s| rng.random::<f64>().ln() < gain.0[s]);
+        self.accept(&takes);
+        let accepted: f64 = gain.0.iter().map(|g| g.exp().min(1.0)).sum();
+        let divergent = gain.0.map(|g| g < -MAX_ENERGY_ERROR);
+        Moved { accept_stat: accepted / LANES as f64, divergent }
+    }
+
+    /// A trajectory with fresh momenta to where the lanes may go next; returns the energies lost on the way.
+    pub fn trajectory(&mut self, n_steps: usize, angle: f64) -> Lane {
+        self.refresh();
+        self.next.position.copy_from_slice(&self.now.position);
+        self.next.residual.copy_from_slice(&self.now.residual);
+        let before = self.now.log_density - self.next.kinetic();
+        for i in 0..n_steps {
+            // Half kicks that meet are one.
+            self.next.advance(if i == 0 { 0.5 * angle } else { angle }, angle);
+            self.evaluate();
+        }
+        self.next.advance(0.5 * angle, 0.0);
+        let gain = self.next.log_density - self.next.kinetic() - before;
+        gain.map(|g| if g.is_nan() { f64::NEG_INFINITY } else { g })
+    }
+
+    /// Fresh momenta.
+    fn refresh(&mut self) {
+        let lanes = std::array::from_fn(|s| self.first + s as u32);
+        self.noise.normals(lanes, MOMENTA | self.iteration, &mut self.next.momentum);
+        self.iteration += 1;
+    }
+
+    /// Log densities and residual gradients at the next positions. Where gradients are very long they are shortened, which is as
+    /// good a kick as any: it depends on the position alone.
+    fn evaluate(&mut self) {
+        let next = &mut self.next;
+        self.guide.place(&next.position, &mut self.y);
+        next.log_density = self.target.evaluate(&self.y);
+        let is_finite = next.log_density.0.map(f64::is_finite);
+        self.guide.path(&next.position, &self.target.gradient, &is_finite, &mut next.residual);
+    }
+
+    /// Takes the next positions over in some lanes; the target was evaluated there last.
+    fn accept(&mut self, takes: &[bool; LANES]) {
+        Arch::new().dispatch(Choosing { now: &mut self.now, next: &self.next, takes });
+        let d = self.guide.dim();
+        for s in (0..LANES).filter(|&s| takes[s]) {
+            self.target.values(s, &mut self.values[s * d..(s + 1) * d]);
+        }
+    }
+
+    /// Natural values at the current position of lane `s`, as [`Target::values`].
+    pub fn values(&self, s: usize) -> &[f64] {
+        let d = self.guide.dim();
+        &self.values[s * d..(s + 1) * d]
+    }
+
+    /// Steps of a trajectory.
+    pub fn n_steps(&self) -> usize {
+        LADDER[self.rung]
+    }
+
+    /// Gradients taken of the target so far.
+    pub fn n_gradients(&self) -> usize {
+        LANES * self.target.n_evaluations
+    }
+}
+
+impl Points {
+    fn kinetic(&self) -> Lane {
+        let mut squares = Lane::ZERO;
+        self.momentum.iter().for_each(|p| squares += *p * *p);
+        squares * 0.5
+    }
+
+    /// A kick, then a rotation.
+    fn advance(&mut self, kick: f64, angle: f64) {
+        Arch::new().dispatch(Advancing { points: self, kick, angle });
+    }
+}
+
+struct Advancing<'a> {
+    points: &'a mut Points,
+    kick: f64,
+    angle: f64,
+}
+
+impl NullaryFnOnce for Advancing<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Points { position, momentum, residual, .. } = self.points;
+        let (sin, cos) = self.angle.sin_cos();
+        for ((q, p), r) in position.iter_mut().zip(momentum).zip(residual) {
+            let kicked = *p + *r * self.kick;
+            *p = kicked * cos - *q * sin;
+            *q = *q * cos + kicked * sin;
+        }
+    }
+}
+
+struct Choosing<'a> {
+    now: &'a mut Points,
+    next: &'a Points,
+    takes: &'a [bool; LANES],
+}
+
+impl NullaryFnOnce for Choosing<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { now, next, takes } = self;
+        let choose = |to: &mut Lane, from: &Lane| {
+            to.0.iter_mut().zip(&from.0).zip(takes).for_each(|((to, from), take)| *to = if *take { *from } else { *to });
+        };
+        now.position.iter_mut().zip(&next.position).for_each(|(to, from)| choose(to, from));
+        now.residual.iter_mut().zip(&next.residual).for_each(|(to, from)| choose(to, from));
+        choose(&mut now.log_density, &next.log_density);
+    }
+}
