@@ -1,7 +1,7 @@
 //! Thousands of genes under one crossed design: pseudobulk counts of 7 donors under 2 conditions,
 //! `~ condition + (1 + condition || donor)`, negative binomial, all by NUTS and by Laplace.
 //!
-//! `cargo bench --no-default-features --bench genes [-- GENES [METHOD]]`
+//! `cargo bench --no-default-features --bench genes [-- GENES [METHOD]]`; `agree hmc` and `agree` compare HMC and guides with NUTS.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -50,7 +50,8 @@ fn main() {
         guide(&blueprint, &set);
     }
     if method == "agree" {
-        agree(&blueprint, &set);
+        let other = if args.get(2).is_some_and(|a| a == "hmc") { Method::Hmc } else { Method::Svi };
+        agree(other, &blueprint, &set);
     }
     for (name, choice) in [
         ("hmc", Method::Hmc),
@@ -127,7 +128,8 @@ fn simulate(n_genes: usize, seed: u64) -> GeneSet {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (mut counts, mut log_means, mut trend) = (vec![], vec![], vec![]);
     for gene in 0..n_genes {
-        let log_mean = normal(&mut rng, from_env("LOG_MEAN", 4.0), 2.0).clamp(0.0, 10.0) - f64::ln(from_env("REPLICATES", 1.0));
+        let log_mean =
+            normal(&mut rng, from_env("LOG_MEAN", 4.0), 2.0).clamp(0.0, 10.0) - f64::ln(from_env("REPLICATES", 1.0));
         let log_shape = -(0.05 + 1.5 * (-log_mean).exp()).ln();
         let effect = if gene % 2 == 0 { 0.0 } else { normal(&mut rng, 0.0, 0.7) };
         let shape = (log_shape + normal(&mut rng, 0.0, 0.5)).exp();
@@ -327,11 +329,12 @@ fn draws(method: Method, n: usize, blueprint: &Blueprint, set: &GeneSet) -> (Vec
     (draws, output)
 }
 
-/// Means and standard deviations of the guide beside those of NUTS, over genes; standard deviations of scales in logs too.
-fn agree(blueprint: &Blueprint, set: &GeneSet) {
+/// Means, standard deviations and ends of 90 % intervals of another method beside those of NUTS, over genes, in standard deviations;
+/// scales in logs too.
+fn agree(other: Method, blueprint: &Blueprint, set: &GeneSet) {
     let n = from_env("DRAWS", 4000);
     let (exact, _) = draws(Method::Nuts, n, blueprint, set);
-    let (guided, output) = draws(Method::Svi, n, blueprint, set);
+    let (guided, output) = draws(other, n, blueprint, set);
     let khat: Vec<f64> = output.reports.iter().map(|r| r.khat).collect();
     let at = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99];
     println!("{} genes, k-hat {:.2?}", set.len(), quantiles(khat.iter().copied(), &at));
@@ -341,12 +344,15 @@ fn agree(blueprint: &Blueprint, set: &GeneSet) {
             let moments = |draws: &Vec<f64>| {
                 let x = draws[v * n..(v + 1) * n].iter().map(|x| if log { x.ln() } else { *x });
                 let mean = x.clone().sum::<f64>() / n as f64;
-                (mean, (x.map(|x| (x - mean).powi(2)).sum::<f64>() / n as f64).sqrt())
+                let sd = (x.clone().map(|x| (x - mean).powi(2)).sum::<f64>() / n as f64).sqrt();
+                let ends = quantiles(x, &[0.05, 0.95]);
+                [mean, sd, ends[0], ends[1]]
             };
             let pairs: Vec<_> = exact.iter().zip(&guided).map(|(e, g)| (moments(e), moments(g))).collect();
-            let shift = quantiles(pairs.iter().map(|(e, g)| (g.0 - e.0) / e.1), &at);
-            let ratio = quantiles(pairs.iter().map(|(e, g)| g.1 / e.1), &at);
+            let [shift, low, high] = [0, 2, 3].map(|k| quantiles(pairs.iter().map(|(e, g)| (g[k] - e[k]) / e[1]), &at));
+            let ratio = quantiles(pairs.iter().map(|(e, g)| g[1] / e[1]), &at);
             println!("{}{name:<28} shift {shift:.3?}  ratio of sds {ratio:.3?}", if log { "log " } else { "    " });
+            println!("{:32} ends: 5 % {low:.3?}  95 % {high:.3?}", "");
         }
     }
 }

@@ -47,12 +47,11 @@ pub(super) fn ascent_of(settings: &GeneSettings) -> Ascent {
 }
 
 impl Task<'_> {
-    /// Whether a gene is sampled after this approximation, or again after these draws in lanes.
+    /// Whether a gene is sampled after this approximation.
     pub(super) fn is_refined(&self, report: &Report) -> bool {
         let is_far = report.khat > MAX_KHAT || report.khat.is_nan();
         match self.settings.method {
             Method::Svi => self.settings.refine && (is_far || report.status == Status::HighKhat),
-            Method::Hmc => self.settings.retry && report.is_poor(self.settings.n_saved()),
             Method::Auto => is_far || report.ess.iter().any(|&e| e < MIN_ESS),
             _ => false,
         }

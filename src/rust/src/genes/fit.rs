@@ -2,6 +2,7 @@
 
 use super::blueprint::Blueprint;
 use super::input::{GeneSet, GeneSettings, Method};
+use super::lanes::Found;
 use super::on_device::Guided;
 use super::record::{Recorder, Report, Slot, Status};
 use super::summary::Diagnostics;
@@ -81,14 +82,9 @@ impl Task<'_> {
     pub fn fit(&self, slot: Slot, diagnostics: &mut Diagnostics) -> Result<Report> {
         let mut recorder = Recorder::new(&self.blueprint.variables, slot, self.settings.n_saved());
         let model = Arc::new(self.blueprint.model(self.set, self.gene)?);
-        let first = match self.settings.method {
-            Method::Svi => self.guided_in_lanes(&model, &mut recorder)?,
-            Method::Hmc => self.walk_in_lanes(&model, &mut recorder, diagnostics)?,
-            _ => None,
-        };
-        let mut report = match first {
-            Some(report) if !self.is_refined(&report) => report,
-            first => self.prepared(&model, first, &mut recorder, diagnostics)?,
+        let mut report = match self.in_lanes(&model, &mut recorder, diagnostics)? {
+            Found::Enough(report) => report,
+            Found::Poor(first) => self.prepared(&model, first, &mut recorder, diagnostics)?,
         };
         (report.effects_mean, report.effects_sd) = recorder.effects();
         Ok(report)
@@ -120,14 +116,7 @@ impl Task<'_> {
         if !self.is_refined(&approximate) {
             return Ok(approximate);
         }
-        let mut report = self.sample(&target, None, recorder, diagnostics)?;
-        report.khat = approximate.khat;
-        report.elbo = approximate.elbo;
-        report.n_gradients += approximate.n_gradients;
-        if report.status == Status::Ok {
-            report.status = Status::Refined;
-        }
-        Ok(report)
+        Ok(self.sample(&target, None, recorder, diagnostics)?.refines(approximate))
     }
 
     /// As asked, unless `first` is that; where that does not suffice, longer, and where that does not either, longer by NUTS.
@@ -290,6 +279,13 @@ impl Report {
     fn then(self, mut later: Self) -> Self {
         later.n_gradients += self.n_gradients;
         later
+    }
+
+    /// Draws in the place of an approximation.
+    pub(super) fn refines(self, approximate: Self) -> Self {
+        let status = if self.status == Status::Ok { Status::Refined } else { self.status };
+        let n_gradients = self.n_gradients + approximate.n_gradients;
+        Self { status, n_gradients, khat: approximate.khat, elbo: approximate.elbo, ..self }
     }
 
     /// Whether the draws ask for a longer run.

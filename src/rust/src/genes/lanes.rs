@@ -5,7 +5,7 @@
 //! chain that does.
 
 use super::fit::Task;
-use super::input::GeneSettings;
+use super::input::{GeneSettings, Method};
 use super::record::{Recorder, Report};
 use super::summary::Diagnostics;
 use super::svi::flat::FlatGene;
@@ -22,6 +22,9 @@ use rand_chacha::ChaCha8Rng;
 
 /// Steps of the guide in whose frame the lanes move: after these it is near enough, and most of it was known at its start.
 const ASCENT: Ascent = Ascent { max_steps: 16, polish: 16, tolerance: 0.0 };
+/// Parameters at most: with more, these few steps add more noise to the guide than they take away, and rows are many enough to
+/// fill vectors by themselves.
+const MAX_DIM: usize = 40;
 /// Iterations of warm-up at least.
 const MIN_WARMUP: usize = 8;
 /// Lanes that still accept less than this after warm-up are given up.
@@ -59,12 +62,46 @@ impl Plan {
     }
 }
 
+/// What lanes have found.
+#[derive(Debug)]
+pub enum Found {
+    /// All that was asked for.
+    Enough(Report),
+    /// Nothing, draws that ask for longer runs, or an approximation that asks for draws.
+    Poor(Option<Report>),
+}
+
 impl Task<'_> {
+    /// What can be done in lanes: a guide, draws, or draws where the guide is too far.
+    pub(super) fn in_lanes(
+        &self, model: &Model, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
+    ) -> Result<Found> {
+        let approximate = match self.settings.method {
+            Method::Hmc => None,
+            Method::Svi => match self.guided_in_lanes(model, recorder)? {
+                Some(guided) if self.is_refined(&guided) => Some(guided),
+                Some(guided) => return Ok(Found::Enough(guided)),
+                None => return Ok(Found::Poor(None)),
+            },
+            _ => return Ok(Found::Poor(None)),
+        };
+        let Some(walked) = self.walk_in_lanes(model, recorder, diagnostics)? else {
+            return Ok(Found::Poor(approximate));
+        };
+        let is_poor = self.settings.retry && walked.is_poor(self.settings.n_saved());
+        Ok(match approximate {
+            None if is_poor => Found::Poor(Some(walked)),
+            None => Found::Enough(walked),
+            Some(approximate) if is_poor => Found::Poor(Some(approximate)),
+            Some(approximate) => Found::Enough(walked.refines(approximate)),
+        })
+    }
+
     /// Draws in lanes. `None` where the model needs more than lanes have, or they do not move.
     pub(super) fn walk_in_lanes(
         &self, model: &Model, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Option<Report>> {
-        let Some(frame) = &self.blueprint.frame else { return Ok(None) };
+        let Some(frame) = self.blueprint.frame.as_ref().filter(|frame| frame.dim() <= MAX_DIM) else { return Ok(None) };
         let noise = Noise::new(self.settings.seed, self.set.index[self.gene]);
         let mut target = Target::new(frame, FlatGene::new(frame, model)?);
         let Some(guide) = start(&mut target) else { return Ok(None) };
@@ -87,7 +124,8 @@ impl Task<'_> {
         let (s, plan, mut rng) = (self.settings, Plan::new(self.settings), self.rng(STREAM, 1 + first));
         let Some(mut walks) = Walks::new(target.clone(), guide.clone(), noise, first) else { return Ok(false) };
         // Smaller errors of energy are cheap here, and make draws more negatively correlated.
-        let accepted = walks.adapt(MIN_WARMUP.max(s.warmup.div_ceil(plan.lanes)), 0.5 * (1.0 + s.adapt_delta), &mut rng);
+        let accepted =
+            walks.adapt(MIN_WARMUP.max(s.warmup.div_ceil(plan.lanes)), 0.5 * (1.0 + s.adapt_delta), &mut rng);
         if accepted < MIN_ACCEPTED {
             return Ok(false);
         }
@@ -133,7 +171,8 @@ mod tests {
             let plan = plan(chains, n_kept);
             let mut taken = vec![0; chains * n_kept];
             for first in plan.walks() {
-                let lanes = (first..first + LANES / plan.lanes * plan.lanes).flat_map(|l| (0..plan.each).map(move |i| (l, i)));
+                let lanes =
+                    (first..first + LANES / plan.lanes * plan.lanes).flat_map(|l| (0..plan.each).map(move |i| (l, i)));
                 lanes.filter_map(|(lane, i)| plan.place(lane, i)).for_each(|place| taken[place] += 1);
             }
             assert!(taken.iter().all(|&n| n == 1), "{chains} {n_kept}: {taken:?}");

@@ -12,6 +12,7 @@
 use super::flat::FlatGene;
 use super::frame::Frame;
 use super::lane::{Lane, triangle};
+use super::slopes::{Factor, Sums};
 
 /// Constants of the map: `A`, `h`, `S` and `v0` in arrow order.
 #[derive(Debug, Clone, Default)]
@@ -249,44 +250,12 @@ impl Arrow {
             }
             triangle::pull_back(b, r, own, d_block);
             for i in 0..b {
-                (0..=i).for_each(|j| sums.add(d_block[i * b + j] * self.blocks[(g * b + i) * b + j], g * b + i, g * b + j));
+                (0..=i).for_each(|j| {
+                    sums.add(d_block[i * b + j] * self.blocks[(g * b + i) * b + j], g * b + i, g * b + j)
+                });
             }
         }
         d_k
-    }
-}
-
-/// Derivatives of the log density in the entries of `R`.
-struct Factor<'a> {
-    v: &'a [Lane],
-    y: &'a [Lane],
-    q: &'a [Lane],
-    t: &'a [Lane],
-    inverse: &'a [Lane],
-}
-
-impl Factor<'_> {
-    // A closure would not be inlined, and lose the vector instructions of its caller.
-    #[inline(always)]
-    fn slope(&self, i: usize, j: usize) -> Lane {
-        let d = -(self.v[i] * self.y[j] + self.q[i] * self.t[j]);
-        if i == j { d - self.inverse[i] } else { d }
-    }
-}
-
-/// Where derivatives in the entries of `k D A D` go.
-struct Sums<'a> {
-    d_k: &'a mut Lane,
-    d_log_sd: &'a mut [Lane],
-    sd_of: &'a [usize],
-}
-
-impl Sums<'_> {
-    #[inline(always)]
-    fn add(&mut self, e: Lane, i: usize, j: usize) {
-        *self.d_k += e;
-        self.d_log_sd[self.sd_of[i]] += e;
-        self.d_log_sd[self.sd_of[j]] += e;
     }
 }
 

@@ -1,4 +1,5 @@
-//! Variational inference of one gene: a normal guide with full covariance, in coordinates where that is nearly exact.
+//! Variational inference of one gene: a normal guide with full covariance, in coordinates where that is nearly exact; and
+//! chains in the frame of a guide (`walks`).
 //!
 //! Coefficients and effects are mapped by their joint conditional Gaussian at the current scales (`arrow`), scale
 //! parameters are bent about their mode, and the guide starts as the normal approximation there (`start`). All
@@ -17,6 +18,7 @@ pub mod lane;
 pub mod noise;
 pub mod priors;
 pub mod rows;
+mod slopes;
 pub mod start;
 pub mod steps;
 pub mod target;

@@ -74,8 +74,7 @@ impl<'a> Walks<'a> {
         let zeros = || vec![Lane::ZERO; d];
         let now = Points { position: zeros(), momentum: zeros(), residual: zeros(), log_density: Lane::ZERO };
         let (next, y, values, first) = (now.clone(), zeros(), vec![0.0; LANES * d], first as u32);
-        let mut walks =
-            Self { target, guide, noise, first, iteration: 0, rung: FIRST_RUNG, now, next, y, values };
+        let mut walks = Self { target, guide, noise, first, iteration: 0, rung: FIRST_RUNG, now, next, y, values };
         walks.start().then_some(walks)
     }
 
@@ -229,7 +228,10 @@ impl NullaryFnOnce for Choosing<'_> {
     fn call(self) {
         let Self { now, next, takes } = self;
         let choose = |to: &mut Lane, from: &Lane| {
-            to.0.iter_mut().zip(&from.0).zip(takes).for_each(|((to, from), take)| *to = if *take { *from } else { *to });
+            to.0.iter_mut()
+                .zip(&from.0)
+                .zip(takes)
+                .for_each(|((to, from), take)| *to = if *take { *from } else { *to });
         };
         now.position.iter_mut().zip(&next.position).for_each(|(to, from)| choose(to, from));
         now.residual.iter_mut().zip(&next.residual).for_each(|(to, from)| choose(to, from));
