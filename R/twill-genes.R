@@ -91,13 +91,15 @@
 #' @param share What genes share: `"dispersion"`, `"sd"`, both (default), or `"none"`.
 #' @param sd_prior,effect_prior Kinds of shared priors, see below. Default: `"lognormal"`, `"weak"`.
 #' @param method `"hmc"` (default) samples every gene, by Hamiltonian Monte Carlo with trajectories of one length in whitened
-#'   coordinates, and by NUTS where those do not suffice; `"nuts"` samples all by NUTS, at about three times the gradients, which
-#'   gives more effective draws of standard deviations; `"laplace"` approximates (normal at the mode, with importance
+#'   coordinates, and by NUTS where those do not suffice; `"nuts"` samples all by NUTS, which takes several times as long;
+#'   `"laplace"` approximates (normal at the mode, with importance
 #'   resampling); `"auto"` approximates, and samples genes where that cannot be trusted (Pareto k-hat above 0.7 or fewer than
 #'   100 effective draws); `"svi"` fits a normal guide with full covariance by stochastic variational inference, and samples
 #'   genes where that cannot be trusted: see below.
-#' @param chains,iter,warmup,thin As in [twill()], per gene. Default: 2 chains of 200 iterations, 50 of them warm-up. The
-#'   first chain of a gene adapts the step size for all.
+#' @param chains,iter,warmup,thin As in [twill()], per gene. Default: 2 chains of 200 iterations, 50 of them warm-up. By `"hmc"`
+#'   counts of up to 40 parameters per gene are sampled by eight short chains in lockstep, which share the iterations of the chains
+#'   asked for: each of two chains is the draws of four, one after the other (R-hat and effective sample sizes see them so).
+#'   Else the first chain of a gene adapts the step size for all.
 #' @param cores,threads Number of threads over genes. Default: the option `mc.cores`, else 2.
 #' @param control A list with `adapt_delta` (0.75), the mean acceptance below which steps become shorter, and `max_treedepth`
 #'   (10), see [twill()]. A gene whose R-hat exceeds 1.05 is sampled again, twice as long; where that does not suffice, or
