@@ -97,9 +97,9 @@
 #'   100 effective draws); `"svi"` fits a normal guide with full covariance by stochastic variational inference, and samples
 #'   genes where that cannot be trusted: see below.
 #' @param chains,iter,warmup,thin As in [twill()], per gene. Default: 2 chains of 200 iterations, 50 of them warm-up. By `"hmc"`
-#'   counts of up to 40 parameters per gene are sampled by eight short chains in lockstep, which share the iterations of the chains
-#'   asked for: each of two chains is the draws of four, one after the other (R-hat and effective sample sizes see them so).
-#'   Else the first chain of a gene adapts the step size for all.
+#'   counts of up to 40 parameters per gene are sampled by eight short chains in lockstep, which share the iterations of the
+#'   chains asked for: each of two chains is the draws of four, one after the other (R-hat and effective sample sizes see them
+#'   so). Else the first chain of a gene adapts the step size for all.
 #' @param cores,threads Number of threads over genes. Default: the option `mc.cores`, else 2.
 #' @param control A list with `adapt_delta` (0.75), the mean acceptance below which steps become shorter, and `max_treedepth`
 #'   (10), see [twill()]. A gene whose R-hat exceeds 1.05 is sampled again, twice as long; where that does not suffice, or

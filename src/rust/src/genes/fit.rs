@@ -2,7 +2,7 @@
 
 use super::blueprint::Blueprint;
 use super::input::{GeneSet, GeneSettings, Method};
-use super::lanes::Found;
+use super::lanes::{Found, Less};
 use super::on_device::Guided;
 use super::record::{Recorder, Report, Slot, Status};
 use super::summary::Diagnostics;
@@ -84,39 +84,39 @@ impl Task<'_> {
         let model = Arc::new(self.blueprint.model(self.set, self.gene)?);
         let mut report = match self.in_lanes(&model, &mut recorder, diagnostics)? {
             Found::Enough(report) => report,
-            Found::Poor(first) => self.prepared(&model, first, &mut recorder, diagnostics)?,
+            Found::Poor(less) => self.prepared(&model, less, &mut recorder, diagnostics)?,
         };
         (report.effects_mean, report.effects_sd) = recorder.effects();
         Ok(report)
     }
 
-    /// In settled coordinates. `first` is an approximation, or draws in lanes, that asks for refinement.
+    /// In settled coordinates.
     fn prepared(
-        &self, model: &Arc<Model>, first: Option<Report>, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
+        &self, model: &Arc<Model>, less: Less, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Report> {
         let settled = settle_on(model, self.blueprint.assembly(model), Engine::Auto, self.cancel);
         match prepare_settled(settled, Engine::Auto, "auto", self.cancel)? {
-            Prepared::Collapsed(target) => self.by_method(target, first, recorder, diagnostics),
-            Prepared::Full(_, target) => self.by_method(target, first, recorder, diagnostics),
+            Prepared::Collapsed(target) => self.by_method(target, less, recorder, diagnostics),
+            Prepared::Full(_, target) => self.by_method(target, less, recorder, diagnostics),
         }
     }
 
     fn by_method<D: Draw + Clone>(
-        &self, mut target: Whitened<D>, first: Option<Report>, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
+        &self, mut target: Whitened<D>, less: Less, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Report> {
         let theta = target.posterior().model.layout.n_theta;
         let dim = target.dim();
         target.stretch(dim - theta..dim);
-        let approximate = match (self.settings.method, first) {
-            (Method::Hmc | Method::Nuts, first) => return self.sample(&target, first, recorder, diagnostics),
-            (_, Some(first)) => first,
+        let approximate = match (self.settings.method, less.approximate) {
+            (Method::Hmc | Method::Nuts, _) => return self.sample(&target, less.walked, recorder, diagnostics),
+            (_, Some(approximate)) => approximate,
             (Method::Svi, None) => self.guided(&mut target, recorder)?,
             _ => self.approximate(&mut target, recorder)?,
         };
         if !self.is_refined(&approximate) {
             return Ok(approximate);
         }
-        Ok(self.sample(&target, None, recorder, diagnostics)?.refines(approximate))
+        Ok(self.sample(&target, less.walked, recorder, diagnostics)?.refines(approximate))
     }
 
     /// As asked, unless `first` is that; where that does not suffice, longer, and where that does not either, longer by NUTS.

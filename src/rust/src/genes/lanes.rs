@@ -67,8 +67,17 @@ impl Plan {
 pub enum Found {
     /// All that was asked for.
     Enough(Report),
-    /// Nothing, draws that ask for longer runs, or an approximation that asks for draws.
-    Poor(Option<Report>),
+    /// Less.
+    Poor(Less),
+}
+
+/// What was found but does not suffice.
+#[derive(Debug, Default)]
+pub struct Less {
+    /// An approximation that asks for draws.
+    pub approximate: Option<Report>,
+    /// Draws that ask for longer runs.
+    pub walked: Option<Report>,
 }
 
 impl Task<'_> {
@@ -78,22 +87,19 @@ impl Task<'_> {
     ) -> Result<Found> {
         let approximate = match self.settings.method {
             Method::Hmc => None,
-            Method::Svi => match self.guided_in_lanes(model, recorder)? {
-                Some(guided) if self.is_refined(&guided) => Some(guided),
-                Some(guided) => return Ok(Found::Enough(guided)),
-                None => return Ok(Found::Poor(None)),
-            },
-            _ => return Ok(Found::Poor(None)),
+            Method::Svi => self.guided_in_lanes(model, recorder)?,
+            _ => return Ok(Found::Poor(Less::default())),
         };
-        let Some(walked) = self.walk_in_lanes(model, recorder, diagnostics)? else {
-            return Ok(Found::Poor(approximate));
+        let approximate = match approximate {
+            Some(guided) if !self.is_refined(&guided) => return Ok(Found::Enough(guided)),
+            other => other,
         };
-        let is_poor = self.settings.retry && walked.is_poor(self.settings.n_saved());
-        Ok(match approximate {
-            None if is_poor => Found::Poor(Some(walked)),
-            None => Found::Enough(walked),
-            Some(approximate) if is_poor => Found::Poor(Some(approximate)),
-            Some(approximate) => Found::Enough(walked.refines(approximate)),
+        let walked = self.walk_in_lanes(model, recorder, diagnostics)?;
+        let suffices = |walked: &Report| !self.settings.retry || !walked.is_poor(self.settings.n_saved());
+        Ok(match (walked, approximate) {
+            (Some(walked), None) if suffices(&walked) => Found::Enough(walked),
+            (Some(walked), Some(guided)) if suffices(&walked) => Found::Enough(walked.refines(guided)),
+            (walked, approximate) => Found::Poor(Less { approximate, walked }),
         })
     }
 
