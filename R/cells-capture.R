@@ -4,6 +4,8 @@
 organism_molecules <- c(human = 2e5, mouse = 2e5, yeast = 6e4, ecoli = 3e3)
 molecules_sd <- 0.3
 default_efficiency <- 0.1
+# Where nobody has set the scale no cell is above this share of its molecules.
+largest_capture <- 0.95
 
 # list(how, values, molecules, efficiency): `molecules` or `efficiency` sets the scale.
 check_capture <- function(capture, organism, efficiency) {
@@ -15,7 +17,8 @@ check_capture <- function(capture, organism, efficiency) {
   check_efficiency(efficiency)
   if (is.numeric(capture)) return(list(how = "given", values = capture))
   how <- check_choice(capture, "capture", c("model", "library", "sizeFactors"))
-  list(how = how, molecules = molecules, efficiency = efficiency %||% default_efficiency, organism = organism)
+  list(how = how, molecules = molecules, efficiency = efficiency %||% default_efficiency, organism = organism,
+       is_free = is.null(molecules) && is.null(efficiency))
 }
 
 check_efficiency <- function(efficiency) {
@@ -32,8 +35,19 @@ find_capture <- function(input, how, settings, x) {
   centre <- log(input$total) - log_molecules(how, input$total)
   found <- list(log_capture = centre, sd = numeric())
   if (how$how == "model") found <- model_capture(input, centre, settings, x)
-  molecules <- exp(log_molecules(how, input$total))
-  c(found[c("log_capture", "sd")], list(how = how$how, organism = how$organism, molecules = molecules))
+  excess <- max(found$log_capture) - log(if (how$is_free) largest_capture else 1)
+  if (excess > 0 && !how$is_free) say_above_one(sum(found$log_capture > 0), how, settings$progress$silent)
+  shift <- if (how$is_free) max(0, excess) else 0
+  molecules <- exp(log_molecules(how, input$total) + shift)
+  list(log_capture = found$log_capture - shift, sd = found$sd, how = how$how, organism = how$organism, molecules = molecules)
+}
+
+# The scale that was given has cells with more counts than molecules. It is a unit: effects do not hang on it.
+say_above_one <- function(n, how, silent) {
+  if (silent >= 2) return(invisible())
+  argument <- if (is.null(how$organism)) "capture_efficiency" else "organism"
+  inform_twill("capture", c("By {.arg {argument}} {n} cell{?s} {?has/have} a capture above 1: more counts than molecules.",
+                            "i" = "Effects do not depend on this scale. Without {.arg {argument}} it is chosen to be below 1."))
 }
 
 log_molecules <- function(how, total) {

@@ -91,6 +91,7 @@ gene_counts <- function(fit, gene, x) {
     abort_twill("genes", c("A fit of cells does not keep their counts: say {.arg x}.",
                            "i" = "It is the experiment or matrix that was fitted."))
   }
+  if (inherits(x, "Seurat")) x <- seurat_experiment(x)
   counts <- read_cells(x, fit$job$cells$assay, if (!is_experiment(x)) data.frame(row.names = seq_len(ncol(x))))
   if (max(fit$job$cells$rows) > length(counts$names)) abort_counts(gene)
   rows <- if (gene == "_other") match(fit$job$cells$other$genes, counts$genes) else match(gene, counts$genes)

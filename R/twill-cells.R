@@ -18,14 +18,18 @@
 #' Cells of a leaf differ in their capture alone. Before sampling, their log captures and the counts of each gene are replaced
 #' by Gauss quadratures, and the terms in the gamma function by a histogram of the counts. The log-likelihood of a gene is
 #' kept within about 1e-3 (the bound is a formula, tested), and costs the same for a thousand cells and a hundred thousand.
-#' Covariates that differ from cell to cell leave no leaves: such designs are fitted cell by cell, as [twill_genes()] would.
+#' Covariates that differ from cell to cell leave no leaves: such designs are fitted cell by cell, as [twill_genes()] would, to an
+#' object of class `c("twillrows", "twillset")`. Its cells are grouped by the other variables of the design for
+#' [tw_calibration()], [pp_check()][pp_check.twillcells], [tw_residuals()], [tw_denoised()] and [plot()][plot.twillcells];
+#' [tw_groups()], `log_lik()`, `waic()` and `loo()` need leaves.
 #'
 #' @section Capture:
 #' `capture = "model"` finds \eqn{\nu_c} before the genes are fitted, as the maximum of the negative binomial likelihood of all
 #' genes times `Normal(log L_c - log M, 0.3)` for its logarithm, L_c the counts of the cell and M what a cell holds: 200,000
 #' molecules for `organism` human and mouse, 60,000 for yeast, 3,000 for E. coli, or such that the geometric mean of the
-#' capture is `capture_efficiency` (default: 0.1, which sets the unit of \eqn{\mu} and nothing else). The data cannot tell
-#' the scale of \eqn{\nu}, nor a factor common to all cells of a leaf, from \eqn{\mu}. Two constraints fix these: **the
+#' capture is `capture_efficiency` (default: 0.1, or as much less as keeps the largest at 0.95; cells of a small panel of genes
+#' differ much in their counts). This sets the unit of \eqn{\mu} and nothing else: contrasts do not depend on it. The data cannot
+#' tell the scale of \eqn{\nu}, nor a factor common to all cells of a leaf, from \eqn{\mu}. Two constraints fix these: **the
 #' geometric mean over all cells of L_c over capture is M, and the typical gene has the same mean in all leaves**: of the genes
 #' with counts in every leaf, log means are regressed on the design; the location of each coefficient over genes (Tukey's
 #' biweight) and of the residuals of each leaf (median) are zero. (With fewer than 50 such genes, L_c over capture has the same
@@ -43,7 +47,8 @@
 #' @param family [negbinomial()] (default) or `poisson()`.
 #' @param capture `"model"` (default), `"library"`, `"sizeFactors"`, or one positive number per cell.
 #' @param organism `"human"`, `"mouse"`, `"yeast"` or `"ecoli"`: sets how many molecules a cell holds.
-#' @param capture_efficiency Geometric mean of the capture, between 0 and 1. Default: 0.1 without `organism`.
+#' @param capture_efficiency Geometric mean of the capture, between 0 and 1. Default, without `organism`: 0.1, or less where cells
+#'   would be above 0.95. With a value of your own a message tells how many cells are above 1.
 #' @param gene_coverage Share of the counts of each leaf that the genes kept must reach: per leaf the genes with most counts up to
 #'   that share, and their union. The others are summed to one gene, `_other`, which is modelled as genes are. Default:
 #'   `NULL`, all genes.
@@ -111,6 +116,6 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
 
 # The fit of the leaves' job as a fit of cells.
 as_cells <- function(fit, has_leaves) {
-  class(fit) <- c(intersect(class(fit), "twill_partial"), if (has_leaves) "twillcells", "twillset")
+  class(fit) <- c(intersect(class(fit), "twill_partial"), if (has_leaves) "twillcells" else "twillrows", "twillset")
   fit
 }

@@ -1,8 +1,8 @@
 # twill_cells(): compression, capture, genes kept, agreement with fits of single genes, and what is refused.
 
 sim <- simulate_cells()
-fit_sim <- function(x = sim$counts, design = ~ condition + (1 | donor), ..., col_data = sim$cells, iter = 200) {
-  twill_cells(x, design, col_data = col_data, ..., iter = iter, seed = 1, silent = 2)
+fit_sim <- function(x = sim$counts, design = ~ condition + (1 | donor), ..., col_data = sim$cells, iter = 200, silent = 2) {
+  twill_cells(x, design, col_data = col_data, ..., iter = iter, seed = 1, silent = silent)
 }
 
 test_that("a gene's posterior is that of twill() with the captures as offsets", {
@@ -55,6 +55,32 @@ test_that("captures come back from the counts", {
   expect_equal(organism$job$cells$molecules, 2e5)
 })
 
+test_that("captures stay below one by themselves, and a scale that puts them above says so", {
+  wide <- simulate_cells(n_genes = 60, n_cells = 200, depth = 1.5, seed = 5)
+  fit <- function(...) fit_sim(wide$counts, col_data = wide$cells, method = "laplace", ...)
+  own <- fit()
+  expect_equal(max(exp(own$job$cells$log_capture)), 0.95)
+  expect_equal(mean(log(own$job$cells$total) - own$job$cells$log_capture), log(own$job$cells$molecules))
+  expect_message(given <- fit(capture_efficiency = 0.1, silent = 1), "above 1", class = "twill_message_capture")
+  expect_equal(mean(given$job$cells$log_capture), log(0.1))
+  expect_equal(diff(range(own$job$cells$log_capture - given$job$cells$log_capture)), 0)
+  # The scale is a unit.
+  stim <- cond(condition = "stim") - cond(condition = "ctrl")
+  expect_equal(tw_contrast(own, stim)$log2FoldChange, tw_contrast(given, stim)$log2FoldChange, tolerance = 0.02)
+  expect_error(fit(capture_efficiency = 1.2), class = "twill_error_capture")
+})
+
+test_that("Seurat objects are read, also for one gene", {
+  skip_if_not_installed("Seurat")
+  object <- suppressWarnings(Seurat::CreateSeuratObject(Matrix::Matrix(sim$counts, sparse = TRUE), meta.data = data.frame(
+    sim$cells, row.names = colnames(sim$counts))))
+  dense <- fit_sim()
+  expect_equal(fit_sim(object, col_data = NULL)$posterior$draws, dense$posterior$draws)
+  one <- tw_gene(dense, "gene4", x = object, chains = 1, iter = 100, refresh = 0, silent = 2)
+  expect_equal(sum(one$data$count), sum(sim$counts["gene4", ]))
+  expect_equal(dim(residuals(dense, genes = "gene2", x = object)), c(1L, 400L))
+})
+
 test_that("genes beyond the coverage are pooled", {
   fit <- fit_sim(gene_coverage = 0.9, method = "laplace")
   share <- sort(rowSums(sim$counts), decreasing = TRUE) / sum(sim$counts)
@@ -79,7 +105,7 @@ test_that("the dispersion may have its own design, and missing leaves are left o
 test_that("covariates of single cells are fitted cell by cell", {
   cells <- cbind(sim$cells, cycle = with_seed(3, rnorm(nrow(sim$cells))))
   fit <- fit_sim(design = ~ condition + cycle + (1 | donor), col_data = cells, genes = 1:2)
-  expect_s3_class(fit, "twillset")
+  expect_s3_class(fit, c("twillrows", "twillset"), exact = TRUE)
   expect_identical(ncol(fit), 400L)
 })
 
