@@ -14,7 +14,7 @@
 #' with the mean E over draws. Means that are off tell of a model of the mean that is too stiff, such as donors who respond
 #' differently without a random slope; zeros that are off while means are right, of a wrong dispersion.
 #'
-#' @param fit A fit of class `twillcells`, from [twill_cells()].
+#' @param fit A fit of class `twillcells` or `twillrows`, from [twill_cells()].
 #' @param what `"mean"` (default) or `"zeros"`.
 #' @param genes Names or numbers of genes, or a condition. Default: all.
 #' @param x A table made by `tw_calibration()`.
@@ -44,25 +44,29 @@ tw_calibration <- function(fit, what = c("mean", "zeros"), genes = NULL) {
   observe <- if (what == "mean") observed_means else observed_zeros
   observed <- observe(fit, at)
   leaves <- row(predicted)
+  variables <- cell_leaves(fit)
   table <- data.frame(gene = rep(set_genes(fit)[at], each = nrow(predicted)), leaf = leaf_factor(fit, as.vector(leaves)),
-                      model.frame.twillset(fit)[as.vector(leaves), , drop = FALSE], cells = fit$job$cells$n[as.vector(leaves)],
+                      variables[as.vector(leaves), , drop = FALSE], cells = fit$job$cells$n[as.vector(leaves)],
                       observed = as.vector(observed), predicted = as.vector(predicted), row.names = NULL, check.names = FALSE)
   structure(table, class = c("tw_calibration", "data.frame"), what = what, panels = leaf_factors(fit))
 }
 
-leaf_factor <- function(fit, leaf) factor(leaf_labels(fit)[leaf], leaf_labels(fit))
+leaf_factor <- function(fit, leaf) factor(cell_labels(fit)[leaf], cell_labels(fit))
 
 observed_means <- function(fit, at) {
+  if (is_rows(fit)) return(row_sums_by_leaf(fit, row_counts(fit, at)) / fit$job$cells$n)
   fit$job$source$data$sums[, fit$posterior$rows[at], drop = FALSE] / fit$job$cells$n
 }
 
 # leaf x gene of the posterior mean of the mean count.
 predicted_means <- function(fit, at) {
+  if (is_rows(fit)) return(row_prediction(fit, at, function(mean, size) mean))
   mu <- exp(leaf_log_mu(fit, at))
   matrix(colMeans(mu), dim(mu)[2]) * (leaf_exposures(fit) / fit$job$cells$n)
 }
 
 observed_zeros <- function(fit, at) {
+  if (is_rows(fit)) return(row_sums_by_leaf(fit, (row_counts(fit, at) == 0) + 0) / fit$job$cells$n)
   n <- length(leaf_labels(fit))
   h <- fit$job$source$data$histogram
   nonzero <- vapply(fit$posterior$rows[at], function(row) {
@@ -74,6 +78,7 @@ observed_zeros <- function(fit, at) {
 
 # By the Gauss rules of the captures: the probability of a zero is as smooth in log capture as what they were made for.
 predicted_zeros <- function(fit, at) {
+  if (is_rows(fit)) return(row_prediction(fit, at, zero_probability))
   mu <- exp(leaf_log_mu(fit, at))
   size <- leaf_sizes(fit, at)
   rule <- fit$job$source$data$rule

@@ -7,7 +7,7 @@
 #' * `"hist"`: how many cells have which count, with bands that hold 50, 68 and 95 percent of the replicates;
 #' * `"mean"`, `"zeros"`: the mean count, or the share of cells without one, as a histogram over replicates.
 #'
-#' @param object A fit of class `twillcells`, from [twill_cells()].
+#' @param object A fit of class `twillcells` or `twillrows`, from [twill_cells()].
 #' @param type `"hist"` (default), `"mean"` or `"zeros"`.
 #' @param genes Names or numbers of genes. Default: `n_genes` of them, evenly spaced over the logarithms of the means.
 #' @param leaf Which cells: values of the design's variables, `c(donor = "D1", condition = "ctrl")`, or labels of leaves.
@@ -31,7 +31,7 @@
 pp_check.twillcells <- function(object, type = c("hist", "mean", "zeros"), genes = NULL, leaf = NULL, n_genes = 9,
                                 ndraws = NULL, cut = 0.99, seed = NULL, ...) {
   type <- check_choice(type, "type", c("hist", "mean", "zeros"))
-  leaves <- pick_leaves(object, leaf)
+  leaves <- pick_leaves(object, leaf, cell_leaves(object), cell_labels(object))
   at <- if (is.null(genes)) spread_genes(object, leaves, n_genes) else set_positions(object, genes)
   cells <- which(object$job$cells$leaf %in% leaves)
   ids <- spaced_draws(object, ndraws %||% min(200, max(40, floor(4e6 / length(cells)))))
@@ -43,7 +43,7 @@ pp_check.twillcells <- function(object, type = c("hist", "mean", "zeros"), genes
 }
 
 leaves_text <- function(fit, leaves) {
-  labels <- leaf_labels(fit)[leaves]
+  labels <- cell_labels(fit)[leaves]
   if (length(labels) > 3) sprintf("%d leaves (%s, ...)", length(labels), toString(labels[1:2])) else toString(labels)
 }
 
@@ -51,7 +51,8 @@ leaves_text <- function(fit, leaves) {
 spread_genes <- function(fit, leaves, n_genes) {
   n_genes <- check_whole(n_genes, "n_genes", 1, 100)
   rows <- fit$posterior$rows
-  total <- colSums(fit$job$source$data$sums[leaves, rows, drop = FALSE])
+  total <- if (is_rows(fit)) colSums(row_counts(fit, seq_along(rows))[fit$job$cells$leaf %in% leaves, , drop = FALSE]) else
+    colSums(fit$job$source$data$sums[leaves, rows, drop = FALSE])
   known <- which(total > 0 & fit$posterior$usable & set_genes(fit) != "_other")
   if (length(known) == 0) abort_twill("plot", "No gene has a count in these leaves.")
   level <- log(total[known])
@@ -90,7 +91,7 @@ replicate_counts <- function(fit, at, cells, ids, summarise) {
   size <- leaf_sizes(fit, at)[ids, , 1]
   mu <- matrix(mu, length(ids))
   size <- matrix(size, length(ids))
-  leaf <- fit$job$cells$leaf[cells]
+  leaf <- mean_of_cell(fit)[cells]
   one <- function(s) summarise(draw_counts(draw_captures(fit, cells) * mu[s, leaf], size[s, leaf]))
   do.call(cbind, lapply(seq_along(ids), one))
 }

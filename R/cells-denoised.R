@@ -14,7 +14,7 @@
 #' of their leaf. Rates are per unit of capture, so cells of different depth can be compared. As they are drawn towards
 #' means of leaves, they must not be tested for differences between leaves: [tw_contrast()] does that.
 #'
-#' @param fit A fit of class `twillcells` with effects kept.
+#' @param fit A fit of class `twillcells` or `twillrows` with effects kept.
 #' @param x The counts that were fitted, as given to [twill_cells()]. Only the rows of `genes` are read.
 #' @param genes Names or numbers of genes. Results are dense: 8 bytes times genes times cells.
 #' @param assay Name of the assay of an experiment. Default: `"counts"`.
@@ -67,7 +67,7 @@ block_column <- function(block, k) {
 denoise_gene <- function(fit, at, u, ids) {
   mu <- matrix(exp(leaf_log_mu(fit, at)[ids, , 1]), length(ids))
   size <- matrix(leaf_sizes(fit, at)[ids, , 1], length(ids))
-  leaf <- fit$job$cells$leaf
+  leaf <- mean_of_cell(fit)
   capture <- exp(fit$job$cells$log_capture)
   total <- numeric(length(u))
   for (s in seq_along(ids)) total <- total + cell_rate(u, capture, mu[s, leaf], size[s, leaf])

@@ -35,6 +35,7 @@
 #' @export
 tw_groups <- function(fit, by = NULL) {
   check_set(fit)
+  if (is_rows(fit)) need_leaves("tw_groups")
   data <- model.frame.twillset(fit)
   by <- check_grouping(fit, by, names(data))
   free <- setdiff(names(data), by)

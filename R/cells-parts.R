@@ -1,7 +1,7 @@
 # What the readers of a fit of cells share: leaves by name, captures, the counts of a gene, work in steps.
 
 check_cells <- function(fit, argument = "fit") {
-  if (inherits(fit, "twillcells")) return(invisible(fit))
+  if (inherits(fit, c("twillcells", "twillrows"))) return(invisible(fit))
   given <- class(fit)[1]
   abort_twill("argument", c("{.arg {argument}} must be a fit of class {.cls twillcells}, made by {.fn twill_cells}.",
                             "x" = "It is of class {.cls {given}}."))
@@ -12,26 +12,25 @@ leaf_labels <- function(fit) fit$job$source$samples
 # Variables of the design that are categories: those of groups, which become columns of panels, and the others, rows.
 leaf_factors <- function(fit) {
   data <- model.frame.twillset(fit)
+  if (is_rows(fit)) data <- cell_leaves(fit)
   names <- names(data)[vapply(data, function(v) is.factor(v) || is.character(v) || is.logical(v), TRUE)]
   groups <- unlist(lapply(fit$job$model$design$terms, `[[`, "vars"))
   list(groups = intersect(names, groups), others = setdiff(names, groups))
 }
 
 # Leaves by label, number, or values of the design's variables, c(donor = "D1", condition = "ctrl").
-pick_leaves <- function(fit, leaf) {
-  known <- leaf_labels(fit)
+pick_leaves <- function(fit, leaf, data = model.frame.twillset(fit), known = leaf_labels(fit)) {
   if (is.null(leaf)) return(seq_along(known))
-  if (!is.null(names(leaf))) return(leaves_with(fit, leaf))
+  if (!is.null(names(leaf))) return(leaves_with(leaf, data, known))
   if (is.character(leaf) && length(leaf) > 0 && all(leaf %in% known)) return(match(leaf, known))
   if (is.numeric(leaf) && length(leaf) > 0 && all(leaf %in% seq_along(known))) return(leaf)
   given <- if (is.atomic(leaf)) some(leaf) else class(leaf)[1]
   abort_twill("leaf", c("{.arg leaf} must name values of the design's variables, or leaves.", "x" = "It is {.val {given}}.",
                         "i" = "Leaves are {.val {some(known, 20)}}.",
-                        "i" = "Say {.code c({names(model.frame(fit))[1]} = )} for all that have a value."))
+                        "i" = "Say {.code c({names(data)[1]} = )} for all that have a value."))
 }
 
-leaves_with <- function(fit, leaf) {
-  data <- model.frame.twillset(fit)
+leaves_with <- function(leaf, data, known) {
   unknown <- setdiff(names(leaf), names(data))
   if (length(unknown) > 0) {
     abort_twill("leaf", c("{.arg leaf} names what is no variable of the design: {.val {unknown}}.",
@@ -41,7 +40,7 @@ leaves_with <- function(fit, leaf) {
   found <- which(Reduce(`&`, same))
   if (length(found) > 0) return(found)
   given <- paste(names(leaf), "=", vapply(leaf, toString, ""))
-  abort_twill("leaf", c("There is no leaf with {.val {given}}.", "i" = "There are {.val {some(leaf_labels(fit), 20)}}."))
+  abort_twill("leaf", c("There is no leaf with {.val {given}}.", "i" = "There are {.val {some(known, 20)}}."))
 }
 
 # Sums of captures of the cells of each leaf.
@@ -63,7 +62,8 @@ spaced_draws <- function(fit, ndraws) {
 }
 
 # How many cells have which count of a gene: list(value, number), `number` a matrix value x leaf. Zero always comes first.
-gene_histogram <- function(fit, row, leaves = seq_along(leaf_labels(fit))) {
+gene_histogram <- function(fit, row, leaves = seq_along(fit$job$cells$n)) {
+  if (is_rows(fit)) return(row_histogram(fit, row, leaves))
   h <- fit$job$source$data$histogram
   at <- seq_len(h$p[row + 1] - h$p[row]) + h$p[row]
   at <- at[(h$leaf[at] + 1L) %in% leaves]

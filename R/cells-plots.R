@@ -9,7 +9,7 @@
 #' * `"capture"`: captures of the cells of each leaf.
 #' * the types of [plot.twillset()]: `"ma"`, `"volcano"`, `"dispersion"`, `"forest"` and others.
 #'
-#' @param x A fit of class `twillcells`, from [twill_cells()].
+#' @param x A fit of class `twillcells` or `twillrows`, from [twill_cells()].
 #' @param type Which plot; see above.
 #' @param term For `"effects"`: the term of [tw_effect()]. Default: the first of the design.
 #' @param ... For the functions named above: `contrast`, `results`, `group`, `genes` and others.
@@ -45,7 +45,7 @@ spread_plot <- function(x, contrast = NULL, group = NULL, ...) plot.tw_spread(tw
 # One row per cell: leaf, the arm that colours it, total and capture.
 cell_frame <- function(fit) {
   facts <- fit$job$cells
-  data <- model.frame.twillset(fit)
+  data <- cell_leaves(fit)
   others <- leaf_factors(fit)$others
   arm <- if (length(others)) joined_values(data[others]) else factor(rep("all cells", nrow(data)))
   groups <- leaf_factors(fit)$groups

@@ -7,7 +7,7 @@
 #' alone, and the probabilities are those of a cell whose capture is drawn from the leaf's cells; with `x`, each cell has its
 #' own capture.
 #'
-#' @param fit,object A fit of class `twillcells` with effects kept.
+#' @param fit,object A fit of class `twillcells` or `twillrows` with effects kept.
 #' @param genes Names or numbers of genes, or a condition. Default: all; for `residuals()` they must be named.
 #' @param x The counts that were fitted, as given to [twill_cells()]. Default: not needed.
 #' @param type `"quantile"`, the only kind.
@@ -35,8 +35,11 @@ tw_residuals <- function(fit, genes = NULL, ndraws = NULL, seed = NULL) {
   check_cells(fit)
   at <- set_positions(fit, genes)
   ids <- spaced_draws(fit, ndraws %||% if (length(at) > 1000) 2 else 10)
-  groups <- all_capture_groups(fit)
-  one_gene <- function(g) residual_statistics(gene_residuals(fit, g, ids, groups)$residual)
+  groups <- if (!is_rows(fit)) all_capture_groups(fit)
+  one_gene <- function(g) {
+    residual_statistics(if (is_rows(fit)) cell_residuals(fit, g, row_counts(fit, g)[, 1], ids) else
+      gene_residuals(fit, g, ids, groups)$residual)
+  }
   statistics <- with_seed(seed, vapply(at, one_gene, numeric(4)))
   data.frame(mean = statistics[1, ], sd = statistics[2, ], tail = statistics[3, ], distance = statistics[4, ],
              row.names = set_genes(fit)[at])
@@ -134,7 +137,7 @@ quantile_residual <- function(lower, upper) {
 cell_residuals <- function(fit, at, u, ids) {
   mu <- matrix(exp(leaf_log_mu(fit, at)[ids, , 1]), length(ids))
   size <- matrix(leaf_sizes(fit, at)[ids, , 1], length(ids))
-  leaf <- fit$job$cells$leaf
+  leaf <- mean_of_cell(fit)
   capture <- exp(fit$job$cells$log_capture)
   lower <- upper <- numeric(length(u))
   for (s in seq_along(ids)) {

@@ -152,7 +152,7 @@ update.twillset <- function(object, genes = NULL, ...) {
 refit_set <- function(object, genes, changes, env) {
   call <- object$call
   call[[1]] <- if (inherits(object, "twill_screen")) quote(twill::tw_screen) else
-    if (inherits(object, "twillcells")) quote(twill::twill_cells) else quote(twill::twill_genes)
+    if (inherits(object, c("twillcells", "twillrows"))) quote(twill::twill_cells) else quote(twill::twill_genes)
   if (!is.null(genes)) changes$genes <- genes
   call[names(changes)] <- changes
   eval(call, env)

@@ -1,0 +1,55 @@
+# What is read from fits whose covariates differ from cell to cell, against loops over cells.
+
+rows_data <- function() {
+  sim <- simulate_cells(n_genes = 4, n_cells = 160)
+  sim$cells$cycle <- with_seed(3, rnorm(160))
+  sim
+}
+
+fit_rows <- function(sim, ...) {
+  twill_cells(sim$counts, ~ condition + cycle + (1 + condition || donor), col_data = sim$cells, capture = exp(sim$log_capture),
+              iter = 120, seed = 1, silent = 2, ...)
+}
+
+test_that("calibration, checks and residuals group cells by the other variables", {
+  sim <- rows_data()
+  fit <- fit_rows(sim)
+  expect_s3_class(fit, c("twillrows", "twillset"), exact = TRUE)
+  mu <- exp(leaf_log_mu(fit, 2)[, , 1]) * rep(exp(sim$log_capture), each = n_set_draws(fit))
+  size <- as_draws_matrix(fit, genes = "gene2", variable = "shape")
+  here <- sim$cells$condition == "stim" & sim$cells$donor == "d3"
+  means <- tw_calibration(fit)
+  row <- subset(means, gene == "gene2" & condition == "stim" & donor == "d3")
+  expect_equal(row$predicted, mean(colMeans(mu)[here]))
+  expect_equal(c(row$observed, row$cells), c(mean(sim$counts[2, here]), sum(here)))
+  zeros <- subset(tw_calibration(fit, "zeros", genes = "gene2"), condition == "stim" & donor == "d3")
+  expect_equal(zeros$predicted, mean(colMeans((1 + mu / as.vector(size))^-as.vector(size))[here]))
+  expect_equal(zeros$observed, mean(sim$counts[2, here] == 0))
+  expect_identical(nlevels(means$leaf), 8L)
+  h <- row_histogram(fit, 2, 1:8)
+  expect_equal(colSums(h$number), as.vector(table(fit$job$cells$leaf)))
+  expect_equal(rowSums(h$number), as.vector(table(factor(sim$counts[2, ], h$value))))
+  expect_equal(dim(residuals(fit, genes = 1:2, seed = 1)), c(2L, 160L))
+  statistics <- tw_residuals(fit, seed = 1)
+  expect_true(all(abs(statistics$mean) < 0.4 & abs(statistics$sd - 1) < 0.3))
+})
+
+test_that("plots, effects and denoised counts work, and what needs leaves says so", {
+  sim <- rows_data()
+  fit <- fit_rows(sim)
+  plots <- list(plot(fit), plot(fit, "spread", contrast = "conditionstim"), plot(fit, "library"), plot(fit, "capture"),
+                plot(fit, "effects", term = "condition:donor"),
+                plot(fit, "forest", gene = "gene4", contrast = "conditionstim"),
+                pp_check(fit, leaf = c(donor = "d1"), n_genes = 2, seed = 1),
+                pp_check(fit, type = "zeros", n_genes = 2, seed = 1))
+  for (one in plots) expect_s3_class(ggplot2::ggplot_build(one)$plot, "ggplot")
+  expect_error(pp_check(fit, leaf = c(donor = "d9")), "d1", class = "twill_error_leaf")
+  expect_named(tw_effect(fit, "cycle"), "cycle")
+  draws <- leaf_log_mu(fit, 2)[, , 1]
+  size <- as.vector(as_draws_matrix(fit, genes = "gene2", variable = "shape"))
+  by_hand <- mean((sim$counts[2, 7] + size) / (size + exp(sim$log_capture[7] + draws[, 7])) * exp(draws[, 7]))
+  expect_equal(tw_denoised(fit, sim$counts, "gene2", ndraws = 1e4)[1, 7], by_hand, ignore_attr = TRUE)
+  for (f in list(loo, waic, log_lik, tw_groups)) expect_error(f(fit), "needs leaves", class = "twill_error_argument")
+  again <- update(fit, genes = 1:2, iter = 100)
+  expect_s3_class(again, "twillrows")
+})
