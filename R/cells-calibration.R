@@ -174,7 +174,12 @@ plot.tw_calibration <- function(x, n = 30, ...) {
     ggplot2::geom_text(ggplot2::aes(label = .data$label), data = shown, x = -Inf, y = Inf, hjust = -0.08, vjust = 1.3,
                        size = 2.8, lineheight = 0.95, inherit.aes = FALSE)
   both <- c(table$observed, table$predicted)
-  if (is_mean) plot <- plot + power_of_ten(ggplot2::scale_x_log10, both) + power_of_ten(ggplot2::scale_y_log10, both)
+  if (is_mean) {
+    plot <- plot + power_of_ten(ggplot2::scale_x_log10, both) + power_of_ten(ggplot2::scale_y_log10, both)
+  } else {
+    # Few, as panels are narrow.
+    plot <- plot + ggplot2::scale_x_continuous(breaks = c(0, 0.5, 1), labels = c("0", "0.5", "1"))
+  }
   unit <- if (is_mean) "mean count per cell" else "share of cells without a count"
   headed(plot + leaf_panels(attr(x, "panels"), table) + ggplot2::labs(x = paste("observed", unit), y = paste("predicted", unit)),
          calibration_text(x), paste0("Each point is a gene; r: correlation, ratio: median of predicted over observed",

@@ -233,13 +233,19 @@ plot.tw_effect <- function(x, ...) {
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$estimate)) + effect_histogram()
   if (n_levels > 1) plot <- plot + ggplot2::facet_wrap("level")
   headed(plot + ggplot2::labs(x = if (is_log) "log2 fold change (posterior mean)" else "effect (posterior mean)", y = "genes"),
-         sprintf("Effects: %s", x$what), beyond_text(table, n_levels, is_log))
+         sprintf("Effects of %s", sub(",.*$", "", x$what)), effect_note(x, table, n_levels, is_log))
 }
 
 effect_histogram <- function() {
   list(ggplot2::geom_histogram(bins = 60, fill = twill_colours[1], colour = "white", linewidth = 0.1),
        ggplot2::geom_vline(xintercept = 0, linewidth = 0.3, colour = "grey40"),
        ggplot2::geom_vline(xintercept = c(-1, 1), linewidth = 0.3, colour = "grey40", linetype = 2))
+}
+
+# What the levels are, which would be too long for a title.
+effect_note <- function(x, table, n_levels, is_log) {
+  what <- if (grepl(",", x$what)) paste0(sub("^(.)", "\\U\\1", sub("^[^,]*, ", "", x$what), perl = TRUE), ". ")
+  paste0(what, beyond_text(table, n_levels, is_log))
 }
 
 beyond_text <- function(table, n_levels, is_log) {

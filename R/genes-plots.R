@@ -64,7 +64,9 @@ effect_points <- function(fit, results, alpha, n_labels) {
                       effect = column(c("log2FoldChange", "logFC")), svalue = results$svalue, sd = results$lfcSE)
   table <- table[is.finite(table$effect), ]
   table$called <- table$svalue <= alpha
-  surest <- utils::head(order(!table$called, -abs(table$effect) / table$sd), min(n_labels, sum(table$called)))
+  # A handful, such as sets of genes, are all named.
+  n_named <- if (nrow(table) <= n_labels) nrow(table) else min(n_labels, sum(table$called))
+  surest <- utils::head(order(!table$called, -abs(table$effect) / table$sd), n_named)
   table$label <- ""
   table$label[surest] <- table$gene[surest]
   # The surest last, so that they lie on top.
@@ -121,7 +123,7 @@ volcano_plot <- function(table, results, alpha) {
     ggplot2::labs(x = effect_axis(results), y = "-log10 s-value (at most 20)", subtitle = wrap_label(effect_label(results)))
 }
 
-wrap_label <- function(text) paste(strwrap(text, 60), collapse = "\n")
+wrap_label <- function(text) paste(strwrap(text, 90), collapse = "\n")
 
 # "log2 fold change" for log2 effects, with the scale if it is not that of expression; else "effect".
 effect_axis <- function(results) {
