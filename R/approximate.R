@@ -53,12 +53,29 @@ run_approximation <- function(spec_json, arrays, settings, silent, refresh) {
   check_batch_fits(settings$control$batch, length(arrays$y))
   progress <- new_progress(silent, refresh, "Approximating")
   on.exit(progress$finish())
-  json <- to_json(rapply(engine_approximation_settings(settings), unbox, how = "replace"))
-  result <- unwrap_engine(engine_approximate(spec_json, arrays, json, progress$report))
+  run <- function(settings) {
+    json <- to_json(rapply(engine_approximation_settings(settings), unbox, how = "replace"))
+    engine_approximate(spec_json, arrays, json, progress$report)
+  }
+  result <- unwrap_engine(with_fallback(settings, run, silent))
   if (isTRUE(result$interrupted)) abort_interrupt()
   output <- approximation_output(result, settings)
+  if (nzchar(output$info$note)) inform_fallback(output$info$note, silent, "Computed on the CPU, not on the GPU:")
   if (silent < 2) suggest_batch(output$info, settings)
   output
+}
+
+# Adds to settings where a variational fit has its rows.
+place_approximation <- function(settings, device, method, silent) {
+  if (identical(device, "cuda") && method == "svi") refuse_batch_on_gpu(settings$control$batch)
+  place <- fit_device(device, method, silent)
+  if (method == "svi") c(settings, place) else settings
+}
+
+refuse_batch_on_gpu <- function(batch) {
+  if (batch == 0) return(invisible())
+  abort_twill("setting", c("On a GPU each step takes all rows.", "x" = "{.arg control$batch} is {.val {batch}}.",
+                           "i" = "Leave out {.arg batch}, or use {.code device = \"cpu\"}."))
 }
 
 # Rows from which on a step over all of them takes milliseconds, and the batch that is suggested then.
@@ -67,7 +84,7 @@ suggested_batch <- 5000
 
 suggest_batch <- function(info, settings) {
   batch <- settings$control$batch
-  if (settings$method != "svi" || batch > 0 || !info$uses_rows || info$rows < many_rows) return(invisible())
+  if (settings$method != "svi" || batch > 0 || !info$uses_rows || info$rows < many_rows || info$device != "cpu") return(invisible())
   inform_twill("batch", c(
     "i" = "Each of the {length(info$elbo)} steps used {.val {info$rows}} rows: the data compress no further.",
     "i" = "Batches make steps cheaper: {.code control = list(batch = {format(suggested_batch)})}."))
@@ -75,8 +92,10 @@ suggest_batch <- function(info, settings) {
 
 engine_approximation_settings <- function(settings) {
   unused <- list(guide = "auto", max_steps = 0, n_draws = 1, step_size = 1, tolerance = 1)
-  c(list(method = settings$method, draws = n_proposals(settings), threads = 1,
-         seed = settings$seed, save_effects = settings$save_effects), utils::modifyList(unused, settings$control))
+  threads <- if (identical(settings$device, "cuda")) settings$threads else 1
+  c(list(method = settings$method, draws = n_proposals(settings), threads = threads,
+         seed = settings$seed, save_effects = settings$save_effects), utils::modifyList(unused, settings$control),
+    settings[intersect(names(settings), c("device", "fallback", "kernel_cache"))])
 }
 
 approximation_output <- function(result, settings) {

@@ -35,16 +35,6 @@ argument_before_dots <- function(door) {
   arguments[match("...", arguments) - 1]
 }
 
-# One model alone is computed on the CPU.
-check_method <- function(method, device) {
-  method <- check_choice(method, "method", c("nuts", "laplace", "svi"))
-  if (check_choice(device, "device", c("cpu", "cuda", "auto")) == "cuda") {
-    abort_twill("setting", c("{.fn twill} computes on the CPU.", "x" = "{.arg device} is {.val cuda}.",
-                             "i" = "Say {.val cpu} or {.val auto}; {.fn twill_genes} with {.code method = \"svi\"} uses GPUs."))
-  }
-  method
-}
-
 # TRUE and FALSE are brms' older spelling.
 check_sample_prior <- function(sample_prior) {
   if (is.logical(sample_prior) && length(sample_prior) == 1) sample_prior <- if (isTRUE(sample_prior)) "yes" else "no"

@@ -26,12 +26,12 @@ is_fit <- function(fit) {
   inherits(fit, "twillfit") && is.list(fit) && all(c("draws", "design", "info", "formula", "spec_json") %in% names(fit))
 }
 
-# Whether a fit is of the same model, data and settings. The number of threads does not change the draws; a seed only
-# counts where it is given.
+# Whether a fit is of the same model, data and settings. The number of threads does not change the draws, a device their
+# rounding only; a seed counts where it is given.
 is_fit_of <- function(fit, model, settings, sample_prior) {
   used <- fit$info$settings
   same_seed <- is.null(settings$seed) || identical(settings$seed, used$seed)
-  compared <- setdiff(names(settings), c("seed", "threads"))
+  compared <- setdiff(names(settings), c("seed", placement))
   same_seed && identical(used[compared], settings[compared]) && identical(fit$info$sample_prior, sample_prior) &&
     identical(fit$spec_json, model$spec_json) && identical(spec_arrays(fit$design), spec_arrays(model$design))
 }

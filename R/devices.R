@@ -10,14 +10,29 @@
 #' and so are the results, but for rounding: exponentials and logarithms of the data's rows are taken in single precision,
 #' all else in double. The same seed gives the same bits on the same card. The mode of each gene, where steps
 #' begin, is found on the CPU, and so are Pareto k-hat, the genes that are sampled again, and what is learned over genes.
-#' Other methods, models that the guides of many draws do not cover (correlated effects, a regression of the dispersion,
-#' Gaussian responses), and [twill()], compute on the CPU.
+#' Models of genes that the guides of many draws do not cover (correlated effects, a regression of the dispersion,
+#' Gaussian responses), and other methods, compute on the CPU.
+#'
+#' [twill()] with `method = "svi"` keeps the rows of the data on the GPU, or passes them through it in blocks if they are more
+#' than its memory holds. It computes there the log-likelihood of all rows, and its gradient, at all draws of a step, and the
+#' likelihoods of the draws for k-hat: of any family, with crossed terms, correlated slopes, a regression of the dispersion and
+#' known standard errors. Mode, priors, coordinates and the steps of the guide are the CPU's, on `threads` threads. Data are
+#' kept in single precision as differences from the mode, so that errors are small beside the posterior's spread; sums
+#' are in double precision and in a fixed order.
 #'
 #' @section When it pays:
-#' With many thousands of genes on a machine with few processors. Starts are a quarter of the CPU's work, steps and draws the
-#' rest, so a fit becomes at most about four times as fast. `make bench-gpu` in the sources measures both on your machine.
-#' **Nothing of this has run on a GPU so far**: the kernels are tested on the CPU, compiled from the same source,
-#' and compiled for compute capability 8.0 and 9.0.
+#' For genes: with many thousands of them on a machine with few processors. Starts are a quarter of the CPU's work, steps and
+#' draws the rest, so a fit becomes at most about four times as fast.
+#'
+#' For one model: with 100,000 rows or more after rows of the same design are merged, as with a covariate that differs from row
+#' to row. **Counted, not measured:** a step of four draws on a million rows with three columns and two crossed terms reads and
+#' writes 0.09 GB, 0.02 to 0.2 ms at 4 to 0.5 TB/s, and makes about 2e8 operations in double precision, 0.2 ms on cards for
+#' games and nothing on others; launches and transfers take about 0.1 ms. What the CPU does in a step then takes longer, and so
+#' does the search for the mode, which is the CPU's. Below about 20,000 rows launches should cost more than they save:
+#' `"auto"` stays on the CPU.
+#'
+#' `make bench-gpu` in the sources measures all this on your machine. **Nothing of it has run on a GPU so far**: the kernels are
+#' tested on the CPU, compiled from the same source, and compiled for compute capability 8.0 and 9.0.
 #'
 #' @section What is needed:
 #' An NVIDIA GPU of compute capability 7.5 (Turing, 2018) or newer with a driver of version 525 or newer. No CUDA toolkit
@@ -66,10 +81,11 @@ check_device <- function(device, silent = 1) {
   "cpu"
 }
 
-# Settings of a job of genes that say where it is computed, and so do not change its draws but for rounding.
+# Settings that say where a fit is computed, and so do not change its draws but for rounding.
 placement <- c("threads", "device", "fallback", "kernel_cache")
 
-gene_device <- function(device, method, silent) {
+# Those of a fit by `method`.
+fit_device <- function(device, method, silent) {
   asked <- check_choice(device, "device", c("cpu", "cuda", "auto"))
   if (asked == "cuda" && method != "svi") {
     abort_twill("setting", c("On a GPU there is {.code method = \"svi\"} only.", "x" = "{.arg method} is {.val {method}}."))
@@ -80,19 +96,27 @@ gene_device <- function(device, method, silent) {
 
 # The engine's result for a part; a GPU that fails leaves it to the CPU if the user left the choice.
 run_on_device <- function(run, part) {
-  result <- run(gene_settings_json(part))
-  if (!identical(result$kind, "device") || !isTRUE(part$settings$fallback)) return(result)
-  inform_fallback(result$err, 1)
-  part$settings$device <- "cpu"
-  run(gene_settings_json(part))
+  with_fallback(part$settings, function(settings) {
+    part$settings <- settings
+    run(gene_settings_json(part))
+  })
+}
+
+# The engine's result by `run`, a function of settings, likewise.
+with_fallback <- function(settings, run, silent = 1) {
+  result <- run(settings)
+  if (!identical(result$kind, "device") || !isTRUE(settings$fallback)) return(result)
+  inform_fallback(result$err, silent)
+  settings$device <- "cpu"
+  run(settings)
 }
 
 # Once per session: the next fit would say the same.
-inform_fallback <- function(why, silent) {
+inform_fallback <- function(why, silent, what = "Computing on the CPU, no GPU can be used:") {
   why <- strsplit(why, "\n", fixed = TRUE)[[1]][1]
   if (identical(device_state$told, why)) return(invisible())
   device_state$told <- why
-  inform_twill("device", c("i" = "Computing on the CPU, no GPU can be used: {why}",
+  inform_twill("device", c("i" = "{what} {why}",
                            "i" = "{.fn tw_devices} tells more; {.code device = \"cpu\"} is silent."), silent)
 }
 device_state <- new.env(parent = emptyenv())

@@ -187,7 +187,7 @@ gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, co
     threads = check_whole(threads %||% cores %||% 2, "cores", 1, 4096), seed = check_seed(seed) %||% draw_seed(),
     adapt_delta = control$adapt_delta[1], max_treedepth = control$max_treedepth,
     n_draws = chains * ceiling((iter - warmup) / thin), retry = TRUE)
-  c(settings, guide, gene_device(device, method, silent))
+  c(settings, guide, fit_device(device, method, silent))
 }
 
 # Genes have few parameters and are whitened: larger steps give more effective draws per gradient.

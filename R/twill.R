@@ -77,7 +77,10 @@
 #'   all rows, from one proposal per draw instead of four. Default: 0, all rows in each step. Batches serve data of
 #'   100,000 rows or more that hardly compress, as those with a covariate that differs from row to row; the noise that
 #'   they add is small from about twenty rows per parameter on.
-#' @param device `"cpu"`, the only one for a single model (`"auto"` chooses it); see [tw_devices()].
+#' @param device Where `method = "svi"` has its rows: `"cpu"` (default), `"cuda"`, an NVIDIA GPU, or `"auto"`, a GPU if there is
+#'   one that can be used and the model has rows enough, else the CPU with a message. It pays for hundreds of thousands of
+#'   rows that do not compress; a Gaussian model that is computed from cross-products, batches of rows and the other methods
+#'   are the CPU's. See [tw_devices()].
 #' @return A list of class `twillfit` with `formula`, `family`, `data` (the rows used), `prior`, `design`, `draws` (a
 #'   [posterior::draws_array][posterior::draws_array()]), `sampler` and `info`; see its methods `print()`, `summary()`
 #'   and others. It holds no pointers and no environments of the caller, and survives [saveRDS()].
@@ -96,9 +99,9 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
                   offset = NULL, subset = NULL, na.action = stats::na.omit, contrasts = NULL,
                   intercept = c("centred", "raw"), sample_prior = c("no", "yes", "only"), save_pars = tw_save(),
                   init = "mode", seed = NULL, file = NULL, file_refit = c("never", "on_change", "always"), silent = 1,
-                  refresh = NULL, method = c("nuts", "laplace", "svi"), device = "cpu") {
+                  refresh = NULL, method = c("nuts", "laplace", "svi"), device = c("cpu", "cuda", "auto")) {
   check_dots(list(...), ...names())
-  method <- check_method(method, device)
+  method <- check_choice(method, "method", c("nuts", "laplace", "svi"))
   silent <- check_silent(silent)
   sample_prior <- check_sample_prior(sample_prior)
   file_refit <- check_choice(file_refit, "file_refit", c("never", "on_change", "always"))
@@ -107,6 +110,7 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
   if (!is.null(cached) && file_refit == "never") return(cached)
   check_iterations(iter)
   settings <- new_settings(chains, iter, warmup, thin, cores, threads, control, init, seed, save_pars, method)
+  settings <- place_approximation(settings, device, method, silent)
   arguments <- list(weights = substitute(weights), offset = substitute(offset), subset = substitute(subset))
   formula <- tw_formula(formula)
   family <- as_twill_family(if (missing(family)) formula$family %||% family else family)

@@ -35,17 +35,51 @@ test_that("errors of devices keep their text, whatever is in it", {
   expect_error(abort_device("100% of {memory}\nsay %s"), "100% of {memory}", fixed = TRUE, class = "twill_error_device")
 })
 
-test_that("one model alone is fitted on the CPU", {
-  expect_identical(check_method("svi", "auto"), "svi")
-  expect_error(check_method("svi", "cuda"), "twill_genes", class = "twill_error_setting")
+small_model <- function(...) {
+  twill(y ~ trt + (1 | subject), MASS::epil, poisson(), seed = 1, silent = 2, iter = 400, ...)
+}
+
+test_that("one model goes to a GPU by method \"svi\" only, and all rows at a time", {
+  expect_error(small_model(device = "tpu"), "device", class = "twill_error_setting")
+  expect_error(small_model(device = "cuda"), "svi", class = "twill_error_setting")
+  skip_if_not(without_gpu(), "this machine has a GPU")
+  expect_error(small_model(method = "svi", device = "cuda"), "GPU cannot be used", class = "twill_error_device")
+  on_cpu <- small_model(method = "svi")
+  either <- small_model(method = "svi", device = "auto")
+  expect_identical(either$draws, on_cpu$draws)
+  expect_identical(either$info$device, "cpu")
+})
+
+test_that("batches of rows are the CPU's", {
+  settings <- list(control = list(batch = 50))
+  expect_identical(place_approximation(settings, "cpu", "svi", 1), c(settings, device = "cpu"))
+  expect_identical(place_approximation(settings, "cpu", "laplace", 1), settings)
+  expect_error(refuse_batch_on_gpu(50), "batch", class = "twill_error_setting")
+  expect_null(refuse_batch_on_gpu(0))
+})
+
+test_that("the engine is told where rows are, and with how many threads", {
+  settings <- list(method = "svi", n_kept = 10, threads = 3, seed = 1, save_effects = TRUE, control = list(batch = 0),
+                   device = "cuda", fallback = TRUE, kernel_cache = "")
+  told <- engine_approximation_settings(settings)
+  expect_identical(told[c("device", "fallback", "threads")], list(device = "cuda", fallback = TRUE, threads = 3))
+  expect_equal(engine_approximation_settings(utils::modifyList(settings, list(device = "cpu")))$threads, 1)
+})
+
+test_that("a fit in a file serves on any device", {
+  file <- tempfile(fileext = ".rds")
+  on.exit(unlink(file))
+  first <- small_model(method = "svi", file = file)
+  skip_if_not(without_gpu(), "this machine has a GPU")
+  expect_identical(small_model(method = "svi", file = file, file_refit = "on_change", device = "auto")$draws, first$draws)
 })
 
 test_that("genes go to a GPU by method \"svi\" only", {
-  expect_identical(gene_device("auto", "hmc", 1), list(device = "cpu"))
-  expect_error(gene_device("cuda", "nuts", 1), "svi", class = "twill_error_setting")
+  expect_identical(fit_device("auto", "hmc", 1), list(device = "cpu"))
+  expect_error(fit_device("cuda", "nuts", 1), "svi", class = "twill_error_setting")
   skip_if_not(without_gpu(), "this machine has a GPU")
-  expect_error(gene_device("cuda", "svi", 1), class = "twill_error_device")
-  expect_identical(gene_device("auto", "svi", 2), list(device = "cpu"))
+  expect_error(fit_device("cuda", "svi", 1), class = "twill_error_device")
+  expect_identical(fit_device("auto", "svi", 2), list(device = "cpu"))
 })
 
 test_that("a GPU that fails leaves the rest to the CPU if the choice was left, and is an error if not", {

@@ -1,18 +1,21 @@
 //! Approximations of a posterior by a guide: Laplace at the mode or variational, with the ratios that
 //! say how good they are.
 
+mod placing;
+
 use crate::density::batch::Batch;
 use crate::density::{LogDensity, Model, Posterior};
-use crate::draws::{Draw, push_draw};
+use crate::device::machine::Machine;
 use crate::error::Result;
 use crate::laplace;
 use crate::run::{Prepared, Progress, Shared, on_workers, prepare};
-use crate::spec::{ApproximationSettings, Engine, Family, GuideKind, Method};
+use crate::spec::{ApproximationSettings, Device, Engine, Family, GuideKind, Method};
 use crate::svi::guide::{Guide, Kind};
-use crate::svi::{Ascent, fit};
+use crate::svi::{Ascent, Fitted, Targets, fit};
 use crate::whiten::Whitened;
 use crate::whiten::bend::Bent;
-use rand::SeedableRng;
+use placing::{Drawing, Place};
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,7 +26,7 @@ const MAX_FULL_RANK: usize = 100;
 const RANK: usize = 10;
 
 /// Draws of an approximation.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Approximation {
     /// Values, `n_variables` per draw.
     pub values: Vec<f64>,
@@ -43,26 +46,50 @@ pub struct Approximation {
     pub rows: usize,
     /// Whether a gradient goes through them, rather than through cross-products.
     pub uses_rows: bool,
+    /// What the rows were on, `"cpu"` or `"cuda"`.
+    pub device: &'static str,
+    /// Why not on the device that was there; or empty.
+    pub note: String,
 }
 
 /// Approximates a model's posterior.
 ///
 /// # Errors
-/// As [`crate::run::sample`].
+/// As [`crate::run::sample`]; and [`crate::error::Error::Device`] if there is no such device, it fails, or it has nothing
+/// to do for this model and `fallback` is not set.
 pub fn approximate(
     model: Model, settings: &ApproximationSettings, watch: impl FnMut(Progress) -> bool,
+) -> Result<Approximation> {
+    let is_there = settings.device == Device::Cuda && settings.method == Method::Svi;
+    let machine = if is_there { Some(crate::device::open(&settings.kernel_cache)?) } else { None };
+    approximate_on(machine.as_deref(), model, settings, watch)
+}
+
+/// As [`approximate`], with the rows of a variational fit on a device.
+///
+/// # Errors
+/// As there.
+pub fn approximate_on(
+    machine: Option<&dyn Machine>, model: Model, settings: &ApproximationSettings, watch: impl FnMut(Progress) -> bool,
 ) -> Result<Approximation> {
     let steps = if settings.method == Method::Svi { settings.max_steps } else { 0 };
     on_workers(settings.threads, steps + settings.draws, watch, |shared| {
         let n_theta = model.layout.n_theta;
         let uses_batches = settings.method == Method::Svi && (1..model.design.n()).contains(&settings.batch);
         let engine = if uses_batches { engine_of_rows(&model, settings.engine) } else { settings.engine };
-        match prepare(Arc::new(model), engine, "auto", &shared.cancel)? {
-            Prepared::Collapsed(target) => Ok(run("collapsed", target, None, n_theta, settings, shared)),
-            Prepared::Full(name, mut target) => {
-                let batches = uses_batches.then(|| batches(&mut target, settings));
-                Ok(run(name, target, batches, n_theta, settings, shared))
+        let mut prepared = prepare(Arc::new(model), engine, "auto", &shared.cancel)?;
+        let place = placing::place(machine, &mut prepared, settings)?;
+        let job = Job { n_theta, settings, shared, place };
+        match prepared {
+            Prepared::Collapsed(target) => job.run("collapsed", target),
+            Prepared::Full(name, mut target) if uses_batches => {
+                let batches = batches(&mut target, settings);
+                job.run_with(name, target, Some(batches))
             }
+            Prepared::Full(name, target) => match job.on_device(&target)? {
+                Some(there) => job.run(name, there),
+                None => job.run(name, target),
+            },
         }
     })
 }
@@ -74,63 +101,110 @@ fn engine_of_rows(model: &Model, engine: Engine) -> Engine {
 
 /// The target estimated from batches, centred at the mode.
 fn batches(target: &mut Whitened<Bent<Posterior>>, settings: &ApproximationSettings) -> Whitened<Bent<Posterior>> {
-    let dim = target.dim();
+    let dim = LogDensity::dim(target);
     target.evaluate(&vec![0.0; dim], &mut vec![0.0; dim]);
     let mut out = target.clone();
     out.inner.inner.batch = Some(Box::new(Batch::new(&target.inner.inner, settings.batch, settings.seed)));
     out
 }
 
-/// Where there are `batches`, they stand for the target during the ascent.
-fn run<D: Draw>(
-    engine: &'static str, mut target: Whitened<D>, batches: Option<Whitened<Bent<Posterior>>>, n_theta: usize,
-    settings: &ApproximationSettings, shared: &Shared,
-) -> Approximation {
-    let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
-    let dim = target.dim();
-    let mut out = Approximation {
-        values: vec![],
-        log_ratios: Vec::with_capacity(settings.draws),
-        elbo: vec![],
-        converged: true,
-        interrupted: false,
-        engine,
-        dim,
-        rows: target.posterior().model.design.n(),
-        uses_rows: engine != "collapsed" && target.posterior().sums.is_none(),
-    };
-    let mut guide = match settings.method {
-        Method::Laplace => None,
-        Method::Svi => {
-            let start = Guide::standard(kind(settings.guide, dim), dim);
-            let (ascent, cancel, tick) = (ascent(settings), &shared.cancel, || shared.tick());
-            let fitted = match batches {
-                Some(mut batches) => fit(&mut batches, start, ascent, &mut rng, cancel, tick),
-                None => fit(&mut target, start, ascent, &mut rng, cancel, tick),
-            };
-            out.elbo = fitted.elbo;
-            out.converged = fitted.converged;
-            Some(fitted.guide)
-        }
-    };
-    let (mut y, mut g) = (vec![0.0; dim], vec![0.0; dim]);
-    for _ in 0..settings.draws {
-        let ratio = match &mut guide {
-            None => laplace::draw(&mut target, n_theta, &mut rng, &mut y, &mut g),
-            Some(guide) => {
-                guide.draw(&mut rng);
-                target.evaluate(guide.y(), &mut g) - guide.log_density()
+/// What a run needs beside its target.
+struct Job<'a> {
+    n_theta: usize,
+    settings: &'a ApproximationSettings,
+    shared: &'a Shared,
+    place: Place<'a>,
+}
+
+/// Where proposals come from.
+enum Proposals {
+    Laplace { n_theta: usize },
+    Guide(Guide),
+}
+
+impl Job<'_> {
+    fn run<T: Drawing>(&self, engine: &'static str, target: T) -> Result<Approximation> {
+        self.run_with::<T, T>(engine, target, None)
+    }
+
+    /// Where there are `batches`, they stand for the target during the ascent.
+    fn run_with<T: Drawing, B: Targets>(
+        &self, engine: &'static str, mut target: T, batches: Option<B>,
+    ) -> Result<Approximation> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.settings.seed);
+        let mut out = self.empty(engine, &target);
+        let proposals = match self.settings.method {
+            Method::Laplace => Proposals::Laplace { n_theta: self.n_theta },
+            Method::Svi => {
+                let fitted = match batches {
+                    Some(mut batches) => self.ascend(&mut batches, &mut rng)?,
+                    None => self.ascend(&mut target, &mut rng)?,
+                };
+                (out.elbo, out.converged) = (fitted.elbo, fitted.converged);
+                Proposals::Guide(fitted.guide)
             }
         };
-        out.log_ratios.push(if ratio.is_nan() { f64::NEG_INFINITY } else { ratio });
-        target.complete(&[], &mut rng);
-        push_draw(target.posterior(), settings.save_effects, &mut out.values);
-        if !shared.tick() {
-            break;
+        self.draw(&mut target, &proposals, &mut rng, &mut out)?;
+        out.interrupted = self.shared.cancel.load(Ordering::Relaxed);
+        Ok(out)
+    }
+
+    fn empty<T: Drawing>(&self, engine: &'static str, target: &T) -> Approximation {
+        let posterior = target.posterior_at(0);
+        Approximation {
+            converged: true,
+            engine,
+            dim: target.dim(),
+            rows: posterior.model.design.n(),
+            uses_rows: engine != "collapsed" && posterior.sums.is_none(),
+            device: if self.place.machine.is_some() { "cuda" } else { "cpu" },
+            note: self.place.note.clone(),
+            ..Approximation::default()
         }
     }
-    out.interrupted = shared.cancel.load(Ordering::Relaxed);
-    out
+
+    fn ascend<T: Targets>(&self, target: &mut T, rng: &mut ChaCha8Rng) -> Result<Fitted> {
+        let start = Guide::standard(kind(self.settings.guide, target.dim()), target.dim());
+        Ok(fit(target, start, ascent(self.settings), rng, &self.shared.cancel, || self.shared.tick())?)
+    }
+
+    /// Draws and their ratios, as many at a time as the target takes.
+    fn draw<T: Drawing>(
+        &self, target: &mut T, proposals: &Proposals, rng: &mut ChaCha8Rng, out: &mut Approximation,
+    ) -> Result<()> {
+        while out.log_ratios.len() < self.settings.draws {
+            let n = target.width().min(self.settings.draws - out.log_ratios.len());
+            let (positions, log_q): (Vec<_>, Vec<_>) = (0..n).map(|_| proposals.propose(target.dim(), rng)).unzip();
+            let values = target.values(&positions)?;
+            for (i, (value, log_q)) in values.iter().zip(log_q).enumerate() {
+                let ratio = value - log_q;
+                out.log_ratios.push(if ratio.is_nan() { f64::NEG_INFINITY } else { ratio });
+                target.push_draw(i, self.settings.save_effects, rng, &mut out.values);
+                if !self.shared.tick() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Proposals {
+    /// A position and its log density.
+    fn propose<R: Rng>(&self, dim: usize, rng: &mut R) -> (Vec<f64>, f64) {
+        match self {
+            Self::Laplace { n_theta } => {
+                let mut y = vec![0.0; dim];
+                let log_q = laplace::propose(dim, *n_theta, rng, &mut y);
+                (y, log_q)
+            }
+            Self::Guide(guide) => {
+                let drawn = guide.draw(rng);
+                let log_q = guide.log_density(&drawn);
+                (drawn.y, log_q)
+            }
+        }
+    }
 }
 
 fn ascent(s: &ApproximationSettings) -> Ascent {

@@ -1,6 +1,7 @@
 //! Log posterior density and gradient at a position: prior, group effects and likelihood.
 
 pub mod batch;
+pub mod in_parts;
 mod linear;
 
 use crate::compress::gaussian::GaussianSums;
@@ -14,8 +15,8 @@ use crate::scales::{ScaleGradient, ScalePriors, Scales};
 use crate::spec::{HorseshoeTarget, InterceptSpec, ModelSpec};
 use crate::transport::{Context, Mapped, Transport};
 use batch::{Batch, Derivatives, Natural};
+use in_parts::InParts;
 use linear::Runs;
-use std::f64::consts::PI;
 use std::sync::Arc;
 
 /// A differentiable log density; all that a sampler sees.
@@ -297,22 +298,8 @@ impl LogDensity for Posterior {
     }
 
     fn evaluate(&mut self, position: &[f64], gradient: &mut [f64]) -> f64 {
-        self.map(position);
-        self.d_scales.reset(&self.scales);
-        let log_lik = self.log_likelihood();
-        let model = Arc::clone(&self.model);
-        let prior = model.coefficient_prior(&self.beta, &mut self.d_beta);
-        self.route_coefficients();
-        let standard: f64 = self.mapped.standard.iter().map(|s| -0.5 * s * s).sum();
-        let standard = standard - 0.5 * self.mapped.standard.len() as f64 * (2.0 * PI).ln();
-        gradient.fill(0.0);
-        let (at, d) = (&mut self.mapped, &mut self.d_scales);
-        let ctx = Context { layout: &model.layout, scales: &self.scales };
-        self.transport.backward(ctx, at, &self.d_swept, &mut self.d_effects, gradient, d);
-        let theta = model.layout.theta();
-        model.scale_priors.pull_back(&position[theta.clone()], &self.scales, d, &mut gradient[theta]);
-        self.lprior = prior + self.scales.lprior;
-        self.lp = log_lik + self.lprior + self.scales.log_jacobian + standard;
-        self.lp + self.mapped.log_jacobian
+        self.place(position);
+        let log_likelihood = self.log_likelihood();
+        self.finish(log_likelihood, gradient)
     }
 }

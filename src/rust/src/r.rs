@@ -196,6 +196,8 @@ fn approximation_to_r(output: &Approximation, spec: &ModelSpec, settings: &Appro
         "converged": output.converged,
         "rows": output.rows,
         "uses_rows": output.uses_rows,
+        "device": output.device,
+        "note": output.note,
     });
     list!(
         draws = draws,

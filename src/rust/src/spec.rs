@@ -1,5 +1,9 @@
 //! The model spec and the sampler's settings, as they cross the boundary from R in JSON.
 
+mod approximation;
+
+pub use approximation::{ApproximationSettings, Device, GuideKind, Method};
+
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -248,62 +252,4 @@ impl Settings {
             None => Ok(()),
         }
     }
-}
-
-/// How an approximation is made.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ApproximationSettings {
-    /// `laplace` or `svi`.
-    pub method: Method,
-    /// Draws of the approximation.
-    pub draws: usize,
-    /// Worker threads; an approximation uses one.
-    pub threads: usize,
-    /// Seed.
-    pub seed: u64,
-    /// Coordinates, as for NUTS.
-    #[serde(default)]
-    pub engine: Engine,
-    /// Structure of the guide's covariance.
-    #[serde(default)]
-    pub guide: GuideKind,
-    /// Rows drawn for each gradient; 0 takes them all.
-    #[serde(default)]
-    pub batch: usize,
-    /// Steps of the ascent at most.
-    pub max_steps: usize,
-    /// Draws of the guide per step.
-    pub n_draws: usize,
-    /// First step size of Adam.
-    pub step_size: f64,
-    /// Standard errors that the ELBO must still gain over a window.
-    pub tolerance: f64,
-    /// Whether draws of the group effects are kept.
-    pub save_effects: bool,
-}
-
-/// Approximations of a posterior.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Method {
-    /// At the mode.
-    Laplace,
-    /// The guide closest in Kullback-Leibler divergence.
-    Svi,
-}
-
-/// Covariance of a guide.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum GuideKind {
-    /// Dense up to 100 parameters, low rank beyond.
-    #[default]
-    Auto,
-    /// Diagonal.
-    MeanField,
-    /// Diagonal plus ten factors.
-    LowRank,
-    /// Dense.
-    FullRank,
 }

@@ -11,7 +11,7 @@ use twill::density::{LogDensity, Model, Posterior};
 use twill::design::Design;
 use twill::run::{Prepared, prepare};
 use twill::spec::Family::{Gaussian, NegBinomial, Poisson};
-use twill::spec::{ApproximationSettings, Engine, Family, GuideKind, Method};
+use twill::spec::{ApproximationSettings, Device, Engine, Family, GuideKind, Method};
 use twill::whiten::Whitened;
 use twill::whiten::bend::Bent;
 
@@ -99,6 +99,9 @@ fn settings(batch: usize) -> ApproximationSettings {
         step_size: 0.05,
         tolerance: 1.0,
         save_effects: false,
+        device: Device::Cpu,
+        fallback: false,
+        kernel_cache: String::new(),
     }
 }
 

@@ -14,9 +14,10 @@ mod cell_checks;
 #[path = "../../tests/common/mod.rs"]
 mod common;
 mod data;
+mod rows_speed;
 mod speed;
 
-use common::gene_checks;
+use common::{gene_checks, row_checks};
 use std::process::ExitCode;
 use twill::device::cache::Cache;
 use twill::device::cuda::{Card, nvrtc};
@@ -92,12 +93,14 @@ fn test(n_genes: usize) -> Outcome {
     if nvrtc::version().is_some() {
         lines.extend(gene_checks::all(&card, n_genes, &Precision::ALL));
         lines.extend(cell_checks::all(&card, &Precision::ALL));
+        lines.extend(row_checks::all(&card, &Precision::ALL));
     } else {
         println!("skipped: double precision, NVRTC is not installed");
     }
     let card = open()?.with_ptx();
     lines.extend(gene_checks::all(&card, n_genes, &[Precision::Single]));
     lines.extend(cell_checks::all(&card, &[Precision::Single]));
+    lines.extend(row_checks::all(&card, &[Precision::Single]));
     report_lines(&lines)
 }
 

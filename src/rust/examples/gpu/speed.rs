@@ -1,6 +1,7 @@
 //! Time per step, bytes per second against the card's own, and the ratio to this machine's CPU.
 
 use crate::data::{LEAVES, cells, donor_frame, genes};
+use crate::rows_speed;
 use rayon::prelude::*;
 use std::time::Instant;
 use twill::device::cells::Cells;
@@ -35,7 +36,8 @@ pub fn all(machine: &dyn Machine, is_small: bool) -> Outcome {
     let bandwidth = copy(machine, (1 << 30) / by).map_err(|e| e.to_string())?;
     genes_speed(machine, "pseudobulk", 10_000 / by, 1).map_err(|e| e.to_string())?;
     genes_speed(machine, "single cells, compressed", 17_528 / by, 350).map_err(|e| e.to_string())?;
-    cells_speed(machine, 50_000 / by, 10_000 / by, bandwidth).map_err(|e| e.to_string())
+    cells_speed(machine, 50_000 / by, 10_000 / by, bandwidth).map_err(|e| e.to_string())?;
+    rows_speed::all(machine, 1_000_000 / by, bandwidth).map_err(|e| e.to_string())
 }
 
 /// What the CPU needs, part by part: tells what a card can save.
@@ -50,7 +52,7 @@ pub fn cpu(is_small: bool) -> Outcome {
         let (ascent, draws) = by_cpu(starts, n);
         println!("  steps {ascent:.3} s, draws {draws:.3} s");
     }
-    Ok(())
+    rows_speed::cpu(1_000_000 / by)
 }
 
 /// Genes at their starts, and the seconds that takes.
@@ -64,7 +66,7 @@ fn all_started<'a>(frame: &'a Frame, flat: Vec<FlatGene>, name: &str) -> (Vec<St
 }
 
 /// Median seconds of a run, after one that warms up.
-fn median(mut run: impl FnMut() -> DeviceResult<()>) -> DeviceResult<f64> {
+pub fn median(mut run: impl FnMut() -> DeviceResult<()>) -> DeviceResult<f64> {
     run()?;
     let mut seconds = vec![];
     for _ in 0..REPEATS {

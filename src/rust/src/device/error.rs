@@ -27,6 +27,8 @@ pub enum Kind {
     OutOfMemory,
     /// The GPU stopped answering.
     Lost,
+    /// A model that has nothing to do on a GPU.
+    Unsuitable,
     /// A kernel did not compile.
     Compile,
     /// Anything else: a bug.
@@ -56,13 +58,14 @@ impl Kind {
             Self::Busy => "Wait for the process that has the GPU (nvidia-smi shows it), or use device = \"cpu\".",
             Self::Forked => "Use threads (cores = ) or, for BPPARAM, SnowParam() in the place of MulticoreParam().",
             Self::OutOfMemory => {
-                "Other processes may use the GPU (nvidia-smi shows them); a smaller block_size needs less memory. \
-                 Finished blocks in the folder serve on any device."
+                "Other processes may use the GPU (nvidia-smi shows them), or use device = \"cpu\". Of genes, a smaller \
+                 block_size needs less memory, and finished blocks in the folder serve on any device."
             }
             Self::Lost => {
-                "Finished blocks in the folder serve on any device: the same call with device = \"cpu\" goes on from them. \
-                 The GPU can be used again in a new R session."
+                "The same call with device = \"cpu\" works, and goes on from the finished blocks of genes in a folder. The GPU \
+                 can be used again in a new R session."
             }
+            Self::Unsuitable => "Use device = \"cpu\", or \"auto\", which does so where a GPU has nothing to do.",
             Self::Compile | Self::Internal => {
                 "This is a bug: please report it. device = \"cpu\" works without the GPU."
             }

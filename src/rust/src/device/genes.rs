@@ -74,13 +74,15 @@ pub struct Genes<'a> {
     elsewhere: Option<Buffer>,
 }
 
-/// Bytes of the device that a gene needs, with its draws and bounds.
+/// Bytes of the device that a gene needs, with its draws and bounds, and what a block of threads works with where shared
+/// memory is too small: three numbers per leaf and position are most of it.
 pub fn bytes_of(frame: &FrameArrays, gene: &GeneArrays, max_steps: usize, n_draws: usize) -> usize {
     let (n, d, priors) = (frame.n(), frame.dim(), gene.priors.len());
     let record = n * n + 2 * frame.c * frame.c + frame.p * frame.p + 3 * n + 5 * priors + 64;
     let guide = 3 * (d + d * (d + 1) / 2) + 3;
     let draws = n_draws * (d + 1) + max_steps;
-    8 * (record + guide + draws + 3 * gene.rows[0].len() + 2 * gene.large[0].len() + gene.starts.len())
+    let work = 3 * LANES * frame.n_leaves();
+    8 * (record + guide + draws + work + 3 * gene.rows[0].len() + 2 * gene.large[0].len() + gene.starts.len())
 }
 
 impl<'a> Genes<'a> {

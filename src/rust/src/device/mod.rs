@@ -4,6 +4,7 @@
 //! kernels/   the source, CUDA C that is also C++        source   how it is compiled
 //! machine    what a device can do                       cuda     NVIDIA's GPUs (feature `cuda`)
 //! genes      blocks of genes on any machine             report   what is there, and why not
+//! cells      their sparse counts                        rows     rows of one model
 //! ```
 
 pub mod cache;
@@ -16,6 +17,8 @@ pub mod genes;
 pub mod machine;
 pub mod pack;
 pub mod report;
+mod row_plan;
+pub mod rows;
 pub mod source;
 
 use machine::Machine;

@@ -13,7 +13,7 @@ macro_rules! files {
 }
 
 /// The files of `kernels/`, each after those that it needs.
-pub const FILES: [(&str, &str); 12] = files!(
+pub const FILES: [(&str, &str); 14] = files!(
     "numbers.cuh",
     "prior.cuh",
     "noise.cuh",
@@ -25,6 +25,8 @@ pub const FILES: [(&str, &str); 12] = files!(
     "guide.cuh",
     "genes.cu",
     "cells.cu",
+    "families.cuh",
+    "model.cu",
     "speed.cu"
 );
 

@@ -111,17 +111,17 @@ impl Task<'_> {
 
     /// A guide in settled and whitened coordinates, for any model.
     pub(super) fn guided<D: Draw>(&self, target: &mut Whitened<D>, recorder: &mut Recorder) -> Result<Report> {
-        let (dim, n_saved, mut rng) = (target.dim(), self.settings.n_saved(), self.rng(STREAM, 0));
+        let (dim, n_saved, mut rng) = (LogDensity::dim(target), self.settings.n_saved(), self.rng(STREAM, 0));
         let kind = if dim <= MAX_DENSE { Kind::FullRank } else { Kind::LowRank(RANK) };
         let ascent = SlowAscent { max_steps: SLOW_STEPS, n_draws: SLOW_DRAWS, step_size: SLOW_RATE, tolerance: 1.0 };
-        let mut fitted = fit_slowly(target, Guide::standard(kind, dim), ascent, &mut rng, self.cancel, || true);
+        let fitted = fit_slowly(target, Guide::standard(kind, dim), ascent, &mut rng, self.cancel, || true)?;
         let (mut gradient, mut ratios) = (vec![0.0; dim], vec![]);
         for i in 0..n_saved.max(N_GUIDED) {
             if self.is_cancelled() {
                 return Err(Error::Interrupt);
             }
-            fitted.guide.draw(&mut rng);
-            ratios.push(target.evaluate(fitted.guide.y(), &mut gradient) - fitted.guide.log_density());
+            let drawn = fitted.guide.draw(&mut rng);
+            ratios.push(target.evaluate(&drawn.y, &mut gradient) - fitted.guide.log_density(&drawn));
             if i < n_saved {
                 target.complete(&[], &mut rng);
                 recorder.push(target.posterior(), i);

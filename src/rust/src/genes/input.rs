@@ -22,16 +22,7 @@ pub enum Method {
     Svi,
 }
 
-/// Where guides are fitted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Device {
-    /// On threads.
-    #[default]
-    Cpu,
-    /// On the first GPU.
-    Cuda,
-}
+pub use crate::spec::Device;
 
 /// How the genes are fitted.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -20,6 +20,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Share of the free memory that is used.
 const SHARE: f64 = 0.8;
+/// Bytes of this machine that the arrays of a block of genes may take, and about how many a row takes on its way: a card's
+/// memory may be larger than the machine's where each cell is a row.
+const HOST_BYTES: usize = 4 << 30;
+const ROW_BYTES: usize = 100;
 /// Steps per launch: between launches an interrupt is seen.
 const CHUNK: usize = 32;
 
@@ -102,7 +106,7 @@ impl Job<'_> {
         let gene = GeneArrays { rows: [vec![0.0; rows], vec![], vec![]], ..GeneArrays::default() };
         let each = bytes_of(&self.arrays, &gene, s.max_steps, draws_of(s)[0]);
         let free = self.machine.free_bytes()? as f64 * SHARE;
-        Ok(((free / each as f64) as usize).max(1))
+        Ok(((free / each as f64) as usize).min(HOST_BYTES / (ROW_BYTES * rows.max(1))).max(1))
     }
 
     /// [`Self::run`], in halves where memory does not suffice: another process may have taken some of it.

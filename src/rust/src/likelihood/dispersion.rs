@@ -102,3 +102,11 @@ pub fn parts(groups: &[DispersionGroup], rows: Range<usize>) -> impl Iterator<It
         (part.start < part.end).then_some((group, part))
     })
 }
+
+/// The groups' rows of the dispersion's design for each of `rows`, column by column.
+pub fn columns_of(groups: &[DispersionGroup], rows: Range<usize>) -> Vec<f64> {
+    let n_columns = groups.first().map_or(0, |g| g.x.len());
+    let column =
+        |c: usize| parts(groups, rows.clone()).flat_map(move |(g, part)| std::iter::repeat_n(g.x[c], part.len()));
+    (0..n_columns).flat_map(column).collect()
+}

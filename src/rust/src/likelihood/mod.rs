@@ -19,7 +19,7 @@ use crate::design::Design;
 use crate::rising::Rising;
 use crate::spec::{Family, ModelSpec};
 use crate::special::ln_gamma;
-use dispersion::Dispersion;
+use dispersion::{Dispersion, columns_of};
 use std::f64::consts::PI;
 use std::ops::Range;
 
@@ -39,6 +39,27 @@ pub struct Likelihood {
     dispersion: Dispersion,
     /// Terms that depend on data alone.
     constant: f64,
+}
+
+/// What the rows of a likelihood are made of; fields as there.
+#[derive(Debug)]
+pub struct RowParts<'a> {
+    /// Responses, or what stands for them.
+    pub y: &'a [f64],
+    /// Weights.
+    pub weights: &'a [f64],
+    /// Weighted responses, of counts.
+    pub totals: &'a [f64],
+    /// Weighted squares around `y`, or empty.
+    pub squares: &'a [f64],
+    /// Squared known standard errors, or empty.
+    pub se2: &'a [f64],
+    /// Whether a Gaussian's sd is a parameter.
+    pub is_sampled: bool,
+    /// `[columns * n]` of the log dispersion; none if all rows share it.
+    pub columns: Vec<f64>,
+    /// Whether the rows' own sums have the terms in `ln Gamma`, and not [`Likelihood::common`].
+    pub has_own: bool,
 }
 
 impl Likelihood {
@@ -93,6 +114,17 @@ impl Likelihood {
     /// Weights and weighted responses of the rows, and the terms that depend on data alone.
     pub fn rows(&self) -> (&[f64], &[f64], f64) {
         (&self.weights, &self.totals, self.constant)
+    }
+
+    /// All that is a sum over rows.
+    pub fn parts(&self) -> RowParts<'_> {
+        let (columns, has_own) = match &self.dispersion {
+            Dispersion::Rows { columns, .. } => (columns.clone(), true),
+            Dispersion::Groups(groups) if groups.len() == 1 => (vec![], false),
+            Dispersion::Groups(groups) => (columns_of(groups, 0..self.y.len()), false),
+        };
+        let Self { y, weights, totals, squares, se2, sample_sigma, .. } = self;
+        RowParts { y, weights, totals, squares, se2, is_sampled: *sample_sigma, columns, has_own }
     }
 
     /// Terms in `ln Gamma` of counts with one dispersion.

@@ -24,16 +24,23 @@ pub enum Kind {
     FullRank,
 }
 
-/// A guide with its parameters and its last draw.
+/// A guide with its parameters.
 #[derive(Debug, Clone)]
 pub struct Guide {
     kind: Kind,
     dim: usize,
+    rank: usize,
     /// `m`, `r`, then the factors `[rank, dim]` or the rows of `T` below the diagonal.
     pub parameters: Vec<f64>,
+}
+
+/// A draw of a guide, with the noise that it was made from.
+#[derive(Debug, Clone)]
+pub struct Drawn {
     epsilon: Vec<f64>,
     xi: Vec<f64>,
-    y: Vec<f64>,
+    /// Where it is.
+    pub y: Vec<f64>,
 }
 
 impl Guide {
@@ -48,46 +55,42 @@ impl Guide {
         for (i, f) in parameters[2 * dim..2 * dim + rank * dim].iter_mut().enumerate() {
             *f = if i % 2 == 0 { 0.01 } else { -0.01 } * (1.0 + (i % 7) as f64);
         }
-        Self { kind, dim, parameters, epsilon: vec![0.0; dim], xi: vec![0.0; rank], y: vec![0.0; dim] }
+        Self { kind, dim, rank, parameters }
     }
 
-    /// Draws `y`.
-    pub fn draw<R: Rng>(&mut self, rng: &mut R) {
-        for e in self.epsilon.iter_mut().chain(&mut self.xi) {
-            *e = StandardNormal.sample(rng);
-        }
+    /// A fresh draw.
+    pub fn draw<R: Rng>(&self, rng: &mut R) -> Drawn {
+        let mut noise = |n: usize| (0..n).map(|_| StandardNormal.sample(rng)).collect::<Vec<f64>>();
+        let (epsilon, xi) = (noise(self.dim), noise(self.rank));
+        let mut y = vec![0.0; self.dim];
         let (mean, rest) = self.parameters.split_at(self.dim);
         let (log_sd, extra) = rest.split_at(self.dim);
         for i in 0..self.dim {
-            self.y[i] = mean[i] + log_sd[i].exp() * self.epsilon[i];
+            y[i] = mean[i] + log_sd[i].exp() * epsilon[i];
         }
         match self.kind {
             Kind::MeanField => {}
             Kind::LowRank(_) => {
-                for (row, xi) in extra.chunks_exact(self.dim).zip(&self.xi) {
-                    self.y.iter_mut().zip(row).for_each(|(y, f)| *y += f * xi);
+                for (row, xi) in extra.chunks_exact(self.dim).zip(&xi) {
+                    y.iter_mut().zip(row).for_each(|(y, f)| *y += f * xi);
                 }
             }
             Kind::FullRank => {
                 for i in 1..self.dim {
-                    self.y[i] += dot(&extra[i * (i - 1) / 2..i * (i + 1) / 2], &self.epsilon[..i]);
+                    y[i] += dot(&extra[i * (i - 1) / 2..i * (i + 1) / 2], &epsilon[..i]);
                 }
             }
         }
+        Drawn { epsilon, xi, y }
     }
 
-    /// The last draw.
-    pub fn y(&self) -> &[f64] {
-        &self.y
-    }
-
-    /// Log density of the last draw.
-    pub fn log_density(&self) -> f64 {
+    /// Log density of a draw of the guide as it is.
+    pub fn log_density(&self, drawn: &Drawn) -> f64 {
         let log_sd = &self.parameters[self.dim..2 * self.dim];
         let constant = -0.5 * self.dim as f64 * (2.0 * PI).ln() - log_sd.iter().sum::<f64>();
         match self.kind {
             Kind::LowRank(rank) => {
-                let (scaled, capacitance) = self.low_rank_parts();
+                let (scaled, capacitance) = self.low_rank_parts(drawn);
                 let (projected, spread) = solve_and_spread(&capacitance, &scaled.1);
                 let quadratic =
                     dot(&scaled.0, &scaled.0) - (0..rank).map(|k| scaled.1[(k, 0)] * projected[(k, 0)]).sum::<f64>();
@@ -95,16 +98,16 @@ impl Guide {
                 let log_det: f64 = (0..rank).map(|k| -spread[k * rank + k].ln()).sum();
                 constant - log_det - 0.5 * quadratic
             }
-            _ => constant - 0.5 * dot(&self.epsilon, &self.epsilon),
+            _ => constant - 0.5 * dot(&drawn.epsilon, &drawn.epsilon),
         }
     }
 
     /// `((y - m) / D, F D^-1 (y - m) / D)` and the capacitance `I + F D^-2 F'`.
-    fn low_rank_parts(&self) -> ((Vec<f64>, Mat<f64>), Mat<f64>) {
+    fn low_rank_parts(&self, drawn: &Drawn) -> ((Vec<f64>, Mat<f64>), Mat<f64>) {
         let (mean, rest) = self.parameters.split_at(self.dim);
         let (log_sd, factors) = rest.split_at(self.dim);
-        let rank = self.xi.len();
-        let white: Vec<f64> = (0..self.dim).map(|i| (self.y[i] - mean[i]) * (-log_sd[i]).exp()).collect();
+        let rank = self.rank;
+        let white: Vec<f64> = (0..self.dim).map(|i| (drawn.y[i] - mean[i]) * (-log_sd[i]).exp()).collect();
         let f = |k: usize, i: usize| factors[k * self.dim + i] * (-log_sd[i]).exp();
         let against = Mat::from_fn(rank, 1, |k, _| (0..self.dim).map(|i| f(k, i) * white[i]).sum());
         let capacitance = Mat::from_fn(rank, rank, |k, l| {
@@ -113,20 +116,20 @@ impl Guide {
         ((white, against), capacitance)
     }
 
-    /// `-d log q / dy` at the last draw, parameters held: the precision times `y - m`.
-    fn pull_to_mean(&self) -> Vec<f64> {
+    /// `-d log q / dy` at a draw, parameters held: the precision times `y - m`.
+    fn pull_to_mean(&self, drawn: &Drawn) -> Vec<f64> {
         let (log_sd, extra) = self.parameters[self.dim..].split_at(self.dim);
         match self.kind {
-            Kind::MeanField => self.epsilon.iter().zip(log_sd).map(|(e, r)| e * (-r).exp()).collect(),
+            Kind::MeanField => drawn.epsilon.iter().zip(log_sd).map(|(e, r)| e * (-r).exp()).collect(),
             Kind::LowRank(_) => {
-                let ((white, against), capacitance) = self.low_rank_parts();
+                let ((white, against), capacitance) = self.low_rank_parts(drawn);
                 let (projected, _) = solve_and_spread(&capacitance, &against);
                 let f = |k: usize, i: usize| extra[k * self.dim + i] * (-log_sd[i]).exp();
-                let explained = |i: usize| (0..self.xi.len()).map(|k| f(k, i) * projected[(k, 0)]).sum::<f64>();
+                let explained = |i: usize| (0..self.rank).map(|k| f(k, i) * projected[(k, 0)]).sum::<f64>();
                 (0..self.dim).map(|i| (white[i] - explained(i)) * (-log_sd[i]).exp()).collect()
             }
             Kind::FullRank => {
-                let mut x = self.epsilon.clone();
+                let mut x = drawn.epsilon.clone();
                 for i in (0..self.dim).rev() {
                     x[i] *= (-log_sd[i]).exp();
                     let (head, tail) = x.split_at_mut(i);
@@ -138,27 +141,27 @@ impl Guide {
         }
     }
 
-    /// Adds the path gradient of `log p - log q` at the last draw, given `d log p / dy`.
-    pub fn add_gradient(&self, d_log_p: &[f64], gradient: &mut [f64]) {
-        let pull = self.pull_to_mean();
+    /// Adds the path gradient of `log p - log q` at a draw, given `d log p / dy`.
+    pub fn add_gradient(&self, drawn: &Drawn, d_log_p: &[f64], gradient: &mut [f64]) {
+        let pull = self.pull_to_mean(drawn);
         let d: Vec<f64> = d_log_p.iter().zip(&pull).map(|(a, b)| a + b).collect();
         let log_sd = &self.parameters[self.dim..2 * self.dim];
         for i in 0..self.dim {
             gradient[i] += d[i];
-            gradient[self.dim + i] += d[i] * self.epsilon[i] * log_sd[i].exp();
+            gradient[self.dim + i] += d[i] * drawn.epsilon[i] * log_sd[i].exp();
         }
         let extra = &mut gradient[2 * self.dim..];
         match self.kind {
             Kind::MeanField => {}
             Kind::LowRank(_) => {
-                for (row, xi) in extra.chunks_exact_mut(self.dim).zip(&self.xi) {
+                for (row, xi) in extra.chunks_exact_mut(self.dim).zip(&drawn.xi) {
                     row.iter_mut().zip(&d).for_each(|(g, d)| *g += d * xi);
                 }
             }
             Kind::FullRank => {
                 for i in 1..self.dim {
                     let row = &mut extra[i * (i - 1) / 2..i * (i + 1) / 2];
-                    row.iter_mut().zip(&self.epsilon).for_each(|(g, e)| *g += d[i] * e);
+                    row.iter_mut().zip(&drawn.epsilon).for_each(|(g, e)| *g += d[i] * e);
                 }
             }
         }

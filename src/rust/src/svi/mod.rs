@@ -5,10 +5,12 @@
 //! transported and whitened coordinates, so the guide starts at the Laplace approximation.
 
 pub mod guide;
+pub mod on_device;
 pub mod optimiser;
 
 use crate::density::LogDensity;
-use guide::Guide;
+use crate::device::error::Result;
+use guide::{Drawn, Guide};
 use optimiser::Adam;
 use rand::Rng;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,10 +42,40 @@ pub struct Fitted {
     pub converged: bool,
 }
 
+/// A target at several positions at once.
+pub trait Targets {
+    /// Length of a position.
+    fn dim(&self) -> usize;
+    /// Positions at once, at most.
+    fn width(&self) -> usize;
+    /// Log densities at positions; overwrites the gradients.
+    ///
+    /// # Errors
+    /// Those of a device.
+    fn evaluate_all(&mut self, positions: &[Vec<f64>], gradients: &mut [Vec<f64>]) -> Result<Vec<f64>>;
+}
+
+impl<D: LogDensity> Targets for D {
+    fn dim(&self) -> usize {
+        LogDensity::dim(self)
+    }
+
+    fn width(&self) -> usize {
+        1
+    }
+
+    fn evaluate_all(&mut self, positions: &[Vec<f64>], gradients: &mut [Vec<f64>]) -> Result<Vec<f64>> {
+        Ok(positions.iter().zip(gradients).map(|(position, gradient)| self.evaluate(position, gradient)).collect())
+    }
+}
+
 /// Fits `guide` to `target`; `watch` sees each step's number and stops the ascent by `false`.
-pub fn fit<D: LogDensity, R: Rng>(
-    target: &mut D, mut guide: Guide, ascent: Ascent, rng: &mut R, cancel: &AtomicBool, mut watch: impl FnMut() -> bool,
-) -> Fitted {
+///
+/// # Errors
+/// Those of a device.
+pub fn fit<T: Targets, R: Rng>(
+    target: &mut T, mut guide: Guide, ascent: Ascent, rng: &mut R, cancel: &AtomicBool, mut watch: impl FnMut() -> bool,
+) -> Result<Fitted> {
     let mut adam = Adam::new(guide.parameters.len());
     let mut elbo = Vec::with_capacity(ascent.max_steps);
     let mut average = vec![0.0; guide.parameters.len()];
@@ -52,7 +84,7 @@ pub fn fit<D: LogDensity, R: Rng>(
         if cancel.load(Ordering::Relaxed) || !watch() {
             break;
         }
-        let (value, gradient) = estimate(target, &mut guide, ascent.n_draws, rng);
+        let (value, gradient) = estimate(target, &guide, ascent.n_draws, rng)?;
         elbo.push(value);
         let rate = ascent.step_size / (1.0 + step as f64 / WINDOW as f64).sqrt();
         adam.step(&mut guide.parameters, &gradient, rate);
@@ -61,31 +93,33 @@ pub fn fit<D: LogDensity, R: Rng>(
             last = std::mem::replace(&mut average, vec![0.0; last.len()]);
             if has_settled(&elbo, ascent.tolerance) {
                 guide.parameters = last;
-                return Fitted { guide, elbo, converged: true };
+                return Ok(Fitted { guide, elbo, converged: true });
             }
         }
     }
     if elbo.len() >= WINDOW {
         guide.parameters = last;
     }
-    Fitted { guide, elbo, converged: false }
+    Ok(Fitted { guide, elbo, converged: false })
 }
 
 /// Mean over fresh draws of ELBO and gradient; draws where the target vanishes say nothing.
-fn estimate<D: LogDensity, R: Rng>(target: &mut D, guide: &mut Guide, n_draws: usize, rng: &mut R) -> (f64, Vec<f64>) {
-    let dim = target.dim();
-    let (mut d_y, mut sum) = (vec![0.0; dim], 0.0);
-    let mut gradient = vec![0.0; guide.parameters.len()];
-    for _ in 0..n_draws {
-        guide.draw(rng);
-        let log_p = target.evaluate(guide.y(), &mut d_y);
-        if log_p.is_finite() && d_y.iter().all(|d| d.is_finite()) {
-            sum += log_p - guide.log_density();
-            guide.add_gradient(&d_y, &mut gradient);
+fn estimate<T: Targets, R: Rng>(target: &mut T, guide: &Guide, n_draws: usize, rng: &mut R) -> Result<(f64, Vec<f64>)> {
+    let (mut gradient, mut sum) = (vec![0.0; guide.parameters.len()], 0.0);
+    let drawn: Vec<Drawn> = (0..n_draws).map(|_| guide.draw(rng)).collect();
+    for drawn in drawn.chunks(target.width()) {
+        let positions: Vec<Vec<f64>> = drawn.iter().map(|d| d.y.clone()).collect();
+        let mut d_y = vec![vec![0.0; target.dim()]; drawn.len()];
+        let values = target.evaluate_all(&positions, &mut d_y)?;
+        for ((drawn, log_p), d_y) in drawn.iter().zip(values).zip(&d_y) {
+            if log_p.is_finite() && d_y.iter().all(|d| d.is_finite()) {
+                sum += log_p - guide.log_density(drawn);
+                guide.add_gradient(drawn, d_y, &mut gradient);
+            }
         }
     }
     gradient.iter_mut().for_each(|g| *g /= n_draws as f64);
-    (sum / n_draws as f64, gradient)
+    Ok((sum / n_draws as f64, gradient))
 }
 
 /// Whether the last window's mean is no better than the one before, up to `tolerance` standard errors.
@@ -126,13 +160,8 @@ mod tests {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(2);
         let ascent = Ascent { max_steps: 8000, n_draws: 4, step_size: 0.05, tolerance: 0.0 };
         let guide = Guide::standard(kind, 3);
-        let mut fitted = fit(&mut Correlated, guide, ascent, &mut rng, &AtomicBool::new(false), || true);
-        let draws: Vec<Vec<f64>> = (0..40_000)
-            .map(|_| {
-                fitted.guide.draw(&mut rng);
-                fitted.guide.y().to_vec()
-            })
-            .collect();
+        let fitted = fit(&mut Correlated, guide, ascent, &mut rng, &AtomicBool::new(false), || true).unwrap();
+        let draws: Vec<Vec<f64>> = (0..40_000).map(|_| fitted.guide.draw(&mut rng).y).collect();
         let mean = [0, 1, 2].map(|j| draws.iter().map(|d| d[j]).sum::<f64>() / 4e4);
         let product = |i: usize, j: usize| draws.iter().map(|d| (d[i] - mean[i]) * (d[j] - mean[j])).sum::<f64>() / 4e4;
         (mean, [product(0, 0), product(1, 1), product(2, 2)], product(0, 1))

@@ -11,7 +11,8 @@
 //! the cube root of Wilson and Hilferty (1931). Slopes stay between `1 - d` and `1 + d`, so that exponential tails
 //! stay exponential.
 
-use crate::density::LogDensity;
+use crate::density::in_parts::InParts;
+use crate::density::{LogDensity, Posterior};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -109,6 +110,13 @@ impl<D: LogDensity> Bent<D> {
         }
         log_jacobian
     }
+
+    /// The gradient in bent coordinates, from that in straight ones.
+    fn pull_back(&self, gradient: &mut [f64]) {
+        for (bend, [slope, curve]) in self.bends.iter().zip(&self.slopes) {
+            gradient[bend.place] = gradient[bend.place] * slope + curve;
+        }
+    }
 }
 
 impl<D: LogDensity> LogDensity for Bent<D> {
@@ -119,10 +127,25 @@ impl<D: LogDensity> LogDensity for Bent<D> {
     fn evaluate(&mut self, position: &[f64], gradient: &mut [f64]) -> f64 {
         let log_jacobian = self.unbend(position);
         let value = self.inner.evaluate(&self.x, gradient);
-        for (bend, [slope, curve]) in self.bends.iter().zip(&self.slopes) {
-            gradient[bend.place] = gradient[bend.place] * slope + curve;
-        }
+        self.pull_back(gradient);
         value + log_jacobian
+    }
+}
+
+impl<D: InParts> InParts for Bent<D> {
+    fn place(&mut self, position: &[f64]) {
+        self.unbend(position);
+        self.inner.place(&self.x);
+    }
+
+    fn bottom(&mut self) -> &mut Posterior {
+        self.inner.bottom()
+    }
+
+    fn finish(&mut self, log_likelihood: f64, gradient: &mut [f64]) -> f64 {
+        let value = self.inner.finish(log_likelihood, gradient);
+        self.pull_back(gradient);
+        value + self.slopes.iter().map(|[slope, _]| slope.ln()).sum::<f64>()
     }
 }
 

@@ -11,7 +11,8 @@ pub mod frozen;
 pub mod low_rank;
 mod triangle;
 
-use crate::density::LogDensity;
+use crate::density::in_parts::InParts;
+use crate::density::{LogDensity, Posterior};
 use arrow::Arrow;
 use std::ops::Range;
 use std::sync::Arc;
@@ -137,6 +138,23 @@ impl<D: LogDensity> LogDensity for Whitened<D> {
     fn evaluate(&mut self, position: &[f64], gradient: &mut [f64]) -> f64 {
         self.map.apply(position, &mut self.x, &mut self.work);
         let value = self.inner.evaluate(&self.x, &mut self.d_x);
+        self.map.pull_back(&self.d_x, gradient, &mut self.work);
+        value
+    }
+}
+
+impl<D: InParts> InParts for Whitened<D> {
+    fn place(&mut self, position: &[f64]) {
+        self.map.apply(position, &mut self.x, &mut self.work);
+        self.inner.place(&self.x);
+    }
+
+    fn bottom(&mut self) -> &mut Posterior {
+        self.inner.bottom()
+    }
+
+    fn finish(&mut self, log_likelihood: f64, gradient: &mut [f64]) -> f64 {
+        let value = self.inner.finish(log_likelihood, &mut self.d_x);
         self.map.pull_back(&self.d_x, gradient, &mut self.work);
         value
     }

@@ -5,6 +5,7 @@ use libloading::Library;
 use std::ffi::{CString, c_char, c_void};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use twill::device::error::{DeviceError, Kind, Result};
 use twill::device::machine::{Argument, Buffer, Machine, Shape};
@@ -25,6 +26,9 @@ pub struct Emulator {
     pub free: usize,
     /// Largest memory that it gives at a time.
     pub most: usize,
+    /// Launches after which it is lost.
+    pub lost_after: usize,
+    launches: AtomicUsize,
     /// Order in which threads run between barriers: forwards, backwards, mixed.
     pub order: u32,
 }
@@ -35,7 +39,14 @@ impl Emulator {
         if libraries().is_none() {
             eprintln!("skipped: no C++ compiler (c++) to run the kernels on the CPU");
         }
-        libraries().map(|_| Self { shared_bytes: 1 << 20, free: 1 << 30, most: 1 << 40, order: 0 })
+        libraries().map(|_| Self {
+            shared_bytes: 1 << 20,
+            free: 1 << 30,
+            most: 1 << 40,
+            lost_after: usize::MAX,
+            launches: AtomicUsize::new(0),
+            order: 0,
+        })
     }
 }
 
@@ -114,6 +125,9 @@ impl Machine for Emulator {
     }
 
     fn launch(&self, kernel: &str, precision: Precision, shape: Shape, arguments: &[Argument]) -> Result<()> {
+        if self.launches.fetch_add(1, Ordering::Relaxed) >= self.lost_after {
+            return Err(DeviceError::new(Kind::Lost, "The emulator is lost."));
+        }
         let library = &libraries().expect("made by new()")[usize::from(precision == Precision::Double)];
         let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let name = CString::new(kernel).expect("a name");

@@ -45,8 +45,8 @@ impl Case {
     }
 }
 
-/// Of all that the engine has: terms of one factor, crossed factors, no terms, no shape, and more parameters than
-/// shared memory holds.
+/// Of all that the engine has: terms of one factor, crossed factors, no terms, rows that all differ, no shape, and more
+/// parameters than shared memory holds.
 pub fn cases() -> Vec<Case> {
     let of = |name, family, n, p, terms: &[(usize, usize, bool)]| {
         let shape = Shape::plain(family, n, p, terms);
@@ -57,6 +57,8 @@ pub fn cases() -> Vec<Case> {
         of("two effects of 7 donors", nb, 56, 2, &[(7, 2, false)]),
         of("crossed factors", nb, 60, 3, &[(6, 1, false), (4, 1, false)]),
         of("no groups", nb, 30, 2, &[]),
+        // As single cells with a covariate of their own: each row has its leaf.
+        of("rows that differ", nb, 300, 3, &[(5, 1, false)]),
         of("rare priors", nb, 60, 3, &[(6, 2, false), (3, 1, false)]),
         of("Poisson", poisson, 40, 2, &[(5, 1, false)]),
         of("40 donors", nb, 160, 2, &[(40, 2, false)]),

@@ -5,6 +5,7 @@
 
 pub mod gene_checks;
 pub mod leaves;
+pub mod row_checks;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

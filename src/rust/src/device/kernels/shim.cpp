@@ -13,6 +13,8 @@
 #include "guide.cuh"
 #include "genes.cu"
 #include "cells.cu"
+#include "families.cuh"
+#include "model.cu"
 #include "speed.cu"
 
 #include <string>
@@ -38,7 +40,8 @@ struct Named {
 };
 #define NAMED(kernel) {#kernel, behind_pointers<kernel>}
 static const Named kernels[] = {NAMED(twill_sizes), NAMED(twill_target), NAMED(twill_svi), NAMED(twill_draws),
-                                NAMED(twill_cells),  NAMED(twill_copy)};
+                                NAMED(twill_cells), NAMED(twill_copy),   NAMED(twill_model_rows),
+                                NAMED(twill_model_levels), NAMED(twill_model_sums)};
 
 // Runs a kernel; shape: blocks in both directions, threads, bytes of shared memory, order of the
 // threads. 0, or 1 if there is no such kernel.

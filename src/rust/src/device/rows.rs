@@ -1,0 +1,284 @@
+//! Rows of one model on a device: log-likelihood and gradient at several positions at once.
+//!
+//! See `kernels/model.cu`. Rows, codes and columns stay on the device; what travels is parameters up and gradients down.
+//! Rows that are more than its memory holds go through it in blocks, anew at each evaluation. Sums run in an order
+//! that depends on the data alone.
+
+use super::error::{Kind, Result};
+use super::machine::{Argument, Buffer, Machine, Shape, download, index_bytes, real_bytes, upload};
+use super::row_plan::Plan;
+use super::source::Precision;
+use crate::spec::Family;
+
+/// Positions at once, at most.
+pub const MAX_LANES: usize = 32;
+/// Threads of a block.
+pub(super) const THREADS: usize = 256;
+/// Share of the free memory that is used.
+const SHARE: f64 = 0.8;
+/// Blocks of rows have at most so many, and at least so many where memory is short.
+const BLOCK_ROWS: [usize; 2] = [1 << 10, 1 << 24];
+
+/// A term of the linear predictor: a level's coefficients times columns.
+#[derive(Debug, Clone, Default)]
+pub struct TermArrays {
+    /// Levels.
+    pub n_levels: usize,
+    /// Coefficients per level.
+    pub q: usize,
+    /// `[n]`.
+    pub codes: Vec<u32>,
+    /// `[q][n]`; empty for one column of ones.
+    pub z: Vec<f64>,
+}
+
+/// Rows in plain arrays. Those that may be missing are empty.
+#[derive(Debug, Clone)]
+pub struct RowArrays {
+    /// Response distribution.
+    pub family: Family,
+    /// Whether a Gaussian's sd is a parameter.
+    pub is_sampled: bool,
+    /// Log dispersions, or their coefficients.
+    pub n_dispersion: usize,
+    /// `[n]` linear predictor at the reference from which parameters are counted.
+    pub offset: Vec<f64>,
+    /// `[n]` weighted counts; of a Gaussian, the responses less the linear predictor at the reference.
+    pub totals: Vec<f64>,
+    /// `[n]`.
+    pub weights: Vec<f64>,
+    /// `[n]` counts of rows that have each their own dispersion, with their terms in `ln Gamma`.
+    pub counts: Vec<f64>,
+    /// `[n]` weighted squares around the responses.
+    pub squares: Vec<f64>,
+    /// `[n]` squared known standard errors.
+    pub se2: Vec<f64>,
+    /// `[columns][n]`.
+    pub x: Vec<f64>,
+    /// `[columns][n]` of the log dispersion; none if all rows share it.
+    pub w: Vec<f64>,
+    /// Terms.
+    pub terms: Vec<TermArrays>,
+}
+
+/// Rows on a device, or in blocks on their way to it.
+pub struct Rows<'a> {
+    machine: &'a dyn Machine,
+    precision: Precision,
+    n_parameters: usize,
+    blocks: Vec<Block>,
+    /// Derivatives of rows in the linear predictor and in the log dispersion; parts of sums.
+    work: [Buffer; 3],
+    max_lanes: usize,
+}
+
+/// Some of the rows.
+struct Block {
+    plan: Plan,
+    /// In the order of the kernels' parameters.
+    place: Place,
+}
+
+enum Place {
+    There(Vec<Buffer>),
+    Here(Vec<Vec<u8>>),
+}
+
+impl RowArrays {
+    /// Number of rows.
+    pub fn n(&self) -> usize {
+        self.offset.len()
+    }
+
+    /// Number of parameters: coefficients, effects, log dispersions.
+    pub fn n_parameters(&self) -> usize {
+        self.n_columns()[0] + self.n_effects() + self.n_dispersion
+    }
+
+    /// Effects of all terms.
+    pub fn n_effects(&self) -> usize {
+        self.terms.iter().map(|t| t.n_levels * t.q).sum()
+    }
+
+    /// Columns of `x` and of `w`.
+    pub fn n_columns(&self) -> [usize; 2] {
+        [&self.x, &self.w].map(|columns| columns.len() / self.n().max(1))
+    }
+
+    /// Bytes of the device per row, those of the work of `lanes` positions included.
+    fn row_bytes(&self, precision: Precision, lanes: usize) -> usize {
+        let z: usize = self.terms.iter().map(|t| t.z.len() / self.n().max(1)).sum();
+        let [n_x, n_w] = self.n_columns();
+        let of_each = [&self.counts, &self.squares, &self.se2].iter().filter(|v| !v.is_empty()).count();
+        let derivatives = lanes * (1 + usize::from(n_w > 0));
+        precision.bytes() * (3 + of_each + n_x + n_w + z + derivatives) + 8 * self.terms.len()
+    }
+
+    /// Arrays of the rows `first..end`.
+    fn part(&self, first: usize, end: usize) -> Self {
+        let n = self.n();
+        let rows = |v: &Vec<f64>| v.get(first..end).map_or(vec![], <[f64]>::to_vec);
+        let columns = |v: &Vec<f64>| v.chunks_exact(n).flat_map(|column| column[first..end].to_vec()).collect();
+        let term = |t: &TermArrays| TermArrays { codes: t.codes[first..end].to_vec(), z: columns(&t.z), ..*t };
+        Self {
+            offset: rows(&self.offset),
+            totals: rows(&self.totals),
+            weights: rows(&self.weights),
+            counts: rows(&self.counts),
+            squares: rows(&self.squares),
+            se2: rows(&self.se2),
+            x: columns(&self.x),
+            w: columns(&self.w),
+            terms: self.terms.iter().map(term).collect(),
+            ..*self
+        }
+    }
+
+    /// In the order of the kernels' parameters, and last the rows of each term sorted by level.
+    fn bytes(&self, precision: Precision, plan: &Plan) -> Vec<Vec<u8>> {
+        let rows =
+            [&self.offset, &self.totals, &self.weights, &self.counts, &self.squares, &self.se2, &self.x, &self.w];
+        let mut out = vec![index_bytes(&plan.header)];
+        out.extend(rows.iter().map(|values| real_bytes(values, precision)));
+        out.push(self.terms.iter().flat_map(|t| real_bytes(&t.z, precision)).collect());
+        out.push(self.terms.iter().flat_map(|t| index_bytes(&t.codes)).collect());
+        out.extend([index_bytes(&plan.order), index_bytes(&plan.segments), index_bytes(&plan.places)]);
+        out
+    }
+}
+
+impl<'a> Rows<'a> {
+    /// Puts the rows on a device, all if they fit, for up to `max_lanes` positions at once.
+    ///
+    /// # Errors
+    /// Memory that does not suffice for any rows, and a device that does not answer.
+    pub fn new(machine: &'a dyn Machine, precision: Precision, arrays: &RowArrays, max_lanes: usize) -> Result<Self> {
+        let max_lanes = max_lanes.next_power_of_two().min(MAX_LANES);
+        let free = machine.free_bytes()? as f64 * SHARE;
+        let fitting = (free / arrays.row_bytes(precision, max_lanes) as f64) as usize;
+        let [least, most] = BLOCK_ROWS;
+        let mut is_resident = fitting >= arrays.n();
+        let mut size = if is_resident { most } else { fitting.clamp(least, most) };
+        loop {
+            match Self::in_blocks(machine, precision, arrays, max_lanes, size.min(arrays.n()), is_resident) {
+                // Another process may have taken some of the memory.
+                Err(error) if error.kind == Kind::OutOfMemory && size > least => {
+                    size = (size.min(arrays.n()) / 2).max(least)
+                }
+                done => return done,
+            }
+            is_resident = false;
+        }
+    }
+
+    /// Blocks of `size` rows, which stay on the device or do not.
+    ///
+    /// # Errors
+    /// As [`Rows::new`].
+    pub fn in_blocks(
+        machine: &'a dyn Machine, precision: Precision, arrays: &RowArrays, max_lanes: usize, size: usize,
+        is_resident: bool,
+    ) -> Result<Self> {
+        let block = |first: usize| {
+            let part = arrays.part(first, arrays.n().min(first + size));
+            let plan = Plan::new(&part);
+            let bytes = part.bytes(precision, &plan);
+            let there = || bytes.iter().map(|b| upload(machine, b)).collect::<Result<_>>();
+            let place = if is_resident { Place::There(there()?) } else { Place::Here(bytes) };
+            Ok(Block { plan, place })
+        };
+        let blocks = (0..arrays.n()).step_by(size).map(block).collect::<Result<Vec<_>>>()?;
+        let most = |f: &dyn Fn(&Plan) -> usize| blocks.iter().map(|b| f(&b.plan)).max().unwrap_or(0);
+        let n = precision.bytes() * max_lanes * most(&|p| p.n);
+        let (n_log, parts) = (if arrays.w.is_empty() { 1 } else { n }, 8 * max_lanes * most(&|p| p.n_parts));
+        let work = [machine.zeros(n)?, machine.zeros(n_log)?, machine.zeros(parts)?];
+        let rows = Self { machine, precision, n_parameters: arrays.n_parameters(), blocks, work, max_lanes };
+        rows.probe(is_resident)
+    }
+
+    /// Blocks that travel need their memory at each evaluation: whether it is there shows now.
+    fn probe(self, is_resident: bool) -> Result<Self> {
+        if !is_resident {
+            self.evaluate(&vec![0.0; self.n_parameters], 1, false)?;
+        }
+        Ok(self)
+    }
+
+    /// Positions at once, at most.
+    pub fn max_lanes(&self) -> usize {
+        self.max_lanes
+    }
+
+    /// Whether all rows stay on the device.
+    pub fn is_resident(&self) -> bool {
+        self.blocks.iter().all(|b| matches!(b.place, Place::There(_)))
+    }
+
+    /// `[value, derivatives][lanes]` at `parameters`, `[n_parameters][lanes]`: coefficients and effects as differences from
+    /// the reference, log dispersions. Without the gradient the values alone. `lanes` is a power of two.
+    ///
+    /// # Errors
+    /// A device that does not answer, or has no memory for a block.
+    pub fn evaluate(&self, parameters: &[f64], lanes: usize, with_gradient: bool) -> Result<Vec<f64>> {
+        assert!(lanes.is_power_of_two() && lanes <= self.max_lanes && parameters.len() == lanes * self.n_parameters);
+        let parameters = upload(self.machine, &real_bytes(parameters, Precision::Double))?;
+        let n_out = if with_gradient { 1 + self.n_parameters } else { 1 };
+        let out = self.machine.zeros(8 * n_out * lanes)?;
+        let mut sums = vec![0.0; n_out * lanes];
+        for block in &self.blocks {
+            let call = Call { rows: self, plan: &block.plan, lanes, n_out, parameters: &parameters, out: &out };
+            match &block.place {
+                Place::There(arrays) => call.start(arrays)?,
+                Place::Here(bytes) => {
+                    call.start(&bytes.iter().map(|b| upload(self.machine, b)).collect::<Result<Vec<_>>>()?)?
+                }
+            }
+            let own = download(self.machine, &out, n_out * lanes, Precision::Double)?;
+            sums.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+        }
+        Ok(sums)
+    }
+}
+
+/// One block at some positions.
+struct Call<'a> {
+    rows: &'a Rows<'a>,
+    plan: &'a Plan,
+    lanes: usize,
+    n_out: usize,
+    parameters: &'a Buffer,
+    out: &'a Buffer,
+}
+
+impl Call<'_> {
+    fn start(&self, arrays: &[Buffer]) -> Result<()> {
+        let [.., order, segments, places] = arrays else { unreachable!("as many arrays as kernels have") };
+        let of_rows: Vec<Argument> = arrays[..arrays.len() - 3].iter().map(Argument::Pointer).collect();
+        let [d_eta, d_log, parts] = self.rows.work.each_ref().map(Argument::Pointer);
+        let int = |n: usize| Argument::Int(n as i32);
+        let (plan, lanes, with_gradient) = (self.plan, int(self.lanes), self.n_out > 1);
+        let own = [
+            Argument::Pointer(self.parameters),
+            d_eta,
+            d_log,
+            parts,
+            lanes,
+            int(plan.chunk),
+            int(with_gradient.into()),
+        ];
+        self.launch("twill_model_rows", plan.n_chunks, &[&of_rows[..], &own].concat())?;
+        if with_gradient && plan.n_segments() > 0 {
+            let own = [Argument::Pointer(order), Argument::Pointer(segments), d_eta, parts, lanes];
+            let own = [&of_rows[..], &own, &[int(plan.n_segments()), int(plan.most_columns)]].concat();
+            self.launch("twill_model_levels", plan.n_segments().div_ceil(THREADS / 32), &own)?;
+        }
+        let own = [Argument::Pointer(places), parts, Argument::Pointer(self.out), lanes, int(self.n_out)];
+        self.launch("twill_model_sums", self.n_out.div_ceil(THREADS / 32), &own)
+    }
+
+    fn launch(&self, kernel: &str, blocks: usize, arguments: &[Argument]) -> Result<()> {
+        let shared_bytes = (8 * self.lanes * THREADS / 32) as u32;
+        let shape = Shape { blocks: (blocks as u32, 1), threads: THREADS as u32, shared_bytes };
+        self.rows.machine.launch(kernel, self.rows.precision, shape, arguments)
+    }
+}
