@@ -86,7 +86,7 @@
 #'   and others. It holds no pointers and no environments of the caller, and survives [saveRDS()].
 #'
 #'   Errors have the class `twill_error` and one of `twill_error_formula`, `_data`, `_design`, `_family`, `_prior`,
-#'   `_setting`, `_file`, `_start`, `_interrupt`.
+#'   `_setting`, `_file`, `_start`, `_interrupt`, `_device`.
 #' @seealso [tw_formula()] for formulas, [tw_prior()] for priors.
 #' @examples
 #' fit <- twill(Reaction ~ Days + (1 + Days | Subject), data = lme4::sleepstudy,

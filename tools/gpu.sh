@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests or times the GPU. Builds bench-output/gpu where there is a Rust; else runs the one that was brought along.
+# Tests or times the GPU. Builds bench-output/gpu where there are the sources and a Rust; else runs the one that was brought along.
 #
 #   tools/gpu.sh build|test|bench
 #
@@ -30,7 +30,7 @@ peers() {
   python3 bench/gpu-numpyro.py
 }
 
-if command -v cargo >/dev/null 2>&1; then build || exit 1; fi
+if [ -f src/rust/Cargo.toml ] && command -v cargo >/dev/null 2>&1; then build || exit 1; fi
 [ -x "$program" ] || { echo "There is neither a Rust to build $program nor the program itself." >&2; exit 1; }
 case ${1:-test} in
   build) ls -l "$program" ;;

@@ -3,6 +3,10 @@
 //! See `kernels/cells.cu`. Cells are sorted so that a segment has one leaf, at most [`SEGMENT`] cells and one batch. A count
 //! too large for its 16 bits is cut into several: it enters linearly, but for the terms in `ln Gamma`, which are
 //! not here (`rising`: they need the counts' histogram, whatever the batch).
+//!
+//! No fit takes this path yet: where covariates differ from cell to cell, [`super::genes`] has a row per cell. Nodes that
+//! stand for fewer points than there are cells need a quadrature of log capture and covariates together, which the CPU
+//! has not either; with a node per cell the zeros cost what they cost there.
 
 use super::error::Result;
 use super::machine::{Argument, Buffer, Machine, Shape, download, index_bytes, real_bytes, upload};

@@ -7,7 +7,7 @@ use crate::spec::Family;
 const CHUNK: usize = 256;
 const MOST_CHUNKS: usize = 1024;
 /// Rows of a segment at most.
-const SEGMENT: usize = 512;
+const SEGMENT: usize = 256;
 
 /// Parts of all sums, in the order in which they are added.
 #[derive(Debug, Clone, Default)]

@@ -67,8 +67,8 @@ pub struct Rows<'a> {
     precision: Precision,
     n_parameters: usize,
     blocks: Vec<Block>,
-    /// Derivatives of rows in the linear predictor and in the log dispersion; parts of sums.
-    work: [Buffer; 3],
+    /// Derivatives of rows in the linear predictor and in the log dispersion; parts of sums; parameters; results.
+    work: [Buffer; 5],
     max_lanes: usize,
 }
 
@@ -191,7 +191,9 @@ impl<'a> Rows<'a> {
         let most = |f: &dyn Fn(&Plan) -> usize| blocks.iter().map(|b| f(&b.plan)).max().unwrap_or(0);
         let n = precision.bytes() * max_lanes * most(&|p| p.n);
         let (n_log, parts) = (if arrays.w.is_empty() { 1 } else { n }, 8 * max_lanes * most(&|p| p.n_parts));
-        let work = [machine.zeros(n)?, machine.zeros(n_log)?, machine.zeros(parts)?];
+        let out = 8 * max_lanes * (1 + arrays.n_parameters());
+        let [d_eta, d_log, parts, parameters, out] = [n, n_log, parts, out, out].map(|bytes| machine.zeros(bytes));
+        let work = [d_eta?, d_log?, parts?, parameters?, out?];
         let rows = Self { machine, precision, n_parameters: arrays.n_parameters(), blocks, work, max_lanes };
         rows.probe(is_resident)
     }
@@ -221,19 +223,18 @@ impl<'a> Rows<'a> {
     /// A device that does not answer, or has no memory for a block.
     pub fn evaluate(&self, parameters: &[f64], lanes: usize, with_gradient: bool) -> Result<Vec<f64>> {
         assert!(lanes.is_power_of_two() && lanes <= self.max_lanes && parameters.len() == lanes * self.n_parameters);
-        let parameters = upload(self.machine, &real_bytes(parameters, Precision::Double))?;
+        self.machine.write(&self.work[3], &real_bytes(parameters, Precision::Double))?;
         let n_out = if with_gradient { 1 + self.n_parameters } else { 1 };
-        let out = self.machine.zeros(8 * n_out * lanes)?;
         let mut sums = vec![0.0; n_out * lanes];
         for block in &self.blocks {
-            let call = Call { rows: self, plan: &block.plan, lanes, n_out, parameters: &parameters, out: &out };
+            let call = Call { rows: self, plan: &block.plan, lanes, n_out };
             match &block.place {
                 Place::There(arrays) => call.start(arrays)?,
                 Place::Here(bytes) => {
                     call.start(&bytes.iter().map(|b| upload(self.machine, b)).collect::<Result<Vec<_>>>()?)?
                 }
             }
-            let own = download(self.machine, &out, n_out * lanes, Precision::Double)?;
+            let own = download(self.machine, &self.work[4], n_out * lanes, Precision::Double)?;
             sums.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
         }
         Ok(sums)
@@ -246,33 +247,23 @@ struct Call<'a> {
     plan: &'a Plan,
     lanes: usize,
     n_out: usize,
-    parameters: &'a Buffer,
-    out: &'a Buffer,
 }
 
 impl Call<'_> {
     fn start(&self, arrays: &[Buffer]) -> Result<()> {
         let [.., order, segments, places] = arrays else { unreachable!("as many arrays as kernels have") };
         let of_rows: Vec<Argument> = arrays[..arrays.len() - 3].iter().map(Argument::Pointer).collect();
-        let [d_eta, d_log, parts] = self.rows.work.each_ref().map(Argument::Pointer);
+        let [d_eta, d_log, parts, parameters, out] = self.rows.work.each_ref().map(Argument::Pointer);
         let int = |n: usize| Argument::Int(n as i32);
         let (plan, lanes, with_gradient) = (self.plan, int(self.lanes), self.n_out > 1);
-        let own = [
-            Argument::Pointer(self.parameters),
-            d_eta,
-            d_log,
-            parts,
-            lanes,
-            int(plan.chunk),
-            int(with_gradient.into()),
-        ];
+        let own = [parameters, d_eta, d_log, parts, lanes, int(plan.chunk), int(with_gradient.into())];
         self.launch("twill_model_rows", plan.n_chunks, &[&of_rows[..], &own].concat())?;
         if with_gradient && plan.n_segments() > 0 {
             let own = [Argument::Pointer(order), Argument::Pointer(segments), d_eta, parts, lanes];
             let own = [&of_rows[..], &own, &[int(plan.n_segments()), int(plan.most_columns)]].concat();
             self.launch("twill_model_levels", plan.n_segments().div_ceil(THREADS / 32), &own)?;
         }
-        let own = [Argument::Pointer(places), parts, Argument::Pointer(self.out), lanes, int(self.n_out)];
+        let own = [Argument::Pointer(places), parts, out, lanes, int(self.n_out)];
         self.launch("twill_model_sums", self.n_out.div_ceil(THREADS / 32), &own)
     }
 

@@ -41,7 +41,7 @@ __device__ inline Scale scale_from(const Rows& m, double log_dispersion) {
   return s;
 }
 
-CALL RowSums gaussian_row(const Rows& m, int i, double eta, Scale s) {
+__device__ inline RowSums gaussian_row(const Rows& m, int i, double eta, Scale s) {
   double weight = m.weight[i], residual = (double)m.total[i] - eta, known = 0, variance = s.natural, log_sd = s.log;
   if (m.has & HAS_SE2) {
     known = m.se2[i];
@@ -76,7 +76,7 @@ __device__ inline void rising_row(double y, double phi, double& value, double& s
 // and a tiny quotient lose theirs.
 __device__ inline bool is_nearly_poisson(double log_ratio) { return log_ratio < (sizeof(real) == 4 ? -17 : -37); }
 
-CALL RowSums negative_binomial_row(const Rows& m, int i, double eta, Scale s) {
+__device__ inline RowSums negative_binomial_row(const Rows& m, int i, double eta, Scale s) {
   double total = m.total[i], weight = m.weight[i], mass = weight * s.natural, from = eta - s.log;
   Softplus e = softplus((real)from);
   double above = mass * e.above, share = mass * e.share, slack = mass * e.slack;

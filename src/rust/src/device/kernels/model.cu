@@ -9,14 +9,15 @@
 
 __device__ inline int warps_of_block() { return blockDim.x / 32; }
 
-// The warp's item of a round, -1 if there is none: all warps take part in all rounds.
-__device__ inline int item_of(int round, int n) {
-  int item = round + (int)threadIdx.x / 32;
+// The warp's item of n, -1 if there is none: all warps of a block take part in sums.
+__device__ inline int item_of_warp(int n) {
+  int item = blockIdx.x * warps_of_block() + threadIdx.x / 32;
   return item < n ? item : -1;
 }
 
-CALL Rows rows_of(const int* ints, const real* offset, const real* total, const real* weight, const real* count,
-                  const real* square, const real* se2, const real* x, const real* w, const real* z, const u32* code) {
+__device__ inline Rows rows_of(const int* ints, const real* offset, const real* total, const real* weight,
+                               const real* count, const real* square, const real* se2, const real* x, const real* w,
+                               const real* z, const u32* code) {
   Rows m;
   m.n = ints[0], m.n_x = ints[1], m.n_w = ints[2], m.n_terms = ints[3], m.n_effects = ints[4];
   m.n_dispersion = ints[5], m.family = ints[6], m.is_sampled = ints[7], m.has = ints[8];
@@ -103,18 +104,16 @@ __device__ inline void each_row(const Rows& m, const Chunk& c, const double* at,
   }
 }
 
-// Sums over the rows of the chunk of a column times derivatives; a warp per column.
-__device__ inline void each_column(const Rows& m, const Chunk& c, const real* d_eta, const real* d_log, double* parts) {
-  int n = m.n_x + m.n_w;
-  for (int round = 0; round < n; round += warps_of_block()) {
-    int j = item_of(round, n);
+// Sums over the rows of the chunk of each column times derivatives.
+__device__ inline void each_column(const Rows& m, const Chunk& c, const real* d_eta, const real* d_log, double* scratch,
+                                   double* parts) {
+  for (int j = 0; j < m.n_x + m.n_w; j++) {
     bool is_x = j < m.n_x;
     const real *column = is_x ? m.x + (u64)j * m.n : m.w + (u64)(j - m.n_x) * m.n, *d = is_x ? d_eta : d_log;
     double sum = 0;
-    for (int i = c.first + threadIdx.x % 32 / c.lanes; j >= 0 && i < c.end; i += 32 / c.lanes)
+    for (int i = c.first + threadIdx.x / c.lanes; i < c.end; i += c.step)
       sum += (double)column[i] * (double)d[(u64)i * c.lanes + c.lane];
-    sum = lane_sum(sum, c.lanes);
-    if (j >= 0 && (int)threadIdx.x % 32 < c.lanes) part_of(c, parts, 1 + j)[c.lane] = sum;
+    keep_block_sum(sum, c.lanes, scratch, part_of(c, parts, 1 + j));
   }
 }
 
@@ -131,18 +130,18 @@ KERNEL twill_model_rows(ROWS_PARAMETERS, const double* parameters, real* d_eta, 
   Chunk c = chunk_of(m, lanes, chunk_size, blockDim.x);
   double value = 0, slope = 0;
   each_row(m, c, parameters + c.lane, with_gradient ? d_eta : 0, d_log, value, slope);
+  // Its barriers also end the writing of the derivatives.
   keep_block_sum(value, lanes, scratch, part_of(c, parts, 0));
   if (!with_gradient) return;
-  // The barriers within also end the writing of the derivatives.
   if (m.n_w == 0 && m.n_dispersion > 0) keep_block_sum(slope, lanes, scratch, part_of(c, parts, 1 + m.n_x));
-  each_column(m, c, d_eta, d_log, parts);
+  each_column(m, c, d_eta, d_log, scratch, parts);
 }
 
 // Parts of levels: `segments` [n][4] are term, first of the rows in `order`, their number, and place of the part.
 KERNEL twill_model_levels(ROWS_PARAMETERS, const u32* order, const int* segments, const real* d_eta, double* parts,
                           int lanes, int n_segments, int most_columns) {
   Rows m = ROWS;
-  int segment = item_of(blockIdx.x * warps_of_block(), n_segments), lane = threadIdx.x % lanes;
+  int segment = item_of_warp(n_segments), lane = threadIdx.x % lanes;
   const int* s = segments + 4 * (segment < 0 ? 0 : segment);
   const int* t = m.term + COLUMN_INTS * s[0];
   for (int c = 0; c < most_columns; c++) {
@@ -160,7 +159,7 @@ KERNEL twill_model_levels(ROWS_PARAMETERS, const u32* order, const int* segments
 
 // Each of n results from its parts: `places` [n][3] are the first, their number, and the distance between them.
 KERNEL twill_model_sums(const int* places, const double* parts, double* out, int lanes, int n) {
-  int item = item_of(blockIdx.x * warps_of_block(), n), lane = threadIdx.x % lanes;
+  int item = item_of_warp(n), lane = threadIdx.x % lanes;
   const int* p = places + 3 * (item < 0 ? 0 : item);
   double sum = 0;
   for (int k = threadIdx.x % 32 / lanes; item >= 0 && k < p[1]; k += 32 / lanes)
