@@ -84,7 +84,8 @@ suggested_batch <- 5000
 
 suggest_batch <- function(info, settings) {
   batch <- settings$control$batch
-  if (settings$method != "svi" || batch > 0 || !info$uses_rows || info$rows < many_rows || info$device != "cpu") return(invisible())
+  is_dear <- info$uses_rows && info$rows >= many_rows && !identical(info$device, "cuda")
+  if (settings$method != "svi" || batch > 0 || !is_dear) return(invisible())
   inform_twill("batch", c(
     "i" = "Each of the {length(info$elbo)} steps used {.val {info$rows}} rows: the data compress no further.",
     "i" = "Batches make steps cheaper: {.code control = list(batch = {format(suggested_batch)})}."))
