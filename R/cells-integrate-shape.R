@@ -74,7 +74,7 @@ shape_grid <- function(gene, prior, rising) {
 }
 
 # Shapes at which the integral over the line is taken exactly.
-n_exact_shapes <- 5
+n_exact_shapes <- 7
 
 # draws of log p(y_l | y_-l, ...): `leaves` are the leaf and those that move with it; `with` and `without` give draws of the
 # log integrals over the line at a shape.

@@ -118,7 +118,7 @@ test_that("arguments out of range are refused by name", {
   refused("setting", "nuts", y ~ x, method = "magic")
   refused("setting", "adapt_delta", y ~ x, method = "svi", control = list(adapt_delta = 0.9))
   refused("setting", "guide", y ~ x, method = "svi", control = list(guide = "dense"))
-  refused("setting", "cpu", y ~ x, device = "cuda")
+  refused("setting", "svi", y ~ x, device = "cuda")
   refused("setting", "file_refit", y ~ x, file_refit = "sometimes")
   refused("family", "gaussian", y ~ x, family = binomial())
 })
