@@ -12,8 +12,8 @@ arms_data <- function() {
 }
 
 # The Monte Carlo error of 2000 draws is 0.025 of a standard error; the largest of 150 is within 0.1, with room for the skewness
-# of means of counts of twenty. Their dispersions have one value, ours a posterior given 10 degrees of freedom and the other genes:
-# sds are larger by at most sqrt(10 / 8) in the middle.
+# of means of counts of twenty. Their dispersions have one value, ours a posterior given 10 degrees of freedom and the other
+# genes: sds are larger by at most sqrt(10 / 8) in the middle.
 expect_like_glm <- function(ours, estimate, se) {
   expect_lt(max(abs(ours[, "Estimate"] - estimate) / ours[, "Est.Error"]), 0.12)
   if (!is.null(se)) {
