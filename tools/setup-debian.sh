@@ -69,12 +69,17 @@ as_root() {
   fi
 }
 
+# Debian's name of an R package: from CRAN or from Bioconductor, as far as apt knows.
+debian_name() {
+  lower=$(printf %s "$1" | tr '[:upper:]' '[:lower:]')
+  if apt-cache show "r-bioc-$lower" >/dev/null 2>&1; then echo "r-bioc-$lower"; else echo "r-cran-$lower"; fi
+}
+
 apt_install() {
   say "Installing from Debian: $*"
   log=$(mktemp)
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq >"$log" 2>&1 &&
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" \
-      </dev/null >>"$log" 2>&1
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" \
+    </dev/null >"$log" 2>&1
   status=$?
   [ $status -eq 0 ] || { tail -n 20 "$log" >&2; say "Could not install. As root: apt-get install $*"; }
   rm -f "$log"
@@ -93,8 +98,10 @@ packages=$(missing_r_packages | tr '\n' ' ' | sed 's/ *$//')
 if [ -z "$system$packages" ] && rust_is_there; then exit 0; fi
 if ! is_debian || ! r_is_from_debian; then explain; exit 1; fi
 
+# What it knows no more, or not yet, is told by the installation.
+as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq >/dev/null 2>&1
 wanted=$system
-for package in $packages; do wanted="$wanted r-cran-$(printf %s "$package" | tr '[:upper:]' '[:lower:]')"; done
+for package in $packages; do wanted="$wanted $(debian_name "$package")"; done
 rust_is_there || wanted="$wanted cargo-web rustc-web"
 # shellcheck disable=SC2086
 apt_install $wanted
