@@ -28,7 +28,7 @@ missing_programs() {
 described() {
   awk -v field="$1:" '$1 == field { on = 1; $1 = "" } /^[^ ]/ && $1 != field { if ($1 ~ /:$/) on = 0 }
     on { print }' DESCRIPTION | tr ',' '\n' | sed 's/(.*//; s/[[:space:]]//g' |
-    grep -vxE 'datasets|graphics|grDevices|methods|splines|stats|utils|' || true
+    grep -vxE 'compiler|datasets|graphics|grDevices|grid|methods|parallel|splines|stats|tools|utils|' || true
 }
 
 r_packages() {
