@@ -22,7 +22,8 @@
 #' set.seed(1)
 #' cells <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4), cell = 1:25)
 #' counts <- matrix(rnbinom(8 * 200, mu = 2, size = 2), 8, dimnames = list(paste0("gene", 1:8), NULL))
-#' fit <- twill_cells(counts, ~ condition + (1 + condition || donor), col_data = cells, capture = runif(200, 0.1, 0.3),
+#' fit <- twill_cells(counts, ~ condition + (1 + condition || donor),
+#'                    col_data = cells, capture = runif(200, 0.1, 0.3),
 #'                    iter = 200, seed = 1)
 #' pp_check(fit, n_genes = 4)
 #' pp_check(fit, leaf = c(donor = "d1", condition = "ctrl"), type = "zeros", n_genes = 4)

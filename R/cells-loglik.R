@@ -14,7 +14,8 @@
 #' set.seed(1)
 #' cells <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4), cell = 1:25)
 #' counts <- matrix(rnbinom(8 * 200, mu = 2, size = 2), 8, dimnames = list(paste0("gene", 1:8), NULL))
-#' fit <- twill_cells(counts, ~ condition + (1 + condition || donor), col_data = cells, capture = runif(200, 0.1, 0.3),
+#' fit <- twill_cells(counts, ~ condition + (1 + condition || donor),
+#'                    col_data = cells, capture = runif(200, 0.1, 0.3),
 #'                    iter = 200, seed = 1)
 #' dim(log_lik(fit, genes = "gene1"))
 #' @method log_lik twillcells
@@ -126,7 +127,8 @@ sum_over_nodes <- function(mass, at, f) {
 #' set.seed(1)
 #' cells <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4), cell = 1:25)
 #' counts <- matrix(rnbinom(8 * 200, mu = 2, size = 2), 8, dimnames = list(paste0("gene", 1:8), NULL))
-#' with_slope <- twill_cells(counts, ~ condition + (1 + condition || donor), col_data = cells, capture = runif(200, 0.1, 0.3),
+#' with_slope <- twill_cells(counts, ~ condition + (1 + condition || donor),
+#'                           col_data = cells, capture = runif(200, 0.1, 0.3),
 #'                           iter = 200, seed = 1)
 #' loo(with_slope, genes = 1:2)
 #' waic(with_slope)

@@ -72,7 +72,8 @@ NULL
 #'
 #' # As Bioconductor has it
 #' if (requireNamespace("SingleCellExperiment", quietly = TRUE)) {
-#'   SingleCellExperiment::SingleCellExperiment(list(counts = glioblastoma$counts), colData = glioblastoma$cells)
+#'   SingleCellExperiment::SingleCellExperiment(list(counts = glioblastoma$counts),
+#'                                              colData = glioblastoma$cells)
 #' }
 #' @name glioblastoma
 #' @docType data

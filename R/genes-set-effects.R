@@ -38,7 +38,8 @@
 #' set.seed(1)
 #' samples <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4))
 #' counts <- matrix(rpois(64, 50), 8, dimnames = list(paste0("gene", 1:8), NULL))
-#' fit <- twill_genes(counts, ~ condition + (1 + condition || donor), col_data = samples, iter = 200, seed = 1,
+#' fit <- twill_genes(counts, ~ condition + (1 + condition || donor),
+#'                    col_data = samples, iter = 200, seed = 1,
 #'                    keep = "effects")
 #' tw_sets(fit, sets = list(first = paste0("gene", 1:4), second = c("gene7", "gene8")))
 #' @export
