@@ -1,19 +1,4 @@
-# What a user of single cells is told before the fit: columns that are missing, counts that are none, designs that say less
-# than they seem to.
-
-check_cell_columns <- function(formula, data) {
-  missing <- missing_columns(formula, cbind(data, stats::setNames(list(0), response_name)))
-  if (length(missing) == 0) return(invisible())
-  abort_twill("data", c("{.arg design} names {length(missing)} variable{?s} that the cells do not have: {.val {missing}}.",
-                        known_columns(missing, names(data))))
-}
-
-known_columns <- function(missing, known) {
-  if (length(known) == 0) return(c("i" = "{.arg col_data} is missing."))
-  near <- unlist(lapply(missing, nearest, candidates = known))
-  text <- if (length(near) > 0) "Did you mean {.val {near}}?" else "They have {.val {some(known, 20)}}."
-  c("i" = cli::format_inline(text))
-}
+# What a user of single cells is told before the fit: counts that are none, designs that say less than they seem to.
 
 # Logarithms of the totals of real cells differ by half and more; counts made of rates, rounded, have one total.
 min_total_spread <- 0.02

@@ -15,8 +15,9 @@ read_cells <- function(x, assay, col_data) {
   }
   source_kind(counts)
   names <- colnames(counts) %||% sprintf("cell%d", seq_len(ncol(counts)))
-  data <- matrix_samples(col_data, list(samples = names))
-  list(counts = counts, data = data, sizes = data$sizeFactor, genes = gene_names(rownames(counts), nrow(counts)),
+  genes <- gene_names(rownames(counts), nrow(counts))
+  data <- matrix_samples(col_data, list(samples = names, genes = genes))
+  list(counts = counts, data = data, sizes = data$sizeFactor, genes = genes,
        names = names, rows = seq_along(names), assay = assay)
 }
 
@@ -38,7 +39,7 @@ cell_formula <- function(formula) {
 # Adds `leaf` (a number per cell), `leaves` (a data frame with one row per leaf) and `total`, and drops cells that cannot be used.
 # Where captures are known, no counts are data too: without these cells means would be too high.
 use_cells <- function(input, formula, capture, silent) {
-  check_cell_columns(formula, input$data)
+  check_columns(formula, input$data, response_name)
   variables <- intersect(formula_variables(formula), names(input$data))
   input$total <- as.numeric(over_genes(input$counts, cell_sums, `+`))
   check_totals(input$total, silent)

@@ -22,7 +22,7 @@
 #' @export
 tw_gene <- function(fit, gene, ..., x = NULL) {
   check_set(fit)
-  at <- set_positions(fit, gene)
+  at <- set_positions(fit, gene, "gene")
   if (length(at) != 1) abort_twill("genes", "{.arg gene} must be one gene, not {length(at)}.")
   part <- job_part(fit$job, fit$posterior$rows[at])
   response <- if (family(fit)$link == "log") "count" else "value"

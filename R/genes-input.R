@@ -57,8 +57,10 @@ matrix_samples <- function(col_data, source) {
 
 check_sample_order <- function(col_data, source, n) {
   if (nrow(col_data) != n) {
+    is_turned <- nrow(col_data) == n_genes(source)
     abort_twill("genes", c("{.arg col_data} must have one row per column of {.arg x}.",
-                           "x" = "It has {nrow(col_data)} row{?s}, and {.arg x} has {n} column{?s}."))
+                           "x" = "It has {nrow(col_data)} row{?s}, and {.arg x} has {n} column{?s}.",
+                           if (is_turned) c("i" = "Genes are the rows of {.arg x}: say {.code t(x)} if they are its columns.")))
   }
   rows <- if (!is.data.frame(col_data) || .row_names_info(col_data) > 0) rownames(col_data)
   if (is.null(rows) || !any(rows %in% source$samples) || identical(rows, source$samples)) return(invisible())
@@ -71,22 +73,22 @@ check_sample_order <- function(col_data, source, n) {
 # Genes asked for --------------------------------------------------------------------------------------------------
 
 # Row numbers of genes given by name, number or condition; NULL stands for all.
-pick_genes <- function(genes, known) {
+pick_genes <- function(genes, known, arg = "genes") {
   if (is.null(genes)) return(seq_along(known))
   if (is.factor(genes)) genes <- as.character(genes)
   if (is.logical(genes) && length(genes) == length(known)) return(which(genes))
-  if (is.character(genes)) return(named_genes(genes, known))
+  if (is.character(genes)) return(named_genes(genes, known, arg))
   rows <- if (is.numeric(genes)) seq_along(known)[genes]
   if (length(rows) > 0 && !anyNA(rows)) return(unique(rows))
-  abort_twill("genes", c("{.arg genes} must be names of genes, row numbers, or one TRUE or FALSE per row.",
+  abort_twill("genes", c("{.arg {arg}} must be names of genes, row numbers, or one TRUE or FALSE per row.",
                          "x" = "There are {length(known)} row{?s}; you supplied {.val {some(genes)}}."))
 }
 
-named_genes <- function(genes, known) {
+named_genes <- function(genes, known, arg) {
   unknown <- unique(genes[!genes %in% known])
   if (length(unknown) == 0 && length(genes) > 0) return(unique(match(genes, known)))
-  if (length(genes) == 0) abort_twill("genes", "{.arg genes} names no gene.")
-  abort_twill("genes", c("{.arg genes} names {length(unknown)} gene{?s} that {?is/are} not there: {.val {some(unknown)}}.",
+  if (length(genes) == 0) abort_twill("genes", "{.arg {arg}} names no gene.")
+  abort_twill("genes", c("{.arg {arg}} names {length(unknown)} gene{?s} that {?is/are} not there: {.val {some(unknown)}}.",
                          if (length(known) < 1e5) did_you_mean(unknown[1], known)))
 }
 

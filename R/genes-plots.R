@@ -198,7 +198,7 @@ gene_loss <- function(fit) {
 
 gene_forest <- function(fit, gene, contrast, group, prob, prob_outer) {
   if (is.null(gene)) abort_twill("plot", "{.arg gene} is missing: name one gene.")
-  at <- set_positions(fit, gene)
+  at <- set_positions(fit, gene, "gene")
   if (length(at) != 1) abort_twill("plot", "{.arg gene} must be one gene, not {length(at)}.")
   weights <- resolve_contrast(fit$job$model, contrast %||% only_coefficient(fit$job$model))
   k <- forest_term(fit, weights, group)

@@ -47,7 +47,7 @@ check_set <- function(fit, argument = "fit") {
 }
 
 # Positions in the fit of genes given by name, number or condition.
-set_positions <- function(fit, genes) pick_genes(genes, set_genes(fit))
+set_positions <- function(fit, genes, arg = "genes") pick_genes(genes, set_genes(fit), arg)
 
 # Methods ----------------------------------------------------------------------------------------------------------
 

@@ -113,13 +113,16 @@ missing_columns <- function(formula, data) {
   variables[!vapply(variables, is_constant_of, TRUE, formula = formula, n = nrow(data))]
 }
 
-check_columns <- function(formula, data) {
-  missing <- missing_columns(formula, data)
+# `elsewhere`: variables that stand elsewhere. A response that was put into `data` is none of the user's columns.
+check_columns <- function(formula, data, elsewhere = character()) {
+  missing <- setdiff(missing_columns(formula, data), elsewhere)
   if (length(missing) == 0) return(invisible())
   near <- unlist(lapply(missing, nearest, candidates = names(data)))
+  known <- some(setdiff(names(data), response_name), 20)
+  hint <- if (length(near) > 0) "Did you mean {.val {near}}?" else if (length(known) > 0) "{.arg data} has {.val {known}}."
   outside <- Filter(function(name) is.atomic(get0(name, formula$env)) && !is.null(get0(name, formula$env)), missing)
   abort_twill("data", c("{.arg formula} names {length(missing)} variable{?s} that {.arg data} does not have: {.val {missing}}.",
-                        if (length(near) > 0) c("i" = "Did you mean {.val {near}}?"),
+                        "i" = hint %||% "{.arg data} has no columns.",
                         if (length(outside) > 0) c("i" = "Only columns of {.arg data} are used: add {.val {outside}} to it.")))
 }
 
