@@ -72,9 +72,11 @@ test_that("the logarithm of a mean of few ratios is corrected for its bias, and 
   with_fixed_seed(15, log_ratios <- matrix(rnorm(40 * 5000, 0, 0.5), 40))
   # E exp(x) = exp(0.5^2 / 2); the plain logarithm is lower by 0.0035.
   expect_lt(abs(mean(weigh_columns(log_ratios)$log_mean) - 0.125), 0.0015)
-  moved <- function(h) sum(weigh_columns(log_ratios[, 1:20] * (1 + h))$log_mean)
-  slope <- sum(weigh_columns(log_ratios[, 1:20])$scores * log_ratios[, 1:20])
-  expect_equal(slope, (moved(1e-5) - moved(-1e-5)) / 2e-5, tolerance = 1e-6)
+  # Four times as wide, most coefficients of variation are above one, from where on the correction is constant.
+  for (some in list(log_ratios[, 1:20], 4 * log_ratios[, 1:20])) {
+    moved <- function(h) sum(weigh_columns(some * (1 + h))$log_mean)
+    expect_equal(sum(weigh_columns(some)$scores * some), (moved(1e-5) - moved(-1e-5)) / 2e-5, tolerance = 1e-6)
+  }
   expect_equal(weigh_columns(matrix(0, 10, 2))$square, c(0.1, 0.1))
 })
 
@@ -156,9 +158,17 @@ test_that("learned values enter the priors of the model and of each gene", {
 
 test_that("rounds go on until the draws suffice, over genes of all means", {
   rounds <- fake_shared_set()$job$shared$rounds
-  expect_gte(nrow(rounds), 2)
+  # Of a thousand draws enough are left in the second round; of twenty there never are 25.
   n_draws <- learning_settings(fake_set()$job$settings, 1e4)$n_draws
-  expect_true(nrow(rounds) == 4 || rounds$ess[nrow(rounds)] * n_draws >= learning_ess)
+  expect_gt(rounds$ess[2] * n_draws, learning_ess)
+  expect_identical(nrow(rounds), 2L)
+  job <- fake_shared_set()$job
+  few <- function(job, rows, n_draws) {
+    job$settings$iter <- job$settings$warmup + 10
+    run_part(job_part(job, rows))
+  }
+  local_engine(fake_engine)
+  expect_identical(nrow(learn_shared(job, 1:12, few)$rounds), length(learning_sizes))
   expect_true(all(rounds$n_genes == 12))
   job <- fake_set()$job
   expect_identical(learning_rows(job, 1:30, 30), 1:30)
@@ -194,6 +204,21 @@ test_that("priors of genes carry the error of what they share", {
   # The normal approximation of 30 genes is right to a few percent; the maximum alone is 5 % too narrow.
   expect_lt(abs(exp(integrated[[2]]) / exact - 1), 0.03)
   expect_lt(exp(par[[2]]) / exact, 0.95)
+})
+
+test_that("widened priors have the variance of their mixture over what is not known", {
+  covariance <- diag(c(0.04, 0.1))
+  of_spread <- integrate(function(s) exp(2 * s) * dnorm(s, log(0.5), sqrt(0.1)), -5, 4, rel.tol = 1e-9)$value
+  wider <- integrate_part(list(kind = "lognormal"), c(-1, log(0.5)), covariance, NULL)
+  expect_equal(wider, c(-1, log(of_spread + 0.04) / 2), tolerance = 1e-6)
+  # Of a trend, the mean over genes of the variance where their means are.
+  x <- trend_basis(c(0, 1, 3), c(0, 3))
+  covariance <- rbind(cbind(crossprod(x) / 50, 0), c(0, 0, 0, 0.1))
+  trend <- integrate_part(list(kind = "dispersion"), c(1, 0.2, 0, log(0.5)), covariance, x)
+  at_genes <- vapply(1:3, function(g) drop(x[g, ] %*% covariance[1:3, 1:3] %*% x[g, ]), 0)
+  expect_equal(trend, c(1, 0.2, 0, log(of_spread + mean(at_genes)) / 2), tolerance = 1e-6)
+  # A scale of zero-centred values takes its mean square.
+  expect_equal(integrate_part(list(kind = "half_t"), log(0.5), matrix(0.1), NULL), log(of_spread) / 2, tolerance = 1e-6)
 })
 
 test_that("what genes do not tell is no wider than its own prior", {
