@@ -67,6 +67,7 @@ test_that("tables adapt with enough genes, and say so", {
   adapted <- tw_contrast(fit)
   expect_identical(own$lower, adapted$lower)
   expect_true(all(adapted$lfsr >= own$lfsr - 1e-8))
+  expect_gt(mean(adapted$lfsr - own$lfsr), 0.05)
   expect_identical(tw_contrast(fit[1:20, ])$lfsr, tw_contrast(fit[1:20, ], adaptive = FALSE)$lfsr)
   skip_if_not_installed("S4Vectors")
   expect_match(S4Vectors::mcols(adapted)["lfsr", "description"], "learned over genes")
@@ -88,7 +89,8 @@ test_that("a new donor's rates are integrals of the widened mixture", {
   expect_equal(found$prob, 1 - zero - below(0.3) + below(-0.3), tolerance = 1e-6)
   # Draws of the added variance are stood for by means of those alike.
   extra <- with_fixed_seed(1, matrix(rexp(300 * 3), 300))
-  expect_equal(rowMeans(extra_nodes(extra[1:296, ])), colMeans(extra[1:296, ]))
+  expect_equal(unname(extra_nodes(extra[1:296, ])[2, ]), colMeans(matrix(sort(extra[1:296, 2]), 37)))
+  expect_equal(unname(extra_nodes(extra)[2, c(1, 8)]), c(mean(sort(extra[, 2])[1:37]), mean(sort(extra[, 2])[263:300])))
   expect_equal(dim(extra_nodes(extra)), c(3L, 8L))
   expect_identical(extra_nodes(matrix(0, 1, 5)), matrix(0, 5, 1))
 })
@@ -113,7 +115,7 @@ test_that("no statement about a new donor is surer than the same about the popul
 })
 
 test_that("a new donor's sign rates are calibrated, or err on the side of doubt", {
-  x <- simulated_effects(df = Inf)
+  x <- simulated_effects(n = 8000)
   tau <- with_fixed_seed(2, runif(length(x$truth), 0.1, 0.8))
   donor <- with_fixed_seed(3, x$truth + ifelse(x$truth == 0, 0, tau) * rnorm(length(tau)))
   prior <- adapted(x, Inf)$prior
@@ -122,6 +124,10 @@ test_that("a new donor's sign rates are calibrated, or err on the side of doubt"
   called <- s_values(rate) <= 0.05
   expect_gt(sum(called), 100)
   expect_lt(mean(wrong[called]), 0.07)
-  middle <- rate > 0.05 & rate < 0.3
-  expect_lt(abs(mean(wrong[middle]) - mean(rate[middle])), 0.1)
+  # Genes without effect that pass for small ones make rates too low, by a quarter in six simulations (seeds 1 to 6); of some
+  # 50 wrong signs the Monte Carlo error is 0.14. Rates that are twice or half as large have 0.55 and 2.4.
+  likely <- rate < 0.3
+  ratio <- sum(wrong[likely]) / sum(rate[likely])
+  expect_gt(ratio, 0.8)
+  expect_lt(ratio, 1.7)
 })
