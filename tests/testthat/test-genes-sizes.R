@@ -24,6 +24,11 @@ test_that("genes that respond in one direction do not move the typical gene", {
   expect_lt(max(abs(error - ave(error, arm))), 0.06)
   ratio <- log(ratio_size_factors(new_source(counts))) - depth
   expect_gt(mean(ratio[arm == 1]) - mean(ratio[arm == 0]), 0.05)
+  # Between the arms stands the typical gene's coefficient, whatever the samples' own residuals; the mean is zero.
+  logs <- log_ratios(new_source(counts[rowSums(counts == 0) == 0, ]), "typical")
+  slope <- colMeans(logs[arm == 1, ]) - colMeans(logs[arm == 0, ])
+  expect_equal(diff(tapply(found(cbind(1, arm)), arm, mean)), redescending_location(slope), ignore_attr = TRUE)
+  expect_equal(mean(found(cbind(1, arm, (1:12)^2))), 0)
   # The same in another coding of the design, and in any order of the samples.
   expect_equal(found(cbind(arm == 0, arm == 1) * 1), found(cbind(1, arm)), tolerance = 0.02)
   expect_equal(log(typical_size_factors(new_source(counts[, 12:1]), cbind(1, rev(arm)))), rev(found(cbind(1, arm))))
