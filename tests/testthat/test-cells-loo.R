@@ -63,8 +63,34 @@ test_that("lines are of the prior, whatever the terms", {
   expect_equal(solve_draws(m, y)[2, ], solve(m[2, , ], y[2, ]))
 })
 
+test_that("slopes are the derivatives of the log-likelihood in a leaf's log mean", {
+  for (fit in list(cells_fit(), cells_fit(family = "poisson"))) {
+    gene <- leaf_functions(fit, 2, leaf_log_mu(fit, 2)[, , 1], leaf_sizes(fit, 2)[, , 1])
+    value <- function(d) gene$value(3, 0.2 + d)
+    slope <- gene$slope(3, 0.2)
+    expect_equal(slope$first, (value(1e-4) - value(-1e-4)) / 2e-4, tolerance = 1e-5)
+    expect_equal(slope$second, (value(1e-3) - 2 * value(0) + value(-1e-3)) / 1e-6, tolerance = 1e-4)
+  }
+})
+
+test_that("the grid of shapes ends where nothing is left of the posterior without any one leaf", {
+  prior <- function(rho) dnorm(rho, 0.5, 1, log = TRUE)
+  fit <- cells_fit(sampled = TRUE, iter = 200, prior = tw_prior("lognormal(0.5, 1)", class = "shape"))
+  for (at in c(2, 4)) {
+    gene <- leaf_functions(fit, at, leaf_log_mu(fit, at)[, , 1], leaf_sizes(fit, at)[, , 1])
+    s <- add_shapes(gene, fit, prior)$shapes
+    # Of a normal posterior less than 1e-6 lies beyond a density of exp(-12); effects differ from draw to draw.
+    for (leaf in 1:6) {
+      without <- s$prior + rowSums(s$rising[, -leaf]) + colMeans(s$total - s$values[, leaf, ])
+      expect_lt(max(without[c(1, length(without))]) - max(without), -8)
+    }
+  }
+})
+
 test_that("rules and densities are those of the books", {
-  expect_equal(sum(exp(hermite_rule$log_weight - hermite_rule$at^2) * hermite_rule$at^4), 3 / 4 * sqrt(pi))
+  # Nine nodes are exact up to a power of 17.
+  moment <- function(p) sum(exp(hermite_rule$log_weight - hermite_rule$at^2) * hermite_rule$at^p)
+  expect_equal(c(moment(4), moment(16)), gamma(c(2.5, 8.5)))
   x <- c(0.2, 1, 3)
   same <- function(dist, args, density) {
     expect_equal(diff(positive_log_density(dist, args, x)), diff(log(density(x))))
