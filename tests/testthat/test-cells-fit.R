@@ -79,6 +79,11 @@ test_that("Seurat objects are read, also for one gene", {
   one <- tw_gene(dense, "gene4", x = object, chains = 1, iter = 100, refresh = 0, silent = 2)
   expect_equal(sum(one$data$count), sum(sim$counts["gene4", ]))
   expect_equal(dim(residuals(dense, genes = "gene2", x = object)), c(1L, 400L))
+  # A cell's residual rises with its count, given its leaf and capture.
+  cells <- dense$job$cells
+  rank <- residuals(dense, genes = "gene4", x = object, seed = 1)[1, ]
+  share <- sim$counts["gene4", ] / exp(cells$log_capture)
+  expect_gt(min(vapply(split(seq_along(rank), cells$leaf), function(l) cor(rank[l], share[l], method = "spearman"), 0)), 0.8)
 })
 
 test_that("genes beyond the coverage are pooled", {

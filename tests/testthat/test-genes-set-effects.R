@@ -54,6 +54,10 @@ test_that("donors together: mean and spread are those of the donors' own means",
   new <- tw_sets(fit, stim_effect(), two_sets, log2 = FALSE, estimand = "new_donor")
   expect_gt(new$lfcSE[2], res$lfcSE[2])
   expect_equal(new$sd_donors, res$sd_donors)
+  # Four chi-squared degrees of freedom: E sigma = s sqrt(2) gamma(1.5), with a Monte Carlo error of 0.012 of 2000 draws.
+  expect_equal(res$sd_donors[2], mean(sqrt(s2)) * sqrt(2) * gamma(1.5), tolerance = 0.05)
+  # The same noise is added to both, as the root of 1 / 5 and of 1 + 1 / 5.
+  expect_equal((res$log2FoldChange[2] - mean(theta)) / (new$log2FoldChange[2] - mean(theta)), sqrt(1 / 6))
 })
 
 test_that("the spread of donors is drawn below its bound", {
