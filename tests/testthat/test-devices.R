@@ -69,9 +69,14 @@ test_that("the engine is told where rows are, and with how many threads", {
 test_that("a fit in a file serves on any device", {
   file <- tempfile(fileext = ".rds")
   on.exit(unlink(file))
-  first <- small_model(method = "svi", file = file)
-  skip_if_not(without_gpu(), "this machine has a GPU")
-  expect_identical(small_model(method = "svi", file = file, file_refit = "on_change", device = "auto")$draws, first$draws)
+  fit <- small_model(method = "svi", file = file)
+  # As if it had been made on a GPU, and told apart from a fit made anew.
+  fit$info$settings[c("device", "fallback", "kernel_cache")] <- list("cuda", TRUE, "a folder")
+  fit$is_kept <- TRUE
+  saveRDS(fit, file)
+  again <- function(...) small_model(method = "svi", file = file, file_refit = "on_change", ...)
+  expect_true(again(device = "cpu")$is_kept)
+  expect_null(again(device = "cpu", thin = 2)$is_kept)
 })
 
 test_that("genes go to a GPU by method \"svi\" only", {
