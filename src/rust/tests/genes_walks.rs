@@ -145,7 +145,7 @@ fn started<'a>(frame: &'a Frame, model: &Model) -> (Target<'a>, Guide) {
 
 /// Mean and standard deviation of each natural value, and the mean acceptance.
 fn moments(mut walks: Walks, dim: usize) -> (Vec<[f64; 2]>, f64) {
-    let (n, mut rng) = (4000, ChaCha8Rng::seed_from_u64(1));
+    let (n, mut rng) = (8000, ChaCha8Rng::seed_from_u64(1));
     walks.adapt(60, 0.85, &mut rng);
     let (mut sums, mut accepted) = (vec![[0.0; 2]; dim], 0.0);
     for _ in 0..n {
@@ -173,8 +173,9 @@ fn a_bad_guide_makes_the_same_draws() {
     let (expected, high) = moments(good, d);
     let (found, low) = moments(Walks::new(target, bad, Noise::new(2, 1), 0).unwrap(), d);
     assert!(high > 0.8 && low > 0.6 && low < 0.99, "{high} {low}");
+    // Of 64,000 draws the largest of these differences was 0.015; 0.05 with trajectories that cannot be reversed.
     for (e, f) in expected.iter().zip(&found) {
-        assert!((e[0] - f[0]).abs() < 0.06 * e[1] && (e[1] / f[1]).ln().abs() < 0.06, "{e:?} {f:?}");
+        assert!((e[0] - f[0]).abs() < 0.035 * e[1] && (e[1] / f[1]).ln().abs() < 0.035, "{e:?} {f:?}");
     }
 }
 
