@@ -164,8 +164,8 @@ test_that("designs that say less than they seem to are warned about", {
 })
 
 test_that("typical mistakes are told in the words of the call", {
-  expect_error(fit_sim(design = ~ treatment + (1 | donor)), "`design` names 1 variable that `col_data` does not have: \"treatment\"",
-               class = "twill_error_data")
+  expect_error(fit_sim(design = ~ treatment + (1 | donor)),
+               "`design` names 1 variable that `col_data` does not have: \"treatment\"", class = "twill_error_data")
   expect_error(fit_sim(design = ~ condition + (1 | Donor)), "Did you mean \"donor\"", class = "twill_error_data")
   expect_error(fit_sim(col_data = NULL), "col_data", class = "twill_error_data")
   one <- function(x = sim$counts, design = ~ condition + (1 | donor), cells = sim$cells) {
