@@ -106,6 +106,7 @@ test_that("size factors are those of their definitions", {
   pos <- exp(apply(counts, 2, function(y) median((log(y) - geometric)[y > 0])))
   expect_equal(get("poscounts"), unname(pos / exp(mean(log(pos)))))
   expect_equal(get("none"), rep(1, 10))
+  expect_equal(get("typical"), typical_size_factors(source, cbind(rep(1, 10))))
   sparse <- new_source(Matrix::Matrix(counts, sparse = TRUE))
   for (how in c("typical", "ratio", "poscounts")) {
     expect_equal(resolve_size_factors(how, sparse, scan, NULL, TRUE, FALSE, cbind(rep(1, 10)))$values, get(how))
