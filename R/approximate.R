@@ -44,7 +44,7 @@ check_batch_fits <- function(batch, n_rows) {
 
 check_positive <- function(x, name) {
   if (is_number(x) && x > 0) return(invisible())
-  given <- if (is.atomic(x) && length(x) > 0) some(x) else class(x)[1]
+  given <- given_value(x)
   abort_twill("setting", c("{.arg {name}} must be a positive number.", "x" = "It is {.val {given}}."))
 }
 

@@ -23,7 +23,7 @@ check_capture <- function(capture, organism, efficiency) {
 
 check_efficiency <- function(efficiency) {
   if (is.null(efficiency) || (is_number(efficiency) && efficiency > 0 && efficiency < 1)) return(invisible())
-  given <- if (is.atomic(efficiency)) some(efficiency) else class(efficiency)[1]
+  given <- given_value(efficiency)
   abort_twill("capture", c("{.arg capture_efficiency} must be one number between 0 and 1.", "x" = "It is {.val {given}}.",
                            "i" = "It is the share of a cell's molecules that are counted, about 0.1."))
 }

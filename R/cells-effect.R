@@ -149,7 +149,7 @@ effect_level <- function(x, i) {
   known <- names(x$levels)
   if (is.character(i) && length(i) == 1 && i %in% known) return(match(i, known))
   if (is_number(i) && i %in% seq_along(known)) return(i)
-  given <- if (is.atomic(i)) some(i) else class(i)[1]
+  given <- given_value(i)
   abort_twill("effect", c("There is no level {.val {given}}.", did_you_mean(as.character(given)[1], known),
                           "i" = "Levels are {.val {some(known, 20)}}."))
 }

@@ -128,7 +128,7 @@ count_place <- function(counts, at) {
 
 check_coverage <- function(coverage) {
   if (is.null(coverage) || (is_number(coverage) && coverage > 0 && coverage <= 1)) return(coverage %||% 1)
-  given <- if (is.atomic(coverage)) some(coverage) else class(coverage)[1]
+  given <- given_value(coverage)
   abort_twill("setting", c("{.arg gene_coverage} must be a share above 0 and up to 1.", "x" = "It is {.val {given}}."))
 }
 

@@ -24,7 +24,7 @@ pick_leaves <- function(fit, leaf, data = model.frame.twillset(fit), known = lea
   if (!is.null(names(leaf))) return(leaves_with(leaf, data, known))
   if (is.character(leaf) && length(leaf) > 0 && all(leaf %in% known)) return(match(leaf, known))
   if (is.numeric(leaf) && length(leaf) > 0 && all(leaf %in% seq_along(known))) return(leaf)
-  given <- if (is.atomic(leaf)) some(leaf) else class(leaf)[1]
+  given <- given_value(leaf)
   abort_twill("leaf", c("{.arg leaf} must name values of the design's variables, or leaves.", "x" = "It is {.val {given}}.",
                         "i" = "Leaves are {.val {some(known, 20)}}.",
                         "i" = "Say {.code c({names(data)[1]} = )} for all that have a value."))

@@ -33,6 +33,9 @@ some <- function(x, n = 5) {
   cli::cli_vec(x, list("vec-trunc" = max(n, 5)))
 }
 
+# What was given in the place of something else, for messages: its values, or its class where it has none to show.
+given_value <- function(x) if (is.atomic(x) && length(x) > 0) some(x) else class(x)[1]
+
 # The candidate nearest to `x`, or NULL if none is near: for "did you mean".
 nearest <- function(x, candidates) {
   if (length(candidates) == 0) return(NULL)

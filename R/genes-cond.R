@@ -86,7 +86,7 @@ resolve_contrast <- function(model, contrast) {
 }
 
 refuse_contrast <- function(model, contrast) {
-  given <- if (is.atomic(contrast)) some(contrast) else class(contrast)[1]
+  given <- given_value(contrast)
   known <- contrast_coefs(model)
   triple <- "c(\"condition\", \"stim\", \"ctrl\")"
   abort_twill("contrast", c(paste("{.arg contrast} must be a difference of {.fn cond}, the name of a coefficient, weights of",

@@ -148,7 +148,7 @@ contrast_answer <- function(fit, contrast, weights, ask, threshold, level, adapt
 
 check_threshold <- function(x) {
   if (is_number(x) && x >= 0) return(invisible())
-  given <- if (is.atomic(x) && length(x) > 0) some(x) else class(x)[1]
+  given <- given_value(x)
   abort_twill("contrast", c("{.arg lfc_threshold} must be a number that is not negative.", "x" = "It is {.val {given}}."))
 }
 

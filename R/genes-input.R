@@ -29,7 +29,7 @@ read_experiment <- function(x, assay, col_data) {
 pick_assay <- function(assay, known) {
   if (length(known) == 0) return(1L)
   if (is.character(assay) && length(assay) == 1 && assay %in% known) return(assay)
-  given <- if (is.atomic(assay)) some(assay) else class(assay)[1]
+  given <- given_value(assay)
   abort_twill("genes", c("{.arg assay} must name an assay of {.arg x}.", "x" = "It is {.val {given}}.",
                          did_you_mean(as.character(assay)[1], known), "i" = "There are {.val {known}}."))
 }
@@ -117,7 +117,7 @@ check_any_gene <- function(reason, min_count) {
 
 check_min_count <- function(min_count) {
   if (is_number(min_count) && min_count >= 0) return(min_count)
-  given <- if (is.atomic(min_count) && length(min_count) > 0) some(min_count) else class(min_count)[1]
+  given <- given_value(min_count)
   abort_twill("setting", c("{.arg min_count} must be a number that is not negative.", "x" = "It is {.val {given}}."))
 }
 

@@ -17,7 +17,7 @@ read_long <- function(x, design, gene) {
 
 check_gene_column <- function(gene, x) {
   if (is.character(gene) && length(gene) == 1 && gene %in% names(x)) return(invisible())
-  given <- if (is.null(gene)) "nothing" else if (is.atomic(gene)) some(gene) else class(gene)[1]
+  given <- if (is.null(gene)) "nothing" else given_value(gene)
   abort_twill("genes", c("{.arg gene} must name the column of {.arg x} that holds the names of genes.",
                          "x" = "It is {.val {given}}.", if (is.character(gene)) did_you_mean(gene[1], names(x)),
                          "i" = "The columns are {.val {some(names(x), 15)}}."))

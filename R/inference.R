@@ -67,7 +67,7 @@ check_init <- function(init) {
   if (identical(init, "random")) return(list(kind = "random", radius = 2))
   if (identical(init, "0")) init <- 0
   if (is_number(init) && init >= 0) return(list(kind = "random", radius = init))
-  given <- if (is.atomic(init)) some(init) else class(init)[1]
+  given <- given_value(init)
   abort_twill("setting", c("{.arg init} must be {.val mode}, {.val random} or a radius that is not negative.",
                            "x" = "It is {.val {given}}.", "i" = "Lists of starting values are not supported."))
 }
@@ -107,7 +107,7 @@ refuse_control <- function(name, defaults, method) {
 check_adapt_delta <- function(adapt_delta) {
   is_target <- is.numeric(adapt_delta) && length(adapt_delta) > 0 && all(is.finite(adapt_delta))
   if (is_target && all(adapt_delta > 0 & adapt_delta < 1) && !is.unsorted(adapt_delta, strictly = TRUE)) return(invisible())
-  given <- if (is.atomic(adapt_delta)) some(adapt_delta) else class(adapt_delta)[1]
+  given <- given_value(adapt_delta)
   abort_twill("setting", c(
     "{.arg control$adapt_delta} must be a number between 0 and 1, or rising numbers to try one after the other.",
     "x" = "It is {.val {given}}."))
@@ -133,20 +133,20 @@ is_number <- function(x) is.numeric(x) && length(x) == 1 && is.finite(x)
 
 check_whole <- function(x, name, min, max) {
   if (is_number(x) && x == round(x) && x >= min && x <= max) return(as.numeric(x))
-  given <- if (is.atomic(x) && length(x) > 0) some(x) else class(x)[1]
+  given <- given_value(x)
   abort_twill("setting", c("{.arg {name}} must be a whole number from {format(min)} to {format(max)}.",
                            "x" = "It is {.val {given}}."))
 }
 
 check_flag <- function(x, name) {
   if (isTRUE(x) || isFALSE(x)) return(x)
-  given <- if (is.atomic(x) && length(x) > 0) some(x) else class(x)[1]
+  given <- given_value(x)
   abort_twill("setting", c("{.arg {name}} must be TRUE or FALSE.", "x" = "It is {.val {given}}."))
 }
 
 check_choice <- function(x, name, choices) {
   if (is.character(x) && length(x) >= 1 && (length(x) == 1 || identical(x, choices)) && x[1] %in% choices) return(x[1])
-  given <- if (is.atomic(x) && length(x) > 0) some(x) else class(x)[1]
+  given <- given_value(x)
   abort_twill("setting", c("{.arg {name}} must be one of {.or {.val {choices}}}.", "x" = "It is {.val {given}}."))
 }
 

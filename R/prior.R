@@ -50,7 +50,7 @@ tw_prior <- function(prior, class = "b", coef = "", group = "", dpar = "", lb = 
 
 check_text <- function(x, name) {
   if (is.character(x) && length(x) >= 1 && !anyNA(x)) return(invisible())
-  given <- if (is.atomic(x) && length(x) > 0) some(x) else class(x)[1]
+  given <- given_value(x)
   abort_twill("prior", c("{.arg {name}} must be text.", "x" = "It is {.val {given}}."))
 }
 

@@ -168,7 +168,7 @@ sd_prior_kinds <- c("lognormal", "half_t", "half_normal", "horseshoe")
 check_sharing <- function(share, sd_prior, effect_prior) {
   known <- c("dispersion", "sd", "none")
   if (!is.character(share) || length(share) == 0 || !all(share %in% known)) {
-    given <- if (is.atomic(share)) some(share) else class(share)[1]
+    given <- given_value(share)
     abort_twill("setting", c("{.arg share} must be {.val dispersion}, {.val sd}, both, or {.val none}.",
                              "x" = "It is {.val {given}}."))
   }
@@ -207,7 +207,7 @@ guide_control <- function(control, method) {
   check_flag(guide$refine, "control$refine")
   guide$max_steps <- check_whole(guide$max_steps, "control$max_steps", 1, 1e6)
   if (is_number(guide$tolerance) && guide$tolerance > 0) return(guide)
-  shown <- if (is.atomic(guide$tolerance)) some(guide$tolerance) else class(guide$tolerance)[1]
+  shown <- given_value(guide$tolerance)
   abort_twill("setting", c("{.arg control$tolerance} must be a positive number of nats.", "x" = "It is {.val {shown}}."))
 }
 
