@@ -42,12 +42,6 @@ check_batch_fits <- function(batch, n_rows) {
                            "i" = "0, the default, uses all rows in every step."))
 }
 
-check_positive <- function(x, name) {
-  if (is_number(x) && x > 0) return(invisible())
-  given <- given_value(x)
-  abort_twill("setting", c("{.arg {name}} must be a positive number.", "x" = "It is {.val {given}}."))
-}
-
 # Has the arguments and the value of run_sampler().
 run_approximation <- function(spec_json, arrays, settings, silent, refresh) {
   check_batch_fits(settings$control$batch, length(arrays$y))

@@ -99,7 +99,7 @@ ran_vals_labels <- function(fit) {
 }
 
 tidy_estimates <- function(draws, robust, conf.int, conf.level, conf.method) {
-  check_probs(conf.level)
+  check_probs(conf.level, "conf.level")
   stats <- summarise_columns(draws, robust, c(1 - conf.level, 1 + conf.level) / 2)
   out <- data.frame(estimate = stats[, 1], std.error = stats[, 2])
   if (!conf.int) return(out)

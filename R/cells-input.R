@@ -126,12 +126,6 @@ count_place <- function(counts, at) {
   sprintf("gene %s in cell %s", gene, cell)
 }
 
-check_coverage <- function(coverage) {
-  if (is.null(coverage) || (is_number(coverage) && coverage > 0 && coverage <= 1)) return(coverage %||% 1)
-  given <- given_value(coverage)
-  abort_twill("setting", c("{.arg gene_coverage} must be a share above 0 and up to 1.", "x" = "It is {.val {given}}."))
-}
-
 # Adds `kept` (row numbers of genes), `sums` (leaf x gene), `other` (names pooled) and `columns`: the counts of the genes kept as
 # a sparse cells x genes matrix, `_other` last; `reason` why a gene is not fitted.
 cover_genes <- function(input, coverage, genes, min_count) {

@@ -122,8 +122,8 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
   check_set(fit)
   estimand <- check_choice(estimand, "estimand", c("population", "observed", "new_donor"))
   names <- check_choice(names, "names", c("twill", "limma"))
-  check_threshold(lfc_threshold)
-  check_probs(level)
+  check_not_negative(lfc_threshold, "lfc_threshold", "contrast")
+  check_probs(level, "level")
   contrast <- contrast %||% only_coefficient(fit$job$model)
   weights <- resolve_contrast(fit$job$model, contrast)
   ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, extra)
@@ -144,12 +144,6 @@ contrast_answer <- function(fit, contrast, weights, ask, threshold, level, adapt
   statistics <- adapt_statistics(statistics, prior, threshold, base)
   if (!is.null(base$extra)) statistics <- no_surer(statistics, adapt_statistics(base$statistics, prior, threshold))
   list(statistics = unmask(statistics, ask$mask), prior = prior)
-}
-
-check_threshold <- function(x) {
-  if (is_number(x) && x >= 0) return(invisible())
-  given <- given_value(x)
-  abort_twill("contrast", c("{.arg lfc_threshold} must be a number that is not negative.", "x" = "It is {.val {given}}."))
 }
 
 only_coefficient <- function(model) {

@@ -115,12 +115,6 @@ check_any_gene <- function(reason, min_count) {
                          "i" = "Genes are the rows of {.arg x}, samples its columns."))
 }
 
-check_min_count <- function(min_count) {
-  if (is_number(min_count) && min_count >= 0) return(min_count)
-  given <- given_value(min_count)
-  abort_twill("setting", c("{.arg min_count} must be a number that is not negative.", "x" = "It is {.val {given}}."))
-}
-
 # Packages that are only suggested ---------------------------------------------------------------------------------
 
 # `purpose` is the end of the sentence, as a cli message.

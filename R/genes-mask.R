@@ -54,13 +54,8 @@ tw_mask <- function(fit, coverage = 0.95, drop = NULL, min_expression = 0, genes
 
 check_mask_arguments <- function(fit, coverage, min_expression) {
   if (family(fit)$link != "log") abort_twill("mask", "{.fn tw_mask} needs a fit of counts, not of {family(fit)$family} values.")
-  if (!is_number(coverage) || coverage <= 0 || coverage > 1) {
-    given <- given_value(coverage)
-    abort_twill("mask", c("{.arg coverage} must be a number above 0 and at most 1.", "x" = "It is {.val {given}}."))
-  }
-  if (is_number(min_expression) && min_expression >= 0) return(invisible())
-  given <- given_value(min_expression)
-  abort_twill("mask", c("{.arg min_expression} must be a number that is not negative.", "x" = "It is {.val {given}}."))
+  check_share(coverage, "coverage", "mask")
+  check_not_negative(min_expression, "min_expression", "mask")
 }
 
 # Rates of the genes by condition, conditions x genes.

@@ -43,17 +43,12 @@ plot.twillset <- function(x, type = c("ma", "volcano", "clr", "dispersion", "for
   if (type == "loss") return(gene_loss(x))
   if (type == "dispersion") return(dispersion_plot(x))
   if (type == "forest") return(gene_forest(x, gene, contrast, group, prob, prob_outer))
-  alpha <- check_alpha(alpha)
+  alpha <- check_share(alpha, "alpha", "plot")
   n_labels <- check_whole(n_labels, "n_labels", 0, 1e4)
   if (type == "clr") return(clr_plot(x, results, contrast, alpha, n_labels, ...))
   results <- results %||% tw_contrast(x, contrast, ...)
   table <- effect_points(x, results, alpha, n_labels)
   if (type == "ma") ma_plot(table, results, alpha) else volcano_plot(table, results, alpha)
-}
-
-check_alpha <- function(alpha) {
-  if (is_number(alpha) && alpha > 0 && alpha <= 1) return(alpha)
-  abort_twill("plot", c("{.arg alpha} must be a number between 0 and 1.", "x" = "It is {.val {some(alpha)}}."))
 }
 
 # The columns of a result that plots need, from either set of names.

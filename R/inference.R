@@ -131,6 +131,24 @@ check_save <- function(save_pars) {
 
 is_number <- function(x) is.numeric(x) && length(x) == 1 && is.finite(x)
 
+check_positive <- function(x, name) {
+  if (is_number(x) && x > 0) return(x)
+  given <- given_value(x)
+  abort_twill("setting", c("{.arg {name}} must be a positive number.", "x" = "It is {.val {given}}."))
+}
+
+check_not_negative <- function(x, name, kind = "setting") {
+  if (is_number(x) && x >= 0) return(x)
+  given <- given_value(x)
+  abort_twill(kind, c("{.arg {name}} must be a number that is not negative.", "x" = "It is {.val {given}}."))
+}
+
+check_share <- function(x, name, kind = "setting") {
+  if (is_number(x) && x > 0 && x <= 1) return(x)
+  given <- given_value(x)
+  abort_twill(kind, c("{.arg {name}} must be a number above 0 and at most 1.", "x" = "It is {.val {given}}."))
+}
+
 check_whole <- function(x, name, min, max) {
   if (is_number(x) && x == round(x) && x >= min && x <= max) return(as.numeric(x))
   given <- given_value(x)

@@ -43,9 +43,10 @@ column_sds <- function(draws) {
   sqrt(colSums(centred^2) / (nrow(draws) - 1))
 }
 
-check_probs <- function(probs) {
+# The argument goes by other names where it is the probability of an interval.
+check_probs <- function(probs, name = "probs") {
   if (is.numeric(probs) && !anyNA(probs) && all(probs >= 0 & probs <= 1)) return(invisible())
   abort_twill("argument", c(
-    "{.arg probs} must hold probabilities.",
+    "{.arg {name}} must hold probabilities.",
     "x" = "You supplied {.val {probs}}."))
 }

@@ -99,7 +99,8 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   input <- read_cells(x, assay, col_data)
   formula <- cell_formula(gene_formula(design, dispersion, family))
   input <- in_words_of_genes(use_cells(input, formula, how$how, silent), variables_word(x))
-  input <- cover_genes(input, check_coverage(gene_coverage), genes, check_min_count(min_count))
+  input <- cover_genes(input, check_share(gene_coverage %||% 1, "gene_coverage"), genes,
+                       check_not_negative(min_count, "min_count"))
   settings$progress <- cell_progress(silent, refresh)
   data <- if (input$has_leaves) input$leaves else input$data
   new_model <- function() quiet_if(silent, new_gene_model(formula, data, family, pooled$prior, contrasts, silent))

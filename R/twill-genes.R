@@ -206,9 +206,8 @@ guide_control <- function(control, method) {
   guide <- utils::modifyList(defaults, as.list(given))
   check_flag(guide$refine, "control$refine")
   guide$max_steps <- check_whole(guide$max_steps, "control$max_steps", 1, 1e6)
-  if (is_number(guide$tolerance) && guide$tolerance > 0) return(guide)
-  shown <- given_value(guide$tolerance)
-  abort_twill("setting", c("{.arg control$tolerance} must be a positive number of nats.", "x" = "It is {.val {shown}}."))
+  check_positive(guide$tolerance, "control$tolerance")
+  guide
 }
 
 # From input to fit ------------------------------------------------------------------------------------------------
@@ -221,7 +220,7 @@ new_job <- function(input, model, given, sharing, settings, keep) {
   source <- source_samples(input$source, model$rows)
   scan <- scan_source(source, is_count)
   chosen <- pick_genes(given$genes, source$genes)
-  reason <- filter_reasons(scan, chosen, check_min_count(given$min_count), is_count, n_samples(source))
+  reason <- filter_reasons(scan, chosen, check_not_negative(given$min_count, "min_count"), is_count, n_samples(source))
   check_any_gene(reason, given$min_count)
   how <- if (is.numeric(given$size_factors)) given$size_factors[model$rows] else given$size_factors
   has_offset <- !is.null(offset) || isTRUE(source$may_miss) || has_formula_offset(model)
