@@ -88,12 +88,9 @@ count_bins <- function(value, number, cut) {
 
 # summary x draw: `summarise` of a new count for every cell.
 replicate_counts <- function(fit, at, cells, ids, summarise) {
-  mu <- exp(leaf_log_mu(fit, at)[ids, , 1])
-  size <- leaf_sizes(fit, at)[ids, , 1]
-  mu <- matrix(mu, length(ids))
-  size <- matrix(size, length(ids))
+  rates <- gene_rates(fit, at, ids)
   leaf <- mean_of_cell(fit)[cells]
-  one <- function(s) summarise(draw_counts(draw_captures(fit, cells) * mu[s, leaf], size[s, leaf]))
+  one <- function(s) summarise(draw_counts(draw_captures(fit, cells) * rates$mu[s, leaf], rates$size[s, leaf]))
   do.call(cbind, lapply(seq_along(ids), one))
 }
 

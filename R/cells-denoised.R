@@ -66,12 +66,11 @@ block_column <- function(block, k) {
 }
 
 denoise_gene <- function(fit, at, u, ids) {
-  mu <- matrix(exp(leaf_log_mu(fit, at)[ids, , 1]), length(ids))
-  size <- matrix(leaf_sizes(fit, at)[ids, , 1], length(ids))
+  rates <- gene_rates(fit, at, ids)
   leaf <- mean_of_cell(fit)
   capture <- exp(fit$job$cells$log_capture)
   total <- numeric(length(u))
-  for (s in seq_along(ids)) total <- total + cell_rate(u, capture, mu[s, leaf], size[s, leaf])
+  for (s in seq_along(ids)) total <- total + cell_rate(u, capture, rates$mu[s, leaf], rates$size[s, leaf])
   total / length(ids)
 }
 

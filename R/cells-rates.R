@@ -1,4 +1,4 @@
-# Log means of leaves, draw by draw: the model's linear predictor without captures.
+# Means and sizes of leaves, draw by draw: the model's linear predictor without captures, and the dispersion.
 
 # draw x leaf x gene of x_l beta_g + sum_k z_lk b_gk. For fits of twill_genes() samples are leaves.
 leaf_log_mu <- function(fit, at) {
@@ -27,4 +27,10 @@ leaf_sizes <- function(fit, at) {
   if (is.null(design$x_disp)) return(array(draws[, rep(1, n), ], size))
   by_gene <- lapply(seq_along(at), function(g) exp(matrix(draws[, , g], size[1]) %*% t(design$x_disp)))
   array(unlist(by_gene), size)
+}
+
+# list(mu, size), each draw x leaf: one gene in some draws.
+gene_rates <- function(fit, at, ids) {
+  pick <- function(values) matrix(values[ids, , 1], length(ids))
+  list(mu = exp(pick(leaf_log_mu(fit, at))), size = pick(leaf_sizes(fit, at)))
 }

@@ -76,10 +76,9 @@ residuals.twillcells <- function(object, genes, x = NULL, type = "quantile", ass
 # Residuals of one gene from its histogram, leaf by leaf.
 gene_residuals <- function(fit, at, ids, groups) {
   h <- gene_histogram(fit, fit$posterior$rows[at])
-  mu <- matrix(exp(leaf_log_mu(fit, at)[ids, , 1]), length(ids))
-  size <- matrix(leaf_sizes(fit, at)[ids, , 1], length(ids))
+  rates <- gene_rates(fit, at, ids)
   needed <- sort(unique(c(h$value - 1, h$value)))
-  below <- leaf_cdf(needed, groups, mu, size)
+  below <- leaf_cdf(needed, groups, rates$mu, rates$size)
   leaf <- rep(as.vector(col(h$number)), h$number)
   value <- rep(rep(h$value, ncol(h$number)), h$number)
   step <- cbind(match(value, needed), leaf)
@@ -136,14 +135,14 @@ quantile_residual <- function(lower, upper) {
 }
 
 cell_residuals <- function(fit, at, u, ids) {
-  mu <- matrix(exp(leaf_log_mu(fit, at)[ids, , 1]), length(ids))
-  size <- matrix(leaf_sizes(fit, at)[ids, , 1], length(ids))
+  rates <- gene_rates(fit, at, ids)
   leaf <- mean_of_cell(fit)
   capture <- exp(fit$job$cells$log_capture)
   lower <- upper <- numeric(length(u))
   for (s in seq_along(ids)) {
-    upper <- upper + count_cdf(u, capture * mu[s, leaf], size[s, leaf]) / length(ids)
-    lower <- lower + count_cdf(u - 1, capture * mu[s, leaf], size[s, leaf]) / length(ids)
+    mean <- capture * rates$mu[s, leaf]
+    upper <- upper + count_cdf(u, mean, rates$size[s, leaf]) / length(ids)
+    lower <- lower + count_cdf(u - 1, mean, rates$size[s, leaf]) / length(ids)
   }
   quantile_residual(lower, upper)
 }
