@@ -54,10 +54,7 @@ tw_calibration <- function(fit, what = c("mean", "zeros"), genes = NULL) {
 
 leaf_factor <- function(fit, leaf) factor(cell_labels(fit)[leaf], cell_labels(fit))
 
-observed_means <- function(fit, at) {
-  if (is_rows(fit)) return(row_sums_by_leaf(fit, row_counts(fit, at)) / fit$job$cells$n)
-  fit$job$source$data$sums[, fit$posterior$rows[at], drop = FALSE] / fit$job$cells$n
-}
+observed_means <- function(fit, at) leaf_count_sums(fit, at) / fit$job$cells$n
 
 # leaf x gene of the posterior mean of the mean count.
 predicted_means <- function(fit, at) {
@@ -67,14 +64,9 @@ predicted_means <- function(fit, at) {
 }
 
 observed_zeros <- function(fit, at) {
-  if (is_rows(fit)) return(row_sums_by_leaf(fit, (row_counts(fit, at) == 0) + 0) / fit$job$cells$n)
-  n <- length(leaf_labels(fit))
-  h <- fit$job$source$data$histogram
-  nonzero <- vapply(fit$posterior$rows[at], function(row) {
-    these <- seq_len(h$p[row + 1] - h$p[row]) + h$p[row]
-    sums_by(h$number[these], h$leaf[these] + 1L, n)
-  }, numeric(n))
-  1 - matrix(nonzero, n) / fit$job$cells$n
+  n <- fit$job$cells$n
+  zeros <- vapply(fit$posterior$rows[at], function(row) gene_histogram(fit, row)$number[1, ], numeric(length(n)))
+  matrix(zeros, length(n)) / n
 }
 
 # By the Gauss rules of the captures: the probability of a zero is as smooth in log capture as what they were made for.

@@ -51,9 +51,7 @@ leaves_text <- function(fit, leaves) {
 # Genes evenly spaced in the logarithm of the mean count in these leaves, from the lower tenth to the highest.
 spread_genes <- function(fit, leaves, n_genes) {
   n_genes <- check_whole(n_genes, "n_genes", 1, 100)
-  rows <- fit$posterior$rows
-  total <- if (is_rows(fit)) colSums(row_counts(fit, seq_along(rows))[fit$job$cells$leaf %in% leaves, , drop = FALSE]) else
-    colSums(fit$job$source$data$sums[leaves, rows, drop = FALSE])
+  total <- colSums(leaf_count_sums(fit, seq_along(fit$posterior$rows))[leaves, , drop = FALSE])
   known <- which(total > 0 & fit$posterior$usable & set_genes(fit) != "_other")
   if (length(known) == 0) abort_twill("plot", "No gene has a count in these leaves.")
   level <- log(total[known])

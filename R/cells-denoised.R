@@ -59,7 +59,7 @@ cell_counts <- function(fit, x, genes, assay) {
 # The values of one gene of a block.
 block_column <- function(block, k) {
   if (is_dense_block(block)) return(block$counts$dense[(k - 1) * block$n + seq_len(block$n)])
-  at <- seq_len(block$counts$p[k + 1] - block$counts$p[k]) + block$counts$p[k]
+  at <- gene_places(block$counts, k)
   out <- numeric(block$n)
   out[block$counts$i[at] + 1L] <- block$counts$x[at]
   out

@@ -59,10 +59,13 @@ leaf_genes <- function(data, rows) {
   data
 }
 
-# Columns of a list of vectors whose parts p[g] + 1, ..., p[g + 1] belong to gene g.
+# Places of genes in vectors whose parts p[g] + 1, ..., p[g + 1] belong to gene g.
+gene_places <- function(part, rows) sequence(part$p[rows + 1L] - part$p[rows], part$p[rows] + 1L)
+
+# Genes of a list of such vectors.
 ragged_genes <- function(part, rows) {
   sizes <- diff(part$p)[rows]
-  at <- sequence(sizes, part$p[rows] + 1L)
+  at <- gene_places(part, rows)
   values <- lapply(part[names(part) != "p"], `[`, at)
   c(list(p = c(0L, as.integer(cumsum(sizes)))), values)
 }

@@ -51,7 +51,7 @@ leaf_log_lik <- function(fit, at) {
 # Entries of one gene in the list of nodes: list(leaf (from 1), at, mass).
 gene_nodes <- function(fit, row) {
   nodes <- fit$job$source$data$nodes
-  at <- seq_len(nodes$p[row + 1] - nodes$p[row]) + nodes$p[row]
+  at <- gene_places(nodes, row)
   list(leaf = nodes$leaf[at] + 1L, at = nodes$at[at], mass = nodes$mass[at])
 }
 

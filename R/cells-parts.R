@@ -61,11 +61,17 @@ spaced_draws <- function(fit, ndraws) {
   unique(round(seq(1, all, length.out = min(all, check_whole(ndraws, "ndraws", 1, 1e6)))))
 }
 
+# Sums of counts, leaf x gene.
+leaf_count_sums <- function(fit, at) {
+  if (is_rows(fit)) return(row_sums_by_leaf(fit, row_counts(fit, at)))
+  fit$job$source$data$sums[, fit$posterior$rows[at], drop = FALSE]
+}
+
 # How many cells have which count of a gene: list(value, number), `number` a matrix value x leaf. Zero always comes first.
 gene_histogram <- function(fit, row, leaves = seq_along(fit$job$cells$n)) {
   if (is_rows(fit)) return(row_histogram(fit, row, leaves))
   h <- fit$job$source$data$histogram
-  at <- seq_len(h$p[row + 1] - h$p[row]) + h$p[row]
+  at <- gene_places(h, row)
   at <- at[(h$leaf[at] + 1L) %in% leaves]
   value <- c(0, sort(unique(h$value[at])))
   number <- matrix(0, length(value), length(leaves))

@@ -9,7 +9,7 @@
 #'
 #' @param fit,object A fit of class `twillcells` or `twillrows` with effects kept.
 #' @param genes Names or numbers of genes, or a condition. Default: all; for `residuals()` they must be named.
-#' @param x The counts that were fitted, as given to [twill_cells()]. Default: not needed.
+#' @param x The counts that were fitted, as given to [twill_cells()]. Default: not needed. Fits of class `twillrows` have them.
 #' @param type `"quantile"`, the only kind.
 #' @param assay Name of the assay of an experiment `x`. Default: `"counts"`.
 #' @param ndraws Number of posterior draws over which probabilities are averaged. Default: 10; 2 with more than 1000 genes.
@@ -18,8 +18,8 @@
 #' @return `tw_residuals()`: a data frame with one row per gene: `mean` and `sd` of the residuals (0 and 1 where the model is
 #'   right), `tail`, the share beyond 3 in size over that of a normal, and `distance`, the largest difference between the
 #'   cumulative distributions (Kolmogorov and Smirnov's statistic). `residuals()`: without `x` a list with one data frame per
-#'   gene, `leaf` and `residual` of each cell, leaf by leaf; with `x` a matrix genes x cells. Errors have class
-#'   `twill_error_genes` or `twill_error_draws`.
+#'   gene, `leaf` and `residual` of each cell, leaf by leaf; with `x`, and for class `twillrows`, a matrix genes x cells. Errors
+#'   have class `twill_error_genes` or `twill_error_draws`.
 #' @references Dunn PK, Smyth GK (1996). Randomized quantile residuals. *Journal of Computational and Graphical Statistics*
 #'   5, 236-244.
 #' @examples
@@ -63,13 +63,14 @@ residuals.twillcells <- function(object, genes, x = NULL, type = "quantile", ass
   at <- set_positions(object, genes)
   ids <- spaced_draws(object, ndraws)
   names <- set_genes(object)[at]
-  if (is.null(x)) {
+  if (is.null(x) && !is_rows(object)) {
     groups <- all_capture_groups(object)
     values <- with_seed(seed, lapply(at, gene_residuals, fit = object, ids = ids, groups = groups))
     return(stats::setNames(values, names))
   }
-  block <- cell_counts(object, x, names, assay)
-  values <- with_seed(seed, lapply(seq_along(at), function(k) cell_residuals(object, at[k], block_column(block, k), ids)))
+  block <- if (!is_rows(object)) cell_counts(object, x, names, assay)
+  counts <- function(k) if (is.null(block)) row_counts(object, at[k])[, 1] else block_column(block, k)
+  values <- with_seed(seed, lapply(seq_along(at), function(k) cell_residuals(object, at[k], counts(k), ids)))
   matrix(unlist(values), length(at), byrow = TRUE, dimnames = list(names, object$job$cells$names))
 }
 

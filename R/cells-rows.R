@@ -63,14 +63,7 @@ plot.twillrows <- plot.twillcells
 #' @rdname tw_residuals
 #' @method residuals twillrows
 #' @export
-residuals.twillrows <- function(object, genes, x = NULL, type = "quantile", assay = "counts", ndraws = 10, seed = NULL, ...) {
-  check_choice(type, "type", "quantile")
-  if (missing(genes)) abort_twill("genes", "{.arg genes} is missing: residuals have one number per gene and cell, so name some.")
-  at <- set_positions(object, genes)
-  ids <- spaced_draws(object, ndraws)
-  values <- with_seed(seed, lapply(at, function(g) cell_residuals(object, g, row_counts(object, g)[, 1], ids)))
-  matrix(unlist(values), length(at), byrow = TRUE, dimnames = list(set_genes(object)[at], object$job$cells$names))
-}
+residuals.twillrows <- residuals.twillcells
 
 #' @rdname log_lik.twillcells
 #' @method log_lik twillrows
