@@ -93,7 +93,7 @@ ran_vals_labels <- function(fit) {
   do.call(rbind, lapply(fit$design$terms, function(term) {
     do.call(rbind, lapply(term$coefs, function(coef) {
       label_rows(effect_variables(term$group, term$levels, coef), "ran_vals", term$group,
-                 term$level_names %||% term$levels, broom_term(coef))
+                 term$level_names, broom_term(coef))
     }))
   }))
 }

@@ -43,14 +43,14 @@ summary.twillcells <- function(object, ...) {
   out$capture <- c(facts[c("how", "organism", "molecules")], list(median = stats::median(exp(facts$log_capture))))
   out$cells <- c(cells = length(facts$leaf), leaves = length(facts$n), fewest = min(facts$n), most = max(facts$n))
   out$other <- length(facts$other$genes)
-  out$leaves <- cell_table(object, seq_along(facts$n), names(model.frame.twillset(object)))
+  out$leaves <- cell_table(object, names(model.frame.twillset(object)))
   out$arms <- arm_tables(object)
   class(out) <- c("summary.twillcells", "summary.twillset")
   out
 }
 
 # One row per combination of values of these variables: leaves, cells, depth and capture of a median cell.
-cell_table <- function(fit, leaves, by) {
+cell_table <- function(fit, by) {
   facts <- fit$job$cells
   value <- joined_values(model.frame.twillset(fit)[by])
   of_cell <- value[facts$leaf]
@@ -62,7 +62,7 @@ cell_table <- function(fit, leaves, by) {
 # One table per factor that is no group.
 arm_tables <- function(fit) {
   others <- leaf_factors(fit)$others
-  lapply(stats::setNames(others, others), function(name) cell_table(fit, NULL, name))
+  lapply(stats::setNames(others, others), function(name) cell_table(fit, name))
 }
 
 #' @rdname twillcells-print

@@ -6,13 +6,10 @@ group_covariance <- function(fit, group) {
   coefs <- unlist(lapply(terms, `[[`, "coefs"))
   sd <- draw_matrix(fit, paste0("sd_", group, "__", coefs))
   colnames(sd) <- coefs
-  correlated <- vapply(terms, function(term) term_is_correlated(term), logical(1))
-  if (!any(correlated)) return(list(sd = sd))
+  if (!any(vapply(terms, `[[`, TRUE, "cor"))) return(list(sd = sd))
   cor <- correlation_draws(fit, group, coefs)
   list(sd = sd, cor = cor, cov = scale_correlation(cor, sd))
 }
-
-term_is_correlated <- function(term) !isFALSE(term$cor) && !is.null(term$cor) && length(term$coefs) > 1
 
 # Correlations as draws x q x q; coefficients of different terms are independent: zero.
 correlation_draws <- function(fit, group, coefs) {

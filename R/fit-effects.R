@@ -155,7 +155,7 @@ group_effect_draws <- function(fit, group) {
   levels <- terms[[1]]$levels
   variable <- unlist(lapply(coefs, effect_variables, group = group, levels = levels))
   array(draw_matrix(fit, variable), c(ndraws(fit), length(levels), length(coefs)),
-        list(NULL, terms[[1]]$level_names %||% levels, coefs))
+        list(NULL, terms[[1]]$level_names, coefs))
 }
 
 # A level's own coefficients: population + free mean + deviation. Coefficients that do not

@@ -162,7 +162,7 @@ only_coefficient <- function(model) {
 # or, for fits without draws, the mean and sd of a normal.
 contrast_effect <- function(fit, weights, estimand) {
   linear <- linear_weights(fit, weights, estimand)
-  if (!has_draws(fit)) return(normal_effect(fit, linear, weights, estimand))
+  if (!has_draws(fit)) return(normal_effect(fit, linear, estimand))
   at <- seq_along(fit$posterior$rows)
   draws <- weighted_draws(fit, linear, at)
   if (estimand == "observed") draws <- add_level_means(draws, fit, weights, at)
@@ -255,7 +255,7 @@ correlation_of <- function(fit, term, first, second, at) {
 }
 
 # Without draws: normal with the mean and variance of the contrast.
-normal_effect <- function(fit, linear, weights, estimand) {
+normal_effect <- function(fit, linear, estimand) {
   if (estimand == "new_donor") {
     abort_twill("draws", c("The estimand {.val new_donor} needs draws, and the fit has moments only.",
                            "i" = "Fit with {.code keep = \"draws\"}, or with {.arg folder}."))

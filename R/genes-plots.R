@@ -47,12 +47,12 @@ plot.twillset <- function(x, type = c("ma", "volcano", "clr", "dispersion", "for
   n_labels <- check_whole(n_labels, "n_labels", 0, 1e4)
   if (type == "clr") return(clr_plot(x, results, contrast, alpha, n_labels, ...))
   results <- results %||% tw_contrast(x, contrast, ...)
-  table <- effect_points(x, results, alpha, n_labels)
+  table <- effect_points(results, alpha, n_labels)
   if (type == "ma") ma_plot(table, results, alpha) else volcano_plot(table, results, alpha)
 }
 
 # The columns of a result that plots need, from either set of names.
-effect_points <- function(fit, results, alpha, n_labels) {
+effect_points <- function(results, alpha, n_labels) {
   column <- function(names) results[[intersect(names, names(results))[1]]]
   needed <- c("lfcSE", "svalue", "lower", "upper")
   if (!all(needed %in% names(results))) abort_twill("plot", "{.arg results} must be a table made by {.fn tw_contrast}.")
@@ -142,7 +142,7 @@ dispersion_plot <- function(fit) {
   table <- data.frame(mean = fit$posterior$base_mean, value = value)
   table <- table[is.finite(table$value), ]
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$mean, y = .data$value)) +
-    ggplot2::geom_point(size = max(0.3, 1.6 - log10(nrow(table)) / 4), colour = "grey50", alpha = 0.7) + ggplot2::scale_y_log10()
+    ggplot2::geom_point(size = point_size(table), colour = "grey50", alpha = 0.7) + ggplot2::scale_y_log10()
   if (all(table$mean > 0)) plot <- plot + ggplot2::scale_x_log10()
   add_trend(plot, fit, is_shape) + plot_theme() + subtitle_theme() +
     ggplot2::labs(x = "mean", y = if (is_shape) "dispersion (1 / shape)" else "sigma",

@@ -52,7 +52,7 @@ effect_genes <- function(effect, kept) {
 # levels); the effect of a gene is the weighted sum of its log means in the leaves.
 scale_plan <- function(fit, contrast, ask) {
   model <- fit$job$model
-  arms <- contrast_arms(model, contrast %||% only_coefficient(model))
+  arms <- contrast_arms(model, contrast)
   has_levels <- ask$estimand == "observed" && length(model$design$terms) > 0
   donors <- if (has_levels) {
     arm_donors(fit, arms, ask$donor_weights)
