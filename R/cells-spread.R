@@ -48,8 +48,7 @@ tw_spread <- function(fit, contrast = NULL, group = NULL) {
 
 # Over all terms of the group: uncorrelated coefficients may stand in terms of their own.
 response_variance <- function(fit, weights, group, at) {
-  terms <- fit$job$model$design$terms
-  same <- which(vapply(terms, function(term) term$group == group, TRUE))
+  same <- which(group_names(fit$job$model) == group)
   Reduce(`+`, lapply(same, function(k) term_variance(fit, k, weights$terms[[k]]$weights, at)))
 }
 

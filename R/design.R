@@ -121,7 +121,7 @@ free_means <- function(bar, coefs) {
 }
 
 check_disjoint <- function(terms) {
-  names <- unlist(lapply(terms, function(term) paste0("sd_", term$group, "__", term$coefs)))
+  names <- unlist(lapply(terms, sd_names))
   twice <- unique(names[duplicated(names)])
   if (length(twice) == 0) return(invisible())
   abort_twill("formula", c("Terms of the same grouping factor must have different coefficients.",

@@ -4,7 +4,7 @@
 group_covariance <- function(fit, group) {
   terms <- group_terms(fit, group)
   coefs <- unlist(lapply(terms, `[[`, "coefs"))
-  sd <- draw_matrix(fit, paste0("sd_", group, "__", coefs))
+  sd <- draw_matrix(fit, unlist(lapply(terms, sd_names)))
   colnames(sd) <- coefs
   if (!any(vapply(terms, `[[`, TRUE, "cor"))) return(list(sd = sd))
   cor <- correlation_draws(fit, group, coefs)

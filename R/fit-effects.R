@@ -179,6 +179,6 @@ population_names <- function(fit) {
 }
 
 free_mean <- function(fit, group, coef) {
-  name <- paste0("mu_", group, "__", coef)
+  name <- mean_names(group, coef)
   if (name %in% variables(fit)) draw_matrix(fit, name)[, 1] else numeric(ndraws(fit))
 }

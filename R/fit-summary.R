@@ -88,11 +88,12 @@ summary_tables <- function(fit, table) {
 
 # Names of a group's sd and cor draws, named as they are shown: sd(x), cor(x,z).
 group_parameters <- function(fit, group) {
-  coefs <- unlist(lapply(group_terms(fit, group), `[[`, "coefs"))
+  terms <- group_terms(fit, group)
+  coefs <- unlist(lapply(terms, `[[`, "coefs"))
   pairs <- which(upper.tri(diag(length(coefs))), arr.ind = TRUE)
   first <- coefs[pairs[, 1]]
   second <- coefs[pairs[, 2]]
-  variables <- c(paste0("sd_", group, "__", coefs), paste0("cor_", group, "__", first, "__", second, recycle0 = TRUE))
+  variables <- c(unlist(lapply(terms, sd_names)), paste0("cor_", group, "__", first, "__", second, recycle0 = TRUE))
   labels <- c(sprintf("sd(%s)", coefs), sprintf("cor(%s,%s)", first, second))
   exists <- variables %in% variables(fit)
   stats::setNames(variables[exists], labels[exists])

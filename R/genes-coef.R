@@ -24,10 +24,9 @@ level_coef_parts <- function(fit, group) {
   design <- fit$job$model$design
   terms <- group_terms(fit$job$model, group)
   varying <- unlist(lapply(terms, `[[`, "coefs"))
-  population <- sub("^b_", "", grep("^b_", design$coef_names, value = TRUE))
-  coefs <- union(population, varying)
+  coefs <- union(population_names(fit$job$model), varying)
   parts <- lapply(coefs, function(coef) {
-    list(fixed = intersect(c(paste0("b_", coef), paste0("mu_", group, "__", coef)), design$coef_names),
+    list(fixed = intersect(c(paste0("b_", coef), mean_names(group, coef)), design$coef_names),
          effects = if (coef %in% varying) effect_variables(group, terms[[1]]$levels, coef))
   })
   list(parts = stats::setNames(parts, coefs), levels = terms[[1]]$level_names)

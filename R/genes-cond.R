@@ -172,9 +172,7 @@ cond_weights <- function(model, cond) {
 # The population-level columns, one row per condition.
 cond_rows <- function(model, frame) {
   blueprint <- model$design$blueprint
-  cbind(cond_part(blueprint, frame), do.call(cbind, lapply(blueprint$groups, function(group) {
-    if (!is.null(group$means)) cond_part(group, frame)[, group$means, drop = FALSE]
-  })))
+  cbind(cond_part(blueprint, frame), new_means(blueprint$groups, frame))
 }
 
 cond_part <- function(part, frame) new_part(part, frame)$x
@@ -182,11 +180,16 @@ cond_part <- function(part, frame) new_part(part, frame)$x
 # Conditions that differ in a variable of the group itself are about different levels of it.
 cond_term <- function(group, frame, cond) {
   z <- cond_part(group, frame)
-  own <- lapply(cond$values, function(values) values[intersect(group$vars, names(values))])
-  key <- vapply(own, function(values) paste(names(values), values, collapse = "\r"), "")
-  sums <- rowsum(z * cond$weights, key, reorder = FALSE)
+  own <- own_levels(group$vars, cond$values)
+  sums <- rowsum(z * cond$weights, own$key, reorder = FALSE)
   rownames(sums) <- NULL
-  list(weights = sums, values = own[!duplicated(key)])
+  list(weights = sums, values = own$values[!duplicated(own$key)])
+}
+
+# What conditions say of a group's own variables, and a key that is the same where they are about the same level.
+own_levels <- function(vars, values) {
+  own <- lapply(values, function(v) v[intersect(vars, names(v))])
+  list(values = own, key = vapply(own, function(v) paste(names(v), v, collapse = "\r"), ""))
 }
 
 # One row per cond(): the variables of the model at their reference values, then those that the user names.

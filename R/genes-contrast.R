@@ -186,11 +186,7 @@ linear_weights <- function(fit, weights, estimand) {
 
 weighted_draws <- function(fit, linear, at) {
   if (length(linear) == 0) abort_twill("contrast", "{.arg contrast} is zero for every gene: its two sides are the same.")
-  draws <- set_draws(fit, names(linear), at)
-  size <- dim(draws)
-  out <- matrix(0, size[1], size[3])
-  for (j in seq_along(linear)) out <- out + linear[[j]] * draws[, j, ]
-  out
+  weighted_sum(set_draws(fit, names(linear), at), linear)
 }
 
 # Where the sides of a contrast are about different levels of a group (donor:condition), the averages are over the levels
@@ -221,10 +217,7 @@ side_means <- function(fit, k, part, at) {
 levels_with <- function(fit, k, values) {
   term <- fit$job$model$design$terms[[k]]
   first <- match(seq_along(term$levels), term$codes)
-  fits <- vapply(names(values), function(name) {
-    as.character(fit$job$model$data[[name]][first]) == as.character(values[[name]])
-  }, logical(length(first)))
-  which(rowSums(!matrix(fits, length(first))) == 0)
+  rows_with(fit$job$model$data[first, , drop = FALSE], values)
 }
 
 # Variance of sum_k d_k' b for new levels: d' S R S d, one summand for each level that the contrast tells apart.
@@ -238,8 +231,7 @@ term_variance <- function(fit, k, weights, at) {
   term <- fit$job$model$design$terms[[k]]
   used <- colnames(weights)[colSums(weights != 0) > 0]
   if (length(used) == 0) return(0)
-  names <- paste0("sd_", term$group, "__", used)
-  sds <- set_draws(fit, names, at)
+  sds <- set_draws(fit, sd_names(term, used), at)
   total <- 0
   for (i in seq_len(nrow(weights))) for (a in seq_along(used)) for (b in seq_len(a)) {
     both <- weights[i, used[a]] * weights[i, used[b]] * (if (a == b) 1 else 2)

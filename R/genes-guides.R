@@ -37,7 +37,7 @@ tw_guides <- function(fit, coef = NULL, genes = NULL, level = 0.95) {
 guide_draws <- function(fit, weights, slots) {
   genes <- unique(slots$gene)
   at <- match(genes, set_genes(fit))
-  k <- match("guide", vapply(fit$job$model$design$terms, `[[`, "", "group"))
+  k <- match("guide", group_names(fit$job$model))
   w <- weights$terms[[k]]$weights[1, ]
   used <- names(w)[w != 0]
   gene <- weighted_draws(fit, linear_weights(fit, weights, "population"), at)[, match(slots$gene, genes), drop = FALSE]

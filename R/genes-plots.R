@@ -209,10 +209,8 @@ gene_forest <- function(fit, gene, contrast, group, prob, prob_outer) {
 }
 
 forest_term <- function(fit, weights, group) {
-  terms <- fit$job$model$design$terms
   varies <- vapply(weights$terms, function(part) nrow(part$weights) == 1 && any(part$weights != 0), TRUE)
-  groups <- vapply(terms, `[[`, "", "group")
-  k <- which(varies & (if (is.null(group)) TRUE else groups == group))
+  k <- which(varies & (if (is.null(group)) TRUE else group_names(fit$job$model) == group))
   if (length(k) > 0) return(k[1])
   what <- if (is.null(group)) "any group" else paste("group", group)
   abort_twill("plot", c("The contrast does not vary over {what}: there is nothing to show by level.",

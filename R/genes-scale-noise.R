@@ -4,8 +4,7 @@
 add_new_levels <- function(base, fit, arms, at) {
   terms <- fit$job$model$design$terms
   for (k in seq_along(terms)) {
-    own <- lapply(arms, function(arm) arm$values[intersect(terms[[k]]$vars, names(arm$values))])
-    key <- vapply(own, function(values) paste(names(values), values, collapse = "\r"), "")
+    key <- own_levels(terms[[k]]$vars, lapply(arms, `[[`, "values"))$key
     for (level in unique(key)) {
       effects <- new_level_effects(fit, terms[[k]], at)
       for (a in which(key == level)) base[[a]] <- base[[a]] + Reduce(`+`, Map(`*`, effects, arms[[a]]$z[[k]]))

@@ -1,4 +1,4 @@
-# What can be said of every gene without a question: status, variance components, and one gene in full.
+# What can be said of every gene without a question: status and shares of the variance.
 
 #' Statuses of genes
 #'
@@ -153,7 +153,5 @@ dispersion_of <- function(fit, at) {
   design <- fit$job$model$design
   if (is.null(design$dispersion)) return(NULL)
   if (is.null(design$x_disp)) return(matrix(set_draws(fit, design$dispersion, at), ncol = length(at)))
-  draws <- set_draws(fit, design$disp_names, at)
-  at_mean <- colMeans(design$x_disp)
-  exp(Reduce(`+`, lapply(seq_along(at_mean), function(j) at_mean[j] * matrix(draws[, j, ], dim(draws)[1]))))
+  exp(weighted_sum(set_draws(fit, design$disp_names, at), colMeans(design$x_disp)))
 }

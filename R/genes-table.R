@@ -98,7 +98,7 @@ mean_spread <- function(fit, k, w) {
   at <- seq_along(fit$posterior$rows)
   if (has_draws(fit)) return(colMeans(sqrt(term_variance(fit, k, w, at))))
   used <- colnames(w)[w[1, ] != 0]
-  rows <- match(paste0("sd_", fit$job$model$design$terms[[k]]$group, "__", used), fit$posterior$names)
+  rows <- match(sd_names(fit$job$model$design$terms[[k]], used), fit$posterior$names)
   sqrt(colSums((fit$posterior$mean[rows, , drop = FALSE] * w[1, used])^2))
 }
 

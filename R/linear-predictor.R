@@ -113,7 +113,7 @@ gaussian_effects <- function(term, prediction, n_new) {
   coefs <- term$coefs
   q <- length(coefs)
   ids <- prediction$ids
-  sd <- draw_matrix(prediction$fit, paste0("sd_", term$group, "__", coefs), ids)
+  sd <- draw_matrix(prediction$fit, sd_names(term), ids)
   cor <- correlation_draws(prediction$fit, term$group, coefs)[ids, , , drop = FALSE]
   z <- array(stats::rnorm(length(ids) * n_new * q), c(length(ids), n_new, q))
   if (q > 1) z <- correlate(z, cor)

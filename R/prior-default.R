@@ -141,8 +141,7 @@ dispersion_regression_parameters <- function(design, name, scales) {
 
 term_parameters <- function(design, scales) {
   rows <- lapply(design$terms, function(term) {
-    sds <- parameter_rows("sd", paste0("sd_", term$group, "__", term$coefs), student_prior(0, scales$spread), term$coefs,
-                          term$group)
+    sds <- parameter_rows("sd", sd_names(term), student_prior(0, scales$spread), term$coefs, term$group)
     cor <- if (term$cor) parameter_rows("cor", paste0("cor_", term$group), "lkj(1)", group = term$group)
     rbind(sds, cor)
   })

@@ -50,7 +50,7 @@ spec_terms <- function(design, parameters) {
   })
 }
 
-sd_names <- function(term) paste0("sd_", term$group, "__", term$coefs)
+sd_names <- function(term, coefs = term$coefs) paste0("sd_", term$group, "__", coefs)
 
 term_cor_eta <- function(term, parameters) {
   parameters$parsed[[match(paste0("cor_", term$group), parameters$variable)]]$args
