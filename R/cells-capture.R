@@ -100,8 +100,6 @@ with_progress <- function(how, what, f) {
   f(progress$report)
 }
 
-sparse_slots <- function(m) list(p = m@p, i = m@i, x = m@x)
-
 # What the depths of the leaves say -------------------------------------------------------------------------------
 
 # One row per leaf: cells, median counts of a cell, median capture.

@@ -50,7 +50,7 @@ bioc_definitions <- list(
 # The values that were fitted, genes x samples.
 set_counts <- function(fit) {
   source <- source_genes(fit$job$source, fit$posterior$rows)
-  counts <- if (source$kind == "sparse") Matrix::t(source$data) else source$data
+  counts <- source_matrix(source)
   dimnames(counts) <- list(set_genes(fit), source$samples)
   counts
 }

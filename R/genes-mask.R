@@ -61,9 +61,7 @@ check_mask_arguments <- function(fit, coverage, min_expression) {
 # Rates of the genes by condition, conditions x genes.
 condition_rates <- function(fit) {
   design <- fit$job$model$design
-  rows <- apply(design$x, 1, paste, collapse = "\r")
-  pattern <- match(rows, unique(rows))
-  if (max(pattern) > min(50, length(rows) / 2)) pattern[] <- 1
+  pattern <- design_pattern(design$x) %||% rep(1, nrow(design$x))
   exposure <- rowsum(exp(design$offset), pattern)[, 1]
   sums <- count_blocks(fit, function(counts) rowsum(replace(counts, is.na(counts), 0), pattern))
   do.call(cbind, sums) / exposure

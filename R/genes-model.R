@@ -166,11 +166,17 @@ spread_priors <- function(model, levels) {
 # Whether a gene has no counts at all in some combination of the population-level covariates, while it has others
 # elsewhere: its log effect is then bounded on one side by the prior alone. Never for designs of numbers.
 separated_genes <- function(model, block) {
-  rows <- apply(model$design$x, 1, paste, collapse = "\r")
-  pattern <- match(rows, unique(rows))
+  pattern <- design_pattern(model$design$x)
   n_genes <- length(block$genes)
-  if (max(pattern) > min(50, length(rows) / 2)) return(rep(FALSE, n_genes))
+  if (is.null(pattern)) return(rep(FALSE, n_genes))
   in_pattern <- function(p) block_gene_sums(block, function(value, i) value * (pattern[i] == p))
   sums <- matrix(vapply(seq_len(max(pattern)), in_pattern, numeric(n_genes)), n_genes)
   rowSums(sums == 0) > 0 & rowSums(sums) > 0
+}
+
+# Which combination of the population-level covariates a row has, numbered; NULL where these are numbers that few rows share.
+design_pattern <- function(x) {
+  rows <- apply(x, 1, paste, collapse = "\r")
+  pattern <- match(rows, unique(rows))
+  if (max(pattern) <= min(50, length(rows) / 2)) pattern
 }

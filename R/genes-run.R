@@ -65,12 +65,6 @@ block_weights <- function(block, part) {
   given
 }
 
-zero_missing <- function(block) {
-  where <- if (is_dense_block(block)) "dense" else "x"
-  block$counts[[where]][is.na(block$counts[[where]])] <- 0
-  block
-}
-
 # Pieces -----------------------------------------------------------------------------------------------------------
 
 # The engine's result with what the R side knows of the genes.

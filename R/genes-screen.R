@@ -84,7 +84,7 @@ wide_screen <- function(x, gene, plasmid, col_data, assay) {
   input <- read_genes(x, assay, col_data)
   source <- input$source
   gene <- check_guide_genes(gene, n_genes(source))
-  counts <- as.matrix(if (source$kind == "sparse") Matrix::t(source$data) else source$data)
+  counts <- as.matrix(source_matrix(source))
   scan_source(source, is_count = TRUE)
   out <- list(counts = counts, gene = gene, guide = source$genes, data = input$data, samples = source$samples)
   split_plasmid(out, plasmid)
@@ -129,8 +129,7 @@ check_plasmid <- function(plasmid, n) {
 
 long_screen <- function(x, design, gene, guide, plasmid) {
   x <- as_plain_data(x)
-  for (name in c(gene = gene, guide = guide)) check_gene_column(name, x)
-  if (is.null(guide)) check_gene_column(guide, x)
+  for (name in list(gene, guide)) check_gene_column(name, x)
   spread <- read_long(x, design, guide)
   counts <- spread$source$data
   at <- match(spread$source$genes, as.character(x[[guide]]))
@@ -201,24 +200,26 @@ guide_slots <- function(input, max_guides) {
 screen_arrays <- function(input, slots) {
   genes <- unique(slots$gene)
   n <- length(input$samples)
-  n_slots <- max(slots$slot)
-  values <- array(NA_real_, c(length(genes), n, n_slots))
-  offset <- array(0, dim(values))
-  base <- if (is.null(input$plasmid)) rep(0, nrow(slots)) else log(input$plasmid)
-  for (j in seq_len(n)) {
-    at <- cbind(match(slots$gene, genes), j, slots$slot)
-    values[at] <- input$counts[, j]
-    offset[at] <- base + log(input$sizes$values[j])
+  # Columns of guides x samples, one after the other.
+  at <- cbind(rep(match(slots$gene, genes), n), rep(seq_len(n), each = nrow(slots)), rep(slots$slot, n))
+  spread <- function(x, otherwise) {
+    out <- array(otherwise, c(length(genes), n, max(slots$slot)))
+    out[at] <- x
+    matrix(out, length(genes), dimnames = list(genes, NULL))
   }
-  flat <- function(x) matrix(x, length(genes), dimnames = list(genes, NULL))
-  rows <- rep(seq_len(n), n_slots)
-  data <- input$data[rows, , drop = FALSE]
-  rownames(data) <- NULL
-  data$guide <- factor(rep(seq_len(n_slots), each = n), labels = paste0("guide", seq_len(n_slots)))
-  counts <- flat(values)
+  base <- if (is.null(input$plasmid)) rep(0, nrow(slots)) else log(input$plasmid)
+  counts <- spread(input$counts, NA_real_)
+  offset <- spread(outer(base, log(input$sizes$values), `+`), 0)
   known <- !is.na(counts)
   counts[!known] <- 0
-  list(counts = counts, weights = known + 0, offset = flat(offset), data = data)
+  list(counts = counts, weights = known + 0, offset = offset, data = slot_samples(input$data, n, max(slots$slot)))
+}
+
+slot_samples <- function(data, n, n_slots) {
+  data <- data[rep(seq_len(n), n_slots), , drop = FALSE]
+  rownames(data) <- NULL
+  data$guide <- factor(rep(seq_len(n_slots), each = n), labels = paste0("guide", seq_len(n_slots)))
+  data
 }
 
 # The guides' term, with a deviation of each population-level coefficient; none where each gene has one guide.

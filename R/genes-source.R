@@ -50,6 +50,9 @@ source_genes <- function(source, rows) {
   source
 }
 
+# The values of a source that is in memory, genes x samples.
+source_matrix <- function(source) if (source$kind == "sparse") Matrix::t(source$data) else source$data
+
 source_samples <- function(source, columns) {
   if (identical(as.integer(columns), seq_len(n_samples(source)))) return(source)
   data <- source$data
@@ -65,17 +68,14 @@ source_samples <- function(source, columns) {
 read_block <- function(source) {
   if (source$kind == "leaves") return(leaf_block(source))
   data <- source$data
-  if (source$kind == "delayed") {
-    is_sparse <- DelayedArray::is_sparse(data)
-    data <- if (is_sparse) Matrix::t(methods::as(data, "dgCMatrix")) else as.matrix(data)
-    counts <- if (is_sparse) compressed(data) else list(dense = as.double(t(data)))
-  } else {
-    counts <- if (source$kind == "sparse") compressed(data) else list(dense = as.double(t(data)))
-  }
+  is_delayed <- source$kind == "delayed"
+  is_sparse <- if (is_delayed) DelayedArray::is_sparse(data) else source$kind == "sparse"
+  if (is_delayed) data <- if (is_sparse) Matrix::t(methods::as(data, "dgCMatrix")) else as.matrix(data)
+  counts <- if (is_sparse) sparse_slots(data) else list(dense = as.double(t(data)))
   list(n = n_samples(source), genes = source$genes, counts = counts, may_miss = source$may_miss)
 }
 
-compressed <- function(m) list(p = m@p, i = m@i, x = m@x)
+sparse_slots <- function(m) list(p = m@p, i = m@i, x = m@x)
 
 is_dense_block <- function(block) !is.null(block$counts$dense)
 
@@ -91,6 +91,12 @@ dense_block <- function(block) {
 
 # The gene of each stored value.
 block_columns <- function(block) rep(seq_along(block$genes), diff(block$counts$p))
+
+zero_missing <- function(block) {
+  where <- if (is_dense_block(block)) "dense" else "x"
+  block$counts[[where]][is.na(block$counts[[where]])] <- 0
+  block
+}
 
 # Sums over the observations of each gene of f(value, observation), for an f that is zero at zero. `f` is given vectors.
 block_gene_sums <- function(block, f = function(value, i) value) {
@@ -139,9 +145,7 @@ scan_source <- function(source, is_count) {
 
 scan_block <- function(block, is_count, samples) {
   if (is_count) check_block_counts(block, samples) else check_block_finite(block, samples)
-  known <- block
-  part <- if (is_dense_block(block)) "dense" else "x"
-  known$counts[[part]][is.na(block_values(block))] <- 0
+  known <- zero_missing(block)
   list(total = block_gene_sums(known), sample_total = block_sample_sums(known),
        is_constant = !is_count & constant_genes(block),
        n_nonzero = block_gene_sums(known, function(value, i) as.numeric(value != 0)),
