@@ -8,8 +8,10 @@ proposals_per_draw <- 4
 
 # Each proposal is evaluated on all rows, which is what steps over batches of them save.
 n_proposals <- function(settings) {
-  settings$n_kept * if (isTRUE(settings$control$batch > 0)) 1 else proposals_per_draw
+  settings$n_kept * if (uses_batches(settings)) 1 else proposals_per_draw
 }
+
+uses_batches <- function(settings) isTRUE(settings$control$batch > 0)
 
 # `chains` and `threads` are kept for update(), should it sample.
 approximation_settings <- function(chains, iter, warmup, thin, threads, seed, save, control, method) {
@@ -77,9 +79,8 @@ many_rows <- 100000
 suggested_batch <- 5000
 
 suggest_batch <- function(info, settings) {
-  batch <- settings$control$batch
   is_dear <- info$uses_rows && info$rows >= many_rows && !identical(info$device, "cuda")
-  if (settings$method != "svi" || batch > 0 || !is_dear) return(invisible())
+  if (settings$method != "svi" || uses_batches(settings) || !is_dear) return(invisible())
   inform_twill("batch", c(
     "i" = "Each of the {length(info$elbo)} steps used {.val {info$rows}} rows: the data compress no further.",
     "i" = "Batches make steps cheaper: {.code control = list(batch = {format(suggested_batch)})}."))
@@ -145,12 +146,10 @@ approximation_diagnostics <- function(fit) {
                     info$ess_proposals),
             if (length(elbo)) sprintf("  ELBO %.1f over the last %d of %d steps; %s", mean(elbo), length(elbo),
                                       length(info$elbo), if (info$converged) "settled" else "NOT settled"),
-            if (uses_batches(info)) sprintf("  steps of %d rows drawn at random; ELBO on all rows %.1f",
+            if (uses_batches(info$settings)) sprintf("  steps of %d rows drawn at random; ELBO on all rows %.1f",
                                             as.integer(info$settings$control$batch), info$elbo_all_rows))
   list(khat = info$pareto_k, is_resampled = info$is_resampled, converged = info$converged, text = text)
 }
-
-uses_batches <- function(info) isTRUE(info$settings$control$batch > 0)
 
 warn_approximation <- function(fit) {
   info <- fit$info

@@ -3,13 +3,16 @@
 # The path of the file, NULL if fits are not to be kept. The folder must exist before an hour of sampling, not after.
 cache_path <- function(file) {
   if (is.null(file)) return(NULL)
-  if (!is.character(file) || length(file) != 1 || is.na(file) || !nzchar(file)) {
-    abort_twill("file", "{.arg file} must be one path.")
-  }
+  check_path(file, "file")
   path <- if (grepl("\\.rds$", file, ignore.case = TRUE)) file else paste0(file, ".rds")
   folder <- dirname(path)
   if (!dir.exists(folder)) abort_twill("file", "The folder of {.arg file} does not exist: {.file {folder}}.")
   path
+}
+
+check_path <- function(path, name) {
+  if (is.character(path) && length(path) == 1 && !is.na(path) && nzchar(path)) return(invisible())
+  abort_twill("file", "{.arg {name}} must be one path.")
 }
 
 # The fit in the file, or NULL if there is none yet.
@@ -38,7 +41,7 @@ is_fit_of <- function(fit, model, settings, sample_prior) {
 
 # Partial fits are not kept: a later call would take them for complete ones.
 write_cached <- function(fit, path) {
-  if (!is.null(path) && !inherits(fit, "twill_partial")) write_rds(fit, path, compress = TRUE)
+  if (!is.null(path) && !is_partial(fit)) write_rds(fit, path, compress = TRUE)
   invisible(fit)
 }
 

@@ -86,8 +86,6 @@ fixed_effect <- function(fit, wanted) {
   list(what = what, levels = stats::setNames(lapply(weights, function(w) list(weights = w)), levels(value)))
 }
 
-is_category <- function(v) is.factor(v) || is.character(v) || is.logical(v)
-
 unit_weight <- function(name) list(weights = stats::setNames(1, name))
 
 group_effect <- function(fit, wanted) {

@@ -203,15 +203,15 @@ new_criterion <- function(elpd, p, leaf_k, labels, names, class, n_draws, unit) 
   if (class[1] == "psis_loo") {
     pointwise <- cbind(pointwise[, 1, drop = FALSE], mcse_elpd_loo = NA_real_, pointwise[, -1], influence_pareto_k = k)
   }
+  diagnostics <- list(pareto_k = k, n_eff = rep(NA_real_, length(k)), r_eff = rep(1, length(k)), leaf_k = leaf_k)
   values <- stats::setNames(as.list(c(estimates)), c(names, paste0("se_", names)))
-  out <- c(list(estimates = estimates, pointwise = pointwise), if (class[1] == "psis_loo") list(diagnostics = list(pareto_k = k,
-           n_eff = rep(NA_real_, length(k)), r_eff = rep(1, length(k)), leaf_k = leaf_k)), values)
-  structure(out, dims = c(n_draws, nrow(pointwise)), class = c("tw_leaf_criterion", class), unit = unit)
+  out <- c(list(estimates = estimates, pointwise = pointwise, diagnostics = if (class[1] == "psis_loo") diagnostics), values)
+  structure(compact(out), dims = c(n_draws, nrow(pointwise)), class = c("tw_leaf_criterion", class), unit = unit)
 }
 
 warn_leaf_pareto <- function(loo) {
   k <- loo$diagnostics$leaf_k
-  limit <- min(0.7, 1 - 1 / log10(dim(loo)[1]))
+  limit <- pareto_limit(loo)
   high <- sum(k > limit, na.rm = TRUE)
   if (high == 0) return(invisible())
   warn_twill("pareto", c("Pareto k is above {round(limit, 2)} in {high} of {length(k)} leaves of genes: these are uncertain.",

@@ -13,7 +13,7 @@ leaf_labels <- function(fit) fit$job$source$samples
 leaf_factors <- function(fit) {
   data <- model.frame.twillset(fit)
   if (is_rows(fit)) data <- cell_leaves(fit)
-  names <- names(data)[vapply(data, function(v) is.factor(v) || is.character(v) || is.logical(v), TRUE)]
+  names <- names(data)[vapply(data, is_category, TRUE)]
   groups <- unlist(lapply(fit$job$model$design$terms, `[[`, "vars"))
   list(groups = intersect(names, groups), others = setdiff(names, groups))
 }

@@ -84,7 +84,7 @@ gene_residuals <- function(fit, at, ids, groups) {
   value <- rep(rep(h$value, ncol(h$number)), h$number)
   step <- cbind(match(value, needed), leaf)
   before <- cbind(match(value - 1, needed), leaf)
-  data.frame(leaf = leaf_labels(fit)[leaf], residual = quantile_residual(below[before], below[step]))
+  data.frame(leaf = leaf_labels(fit)[leaf], residual = draw_quantile_residuals(below[before], below[step]))
 }
 
 # Captures of all leaves in groups, as two matrices group x leaf: `capture`, and `weight`, which adds up to one in a leaf.
@@ -129,12 +129,6 @@ cdf_by_steps <- function(value, mean, size, weight) {
   rbind(0, pmin(apply(below, 2, cumsum), 1))[value + 2, ]
 }
 
-# Away from 0 and 1, where a step beyond double precision would give an infinite residual.
-quantile_residual <- function(lower, upper) {
-  u <- lower + stats::runif(length(lower)) * (upper - lower)
-  stats::qnorm(pmin(pmax(u, .Machine$double.eps), 1 - .Machine$double.eps))
-}
-
 cell_residuals <- function(fit, at, u, ids) {
   rates <- gene_rates(fit, at, ids)
   leaf <- mean_of_cell(fit)
@@ -145,5 +139,5 @@ cell_residuals <- function(fit, at, u, ids) {
     upper <- upper + count_cdf(u, mean, rates$size[s, leaf]) / length(ids)
     lower <- lower + count_cdf(u - 1, mean, rates$size[s, leaf]) / length(ids)
   }
-  quantile_residual(lower, upper)
+  draw_quantile_residuals(lower, upper)
 }

@@ -26,12 +26,12 @@ y_label <- function(x) {
 
 draw_effect <- function(table, label, points) {
   effect <- attr(table, "effects")
-  is_number <- !(is.factor(table$effect1__) || is.logical(table$effect1__) || is.character(table$effect1__))
+  is_along <- !is_category(table$effect1__)
   has_second <- !is.null(table$effect2__)
   table$series__ <- if (has_second) table$effect2__ else factor("")
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$effect1__, y = .data$estimate__))
-  if (!is.null(points)) plot <- plot + point_layer(points, effect, is_number)
-  plot <- plot + if (!is_number) bar_layers(has_second) else
+  if (!is.null(points)) plot <- plot + point_layer(points, effect, is_along)
+  plot <- plot + if (!is_along) bar_layers(has_second) else
     if (is.null(attr(table, "spaghetti"))) ribbon_layers() else spaghetti_layers(table)
   plot <- plot + series_colours(nlevels(table$series__), has_second, if (has_second) effect[2]) +
     ggplot2::labs(x = effect[1], y = label) + plot_theme()
@@ -58,9 +58,9 @@ spaghetti_layers <- function(table) {
        ggplot2::geom_line(ggplot2::aes(colour = .data$series__), linewidth = 0.9))
 }
 
-point_layer <- function(points, effect, is_number) {
+point_layer <- function(points, effect, is_along) {
   points$effect1__ <- points[[effect[1]]]
-  jitter <- ggplot2::position_jitter(width = if (is_number) 0 else 0.15, height = 0, seed = 1)
+  jitter <- ggplot2::position_jitter(width = if (is_along) 0 else 0.15, height = 0, seed = 1)
   ggplot2::geom_point(ggplot2::aes(x = .data$effect1__, y = .data$resp__), data = points, colour = "grey40", alpha = 0.4,
                       size = 1, position = jitter, inherit.aes = FALSE)
 }

@@ -101,16 +101,11 @@ without_levels <- c("{.code allow_new_levels = TRUE} predicts for new levels.",
                     "{.code re_formula = NA} leaves group-level effects out.")
 
 check_new_column <- function(column, name, row_names) {
-  bad <- missing_in(column)
-  if (is.numeric(column)) bad <- bad | infinite_rows_logical(column)
+  bad <- missing_in(column) | infinite_in(column)
   if (!any(bad)) return(invisible())
   rows <- row_names[bad]
   abort_twill("newdata", c("Columns of {.arg newdata} must be complete and finite.",
                            "x" = "{.val {name}} has missing or infinite values in row{?s} {.val {some(rows)}}."))
-}
-
-infinite_rows_logical <- function(column) {
-  if (is.matrix(column)) rowSums(is.infinite(column)) > 0 else is.infinite(column)
 }
 
 # The columns of a part of the blueprint in new data.

@@ -45,6 +45,9 @@ plain_matrix <- function(x, columns) {
   matrix(as.numeric(x), nrow(x), ncol(x), dimnames = list(NULL, columns))
 }
 
+# What a model matrix has in columns of indicators.
+is_category <- function(v) is.factor(v) || is.character(v) || is.logical(v)
+
 check_factor_levels <- function(frame, terms) {
   predictors <- frame[setdiff(seq_along(frame), attr(terms, "response"))]
   is_categorical <- vapply(predictors, function(v) is.factor(v) || is.character(v), TRUE)

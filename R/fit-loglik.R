@@ -115,8 +115,7 @@ waic.twillfit <- function(x, ..., compare = TRUE) {
 # One warning in place of one per row, and with the ways out that this package has.
 warn_pareto <- function(loo) {
   k <- loo$diagnostics$pareto_k
-  # Not above 0.7, nor what so few draws can tell (Vehtari et al. 2022).
-  limit <- min(0.7, 1 - 1 / log10(dim(loo)[1]))
+  limit <- pareto_limit(loo)
   high <- which(k > limit)
   if (length(high) == 0) return(invisible())
   warn_twill("pareto", c(
@@ -124,6 +123,9 @@ warn_pareto <- function(loo) {
     "x" = "Rows {.val {some(high)}}; highest k {round(max(k), 2)}.",
     "i" = "{.fn kfold} refits instead; {.code kfold(fit, group = )} does so without all rows of a level."))
 }
+
+# Not above 0.7, nor what so few draws can tell (Vehtari et al. 2022).
+pareto_limit <- function(loo) min(khat_limit, 1 - 1 / log10(dim(loo)[1]))
 
 # How much less the autocorrelated draws of each row tell; unknown for a subset of the draws.
 relative_efficiency <- function(log_lik, fit, cores, draw_ids = NULL) {

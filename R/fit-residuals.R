@@ -57,9 +57,13 @@ response_sd <- function(prediction, eta) {
 quantile_residuals <- function(prediction, eta, y) {
   upper <- colMeans(response_cdf(prediction, eta, y))
   if (prediction$fit$family$family == "gaussian") return(stats::qnorm(upper))
-  lower <- colMeans(response_cdf(prediction, eta, y - 1))
-  # Away from 0 and 1, where a step beyond double precision would give an infinite residual.
-  u <- lower + stats::runif(length(y)) * (upper - lower)
+  draw_quantile_residuals(colMeans(response_cdf(prediction, eta, y - 1)), upper)
+}
+
+# Of counts, from the predictive probabilities of less than each and of at most each. Away from 0 and 1, where a step beyond
+# double precision would give an infinite residual.
+draw_quantile_residuals <- function(lower, upper) {
+  u <- lower + stats::runif(length(lower)) * (upper - lower)
   stats::qnorm(pmin(pmax(u, .Machine$double.eps), 1 - .Machine$double.eps))
 }
 

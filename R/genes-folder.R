@@ -3,9 +3,7 @@
 # The folder as path, made if its parent is there; NULL if there is none.
 check_folder <- function(folder) {
   if (is.null(folder)) return(NULL)
-  if (!is.character(folder) || length(folder) != 1 || is.na(folder) || !nzchar(folder)) {
-    abort_twill("file", "{.arg folder} must be one path.")
-  }
+  check_path(folder, "folder")
   if (!dir.exists(folder) && !(dir.exists(dirname(folder)) && dir.create(folder))) {
     abort_twill("file", "{.arg folder} cannot be made: {.file {folder}}.")
   }

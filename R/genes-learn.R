@@ -146,12 +146,14 @@ apply_shared <- function(model, shared) {
     model$parameters$parsed[[at]] <- parsed
     model$parameters$prior[at] <- prior_text(parsed)
     model$parameters$source[at] <- "shared"
-    row <- sum(is.na(model$parameters$horseshoe[seq_len(at)]))
-    model$prior[row, c("prior", "source")] <- list(prior_text(parsed), "shared")
+    model$prior[prior_row(model, at), c("prior", "source")] <- list(prior_text(parsed), "shared")
   }
   model$spec_json <- to_json(new_spec(model$design, model$family, model$parameters, model$intercept, FALSE))
   model
 }
+
+# The row of a parameter in the table of priors, where members of a horseshoe have none of their own.
+prior_row <- function(model, at) sum(is.na(model$parameters$horseshoe[seq_len(at)]))
 
 part_prior <- function(part, par) {
   prior <- function(dist, ...) list(dist = dist, args = unname(c(...)), half = FALSE)

@@ -43,7 +43,7 @@ summary.twillset <- function(object, ...) {
   structure(list(family = family(fit)$family, size = dim(fit), design = design_text(fit$job$model), groups = set_groups(fit),
                  settings = fit$job$settings, n_draws = n_set_draws(fit), keep = fit$job$keep, elapsed = fit$info$elapsed,
                  sizes = fit$job$sizes, shared = shared_lines(fit), status = table(p$status), skipped = skipped_line(fit),
-                 diagnostics = set_diagnostics(fit), parameters = quantiles, partial = inherits(fit, "twill_partial")),
+                 diagnostics = set_diagnostics(fit), parameters = quantiles, partial = is_partial(fit)),
             class = "summary.twillset")
 }
 

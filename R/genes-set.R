@@ -24,7 +24,7 @@ abort_no_gene <- function() {
 warn_set <- function(fit) {
   n <- length(fit$posterior$rows)
   left <- sum(fit$job$reason == "not finished")
-  if (inherits(fit, "twill_partial")) {
+  if (is_partial(fit)) {
     warn_twill("partial", c("The run was not finished: {n} of {n + left} genes are.",
                             "i" = "{.code update(fit, genes = )} fits the others."))
   }
@@ -206,8 +206,7 @@ mark_by_gene <- function(model, overrides) {
     parsed <- model$parameters$parsed[[at]]
     args <- as.character(number_text(signif(parsed$args, 4)))
     args[vapply(overrides, function(o) if (o$name == variable) o$arg + 1 else 0, 0)] <- "gene"
-    row <- sum(is.na(model$parameters$horseshoe[seq_len(at)]))
-    table$prior[row] <- sprintf("%s(%s)", parsed$dist, paste(args, collapse = ", "))
+    table$prior[prior_row(model, at)] <- sprintf("%s(%s)", parsed$dist, paste(args, collapse = ", "))
   }
   table
 }

@@ -31,7 +31,7 @@ evaluated <- function(value, expression) {
 check_finite <- function(formula, data) {
   columns <- frame_columns(formula, data)
   for (name in names(columns)) {
-    rows <- rownames(data)[infinite_rows(columns[[name]])]
+    rows <- rownames(data)[infinite_in(columns[[name]])]
     if (length(rows) == 0) next
     abort_twill("data", c("Values of the model must be finite.",
                           "x" = "{.code {name}} is infinite in {length(rows)} row{?s}: {.val {some(rows)}}.",
@@ -39,10 +39,9 @@ check_finite <- function(formula, data) {
   }
 }
 
-infinite_rows <- function(column) {
-  if (!is.numeric(column)) return(integer())
-  bad <- is.infinite(column)
-  which(if (is.matrix(column)) rowSums(bad) > 0 else bad)
+infinite_in <- function(column) {
+  if (!is.numeric(column)) return(rep(FALSE, NROW(column)))
+  if (is.matrix(column)) rowSums(is.infinite(column)) > 0 else is.infinite(column)
 }
 
 # Responses ------------------------------------------------------------------------------------------------------

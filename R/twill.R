@@ -198,7 +198,7 @@ describe_run <- function(model, settings, silent) {
 }
 
 warn_partial <- function(fit) {
-  if (!inherits(fit, "twill_partial")) return(invisible())
+  if (!is_partial(fit)) return(invisible())
   warn_twill("partial", c("The run was interrupted: {dim(fit$draws)[1]} draw{?s} of {dim(fit$draws)[2]} chain{?s} are kept.",
                           "i" = "The fit is partial: more draws may be needed."))
 }
