@@ -181,9 +181,8 @@ summary.tw_effect <- function(object, probs = c(0.025, 0.975), ...) {
   genes <- set_genes(object$fit)[object$genes]
   parts <- lapply(names(object$levels), function(level) {
     draws <- effect_level_draws(object, level)
-    quantiles <- column_quantiles(draws, probs)
-    colnames(quantiles) <- quantile_names(probs)
-    data.frame(level = level, gene = genes, estimate = colMeans(draws), sd = column_sds(draws), quantiles, check.names = FALSE)
+    s <- summarise_columns(draws, probs = probs)
+    data.frame(level = level, gene = genes, estimate = s[, 1], sd = s[, 2], s[, -(1:2), drop = FALSE], check.names = FALSE)
   })
   out <- do.call(rbind, parts)
   out$level <- factor(out$level, names(object$levels))
@@ -225,7 +224,7 @@ effect_rows <- function(x, levels) {
 plot.tw_effect <- function(x, ...) {
   is_log <- family(x$fit)$link == "log"
   table <- summary.tw_effect(x)
-  table$estimate <- table$estimate / if (is_log) log(2) else 1
+  table$estimate <- table$estimate / effect_unit(x$fit)
   varies <- tapply(table$estimate, table$level, function(v) any(v != 0))
   table <- table[table$level %in% names(varies)[varies], ]
   n_levels <- nlevels(droplevels(table$level))

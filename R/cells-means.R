@@ -57,8 +57,7 @@ mean_draws <- function(fit, at, leaves) {
 # One row per gene and leaf, leaves first.
 mean_statistics <- function(fit, at, leaves, probs) {
   draws <- exp(leaf_log_mu(fit, at)[, leaves, , drop = FALSE])
-  draws <- matrix(draws, dim(draws)[1])
-  cbind(colMeans(draws), column_sds(draws), column_quantiles(draws, probs))
+  summarise_columns(matrix(draws, dim(draws)[1]), probs = probs)
 }
 
 mean_table <- function(fit, at, leaves, statistics) {

@@ -72,9 +72,7 @@ print.summary.twillcells <- function(x, digits = 2, ...) {
   print_cells_heading(x)
   cat("\nLeaves (median cell):\n")
   print_cell_table(x$leaves, 24)
-  cat("\nPosterior means over genes:\n")
-  shown <- matrix(format_number(x$parameters, digits), nrow(x$parameters), dimnames = dimnames(x$parameters))
-  print(shown, quote = FALSE, right = TRUE)
+  print_gene_means(x, digits)
   invisible(x)
 }
 
@@ -86,10 +84,7 @@ print_cells_heading <- function(x) {
   print_field("Design:", x$design)
   if (length(x$groups)) print_field("Groups:", toString(x$groups))
   print_field("Capture:", c(capture_line(x), unlist(lapply(names(x$arms), function(name) arm_line(x$arms[[name]], name)))))
-  print_field("Shared:", if (length(x$shared)) x$shared else "nothing")
-  print_field("Draws:", set_draws_line(x))
-  print_field("Status:", toString(sprintf("%s %s", big(x$status), names(x$status))))
-  print_field("Quality:", x$diagnostics)
+  print_set_state(x)
 }
 
 other_text <- function(n) if (n > 0) sprintf(" (`_other` stands for %s genes)", big(n)) else ""

@@ -33,7 +33,7 @@ tw_spread <- function(fit, contrast = NULL, group = NULL) {
   if (!has_draws(fit)) abort_twill("draws", "{.fn tw_spread} needs a fit that has kept its draws.")
   weights <- resolve_contrast(fit$job$model, contrast %||% only_coefficient(fit$job$model))
   term <- fit$job$model$design$terms[[forest_term(fit, weights, group)]]
-  unit <- if (family(fit)$link == "log") log(2) else 1
+  unit <- effect_unit(fit)
   at <- seq_along(fit$posterior$rows)
   effect <- weighted_draws(fit, linear_weights(fit, weights, "population"), at)
   variance <- response_variance(fit, weights, term$group, at)

@@ -127,7 +127,7 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
   contrast <- contrast %||% only_coefficient(fit$job$model)
   weights <- resolve_contrast(fit$job$model, contrast)
   ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, extra)
-  unit <- if (check_flag(log2, "log2") && family(fit)$link == "log") log(2) else 1
+  unit <- effect_unit(fit, log2)
   prior <- check_flag(adaptive, "adaptive") && !cell_noise
   answer <- contrast_answer(fit, contrast, weights, ask, lfc_threshold * unit, level, prior)
   table <- contrast_table(fit, answer$statistics, weights, unit, lfc_threshold > 0, ask$mask)

@@ -197,7 +197,7 @@ gene_forest <- function(fit, gene, contrast, group, prob, prob_outer) {
   if (length(at) != 1) abort_twill("plot", "{.arg gene} must be one gene, not {length(at)}.")
   weights <- resolve_contrast(fit$job$model, contrast %||% only_coefficient(fit$job$model))
   k <- forest_term(fit, weights, group)
-  unit <- if (family(fit)$link == "log") log(2) else 1
+  unit <- effect_unit(fit)
   levels <- level_intervals(fit, weights, k, at, c(prob, prob_outer))
   name <- fit$job$model$design$terms[[k]]$group
   table <- rbind(levels[order(levels$estimate), ], population_intervals(fit, weights, at, c(prob, prob_outer), name))

@@ -52,10 +52,14 @@ summary.twillset <- function(object, ...) {
 #' @export
 print.summary.twillset <- function(x, digits = 2, ...) {
   print_set_heading(x)
+  print_gene_means(x, digits)
+  invisible(x)
+}
+
+print_gene_means <- function(x, digits) {
   cat("\nPosterior means over genes:\n")
   shown <- matrix(format_number(x$parameters, digits), nrow(x$parameters), dimnames = dimnames(x$parameters))
   print(shown, quote = FALSE, right = TRUE)
-  invisible(x)
 }
 
 print_set_heading <- function(x) {
@@ -64,6 +68,11 @@ print_set_heading <- function(x) {
   print_field("Design:", x$design)
   if (length(x$groups)) print_field("Groups:", toString(x$groups))
   if (x$sizes$how != "none") print_field("Sizes:", size_line(x$sizes))
+  print_set_state(x)
+}
+
+# What the headings of all fits of genes end with.
+print_set_state <- function(x) {
   print_field("Shared:", if (length(x$shared)) x$shared else "nothing")
   print_field("Draws:", set_draws_line(x))
   print_field("Status:", toString(sprintf("%s %s", big(x$status), names(x$status))))

@@ -55,7 +55,7 @@ tw_sets <- function(fit, contrast = NULL, sets, lfc_threshold = 0, estimand = c(
   ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, NULL)
   contrast <- contrast %||% only_coefficient(fit$job$model)
   members <- set_members(fit, sets, ask$mask)
-  unit <- if (check_flag(log2, "log2") && family(fit)$link == "log") log(2) else 1
+  unit <- effect_unit(fit, log2)
   weights <- resolve_contrast(fit$job$model, contrast)
   effect <- set_effect(fit, contrast, weights, ask, members, donors)
   statistics <- effect_statistics(effect[c("draws", "extra")], lfc_threshold * unit, level, fit$job$settings$seed)

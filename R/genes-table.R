@@ -111,6 +111,9 @@ worst_columns <- function(fit, weights) {
   columns
 }
 
+# What effects are divided by for the user: logarithms of counts are given in base 2.
+effect_unit <- function(fit, log2 = TRUE) if (check_flag(log2, "log2") && family(fit)$link == "log") log(2) else 1
+
 # Descriptions -----------------------------------------------------------------------------------------------------
 
 column_texts <- function(fit, weights, ask, unit, level, lfc_threshold, prior = NULL) {
