@@ -136,6 +136,30 @@ part_values <- function(part, piece) {
   if (part$kind == "dispersion" && part$variable %in% c("shape", "sigma")) log(v) else v
 }
 
+# How genes are sampled to learn from, with `n_draws` in all: one short chain per gene, once, all draws kept.
+learning_run <- function(silent, refresh, BPPARAM) {
+  function(job, rows, n_draws) {
+    job$settings <- learning_settings(job$settings, ceiling(n_draws / length(rows)))
+    job$keep <- "draws"
+    blocks <- block_plan(rows, "auto", n_samples(job$source), n_workers(BPPARAM), FALSE)
+    pieces <- run_blocks(job, blocks, vector("list", length(blocks)), NULL, BPPARAM, silent, refresh)
+    if (length(pieces) < length(blocks)) abort_learning()
+    bind_pieces(pieces)
+  }
+}
+
+learning_settings <- function(settings, n_draws) {
+  settings$chains <- 1
+  settings$warmup <- min(settings$warmup, 36)
+  settings$n_draws <- min(1000, max(100, n_draws))
+  settings$iter <- settings$warmup + settings$n_draws
+  settings$thin <- 1
+  # Weighted, guides' draws are as good as the posterior's; what is learned from plain ones adds up their errors round by round.
+  if (settings$method == "svi") settings$resample <- TRUE
+  settings$retry <- FALSE
+  settings
+}
+
 # Into the model ---------------------------------------------------------------------------------------------------
 
 # The model with the learned priors: in its table, in the parsed priors, and in the spec.

@@ -1,8 +1,7 @@
 # Runs of genes: a job says what is fitted and how, a piece is what came of some of its genes.
 #
-# A job is list(source, model, shared, sharing, offset, weights, scan, settings, keep): everything that a process needs to
-# fit any of its genes. Row numbers are those of the source, and name the gene's stream of random numbers, so that draws do
-# not depend on which genes are fitted together, where, or on how many threads.
+# Row numbers name the genes' streams of random numbers, so that draws do not depend on which genes are fitted together,
+# where, or on how many threads.
 
 # What statuses the engine gives, from 0.
 engine_statuses <- c("ok", "refined", "no_start", "interrupted", "high_rhat", "failed", "high_khat")

@@ -1,0 +1,73 @@
+# The job of a fit of genes: made of the input, and run from the plan to the fit.
+#
+# A job is list(source, model, sharing, sizes, scan, reason, settings, keep, min_count), with `shared` once that is learned,
+# `offset` and `weights` where they differ by gene, and `cells` in fits of single cells. Row numbers of genes are those of the
+# source.
+
+new_job <- function(input, model, given, sharing, settings, keep) {
+  is_count <- model$family$link == "log"
+  offset <- check_gene_matrix(given$offset, "offset", input$source)
+  weights <- check_gene_weights(given$weights, input$source)
+  if (is.numeric(given$size_factors)) check_size_factors(given$size_factors, "size_factors", input$source$samples)
+  source <- source_samples(input$source, model$rows)
+  scan <- scan_source(source, is_count)
+  chosen <- pick_genes(given$genes, source$genes)
+  reason <- filter_reasons(scan, chosen, check_not_negative(given$min_count, "min_count"), is_count, n_samples(source))
+  check_any_gene(reason, given$min_count)
+  how <- if (is.numeric(given$size_factors)) given$size_factors[model$rows] else given$size_factors
+  has_offset <- !is.null(offset) || isTRUE(source$may_miss) || has_formula_offset(model)
+  sizes <- resolve_size_factors(how, source, scan, input$sizes[model$rows], is_count, has_offset, model$design$x)
+  job <- list(source = source, model = model, sharing = sharing, sizes = sizes, scan = scan, reason = reason,
+              settings = settings, keep = keep, min_count = given$min_count)
+  add_offsets(job, offset, weights)
+}
+
+has_formula_offset <- function(model) any(model$design$offset != 0)
+
+# What all samples have in common goes into the design, what differs by gene stays beside it.
+add_offsets <- function(job, offset, weights) {
+  rows <- job$model$rows
+  added <- log(job$sizes$values)
+  if (is.null(dim(offset))) added <- added + (offset[rows] %||% 0) else job$offset <- offset[, rows, drop = FALSE]
+  job$model$added_offset <- added
+  job$model$log_size <- log(job$sizes$values)
+  job$model$design$offset <- job$model$design$offset + added
+  if (is.null(dim(weights)) && !is.null(weights)) job$model$design$weights <- weights[rows]
+  if (!is.null(dim(weights))) job$weights <- weights[, rows, drop = FALSE]
+  job
+}
+
+check_gene_weights <- function(weights, source) {
+  weights <- check_gene_matrix(weights, "weights", source)
+  if (is.null(weights) || all(weights >= 0)) return(weights)
+  abort_twill("genes", "{.arg weights} must not be negative: {sum(weights < 0)} {?is/are}.")
+}
+
+fit_job <- function(job, call, block_size, folder, silent, refresh, BPPARAM) {
+  started <- proc.time()[["elapsed"]]
+  rows <- which(job$reason == "")
+  describe_job(job, rows, silent)
+  stop_workers <- start_workers(BPPARAM, job$settings$seed)
+  on.exit(stop_workers())
+  plan <- read_plan(folder, job) %||% new_plan(job, rows, block_size, folder, silent, refresh, BPPARAM)
+  job$shared <- plan$shared
+  pieces <- run_blocks(job, plan$blocks, read_blocks(folder, plan$blocks, job$keep), folder, BPPARAM, silent, refresh)
+  fit <- new_set(job, pieces, length(rows), call, folder, proc.time()[["elapsed"]] - started)
+  if (silent < 2) warn_set(fit)
+  fit
+}
+
+# How the rows are cut into blocks and what all genes share.
+new_plan <- function(job, rows, block_size, folder, silent, refresh, BPPARAM) {
+  blocks <- block_plan(rows, block_size, n_samples(job$source), n_workers(BPPARAM), !is.null(folder))
+  plan <- list(blocks = blocks, shared = learn_shared(job, rows, learning_run(silent, refresh, BPPARAM)))
+  write_plan(folder, job, plan)
+  plan
+}
+
+describe_job <- function(job, rows, silent) {
+  if (silent > 0) return(invisible())
+  left_out <- sum(!job$reason %in% c("", "not chosen"))
+  inform_twill("run", c("i" = "{length(rows)} genes, {n_samples(job$source)} samples; {left_out} gene{?s} left out.",
+                        "i" = "Size factors: {job$sizes$how}. Seed {job$settings$seed}."))
+}
