@@ -1,4 +1,4 @@
-# Checks of the arguments of twill() that are neither data, model nor sampler settings.
+# Checks of arguments that are neither data, model nor settings: names that no argument has, and two choices of twill().
 
 # Arguments of other packages' functions that people try, with what to do here.
 foreign_arguments <- c(

@@ -1,6 +1,7 @@
 # Input of twill_cells(): counts of cells, which of them are used, their leaves, and the genes that are kept.
 
-# list(counts, data, sizes, genes, names): counts genes x cells as they came, sparse, dense or on disk.
+# list(counts, data, sizes, genes, names, rows, assay): counts genes x cells as they came, sparse, dense or on disk; `rows` are
+# the numbers of the cells in them.
 read_cells <- function(x, assay, col_data) {
   if (inherits(x, "Seurat")) x <- seurat_experiment(x)
   if (is_experiment(x)) {
@@ -126,8 +127,8 @@ count_place <- function(counts, at) {
   sprintf("gene %s in cell %s", gene, cell)
 }
 
-# Adds `kept` (row numbers of genes), `sums` (leaf x gene), `other` (names pooled) and `columns`: the counts of the genes kept as
-# a sparse cells x genes matrix, `_other` last; `reason` why a gene is not fitted.
+# Adds `kept` (row numbers of genes), `chosen` (whether each gene is to be fitted), `sums` (leaf x gene), `other` (names pooled)
+# and `columns`: the counts of the genes kept as a sparse cells x genes matrix, `_other` last.
 cover_genes <- function(input, coverage, genes, min_count) {
   sums <- leaf_sums(input)
   is_kept <- rowSums(sums) >= min_count

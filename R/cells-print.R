@@ -9,8 +9,8 @@
 #' @param digits Number of decimals printed. Default: 2.
 #' @param ... Not used.
 #' @return `print()`: its argument, invisibly. `summary()`: an object of class `summary.twillcells`, a list with the parts of
-#'   [summary.twillset()], `cells` (number of cells, leaves), `arms` (a data frame with one row per level of the design's
-#'   population-level factors) and `leaves` (one row per leaf).
+#'   [summary.twillset()], `cells` (numbers of cells and leaves), `capture`, `other` (number of genes in `_other`), `arms` (for
+#'   each factor of the design that is no group a data frame with one row per level) and `leaves` (one row per leaf).
 #' @examples
 #' set.seed(1)
 #' cells <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4), cell = 1:25)

@@ -16,7 +16,7 @@
 #'   in the population), `baseline` and `response` (posterior means of the standard deviations), `ratio` (response over
 #'   baseline) and `agreement` (probability that a new donor responds with the sign of the population). For counts in base
 #'   2. `print()` shows how the parts compare over genes, `plot()` both spreads against the effect. Errors have class
-#'   `twill_error_contrast` or `twill_error_plot`.
+#'   `twill_error_contrast`, `twill_error_draws` or `twill_error_plot`.
 #' @examples
 #' set.seed(1)
 #' cells <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4), cell = 1:25)

@@ -1,7 +1,8 @@
 # The design of a model: response, offsets, model matrices and group codes, with the blueprint that rebuilds them.
 
-# Returns the list described in ARCHITECTURE.md as `fit$design`. `x` holds the population-level columns, then one
-# column per free mean; `coefficients` says of each its class (Intercept, b, mu), coef, group and the name of its draws.
+# `x` holds the population-level columns, then one column per free mean; `coefficients` says of each its class (Intercept, b,
+# mu), coef, group and the name of its draws, which are `coef_names` too. `dispersion` is the name of the dispersion parameter,
+# `x_disp` and `disp_names` are those of its regression; `terms` are made by new_term(), `blueprint` by new_blueprint().
 new_design <- function(formula, data, family, contrasts = NULL) {
   check_contrasts(contrasts, data)
   y <- response_values(formula, data, family)

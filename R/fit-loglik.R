@@ -1,4 +1,4 @@
-# Pointwise log-likelihood, and the criteria computed from it: loo, waic, R-squared.
+# Pointwise log-likelihood, and the criteria computed from it: loo and waic, of one fit or of several.
 
 #' Pointwise log-likelihood
 #'

@@ -10,7 +10,7 @@
 #' * `"dispersion"`: posterior means of the dispersion (`1 / shape`, or `sigma`) against the mean, with the learned trend.
 #' * `"forest"`: the effect in each level of a group (each donor), that is \eqn{c'\beta + d'b_j}, in one gene, with the effect
 #'   in the population and in a new level.
-#' * `"loss"`: minus the ELBO, summed over genes, step by step of `method = "svi"`, above its last value.
+#' * `"loss"`: minus the ELBO, summed over genes, step by step of `method = "svi"`, above its least value.
 #'
 #' @param x A fit of class `twillset`, from [twill_genes()].
 #' @param type Which plot; see above. Default: `"ma"`.

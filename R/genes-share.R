@@ -64,8 +64,8 @@ trend_basis <- function(log_mean, range) {
 
 trend_range <- function(log_mean) stats::quantile(log_mean, c(0.01, 0.99), names = FALSE)
 
-# Log prior density of a part at values[s, g], without constants, and its derivatives by the part's parameters summed
-# with weights[s, g]. `x` is the trend's basis, one row per gene. Dispersions are given as logarithms.
+# Log prior density of a part at values[s, g], without constants. `x` is the trend's basis, one row per gene. Dispersions are
+# given as logarithms.
 part_density <- function(part, values, par, x) {
   switch(part$kind,
     dispersion = normal_density(values - rep(drop(x %*% par[1:3]), each = nrow(values)), par[4]),
@@ -92,6 +92,7 @@ horseshoe_scale_density <- function(sd, tau, slab) {
   out
 }
 
+# Derivatives of part_density() by the part's parameters, summed with weights[s, g].
 part_score <- function(part, values, par, x, weights) {
   switch(part$kind,
     dispersion = dispersion_score(values, par, x, weights),

@@ -1,4 +1,4 @@
-# Settings of the sampler: chains, iterations, threads, seed and control, checked once.
+# Settings of a fit: chains, iterations, threads, seed and control, checked once; and the checks of single values.
 
 #' What a fit keeps
 #'

@@ -30,7 +30,7 @@ check_offset <- function(offset, n) {
                             "x" = "There are {n} rows and {length(offset)} value{?s}."))
 }
 
-# The draws to use, in their order: all, the first-come `draw_ids`, or `ndraws` at random.
+# The draws to use: those of `draw_ids` as they come, `ndraws` at random, or all.
 choose_draws <- function(fit, ndraws = NULL, draw_ids = NULL) {
   total <- ndraws(fit)
   if (!is.null(draw_ids)) return(check_draw_ids(draw_ids, total))

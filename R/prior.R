@@ -9,7 +9,7 @@
 #' | class | parameters | default |
 #' |---|---|---|
 #' | `b` | population-level coefficients, by `coef` | normal, scaled to the data |
-#' | `Intercept` | the intercept; see `intercept` in [twill()] | Student t around the median |
+#' | `Intercept` | the intercept; see `intercept` in [twill()] | around the median: normal, for counts Student t |
 #' | `sd` | standard deviations of group-level terms, by `group` and `coef` | Student t with 3 df |
 #' | `cor` | correlations of a term, by `group` | `lkj(1)` |
 #' | `sigma`, `shape` | the dispersion | Student t; `inv_gamma(0.4, 0.3)` |

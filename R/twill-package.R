@@ -1,12 +1,16 @@
 # The package's help page and the registration of its compiled library.
 
-#' twill: crossed hierarchical models, sampled with NUTS
+#' twill: crossed hierarchical models, of one response, of genes, and of single cells
 #'
 #' [twill()] fits Gaussian, negative binomial and Poisson models with any number of
 #' crossed and nested group-level terms. Formulas are those of lme4 and brms. The
 #' posterior is sampled by the No-U-Turn sampler in a compiled core; nothing is
 #' compiled when a model is fitted. The fit answers to the generics of brms,
 #' rstanarm and lme4, and its draws are [posterior][posterior::draws] objects.
+#'
+#' [twill_genes()] fits such a model to each of thousands of genes, which share
+#' hyper-parameters, and [twill_cells()] to the genes of single cells, whose capture
+#' differs; [tw_contrast()] asks these fits what differs between conditions.
 #'
 #' Start with `vignette("twill")`.
 #'
