@@ -139,17 +139,12 @@ calibration_text <- function(x) {
 #' @rdname tw_calibration
 #' @method as.data.frame tw_calibration
 #' @export
-as.data.frame.tw_calibration <- function(x, ...) {
-  attributes(x)[c("what", "panels")] <- NULL
-  class(x) <- "data.frame"
-  x
-}
+as.data.frame.tw_calibration <- function(x, ...) plain_table(x)
 
-# What is taken out of the table is an ordinary data frame.
 #' @rdname tw_calibration
 #' @method [ tw_calibration
 #' @export
-`[.tw_calibration` <- function(x, ...) as.data.frame.tw_calibration(x)[...]
+`[.tw_calibration` <- function(x, ...) plain_table(x)[...]
 
 # Plot ---------------------------------------------------------------------------------------------------------------
 
@@ -162,22 +157,23 @@ plot.tw_calibration <- function(x, n = 30, ...) {
   table <- as.data.frame.tw_calibration(x)
   table <- table[table$leaf %in% shown$leaf, ]
   if (is_mean) table <- table[table$observed > 0 & table$predicted > 0, ]
+  note <- paste0("Each point is a gene; r: correlation, ratio: median of predicted over observed",
+                 if (nrow(shown) < nlevels(x$leaf)) sprintf("; the %d worst leaves", nrow(shown)))
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$observed, y = .data$predicted)) + calibration_points(table) +
     ggplot2::geom_abline(colour = "black", linewidth = 0.3, linetype = 2) +
     ggplot2::geom_text(ggplot2::aes(label = .data$label), data = shown, x = -Inf, y = Inf, hjust = -0.08, vjust = 1.3,
                        size = 2.8, lineheight = 0.95, inherit.aes = FALSE)
-  both <- c(table$observed, table$predicted)
-  if (is_mean) {
-    plot <- plot + power_of_ten(ggplot2::scale_x_log10, both) + power_of_ten(ggplot2::scale_y_log10, both)
-  } else {
-    # Few, as panels are narrow.
-    plot <- plot + ggplot2::scale_x_continuous(breaks = c(0, 0.5, 1), labels = c("0", "0.5", "1"))
-  }
-  unit <- if (is_mean) "mean count per cell" else "share of cells without a count"
-  headed(plot + leaf_panels(attr(x, "panels"), table) + ggplot2::labs(x = paste("observed", unit), y = paste("predicted", unit)),
-         calibration_text(x), paste0("Each point is a gene; r: correlation, ratio: median of predicted over observed",
-                                     if (nrow(shown) < nlevels(x$leaf)) sprintf("; the %d worst leaves", nrow(shown)))) +
+  headed(plot + leaf_panels(attr(x, "panels"), table) + calibration_axes(table, is_mean), calibration_text(x), note) +
     ggplot2::theme(panel.border = ggplot2::element_rect(colour = "grey80", fill = NA))
+}
+
+calibration_axes <- function(table, is_mean) {
+  unit <- if (is_mean) "mean count per cell" else "share of cells without a count"
+  titles <- ggplot2::labs(x = paste("observed", unit), y = paste("predicted", unit))
+  # Few, as panels are narrow.
+  if (!is_mean) return(list(titles, ggplot2::scale_x_continuous(breaks = c(0, 0.5, 1), labels = c("0", "0.5", "1"))))
+  both <- c(table$observed, table$predicted)
+  list(titles, power_of_ten(ggplot2::scale_x_log10, both), power_of_ten(ggplot2::scale_y_log10, both))
 }
 
 # Powers of ten that leave room between labels.

@@ -99,37 +99,3 @@ with_progress <- function(how, what, f) {
   on.exit(progress$finish())
   f(progress$report)
 }
-
-# What the depths of the leaves say -------------------------------------------------------------------------------
-
-# One row per leaf: cells, median counts of a cell, median capture.
-leaf_table <- function(input, log_capture) {
-  by_leaf <- function(v, f) as.numeric(tapply(v, factor(input$leaf, seq_along(input$labels)), f))
-  data.frame(input$leaves, cells = tabulate(input$leaf, length(input$labels)),
-             median_total = by_leaf(input$total, stats::median),
-             median_capture = by_leaf(exp(log_capture), stats::median), row.names = input$labels, check.names = FALSE)
-}
-
-# Levels of a factor of the population-level design whose cells have very different depths. Two cells in five more is much.
-max_depth_ratio <- 2
-
-check_depths <- function(model, input, capture, silent) {
-  if (silent >= 2) return(invisible())
-  for (name in population_factors(model)) {
-    level <- as.character(model$data[[name]])[input$leaf]
-    depth <- tapply(input$total, level, stats::median)
-    if (min(depth) == 0 || max(depth) / min(depth) < max_depth_ratio) next
-    low <- names(depth)[which.min(depth)]
-    high <- names(depth)[which.max(depth)]
-    ratio <- signif(max(depth) / min(depth), 2)
-    against <- if (capture == "model") "gene" else "molecule"
-    warn_twill("depth", c("Cells of {.field {name}} {.val {high}} have {ratio} times the counts of {.val {low}}.",
-                          "i" = "A change of all molecules cannot be told from depth; effects are against the typical {against}.",
-                          "i" = "{.code tw_contrast(scale = \"clr\")} does not depend on depth."))
-  }
-}
-
-population_factors <- function(model) {
-  variables <- all.vars(stats::delete.response(model$design$blueprint$terms))
-  Filter(function(name) is.factor(model$data[[name]]) || is.character(model$data[[name]]), variables)
-}

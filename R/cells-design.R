@@ -24,6 +24,30 @@ check_cells_design <- function(model, input, capture, silent) {
   }
 }
 
+# Levels of a factor of the population-level design whose cells have very different depths. Two cells in five more is much.
+max_depth_ratio <- 2
+
+check_depths <- function(model, input, capture, silent) {
+  if (silent >= 2) return(invisible())
+  for (name in population_factors(model)) {
+    level <- as.character(model$data[[name]])[input$leaf]
+    depth <- tapply(input$total, level, stats::median)
+    if (min(depth) == 0 || max(depth) / min(depth) < max_depth_ratio) next
+    low <- names(depth)[which.min(depth)]
+    high <- names(depth)[which.max(depth)]
+    ratio <- signif(max(depth) / min(depth), 2)
+    against <- if (capture == "model") "gene" else "molecule"
+    warn_twill("depth", c("Cells of {.field {name}} {.val {high}} have {ratio} times the counts of {.val {low}}.",
+                          "i" = "A change of all molecules cannot be told from depth; effects are against the typical {against}.",
+                          "i" = "{.code tw_contrast(scale = \"clr\")} does not depend on depth."))
+  }
+}
+
+population_factors <- function(model) {
+  variables <- all.vars(stats::delete.response(model$design$blueprint$terms))
+  Filter(function(name) is.factor(model$data[[name]]) || is.character(model$data[[name]]), variables)
+}
+
 # Number of levels of a factor under which each level of a group is seen.
 arms_of_levels <- function(model, factor, term) {
   arm <- as.character(model$data[[factor]])

@@ -52,25 +52,29 @@ add_shapes <- function(gene, fit, prior) {
 
 # Steps of 1.2 standard deviations, wherever the shape may be with any one leaf left out.
 shape_grid <- function(gene, prior, rising) {
+  by_leaf <- function(rho) rising(rho) + values_at_mean(gene, rho)
   draws <- log(gene$size[, 1])
-  own <- gene
-  own$log_mu <- matrix(colMeans(gene$log_mu), 1)
-  by_leaf <- function(rho) {
-    rising(rho) + vapply(seq_len(ncol(own$log_mu)), function(l) {
-      shift <- own$log_mu[, l] - gene$log_mu[1, l]
-      vapply(exp(rho), function(r) gene$value(l, shift, r)[1], 0)
-    }, numeric(length(rho)))
-  }
-  centre <- mean(draws)
-  near <- rowSums(by_leaf(centre + c(-1, 0, 1) * stats::sd(draws))) + prior(centre + c(-1, 0, 1) * stats::sd(draws))
-  bend <- 2 * near[2] - near[1] - near[3]
-  step <- 1.2 * stats::sd(draws) * min(1, if (is.finite(bend) && bend > 1) 1 / sqrt(bend) else 1)
-  rho <- centre + step * (-20:20)
+  rho <- mean(draws) + 1.2 * shape_spread(draws, function(rho) rowSums(by_leaf(rho)) + prior(rho)) * (-20:20)
   each <- by_leaf(rho)
   without <- rowSums(each) - cbind(0, each) + prior(rho)
   is_near <- apply(without, 2, function(v) v > max(v[is.finite(v)]) - 16)
   range <- range(which(rowSums(is_near & is.finite(without)) > 0))
   rho[seq(range[1], range[2])]
+}
+
+# The standard deviation of log shape: that of the draws, or what the bend of its log density says where that is less.
+shape_spread <- function(draws, log_density) {
+  sd <- stats::sd(draws)
+  near <- log_density(mean(draws) + c(-1, 0, 1) * sd)
+  bend <- 2 * near[2] - near[1] - near[3]
+  if (is.finite(bend) && bend > 1) sd / sqrt(bend) else sd
+}
+
+# shape x leaf of the leaves' log-likelihoods at the mean of the draws of their log means.
+values_at_mean <- function(gene, rho) {
+  shift <- colMeans(gene$log_mu) - gene$log_mu[1, ]
+  of_leaf <- function(l) vapply(exp(rho), function(r) gene$value(l, shift[l], r)[1], 0)
+  vapply(seq_along(shift), of_leaf, numeric(length(rho)))
 }
 
 # Shapes at which the integral over the line is taken exactly.

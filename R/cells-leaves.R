@@ -39,6 +39,14 @@ cell_facts <- function(input, capture) {
        other = list(genes = input$other))
 }
 
+# One row per leaf: cells, median counts of a cell, median capture.
+leaf_table <- function(input, log_capture) {
+  by_leaf <- function(v, f) as.numeric(tapply(v, factor(input$leaf, seq_along(input$labels)), f))
+  data.frame(input$leaves, cells = tabulate(input$leaf, length(input$labels)),
+             median_total = by_leaf(input$total, stats::median),
+             median_capture = by_leaf(exp(log_capture), stats::median), row.names = input$labels, check.names = FALSE)
+}
+
 # A source of kind "leaves": see genes-source.R for what a source is.
 leaf_source <- function(input, capture, settings) {
   genes <- c(input$genes[input$kept], if (length(input$other)) "_other")

@@ -30,22 +30,21 @@ log_lik.twillcells <- function(object, genes = NULL, leaf = NULL, ...) {
 
 # draw x leaf x gene.
 leaf_log_lik <- function(fit, at) {
-  log_mu <- leaf_log_mu(fit, at)
+  out <- leaf_log_mu(fit, at)
   size <- leaf_sizes(fit, at)
-  out <- log_mu
-  for (k in seq_along(at)) {
-    row <- fit$posterior$rows[at[k]]
-    h <- gene_histogram(fit, row)
-    nodes <- gene_nodes(fit, row)
-    n_draws <- dim(out)[1]
-    sizes <- matrix(size[, , k], n_draws)
-    rising <- leaf_rising(h$value, h$number, sizes)
-    for (l in seq_len(dim(out)[2])) {
-      out[, l, k] <- rising[, l] + one_log_lik(fit, l, sum(h$value * h$number[, l]), nodes, log_mu[, l, k], sizes[, l])
-    }
-    out[, , k] <- out[, , k] - rep(colSums(h$number * lgamma(h$value + 1)), each = n_draws)
-  }
+  of_gene <- function(values, k) matrix(values[, , k], nrow(values))
+  for (k in seq_along(at)) out[, , k] <- gene_log_lik(fit, fit$posterior$rows[at[k]], of_gene(out, k), of_gene(size, k))
   out
+}
+
+# draw x leaf, of matrices draw x leaf.
+gene_log_lik <- function(fit, row, log_mu, size) {
+  h <- gene_histogram(fit, row)
+  nodes <- gene_nodes(fit, row)
+  total <- colSums(h$value * h$number)
+  of_leaf <- function(l) one_log_lik(fit, l, total[l], nodes, log_mu[, l], size[, l])
+  values <- vapply(seq_len(ncol(log_mu)), of_leaf, numeric(nrow(log_mu)))
+  leaf_rising(h$value, h$number, size) + values - rep(colSums(h$number * lgamma(h$value + 1)), each = nrow(log_mu))
 }
 
 # Entries of one gene in the list of nodes: list(leaf (from 1), at, mass).

@@ -87,6 +87,12 @@ capture_groups <- function(fit, leaf, n = 40) {
   list(capture = as.numeric(tapply(capture, group, mean)), number = as.numeric(table(group)))
 }
 
+# A table without its class and what that hangs on it: what is taken out of it is an ordinary data frame.
+plain_table <- function(x) {
+  attributes(x) <- list(names = names(x), row.names = attr(x, "row.names"), class = "data.frame")
+  x
+}
+
 # Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
 twill_colours <- c("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
 

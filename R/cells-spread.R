@@ -77,15 +77,10 @@ print.tw_spread <- function(x, ...) {
   invisible(x)
 }
 
-# What is taken out of the table is an ordinary data frame.
 #' @rdname tw_spread
 #' @method [ tw_spread
 #' @export
-`[.tw_spread` <- function(x, ...) {
-  attributes(x)[c("group", "label", "is_log")] <- NULL
-  class(x) <- "data.frame"
-  x[...]
-}
+`[.tw_spread` <- function(x, ...) plain_table(x)[...]
 
 #' @rdname tw_spread
 #' @method plot tw_spread
