@@ -1,7 +1,7 @@
 # Cells of four donors under two conditions, with known captures and effects, made by base R alone.
 
 simulate_cells <- function(n_genes = 8, n_cells = 400, n_donors = 4, seed = 1, depth = 0.4, shape = 2) {
-  with_seed(seed, {
+  with_fixed_seed(seed, {
     cells <- data.frame(condition = factor(sample(c("ctrl", "stim"), n_cells, TRUE)),
                         donor = factor(sample(paste0("d", seq_len(n_donors)), n_cells, TRUE)))
     log_capture <- rnorm(n_cells, -2, depth)
@@ -14,9 +14,4 @@ simulate_cells <- function(n_genes = 8, n_cells = 400, n_donors = 4, seed = 1, d
     dimnames(counts) <- list(paste0("gene", seq_len(n_genes)), paste0("cell", seq_len(n_cells)))
     list(counts = counts, cells = cells, log_capture = log_capture, effect = effect)
   })
-}
-
-with_seed <- function(seed, code) {
-  set.seed(seed)
-  code
 }

@@ -2,7 +2,7 @@
 
 rows_data <- function() {
   sim <- simulate_cells(n_genes = 4, n_cells = 160)
-  sim$cells$cycle <- with_seed(3, rnorm(160))
+  sim$cells$cycle <- with_fixed_seed(3, rnorm(160))
   sim
 }
 
