@@ -1,12 +1,5 @@
-# What calibration benches share: options, what is counted in an experiment with known effects, and the table of all of them.
-
-option <- function(name, default) {
-  given <- commandArgs(trailingOnly = TRUE)
-  at <- match(paste0("--", name), given)
-  if (is.na(at)) default else given[at + 1]
-}
-
-option_list <- function(name, default) strsplit(option(name, default), ",")[[1]]
+# What calibration benches share: what is counted in an experiment with known effects, and the table of all of them.
+source("bench/process.R")
 
 # Counts of what was covered, called and wrong. A call of a gene without effect is wrong, as is a wrong sign.
 measure <- function(method, estimate, called, truth, lower = NA, upper = NA, doubtful = NA) {

@@ -3,8 +3,8 @@
 #
 #   Rscript bench/cells-real.R [glioblastoma] [kang] [genes] [reference]        TWILL_SHARED is the folder of the shared data
 suppressMessages(library(twill))
+source("bench/real-data.R")
 
-shared <- function(...) file.path(Sys.getenv("TWILL_SHARED", "../shared"), "data", ...)
 columns <- c("baseMean", "log2FoldChange", "lower", "upper", "lfsr", "svalue", "sd_donor", "status")
 
 show <- function(res, genes) {
@@ -62,13 +62,6 @@ read_kang <- function() {
   cells <- utils::read.csv(shared("kang", "cells.csv"))
   dimnames(counts) <- list(make.unique(genes$symbol), cells$cell)
   list(counts = counts, cells = cells, signature = rownames(counts)[genes$ifn_signature == 1])
-}
-
-# Probability that a gene of the set ranks above another.
-area_under_curve <- function(score, is_member) {
-  ranks <- rank(score)
-  n <- c(sum(is_member), sum(!is_member))
-  (sum(ranks[is_member]) - n[1] * (n[1] + 1) / 2) / prod(n)
 }
 
 kang <- function() {

@@ -34,13 +34,7 @@ stages <- list(input = c("read_cells", "use_cells", "cover_genes"), capture = "f
 
 data_file <- function(size) file.path(folder, sprintf("cells-%d-%d.rds", size[1], size[2]))
 
-# Peak memory since the last reset in MB.
-peak_memory <- function() {
-  status <- tryCatch(readLines("/proc/self/status"), error = function(e) character(), warning = function(w) character())
-  line <- grep("^VmHWM", status, value = TRUE)
-  if (length(line)) round(as.numeric(gsub("[^0-9]", "", line)) / 1024) else NA
-}
-
+# For a peak_memory() of what comes after.
 reset_peak <- function() suppressWarnings(try(cat("5", file = "/proc/self/clear_refs"), silent = TRUE))
 
 # Seconds and peaks by stage; a stage within another one counts as part of that.

@@ -2,8 +2,7 @@
 #
 #   Rscript bench/genes-real.R [kang] [glioblastoma] [crispr] [depmap]        TWILL_SHARED is the folder of the shared data
 suppressMessages(library(twill))
-
-shared <- function(...) file.path(Sys.getenv("TWILL_SHARED", "../shared"), "data", ...)
+source("bench/real-data.R")
 
 read_counts <- function(folder) {
   counts <- methods::as(Matrix::readMM(gzfile(shared(folder, "counts.mtx.gz"))), "CsparseMatrix")
@@ -11,13 +10,6 @@ read_counts <- function(folder) {
   cells <- utils::read.csv(list.files(shared(folder), "^cells", full.names = TRUE))
   rownames(counts) <- make.unique(genes$symbol)
   list(counts = counts, cells = cells, genes = genes)
-}
-
-# Probability that a gene of the set ranks above another.
-area_under_curve <- function(score, is_member) {
-  ranks <- rank(score)
-  n <- c(sum(is_member), sum(!is_member))
-  (sum(ranks[is_member]) - n[1] * (n[1] + 1) / 2) / prod(n)
 }
 
 pseudobulk <- function(counts, cells) {

@@ -6,13 +6,8 @@
 # matrix to the fit, what genes share included. Memory is the peak of that process. Run it on a quiet machine: `--simulate`
 # makes the data beforehand (bench-output/genes-*.rds) and stops. "one intercept" is NEBULA's design; glmmTMB is a loop over
 # 20 genes, scaled.
+source("bench/process.R")
 source("bench/genes-data.R")
-
-option <- function(name, default) {
-  given <- commandArgs(trailingOnly = TRUE)
-  at <- match(paste0("--", name), given)
-  if (is.na(at)) default else given[at + 1]
-}
 
 # One row per case: genes, donors.
 cases <- function() {
@@ -29,13 +24,6 @@ case_data <- function(n_genes, n_donors) {
     saveRDS(sim[c("counts", "samples")], file)
   }
   readRDS(file)
-}
-
-# Peak memory of this process in MB; NA where the system does not tell.
-peak_memory <- function() {
-  status <- tryCatch(readLines("/proc/self/status"), error = function(e) character(), warning = function(w) character())
-  line <- grep("^VmHWM", status, value = TRUE)
-  if (length(line)) round(as.numeric(gsub("[^0-9]", "", line)) / 1024) else NA
 }
 
 formulas <- list("slopes" = ~ condition + (1 + condition || donor), "one intercept" = ~ condition + (1 | donor))
