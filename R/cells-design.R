@@ -14,7 +14,7 @@ check_totals <- function(total, silent) {
 check_cells_design <- function(model, input, capture, silent) {
   if (silent >= 2) return(invisible())
   check_replicates(model)
-  check_depths(model, input, capture, silent)
+  check_depths(model, input, capture)
   terms <- model$design$terms
   terms <- terms[!duplicated(vapply(terms, `[[`, "", "group"))]
   for (factor in population_factors(model)) {
@@ -27,8 +27,7 @@ check_cells_design <- function(model, input, capture, silent) {
 # Levels of a factor of the population-level design whose cells have very different depths. Two cells in five more is much.
 max_depth_ratio <- 2
 
-check_depths <- function(model, input, capture, silent) {
-  if (silent >= 2) return(invisible())
+check_depths <- function(model, input, capture) {
   for (name in population_factors(model)) {
     level <- as.character(model$data[[name]])[input$leaf]
     depth <- tapply(input$total, level, stats::median)
