@@ -151,7 +151,7 @@ fn d_correction(r: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::special::{d_ln_rising, ln_rising};
+    use crate::special::rising_factorial::{d_ln_rising, ln_rising};
     use approx::assert_relative_eq;
 
     #[test]
