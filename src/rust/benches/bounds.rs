@@ -17,7 +17,7 @@ use twill::density::{LogDensity, Model, Posterior};
 use twill::kernels;
 use twill::run::{Prepared, prepare_settled};
 use twill::settle::settle;
-use twill::spec::{Engine, Family};
+use twill::spec::{Engine, Family, Metric};
 use twill::transport::Transport;
 
 /// Nanoseconds per operation in long loops.
@@ -44,7 +44,7 @@ fn row(name: &str, model: &Arc<Model>, engine: Engine, rates: &Rates) {
     let never = AtomicBool::new(false);
     let settled = settle(model, engine, &never);
     let bound = bound(&settled.posterior, rates);
-    let took = match prepare_settled(settled, engine, "auto", &never) {
+    let took = match prepare_settled(settled, engine, Metric::Auto, &never) {
         Ok(Prepared::Collapsed(target)) => gradient(target),
         Ok(Prepared::Full(_, target)) => gradient(target),
         Err(_) => return,

@@ -254,7 +254,7 @@ fn gradient(blueprint: &Blueprint, set: &GeneSet) {
     let of_gene = |g: usize| {
         let model = Arc::new(blueprint.model(set, g).expect("valid by construction"));
         let settled = settle_on(&model, blueprint.assembly(&model), Engine::Auto, &cancel);
-        let prepared = prepare_settled(settled, Engine::Auto, "auto", &cancel).expect("valid by construction");
+        let prepared = prepare_settled(settled, Engine::Auto, Metric::Auto, &cancel).expect("valid by construction");
         let Prepared::Full(_, mut target) = prepared else { panic!("counts are not collapsed") };
         let (mut position, mut out) = (vec![0.1; target.dim()], vec![0.0; target.dim()]);
         let mut sample = || {
@@ -379,7 +379,7 @@ fn split(blueprint: &Blueprint, set: &GeneSet) {
         lap(0, &mut clock);
         let settled = settle_on(&model, blueprint.assembly(&model), Engine::Auto, &cancel);
         lap(1, &mut clock);
-        let prepared = prepare_settled(settled, Engine::Auto, "auto", &cancel).expect("valid by construction");
+        let prepared = prepare_settled(settled, Engine::Auto, Metric::Auto, &cancel).expect("valid by construction");
         let Prepared::Full(_, mut target) = prepared else { panic!("counts are not collapsed") };
         lap(2, &mut clock);
         let mut rng = ChaCha8Rng::seed_from_u64(g as u64);

@@ -9,7 +9,7 @@ use crate::device::machine::Machine;
 use crate::error::Result;
 use crate::laplace;
 use crate::run::{Prepared, Progress, Shared, on_workers, prepare};
-use crate::spec::{ApproximationSettings, Device, Engine, Family, GuideKind, Method};
+use crate::spec::{ApproximationSettings, Device, Engine, Family, GuideKind, Method, Metric};
 use crate::svi::guide::{Guide, Kind};
 use crate::svi::{Ascent, Fitted, Targets, fit};
 use crate::whiten::Whitened;
@@ -77,7 +77,7 @@ pub fn approximate_on(
         let n_theta = model.layout.n_theta;
         let uses_batches = settings.method == Method::Svi && (1..model.design.n()).contains(&settings.batch);
         let engine = if uses_batches { engine_of_rows(&model, settings.engine) } else { settings.engine };
-        let mut prepared = prepare(Arc::new(model), engine, "auto", &shared.cancel)?;
+        let mut prepared = prepare(Arc::new(model), engine, Metric::Auto, &shared.cancel)?;
         let place = placing::place(machine, &mut prepared, settings)?;
         let job = Job { n_theta, settings, shared, place };
         match prepared {

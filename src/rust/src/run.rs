@@ -8,7 +8,7 @@ use crate::hmc::chain::Chain;
 use crate::hmc::hamiltonian::PhasePoint;
 use crate::settle::whitening::whitening;
 use crate::settle::{Settled, settle};
-use crate::spec::{Engine, InitSpec, Settings};
+use crate::spec::{Engine, InitSpec, Metric, Settings};
 use crate::transport::Transport;
 use crate::whiten::bend::Bent;
 use crate::whiten::{Whitened, Whitening};
@@ -87,7 +87,7 @@ pub struct Shared {
 pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> bool) -> Result<Output> {
     settings.check()?;
     on_workers(settings.threads, settings.chains * settings.iter, watch, |shared| {
-        match prepare(Arc::new(model), settings.engine, &settings.metric, &shared.cancel)? {
+        match prepare(Arc::new(model), settings.engine, settings.metric, &shared.cancel)? {
             Prepared::Collapsed(target) => run_chains("collapsed", &target, settings, shared),
             Prepared::Full(name, target) => run_chains(name, &target, settings, shared),
         }
@@ -133,7 +133,7 @@ pub enum Prepared {
 ///
 /// # Errors
 /// [`Error::Spec`] if the engine asked for does not fit the model.
-pub fn prepare(model: Arc<Model>, engine: Engine, metric: &str, cancel: &AtomicBool) -> Result<Prepared> {
+pub fn prepare(model: Arc<Model>, engine: Engine, metric: Metric, cancel: &AtomicBool) -> Result<Prepared> {
     prepare_settled(settle(&model, engine, cancel), engine, metric, cancel)
 }
 
@@ -141,13 +141,13 @@ pub fn prepare(model: Arc<Model>, engine: Engine, metric: &str, cancel: &AtomicB
 ///
 /// # Errors
 /// As there.
-pub fn prepare_settled(settled: Settled, engine: Engine, metric: &str, cancel: &AtomicBool) -> Result<Prepared> {
+pub fn prepare_settled(settled: Settled, engine: Engine, metric: Metric, cancel: &AtomicBool) -> Result<Prepared> {
     let Settled { posterior, mode, assembly } = settled;
     let theta = posterior.model.layout.theta();
     let name = if matches!(*posterior.transport, Transport::Joint(_)) { "joint" } else { "levels" };
     let wants_collapse = matches!(engine, Engine::Auto | Engine::Collapsed);
     let collapsed = if wants_collapse { Collapsed::new(posterior.clone()) } else { None };
-    let is_plain = metric != "auto";
+    let is_plain = metric == Metric::Diag;
     if let Some(target) = collapsed {
         let mode = mode[theta].to_vec();
         if is_plain {

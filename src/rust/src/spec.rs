@@ -183,6 +183,17 @@ pub enum Engine {
     Levels,
 }
 
+/// What coordinates are whitened by before chains adapt their own diagonal metric.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Metric {
+    /// The Hessian at the mode.
+    #[default]
+    Auto,
+    /// Nothing: they are only moved to the mode.
+    Diag,
+}
+
 /// How the sampler runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -213,13 +224,9 @@ pub struct Settings {
     /// Which coordinates to sample in.
     #[serde(default)]
     pub engine: Engine,
-    /// `auto` whitens by the Hessian at the mode, `diag` only rescales.
-    #[serde(default = "auto")]
-    pub metric: String,
-}
-
-fn auto() -> String {
-    "auto".into()
+    /// How coordinates are whitened.
+    #[serde(default)]
+    pub metric: Metric,
 }
 
 /// Reads a spec or settings from JSON.

@@ -24,6 +24,7 @@ use twill::hmc::hamiltonian::PhasePoint;
 use twill::run::{Prepared, prepare};
 use twill::spec::Engine::{self, Collapsed, Joint, Levels};
 use twill::spec::Family::{Gaussian, NegBinomial, Poisson};
+use twill::spec::Metric;
 use twill::whiten::Whitened;
 
 /// The system's allocator, counting the calls of each thread.
@@ -71,7 +72,7 @@ fn calls<D: Draw + Clone>(mut target: Whitened<D>) -> usize {
 }
 
 fn assert_no_call(label: &str, shape: &Shape, engine: Engine, whitened: bool) {
-    let metric = if whitened { "auto" } else { "diagonal" };
+    let metric = if whitened { Metric::Auto } else { Metric::Diag };
     let prepared = prepare(Arc::new(model(shape, 1)), engine, metric, &AtomicBool::new(false)).unwrap();
     let calls = match (prepared, engine) {
         (Prepared::Collapsed(target), Collapsed) => calls(target),

@@ -11,7 +11,7 @@ use twill::density::{LogDensity, Model, Posterior};
 use twill::design::Design;
 use twill::run::{Prepared, prepare};
 use twill::spec::Family::{Gaussian, NegBinomial, Poisson};
-use twill::spec::{ApproximationSettings, Device, Engine, Family, GuideKind, Method};
+use twill::spec::{ApproximationSettings, Device, Engine, Family, GuideKind, Method, Metric};
 use twill::whiten::Whitened;
 use twill::whiten::bend::Bent;
 
@@ -32,7 +32,7 @@ fn model(shape: &Shape, groups: bool) -> Model {
 
 /// Full target, the same from batches, and a position away from the centre.
 fn targets(model: Model, size: usize) -> (Whitened<Bent<Posterior>>, Whitened<Bent<Posterior>>, Vec<f64>) {
-    let prepared = prepare(Arc::new(model), Engine::Joint, "auto", &AtomicBool::new(false)).unwrap();
+    let prepared = prepare(Arc::new(model), Engine::Joint, Metric::Auto, &AtomicBool::new(false)).unwrap();
     let Prepared::Full(_, mut full) = prepared else { panic!("joint") };
     let dim = full.dim();
     full.evaluate(&vec![0.0; dim], &mut vec![0.0; dim]);

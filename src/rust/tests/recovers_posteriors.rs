@@ -13,7 +13,7 @@ use twill::design::Design;
 use twill::hmc::chain::Chain;
 use twill::hmc::hamiltonian::PhasePoint;
 use twill::run::sample;
-use twill::spec::{Engine, Family, InitSpec, ModelSpec, Settings};
+use twill::spec::{Engine, Family, InitSpec, Metric, ModelSpec, Settings};
 
 /// Independent normals with the given standard deviations.
 #[derive(Clone)]
@@ -127,7 +127,7 @@ fn settings(engine: Engine, threads: usize) -> Settings {
         save_effects: true,
         save_warmup: false,
         engine,
-        metric: "auto".into(),
+        metric: Metric::Auto,
     }
 }
 

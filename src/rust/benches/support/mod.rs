@@ -15,8 +15,8 @@ use twill::density::Model;
 use twill::design::Design;
 use twill::likelihood::Likelihood;
 use twill::run::{Prepared, prepare};
-use twill::spec::Engine;
 use twill::spec::Family::{self, Gaussian, NegBinomial};
+use twill::spec::{Engine, Metric};
 
 /// Samples per bench and their shortest length.
 const SAMPLES: usize = 25;
@@ -116,5 +116,5 @@ pub fn dispersion(family: Family, groups: bool, regression: bool) -> Arc<Model> 
 
 /// The target as it is sampled; `None` if the engine cannot do the model.
 pub fn target(model: &Arc<Model>, engine: Engine) -> Option<Prepared> {
-    prepare(Arc::clone(model), engine, "auto", &AtomicBool::new(false)).ok()
+    prepare(Arc::clone(model), engine, Metric::Auto, &AtomicBool::new(false)).ok()
 }

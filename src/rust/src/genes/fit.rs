@@ -15,7 +15,7 @@ use crate::hmc::chain::Chain;
 use crate::hmc::fixed::Walk;
 use crate::run::{Prepared, prepare_settled, start};
 use crate::settle::settle_on;
-use crate::spec::{Engine, InitSpec};
+use crate::spec::{Engine, InitSpec, Metric};
 use crate::whiten::Whitened;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -95,7 +95,7 @@ impl Task<'_> {
         &self, model: &Arc<Model>, less: Less, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Report> {
         let settled = settle_on(model, self.blueprint.assembly(model), Engine::Auto, self.cancel);
-        match prepare_settled(settled, Engine::Auto, "auto", self.cancel)? {
+        match prepare_settled(settled, Engine::Auto, Metric::Auto, self.cancel)? {
             Prepared::Collapsed(target) => self.by_method(target, less, recorder, diagnostics),
             Prepared::Full(_, target) => self.by_method(target, less, recorder, diagnostics),
         }

@@ -10,7 +10,7 @@ use twill::design::Design;
 use twill::device::machine::Machine;
 use twill::device::source::Precision;
 use twill::run::{Prepared, prepare};
-use twill::spec::{Engine, Family};
+use twill::spec::{Engine, Family, Metric};
 use twill::svi::Targets;
 use twill::svi::on_device::OnDevice;
 use twill::whiten::Whitened;
@@ -72,7 +72,7 @@ impl Case {
 
     /// Its target, centred and whitened.
     pub fn target(&self) -> Target {
-        match prepare(Arc::new(self.model()), self.engine, "auto", &AtomicBool::new(false)).unwrap() {
+        match prepare(Arc::new(self.model()), self.engine, Metric::Auto, &AtomicBool::new(false)).unwrap() {
             Prepared::Full(_, target) => target,
             Prepared::Collapsed(_) => panic!("{} is collapsed", self.name),
         }
