@@ -1,0 +1,86 @@
+//! Work on threads while the main thread watches: progress and cancelling.
+
+use crate::error::{Error, Result};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// How often the main thread looks up.
+const POLL: Duration = Duration::from_millis(100);
+/// Deep recursions of the tree are shallow in stack use; R's default threads would do too.
+const STACK_SIZE: usize = 8 << 20;
+
+/// What the user sees while a job runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Iterations over all chains, steps or genes, whatever the job counts, that are done.
+    pub done: usize,
+    /// And in all.
+    pub total: usize,
+    /// Divergences after warm-up so far.
+    pub divergent: usize,
+    /// How often the chains have begun again at a higher target.
+    pub restarts: usize,
+}
+
+/// Counters and the flag that workers and the main thread share.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// Set to stop the workers.
+    pub cancel: AtomicBool,
+    done: AtomicUsize,
+    divergent: AtomicUsize,
+    restarts: AtomicUsize,
+}
+
+/// Runs `job` on `threads` workers while this thread watches; counts go to `total`.
+pub fn on_workers<T: Send>(
+    threads: usize, total: usize, mut watch: impl FnMut(Progress) -> bool,
+    job: impl FnOnce(&Shared) -> Result<T> + Send,
+) -> Result<T> {
+    let shared = Shared::default();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK_SIZE).build();
+    let pool = pool.map_err(|e| Error::Start(format!("threads cannot be started: {e}")))?;
+    let (sender, receiver) = channel::<()>();
+    std::thread::scope(|scope| {
+        let (shared, pool) = (&shared, &pool);
+        let worker = scope.spawn(move || {
+            let output = pool.install(|| job(shared));
+            drop(sender);
+            output
+        });
+        while let Err(RecvTimeoutError::Timeout) = receiver.recv_timeout(POLL) {
+            let counts = [&shared.done, &shared.divergent, &shared.restarts];
+            let [done, divergent, restarts] = counts.map(|n| n.load(Ordering::Relaxed));
+            if !watch(Progress { done, total, divergent, restarts }) {
+                shared.cancel.store(true, Ordering::Relaxed);
+            }
+        }
+        worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+impl Shared {
+    /// Counts divergences.
+    pub fn count_divergent(&self, n: usize) {
+        self.divergent.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Divergences counted so far.
+    pub fn n_divergent(&self) -> usize {
+        self.divergent.load(Ordering::Relaxed)
+    }
+
+    /// Counts from zero, after so many restarts.
+    pub fn restart(&self, restarts: usize) {
+        self.done.store(0, Ordering::Relaxed);
+        self.divergent.store(0, Ordering::Relaxed);
+        self.restarts.store(restarts, Ordering::Relaxed);
+    }
+
+    /// Counts one more that is done; false after a cancel.
+    pub fn tick(&self) -> bool {
+        self.done.fetch_add(1, Ordering::Relaxed);
+        !self.cancel.load(Ordering::Relaxed)
+    }
+}
