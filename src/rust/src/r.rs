@@ -53,16 +53,10 @@ fn guarded(body: impl FnOnce() -> Result<Robj>) -> Robj {
 #[extendr]
 fn engine_sample(spec_json: Robj, arrays: Robj, settings_json: Robj, progress: Robj) -> Robj {
     guarded(|| {
-        let spec: ModelSpec = from_json(text("spec_json", &spec_json)?)?;
+        let (spec, model) = model(&spec_json, &arrays)?;
         let settings: Settings = from_json(text("settings_json", &settings_json)?)?;
-        let design = Design::new(raw_arrays(&arrays)?, &spec)?;
-        let model = Model::new(design, &spec)?;
         let n_rows = model.design.n();
-        let report = progress.as_function();
-        let output = sample(model, &settings, |p| {
-            show(report.as_ref(), p);
-            !is_interrupted()
-        })?;
+        let output = sample(model, &settings, watching(&progress))?;
         output_to_r(&output, &spec, &settings, n_rows)
     })
 }
@@ -72,15 +66,9 @@ fn engine_sample(spec_json: Robj, arrays: Robj, settings_json: Robj, progress: R
 #[extendr]
 fn engine_approximate(spec_json: Robj, arrays: Robj, settings_json: Robj, progress: Robj) -> Robj {
     guarded(|| {
-        let spec: ModelSpec = from_json(text("spec_json", &spec_json)?)?;
+        let (spec, model) = model(&spec_json, &arrays)?;
         let settings: ApproximationSettings = from_json(text("settings_json", &settings_json)?)?;
-        let design = Design::new(raw_arrays(&arrays)?, &spec)?;
-        let model = Model::new(design, &spec)?;
-        let report = progress.as_function();
-        let output = approximate(model, &settings, |p| {
-            show(report.as_ref(), p);
-            !is_interrupted()
-        })?;
+        let output = approximate(model, &settings, watching(&progress))?;
         Ok(approximation_to_r(&output, &spec, &settings))
     })
 }
@@ -91,12 +79,10 @@ fn engine_approximate(spec_json: Robj, arrays: Robj, settings_json: Robj, progre
 #[extendr]
 fn engine_log_density(spec_json: Robj, arrays: Robj, position: Robj) -> Robj {
     guarded(|| {
-        let spec: ModelSpec = from_json(text("spec_json", &spec_json)?)?;
-        let design = Design::new(raw_arrays(&arrays)?, &spec)?;
-        let model = Arc::new(Model::new(design, &spec)?);
+        let (spec, model) = model(&spec_json, &arrays)?;
         let p = model.layout.swept.len();
         let map = Transport::identity(&model.layout, vec![0.0; p], &vec![1.0; p]);
-        let mut posterior = Posterior::new(model, Arc::new(map));
+        let mut posterior = Posterior::new(Arc::new(model), Arc::new(map));
         let position = reals("position", &position)?;
         if position.len() != posterior.dim() {
             let message = format!("'position' has {} values where {} are needed", position.len(), posterior.dim());
@@ -108,10 +94,21 @@ fn engine_log_density(spec_json: Robj, arrays: Robj, position: Robj) -> Robj {
     })
 }
 
-fn show(report: Option<&Function>, p: Progress) {
-    if let Some(f) = report {
-        // An error in the display must not stop the run; R has printed it.
-        let _ = f.call(pairlist!(p.done as f64, p.total as f64, p.divergent as f64, p.restarts as f64));
+fn model(spec_json: &Robj, arrays: &Robj) -> Result<(ModelSpec, Model)> {
+    let spec: ModelSpec = from_json(text("spec_json", spec_json)?)?;
+    let model = Model::new(Design::new(raw_arrays(arrays)?, &spec)?, &spec)?;
+    Ok((spec, model))
+}
+
+/// What a run asks about ten times a second: shows the progress, and says whether to go on.
+fn watching(progress: &Robj) -> impl FnMut(Progress) -> bool {
+    let report = progress.as_function();
+    move |p| {
+        if let Some(f) = &report {
+            // An error in the display must not stop the run; R has printed it.
+            let _ = f.call(pairlist!(p.done as f64, p.total as f64, p.divergent as f64, p.restarts as f64));
+        }
+        !is_interrupted()
     }
 }
 
@@ -133,6 +130,15 @@ fn reals(name: &str, value: &Robj) -> Result<Vec<f64>> {
 
 fn integers(name: &str, value: &Robj) -> Result<Vec<i32>> {
     value.as_integer_vector().ok_or_else(|| Error::Spec(format!("'{name}' must be an integer vector")))
+}
+
+/// Integers of which none is negative.
+fn unsigned(name: &str, value: &Robj) -> Result<Vec<u32>> {
+    let values = integers(name, value)?;
+    match values.iter().find(|&&v| v < 0) {
+        Some(bad) => Err(Error::Spec(format!("'{name}' must not be negative, and has {bad}"))),
+        None => Ok(values.into_iter().map(|v| v as u32).collect()),
+    }
 }
 
 fn field(list: &List, name: &str) -> Result<Robj> {
@@ -161,9 +167,7 @@ fn raw_arrays(arrays: &Robj) -> Result<RawArrays> {
 
 fn raw_term(term: &Robj) -> Result<RawTerm> {
     let list = as_list("terms", term)?;
-    let codes = field(&list, "codes")?.as_integer_vector();
-    let codes = codes.ok_or_else(|| Error::Spec("'codes' must be an integer vector".into()))?;
-    Ok(RawTerm { codes, z: reals("z", &field(&list, "z")?)? })
+    Ok(RawTerm { codes: integers("codes", &field(&list, "codes")?)?, z: reals("z", &field(&list, "z")?)? })
 }
 
 fn output_to_r(output: &Output, spec: &ModelSpec, settings: &Settings, n_rows: usize) -> Result<Robj> {

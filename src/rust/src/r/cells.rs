@@ -1,6 +1,6 @@
 //! The boundary with R for single cells.
 
-use super::{as_list, field, guarded, integers, is_interrupted, reals, show};
+use super::{as_list, field, guarded, reals, unsigned, watching};
 use crate::cells::capture::{Prior, estimate};
 use crate::cells::{Columns, compress};
 use crate::compress::cells::{Cells, Histogram, Nodes};
@@ -16,12 +16,8 @@ fn engine_capture(counts: Robj, leaf: Robj, centre: Robj, sd: f64, threads: i32,
         let arrays = Arrays::new(&counts)?;
         let (leaf, n_leaves) = leaves(&leaf)?;
         let centre = reals("centre", &centre)?;
-        let report = progress.as_function();
         let prior = Prior { leaf: &leaf, n_leaves, centre: &centre, sd };
-        let found = estimate(&prior, arrays.columns(leaf.len())?, threads.max(1) as usize, |p| {
-            show(report.as_ref(), p);
-            !is_interrupted()
-        })?;
+        let found = estimate(&prior, arrays.columns(leaf.len())?, threads.max(1) as usize, watching(&progress))?;
         Ok(list!(log_capture = found.log_capture, sd = found.sd, steps = found.steps as i32).into())
     })
 }
@@ -37,11 +33,7 @@ fn engine_compress(counts: Robj, cells: Robj, threads: i32, progress: Robj) -> R
         let (leaf, n_leaves) = leaves(&field(&list, "leaf")?)?;
         let total = real("total")?.first().copied().unwrap_or(0.0);
         let cells = Cells { leaf, log_capture: real("log_capture")?, sd: real("sd")?, n_leaves };
-        let report = progress.as_function();
-        let kept = compress(&cells, arrays.columns(cells.leaf.len())?, threads.max(1) as usize, |p| {
-            show(report.as_ref(), p);
-            !is_interrupted()
-        })?;
+        let kept = compress(&cells, arrays.columns(cells.leaf.len())?, threads.max(1) as usize, watching(&progress))?;
         let rule = cells.rule(total);
         Ok(list!(
             rule = nodes_to_r(None, rule),
@@ -75,12 +67,9 @@ impl Arrays {
 }
 
 fn leaves(leaf: &Robj) -> Result<(Vec<u32>, usize)> {
-    let leaf = integers("leaf", leaf)?;
-    if leaf.iter().any(|&l| l < 0) {
-        return Err(Error::Spec("'leaf' must not be negative".into()));
-    }
+    let leaf = unsigned("leaf", leaf)?;
     let n_leaves = leaf.iter().max().map_or(0, |&l| l as usize + 1);
-    Ok((leaf.into_iter().map(|l| l as u32).collect(), n_leaves))
+    Ok((leaf, n_leaves))
 }
 
 fn to_integers(values: Vec<u32>) -> Vec<i32> {
@@ -100,10 +89,11 @@ fn histogram_to_r(starts: Vec<i32>, h: Histogram) -> Robj {
 pub fn cell_statistics(counts: &List) -> Result<CellStatistics> {
     let part = |name: &str| as_list(name, &field(counts, name)?);
     let (rule, nodes, histogram) = (part("rule")?, part("nodes")?, part("histogram")?);
-    let starts =
-        |list: &List| -> Result<Vec<usize>> { Ok(unsigned(list, "p")?.into_iter().map(|s| s as usize).collect()) };
+    let starts = |list: &List| -> Result<Vec<usize>> {
+        Ok(unsigned("p", &field(list, "p")?)?.into_iter().map(|s| s as usize).collect())
+    };
     let counts = Histogram {
-        leaf: unsigned(&histogram, "leaf")?,
+        leaf: unsigned("leaf", &field(&histogram, "leaf")?)?,
         value: reals("value", &field(&histogram, "value")?)?,
         number: reals("number", &field(&histogram, "number")?)?,
     };
@@ -113,15 +103,7 @@ pub fn cell_statistics(counts: &List) -> Result<CellStatistics> {
 
 fn nodes_from_r(list: &List) -> Result<Nodes> {
     let real = |name: &str| reals(name, &field(list, name)?);
-    Ok(Nodes { leaf: unsigned(list, "leaf")?, at: real("at")?, mass: real("mass")? })
-}
-
-fn unsigned(list: &List, name: &str) -> Result<Vec<u32>> {
-    let values = integers(name, &field(list, name)?)?;
-    if values.iter().any(|&v| v < 0) {
-        return Err(Error::Spec(format!("'{name}' must not be negative")));
-    }
-    Ok(values.into_iter().map(|v| v as u32).collect())
+    Ok(Nodes { leaf: unsigned("leaf", &field(list, "leaf")?)?, at: real("at")?, mass: real("mass")? })
 }
 
 extendr_module! {

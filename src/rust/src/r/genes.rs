@@ -1,7 +1,7 @@
 //! The boundary with R for many genes under one design.
 
 use super::cells::cell_statistics;
-use super::{as_list, field, guarded, integers, is_interrupted, raw_arrays, reals, show, text};
+use super::{as_list, field, guarded, integers, raw_arrays, reals, text, unsigned, watching};
 use crate::design::Design;
 use crate::error::{Error, Result};
 use crate::genes::blueprint::{Blueprint, Variables};
@@ -23,11 +23,7 @@ fn engine_genes(spec_json: Robj, arrays: Robj, genes: Robj, settings_json: Robj,
         let set = gene_set(&genes, design.n())?;
         let blueprint = Blueprint::new(design, spec, &set)?;
         let mut values = Values::new(&blueprint.variables, set.len(), &settings);
-        let report = progress.as_function();
-        let output = fit(&blueprint, &set, &settings, values.slots(), |p| {
-            show(report.as_ref(), p);
-            !is_interrupted()
-        })?;
+        let output = fit(&blueprint, &set, &settings, values.slots(), watching(&progress))?;
         Ok(output_to_r(&output, values, &blueprint.variables))
     })
 }
@@ -36,17 +32,14 @@ fn engine_genes(spec_json: Robj, arrays: Robj, genes: Robj, settings_json: Robj,
 
 fn gene_set(genes: &Robj, n: usize) -> Result<GeneSet> {
     let list = as_list("genes", genes)?;
-    let index = integers("index", &field(&list, "index")?)?;
-    if let Some(bad) = index.iter().find(|&&i| i < 0) {
-        return Err(Error::Spec(format!("'index' must not be negative, and has {bad}")));
-    }
+    let index = unsigned("index", &field(&list, "index")?)?;
     let priors = as_list("priors", &field(&list, "priors")?)?;
     Ok(GeneSet {
         n,
         responses: responses(&as_list("counts", &field(&list, "counts")?)?, n)?,
         offset: reals("offset", &field(&list, "offset")?)?,
         weights: reals("weights", &field(&list, "weights")?)?,
-        index: index.iter().map(|&i| i as u64).collect(),
+        index: index.into_iter().map(u64::from).collect(),
         priors: priors.iter().map(|(_, p)| prior_override(&p)).collect::<Result<_>>()?,
     })
 }
