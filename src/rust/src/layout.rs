@@ -1,6 +1,6 @@
 //! Where each parameter sits in the sampler's position, and what its draws are called.
 
-use crate::spec::{DispersionSpec, HorseshoeTarget, ModelSpec};
+use crate::spec::{HorseshoeTarget, ModelSpec};
 use std::ops::Range;
 
 /// What gives a block of effects its scale.
@@ -77,11 +77,7 @@ impl Layout {
         let sds = terms.iter().map(|t| at.take(t.coefs.len())).collect();
         let n_cors = |q: usize| q * (q - 1) / 2;
         let cors = terms.iter().map(|t| at.take(t.cor.as_ref().map_or(0, |_| n_cors(t.coefs.len())))).collect();
-        let dispersion = at.take(match &spec.dispersion {
-            None => 0,
-            Some(DispersionSpec::Constant { .. }) => 1,
-            Some(DispersionSpec::Regression { names, .. }) => names.len(),
-        });
+        let dispersion = at.take(spec.dispersion.as_ref().map_or(0, |d| d.names().len()));
         let horseshoes = spec.horseshoes.iter().map(|h| HorseshoePlaces {
             global: at.take(1).start,
             slab: at.take(1).start,
@@ -162,11 +158,7 @@ fn blocks(spec: &ModelSpec) -> (Vec<Block>, usize) {
 /// horseshoe scales, group effects (if `with_effects`), `lprior`, `lp__`.
 pub fn draw_names(spec: &ModelSpec, with_effects: bool) -> Vec<String> {
     let mut names: Vec<String> = spec.coefficients.iter().map(|c| c.name.clone()).collect();
-    match &spec.dispersion {
-        None => {}
-        Some(DispersionSpec::Constant { name, .. }) => names.push(name.clone()),
-        Some(DispersionSpec::Regression { names: n, .. }) => names.extend(n.iter().cloned()),
-    }
+    names.extend(spec.dispersion.iter().flat_map(|d| d.names().iter().cloned()));
     for t in &spec.terms {
         names.extend(t.coefs.iter().map(|c| format!("sd_{}__{c}", t.group)));
     }

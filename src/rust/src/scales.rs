@@ -83,13 +83,9 @@ impl ScalePriors {
         for (h, s) in spec.horseshoes.iter().enumerate() {
             cover(&mut sds, h, s, spec)?;
         }
-        let (dispersion, constant_dispersion) = match &spec.dispersion {
-            None => (vec![], true),
-            Some(DispersionSpec::Constant { prior, .. }) => (vec![Prior::new(prior, true)?], true),
-            Some(DispersionSpec::Regression { priors, .. }) => {
-                (priors.iter().map(|p| Prior::new(p, false)).collect::<Result<_>>()?, false)
-            }
-        };
+        let constant_dispersion = !matches!(spec.dispersion, Some(DispersionSpec::Regression { .. }));
+        let dispersion = spec.dispersion.iter().flat_map(|d| d.priors());
+        let dispersion = dispersion.map(|p| Prior::new(p, constant_dispersion)).collect::<Result<_>>()?;
         let cor_eta = spec.terms.iter().map(|t| t.cor.as_ref().map(|c| c.eta)).collect();
         Ok(Self { layout, sds, cor_eta, dispersion, constant_dispersion, horseshoes: spec.horseshoes.clone() })
     }
@@ -150,9 +146,8 @@ impl ScalePriors {
         out.dispersion_slopes.clear();
         for (prior, &t) in self.dispersion.iter().zip(&out.dispersion) {
             let (lprior, log_jacobian, slope) = if self.constant_dispersion {
-                let natural = t.exp();
-                let (lprior, slope) = prior.log_density(natural);
-                (lprior, t, slope * natural + 1.0)
+                let at = prior.positive_by_log(t);
+                (at.lprior, at.log_jacobian, at.slope)
             } else {
                 let (lprior, slope) = prior.log_density(t);
                 (lprior, 0.0, slope)

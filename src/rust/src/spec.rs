@@ -70,6 +70,32 @@ pub enum DispersionSpec {
     },
 }
 
+impl DispersionSpec {
+    /// Names of its parameters' draws.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::Constant { name, .. } => std::slice::from_ref(name),
+            Self::Regression { names, .. } => names,
+        }
+    }
+
+    /// One prior per parameter.
+    pub fn priors(&self) -> &[PriorSpec] {
+        match self {
+            Self::Constant { prior, .. } => std::slice::from_ref(prior),
+            Self::Regression { priors, .. } => priors,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn priors_mut(&mut self) -> &mut [PriorSpec] {
+        match self {
+            Self::Constant { prior, .. } => std::slice::from_mut(prior),
+            Self::Regression { priors, .. } => priors,
+        }
+    }
+}
+
 /// LKJ prior of a term's correlation matrix.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

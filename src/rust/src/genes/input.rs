@@ -3,7 +3,8 @@
 
 use crate::compress::statistics::CellStatistics;
 use crate::error::{Error, Result};
-use crate::spec::{DispersionSpec, ModelSpec, PriorSpec};
+pub use crate::spec::Device;
+use crate::spec::{ModelSpec, PriorSpec};
 use serde::{Deserialize, Serialize};
 
 /// How a gene's posterior is found.
@@ -21,8 +22,6 @@ pub enum Method {
     /// The normal guide with the largest ELBO; `Hmc`, if asked, for the genes where it cannot be trusted.
     Svi,
 }
-
-pub use crate::spec::Device;
 
 /// How the genes are fitted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -269,10 +268,7 @@ fn prior_mut<'a>(spec: &'a mut ModelSpec, name: &str) -> Option<&'a mut PriorSpe
             return term.sd_priors.get_mut(at);
         }
     }
-    match spec.dispersion.as_mut()? {
-        DispersionSpec::Constant { name: own, prior } => (own == name).then_some(prior),
-        DispersionSpec::Regression { names, priors } => {
-            names.iter().position(|n| n == name).and_then(|at| priors.get_mut(at))
-        }
-    }
+    let dispersion = spec.dispersion.as_mut()?;
+    let at = dispersion.names().iter().position(|n| n == name)?;
+    dispersion.priors_mut().get_mut(at)
 }
