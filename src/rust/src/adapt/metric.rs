@@ -9,7 +9,8 @@ const PRIOR_WEIGHT: f64 = 5.0;
 #[derive(Debug, Clone)]
 pub struct Variances {
     n: f64,
-    mean: Vec<f64>,
+    /// Of the positions so far.
+    pub mean: Vec<f64>,
     squares: Vec<f64>,
 }
 
@@ -29,16 +30,27 @@ impl Variances {
         }
     }
 
+    /// Variances of the positions so far; not numbers or infinite if there are fewer than two.
+    pub fn variances(&self) -> impl Iterator<Item = f64> {
+        self.squares.iter().map(|s| s / (self.n - 1.0))
+    }
+
+    /// Forgets the positions.
+    pub fn clear(&mut self) {
+        self.n = 0.0;
+        self.mean.fill(0.0);
+        self.squares.fill(0.0);
+    }
+
     /// Overwrites the metric with the shrunk variances and forgets the positions.
     pub fn renew(&mut self, inverse_mass: &mut [f64]) {
         let n = self.n;
-        for (m, s) in inverse_mass.iter_mut().zip(&self.squares) {
-            let variance = s / (n - 1.0).max(1.0);
+        for (m, variance) in inverse_mass.iter_mut().zip(self.variances()) {
             if variance > 0.0 && variance.is_finite() {
                 *m = ((n * variance.ln() + PRIOR_WEIGHT * m.ln()) / (n + PRIOR_WEIGHT)).exp();
             }
         }
-        *self = Self::new(self.mean.len());
+        self.clear();
     }
 }
 

@@ -2,6 +2,7 @@
 //! how the fit went.
 
 use super::blueprint::Variables;
+use crate::adapt::metric::Variances;
 use crate::density::Posterior;
 use crate::draws::push_draw;
 
@@ -68,23 +69,19 @@ pub struct Recorder<'a> {
     n_saved: usize,
     draw: Vec<f64>,
     kept: Vec<f64>,
-    n: f64,
-    mean: Vec<f64>,
-    squares: Vec<f64>,
+    effects: Variances,
 }
 
 impl<'a> Recorder<'a> {
     /// For `n_saved` draws.
     pub fn new(variables: &'a Variables, slot: Slot<'a>, n_saved: usize) -> Self {
-        let zeros = || vec![0.0; variables.effect_names.len()];
-        let (mean, squares) = (zeros(), zeros());
-        Self { variables, slot, n_saved, draw: vec![], kept: vec![], n: 0.0, mean, squares }
+        let effects = Variances::new(variables.effect_names.len());
+        Self { variables, slot, n_saved, draw: vec![], kept: vec![], effects }
     }
 
     /// Forgets all draws.
     pub fn restart(&mut self) {
-        self.n = 0.0;
-        [&mut self.mean, &mut self.squares].into_iter().for_each(|v| v.fill(0.0));
+        self.effects.clear();
         self.slot.draws.fill(f64::NAN);
         self.slot.effects.fill(f64::NAN);
     }
@@ -112,12 +109,7 @@ impl<'a> Recorder<'a> {
         if !self.slot.effects.is_empty() {
             effects.iter().enumerate().for_each(|(e, x)| self.slot.effects[e * self.n_saved + s] = *x);
         }
-        self.n += 1.0;
-        for ((mean, squares), x) in self.mean.iter_mut().zip(&mut self.squares).zip(effects) {
-            let d = x - *mean;
-            *mean += d / self.n;
-            *squares += d * (x - *mean);
-        }
+        self.effects.push(effects);
     }
 
     /// Draws of each variable.
@@ -127,7 +119,6 @@ impl<'a> Recorder<'a> {
 
     /// Means and standard deviations of the effects.
     pub fn effects(&self) -> (Vec<f64>, Vec<f64>) {
-        let sd = self.squares.iter().map(|s| (s / (self.n - 1.0)).sqrt());
-        (self.mean.clone(), sd.collect())
+        (self.effects.mean.clone(), self.effects.variances().map(f64::sqrt).collect())
     }
 }
