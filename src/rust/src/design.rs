@@ -185,6 +185,22 @@ pub fn matrix(name: &str, values: Vec<f64>, n: usize, p: usize) -> Result<Array2
     Array2::from_shape_vec((n, p).f(), values).map_err(|e| Error::Spec(format!("{name}: {e}")))
 }
 
+/// Checks compressed columns of counts: the starts of their values, and the rows of these among `n`, each of which is
+/// a `row`.
+///
+/// # Errors
+/// [`Error::Spec`] if starts or rows do not fit.
+pub fn check_columns(starts: &[i32], rows: &[i32], values: &[f64], n: usize, row: &str) -> Result<()> {
+    let fits = starts.is_sorted() && starts.first() == Some(&0) && rows.len() == values.len();
+    if !fits || starts.last().is_none_or(|&end| end as usize != values.len()) {
+        return Err(Error::Spec("the counts' columns do not fit their values".into()));
+    }
+    match rows.iter().find(|&&r| r < 0 || r as usize >= n) {
+        Some(bad) => Err(Error::Spec(format!("the counts have {row} {bad}, and there are {n}"))),
+        None => Ok(()),
+    }
+}
+
 fn check_vector(name: &str, values: &[f64], len: usize) -> Result<()> {
     if values.len() != len {
         return Err(Error::Spec(format!("array '{name}' has {} values where {len} are needed", values.len())));

@@ -3,6 +3,7 @@
 pub mod capture;
 
 use crate::compress::cells::{Cells, Histogram, Nodes};
+use crate::design::check_columns;
 use crate::error::{Error, Result};
 use crate::run::{Progress, on_workers};
 use rayon::prelude::*;
@@ -25,14 +26,8 @@ impl<'a> Columns<'a> {
     /// # Errors
     /// [`Error::Spec`] if starts or cells do not describe counts of `n` cells.
     pub fn new(starts: &'a [i32], cells: &'a [i32], values: &'a [f64], n: usize) -> Result<Self> {
-        let fits = starts.is_sorted() && starts.first() == Some(&0) && cells.len() == values.len();
-        if !fits || starts.last().is_none_or(|&end| end as usize != values.len()) {
-            return Err(Error::Spec("the counts' columns do not fit their values".into()));
-        }
-        match cells.iter().find(|&&c| c < 0 || c as usize >= n) {
-            Some(bad) => Err(Error::Spec(format!("the counts have cell {bad}, and there are {n}"))),
-            None => Ok(Self { starts, cells, values }),
-        }
+        check_columns(starts, cells, values, n, "cell")?;
+        Ok(Self { starts, cells, values })
     }
 
     /// Number of genes.

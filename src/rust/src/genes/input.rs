@@ -2,6 +2,7 @@
 //! values, offsets, weights, and arguments of priors gene by gene.
 
 use crate::compress::statistics::CellStatistics;
+use crate::design::check_columns;
 use crate::error::{Error, Result};
 pub use crate::spec::Device;
 use crate::spec::{ModelSpec, PriorSpec};
@@ -168,14 +169,7 @@ impl Responses {
     /// # Errors
     /// [`Error::Spec`] if starts or rows do not describe `n` observations.
     pub fn sparse(starts: &[i32], rows: &[i32], values: Vec<f64>, n: usize) -> Result<Self> {
-        let falls = starts.windows(2).any(|w| w[0] > w[1]);
-        let fits = starts.first() == Some(&0) && starts.last().is_some_and(|&e| e as usize == values.len());
-        if falls || !fits || rows.len() != values.len() {
-            return Err(Error::Spec("the counts' columns do not fit their values".into()));
-        }
-        if let Some(bad) = rows.iter().find(|&&r| r < 0 || r as usize >= n) {
-            return Err(Error::Spec(format!("the counts have observation {bad}, and there are {n}")));
-        }
+        check_columns(starts, rows, &values, n, "observation")?;
         let starts = starts.iter().map(|&s| s as usize).collect();
         Ok(Self::Sparse { starts, rows: rows.iter().map(|&r| r as u32).collect(), values })
     }
