@@ -214,6 +214,14 @@ impl Posterior {
         }
     }
 
+    /// Evaluates by the rows, whatever stands for them: linear predictor and score are then those of `position`.
+    pub fn evaluate_rows(&mut self, position: &[f64]) -> f64 {
+        let sums = self.sums.take();
+        let value = self.evaluate(position, &mut vec![0.0; position.len()]);
+        self.sums = sums;
+        value
+    }
+
     /// Derivative of the log-likelihood in the linear predictor at the last position.
     pub fn score(&self) -> &[f64] {
         &self.d_eta

@@ -133,10 +133,7 @@ impl Settling<'_> {
 
     /// The transport whose centre is `position`, joined to the same model.
     fn recentred(&self, mut posterior: Posterior, position: &[f64]) -> Posterior {
-        // The centre is made from rows.
-        let sums = posterior.sums.take();
-        if !posterior.evaluate(position, &mut vec![0.0; position.len()]).is_finite() {
-            posterior.sums = sums;
+        if !posterior.evaluate_rows(position).is_finite() {
             return posterior;
         }
         let joint = if self.is_joint { self.assembly.transport_at(&posterior) } else { None };
@@ -197,7 +194,7 @@ fn working_response(model: &Model) -> (f64, Vec<f64>) {
         return (0.0, vec![0.0; d.n()]);
     }
     let response = d.y.iter().zip(&d.offset);
-    match model.likelihood.family() {
+    match model.family() {
         Family::Gaussian => ((2.0 * rough_log_sd(model)).exp().recip(), response.map(|(y, o)| y - o).collect()),
         _ => (1.0, response.map(|(y, o)| (y + 0.5).ln() - o).collect()),
     }
@@ -205,7 +202,7 @@ fn working_response(model: &Model) -> (f64, Vec<f64>) {
 
 /// Log of the response's standard deviation on the linear predictor's scale.
 fn rough_log_sd(model: &Model) -> f64 {
-    if model.likelihood.family() != Family::Gaussian || model.prior_only {
+    if model.family() != Family::Gaussian || model.prior_only {
         return 0.0;
     }
     let (y, n) = (&model.design.y, model.design.n() as f64);

@@ -1,7 +1,7 @@
 //! Which whitening a settled posterior gets: the most complete one that costs no more than its gradient.
 
 use super::assembly::Assembly;
-use crate::density::{LogDensity, Posterior};
+use crate::density::Posterior;
 use crate::transport::Transport;
 use crate::whiten::Whitening;
 use crate::whiten::arrow::{Arrow, Effects};
@@ -59,9 +59,7 @@ fn is_cheap(posterior: &Posterior, assembly: &Assembly) -> bool {
 
 /// The factor that the joint transport has at `mode`.
 fn frozen(posterior: &mut Posterior, mode: &[f64], assembly: &Assembly) -> Option<Frozen> {
-    let sums = posterior.sums.take();
-    posterior.evaluate(mode, &mut vec![0.0; mode.len()]);
-    posterior.sums = sums;
+    posterior.evaluate_rows(mode);
     let Transport::Levels(levels) = &*posterior.transport else { return None };
     Frozen::new(posterior, assembly.transport_at(posterior)?, levels)
 }
