@@ -1,10 +1,9 @@
-//! Which effects and coefficients meet in the data: nodes, pieces and the factor's pattern, and the
-//! information and pull of the data summed over rows.
+//! Information and pull of the data, summed over rows into the pieces of an incidence: the constants of a joint
+//! transport, and the cross-products of a Gaussian model.
 
+use super::incidence::{nodes, pairs_up_to, row_nodes, row_pieces, row_values, skeleton};
 use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
-use crate::layout::Source;
-use crate::sparse::Pattern;
 use crate::spec::Family;
 use crate::transport::joint::JointTransport;
 use crate::transport::lanes::Lanes;
@@ -12,9 +11,6 @@ use crate::transport::pieces::{Incidence, Node, Piece, Skeleton};
 use crate::transport::small;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Entries of a factor that are worth their memory.
-const MAX_ENTRIES: usize = 4_000_000;
 
 /// Incidence of a model, with the pieces that each row adds to.
 #[derive(Debug, Clone)]
@@ -27,14 +23,12 @@ pub struct Assembly {
     first_node: Vec<usize>,
     /// Per row, the pieces of each pair of its nodes, in the order of [`pairs_up_to`].
     row_pieces: Arc<Vec<u32>>,
-    n_row_nodes: usize,
 }
 
 impl Assembly {
     /// Reads the pattern off the rows.
     pub fn new(model: &Model) -> Self {
         let (nodes, first_node, position) = nodes(model);
-        let n_row_nodes = row_nodes(model, &first_node, nodes.len(), 0).len();
         let mut found: HashMap<(u32, u32), u32> = HashMap::new();
         let mut pieces: Vec<Piece> = vec![];
         let mut piece_of = |i: usize, j: usize| {
@@ -44,28 +38,18 @@ impl Assembly {
             })
         };
         (0..nodes.len()).for_each(|i| _ = piece_of(i, i));
-        let mut row_pieces = Vec::with_capacity(model.design.n() * n_row_nodes * (n_row_nodes + 1) / 2);
-        for row in 0..model.design.n() {
-            let at = row_nodes(model, &first_node, nodes.len(), row);
-            row_pieces.extend(pairs_up_to(n_row_nodes).map(|(a, b)| piece_of(at[a].max(at[b]), at[a].min(at[b]))));
-        }
+        let mut row_pieces = row_pieces(model, &first_node, nodes.len(), piece_of);
         let (incidence, renumbered) = Incidence::new(nodes, position, pieces);
         row_pieces.iter_mut().for_each(|p| *p = renumbered[*p as usize]);
-        let row_pieces = Arc::new(row_pieces);
         let incidence = Arc::new(incidence);
         let skeleton = skeleton(&incidence).map(Arc::new);
-        Self { incidence, skeleton, first_node, row_pieces, n_row_nodes }
+        Self { incidence, skeleton, first_node, row_pieces: Arc::new(row_pieces) }
     }
 
     /// The same for a model with other rows of the same design.
     pub fn with_rows(&self, model: &Model) -> Self {
-        let Incidence { nodes, .. } = &*self.incidence;
-        let mut row_pieces = Vec::with_capacity(model.design.n() * self.n_row_nodes * (self.n_row_nodes + 1) / 2);
-        for row in 0..model.design.n() {
-            let at = row_nodes(model, &self.first_node, nodes.len(), row);
-            let pairs = pairs_up_to(self.n_row_nodes);
-            row_pieces.extend(pairs.map(|(a, b)| self.incidence.piece(at[a].max(at[b]), at[a].min(at[b]))));
-        }
+        let piece_of = |i, j| self.incidence.piece(i, j);
+        let row_pieces = row_pieces(model, &self.first_node, self.incidence.nodes.len(), piece_of);
         Self { row_pieces: Arc::new(row_pieces), ..self.clone() }
     }
 
@@ -147,13 +131,13 @@ impl Assembly {
     fn information(&self, model: &Model, weights: &[f64]) -> Vec<f64> {
         let Incidence { nodes, pieces, n_values, .. } = &*self.incidence;
         let mut information = vec![0.0; *n_values];
-        let n_pairs = self.n_row_nodes * (self.n_row_nodes + 1) / 2;
+        let n_pairs = self.row_pieces.len() / weights.len();
         let mut values = vec![];
         for (row, w) in weights.iter().enumerate() {
             let at = row_nodes(model, &self.first_node, nodes.len(), row);
             let starts = row_values(model, row, &mut values);
             let row_pieces = &self.row_pieces[row * n_pairs..(row + 1) * n_pairs];
-            for ((a, b), &piece) in pairs_up_to(self.n_row_nodes).zip(row_pieces) {
+            for ((a, b), &piece) in pairs_up_to(at.len()).zip(row_pieces) {
                 let (a, b) = if at[a] >= at[b] { (a, b) } else { (b, a) };
                 let (x, y) = (starts[a], starts[b]);
                 let (q_x, q_y) = (nodes[at[a]].q, nodes[at[b]].q);
@@ -221,115 +205,12 @@ fn excess(posterior: &Posterior) -> Option<(f64, f64)> {
     (share > 0.0 && share <= 1.0).then_some((log_shape, share))
 }
 
-/// Terms by falling number of levels, then horseshoes, then the swept coefficients: what is large
-/// and nearly diagonal goes first and leaves the least fill.
-fn nodes(model: &Model) -> (Vec<Node>, Vec<usize>, Vec<usize>) {
-    let layout = &model.layout;
-    let mut order: Vec<usize> = (0..layout.blocks.len()).collect();
-    let is_horseshoe = |b: usize| matches!(layout.blocks[b].source, Source::Horseshoe(_));
-    order.sort_by_key(|&b| (is_horseshoe(b), std::cmp::Reverse(layout.blocks[b].n_levels)));
-    let mut first_node = vec![0; order.len()];
-    let (mut nodes, mut position, mut first) = (vec![], vec![], 0);
-    for b in order {
-        let block = &layout.blocks[b];
-        first_node[b] = nodes.len();
-        for level in 0..block.n_levels {
-            nodes.push(Node { first, q: block.q, level: Some((b, level)) });
-            first += block.q;
-        }
-        position.extend((block.start..block.start + block.len()).map(|e| layout.z_effects().start + e));
-    }
-    if !layout.swept.is_empty() {
-        nodes.push(Node { first, q: layout.swept.len(), level: None });
-        position.extend(layout.z_swept());
-    }
-    (nodes, first_node, position)
-}
-
-/// Nodes that row `row` touches, in the order of the blocks, swept coefficients last.
-fn row_nodes(model: &Model, first_node: &[usize], n_nodes: usize, row: usize) -> Vec<usize> {
-    let mut out = vec![];
-    for (block, &first) in model.layout.blocks.iter().zip(first_node) {
-        match block.source {
-            Source::Term(k) => out.push(first + model.design.terms[k].codes[row] as usize),
-            Source::Horseshoe(_) => out.extend(first..first + block.n_levels),
-        }
-    }
-    if !model.layout.swept.is_empty() {
-        out.push(n_nodes - 1);
-    }
-    out
-}
-
-/// Design values of a row, node after node as in [`row_nodes`]; returns where each node starts.
-fn row_values(model: &Model, row: usize, out: &mut Vec<f64>) -> Vec<usize> {
-    out.clear();
-    let mut starts = vec![];
-    for block in &model.layout.blocks {
-        match block.source {
-            Source::Term(k) => {
-                starts.push(out.len());
-                out.extend(model.design.terms[k].z.row(row));
-            }
-            Source::Horseshoe(h) => {
-                for &j in &model.shrunken[h] {
-                    starts.push(out.len());
-                    out.push(model.design.x[(row, j)]);
-                }
-            }
-        }
-    }
-    if !model.layout.swept.is_empty() {
-        starts.push(out.len());
-        out.extend(model.layout.swept.iter().map(|&j| model.design.x[(row, j)]));
-    }
-    starts
-}
-
-/// Pairs of a row's nodes: all `(a, b)`; the one eliminated later gives the rows of the piece.
-fn pairs_up_to(n: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..n).flat_map(|a| (0..=a).map(move |b| (a, b)))
-}
-
 /// Whether the information of the data falls with the square of one sampled sigma.
 fn scaled_by_sigma(model: &Model) -> bool {
     model.family() == Family::Gaussian
         && model.layout.dispersion.len() == 1
         && model.design.se.is_empty()
         && model.design.x_disp.ncols() == 0
-}
-
-/// The factor's pattern; `None` if it is beyond memory.
-fn skeleton(incidence: &Arc<Incidence>) -> Option<Skeleton> {
-    let Incidence { nodes, pieces, n_values, .. } = &**incidence;
-    let pattern = Pattern::new(columns(nodes, pieces), MAX_ENTRIES)?;
-    let places = places(nodes, pieces, &pattern, *n_values);
-    Some(Skeleton { incidence: Arc::clone(incidence), pattern, places })
-}
-
-/// Rows below the diagonal of each column.
-fn columns(nodes: &[Node], pieces: &[Piece]) -> Vec<Vec<u32>> {
-    let dim = nodes.last().map_or(0, |n| n.first + n.q);
-    let mut columns = vec![vec![]; dim];
-    for piece in pieces {
-        let (i, j) = (&nodes[piece.i], &nodes[piece.j]);
-        for b in j.first..j.first + j.q {
-            columns[b].extend((i.first..i.first + i.q).filter(|&a| a > b).map(|a| a as u32));
-        }
-    }
-    columns
-}
-
-fn places(nodes: &[Node], pieces: &[Piece], pattern: &Pattern, n_values: usize) -> Vec<u32> {
-    let mut out = vec![0; n_values];
-    for piece in pieces {
-        let (i, j) = (&nodes[piece.i], &nodes[piece.j]);
-        let entries = (i.first..i.first + i.q).flat_map(|a| (j.first..j.first + j.q).map(move |b| (a, b)));
-        for ((a, b), place) in entries.zip(&mut out[piece.at..]) {
-            *place = pattern.place(a.max(b) as u32, a.min(b) as u32) as u32;
-        }
-    }
-    out
 }
 
 /// Rough prior precision of the swept coefficients, and the pull that is exact at the centre.

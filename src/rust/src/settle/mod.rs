@@ -5,6 +5,7 @@
 //! their marginal posterior; the joint mode of a hierarchical model in its usual coordinates is not.
 
 pub mod assembly;
+mod incidence;
 mod levels;
 pub mod whitening;
 
