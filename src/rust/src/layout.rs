@@ -37,6 +37,31 @@ impl Block {
     }
 }
 
+/// A level of a block, and its places among those of all levels.
+#[derive(Debug, Clone, Copy)]
+pub struct Level<'a> {
+    /// Its block.
+    pub block: &'a Block,
+    /// Its number in the block.
+    pub number: usize,
+    /// First of its effects.
+    pub effect: usize,
+    /// First entry of its matrix, where all levels have a `[q, q]` matrix, one after the other.
+    pub matrix: usize,
+}
+
+impl Level<'_> {
+    /// Places of its effects.
+    pub fn effects(&self) -> Range<usize> {
+        self.effect..self.effect + self.block.q
+    }
+
+    /// Places of the entries of its matrix.
+    pub fn entries(&self) -> Range<usize> {
+        self.matrix..self.matrix + self.block.q * self.block.q
+    }
+}
+
 /// Places of a horseshoe's parameters among the scale parameters.
 #[derive(Debug, Clone)]
 pub struct HorseshoePlaces {
@@ -91,6 +116,21 @@ impl Layout {
     /// Length of the position.
     pub fn dim(&self) -> usize {
         self.swept.len() + self.n_effects + self.n_theta
+    }
+
+    /// All levels, block by block.
+    pub fn levels(&self) -> impl Iterator<Item = Level<'_>> {
+        let first_entry = |at: &mut usize, block: &Block| {
+            *at += block.len() * block.q;
+            *at - block.len() * block.q
+        };
+        let blocks = self.blocks.iter().scan(0, move |at, block| Some((first_entry(at, block), block)));
+        blocks.flat_map(|(first, block)| {
+            let q = block.q;
+            let level =
+                move |number| Level { block, number, effect: block.start + number * q, matrix: first + number * q * q };
+            (0..block.n_levels).map(level)
+        })
     }
 
     /// Places of the swept coefficients in the position.

@@ -310,6 +310,14 @@ impl Scales {
 }
 
 impl ScaleGradient {
+    /// Adds to the derivative in entry `at` of a level's factor, see [`Scales::factor_of`].
+    pub fn add_factor(&mut self, scales: &Scales, source: Source, level: usize, at: usize, d: f64) {
+        match source {
+            Source::Term(k) => self.factor[k][at] += d,
+            Source::Horseshoe(h) => self.log_shrinkage[h][level] += scales.shrinkage[h][level] * d,
+        }
+    }
+
     /// Zeros in the shape of `scales`.
     pub fn reset(&mut self, scales: &Scales) {
         let zeros = |from: &[Vec<f64>], to: &mut Vec<Vec<f64>>| {

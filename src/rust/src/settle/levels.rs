@@ -60,20 +60,15 @@ fn level_information(model: &Model, weights: &[f64]) -> Vec<f64> {
 
 /// Takes from each level what the swept coefficients explain, unless nothing positive is left.
 fn subtract_swept(model: &Model, cross: &Mat<f64>, sweep: &Mat<f64>, information: &mut [f64]) {
-    let mut at = 0;
-    for block in &model.layout.blocks {
-        let q = block.q;
-        for level in 0..block.n_levels {
-            let e = block.start + level * q;
-            let explained =
-                |a: usize, b: usize| (0..cross.nrows()).map(|i| cross[(i, e + a)] * sweep[(i, e + b)]).sum::<f64>();
-            let all = &mut information[at..at + q * q];
-            let rest: Vec<f64> =
-                (0..q * q).map(|v| all[v] - 0.5 * (explained(v / q, v % q) + explained(v % q, v / q))).collect();
-            if is_positive(q, &rest, all) {
-                all.copy_from_slice(&rest);
-            }
-            at += q * q;
+    for level in model.layout.levels() {
+        let (q, e) = (level.block.q, level.effect);
+        let explained =
+            |a: usize, b: usize| (0..cross.nrows()).map(|i| cross[(i, e + a)] * sweep[(i, e + b)]).sum::<f64>();
+        let all = &mut information[level.entries()];
+        let rest: Vec<f64> =
+            (0..q * q).map(|v| all[v] - 0.5 * (explained(v / q, v % q) + explained(v % q, v / q))).collect();
+        if is_positive(q, &rest, all) {
+            all.copy_from_slice(&rest);
         }
     }
 }
@@ -89,19 +84,15 @@ fn is_positive(q: usize, matrix: &[f64], whole: &[f64]) -> bool {
 fn pull(posterior: &Posterior, information: &[f64]) -> Vec<f64> {
     let (layout, mapped) = (&posterior.model.layout, &posterior.mapped);
     let mut out = vec![0.0; layout.n_effects];
-    let mut at = 0;
-    for block in &layout.blocks {
-        let q = block.q;
-        for level in 0..block.n_levels {
-            let e = block.start + level * q;
-            let mut prior_pull = mapped.standard[e..e + q].to_vec();
-            small::solve_lower_transposed(q, posterior.scales.factor_of(block.source, level), &mut prior_pull);
-            for a in 0..q {
-                let data: f64 = (0..q).map(|b| information[at + a * q + b] * mapped.effects[e + b]).sum();
-                let h = data + prior_pull[a];
-                out[e + a] = if h.is_finite() { h } else { 0.0 };
-            }
-            at += q * q;
+    for level in layout.levels() {
+        let (q, e, factor) =
+            (level.block.q, level.effect, posterior.scales.factor_of(level.block.source, level.number));
+        let mut prior_pull = mapped.standard[level.effects()].to_vec();
+        small::solve_lower_transposed(q, factor, &mut prior_pull);
+        for (a, row) in information[level.entries()].chunks_exact(q).enumerate() {
+            let data: f64 = row.iter().zip(&mapped.effects[e..]).map(|(j, b)| j * b).sum();
+            let h = data + prior_pull[a];
+            out[e + a] = if h.is_finite() { h } else { 0.0 };
         }
     }
     out

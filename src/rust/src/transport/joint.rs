@@ -16,7 +16,6 @@
 use super::lanes::Lanes;
 use super::pieces::{Node, Piece, Skeleton, lower_transposed_times, times_lower};
 use super::{Context, Mapped};
-use crate::layout::Source;
 use crate::scales::ScaleGradient;
 use crate::sparse::Work;
 use std::sync::Arc;
@@ -359,8 +358,5 @@ fn effect_of<'a>(ctx: Context<'a>, node: &Node) -> Option<(usize, &'a [f64])> {
 /// Adds to the derivative in entry `at` of a node's factor.
 fn add_factor(ctx: Context, node: &Node, at: usize, d: f64, d_scales: &mut ScaleGradient) {
     let Some((block, level)) = node.level else { return };
-    match ctx.layout.blocks[block].source {
-        Source::Term(k) => d_scales.factor[k][at] += d,
-        Source::Horseshoe(h) => d_scales.log_shrinkage[h][level] += ctx.scales.shrinkage[h][level] * d,
-    }
+    d_scales.add_factor(ctx.scales, ctx.layout.blocks[block].source, level, at, d);
 }

@@ -13,7 +13,7 @@
 
 use super::{Context, Mapped, small};
 use crate::kernels::dot;
-use crate::layout::{Block, Layout, Source};
+use crate::layout::{Layout, Level};
 use crate::scales::ScaleGradient;
 
 /// Constants of the map.
@@ -54,20 +54,14 @@ impl LevelTransport {
         out.shift.resize(layout.n_effects, 0.0);
         out.log_jacobian = 0.0;
         let z = &position[layout.z_effects()];
-        let mut at = 0;
-        for block in &layout.blocks {
-            let qq = block.q * block.q;
-            for level in 0..block.n_levels {
-                let effects = block.start + level * block.q;
-                let factor = scales.factor_of(block.source, level);
-                self.level_forward(block.q, effects, at, factor, z, out);
-                at += qq;
-            }
+        for level in layout.levels() {
+            self.level_forward(level, scales.factor_of(level.block.source, level.number), z, out);
         }
         self.sweep_forward(&position[layout.z_swept()], out);
     }
 
-    fn level_forward(&self, q: usize, e: usize, at: usize, factor: &[f64], z: &[f64], out: &mut Mapped) {
+    fn level_forward(&self, level: Level, factor: &[f64], z: &[f64], out: &mut Mapped) {
+        let (q, e, at) = (level.block.q, level.effect, level.matrix);
         if q == 1 {
             let (l, j) = (factor[0], self.information[at]);
             let p = 1.0 + l * l * j;
@@ -112,22 +106,18 @@ impl LevelTransport {
         let Context { layout, scales } = ctx;
         self.sweep_backward(d_swept, d_effects, &mut gradient[layout.z_swept()]);
         let d_z = &mut gradient[layout.z_effects()];
-        let mut place = 0;
         let mut scratch = std::mem::take(&mut at.levels);
-        for block in &layout.blocks {
-            for level in 0..block.n_levels {
-                let e = block.start + level * block.q;
-                let factor = scales.factor_of(block.source, level);
-                if block.q == 1 {
-                    let d = self.scalar_backward(e, place, factor[0], at, d_effects[e], &mut d_z[e]);
-                    add_scalar(block, level, factor[0], d, d_scales);
-                } else {
-                    let d_factor = term_gradient(block, d_scales);
-                    let e = e..e + block.q;
-                    let level = Level { q: block.q, e, place, factor };
-                    self.level_backward(level, at, d_effects, d_z, d_factor, &mut scratch);
-                }
-                place += block.q * block.q;
+        for level in layout.levels() {
+            let (q, source, e) = (level.block.q, level.block.source, level.effect);
+            let factor = scales.factor_of(source, level.number);
+            if q == 1 {
+                let d = self.scalar_backward(level, factor[0], at, d_effects[e], &mut d_z[e]);
+                d_scales.add_factor(scales, source, level.number, 0, d);
+                continue;
+            }
+            self.level_backward(level, factor, at, d_effects, d_z, &mut scratch);
+            for place in (0..q * q).filter(|place| place % q <= place / q) {
+                d_scales.add_factor(scales, source, level.number, place, scratch.d_factor[place]);
             }
         }
         at.levels = scratch;
@@ -146,7 +136,8 @@ impl LevelTransport {
 
     /// Derivative in `z` (written) and in the factor (returned) of a level with one effect.
     #[inline]
-    fn scalar_backward(&self, e: usize, at: usize, l: f64, m: &Mapped, d_b: f64, d_z: &mut f64) -> f64 {
+    fn scalar_backward(&self, level: Level, l: f64, m: &Mapped, d_b: f64, d_z: &mut f64) -> f64 {
+        let (e, at) = (level.effect, level.matrix);
         let (r, j, shift) = (m.root[at], self.information[at], m.shift[e]);
         let s = m.standard[e];
         let d_s = l * d_b - s;
@@ -156,16 +147,16 @@ impl LevelTransport {
         d_b * s + self.pull[e] * c + 2.0 * l * j * d_p
     }
 
-    /// As `scalar_backward` for `q > 1`; adjoint of the Cholesky factor after Murray (2016, eq. 10).
+    /// As `scalar_backward` for `q > 1`, with `w.d_factor` written; adjoint of the Cholesky factor after Murray (2016,
+    /// equation 10).
     fn level_backward(
-        &self, level: Level, m: &Mapped, d_effects: &[f64], d_z: &mut [f64], d_factor: &mut [f64], w: &mut LevelScratch,
+        &self, level: Level, factor: &[f64], m: &Mapped, d_effects: &[f64], d_z: &mut [f64], w: &mut LevelScratch,
     ) {
-        let Level { q, e, place, factor } = level;
+        let (q, e, entries) = (level.block.q, level.effects(), level.entries());
         w.resize(q);
-        let root = &m.root[place..place + q * q];
+        let (root, information) = (&m.root[entries.clone()], &self.information[entries]);
         let (s, shift, d_b) = (&m.standard[e.clone()], &m.shift[e.clone()], &d_effects[e.clone()]);
-        let (pull, information) = (&self.pull[e.clone()], &self.information[place..place + q * q]);
-        let d_z = &mut d_z[e];
+        let (pull, d_z) = (&self.pull[e.clone()], &mut d_z[e]);
         small::multiply_transposed(q, factor, d_b, d_z);
         (0..q).for_each(|i| d_z[i] -= s[i]);
         small::solve_lower(q, root, d_z);
@@ -188,17 +179,10 @@ impl LevelTransport {
         for i in 0..q {
             for j in 0..=i {
                 let through_p: f64 = (0..q).map(|l| w.jl[i * q + l] * w.d_p[l * q + j]).sum();
-                d_factor[i * q + j] += d_b[i] * s[j] + pull[i] * w.c[j] + 2.0 * through_p;
+                w.d_factor[i * q + j] = d_b[i] * s[j] + pull[i] * w.c[j] + 2.0 * through_p;
             }
         }
     }
-}
-
-struct Level<'a> {
-    q: usize,
-    e: std::ops::Range<usize>,
-    place: usize,
-    factor: &'a [f64],
 }
 
 /// Memory of one level's derivatives.
@@ -208,28 +192,15 @@ pub struct LevelScratch {
     d_root: Vec<f64>,
     d_p: Vec<f64>,
     jl: Vec<f64>,
+    d_factor: Vec<f64>,
 }
 
 impl LevelScratch {
     fn resize(&mut self, q: usize) {
         self.c.resize(q, 0.0);
-        for m in [&mut self.d_root, &mut self.d_p, &mut self.jl] {
+        for m in [&mut self.d_root, &mut self.d_p, &mut self.jl, &mut self.d_factor] {
             m.resize(q * q, 0.0);
         }
-    }
-}
-
-fn add_scalar(block: &Block, level: usize, factor: f64, d: f64, d_scales: &mut ScaleGradient) {
-    match block.source {
-        Source::Term(k) => d_scales.factor[k][0] += d,
-        Source::Horseshoe(h) => d_scales.log_shrinkage[h][level] += factor * d,
-    }
-}
-
-fn term_gradient<'a>(block: &Block, d_scales: &'a mut ScaleGradient) -> &'a mut [f64] {
-    match block.source {
-        Source::Term(k) => &mut d_scales.factor[k],
-        Source::Horseshoe(_) => unreachable!("a horseshoe's levels have one effect"),
     }
 }
 

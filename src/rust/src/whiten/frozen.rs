@@ -9,8 +9,9 @@ use crate::kernels::dot;
 use crate::sparse::Pattern;
 use crate::transport::joint::JointTransport;
 use crate::transport::levels::LevelTransport;
-use crate::transport::pieces::Skeleton;
+use crate::transport::pieces::{Node, Skeleton};
 use crate::transport::{Context, Mapped, Transport, small};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// `C`.
@@ -108,20 +109,11 @@ impl Frozen {
 }
 
 fn level_nodes(ctx: Context, skeleton: &Skeleton) -> Vec<LevelNode> {
-    let blocks = &ctx.layout.blocks;
-    // Roots stand in the order of the layout's blocks.
-    let starts: Vec<usize> = blocks
-        .iter()
-        .scan(0, |at, b| {
-            let start = *at;
-            *at += b.len() * b.q;
-            Some(start)
-        })
-        .collect();
-    let node = |n: &crate::transport::pieces::Node| {
-        let (block, level) = n.level?;
-        let root = starts[block] + level * n.q * n.q;
-        Some(LevelNode { column: n.first, q: n.q, effect: n.first_effect(ctx.layout)?, root })
+    // Roots stand in the order of the layout's levels, as effects do.
+    let roots: HashMap<usize, usize> = ctx.layout.levels().map(|level| (level.effect, level.matrix)).collect();
+    let node = |n: &Node| {
+        let effect = n.first_effect(ctx.layout)?;
+        Some(LevelNode { column: n.first, q: n.q, effect, root: roots[&effect] })
     };
     skeleton.incidence.nodes.iter().filter_map(node).collect()
 }
@@ -131,12 +123,10 @@ fn sweep(ctx: Context, levels: &LevelTransport) -> Vec<f64> {
     let n = ctx.layout.n_effects;
     let mut out = levels.sweep.clone();
     for row in out.chunks_mut(n.max(1)) {
-        for block in &ctx.layout.blocks {
-            for level in 0..block.n_levels {
-                let (e, factor) = (block.start + level * block.q, ctx.scales.factor_of(block.source, level));
-                let m = row[e..e + block.q].to_vec();
-                small::multiply_transposed(block.q, factor, &m, &mut row[e..e + block.q]);
-            }
+        for level in ctx.layout.levels() {
+            let (q, factor) = (level.block.q, ctx.scales.factor_of(level.block.source, level.number));
+            let m = row[level.effects()].to_vec();
+            small::multiply_transposed(q, factor, &m, &mut row[level.effects()]);
         }
     }
     out
