@@ -1,0 +1,123 @@
+//! A model with its data: what all positions and all chains share.
+
+use super::linear::{self, Runs};
+use crate::compress::{Compressed, compress};
+use crate::design::Design;
+use crate::error::Result;
+use crate::layout::Layout;
+use crate::likelihood::Likelihood;
+use crate::prior::Prior;
+use crate::scales::ScalePriors;
+use crate::spec::{Family, HorseshoeTarget, InterceptSpec, ModelSpec};
+
+/// A model with its data, shared by all chains.
+#[derive(Debug)]
+pub struct Model {
+    /// Data, rows of the same design compressed where the likelihood allows.
+    pub design: Design,
+    /// Rows of the likelihood.
+    pub likelihood: Likelihood,
+    /// Places of the parameters.
+    pub layout: Layout,
+    /// Priors of the scale parameters.
+    pub scale_priors: ScalePriors,
+    /// Per column of `x`.
+    pub coefficient_priors: Vec<Prior>,
+    /// Centring of the intercept's prior.
+    pub intercept: Option<InterceptSpec>,
+    /// Per horseshoe on coefficients, its columns.
+    pub shrunken: Vec<Vec<usize>>,
+    /// Leaves the likelihood out.
+    pub prior_only: bool,
+    /// Rows that share a predictor but for their offsets, if rows stand for others.
+    pub(super) runs: Option<Runs>,
+}
+
+impl Model {
+    /// # Errors
+    /// [`crate::error::Error::Spec`] for a prior or a horseshoe that cannot be used.
+    pub fn new(design: Design, spec: &ModelSpec) -> Result<Self> {
+        let fewer = compress(&design, spec.family);
+        Self::with_rows(design, fewer, spec)
+    }
+
+    /// As [`Model::new`], with the rows that stand for those of the design, if any do.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_rows(design: Design, fewer: Option<Compressed>, spec: &ModelSpec) -> Result<Self> {
+        let priors = spec.coefficients.iter().map(|c| Prior::new(&c.prior, false));
+        let shrunken = spec.horseshoes.iter().map(|h| match &h.target {
+            HorseshoeTarget::B { columns } => columns.clone(),
+            HorseshoeTarget::Sd { .. } => vec![],
+        });
+        let mut coefficient_priors = priors.collect::<Result<Vec<_>>>()?;
+        let shrunken: Vec<Vec<usize>> = shrunken.collect();
+        let scale_priors = ScalePriors::new(spec)?;
+        // A shrunken coefficient has its horseshoe and nothing else.
+        shrunken.iter().flatten().for_each(|&j| coefficient_priors[j] = Prior::flat());
+        let likelihood = Likelihood::new(&design, spec);
+        let (likelihood, design, runs) = match fewer {
+            Some(fewer) => {
+                let (likelihood, design) = likelihood.with_rows(fewer);
+                let runs = Runs::find(&design);
+                (likelihood, design, runs)
+            }
+            None => (likelihood, design, None),
+        };
+        Ok(Self {
+            runs,
+            likelihood,
+            layout: Layout::new(spec),
+            scale_priors,
+            coefficient_priors,
+            intercept: spec.intercept.clone(),
+            shrunken,
+            prior_only: spec.prior_only,
+            design,
+        })
+    }
+
+    /// The coefficient that column `j`'s prior refers to.
+    fn prior_argument(&self, j: usize, beta: &[f64]) -> f64 {
+        match &self.intercept {
+            Some(i) if i.column == j => beta[j] + i.centre.iter().zip(beta).map(|(c, b)| c * b).sum::<f64>(),
+            _ => beta[j],
+        }
+    }
+
+    /// Response distribution.
+    pub fn family(&self) -> Family {
+        self.likelihood.family()
+    }
+
+    /// Derivative of the argument of column `j`'s prior in the swept coefficients; `j` is the
+    /// `i`-th of them.
+    pub fn prior_direction(&self, j: usize, i: usize) -> Vec<f64> {
+        let swept = &self.layout.swept;
+        let own = |l: usize| f64::from(u8::from(l == i));
+        match self.intercept.as_ref().filter(|s| s.column == j) {
+            Some(s) => swept.iter().enumerate().map(|(l, &column)| s.centre[column] + own(l)).collect(),
+            None => (0..swept.len()).map(own).collect(),
+        }
+    }
+
+    /// Log prior density of the coefficients; adds its gradient to `d_beta`.
+    pub fn coefficient_prior(&self, beta: &[f64], d_beta: &mut [f64]) -> f64 {
+        let mut log_density = 0.0;
+        for (j, prior) in self.coefficient_priors.iter().enumerate() {
+            let (value, slope) = prior.log_density(self.prior_argument(j, beta));
+            log_density += value;
+            d_beta[j] += slope;
+            if let Some(i) = self.intercept.as_ref().filter(|i| i.column == j) {
+                d_beta.iter_mut().zip(&i.centre).for_each(|(d, c)| *d += slope * c);
+            }
+        }
+        log_density
+    }
+
+    /// Linear predictor, offset included.
+    pub fn linear_predictor(&self, beta: &[f64], effects: &[f64], eta: &mut [f64]) {
+        linear::predictor(&self.design, &self.layout, beta, effects, eta);
+    }
+}
