@@ -6,7 +6,7 @@
 //! this long (Blanes, Casas and Sanz-Serna 2014), so that three or four gradients make a draw. Lengths vary about
 //! their mean, lest a direction come back to where it was.
 
-use super::hamiltonian::PhasePoint;
+use super::hamiltonian::{PhasePoint, Splitting};
 use super::tree::{MAX_ENERGY_ERROR, Transition};
 use crate::density::LogDensity;
 use rand::{Rng, RngExt};
@@ -21,13 +21,6 @@ const JITTER: Range<f64> = 0.8..1.2;
 const BLOCK: usize = 12;
 /// Rungs climbed at once if fewer than this are accepted: two.
 const LOW: f64 = 0.5;
-
-/// A symmetric splitting: shares of the step of kicks and of the drifts between them.
-#[derive(Debug)]
-struct Splitting {
-    kicks: &'static [f64],
-    drifts: &'static [f64],
-}
 
 const B2: f64 = 0.211_324_865_405_187;
 const TWO: Splitting = Splitting { kicks: &[B2, 1.0 - 2.0 * B2, B2], drifts: &[0.5, 0.5] };
@@ -83,7 +76,7 @@ impl<'a, D: LogDensity> Walk<'a, D> {
         let energy = self.state.energy(&self.unit);
         self.candidate.copy_from(&self.state);
         for _ in 0..*n_steps {
-            self.candidate.split_step(&mut self.density, splitting.kicks, splitting.drifts, step);
+            self.candidate.split_step(&mut self.density, splitting, &self.unit, step);
         }
         let gain = energy - self.candidate.energy(&self.unit);
         self.has_accepted = rng.random::<f64>().ln() < gain && !self.cancel.load(Ordering::Relaxed);

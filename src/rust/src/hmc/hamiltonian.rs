@@ -1,4 +1,4 @@
-//! Energy, momentum and the leapfrog step under a diagonal metric.
+//! Energy, momentum, and the leapfrog step and other splittings under a diagonal metric.
 //!
 //! `H(q, p) = -log pi(q) + p' M^-1 p / 2` with diagonal `M^-1` (`inverse_mass`), so that
 //! `p ~ N(0, M)` (Neal 2011, section 5.2).
@@ -6,6 +6,17 @@
 use crate::density::LogDensity;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
+
+/// A symmetric splitting of a step: shares of the kicks, and of the drifts between them.
+#[derive(Debug)]
+pub struct Splitting {
+    /// One more than drifts.
+    pub kicks: &'static [f64],
+    /// Each is followed by a gradient.
+    pub drifts: &'static [f64],
+}
+
+const LEAPFROG: Splitting = Splitting { kicks: &[0.5, 0.5], drifts: &[1.0] };
 
 /// A point of a trajectory with its cached gradient.
 #[derive(Debug, Clone, Default)]
@@ -56,11 +67,15 @@ impl PhasePoint {
         if energy.is_nan() { f64::INFINITY } else { energy }
     }
 
-    /// One step of a splitting under the unit metric: a kick, then drifts, each with a kick after it.
-    pub fn split_step<D: LogDensity>(&mut self, density: &mut D, kicks: &[f64], drifts: &[f64], step: f64) {
-        self.kick(kicks[0] * step);
-        for (drift, kick) in drifts.iter().zip(&kicks[1..]) {
-            self.position.iter_mut().zip(&self.momentum).for_each(|(q, p)| *q += drift * step * p);
+    /// One step of signed size `step` of a symmetric splitting.
+    pub fn split_step<D: LogDensity>(
+        &mut self, density: &mut D, splitting: &Splitting, inverse_mass: &[f64], step: f64,
+    ) {
+        self.kick(splitting.kicks[0] * step);
+        for (drift, kick) in splitting.drifts.iter().zip(&splitting.kicks[1..]) {
+            for ((q, p), m) in self.position.iter_mut().zip(&self.momentum).zip(inverse_mass) {
+                *q += drift * step * m * p;
+            }
             self.log_density = density.evaluate(&self.position, &mut self.gradient);
             self.kick(kick * step);
         }
@@ -68,12 +83,7 @@ impl PhasePoint {
 
     /// One leapfrog step of signed size `step`.
     pub fn leapfrog<D: LogDensity>(&mut self, density: &mut D, inverse_mass: &[f64], step: f64) {
-        self.kick(0.5 * step);
-        for ((q, p), m) in self.position.iter_mut().zip(&self.momentum).zip(inverse_mass) {
-            *q += step * m * p;
-        }
-        self.log_density = density.evaluate(&self.position, &mut self.gradient);
-        self.kick(0.5 * step);
+        self.split_step(density, &LEAPFROG, inverse_mass, step);
     }
 
     fn kick(&mut self, step: f64) {
