@@ -1,17 +1,17 @@
 //! Scale parameters: standard deviations, correlations, dispersion and horseshoe scales, from
 //! the unconstrained `theta` to natural values with their priors, and gradients back.
 //!
-//! A term's factor is `L = diag(sd) C`, lower triangular, so that a level's effects are
-//! `b = L s` with `s ~ N(0, I)`. `C`, the Cholesky factor of the correlation matrix, is built from
-//! partial correlations `z = tanh(theta)`: `C_ij = z_ij prod_{k<j} sqrt(1 - z_ik^2)`. Under LKJ(eta)
-//! the partial correlations are independent, `z_ij` with density proportional to
-//! `(1 - z^2)^(b_j - 1)`, `b_j = eta + (q - 2 - j) / 2` (Lewandowski, Kurowicka and Joe 2009).
+//! A term's factor is `L = diag(sd) C`, lower triangular, `C` the Cholesky factor of its correlation matrix
+//! ([`correlation`]), so that a level's effects are `b = L s` with `s ~ N(0, I)`.
 
-use crate::error::{Error, Result};
-use crate::layout::{HorseshoePlaces, Layout, Source, pairs};
-use crate::prior::{Positive, Prior, log_half_student_t};
-use crate::spec::{DispersionSpec, HorseshoeSpec, HorseshoeTarget, ModelSpec, PriorSpec};
-use crate::special::ln_gamma;
+mod correlation;
+mod horseshoe;
+
+use crate::error::Result;
+use crate::layout::{Layout, Source, pairs};
+use crate::prior::Prior;
+use crate::spec::{DispersionSpec, HorseshoeSpec, ModelSpec, PriorSpec};
+use horseshoe::{cover, half_normal};
 
 /// Prior of one standard deviation.
 #[derive(Debug, Clone)]
@@ -193,102 +193,6 @@ impl ScalePriors {
             }
         }
     }
-
-    fn cor_forward(&self, k: usize, theta: &[f64], out: &mut Scales) {
-        let q = self.sds[k].len();
-        let chol = &mut out.chol[k];
-        chol.clear();
-        chol.resize(q * q, 0.0);
-        let Some(eta) = self.cor_eta[k] else {
-            (0..q).for_each(|i| chol[i * q + i] = 1.0);
-            return;
-        };
-        let mut partial = theta[self.layout.cors[k].clone()].iter();
-        for i in 0..q {
-            let mut remaining: f64 = 1.0;
-            for (j, &y) in (0..i).zip(&mut partial) {
-                let z = y.tanh();
-                chol[i * q + j] = z * remaining.sqrt();
-                remaining *= 1.0 - z * z;
-                out.log_jacobian += (1.0 - z * z).ln() * 0.5 * (q - j) as f64;
-                out.lprior += (eta - 1.0) * (1.0 - z * z).ln() - log_beta_width(eta, q, j);
-            }
-            chol[i * q + i] = remaining.sqrt();
-        }
-    }
-
-    fn cor_backward(&self, k: usize, theta: &[f64], at: &Scales, upstream: &ScaleGradient, d_theta: &mut [f64]) {
-        let Some(eta) = self.cor_eta[k] else { return };
-        let q = self.sds[k].len();
-        let (chol, sd, g) = (&at.chol[k], &at.sd[k], &upstream.factor[k]);
-        let start = self.layout.cors[k].start;
-        for (place, (i, j)) in pairs(q).enumerate() {
-            let z = theta[start + place].tanh();
-            let b = eta + 0.5 * (q as f64 - 2.0 - j as f64);
-            // dC_ij/dy_ij = (1 - z^2) C_ij / z, written without the division.
-            let before: f64 = (0..j).map(|l| 1.0 - theta[start + i * (i - 1) / 2 + l].tanh().powi(2)).product();
-            let own = (1.0 - z * z) * before.sqrt() * g[i * q + j];
-            let later: f64 = (j + 1..=i).map(|l| chol[i * q + l] * g[i * q + l]).sum();
-            d_theta[start + place] += sd[i] * (own - z * later) - 2.0 * z * b;
-        }
-    }
-
-    fn horseshoe_forward(&self, h: usize, spec: &HorseshoeSpec, theta: &[f64], out: &mut Scales) {
-        let places = &self.layout.horseshoes[h];
-        let (global, slab) = (theta[places.global], theta[places.slab]);
-        let log_tau = global + spec.scale_global.ln() + self.log_sigma(spec, theta);
-        let log_c2 = slab + 2.0 * spec.scale_slab.ln();
-        let half_df = 0.5 * spec.df_slab;
-        out.log_jacobian += log_half_student_t(spec.df_global, global).0;
-        out.log_jacobian += half_df * half_df.ln() - ln_gamma(half_df) - half_df * slab - half_df * (-slab).exp();
-        out.shrinkage[h].clear();
-        out.slab_share[h].clear();
-        for &log_lambda in &theta[places.local.clone()] {
-            out.log_jacobian += log_half_student_t(spec.df, log_lambda).0;
-            let t = 2.0 * (log_tau + log_lambda) - log_c2;
-            let share = 1.0 / (1.0 + (-t).exp());
-            let log_scale = log_tau + log_lambda - 0.5 * crate::special::log1p_exp(t);
-            out.shrinkage[h].push(log_scale.exp());
-            out.slab_share[h].push(share);
-        }
-    }
-
-    fn horseshoe_backward(
-        &self, h: usize, spec: &HorseshoeSpec, theta: &[f64], at: &Scales, upstream: &mut ScaleGradient,
-        d_theta: &mut [f64],
-    ) {
-        let HorseshoePlaces { global, slab, local } = &self.layout.horseshoes[h];
-        let half_df = 0.5 * spec.df_slab;
-        let (mut d_tau, mut d_slab) = (0.0, half_df * ((-theta[*slab]).exp() - 1.0));
-        for (i, place) in local.clone().enumerate() {
-            let (g, share) = (upstream.log_shrinkage[h][i], at.slab_share[h][i]);
-            d_theta[place] += g * (1.0 - share) + log_half_student_t(spec.df, theta[place]).1;
-            d_tau += g * (1.0 - share);
-            d_slab += 0.5 * g * share;
-        }
-        d_theta[*global] += d_tau + log_half_student_t(spec.df_global, theta[*global]).1;
-        d_theta[*slab] += d_slab;
-        if spec.autoscale && self.has_constant_sigma() {
-            upstream.dispersion[0] += d_tau;
-        }
-    }
-
-    fn has_constant_sigma(&self) -> bool {
-        self.constant_dispersion && self.layout.dispersion.len() == 1
-    }
-
-    fn log_sigma(&self, spec: &HorseshoeSpec, theta: &[f64]) -> f64 {
-        if spec.autoscale && self.has_constant_sigma() { theta[self.layout.dispersion.start] } else { 0.0 }
-    }
-
-    /// Global scale and slab scale of each horseshoe, for the draws.
-    pub fn horseshoe_draw(&self, theta: &[f64]) -> impl Iterator<Item = f64> {
-        let specs = self.horseshoes.iter().zip(&self.layout.horseshoes);
-        specs.flat_map(move |(s, p)| {
-            let global = theta[p.global].exp() * s.scale_global * self.log_sigma(s, theta).exp();
-            [global, (0.5 * theta[p.slab]).exp() * s.scale_slab]
-        })
-    }
 }
 
 impl Scales {
@@ -332,40 +236,6 @@ impl ScaleGradient {
         self.dispersion.clear();
         self.dispersion.resize(scales.dispersion.len(), 0.0);
     }
-}
-
-fn cover(sds: &mut [Vec<SdPrior>], h: usize, s: &HorseshoeSpec, spec: &ModelSpec) -> Result<()> {
-    let missing = || Error::Spec("a horseshoe covers a parameter that does not exist".into());
-    match &s.target {
-        HorseshoeTarget::B { columns } if columns.iter().all(|&j| j < spec.coefficients.len()) => Ok(()),
-        HorseshoeTarget::B { .. } => Err(missing()),
-        HorseshoeTarget::Sd { sds: covered } => {
-            for (place, &[k, c]) in covered.iter().enumerate() {
-                *sds.get_mut(k).and_then(|t| t.get_mut(c)).ok_or_else(missing)? = SdPrior::Horseshoe { h, place };
-            }
-            Ok(())
-        }
-    }
-}
-
-/// `sd = exp(t) scale` under a half-normal of that scale.
-fn half_normal(t: f64, scale: f64) -> Positive {
-    let constant = 0.5 * (2.0 / std::f64::consts::PI).ln();
-    let (ratio, log_scale) = (t.exp(), scale.ln());
-    let squared = ratio * ratio;
-    Positive {
-        value: ratio * scale,
-        d_log: 1.0,
-        lprior: constant - log_scale - 0.5 * squared,
-        log_jacobian: t + log_scale,
-        slope: 1.0 - squared,
-    }
-}
-
-/// Log of the integral of `(1 - z^2)^(b - 1)` over (-1, 1), `b = eta + (q - 2 - j) / 2`.
-fn log_beta_width(eta: f64, q: usize, j: usize) -> f64 {
-    let b = eta + 0.5 * (q as f64 - 2.0 - j as f64);
-    2.0 * ln_gamma(b) - ln_gamma(2.0 * b) + (2.0 * b - 1.0) * 2f64.ln()
 }
 
 fn multiply_rows(sd: &[f64], chol: &[f64], out: &mut Vec<f64>) {
