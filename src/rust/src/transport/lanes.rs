@@ -11,7 +11,7 @@
 //! formulas, which stand in [`super::level`].
 
 use super::joint::JointTransport;
-use super::level::{Factor, Gather, PullBack, Solve, Swept};
+use super::level::{Factor, Gather, OfSwept, PullBack, Solve, Swept};
 use super::small;
 use super::{Context, Mapped};
 use crate::layout::Source;
@@ -203,17 +203,8 @@ impl Lanes {
         let mut log_k = self.swept_backward(map, k, lanes, d_swept);
         gradient[z_swept].copy_from_slice(&lanes.du);
         lanes.sums.clear(q);
-        with_q!(
-            q,
-            PullBack {
-                map: self,
-                w: &at.swept,
-                e: &lanes.e,
-                adjoint: &lanes.adjoint,
-                at: &lanes.levels,
-                sums: &mut lanes.sums,
-            }
-        );
+        let swept = OfSwept { w: &at.swept, e: &lanes.e, adjoint: &lanes.adjoint };
+        with_q!(q, PullBack { map: self, swept: swept, at: &lanes.levels, sums: &mut lanes.sums });
         log_k += lanes.sums.vector[0].total();
         self.factor_backward(l, &lanes.sums, d_scales);
         debug_assert_eq!(lanes.e.len(), p);

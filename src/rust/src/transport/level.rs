@@ -7,7 +7,7 @@ mod few;
 
 use super::lanes::{Lanes, Levels};
 use crate::simd::{Sum, V};
-use few::{Few, Matrix, Vector, solve, solve_transposed, transpose};
+use few::{Few, Matrix, Vector, add_outer, solve, solve_transposed, subtract_outer, transpose};
 use pulp::{Simd, WithSimd};
 
 /// Sums over the levels, and values of the swept coefficients that the levels need.
@@ -174,13 +174,39 @@ impl<const Q: usize> WithSimd for Gather<'_, Q> {
     }
 }
 
-/// Sums `K`, the derivative in `L` but for a factor `L^-T`, and that in `log k`.
-pub struct PullBack<'a, const Q: usize> {
-    pub map: &'a Lanes,
-    /// Of the swept coefficients: values, derivatives `e`, and adjoint of their matrix, `[p, p]`.
+/// Of the swept coefficients: values, derivatives in `v`, and the adjoint of their matrix, `[p, p]`.
+#[derive(Clone, Copy)]
+pub struct OfSwept<'a> {
     pub w: &'a [f64],
     pub e: &'a [f64],
     pub adjoint: &'a [f64],
+}
+
+impl OfSwept<'_> {
+    /// Derivative in row `i` of `Y`.
+    #[inline(always)]
+    fn d_y<S: Simd, const Q: usize>(
+        self, few: Few<S>, i: usize, y: &[f64], t: &Vector<S, Q>, du: &Vector<S, Q>,
+    ) -> Vector<S, Q> {
+        let mut out = [few.zero(); Q];
+        for c in 0..Q {
+            out[c] = few.zero() - du[c] * self.w[i] - t[c] * self.e[i];
+        }
+        let p = self.w.len();
+        for j in 0..p {
+            let (other, f) = (few.row::<Q>(y, j), 2.0 * self.adjoint[i * p + j]);
+            for c in 0..Q {
+                out[c] = out[c] - other[c] * f;
+            }
+        }
+        out
+    }
+}
+
+/// Sums `K`, the derivative in `L` but for a factor `L^-T`, and that in `log k`.
+pub struct PullBack<'a, const Q: usize> {
+    pub map: &'a Lanes,
+    pub swept: OfSwept<'a>,
     pub at: &'a Levels,
     pub sums: &'a mut Swept,
 }
@@ -190,14 +216,14 @@ impl<const Q: usize> WithSimd for PullBack<'_, Q> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { map, at, sums, .. } = self;
+        let Self { map, swept, at, sums } = self;
         for first in (0..map.padded).step_by(V::<S>::WIDTH) {
             let few = Few { simd, at: first, padded: map.padded };
             let root = few.symmetric::<Q>(&at.root);
             let (t, v, w) = (few.row::<Q>(&at.t, 0), few.row::<Q>(&at.v, 0), few.row::<Q>(&at.w, 0));
             let (d, du) = (few.row::<Q>(&at.d, 0), few.row::<Q>(&at.du, 0));
             let mut e = du;
-            subtract_rows(few, map.p, &at.y, self.e, &mut e);
+            subtract_rows(few, map.p, &at.y, swept.e, &mut e);
             solve_transposed(&root, &mut e);
             // Adjoint of R, and K.
             let (mut adjoint, mut k) = ([[few.zero(); Q]; Q], [[few.zero(); Q]; Q]);
@@ -209,24 +235,10 @@ impl<const Q: usize> WithSimd for PullBack<'_, Q> {
                 adjoint[a][a] = adjoint[a][a] - root[a][a];
             }
             for i in 0..map.p {
-                let (y, cross) = (few.row::<Q>(&at.y, i), few.row::<Q>(&at.cross, i));
-                let mut d_b = [few.zero(); Q];
-                for c in 0..Q {
-                    d_b[c] = few.zero() - du[c] * self.w[i] - t[c] * self.e[i];
-                }
-                for j in 0..map.p {
-                    let (other, f) = (few.row::<Q>(&at.y, j), 2.0 * self.adjoint[i * map.p + j]);
-                    for c in 0..Q {
-                        d_b[c] = d_b[c] - other[c] * f;
-                    }
-                }
+                let mut d_b = swept.d_y(few, i, &at.y, &t, &du);
                 solve_transposed(&root, &mut d_b);
-                for a in 0..Q {
-                    for b in 0..Q {
-                        adjoint[a][b] = adjoint[a][b] - d_b[a] * y[b];
-                        k[a][b] = k[a][b] + cross[a] * d_b[b];
-                    }
-                }
+                subtract_outer(&d_b, &few.row(&at.y, i), &mut adjoint);
+                add_outer(&few.row(&at.cross, i), &d_b, &mut k);
             }
             let (p, block) = (symmetric_adjoint(few, &root, &adjoint, at), few.symmetric::<Q>(&at.block));
             let mut log_k = few.zero();

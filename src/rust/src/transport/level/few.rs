@@ -116,3 +116,23 @@ pub fn transpose<S: Simd, const Q: usize>(x: &Matrix<S, Q>) -> Matrix<S, Q> {
     }
     out
 }
+
+/// `out <- out + x y'`.
+#[inline(always)]
+pub fn add_outer<S: Simd, const Q: usize>(x: &Vector<S, Q>, y: &Vector<S, Q>, out: &mut Matrix<S, Q>) {
+    for a in 0..Q {
+        for b in 0..Q {
+            out[a][b] = out[a][b] + x[a] * y[b];
+        }
+    }
+}
+
+/// `out <- out - x y'`.
+#[inline(always)]
+pub fn subtract_outer<S: Simd, const Q: usize>(x: &Vector<S, Q>, y: &Vector<S, Q>, out: &mut Matrix<S, Q>) {
+    for a in 0..Q {
+        for b in 0..Q {
+            out[a][b] = out[a][b] - x[a] * y[b];
+        }
+    }
+}
