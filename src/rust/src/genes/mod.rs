@@ -5,6 +5,7 @@
 
 mod approximate;
 pub mod blueprint;
+mod chains;
 mod fit;
 pub mod input;
 mod lanes;
