@@ -43,6 +43,18 @@ pub struct Drawn {
     pub y: Vec<f64>,
 }
 
+/// What the inverse of a low-rank covariance needs, with the capacitance `C = I + F D^-2 F'`.
+struct Woodbury {
+    /// `(y - m) / D`.
+    white: Vec<f64>,
+    /// `F D^-1` times that.
+    against: Mat<f64>,
+    /// `C^-1` times that.
+    projected: Mat<f64>,
+    /// `L^-T`, row-major, `L L' = C`.
+    spread: Vec<f64>,
+}
+
 impl Guide {
     /// The standard normal. Factors start small, not at zero, where their gradient would vanish.
     pub fn standard(kind: Kind, dim: usize) -> Self {
@@ -88,22 +100,15 @@ impl Guide {
     pub fn log_density(&self, drawn: &Drawn) -> f64 {
         let log_sd = &self.parameters[self.dim..2 * self.dim];
         let constant = -0.5 * self.dim as f64 * (2.0 * PI).ln() - log_sd.iter().sum::<f64>();
-        match self.kind {
-            Kind::LowRank(rank) => {
-                let (scaled, capacitance) = self.low_rank_parts(drawn);
-                let (projected, spread) = solve_and_spread(&capacitance, &scaled.1);
-                let quadratic =
-                    dot(&scaled.0, &scaled.0) - (0..rank).map(|k| scaled.1[(k, 0)] * projected[(k, 0)]).sum::<f64>();
-                // The spread is the inverse transpose of the Cholesky factor.
-                let log_det: f64 = (0..rank).map(|k| -spread[k * rank + k].ln()).sum();
-                constant - log_det - 0.5 * quadratic
-            }
-            _ => constant - 0.5 * dot(&drawn.epsilon, &drawn.epsilon),
-        }
+        let Kind::LowRank(rank) = self.kind else { return constant - 0.5 * dot(&drawn.epsilon, &drawn.epsilon) };
+        let Woodbury { white, against, projected, spread } = self.woodbury(drawn);
+        let quadratic = dot(&white, &white) - (0..rank).map(|k| against[(k, 0)] * projected[(k, 0)]).sum::<f64>();
+        // The spread is the inverse transpose of the Cholesky factor.
+        let log_det: f64 = (0..rank).map(|k| -spread[k * rank + k].ln()).sum();
+        constant - log_det - 0.5 * quadratic
     }
 
-    /// `((y - m) / D, F D^-1 (y - m) / D)` and the capacitance `I + F D^-2 F'`.
-    fn low_rank_parts(&self, drawn: &Drawn) -> ((Vec<f64>, Mat<f64>), Mat<f64>) {
+    fn woodbury(&self, drawn: &Drawn) -> Woodbury {
         let (mean, rest) = self.parameters.split_at(self.dim);
         let (log_sd, factors) = rest.split_at(self.dim);
         let rank = self.rank;
@@ -113,7 +118,8 @@ impl Guide {
         let capacitance = Mat::from_fn(rank, rank, |k, l| {
             (0..self.dim).map(|i| f(k, i) * f(l, i)).sum::<f64>() + f64::from(u8::from(k == l))
         });
-        ((white, against), capacitance)
+        let (projected, spread) = solve_and_spread(&capacitance, &against);
+        Woodbury { white, against, projected, spread }
     }
 
     /// `-d log q / dy` at a draw, parameters held: the precision times `y - m`.
@@ -122,8 +128,7 @@ impl Guide {
         match self.kind {
             Kind::MeanField => drawn.epsilon.iter().zip(log_sd).map(|(e, r)| e * (-r).exp()).collect(),
             Kind::LowRank(_) => {
-                let ((white, against), capacitance) = self.low_rank_parts(drawn);
-                let (projected, _) = solve_and_spread(&capacitance, &against);
+                let Woodbury { white, projected, .. } = self.woodbury(drawn);
                 let f = |k: usize, i: usize| extra[k * self.dim + i] * (-log_sd[i]).exp();
                 let explained = |i: usize| (0..self.rank).map(|k| f(k, i) * projected[(k, 0)]).sum::<f64>();
                 (0..self.dim).map(|i| (white[i] - explained(i)) * (-log_sd[i]).exp()).collect()
