@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Shape, arrays, spec};
+use common::{Shape, arrays, few_values, spec};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use twill::approximate::approximate;
@@ -23,9 +23,7 @@ fn shape(family: Family, n: usize, regression: bool) -> Shape {
 fn model(shape: &Shape, groups: bool) -> Model {
     let (spec, mut raw) = (spec(shape), arrays(shape, 2));
     if groups {
-        let round = |x: &mut f64| *x = x.signum();
-        raw.x.iter_mut().chain(&mut raw.x_disp).for_each(round);
-        raw.terms.iter_mut().for_each(|t| t.z.iter_mut().for_each(round));
+        few_values(&mut raw);
     }
     Model::new(Design::new(raw, &spec).unwrap(), &spec).unwrap()
 }

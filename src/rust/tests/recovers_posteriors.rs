@@ -132,18 +132,7 @@ fn settings(engine: Engine, threads: usize) -> Settings {
 }
 
 fn crossed(family: Family, horseshoe_sd: bool) -> Shape {
-    Shape {
-        family,
-        n: 120,
-        p: 2,
-        terms: vec![(8, 2, true), (5, 1, false)],
-        horseshoe_b: false,
-        horseshoe_sd,
-        autoscale: false,
-        centred: true,
-        regression: false,
-        se: false,
-    }
+    Shape { horseshoe_sd, ..Shape::plain(family, 120, 2, &[(8, 2, true), (5, 1, false)]) }
 }
 
 /// Per variable, all draws chain after chain.

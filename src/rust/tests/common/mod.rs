@@ -124,6 +124,13 @@ pub fn arrays(shape: &Shape, seed: u64) -> RawArrays {
     }
 }
 
+/// Turns columns into signs: rows merge, and fall into groups of one dispersion.
+pub fn few_values(raw: &mut RawArrays) {
+    let round = |x: &mut f64| *x = x.signum();
+    raw.x.iter_mut().chain(&mut raw.x_disp).for_each(round);
+    raw.terms.iter_mut().for_each(|t| t.z.iter_mut().for_each(round));
+}
+
 pub fn model(shape: &Shape, seed: u64) -> Model {
     let spec = spec(shape);
     let design = Design::new(arrays(shape, seed), &spec).expect("valid by construction");

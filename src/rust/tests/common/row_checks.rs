@@ -2,7 +2,7 @@
 //! on cards by the example `gpu`.
 #![allow(dead_code)]
 
-use super::{Shape, arrays, spec};
+use super::{Shape, arrays, few_values, spec};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use twill::density::{LogDensity, Model, Posterior};
@@ -63,9 +63,7 @@ impl Case {
         let (spec, mut raw) = (spec(&self.shape), arrays(&self.shape, 2));
         raw.y.iter_mut().for_each(|y| *y *= self.counts_by);
         if self.has_few_values {
-            let round = |x: &mut f64| *x = x.signum();
-            raw.x.iter_mut().chain(&mut raw.x_disp).for_each(round);
-            raw.terms.iter_mut().for_each(|t| t.z.iter_mut().for_each(round));
+            few_values(&mut raw);
         }
         Model::new(Design::new(raw, &spec).unwrap(), &spec).unwrap()
     }
