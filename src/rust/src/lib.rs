@@ -1,4 +1,5 @@
-//! The core of twill: crossed hierarchical Gaussian, negative binomial and Poisson models by NUTS.
+//! The core of twill: draws from crossed hierarchical Gaussian, negative binomial and Poisson models, one with many rows or
+//! thousands of genes under one design, by NUTS or by approximations, on threads or a GPU.
 //!
 //! Data flows one way: spec and design, likelihood, density, inference, draws. Symbols as in
 //! `vignette("model")`: `y` response, `x` design, `beta` population-level coefficients, `b`
