@@ -215,6 +215,7 @@ impl Scales {
 
 impl ScaleGradient {
     /// Adds to the derivative in entry `at` of a level's factor, see [`Scales::factor_of`].
+    #[inline]
     pub fn add_factor(&mut self, scales: &Scales, source: Source, level: usize, at: usize, d: f64) {
         match source {
             Source::Term(k) => self.factor[k][at] += d,

@@ -180,11 +180,13 @@ impl JointTransport {
     }
 }
 
+#[inline]
 fn factor_of<'a>(ctx: Context<'a>, node: &Node) -> Option<&'a [f64]> {
     node.level.map(|(block, level)| ctx.scales.factor_of(ctx.layout.blocks[block].source, level))
 }
 
 /// First effect and factor of a node; `None` for the swept coefficients.
+#[inline]
 fn effect_of<'a>(ctx: Context<'a>, node: &Node) -> Option<(usize, &'a [f64])> {
     Some((node.first_effect(ctx.layout)?, factor_of(ctx, node)?))
 }
