@@ -13,6 +13,7 @@ use twill::genes::blueprint::Blueprint;
 use twill::genes::fit_on;
 use twill::genes::input::{Device, GeneSet, GeneSettings, Method, Responses};
 use twill::genes::record::Slot;
+use twill::genes::svi::steps::Ascent;
 use twill::spec::Family;
 
 #[test]
@@ -24,6 +25,20 @@ fn densities_steps_and_draws_are_those_of_the_cpu() {
             println!("{}", outcome.unwrap());
         }
     }
+}
+
+/// Left to the CPU, which says why; the genes beside it have theirs.
+#[test]
+fn a_gene_without_a_finite_density_has_no_start() {
+    let Some(machine) = Emulator::new() else { return };
+    let frame = gene_checks::frame(&cases()[0]);
+    let mut targets = gene_checks::started(&frame, &cases()[0], 3).targets;
+    targets[1].gene.constant = f64::NAN;
+    let genes = gene_checks::unstarted(&machine, Precision::Single, &frame, &targets);
+    genes.start().unwrap();
+    let rules = Ascent { max_steps: 4, polish: 4, tolerance: 0.0 }.rules();
+    let guides = genes.ascend(&rules, 1, 4, || true).unwrap();
+    assert_eq!(guides.iter().map(|g| (g.has_start, g.steps)).collect::<Vec<_>>(), [(true, 4), (false, 0), (true, 4)]);
 }
 
 const GENES: usize = 6;

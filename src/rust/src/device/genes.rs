@@ -44,6 +44,10 @@ pub struct GuideArrays {
     pub root: Vec<f64>,
     /// Estimate of the ELBO at each step.
     pub elbo: Vec<f64>,
+    /// Whether there is a guide: none where the way to its start met no finite density.
+    pub has_start: bool,
+    /// Evaluations of the target on that way.
+    pub n_evaluations: usize,
 }
 
 /// Draws of the guides of all genes.
@@ -69,8 +73,8 @@ pub struct Genes<'a> {
     guide_size: usize,
     /// Blocks of threads at a time, where they work in the card's memory.
     blocks_elsewhere: usize,
-    /// Numbers that a block of threads works with, and where if not in shared memory.
-    work: usize,
+    /// Numbers that a block of threads works with in steps and on the way to a start, and where if not in shared memory.
+    work: [usize; 2],
     elsewhere: Option<Buffer>,
 }
 
@@ -79,9 +83,9 @@ pub struct Genes<'a> {
 pub fn bytes_of(frame: &FrameArrays, gene: &GeneArrays, max_steps: usize, n_draws: usize) -> usize {
     let (n, d, priors) = (frame.n(), frame.dim(), gene.priors.len());
     let record = n * n + 2 * frame.c * frame.c + frame.p * frame.p + 3 * n + 5 * priors + 64;
-    let guide = 3 * (d + d * (d + 1) / 2) + 3;
+    let guide = 3 * (d + d * (d + 1) / 2) + HEAD;
     let draws = n_draws * (d + 1) + max_steps;
-    let work = 3 * LANES * frame.n_leaves();
+    let work = 3 * (LANES + 1) * frame.n_leaves() + 2 * d * d;
     8 * (record + guide + draws + work + 3 * gene.rows[0].len() + 2 * gene.large[0].len() + gene.starts.len())
 }
 
@@ -95,13 +99,14 @@ impl<'a> Genes<'a> {
     ) -> Result<Self> {
         let packed = Packed::new(genes.iter().copied());
         let arrays = upload_all(machine, precision, frame, &packed)?;
-        let [work, record_size, guide_size] = sizes(machine, precision, &arrays)?;
+        let [steps, start, record_size, guide_size] = sizes(machine, precision, &arrays)?;
+        let work = [steps, start];
         if record_size * genes.len() != packed.records.len() {
             return Err(DeviceError::new(Kind::Internal, "the arrays of the genes do not fit the kernels"));
         }
-        let in_shared = 8 * work + OWN_SHARED <= machine.shared_bytes();
+        let most = work.into_iter().filter(|&work| !is_shared(machine, work)).max();
         let blocks_elsewhere = genes.len().min(BLOCKS_ELSEWHERE);
-        let elsewhere = if in_shared { None } else { Some(machine.zeros(8 * work * blocks_elsewhere)?) };
+        let elsewhere = most.map(|most| machine.zeros(8 * most * blocks_elsewhere)).transpose()?;
         let (dim, n_values) = (frame.dim(), frame.dim());
         let threads = (LANES * frame.n_leaves()).next_multiple_of(32).clamp(THREADS.0, THREADS.1);
         let (n_genes, numbers) = (genes.len(), upload(machine, &index_bytes(numbers))?);
@@ -139,9 +144,17 @@ impl<'a> Genes<'a> {
         let positions = upload(self.machine, &real_bytes(positions, double))?;
         let (values, gradients) = (self.machine.zeros(8 * n)?, self.machine.zeros(8 * n * self.dim)?);
         let pointers = [&positions, &values, &gradients].map(Argument::Pointer);
-        self.launch("twill_target", self.n_genes, &pointers)?;
+        self.launch("twill_target", self.n_genes, self.work[0], &pointers)?;
         let values = download(self.machine, &values, n, double)?;
         Ok((values, download(self.machine, &gradients, n * self.dim, double)?))
+    }
+
+    /// Centres the maps of all genes at their modes and sets their guides: normal approximations there.
+    ///
+    /// # Errors
+    /// A device that does not answer.
+    pub fn start(&self) -> Result<()> {
+        self.launch("twill_start", self.n_genes, self.work[1], &[Argument::Pointer(&self.guides)])
     }
 
     /// Sets the guides: means `[genes, d]` and roots, lower triangles row by row, `[genes, d (d + 1) / 2]`.
@@ -152,9 +165,9 @@ impl<'a> Genes<'a> {
         let (d, lower) = (self.dim, self.dim * (self.dim + 1) / 2);
         let mut all = Vec::with_capacity(self.guide_size * self.n_genes);
         for (mean, root) in means.chunks_exact(d).zip(roots.chunks_exact(lower)) {
-            all.extend([0.0; 3]);
+            all.extend([0.0; HEAD]);
             all.extend(mean.iter().chain(root));
-            all.extend(std::iter::repeat_n(0.0, self.guide_size - 3 - d - lower));
+            all.extend(std::iter::repeat_n(0.0, self.guide_size - HEAD - d - lower));
         }
         self.machine.write(&self.guides, &real_bytes(&all, Precision::Double))
     }
@@ -172,7 +185,7 @@ impl<'a> Genes<'a> {
         let mut arguments = [&self.guides, &self.numbers, &constants, &elbo, &phases].map(Argument::Pointer).to_vec();
         arguments.extend([Argument::Long(seed), Argument::Int(chunk as i32)]);
         for _ in 0..rules.max_steps.div_ceil(chunk) {
-            self.launch("twill_svi", self.n_genes, &arguments)?;
+            self.launch("twill_svi", self.n_genes, self.work[0], &arguments)?;
             let phases = download(self.machine, &phases, self.n_genes, Precision::Double)?;
             if phases.iter().all(|&phase| phase >= CONVERGED) || !goes_on() {
                 break;
@@ -192,19 +205,20 @@ impl<'a> Genes<'a> {
         let mut arguments = [&self.guides, &self.numbers].map(Argument::Pointer).to_vec();
         arguments.extend([Argument::Long(seed), Argument::Int(n_draws as i32), Argument::Int(n_values as i32)]);
         arguments.extend([&values, &ratios].map(Argument::Pointer));
-        self.launch("twill_draws", n * n_draws.div_ceil(LANES), &arguments)?;
+        self.launch("twill_draws", n * n_draws.div_ceil(LANES), self.work[0], &arguments)?;
         let values = download(self.machine, &values, n * n_values * self.n_values, double)?;
         Ok(Draws { values, log_ratios: download(self.machine, &ratios, n * n_draws, double)? })
     }
 
-    fn launch(&self, kernel: &str, items: usize, own: &[Argument]) -> Result<()> {
+    fn launch(&self, kernel: &str, items: usize, work: usize, own: &[Argument]) -> Result<()> {
         let mut arguments: Vec<Argument> = self.arrays.iter().map(Argument::Pointer).collect();
         arguments.extend(own);
         arguments.push(Argument::Int(self.n_genes as i32));
-        arguments.push(self.elsewhere.as_ref().map_or(Argument::Long(0), Argument::Pointer));
-        arguments.push(Argument::Long(self.work as u64));
-        let shared_bytes = if self.elsewhere.is_some() { 0 } else { 8 * self.work as u32 };
-        let blocks = if self.elsewhere.is_some() { items.min(self.blocks_elsewhere) } else { items };
+        let elsewhere = self.elsewhere.as_ref().filter(|_| !is_shared(self.machine, work));
+        arguments.push(elsewhere.map_or(Argument::Long(0), Argument::Pointer));
+        arguments.push(Argument::Long(work as u64));
+        let shared_bytes = if elsewhere.is_some() { 0 } else { 8 * work as u32 };
+        let blocks = if elsewhere.is_some() { items.min(self.blocks_elsewhere) } else { items };
         let shape = Shape { blocks: (blocks as u32, 1), threads: self.threads as u32, shared_bytes };
         self.machine.launch(kernel, self.precision, shape, &arguments)
     }
@@ -216,16 +230,26 @@ impl<'a> Genes<'a> {
         let one = |(guide, elbo): (&[f64], &[f64])| GuideArrays {
             steps: guide[0] as usize,
             converged: guide[1] == CONVERGED,
-            mean: guide[3..3 + d].to_vec(),
-            root: guide[3 + d..3 + d + lower].to_vec(),
+            mean: guide[HEAD..HEAD + d].to_vec(),
+            root: guide[HEAD + d..HEAD + d + lower].to_vec(),
             elbo: elbo[..guide[0] as usize].to_vec(),
+            has_start: guide[1] != FAILED,
+            n_evaluations: guide[3] as usize,
         };
         Ok(guides.chunks_exact(self.guide_size).zip(elbo.chunks_exact(max_steps)).map(one).collect())
     }
 }
 
-/// Phase of a guide whose stopping rule was met.
+/// Numbers at the head of a guide: steps, phase, step of the second phase, evaluations on the way to the start.
+const HEAD: usize = 4;
+/// Phase of a guide whose stopping rule was met, and of one without a start.
 const CONVERGED: f64 = 2.0;
+const FAILED: f64 = 4.0;
+
+/// Whether a block's shared memory holds these numbers.
+fn is_shared(machine: &dyn Machine, work: usize) -> bool {
+    8 * work + OWN_SHARED <= machine.shared_bytes()
+}
 
 impl Rules {
     fn constants(&self) -> [f64; 10] {
@@ -249,14 +273,14 @@ fn upload_all(
     arrays.iter().map(|bytes| upload(machine, bytes)).collect()
 }
 
-/// Numbers that a block of threads works with, of a record, and of a guide.
-fn sizes(machine: &dyn Machine, precision: Precision, arrays: &[Buffer]) -> Result<[usize; 3]> {
-    let out = machine.zeros(24)?;
+/// Numbers that a block of threads works with in steps and on the way to a start, of a record, and of a guide.
+fn sizes(machine: &dyn Machine, precision: Precision, arrays: &[Buffer]) -> Result<[usize; 4]> {
+    let out = machine.zeros(32)?;
     let arguments = [&arrays[0], &arrays[1], &out].map(Argument::Pointer);
     let shape = Shape { blocks: (1, 1), threads: 32, shared_bytes: 0 };
     machine.launch("twill_sizes", precision, shape, &arguments)?;
-    let mut bytes = [0; 24];
+    let mut bytes = [0; 32];
     machine.read(&out, &mut bytes)?;
     let words = bytes.as_chunks().0;
-    Ok([0, 1, 2].map(|i| u64::from_le_bytes(words[i]) as usize))
+    Ok([0, 1, 2, 3].map(|i| u64::from_le_bytes(words[i]) as usize))
 }

@@ -13,17 +13,21 @@ macro_rules! files {
 }
 
 /// The files of `kernels/`, each after those that it needs.
-pub const FILES: [(&str, &str); 14] = files!(
+pub const FILES: [(&str, &str); 18] = files!(
     "numbers.cuh",
     "prior.cuh",
     "noise.cuh",
+    "dense.cuh",
     "frame.cuh",
+    "bend.cuh",
+    "centre.cuh",
     "arrow.cuh",
     "back.cuh",
     "rows.cuh",
     "target.cuh",
     "guide.cuh",
     "genes.cu",
+    "start.cu",
     "cells.cu",
     "families.cuh",
     "model.cu",

@@ -1,12 +1,10 @@
-//! Variational guides of many genes on a device: starts are found here, on threads; steps and draws are the device's.
+//! Variational guides of many genes on a device: arrays are made here, on threads; starts, steps and draws are the device's.
 
 use super::approximate::{ascent_of, draws_of};
 use super::blueprint::Blueprint;
 use super::input::{GeneSet, GeneSettings};
 use super::svi::flat::FlatGene;
 use super::svi::frame::Frame;
-use super::svi::guide::Guide;
-use super::svi::start::start;
 use super::svi::target::Target;
 use crate::device::error::{self as device, Kind};
 use crate::device::genes::{Draws, Genes, GuideArrays, bytes_of};
@@ -42,13 +40,6 @@ pub struct Guided {
     pub n_gradients: usize,
 }
 
-/// A gene before its first step.
-struct Started {
-    arrays: GeneArrays,
-    guide: Guide,
-    n_evaluations: usize,
-}
-
 /// Guides of all genes; `None` for those without a start. Empty where the model needs more than a device has.
 ///
 /// # Errors
@@ -57,15 +48,15 @@ pub fn guides(
     machine: &dyn Machine, blueprint: &Blueprint, set: &GeneSet, settings: &GeneSettings, cancel: &AtomicBool,
 ) -> Result<Vec<Option<Guided>>> {
     let Some(frame) = &blueprint.frame else { return Ok(vec![]) };
-    let job = Job { machine, frame, arrays: frame.arrays(), set, settings, cancel };
+    let job = Job { machine, frame, frame_arrays: frame.arrays(), set, settings, cancel };
     let mut out = vec![None; set.len()];
     let mut first = 0;
     while first < set.len() && !cancel.load(Ordering::Relaxed) {
         // Genes are much alike: the first tells how many fit.
         let genes = first..set.len().min(first + job.block(blueprint, first)?);
-        let started: Vec<_> = genes.clone().into_par_iter().map(|g| job.start(blueprint, g)).collect();
-        let started: Vec<_> = genes.clone().zip(started).filter_map(|(g, s)| Some((g, s?))).collect();
-        job.in_parts(&started, &mut out)?;
+        let arrays: Vec<_> = genes.clone().into_par_iter().map(|g| job.arrays(blueprint, g)).collect();
+        let known: Vec<_> = genes.clone().zip(arrays).filter_map(|(g, a)| Some((g, a?))).collect();
+        job.in_parts(&known, &mut out)?;
         first = genes.end;
     }
     Ok(out)
@@ -75,23 +66,21 @@ pub fn guides(
 struct Job<'a> {
     machine: &'a dyn Machine,
     frame: &'a Frame,
-    arrays: FrameArrays,
+    frame_arrays: FrameArrays,
     set: &'a GeneSet,
     settings: &'a GeneSettings,
     cancel: &'a AtomicBool,
 }
 
 impl Job<'_> {
-    /// Where a gene starts. What goes wrong is found again, and told, where genes are fitted one by one.
-    fn start(&self, blueprint: &Blueprint, gene: usize) -> Option<Started> {
+    /// A gene before its start. What goes wrong is found again, and told, where genes are fitted one by one.
+    fn arrays(&self, blueprint: &Blueprint, gene: usize) -> Option<GeneArrays> {
         if self.cancel.load(Ordering::Relaxed) {
             return None;
         }
         let found = catch_unwind(AssertUnwindSafe(|| {
             let model = blueprint.model(self.set, gene).ok()?;
-            let mut target = Target::new(self.frame, FlatGene::new(self.frame, &model).ok()?);
-            let guide = start(&mut target)?;
-            Some(Started { arrays: target.arrays(), guide, n_evaluations: target.n_evaluations })
+            Some(Target::new(self.frame, FlatGene::new(self.frame, &model).ok()?).arrays())
         }));
         found.ok().flatten()
     }
@@ -104,16 +93,16 @@ impl Job<'_> {
         let some = (first..self.set.len()).step_by(self.set.len().div_ceil(16));
         let rows = some.filter_map(|g| flat(g).ok()).map(|gene| gene.offset.len()).max().unwrap_or(1);
         let gene = GeneArrays { rows: [vec![0.0; rows], vec![], vec![]], ..GeneArrays::default() };
-        let each = bytes_of(&self.arrays, &gene, s.max_steps, draws_of(s)[0]);
+        let each = bytes_of(&self.frame_arrays, &gene, s.max_steps, draws_of(s)[0]);
         let free = self.machine.free_bytes()? as f64 * SHARE;
         Ok(((free / each as f64) as usize).min(HOST_BYTES / (ROW_BYTES * rows.max(1))).max(1))
     }
 
     /// [`Self::run`], in halves where memory does not suffice: another process may have taken some of it.
-    fn in_parts(&self, started: &[(usize, Started)], out: &mut [Option<Guided>]) -> device::Result<()> {
-        match self.run(started, out) {
-            Err(error) if error.kind == Kind::OutOfMemory && started.len() > 1 => {
-                let (first, second) = started.split_at(started.len() / 2);
+    fn in_parts(&self, known: &[(usize, GeneArrays)], out: &mut [Option<Guided>]) -> device::Result<()> {
+        match self.run(known, out) {
+            Err(error) if error.kind == Kind::OutOfMemory && known.len() > 1 => {
+                let (first, second) = known.split_at(known.len() / 2);
                 self.in_parts(first, out)?;
                 self.in_parts(second, out)
             }
@@ -121,17 +110,15 @@ impl Job<'_> {
         }
     }
 
-    /// Steps and draws of the genes that have a start.
-    fn run(&self, started: &[(usize, Started)], out: &mut [Option<Guided>]) -> device::Result<()> {
-        if started.is_empty() {
+    /// Starts, steps and draws.
+    fn run(&self, known: &[(usize, GeneArrays)], out: &mut [Option<Guided>]) -> device::Result<()> {
+        if known.is_empty() {
             return Ok(());
         }
-        let numbers: Vec<u32> = started.iter().map(|(g, _)| self.set.index[*g] as u32).collect();
-        let means: Vec<f64> = started.iter().flat_map(|(_, s)| s.guide.mean.iter().copied()).collect();
-        let roots: Vec<f64> = started.iter().flat_map(|(_, s)| s.guide.lower()).collect();
-        let arrays: Vec<&GeneArrays> = started.iter().map(|(_, s)| &s.arrays).collect();
-        let mut genes = Genes::new(self.machine, Precision::Single, &self.arrays, &arrays, &numbers)?;
-        genes.set_guides(&means, &roots)?;
+        let numbers: Vec<u32> = known.iter().map(|(g, _)| self.set.index[*g] as u32).collect();
+        let arrays: Vec<&GeneArrays> = known.iter().map(|(_, arrays)| arrays).collect();
+        let genes = Genes::new(self.machine, Precision::Single, &self.frame_arrays, &arrays, &numbers)?;
+        genes.start()?;
         let (seed, [n_ratios, n_values]) = (self.settings.seed, draws_of(self.settings));
         let rules = ascent_of(self.settings).rules();
         let guides = genes.ascend(&rules, seed, CHUNK, || !self.cancel.load(Ordering::Relaxed))?;
@@ -139,20 +126,20 @@ impl Job<'_> {
             return Ok(());
         }
         let draws = genes.draws(seed, n_ratios, n_values)?;
-        for (i, ((gene, started), guide)) in started.iter().zip(guides).enumerate() {
-            out[*gene] = Some(self.guided(i, started, guide, &draws));
+        for (i, ((gene, _), guide)) in known.iter().zip(guides).enumerate() {
+            out[*gene] = guide.has_start.then(|| self.guided(i, guide, &draws));
         }
         Ok(())
     }
 
-    fn guided(&self, i: usize, started: &Started, guide: GuideArrays, draws: &Draws) -> Guided {
+    fn guided(&self, i: usize, guide: GuideArrays, draws: &Draws) -> Guided {
         let [n_ratios, n_values] = draws_of(self.settings);
         let size = n_values * self.frame.dim();
         let ratio = |r: &f64| if r.is_nan() { f64::NEG_INFINITY } else { *r };
         Guided {
             values: draws.values[i * size..(i + 1) * size].to_vec(),
             ratios: draws.log_ratios[i * n_ratios..(i + 1) * n_ratios].iter().map(ratio).collect(),
-            n_gradients: LANES * (started.n_evaluations + guide.steps) + n_ratios,
+            n_gradients: LANES * (guide.n_evaluations + guide.steps) + n_ratios,
             elbo: guide.elbo,
             converged: guide.converged,
         }

@@ -91,6 +91,13 @@ pub fn started<'a>(frame: &'a Frame, case: &Case, n: usize) -> Started<'a> {
     Started { targets, guides }
 }
 
+/// The same genes before their starts, on a device.
+pub fn unstarted<'m>(machine: &'m dyn Machine, precision: Precision, frame: &Frame, targets: &[Target]) -> Genes<'m> {
+    let arrays: Vec<GeneArrays> = targets.iter().map(|t| Target::new(frame, t.gene.clone()).arrays()).collect();
+    let (all, numbers): (Vec<&GeneArrays>, Vec<u32>) = arrays.iter().zip(0..).unzip();
+    Genes::new(machine, precision, &frame.arrays(), &all, &numbers).expect("room on the device")
+}
+
 impl Started<'_> {
     pub fn on<'m>(&self, machine: &'m dyn Machine, precision: Precision, frame: &Frame) -> Genes<'m> {
         let arrays: Vec<GeneArrays> = self.targets.iter().map(Target::arrays).collect();
@@ -143,6 +150,34 @@ pub fn target(machine: &dyn Machine, case: &Case, precision: Precision, n: usize
     let limit = if precision == Precision::Single { 1e-5 } else { 1e-10 };
     let worst = (0..n).map(per_gene).fold(0.0, f64::max);
     judge(format!("{}, {} genes, density and gradient, {}", case.name, n, precision.c_type()), worst, limit)
+}
+
+/// Guides at their starts, and draws of them as effects and coefficients, which the maps take part in. In single precision
+/// a step of the way may be of another length, and the mode is where rounding lets it be: differences of draws in their
+/// standard deviations.
+pub fn starts(machine: &dyn Machine, case: &Case, precision: Precision, n: usize) -> Result<String, String> {
+    let (n_draws, frame) = (64, frame(case));
+    let (set, d) = (started(&frame, case, n), frame.dim());
+    let genes = unstarted(machine, precision, &frame, &set.targets);
+    genes.start().map_err(|e| e.to_string())?;
+    let found = genes.draws(5, n_draws, n_draws).map_err(|e| e.to_string())?;
+    let expected = set.on(machine, Precision::Double, &frame).draws(5, n_draws, n_draws).map_err(|e| e.to_string())?;
+    let column = |all: &[f64], g: usize, i: usize| -> Vec<f64> {
+        all[g * n_draws * d..(g + 1) * n_draws * d].iter().skip(i).step_by(d).copied().collect()
+    };
+    let apart = |g: usize, i: usize| {
+        let (a, b) = (column(&found.values, g, i), column(&expected.values, g, i));
+        let mean = b.iter().sum::<f64>() / n_draws as f64;
+        let sd = (b.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n_draws as f64).sqrt();
+        a.iter()
+            .zip(&b)
+            .map(|(a, b)| (a - b).abs() / sd)
+            .fold(0.0, |m: f64, x| if x.is_nan() { f64::INFINITY } else { m.max(x) })
+    };
+    let worst =
+        (0..set.guides.len()).flat_map(|g| (0..d).map(move |i| (g, i))).map(|(g, i)| apart(g, i)).fold(0.0, f64::max);
+    let limit = if precision == Precision::Single { 0.01 } else { 1e-7 };
+    judge(format!("{}, start, {}", case.name, precision.c_type()), worst, limit)
 }
 
 /// Guides after the ascent: the same steps in double precision; in single, the same guide after some steps.
@@ -208,7 +243,10 @@ pub fn repeats(machine: &dyn Machine, case: &Case, n: usize) -> Result<String, S
 
 /// All checks of a case; each line that went wrong is an error.
 pub fn of_case(machine: &dyn Machine, case: &Case, n: usize, precisions: &[Precision]) -> Vec<Result<String, String>> {
-    let of = |&p: &Precision| [target(machine, case, p, n), ascent(machine, case, p, n), draws(machine, case, p, n)];
+    let of = |&p: &Precision| {
+        let parts = [target, starts, ascent, draws];
+        parts.map(|part: fn(&dyn Machine, &Case, Precision, usize) -> Result<String, String>| part(machine, case, p, n))
+    };
     precisions.iter().flat_map(of).chain([repeats(machine, case, n)]).collect()
 }
 

@@ -48,11 +48,12 @@ CALL Frame frame_of(const int* ints, const double* reals) {
 // One gene: a record of fixed length, and its rows. Of symmetric matrices the lower triangles are read.
 struct Gene {
   double constant, shape_centre, excess;
-  const double *a_bb, *a_cb, *a_cc;  // information: [n_blocks][b][b], [n_blocks][c][b], [c][c]
-  const double* pull;                // [n]
+  double* centre;                    // of the map, in the record: shape_centre, excess
+  double *a_bb, *a_cb, *a_cc;        // information: [n_blocks][b][b], [n_blocks][c][b], [c][c]
+  double* pull;                      // [n]
   const double *s, *v0;              // [c][c], [c] prior of the core as a quadratic
   const double* directions;          // [p][p] arguments of the coefficients' priors
-  const double* bend;                // [n_scales][BEND_SIZE]
+  double* bend;                      // [n_scales][BEND_SIZE]
   const double* above;               // [DIRECT]
   const double* prior;               // [p + n_scales][PRIOR_SIZE]
   const u32* row_start;              // [n_leaves + 1]
@@ -63,7 +64,7 @@ struct Gene {
 
 // All genes of a launch.
 struct Genes {
-  const double* records;
+  double* records;
   const u32* row_start;
   const real *offset, *weight, *total;
   const u32* large_start;
@@ -77,18 +78,20 @@ __device__ inline int record_size(const Frame& f) {
 
 CALL Gene gene_of(const Frame& f, const Genes& all, int gene) {
   Gene g;
-  const double* r = all.records + (u64)gene * record_size(f);
+  double* r = all.records + (u64)gene * record_size(f);
   g.constant = r[0], g.shape_centre = r[1], g.excess = r[2];
-  g.a_bb = r + 3;
-  g.a_cb = g.a_bb + f.n_blocks * f.b * f.b;
-  g.a_cc = g.a_cb + f.n_blocks * f.c * f.b;
-  g.pull = g.a_cc + f.c * f.c;
-  g.s = g.pull + f.n;
-  g.v0 = g.s + f.c * f.c;
-  g.directions = g.v0 + f.c;
-  g.bend = g.directions + f.p * f.p;
-  g.above = g.bend + BEND_SIZE * f.n_scales;
-  g.prior = g.above + DIRECT;
+  g.centre = r + 1;
+  r += 3;
+  g.a_bb = r, r += f.n_blocks * f.b * f.b;
+  g.a_cb = r, r += f.n_blocks * f.c * f.b;
+  g.a_cc = r, r += f.c * f.c;
+  g.pull = r, r += f.n;
+  g.s = r, r += f.c * f.c;
+  g.v0 = r, r += f.c;
+  g.directions = r, r += f.p * f.p;
+  g.bend = r, r += BEND_SIZE * f.n_scales;
+  g.above = r, r += DIRECT;
+  g.prior = r;
   g.row_start = all.row_start + (u64)gene * (f.n_leaves + 1);
   g.offset = all.offset, g.weight = all.weight, g.total = all.total;
   g.n_large = (int)(all.large_start[gene + 1] - all.large_start[gene]);

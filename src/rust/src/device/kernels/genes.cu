@@ -1,7 +1,7 @@
 // Kernels for a block of genes: one block of threads per gene.
 
 #define GENES_PARAMETERS                                                                                        \
-  const int *ints, const double *reals, const double *records, const u32 *row_start, const real *offset,        \
+  const int *ints, const double *reals, double *records, const u32 *row_start, const real *offset,        \
       const real *weight, const real *total, const u32 *large_start, const double *large, const double *large_weight
 
 // What the threads of a block look at, in shared memory: in each thread's own it would cost its registers.
@@ -9,20 +9,25 @@ struct Views {
   Frame f;
   Gene g;
   Work w;
+  double* behind_work;  // memory for a step or for the way to a start
   Step s;
+  Climb climb;
   Guide guide;
   Rules rules;
 };
 
-// Numbers that one block works with; the host asks so that it need not know.
+// Numbers that one block works with for steps and for starts, of a record and of a guide; the host asks so that it need
+// not know.
 KERNEL twill_sizes(const int* ints, const double* reals, u64* sizes) {
   SHARED_VALUE(Views, v);
   if (threadIdx.x != 0) return;
   v.f = frame_of(ints, reals);
   double* start = 0;
-  sizes[0] = lay_out(v.f, lay_out(v.f, start, v.w), v.s) - start;
-  sizes[1] = record_size(v.f);
-  sizes[2] = guide_size(v.f);
+  v.behind_work = lay_out(v.f, start, v.w);
+  sizes[0] = lay_out(v.f, v.behind_work, v.s) - start;
+  sizes[1] = lay_out(v.f, v.behind_work, v.climb) - start;
+  sizes[2] = record_size(v.f);
+  sizes[3] = guide_size(v.f);
 }
 
 // Fills the views of one gene. Memory to work in is shared, or where that is too small the card's, `stride` numbers per
@@ -33,7 +38,8 @@ __device__ inline void open_views(Views& v, const Genes& genes, const int* ints,
     v.f = frame_of(ints, reals);
     v.g = gene_of(v.f, genes, index);
     double* memory = elsewhere ? elsewhere + blockIdx.x * stride : shared;
-    lay_out(v.f, lay_out(v.f, memory, v.w), v.s);
+    v.behind_work = lay_out(v.f, memory, v.w);
+    lay_out(v.f, v.behind_work, v.s);
   }
   __syncthreads();
 }

@@ -3,12 +3,13 @@
 
 #define OUTPUT_STEP 0xFFFFFFFFu
 #define PAIRS (LANES / 2)
-#define LOWER(i, j) ((i) * ((i) + 1) / 2 + (j))
+#define GUIDE_HEAD 4
 
 // What lasts from step to step, in the card's memory; the host reads it at the end.
-enum Phase { SEARCH, POLISH, CONVERGED, STOPPED };
+enum Phase { SEARCH, POLISH, CONVERGED, STOPPED, FAILED };
 struct Guide {
   double *step, *phase, *polish_from;  // numbers of steps
+  double* evaluations;                 // of the target, on the way to the start
   double *m, *t;                       // [d], lower triangle
   double *r_half, *m_half;             // [2][d], [2][lower]: sums over the halves of a window
 };
@@ -19,14 +20,14 @@ struct Rules {
   double rate, polish_offset, search_gain, polish_gain, max_residual, max_shift, max_turn;
 };
 
-__device__ inline int lower_size(int d) { return d * (d + 1) / 2; }
-__device__ inline int guide_size(const Frame& f) { return 3 + 3 * (f.d + lower_size(f.d)); }
+__device__ inline int guide_size(const Frame& f) { return GUIDE_HEAD + 3 * (f.d + lower_size(f.d)); }
 
 __device__ inline Guide guide_of(const Frame& f, double* all, int gene) {
   Guide g;
   double* start = all + (u64)gene * guide_size(f);
   g.step = start, g.phase = start + 1, g.polish_from = start + 2;
-  g.m = start + 3;
+  g.evaluations = start + 3;
+  g.m = start + GUIDE_HEAD;
   g.t = g.m + f.d;
   g.r_half = g.t + lower_size(f.d);
   g.m_half = g.r_half + 2 * f.d;

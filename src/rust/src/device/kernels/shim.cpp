@@ -5,13 +5,17 @@
 #include "numbers.cuh"
 #include "prior.cuh"
 #include "noise.cuh"
+#include "dense.cuh"
 #include "frame.cuh"
+#include "bend.cuh"
+#include "centre.cuh"
 #include "arrow.cuh"
 #include "back.cuh"
 #include "rows.cuh"
 #include "target.cuh"
 #include "guide.cuh"
 #include "genes.cu"
+#include "start.cu"
 #include "cells.cu"
 #include "families.cuh"
 #include "model.cu"
@@ -39,7 +43,7 @@ struct Named {
   void (*run)(void**);
 };
 #define NAMED(kernel) {#kernel, behind_pointers<kernel>}
-static const Named kernels[] = {NAMED(twill_sizes), NAMED(twill_target), NAMED(twill_svi), NAMED(twill_draws),
+static const Named kernels[] = {NAMED(twill_sizes), NAMED(twill_target), NAMED(twill_svi), NAMED(twill_draws), NAMED(twill_start),
                                 NAMED(twill_cells), NAMED(twill_copy),   NAMED(twill_model_rows),
                                 NAMED(twill_model_levels), NAMED(twill_model_sums)};
 

@@ -17,7 +17,7 @@
 #define __noinline__ inline
 #define __restrict__
 #define __launch_bounds__(...)
-using std::asinh; using std::exp; using std::fabs; using std::fmax; using std::fmin; using std::isfinite;
+using std::asinh; using std::erfc; using std::exp; using std::expm1; using std::fabs; using std::fmax; using std::fmin; using std::isfinite;
 using std::log; using std::log1p;
 using std::sqrt; using std::tanh;
 

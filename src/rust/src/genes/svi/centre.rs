@@ -24,7 +24,7 @@ pub struct Centre {
     pub theta: Vec<f64>,
 }
 
-/// Coefficients by least squares on the log rates of the leaves, effects zero, scales where their priors are.
+/// Coefficients by least squares on the log rates of the leaves, effects zero, scales where their coordinates begin.
 pub fn rough(target: &Target) -> Centre {
     let (frame, gene) = (target.frame, &target.gene);
     let Frame { n, p, c, .. } = *frame;
@@ -43,7 +43,7 @@ pub fn rough(target: &Target) -> Centre {
     let beta = root.map_or_else(|| vec![0.0; p], |root| solve(p, &root, &b));
     let mut u = vec![0.0; n];
     u[n - p..].copy_from_slice(&beta);
-    Centre { u, theta: gene.scales.iter().map(|prior| prior.scale().ln()).collect() }
+    Centre { u, theta: target.theta.bends.iter().map(|bend| bend.middle).collect() }
 }
 
 /// Log rate of a leaf and its weight, which is zero for a leaf without exposure.

@@ -13,8 +13,8 @@ use std::ops::Range;
 const ROUNDS: usize = 20;
 /// Newton's decrement at which the climb ends.
 const SMALL_DECREMENT: f64 = 1e-4;
-/// Half-width of differences.
-const DIFFERENCE: f64 = 1e-3;
+/// Half-width of differences: wide enough for single precision, and narrow beside a standard deviation.
+const DIFFERENCE: f64 = 1e-2;
 /// Smallest curvature of a direction, and longest step of a scale parameter.
 const MIN_CURVATURE: f64 = 0.25;
 const LONGEST: f64 = 1.5;

@@ -70,9 +70,9 @@ impl<'a> Target<'a> {
         Self {
             frame,
             information: Information::new(frame, &gene),
+            theta: Theta::new(frame, &gene),
             gene,
             excess: None,
-            theta: Theta::new(frame),
             u: zeros(frame.n),
             gradient: zeros(frame.dim()),
             log_jacobian: Lane::ZERO,

@@ -27,11 +27,11 @@ pub struct Theta {
 }
 
 impl Theta {
-    /// Straight coordinates about zero.
-    pub fn new(frame: &Frame) -> Self {
+    /// Straight coordinates about where the priors are.
+    pub fn new(frame: &Frame, gene: &FlatGene) -> Self {
         let zeros = || vec![Lane::ZERO; frame.n_theta()];
         Self {
-            bends: vec![Bend::straight(0.0); frame.n_theta()],
+            bends: gene.scales.iter().map(|prior| Bend::straight(prior.scale().ln())).collect(),
             value: zeros(),
             straight: zeros(),
             d_log: zeros(),
