@@ -115,8 +115,8 @@
 #' @param seed A whole number; the same seed gives the same draws. Default: drawn from R's generator.
 #' @param silent,refresh As in [twill()].
 #' @param BPPARAM A parameter object of BiocParallel. Default: this process.
-#' @param device Where `method = "svi"` fits its guides: `"cpu"` (default), `"cuda"`, an NVIDIA GPU, or `"auto"`, a GPU if
-#'   there is one that can be used, else the CPU with a message. See [tw_devices()].
+#' @param device Where `method = "hmc"` samples and `method = "svi"` fits its guides: `"cpu"` (default), `"cuda"`, an NVIDIA GPU,
+#'   or `"auto"`, a GPU if there is one that can be used, else the CPU with a message. See [tw_devices()].
 #' @return A list of class `twillset`: `job` (design, priors, counts, settings), `posterior` (draws, moments and
 #'   diagnostics, genes last) and `info`; see [tw_contrast()], [tw_status()], [tw_variance()], [tw_gene()],
 #'   [twillset-methods] and [plot.twillset()]. Errors have the classes of [twill()] and `twill_error_genes`,
@@ -187,7 +187,7 @@ gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, co
     threads = check_whole(threads %||% cores %||% 2, "cores", 1, 4096), seed = check_seed(seed) %||% draw_seed(),
     adapt_delta = control$adapt_delta[1], max_treedepth = control$max_treedepth,
     n_draws = chains * ceiling((iter - warmup) / thin), retry = TRUE)
-  c(settings, guide, fit_device(device, method, silent))
+  c(settings, guide, fit_device(device, method, silent, c("hmc", "svi")))
 }
 
 # Genes have few parameters and are whitened: larger steps give more effective draws per gradient.

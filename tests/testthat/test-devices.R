@@ -79,9 +79,10 @@ test_that("a fit in a file serves on any device", {
   expect_null(again(device = "cpu", thin = 2)$is_kept)
 })
 
-test_that("genes go to a GPU by method \"svi\" only", {
-  expect_identical(fit_device("auto", "hmc", 1), list(device = "cpu"))
-  expect_error(fit_device("cuda", "nuts", 1), "svi", class = "twill_error_setting")
+test_that("genes go to a GPU by methods \"hmc\" and \"svi\"", {
+  on_gpu <- c("hmc", "svi")
+  expect_identical(fit_device("auto", "nuts", 1, on_gpu), list(device = "cpu"))
+  expect_error(fit_device("cuda", "nuts", 1, on_gpu), "\"hmc\" or \"svi\"", class = "twill_error_setting")
   skip_if_not(without_gpu(), "this machine has a GPU")
   expect_error(fit_device("cuda", "svi", 1), class = "twill_error_device")
   expect_identical(fit_device("auto", "svi", 2), list(device = "cpu"))

@@ -3,8 +3,6 @@
 mod common;
 
 use common::{Shape, arrays, prior, spec};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use twill::density::Model;
 use twill::design::{Design, RawArrays};
 use twill::genes::blueprint::Blueprint;
@@ -145,11 +143,11 @@ fn started<'a>(frame: &'a Frame, model: &Model) -> (Target<'a>, Guide) {
 
 /// Mean and standard deviation of each natural value, and the mean acceptance.
 fn moments(mut walks: Walks, dim: usize) -> (Vec<[f64; 2]>, f64) {
-    let (n, mut rng) = (8000, ChaCha8Rng::seed_from_u64(1));
-    walks.adapt(60, 0.85, &mut rng);
+    let n = 8000;
+    walks.adapt(60, 0.85);
     let (mut sums, mut accepted) = (vec![[0.0; 2]; dim], 0.0);
     for _ in 0..n {
-        accepted += walks.step(&mut rng).accept_stat / n as f64;
+        accepted += walks.step().accept_stat / n as f64;
         for lane in 0..LANES {
             // Bounded, so that heavy tails do not blur the comparison.
             let values = walks.values(lane).iter().map(|x| x.clamp(-3.0, 3.0));

@@ -1,6 +1,7 @@
 //! Many genes on a device: their arrays stay there, and what travels is positions, bounds and draws.
 
 use super::error::{DeviceError, Kind, Result};
+use super::gene_memory::{HEAD, Sizes, is_shared, upload_all};
 use super::machine::{Argument, Buffer, Machine, Shape, download, index_bytes, real_bytes, upload};
 use super::pack::{FrameArrays, GeneArrays, LANES, Packed};
 use super::source::Precision;
@@ -9,8 +10,6 @@ use super::source::Precision;
 const THREADS: (usize, usize) = (64, 256);
 /// Blocks that work in the card's memory at a time, where shared memory is too small.
 const BLOCKS_ELSEWHERE: usize = 1024;
-/// Kept free of a block's shared memory for the kernels' own.
-const OWN_SHARED: usize = 2048;
 
 /// Constants of the ascent, see `kernels/guide.cuh`.
 #[derive(Debug, Clone, Copy)]
@@ -61,32 +60,19 @@ pub struct Draws {
 
 /// Genes whose arrays are on a device.
 pub struct Genes<'a> {
-    machine: &'a dyn Machine,
+    pub(super) machine: &'a dyn Machine,
     precision: Precision,
-    n_genes: usize,
-    dim: usize,
-    n_values: usize,
+    pub(super) n_genes: usize,
+    pub(super) dim: usize,
     threads: usize,
     arrays: Vec<Buffer>,
-    numbers: Buffer,
-    guides: Buffer,
-    guide_size: usize,
+    pub(super) numbers: Buffer,
+    pub(super) guides: Buffer,
+    pub(super) sizes: Sizes,
     /// Blocks of threads at a time, where they work in the card's memory.
     blocks_elsewhere: usize,
-    /// Numbers that a block of threads works with in steps and on the way to a start, and where if not in shared memory.
-    work: [usize; 2],
+    /// Where they do.
     elsewhere: Option<Buffer>,
-}
-
-/// Bytes of the device that a gene needs, with its draws and bounds, and what a block of threads works with where shared
-/// memory is too small: three numbers per leaf and position are most of it.
-pub fn bytes_of(frame: &FrameArrays, gene: &GeneArrays, max_steps: usize, n_draws: usize) -> usize {
-    let (n, d, priors) = (frame.n(), frame.dim(), gene.priors.len());
-    let record = n * n + 2 * frame.c * frame.c + frame.p * frame.p + 3 * n + 5 * priors + 64;
-    let guide = 3 * (d + d * (d + 1) / 2) + HEAD;
-    let draws = n_draws * (d + 1) + max_steps;
-    let work = 3 * (LANES + 1) * frame.n_leaves() + 2 * d * d;
-    8 * (record + guide + draws + work + 3 * gene.rows[0].len() + 2 * gene.large[0].len() + gene.starts.len())
 }
 
 impl<'a> Genes<'a> {
@@ -99,31 +85,27 @@ impl<'a> Genes<'a> {
     ) -> Result<Self> {
         let packed = Packed::new(genes.iter().copied());
         let arrays = upload_all(machine, precision, frame, &packed)?;
-        let [steps, start, record_size, guide_size] = sizes(machine, precision, &arrays)?;
-        let work = [steps, start];
-        if record_size * genes.len() != packed.records.len() {
+        let sizes = Sizes::of(machine, precision, &arrays)?;
+        if sizes.record * genes.len() != packed.records.len() {
             return Err(DeviceError::new(Kind::Internal, "the arrays of the genes do not fit the kernels"));
         }
-        let most = work.into_iter().filter(|&work| !is_shared(machine, work)).max();
         let blocks_elsewhere = genes.len().min(BLOCKS_ELSEWHERE);
-        let elsewhere = most.map(|most| machine.zeros(8 * most * blocks_elsewhere)).transpose()?;
-        let (dim, n_values) = (frame.dim(), frame.dim());
+        let elsewhere = sizes.elsewhere(machine).map(|most| machine.zeros(8 * most * blocks_elsewhere)).transpose()?;
         let threads = (LANES * frame.n_leaves()).next_multiple_of(32).clamp(THREADS.0, THREADS.1);
         let (n_genes, numbers) = (genes.len(), upload(machine, &index_bytes(numbers))?);
-        let guides = machine.zeros(8 * guide_size * n_genes)?;
+        let guides = machine.zeros(8 * sizes.guide * n_genes)?;
+        let dim = frame.dim();
         Ok(Self {
             machine,
             precision,
             n_genes,
             dim,
-            n_values,
             threads,
             arrays,
             numbers,
             guides,
-            guide_size,
+            sizes,
             blocks_elsewhere,
-            work,
             elsewhere,
         })
     }
@@ -144,7 +126,7 @@ impl<'a> Genes<'a> {
         let positions = upload(self.machine, &real_bytes(positions, double))?;
         let (values, gradients) = (self.machine.zeros(8 * n)?, self.machine.zeros(8 * n * self.dim)?);
         let pointers = [&positions, &values, &gradients].map(Argument::Pointer);
-        self.launch("twill_target", self.n_genes, self.work[0], &pointers)?;
+        self.launch("twill_target", self.n_genes, self.sizes.steps, &pointers)?;
         let values = download(self.machine, &values, n, double)?;
         Ok((values, download(self.machine, &gradients, n * self.dim, double)?))
     }
@@ -154,7 +136,7 @@ impl<'a> Genes<'a> {
     /// # Errors
     /// A device that does not answer.
     pub fn start(&self) -> Result<()> {
-        self.launch("twill_start", self.n_genes, self.work[1], &[Argument::Pointer(&self.guides)])
+        self.launch("twill_start", self.n_genes, self.sizes.start, &[Argument::Pointer(&self.guides)])
     }
 
     /// Sets the guides: means `[genes, d]` and roots, lower triangles row by row, `[genes, d (d + 1) / 2]`.
@@ -163,11 +145,11 @@ impl<'a> Genes<'a> {
     /// A device that does not answer.
     pub fn set_guides(&mut self, means: &[f64], roots: &[f64]) -> Result<()> {
         let (d, lower) = (self.dim, self.dim * (self.dim + 1) / 2);
-        let mut all = Vec::with_capacity(self.guide_size * self.n_genes);
+        let mut all = Vec::with_capacity(self.sizes.guide * self.n_genes);
         for (mean, root) in means.chunks_exact(d).zip(roots.chunks_exact(lower)) {
             all.extend([0.0; HEAD]);
             all.extend(mean.iter().chain(root));
-            all.extend(std::iter::repeat_n(0.0, self.guide_size - HEAD - d - lower));
+            all.extend(std::iter::repeat_n(0.0, self.sizes.guide - HEAD - d - lower));
         }
         self.machine.write(&self.guides, &real_bytes(&all, Precision::Double))
     }
@@ -185,7 +167,7 @@ impl<'a> Genes<'a> {
         let mut arguments = [&self.guides, &self.numbers, &constants, &elbo, &phases].map(Argument::Pointer).to_vec();
         arguments.extend([Argument::Long(seed), Argument::Int(chunk as i32)]);
         for _ in 0..rules.max_steps.div_ceil(chunk) {
-            self.launch("twill_svi", self.n_genes, self.work[0], &arguments)?;
+            self.launch("twill_svi", self.n_genes, self.sizes.steps, &arguments)?;
             let phases = download(self.machine, &phases, self.n_genes, Precision::Double)?;
             if phases.iter().all(|&phase| phase >= CONVERGED) || !goes_on() {
                 break;
@@ -200,17 +182,18 @@ impl<'a> Genes<'a> {
     /// A device that does not answer.
     pub fn draws(&self, seed: u64, n_draws: usize, n_values: usize) -> Result<Draws> {
         let (n, double) = (self.n_genes, Precision::Double);
-        let values = self.machine.zeros((8 * n * n_values * self.n_values).max(1))?;
+        let values = self.machine.zeros((8 * n * n_values * self.dim).max(1))?;
         let ratios = self.machine.zeros(8 * n * n_draws)?;
         let mut arguments = [&self.guides, &self.numbers].map(Argument::Pointer).to_vec();
         arguments.extend([Argument::Long(seed), Argument::Int(n_draws as i32), Argument::Int(n_values as i32)]);
         arguments.extend([&values, &ratios].map(Argument::Pointer));
-        self.launch("twill_draws", n * n_draws.div_ceil(LANES), self.work[0], &arguments)?;
-        let values = download(self.machine, &values, n * n_values * self.n_values, double)?;
+        self.launch("twill_draws", n * n_draws.div_ceil(LANES), self.sizes.steps, &arguments)?;
+        let values = download(self.machine, &values, n * n_values * self.dim, double)?;
         Ok(Draws { values, log_ratios: download(self.machine, &ratios, n * n_draws, double)? })
     }
 
-    fn launch(&self, kernel: &str, items: usize, work: usize, own: &[Argument]) -> Result<()> {
+    /// Starts a kernel on `items`, whose blocks work with so many numbers.
+    pub(super) fn launch(&self, kernel: &str, items: usize, work: usize, own: &[Argument]) -> Result<()> {
         let mut arguments: Vec<Argument> = self.arrays.iter().map(Argument::Pointer).collect();
         arguments.extend(own);
         arguments.push(Argument::Int(self.n_genes as i32));
@@ -226,7 +209,7 @@ impl<'a> Genes<'a> {
     fn guides(&self, elbo: &Buffer, max_steps: usize) -> Result<Vec<GuideArrays>> {
         let (d, lower) = (self.dim, self.dim * (self.dim + 1) / 2);
         let elbo = download(self.machine, elbo, self.n_genes * max_steps, Precision::Double)?;
-        let guides = download(self.machine, &self.guides, self.guide_size * self.n_genes, Precision::Double)?;
+        let guides = download(self.machine, &self.guides, self.sizes.guide * self.n_genes, Precision::Double)?;
         let one = |(guide, elbo): (&[f64], &[f64])| GuideArrays {
             steps: guide[0] as usize,
             converged: guide[1] == CONVERGED,
@@ -236,20 +219,13 @@ impl<'a> Genes<'a> {
             has_start: guide[1] != FAILED,
             n_evaluations: guide[3] as usize,
         };
-        Ok(guides.chunks_exact(self.guide_size).zip(elbo.chunks_exact(max_steps)).map(one).collect())
+        Ok(guides.chunks_exact(self.sizes.guide).zip(elbo.chunks_exact(max_steps)).map(one).collect())
     }
 }
 
-/// Numbers at the head of a guide: steps, phase, step of the second phase, evaluations on the way to the start.
-const HEAD: usize = 4;
 /// Phase of a guide whose stopping rule was met, and of one without a start.
 const CONVERGED: f64 = 2.0;
 const FAILED: f64 = 4.0;
-
-/// Whether a block's shared memory holds these numbers.
-fn is_shared(machine: &dyn Machine, work: usize) -> bool {
-    8 * work + OWN_SHARED <= machine.shared_bytes()
-}
 
 impl Rules {
     fn constants(&self) -> [f64; 10] {
@@ -258,29 +234,4 @@ impl Rules {
         let [window, polish, max] = counts;
         [window, polish, max, self.rate, 1.0 / self.rate, self.search_gain, self.polish_gain, path, mean, root]
     }
-}
-
-/// In the order of the kernels' parameters.
-fn upload_all(
-    machine: &dyn Machine, precision: Precision, frame: &FrameArrays, packed: &Packed,
-) -> Result<Vec<Buffer>> {
-    let double = |values: &[f64]| real_bytes(values, Precision::Double);
-    let mut arrays = vec![index_bytes(&frame.ints()), double(&frame.reals()), double(&packed.records)];
-    arrays.push(index_bytes(&packed.row_start));
-    arrays.extend(packed.rows.iter().map(|values| real_bytes(values, precision)));
-    arrays.push(index_bytes(&packed.large_start));
-    arrays.extend(packed.large.iter().map(|values| double(values)));
-    arrays.iter().map(|bytes| upload(machine, bytes)).collect()
-}
-
-/// Numbers that a block of threads works with in steps and on the way to a start, of a record, and of a guide.
-fn sizes(machine: &dyn Machine, precision: Precision, arrays: &[Buffer]) -> Result<[usize; 4]> {
-    let out = machine.zeros(32)?;
-    let arguments = [&arrays[0], &arrays[1], &out].map(Argument::Pointer);
-    let shape = Shape { blocks: (1, 1), threads: 32, shared_bytes: 0 };
-    machine.launch("twill_sizes", precision, shape, &arguments)?;
-    let mut bytes = [0; 32];
-    machine.read(&out, &mut bytes)?;
-    let words = bytes.as_chunks().0;
-    Ok([0, 1, 2, 3].map(|i| u64::from_le_bytes(words[i]) as usize))
 }

@@ -3,8 +3,9 @@
 //! ```text
 //! kernels/   the source, CUDA C that is also C++        source   how it is compiled
 //! machine    what a device can do                       cuda     NVIDIA's GPUs (feature `cuda`)
-//! genes      blocks of genes on any machine             report   what is there, and why not
+//! genes      blocks of genes on any machine             walks    their chains
 //! cells      their sparse counts                        rows     rows of one model
+//! report     what is there, and why not
 //! ```
 
 pub mod cache;
@@ -13,6 +14,7 @@ pub mod cells;
 #[allow(unsafe_code)]
 pub mod cuda;
 pub mod error;
+pub mod gene_memory;
 pub mod genes;
 pub mod machine;
 pub mod pack;
@@ -20,6 +22,7 @@ pub mod report;
 mod row_plan;
 pub mod rows;
 pub mod source;
+pub mod walks;
 
 use machine::Machine;
 use std::sync::Arc;

@@ -13,7 +13,7 @@ macro_rules! files {
 }
 
 /// The files of `kernels/`, each after those that it needs.
-pub const FILES: [(&str, &str); 18] = files!(
+pub const FILES: [(&str, &str); 21] = files!(
     "numbers.cuh",
     "prior.cuh",
     "noise.cuh",
@@ -26,8 +26,11 @@ pub const FILES: [(&str, &str); 18] = files!(
     "rows.cuh",
     "target.cuh",
     "guide.cuh",
+    "trail.cuh",
+    "views.cuh",
     "genes.cu",
     "start.cu",
+    "walks.cu",
     "cells.cu",
     "families.cuh",
     "model.cu",

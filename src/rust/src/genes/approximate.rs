@@ -2,7 +2,7 @@
 
 use super::fit::Task;
 use super::input::{GeneSettings, Method};
-use super::on_device::Guided;
+use super::on_device::{Found, Guided};
 use super::psis::Weights;
 use super::record::{Recorder, Report, Status};
 use super::svi;
@@ -68,7 +68,7 @@ impl Task<'_> {
     pub(super) fn guided_in_lanes(&self, model: &Model, recorder: &mut Recorder) -> Result<Option<Report>> {
         let s = self.settings;
         let Some(frame) = &self.blueprint.frame else { return Ok(None) };
-        if let Some(guided) = self.guided {
+        if let Some(Found::Guide(guided)) = self.found {
             return Ok(Some(self.record(frame, guided, recorder)));
         }
         let noise = Noise::new(s.seed, self.set.index[self.gene]);

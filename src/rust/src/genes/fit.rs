@@ -3,8 +3,8 @@
 use super::blueprint::Blueprint;
 use super::chains::{Counts, METRIC_WARMUP, Try};
 use super::input::{GeneSet, GeneSettings, Method};
-use super::lanes::{Found, Less};
-use super::on_device::Guided;
+use super::lanes::{Less, Outcome};
+use super::on_device;
 use super::record::{Recorder, Report, Slot, Status};
 use super::summary::Diagnostics;
 use crate::density::{LogDensity, Model};
@@ -34,7 +34,7 @@ pub struct Task<'a> {
     /// How.
     pub settings: &'a GeneSettings,
     /// What a device has found for it.
-    pub guided: Option<&'a Guided>,
+    pub found: Option<&'a on_device::Found>,
     /// Read before every gradient.
     pub cancel: &'a AtomicBool,
 }
@@ -48,8 +48,8 @@ impl Task<'_> {
         let mut recorder = Recorder::new(&self.blueprint.variables, slot, self.settings.n_saved());
         let model = Arc::new(self.blueprint.model(self.set, self.gene)?);
         let mut report = match self.in_lanes(&model, &mut recorder, diagnostics)? {
-            Found::Enough(report) => report,
-            Found::Poor(less) => self.prepared(&model, less, &mut recorder, diagnostics)?,
+            Outcome::Enough(report) => report,
+            Outcome::Poor(less) => self.prepared(&model, less, &mut recorder, diagnostics)?,
         };
         (report.effects_mean, report.effects_sd) = recorder.effects();
         Ok(report)

@@ -6,22 +6,24 @@
 
 use super::fit::Task;
 use super::input::{GeneSettings, Method};
+use super::on_device::{Chains, Found};
 use super::record::{Recorder, Report};
 use super::summary::Diagnostics;
 use super::svi::flat::FlatGene;
-use super::svi::guide::Guide;
+use super::svi::frame::Frame;
+use super::svi::guide::{Guide, LONGEST_PATH};
 use super::svi::noise::Noise;
 use super::svi::start::start;
 use super::svi::steps::{Ascent, ascend};
 use super::svi::target::Target;
 use super::svi::walks::Walks;
 use crate::density::Model;
+use crate::device::walks::Plan as DevicePlan;
 use crate::error::{Error, Result};
 use crate::simd::LANES;
-use rand_chacha::ChaCha8Rng;
 
 /// Steps of the guide in whose frame the lanes move: after these it is near enough, and most of it was known at its start.
-const ASCENT: Ascent = Ascent { max_steps: 16, polish: 16, tolerance: 0.0 };
+pub(super) const ASCENT: Ascent = Ascent { max_steps: 16, polish: 16, tolerance: 0.0 };
 /// Parameters at most: with more, these few steps add more noise to the guide than they take away, and rows are many enough to
 /// fill vectors by themselves.
 const MAX_DIM: usize = 40;
@@ -29,8 +31,6 @@ const MAX_DIM: usize = 40;
 const MIN_WARMUP: usize = 8;
 /// Lanes that still accept less than this after warm-up are given up.
 const MIN_ACCEPTED: f64 = 0.5;
-/// Streams of random numbers, next to those of approximations.
-const STREAM: u64 = 2;
 
 /// How the lanes' draws make up chains.
 #[derive(Debug, Clone, Copy)]
@@ -62,9 +62,29 @@ impl Plan {
     }
 }
 
+/// Whether lanes are for models of this size.
+pub(super) fn covers(frame: &Frame) -> bool {
+    frame.dim() <= MAX_DIM
+}
+
+/// Iterations of warm-up of a lane, and the acceptance aimed at: smaller errors of energy are cheap here, and make draws
+/// more negatively correlated.
+fn warm_up_of(settings: &GeneSettings) -> (usize, f64) {
+    let lanes = Plan::new(settings).lanes;
+    (MIN_WARMUP.max(settings.warmup.div_ceil(lanes)), 0.5 * (1.0 + settings.adapt_delta))
+}
+
+/// For a device.
+pub(super) fn plan_of(settings: &GeneSettings) -> DevicePlan {
+    let (plan, (warmup, target)) = (Plan::new(settings), warm_up_of(settings));
+    let Plan { chains, n_kept, lanes, each } = plan;
+    let (walks, apart, thin) = (plan.walks().count(), LANES / lanes * lanes, settings.thin);
+    DevicePlan { chains, n_kept, lanes, each, thin, warmup, walks, apart, target, longest: LONGEST_PATH }
+}
+
 /// What lanes have found.
 #[derive(Debug)]
-pub enum Found {
+pub enum Outcome {
     /// All that was asked for.
     Enough(Report),
     /// Less.
@@ -84,22 +104,22 @@ impl Task<'_> {
     /// What can be done in lanes: a guide, draws, or draws where the guide is too far.
     pub(super) fn in_lanes(
         &self, model: &Model, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
-    ) -> Result<Found> {
+    ) -> Result<Outcome> {
         let approximate = match self.settings.method {
             Method::Hmc => None,
             Method::Svi => self.guided_in_lanes(model, recorder)?,
-            _ => return Ok(Found::Poor(Less::default())),
+            _ => return Ok(Outcome::Poor(Less::default())),
         };
         let approximate = match approximate {
-            Some(guided) if !self.is_refined(&guided) => return Ok(Found::Enough(guided)),
+            Some(guided) if !self.is_refined(&guided) => return Ok(Outcome::Enough(guided)),
             other => other,
         };
         let walked = self.walk_in_lanes(model, recorder, diagnostics)?;
         let suffices = |walked: &Report| !self.settings.retry || !walked.is_poor(self.settings.n_saved());
         Ok(match (walked, approximate) {
-            (Some(walked), None) if suffices(&walked) => Found::Enough(walked),
-            (Some(walked), Some(guided)) if suffices(&walked) => Found::Enough(walked.refines(guided)),
-            (walked, approximate) => Found::Poor(Less { approximate, walked }),
+            (Some(walked), None) if suffices(&walked) => Outcome::Enough(walked),
+            (Some(walked), Some(guided)) if suffices(&walked) => Outcome::Enough(walked.refines(guided)),
+            (walked, approximate) => Outcome::Poor(Less { approximate, walked }),
         })
     }
 
@@ -107,7 +127,10 @@ impl Task<'_> {
     pub(super) fn walk_in_lanes(
         &self, model: &Model, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Option<Report>> {
-        let Some(frame) = self.blueprint.frame.as_ref().filter(|frame| frame.dim() <= MAX_DIM) else { return Ok(None) };
+        let Some(frame) = self.blueprint.frame.as_ref().filter(|frame| covers(frame)) else { return Ok(None) };
+        if let Some(Found::Walks(chains)) = self.found {
+            return Ok(Some(self.recorded(frame, chains, recorder, diagnostics)));
+        }
         let noise = Noise::new(self.settings.seed, self.set.index[self.gene]);
         let mut target = Target::new(frame, FlatGene::new(frame, model)?);
         let Some(guide) = start(&mut target) else { return Ok(None) };
@@ -123,20 +146,34 @@ impl Task<'_> {
         Ok(Some(report))
     }
 
+    /// What a device has found.
+    fn recorded(
+        &self, frame: &Frame, chains: &Chains, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
+    ) -> Report {
+        let (mut draw, dim) = (vec![0.0; frame.dim()], frame.dim());
+        recorder.restart();
+        for (i, values) in chains.values.chunks_exact(dim).enumerate() {
+            frame.from_device(values, &mut draw);
+            recorder.push_values(&draw, i);
+        }
+        let (rhat, ess) = recorder.draws().map(|x| diagnostics.of(x)).unzip();
+        let Chains { divergent, n_gradients, .. } = *chains;
+        Report { khat: f64::NAN, divergent, n_gradients, rhat, ess, ..Report::default() }
+    }
+
     /// The lanes from number `first` on. Whether they move.
     fn walk_eight(
         &self, target: &Target, guide: &Guide, noise: Noise, first: usize, recorder: &mut Recorder, report: &mut Report,
     ) -> Result<bool> {
-        let (s, plan, mut rng) = (self.settings, Plan::new(self.settings), self.rng(STREAM, 1 + first));
+        let (s, plan) = (self.settings, Plan::new(self.settings));
         let Some(mut walks) = Walks::new(target.clone(), guide.clone(), noise, first) else { return Ok(false) };
-        // Smaller errors of energy are cheap here, and make draws more negatively correlated.
-        let accepted =
-            walks.adapt(MIN_WARMUP.max(s.warmup.div_ceil(plan.lanes)), 0.5 * (1.0 + s.adapt_delta), &mut rng);
+        let (warmup, target_acceptance) = warm_up_of(s);
+        let accepted = walks.adapt(warmup, target_acceptance);
         if accepted < MIN_ACCEPTED {
             return Ok(false);
         }
         for i in 0..plan.each * s.thin {
-            self.keep_eight(&mut walks, plan, [first, i], &mut rng, recorder, report)?;
+            self.keep_eight(&mut walks, plan, [first, i], recorder, report)?;
         }
         report.n_gradients += walks.n_gradients() - if first > 0 { LANES * target.n_evaluations } else { 0 };
         Ok(true)
@@ -144,10 +181,9 @@ impl Task<'_> {
 
     /// Iteration `i` after warm-up.
     fn keep_eight(
-        &self, walks: &mut Walks, plan: Plan, [first, i]: [usize; 2], rng: &mut ChaCha8Rng, recorder: &mut Recorder,
-        report: &mut Report,
+        &self, walks: &mut Walks, plan: Plan, [first, i]: [usize; 2], recorder: &mut Recorder, report: &mut Report,
     ) -> Result<()> {
-        let moved = walks.step(rng);
+        let moved = walks.step();
         if self.is_cancelled() {
             return Err(Error::Interrupt);
         }

@@ -20,7 +20,7 @@ use crate::error::{Error, Result, panic_text};
 use crate::run::{Progress, Shared, on_workers};
 use blueprint::Blueprint;
 use fit::Task;
-use input::{Device, GeneSet, GeneSettings, Method};
+use input::{Device, GeneSet, GeneSettings};
 use rayon::prelude::*;
 use record::{Report, Slot, Status};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -47,12 +47,12 @@ pub fn fit(
     blueprint: &Blueprint, set: &GeneSet, settings: &GeneSettings, slots: Vec<Slot>,
     watch: impl FnMut(Progress) -> bool,
 ) -> Result<Output> {
-    let is_there = settings.device == Device::Cuda && settings.method == Method::Svi;
+    let is_there = settings.device == Device::Cuda && on_device::takes(settings.method);
     let machine = if is_there { Some(device::open(&settings.kernel_cache)?) } else { None };
     fit_on(machine.as_deref(), blueprint, set, settings, slots, watch)
 }
 
-/// As [`fit`], with the guides of variational fits by a device.
+/// As [`fit`], with the guides of variational fits and the chains of HMC by a device.
 ///
 /// # Errors
 /// As [`fit`].
@@ -62,15 +62,15 @@ pub fn fit_on(
 ) -> Result<Output> {
     settings.check()?;
     on_workers(settings.threads, set.len(), watch, |shared| {
-        let guides = machine.map(|machine| on_device::guides(machine, blueprint, set, settings, &shared.cancel));
-        let guides = guides.transpose()?.unwrap_or_default();
+        let found = machine.map(|machine| on_device::found(machine, blueprint, set, settings, &shared.cancel));
+        let found = found.transpose()?.unwrap_or_default();
         let diagnostics = Diagnostics::new(settings.chains, settings.n_kept());
         let genes = slots.into_par_iter().enumerate().with_max_len(1);
         let reports = genes.map_init(
             || diagnostics.clone(),
             |diagnostics, (gene, slot)| {
-                let guided = guides.get(gene).and_then(Option::as_ref);
-                let task = Task { blueprint, set, gene, settings, guided, cancel: &shared.cancel };
+                let found = found.get(gene).and_then(Option::as_ref);
+                let task = Task { blueprint, set, gene, settings, found, cancel: &shared.cancel };
                 contained(&task, slot, diagnostics, shared)
             },
         );

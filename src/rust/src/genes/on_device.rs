@@ -1,16 +1,19 @@
-//! Variational guides of many genes on a device: arrays are made here, on threads; starts, steps and draws are the device's.
+//! Guides and chains of many genes on a device: arrays are made here, on threads; starts, steps and draws are the device's.
 
 use super::approximate::{ascent_of, draws_of};
 use super::blueprint::Blueprint;
-use super::input::{GeneSet, GeneSettings};
+use super::input::{GeneSet, GeneSettings, Method};
+use super::lanes;
 use super::svi::flat::FlatGene;
 use super::svi::frame::Frame;
 use super::svi::target::Target;
 use crate::device::error::{self as device, Kind};
-use crate::device::genes::{Draws, Genes, GuideArrays, bytes_of};
+use crate::device::gene_memory::bytes_of;
+use crate::device::genes::{Draws, Genes, GuideArrays};
 use crate::device::machine::Machine;
 use crate::device::pack::{FrameArrays, GeneArrays, LANES};
 use crate::device::source::Precision;
+use crate::device::walks::Walked;
 use crate::error::Result;
 use rayon::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,6 +30,26 @@ const CHUNK: usize = 32;
 
 /// What a device gives for one gene.
 #[derive(Debug, Clone)]
+pub enum Found {
+    /// Draws of a guide.
+    Guide(Guided),
+    /// Chains.
+    Walks(Chains),
+}
+
+/// Chains of one gene.
+#[derive(Debug, Clone)]
+pub struct Chains {
+    /// `[n_saved, dim]` draws, as [`Guided::values`].
+    pub values: Vec<f64>,
+    /// Divergences.
+    pub divergent: usize,
+    /// Gradients taken, those of start and guide included.
+    pub n_gradients: usize,
+}
+
+/// Draws of one gene's guide.
+#[derive(Debug, Clone)]
 pub struct Guided {
     /// `[n, dim]` draws: effects and coefficients in arrow order, standard deviations, shape.
     pub values: Vec<f64>,
@@ -40,14 +63,23 @@ pub struct Guided {
     pub n_gradients: usize,
 }
 
-/// Guides of all genes; `None` for those without a start. Empty where the model needs more than a device has.
+/// Whether a device has something to do in fits by this method.
+pub fn takes(method: Method) -> bool {
+    matches!(method, Method::Svi | Method::Hmc)
+}
+
+/// Guides or chains of all genes; `None` for those without a start, or whose chains do not move. Empty where the model needs
+/// more than a device has.
 ///
 /// # Errors
 /// [`crate::error::Error::Device`] if the device cannot go on. After `cancel` is set, genes are left out.
-pub fn guides(
+pub fn found(
     machine: &dyn Machine, blueprint: &Blueprint, set: &GeneSet, settings: &GeneSettings, cancel: &AtomicBool,
-) -> Result<Vec<Option<Guided>>> {
+) -> Result<Vec<Option<Found>>> {
     let Some(frame) = &blueprint.frame else { return Ok(vec![]) };
+    if settings.method == Method::Hmc && !lanes::covers(frame) {
+        return Ok(vec![]);
+    }
     let job = Job { machine, frame, frame_arrays: frame.arrays(), set, settings, cancel };
     let mut out = vec![None; set.len()];
     let mut first = 0;
@@ -93,13 +125,13 @@ impl Job<'_> {
         let some = (first..self.set.len()).step_by(self.set.len().div_ceil(16));
         let rows = some.filter_map(|g| flat(g).ok()).map(|gene| gene.offset.len()).max().unwrap_or(1);
         let gene = GeneArrays { rows: [vec![0.0; rows], vec![], vec![]], ..GeneArrays::default() };
-        let each = bytes_of(&self.frame_arrays, &gene, s.max_steps, draws_of(s)[0]);
+        let each = bytes_of(&self.frame_arrays, &gene, s.max_steps, draws_of(s)[0].max(s.n_saved()));
         let free = self.machine.free_bytes()? as f64 * SHARE;
         Ok(((free / each as f64) as usize).min(HOST_BYTES / (ROW_BYTES * rows.max(1))).max(1))
     }
 
     /// [`Self::run`], in halves where memory does not suffice: another process may have taken some of it.
-    fn in_parts(&self, known: &[(usize, GeneArrays)], out: &mut [Option<Guided>]) -> device::Result<()> {
+    fn in_parts(&self, known: &[(usize, GeneArrays)], out: &mut [Option<Found>]) -> device::Result<()> {
         match self.run(known, out) {
             Err(error) if error.kind == Kind::OutOfMemory && known.len() > 1 => {
                 let (first, second) = known.split_at(known.len() / 2);
@@ -111,7 +143,7 @@ impl Job<'_> {
     }
 
     /// Starts, steps and draws.
-    fn run(&self, known: &[(usize, GeneArrays)], out: &mut [Option<Guided>]) -> device::Result<()> {
+    fn run(&self, known: &[(usize, GeneArrays)], out: &mut [Option<Found>]) -> device::Result<()> {
         if known.is_empty() {
             return Ok(());
         }
@@ -119,17 +151,48 @@ impl Job<'_> {
         let arrays: Vec<&GeneArrays> = known.iter().map(|(_, arrays)| arrays).collect();
         let genes = Genes::new(self.machine, Precision::Single, &self.frame_arrays, &arrays, &numbers)?;
         genes.start()?;
+        let found = if self.settings.method == Method::Hmc { self.walks(&genes)? } else { self.guides(&genes)? };
+        known.iter().zip(found).for_each(|((gene, _), found)| out[*gene] = found);
+        Ok(())
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.cancel.load(Ordering::Relaxed)
+    }
+
+    /// Guides with their draws; nothing after an interrupt.
+    fn guides(&self, genes: &Genes) -> device::Result<Vec<Option<Found>>> {
         let (seed, [n_ratios, n_values]) = (self.settings.seed, draws_of(self.settings));
-        let rules = ascent_of(self.settings).rules();
-        let guides = genes.ascend(&rules, seed, CHUNK, || !self.cancel.load(Ordering::Relaxed))?;
-        if self.cancel.load(Ordering::Relaxed) {
-            return Ok(());
+        let guides = genes.ascend(&ascent_of(self.settings).rules(), seed, CHUNK, || self.goes_on())?;
+        if !self.goes_on() {
+            return Ok(vec![]);
         }
         let draws = genes.draws(seed, n_ratios, n_values)?;
-        for (i, ((gene, _), guide)) in known.iter().zip(guides).enumerate() {
-            out[*gene] = guide.has_start.then(|| self.guided(i, guide, &draws));
+        let one =
+            |(i, guide): (usize, GuideArrays)| guide.has_start.then(|| Found::Guide(self.guided(i, guide, &draws)));
+        Ok(guides.into_iter().enumerate().map(one).collect())
+    }
+
+    /// Chains in the frames of guides; nothing after an interrupt.
+    fn walks(&self, genes: &Genes) -> device::Result<Vec<Option<Found>>> {
+        let guides = genes.ascend(&lanes::ASCENT.rules(), self.settings.seed, CHUNK, || self.goes_on())?;
+        let walked = genes.walk(&lanes::plan_of(self.settings), self.settings.seed, CHUNK / 2, || self.goes_on())?;
+        if !self.goes_on() {
+            return Ok(vec![]);
         }
-        Ok(())
+        let one = |(i, guide): (usize, GuideArrays)| {
+            walked.has_moved[i].then(|| Found::Walks(self.chains(i, &guide, &walked)))
+        };
+        Ok(guides.into_iter().enumerate().map(one).collect())
+    }
+
+    fn chains(&self, i: usize, guide: &GuideArrays, walked: &Walked) -> Chains {
+        let size = self.settings.n_saved() * self.frame.dim();
+        Chains {
+            values: walked.values[i * size..(i + 1) * size].to_vec(),
+            divergent: walked.divergent[i],
+            n_gradients: LANES * (guide.n_evaluations + guide.steps + walked.n_evaluations[i]),
+        }
     }
 
     fn guided(&self, i: usize, guide: GuideArrays, draws: &Draws) -> Guided {

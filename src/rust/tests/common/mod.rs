@@ -3,6 +3,7 @@
 // Not every test binary uses all of it.
 #![allow(dead_code)]
 
+pub mod gene_cases;
 pub mod gene_checks;
 pub mod leaves;
 pub mod row_checks;

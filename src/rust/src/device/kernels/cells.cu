@@ -53,7 +53,7 @@ __device__ inline Sums count_sums(const Cells& c, const u32* starts, const u32* 
   for (u32 i = starts[segment] + threadIdx.x % 32; i < starts[segment + 1]; i += 32) {
     u32 entry = entries[i], cell = c.first[segment] + (entry >> 16);
     real y = (real)(entry & 0xffffu);
-    Softplus e = softplus(predictor(s + c.offset[cell], c.covariate, c.n_cells, cell, gamma, c.n_covariates));
+    Softplus<real> e = softplus(predictor(s + c.offset[cell], c.covariate, c.n_cells, cell, gamma, c.n_covariates));
     double rest = c.rate[segment] * (double)(y * e.rest);
     add(sums, -c.rate[segment] * (double)(y * e.below), rest, -rest, c.covariate, c.n_cells, cell, c.n_covariates);
   }
@@ -65,7 +65,7 @@ __device__ inline Sums node_sums(const Cells& c, int leaf, const real* gamma, re
   Sums sums = no_sums();
   for (u32 i = c.node_start[leaf] + threadIdx.x % 32; i < c.node_start[leaf + 1]; i += 32) {
     real mass = phi * c.node_mass[i];
-    Softplus e = softplus(predictor(s + c.node_offset[i], c.node_covariate, c.n_nodes, i, gamma, c.n_covariates));
+    Softplus<real> e = softplus(predictor(s + c.node_offset[i], c.node_covariate, c.n_nodes, i, gamma, c.n_covariates));
     add(sums, -(double)(mass * e.above), -(double)(mass * e.share), (double)(mass * e.slack), c.node_covariate,
         c.n_nodes, i, c.n_covariates);
   }

@@ -87,7 +87,7 @@ CALL void leaf_moments(const Frame& f, const Gene& g, Climb& c, int leaf) {
     real e = (real)(eta + g.offset[r] - log_phi);
     double total = g.total[r], mass = g.weight[r] * phi, share = 0, own;
     if (f.is_negative_binomial) {
-      Softplus s = softplus(e);
+      Softplus<real> s = softplus(e);
       share = s.share;
       own = mass * share;
       pull += total * s.rest - own;

@@ -78,7 +78,7 @@ __device__ inline bool is_nearly_poisson(double log_ratio) { return log_ratio < 
 
 __device__ inline RowSums negative_binomial_row(const Rows& m, int i, double eta, Scale s) {
   double total = m.total[i], weight = m.weight[i], mass = weight * s.natural, from = eta - s.log;
-  Softplus e = softplus((real)from);
+  Softplus<real> e = softplus((real)from);
   double above = mass * e.above, share = mass * e.share, slack = mass * e.slack;
   if (is_nearly_poisson(from)) {
     above = share = weight * (double)exp((real)eta);

@@ -1,54 +1,21 @@
 // Kernels for a block of genes: one block of threads per gene.
 
-#define GENES_PARAMETERS                                                                                        \
-  const int *ints, const double *reals, double *records, const u32 *row_start, const real *offset,        \
-      const real *weight, const real *total, const u32 *large_start, const double *large, const double *large_weight
-
-// What the threads of a block look at, in shared memory: in each thread's own it would cost its registers.
-struct Views {
-  Frame f;
-  Gene g;
-  Work w;
-  double* behind_work;  // memory for a step or for the way to a start
-  Step s;
-  Climb climb;
-  Guide guide;
-  Rules rules;
-};
-
-// Numbers that one block works with for steps and for starts, of a record and of a guide; the host asks so that it need
-// not know.
+// Numbers that one block works with for steps, starts and walks, and numbers of a record, a guide and a walk; the host
+// asks so that it need not know.
 KERNEL twill_sizes(const int* ints, const double* reals, u64* sizes) {
   SHARED_VALUE(Views, v);
   if (threadIdx.x != 0) return;
   v.f = frame_of(ints, reals);
   double* start = 0;
   v.behind_work = lay_out(v.f, start, v.w);
-  sizes[0] = lay_out(v.f, v.behind_work, v.s) - start;
+  v.behind_step = lay_out(v.f, v.behind_work, v.s);
+  sizes[0] = v.behind_step - start;
   sizes[1] = lay_out(v.f, v.behind_work, v.climb) - start;
-  sizes[2] = record_size(v.f);
-  sizes[3] = guide_size(v.f);
+  sizes[2] = lay_out(v.f, v.behind_step, v.trail) - start;
+  sizes[3] = record_size(v.f);
+  sizes[4] = guide_size(v.f);
+  sizes[5] = walk_size(v.f);
 }
-
-// Fills the views of one gene. Memory to work in is shared, or where that is too small the card's, `stride` numbers per
-// block. All threads call it.
-__device__ inline void open_views(Views& v, const Genes& genes, const int* ints, const double* reals, int index,
-                                  double* shared, double* elsewhere, u64 stride) {
-  if (threadIdx.x == 0) {
-    v.f = frame_of(ints, reals);
-    v.g = gene_of(v.f, genes, index);
-    double* memory = elsewhere ? elsewhere + blockIdx.x * stride : shared;
-    v.behind_work = lay_out(v.f, memory, v.w);
-    lay_out(v.f, v.behind_work, v.s);
-  }
-  __syncthreads();
-}
-#define OPEN                                                                                             \
-  SHARED_MEMORY(shared);                                                                                 \
-  SHARED_VALUE(Views, v);                                                                                \
-  Genes genes = {records, row_start, offset, weight, total, large_start, large, large_weight}
-// Work in `elsewhere` is for as many blocks as are started: each takes every gridDim.x-th item.
-#define EACH_ITEM(item, n) (int item = blockIdx.x; item < (n); item += gridDim.x)
 
 // Log densities [gene][LANES] and gradients [gene][d][LANES] at positions [gene][d][LANES].
 KERNEL twill_target(GENES_PARAMETERS, const double* positions, double* values, double* gradients, int n_genes,
@@ -142,7 +109,7 @@ KERNEL twill_svi(GENES_PARAMETERS, double* guides, const u32* numbers, const dou
 __device__ inline void draw(Views& v, u64 seed, u32 number, int first, int n_draws, int n_values, double* values,
                             double* log_ratios) {
   const Frame& f = v.f;
-  draw_lanes(f, v.s, seed, number, first);
+  fill_normals(f, v.s.eps, seed, number, first, OUTPUT_STEP);
   place(f, v.s, v.w);
   to_values(f, v.g, v.w);
   log_density(f, v.g, v.w);

@@ -70,12 +70,12 @@ CALL void draw_pairs(const Frame& f, Step& s, u64 seed, u32 gene, u32 step) {
   __syncthreads();
 }
 
-// Noise of the output draws `first` to `first` + LANES - 1.
-__device__ inline void draw_lanes(const Frame& f, Step& s, u64 seed, u32 gene, u32 first) {
+// Normals of the draws `first` to `first` + LANES - 1, to out [d][LANES].
+CALL void fill_normals(const Frame& f, double* out, u64 seed, u32 gene, u32 first, u32 step) {
   for EACH_LANE(block, (f.d + 3) / 4) {
     double four[4];
-    normals(block, first + lane, OUTPUT_STEP, gene, seed, four);
-    for (int j = 0; j < 4 && 4 * block + j < f.d; j++) s.eps[AT(4 * block + j)] = four[j];
+    normals(block, first + lane, step, gene, seed, four);
+    for (int j = 0; j < 4 && 4 * block + j < f.d; j++) out[AT(4 * block + j)] = four[j];
   }
   __syncthreads();
 }

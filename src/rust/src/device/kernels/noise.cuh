@@ -1,4 +1,4 @@
-// Standard normals by counter: Philox4x32-10 (Salmon et al. 2011) and Box-Muller. The same numbers as on the CPU.
+// Normal and uniform numbers by counter: Philox4x32-10 (Salmon et al. 2011) and Box-Muller. The same numbers as on the CPU.
 
 struct Words {
   u32 w[4];
@@ -23,12 +23,19 @@ __device__ inline Words philox(u32 c0, u32 c1, u32 c2, u32 c3, u64 seed) {
   return out;
 }
 
+// Between 0 and 1.
+__device__ inline double unit(u32 word) { return (word + 0.5) * 2.3283064365386963e-10; }
+
+// The first or second uniform number of a draw, which no number of normals shares.
+CALL double uniform(u32 draw, int which, u32 step, u32 gene, u64 seed) {
+  return unit(philox(0xFFFFFFFFu, draw, step, gene, seed).w[which]);
+}
+
 // Four normals: coordinates 4 block to 4 block + 3.
 CALL void normals(u32 block, u32 number, u32 step, u32 gene, u64 seed, double out[4]) {
   Words words = philox(block, number, step, gene, seed);
   for (int half = 0; half < 2; half++) {
-    double u = (words.w[2 * half] + 0.5) * 2.3283064365386963e-10;
-    double v = (words.w[2 * half + 1] + 0.5) * 2.3283064365386963e-10;
+    double u = unit(words.w[2 * half]), v = unit(words.w[2 * half + 1]);
     double radius = sqrt(-2 * log(u));
     out[2 * half] = radius * cospi(2 * v);
     out[2 * half + 1] = radius * sinpi(2 * v);

@@ -40,25 +40,27 @@ CALL double block_sum(double x, double* scratch) {
   return total;
 }
 
+template <typename T>
 struct Softplus {
-  real above;  // log(1 + e^u)
-  real below;  // log(1 + e^-u)
-  real share;  // 1 / (1 + e^-u)
-  real rest;   // 1 / (1 + e^u)
-  real slack;  // share - above, which goes like -e^(2 u) / 2 and not to the difference of two e^u
+  T above;  // log(1 + e^u)
+  T below;  // log(1 + e^-u)
+  T share;  // 1 / (1 + e^-u)
+  T rest;   // 1 / (1 + e^u)
+  T slack;  // share - above, which goes like -e^(2 u) / 2 and not to the difference of two e^u
 };
 
-__device__ inline Softplus softplus(real u) {
-  real e = exp(-fabs(u)), log1p_e = log1p(e), one = 1 / (1 + e), other = e * one;
-  Softplus s;
-  s.above = (u > 0 ? u : real(0)) + log1p_e;
-  s.below = (u > 0 ? real(0) : -u) + log1p_e;
+template <typename T>
+__device__ inline Softplus<T> softplus(T u) {
+  T e = exp(-fabs(u)), log1p_e = log1p(e), one = 1 / (1 + e), other = e * one;
+  Softplus<T> s;
+  s.above = (u > 0 ? u : T(0)) + log1p_e;
+  s.below = (u > 0 ? T(0) : -u) + log1p_e;
   s.share = u > 0 ? one : other;
   s.rest = u > 0 ? other : one;
   s.slack = s.share - s.above;
   // sum over n >= 2 of (-1)^(n-1) (n - 1) / n e^n
-  if (u < 0 && e < real(0.02))
-    s.slack = -e * e * (real(0.5) - e * (real(2.0 / 3) - e * (real(0.75) - e * (real(0.8) - e * real(5.0 / 6)))));
+  if (u < 0 && e < T(0.02))
+    s.slack = -e * e * (T(0.5) - e * (T(2.0 / 3) - e * (T(0.75) - e * (T(0.8) - e * T(5.0 / 6)))));
   return s;
 }
 

@@ -1,30 +1,47 @@
 // Log-likelihood of a gene's rows and its derivatives; a thread has one leaf of one position.
 
+// Counts above this have rows in double precision: what single precision loses of a log-likelihood grows with the count.
+#define MANY 1000
+
+struct LeafSums {
+  double value, d_eta, d_phi;
+};
+
+// Adds a row whose linear predictor, less log phi, is e: exponentials and logarithms in T.
+template <typename T>
+__device__ inline void add_row(const Frame& f, T e, T total, T weight, T phi, LeafSums& sums) {
+  if (f.is_negative_binomial) {
+    T mass = weight * phi;
+    Softplus<T> s = softplus(e);
+    sums.value -= (double)(total * s.below + mass * s.above);
+    sums.d_eta += (double)(total * s.rest - mass * s.share);
+    sums.d_phi += (double)(mass * s.slack - total * s.rest);
+  } else {
+    T mu = weight * exp(e);
+    sums.value += (double)(total * e - mu);
+    sums.d_eta += (double)(total - mu);
+  }
+}
+
 // Rows of a leaf: values and derivatives in eta and log phi.
 CALL void leaf_rows(const Frame& f, const Gene& g, Work& w, int leaf, int lane) {
   double eta = 0;
   int block = f.leaf_block[leaf];
   for (int a = 0; a < f.b; a++) eta += f.zb[leaf * f.b + a] * w.u[AT(block * f.b + a)];
   for (int e = 0; e < f.c; e++) eta += f.xc[leaf * f.c + e] * w.u[AT(f.n_in_blocks + e)];
-  double value = 0, d_eta = 0, d_phi = 0, from = eta - w.log_phi[lane];
-  real phi = (real)w.phi[lane];
+  double from = eta - w.log_phi[lane], phi = w.phi[lane];
+  LeafSums sums = {0, 0, 0};
   for (u32 r = g.row_start[leaf]; r < g.row_start[leaf + 1]; r++) {
-    real total = g.total[r], e = (real)(from + g.offset[r]);
-    if (f.is_negative_binomial) {
-      real mass = g.weight[r] * phi;
-      Softplus s = softplus(e);
-      value -= (double)(total * s.below + mass * s.above);
-      d_eta += (double)(total * s.rest - mass * s.share);
-      d_phi += (double)(mass * s.slack - total * s.rest);
-    } else {
-      real mu = g.weight[r] * exp(e);
-      value += (double)(total * e - mu);
-      d_eta += (double)(total - mu);
-    }
+    real total = g.total[r], weight = g.weight[r];
+    double e = from + g.offset[r];
+    if (total > MANY)
+      add_row<double>(f, e, total, weight, phi, sums);
+    else
+      add_row<real>(f, (real)e, total, weight, (real)phi, sums);
   }
-  w.leaf_value[AT(leaf)] = value;
-  w.d_eta[AT(leaf)] = d_eta;
-  w.leaf_d_phi[AT(leaf)] = d_phi;
+  w.leaf_value[AT(leaf)] = sums.value;
+  w.d_eta[AT(leaf)] = sums.d_eta;
+  w.leaf_d_phi[AT(leaf)] = sums.d_phi;
 }
 
 // The j-th of DIRECT parts of sum ln Gamma(phi + y) - ln Gamma(phi) over the counts, and of its derivative in phi:

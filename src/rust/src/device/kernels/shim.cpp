@@ -14,8 +14,11 @@
 #include "rows.cuh"
 #include "target.cuh"
 #include "guide.cuh"
+#include "trail.cuh"
+#include "views.cuh"
 #include "genes.cu"
 #include "start.cu"
+#include "walks.cu"
 #include "cells.cu"
 #include "families.cuh"
 #include "model.cu"
@@ -43,7 +46,8 @@ struct Named {
   void (*run)(void**);
 };
 #define NAMED(kernel) {#kernel, behind_pointers<kernel>}
-static const Named kernels[] = {NAMED(twill_sizes), NAMED(twill_target), NAMED(twill_svi), NAMED(twill_draws), NAMED(twill_start),
+static const Named kernels[] = {NAMED(twill_sizes), NAMED(twill_target), NAMED(twill_svi), NAMED(twill_draws),
+                                NAMED(twill_start), NAMED(twill_walks),
                                 NAMED(twill_cells), NAMED(twill_copy),   NAMED(twill_model_rows),
                                 NAMED(twill_model_levels), NAMED(twill_model_sums)};
 

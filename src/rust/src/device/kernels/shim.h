@@ -18,7 +18,7 @@
 #define __restrict__
 #define __launch_bounds__(...)
 using std::asinh; using std::erfc; using std::exp; using std::expm1; using std::fabs; using std::fmax; using std::fmin; using std::isfinite;
-using std::log; using std::log1p;
+using std::cos; using std::log; using std::log1p; using std::sin;
 using std::sqrt; using std::tanh;
 
 inline double cospi(double x) { return std::cos(3.141592653589793 * x); }

@@ -19,7 +19,7 @@ use std::f64::consts::PI;
 pub(super) const LONGEST_MEAN: f64 = 1.0;
 pub(super) const LONGEST_ROOT: f64 = 0.8;
 /// Path gradients are shortened to this many times the norm of a draw.
-pub(super) const LONGEST_PATH: f64 = 10.0;
+pub const LONGEST_PATH: f64 = 10.0;
 
 /// Mean and root of the covariance.
 #[derive(Debug, Clone)]

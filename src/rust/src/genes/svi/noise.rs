@@ -1,4 +1,4 @@
-//! Normal numbers from a counter: a draw's noise follows from seed, gene, step and number alone.
+//! Normal and uniform numbers from a counter: a draw's noise follows from seed, gene, step and number alone.
 //!
 //! Philox 4x32 with ten rounds (Salmon, Moraes, Dror and Shaw 2011) and the transform of Box and Muller, for eight draws at
 //! once.
@@ -13,6 +13,9 @@ const INCREMENTS: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const ROUNDS: usize = 10;
 /// In the place of a step's number: draws that are kept.
 pub const KEPT: u32 = u32::MAX;
+
+/// In the place of a block's number: uniform numbers.
+const UNIFORM: u32 = u32::MAX;
 
 /// A word of each draw.
 type Words = [u32; LANES];
@@ -33,6 +36,12 @@ impl Noise {
     /// Standard normal numbers of eight draws: `out` has a place for each coordinate.
     pub fn normals(&self, draws: Words, step: u32, out: &mut [Lane]) {
         Arch::new().dispatch(Filling { noise: self, draws, step, out });
+    }
+
+    /// Two uniform numbers of each draw, which no number of normals shares.
+    pub fn uniforms(&self, draws: Words, step: u32) -> [Lane; 2] {
+        let [first, second, ..] = self.words(UNIFORM, draws, step);
+        [first, second].map(|words| Lane(words.map(unit)))
     }
 
     /// Four random words of each draw, for a block of four coordinates.

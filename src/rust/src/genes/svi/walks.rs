@@ -14,7 +14,6 @@ use crate::hmc::fixed::next_rung;
 use crate::hmc::tree::MAX_ENERGY_ERROR;
 use crate::simd::LANES;
 use pulp::{Arch, NullaryFnOnce};
-use rand::{Rng, RngExt};
 use std::ops::Range;
 
 /// Mean angle of a trajectory: a quarter turn forgets where it began, somewhat more makes draws negatively correlated.
@@ -97,11 +96,11 @@ impl<'a> Walks<'a> {
     }
 
     /// Adapts the number of steps to a mean acceptance of at least `target`; returns that of the last iterations.
-    pub fn adapt<R: Rng>(&mut self, n: usize, target: f64, rng: &mut R) -> f64 {
+    pub fn adapt(&mut self, n: usize, target: f64) -> f64 {
         let mut mean = 1.0;
         for block in (0..n).step_by(BLOCK) {
             let length = BLOCK.min(n - block);
-            let accepted: f64 = (0..length).map(|_| self.step(rng).accept_stat).sum();
+            let accepted: f64 = (0..length).map(|_| self.step().accept_stat).sum();
             // Half a block says too little.
             if 2 * length > BLOCK {
                 mean = accepted / length as f64;
@@ -112,10 +111,12 @@ impl<'a> Walks<'a> {
     }
 
     /// One transition of each lane.
-    pub fn step<R: Rng>(&mut self, rng: &mut R) -> Moved {
+    pub fn step(&mut self) -> Moved {
         let n_steps = LADDER[self.rung];
-        let gain = self.trajectory(n_steps, ANGLE * rng.random_range(JITTER) / n_steps as f64);
-        let takes = std::array::from_fn(|s| rng.random::<f64>().ln() < gain.0[s]);
+        let [chance, length] = self.noise.uniforms(self.lanes(), MOMENTA | self.iteration);
+        let share = JITTER.start + (JITTER.end - JITTER.start) * length.0[0];
+        let gain = self.trajectory(n_steps, ANGLE * share / n_steps as f64);
+        let takes = std::array::from_fn(|s| chance.0[s].ln() < gain.0[s]);
         self.accept(&takes);
         let accepted: f64 = gain.0.iter().map(|g| g.exp().min(1.0)).sum();
         let divergent = gain.0.map(|g| g < -MAX_ENERGY_ERROR);
@@ -140,9 +141,13 @@ impl<'a> Walks<'a> {
 
     /// Fresh momenta.
     fn refresh(&mut self) {
-        let lanes = std::array::from_fn(|s| self.first + s as u32);
-        self.noise.normals(lanes, MOMENTA | self.iteration, &mut self.next.momentum);
+        self.noise.normals(self.lanes(), MOMENTA | self.iteration, &mut self.next.momentum);
         self.iteration += 1;
+    }
+
+    /// Numbers of the lanes in the noise.
+    fn lanes(&self) -> [u32; LANES] {
+        std::array::from_fn(|s| self.first + s as u32)
     }
 
     /// Log densities and residual gradients at the next positions. Where gradients are very long they are shortened, which is as
