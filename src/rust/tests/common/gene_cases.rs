@@ -21,6 +21,8 @@ pub struct Case {
     pub shape: Shape,
     /// Priors of kinds that are not the usual ones.
     pub has_rare_priors: bool,
+    /// 2,000 and more.
+    pub has_large_counts: bool,
 }
 
 impl Case {
@@ -41,11 +43,11 @@ impl Case {
 }
 
 /// Of all that the engine has: terms of one factor, crossed factors, no terms, rows that all differ, no shape, and more
-/// parameters than shared memory holds.
+/// parameters than shared memory holds; and counts of which single precision loses much.
 pub fn cases() -> Vec<Case> {
-    let of = |name, family, n, p, terms: &[(usize, usize, bool)]| {
+    let of = |name: &'static str, family, n, p, terms: &[(usize, usize, bool)]| {
         let shape = Shape::plain(family, n, p, terms);
-        Case { name, shape, has_rare_priors: name == "rare priors" }
+        Case { name, shape, has_rare_priors: name == "rare priors", has_large_counts: name.starts_with("large counts") }
     };
     let (nb, poisson) = (Family::NegBinomial, Family::Poisson);
     vec![
@@ -55,6 +57,8 @@ pub fn cases() -> Vec<Case> {
         // As single cells with a covariate of their own: each row has its leaf.
         of("rows that differ", nb, 300, 3, &[(5, 1, false)]),
         of("rare priors", nb, 60, 3, &[(6, 2, false), (3, 1, false)]),
+        of("large counts", nb, 56, 2, &[(7, 2, false)]),
+        of("large counts, Poisson", poisson, 40, 2, &[(5, 1, false)]),
         of("Poisson", poisson, 40, 2, &[(5, 1, false)]),
         of("40 donors", nb, 160, 2, &[(40, 2, false)]),
     ]
@@ -76,7 +80,9 @@ pub fn frame(case: &Case) -> Frame {
 pub fn started<'a>(frame: &'a Frame, case: &Case, n: usize) -> Started<'a> {
     let (spec, shape) = (case.spec(), &case.shape);
     let target = |g: usize| {
-        let raw = twill::design::RawArrays { y: arrays(shape, 100 + g as u64).y, ..arrays(shape, 1) };
+        let y = arrays(shape, 100 + g as u64).y.into_iter();
+        let y = y.map(|y| if case.has_large_counts { 2e3 * (1.0 + y) } else { y }).collect();
+        let raw = twill::design::RawArrays { y, ..arrays(shape, 1) };
         let model = Model::new(Design::new(raw, &spec).expect("valid"), &spec).expect("valid");
         let mut target = Target::new(frame, FlatGene::new(frame, &model).expect("rows of the frame"));
         let guide = start(&mut target)?;
