@@ -21,8 +21,8 @@
 #' @param ... For `augment()`, further arguments of [posterior_epred()].
 #' @return Data frames. `tidy()`: effect, component, group, level (for `"ran_vals"`), term,
 #'   estimate, std.error, conf.low, conf.high. `glance()`: algorithm, pss (number of draws),
-#'   nobs, sigma, n_divergent, max_rhat, min_ess. `augment()`: the data with `.fitted`,
-#'   `.se.fit`, and `.resid` where the response is known.
+#'   nobs, sigma, n_divergent, max_rhat, min_ess; of an approximation pareto_k (k-hat) and ess_proposals in the place of the last
+#'   three. `augment()`: the data with `.fitted`, `.se.fit`, and `.resid` where the response is known.
 #' @examples
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
@@ -126,14 +126,19 @@ exponentiate_fixed <- function(table) {
 #' @method glance twillfit
 #' @export
 glance.twillfit <- function(x, looic = FALSE, ...) {
-  d <- diagnostics(x)
-  out <- data.frame(algorithm = "NUTS", pss = ndraws(x), nobs = nobs(x), sigma = sigma(x), n_divergent = d$divergent,
-                    max_rhat = unname(d$rhat) %||% NA, min_ess = min(d$bulk_ess, d$tail_ess))
+  out <- data.frame(algorithm = if (is_approximation(x)) x$info$method else "NUTS", pss = ndraws(x), nobs = nobs(x), sigma = sigma(x))
+  out <- cbind(out, fit_quality(x))
   if (looic) {
     estimates <- loo(x)$estimates
     out[c("elpd_loo", "se_elpd_loo", "looic")] <- as.list(c(estimates["elpd_loo", ], estimates["looic", 1]))
   }
   out
+}
+
+fit_quality <- function(fit) {
+  if (is_approximation(fit)) return(data.frame(pareto_k = fit$info$pareto_k, ess_proposals = fit$info$ess_proposals))
+  d <- diagnostics(fit)
+  data.frame(n_divergent = d$divergent, max_rhat = unname(d$rhat) %||% NA, min_ess = min(d$bulk_ess, d$tail_ess))
 }
 
 #' @rdname twill-tidy

@@ -28,8 +28,9 @@ check_cells_design <- function(model, input, capture, silent) {
 max_depth_ratio <- 2
 
 check_depths <- function(model, input, capture) {
+  row <- if (input$has_leaves) input$leaf else seq_along(input$total)
   for (name in population_factors(model)) {
-    level <- as.character(model$data[[name]])[input$leaf]
+    level <- as.character(model$data[[name]])[row]
     depth <- tapply(input$total, level, stats::median)
     if (min(depth) == 0 || max(depth) / min(depth) < max_depth_ratio) next
     low <- names(depth)[which.min(depth)]

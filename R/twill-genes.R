@@ -181,7 +181,7 @@ gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, co
   thin <- check_thin(thin, iter - warmup)
   method <- check_choice(method, "method", gene_methods)
   guide <- guide_control(control, method)
-  control <- check_control(gene_control(control, names(guide)))
+  control <- check_control(gene_control(control, guide, method))
   settings <- list(
     method = method, chains = check_whole(chains, "chains", 1, 1000), iter = iter, warmup = warmup, thin = thin,
     threads = check_whole(threads %||% cores %||% 2, "cores", 1, 4096), seed = check_seed(seed) %||% draw_seed(),
@@ -191,11 +191,13 @@ gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, co
 }
 
 # Genes have few parameters and are whitened: larger steps give more effective draws per gradient.
-gene_control <- function(control, taken) {
+gene_control <- function(control, guide, method) {
   control <- control %||% list()
   if (!is.list(control)) return(control)
-  control <- control[!names(control) %in% taken]
-  if (is.null(control$adapt_delta)) c(control, adapt_delta = 0.75) else control
+  own <- list(adapt_delta = 0.75, max_treedepth = 10)
+  for (name in setdiff(names(control), names(c(own, guide)))) refuse_control(name, c(own, guide), method)
+  control <- control[!names(control) %in% names(guide)]
+  if (is.null(control$adapt_delta)) c(control, own["adapt_delta"]) else control
 }
 
 # What `control` says of guides. Other methods have none: there these names are refused with the unknown ones.

@@ -10,7 +10,7 @@ shift
 folder=${TWILL_NVRTC:-$(cd "$(dirname "$0")/.." && pwd)/bench-output}/nvrtc-$version
 
 fetch() {
-  local package=nvidia-cuda-nvrtc wheels
+  local package=nvidia-cuda-nvrtc
   case $version in 12.*) package=nvidia-cuda-nvrtc-cu12 ;; esac
   wheels=$(mktemp -d)
   trap 'rm -rf "$wheels"' EXIT

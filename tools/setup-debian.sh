@@ -11,6 +11,8 @@ level=${1:-run}
 
 # --- what is missing -------------------------------------------------------------------------
 programs="Rscript:r-base-core gcc:gcc make:make xz:xz-utils"
+# c++ and pip: the kernels of GPUs run on the CPU, and are compiled by NVRTC from PyPI.
+[ "$level" = run ] || programs="$programs c++:g++ python3:python3 pip3:python3-pip"
 # dpkg-dev: Debian's RcppParallel, which brms loads, calls dpkg-architecture without depending on it.
 if [ "$level" != run ] && command -v dpkg >/dev/null 2>&1; then
   programs="$programs dpkg-architecture:dpkg-dev"
