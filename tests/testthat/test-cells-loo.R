@@ -119,7 +119,8 @@ test_that("integrated loo() is what refits without the leaf give, and has small 
     twill_cells(data$counts[, keep], ~ condition + (1 + condition || donor), col_data = data$cells[keep, ], seed = 1,
                 capture = data$capture[keep], share = "none", prior = priors, iter = iter, warmup = 50, silent = 2)
   }
-  fit <- fit_cells(rep(TRUE, nrow(data$cells)), 1050)
+  # Of 2,000 draws k is uncertain: one leaf has 0.5, 0.8 and 1.0 with three seeds, and 0.7 to 1.0 of 8,000.
+  fit <- fit_cells(rep(TRUE, nrow(data$cells)), 4050)
   expect_true(mean(suppressWarnings(loo(fit))$diagnostics$leaf_k < 0.7) > 0.8)
   expect_gt(mean(suppressWarnings(loo(fit, integrate = FALSE))$diagnostics$leaf_k > 0.7), 0.3)
   leaf <- 4

@@ -11,6 +11,14 @@ fit_rows <- function(sim, ...) {
               iter = 120, seed = 1, silent = 2, ...)
 }
 
+test_that("arms of different depth are told where covariates differ from cell to cell", {
+  sim <- rows_data()
+  deep <- sim$counts
+  deep[, sim$cells$condition == "stim"] <- deep[, sim$cells$condition == "stim"] * 3
+  expect_warning(twill_cells(deep, ~ condition + cycle + (1 | donor), col_data = sim$cells, method = "laplace", seed = 1),
+                 "times the counts", class = "twill_warning_depth")
+})
+
 test_that("calibration, checks and residuals group cells by the other variables", {
   sim <- rows_data()
   fit <- fit_rows(sim)

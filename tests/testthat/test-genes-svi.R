@@ -85,5 +85,7 @@ test_that("settings of guides are checked", {
   expect_error(svi_fit(control = list(max_steps = 0)), "max_steps", class = "twill_error_setting")
   expect_error(svi_fit(control = list(tolerance = "a")), "tolerance", class = "twill_error_setting")
   expect_error(svi_fit(method = "hmc", control = list(refine = TRUE)), "refine", class = "twill_error_setting")
+  expect_error(svi_fit(control = list(metric = "dense")), "metric", class = "twill_error_setting")
+  expect_error(svi_fit(method = "hmc", control = list(engine = "joint")), "\"hmc\" does not know", class = "twill_error_setting")
   expect_error(plot(fake_set(counts = gene_counts(3)), "loss"), "svi", class = "twill_error_plot")
 })
