@@ -126,8 +126,8 @@ exponentiate_fixed <- function(table) {
 #' @method glance twillfit
 #' @export
 glance.twillfit <- function(x, looic = FALSE, ...) {
-  out <- data.frame(algorithm = if (is_approximation(x)) x$info$method else "NUTS", pss = ndraws(x), nobs = nobs(x), sigma = sigma(x))
-  out <- cbind(out, fit_quality(x))
+  algorithm <- if (is_approximation(x)) x$info$method else "NUTS"
+  out <- data.frame(algorithm, pss = ndraws(x), nobs = nobs(x), sigma = sigma(x), fit_quality(x))
   if (looic) {
     estimates <- loo(x)$estimates
     out[c("elpd_loo", "se_elpd_loo", "looic")] <- as.list(c(estimates["elpd_loo", ], estimates["looic", 1]))
