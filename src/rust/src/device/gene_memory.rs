@@ -7,6 +7,8 @@ use super::source::Precision;
 
 /// Kept free of a block's shared memory for the kernels' own.
 const OWN_SHARED: usize = 2048;
+/// Sums over leaves have so many parts: `MAX_PARTS` of the kernels.
+const PARTS: usize = 64;
 /// Numbers at the head of a guide: steps, phase, step of the second phase, evaluations on the way to the start.
 pub(super) const HEAD: usize = 4;
 
@@ -54,14 +56,14 @@ pub(super) fn is_shared(machine: &dyn Machine, work: usize) -> bool {
 }
 
 /// Bytes of the device that a gene needs, with its `n_draws` draws, as many log ratios or other numbers of guides and
-/// chains, and what a block of threads works with where shared memory is too small: three numbers per leaf and position
-/// are most of it.
+/// chains, and what a block of threads works with where shared memory is too small: a number per leaf and position is most
+/// of it.
 pub fn bytes_of(frame: &FrameArrays, gene: &GeneArrays, max_steps: usize, n_draws: usize) -> usize {
     let (n, d, priors) = (frame.n(), frame.dim(), gene.priors.len());
     let record = n * n + 2 * frame.c * frame.c + frame.p * frame.p + 3 * n + 5 * priors + 64;
     let guide = 3 * (d + d * (d + 1) / 2) + HEAD;
     let draws = n_draws * (d + 1) + max_steps + 4 * LANES * d;
-    let work = 3 * (LANES + 1) * frame.n_leaves() + 2 * d * d;
+    let work = (LANES + 3) * frame.n_leaves() + 2 * d * d + LANES * PARTS * (frame.c + 2);
     8 * (record + guide + draws + work + 3 * gene.rows[0].len() + 2 * gene.large[0].len() + gene.starts.len())
 }
 

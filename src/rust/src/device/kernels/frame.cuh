@@ -14,12 +14,13 @@
 #define PRIOR_SIZE 5   // kind, three arguments, log of the normalising constant
 #define BEND_SIZE 4    // middle, slope, both, skew
 #define FRAME_INTS 8
+#define MAX_PARTS 64     // sums over leaves: a thread has a part of them
 
 // What genes share. Coordinates: the effects of n_blocks blocks of b, then the core of c: other effects, and last the
 // p coefficients; then the scales: n_sd standard deviations and, for a negative binomial, the shape.
 struct Frame {
   int p, n_sd, n_scales, n_blocks, b, c, n_leaves, is_negative_binomial;
-  int n, d, n_in_blocks, first_coefficient;
+  int n, d, n_in_blocks, first_coefficient, n_parts;
   const int* sd_of;        // [n] which standard deviation, -1 for coefficients
   const int* block_start;  // [n_blocks + 1] leaves of each block
   const int* block_leaf;   // [n_leaves]
@@ -36,6 +37,7 @@ CALL Frame frame_of(const int* ints, const double* reals) {
   f.n = f.n_in_blocks + f.c;
   f.d = f.n + f.n_scales;
   f.first_coefficient = f.n - f.p;
+  f.n_parts = f.n_leaves < MAX_PARTS ? f.n_leaves : MAX_PARTS;
   f.sd_of = ints + FRAME_INTS;
   f.block_start = f.sd_of + f.n;
   f.block_leaf = f.block_start + f.n_blocks + 1;
@@ -109,7 +111,8 @@ struct Work {
   double *r_b, *x_b, *r_c;                      // factor: [n_blocks b b], [n_blocks c b], [c c]
   double *rbar_b, *xbar_b, *rbar_c;             // derivatives likewise
   double *t, *v, *u, *g_u, *w, *q;              // [n]
-  double *d_eta, *leaf_value, *leaf_d_phi;      // [n_leaves]
+  double *d_eta;                                // [n_leaves]
+  double *part_value, *part_d_phi, *part_core;  // [n_parts], [n_parts], [c][n_parts]
   double *rising, *d_rising;                    // [DIRECT]
   double *sd_part, *ks_part;                    // [n_blocks + 1][n_sd], [n_blocks + 1]
 };
@@ -119,6 +122,9 @@ __device__ inline double* take(double*& memory, int items) {
   memory += items * LANES;
   return start;
 }
+
+// Whether parts have several leaves.
+__device__ inline bool has_many_leaves(const Frame& f) { return f.n_leaves > f.n_parts; }
 
 // Lays the arrays out from `memory`, and returns where they end.
 CALL double* lay_out(const Frame& f, double* memory, Work& w) {
@@ -132,12 +138,16 @@ CALL double* lay_out(const Frame& f, double* memory, Work& w) {
   w.rbar_b = take(memory, blocks), w.xbar_b = take(memory, cross), w.rbar_c = take(memory, core);
   w.t = take(memory, f.n), w.v = take(memory, f.n), w.u = take(memory, f.n);
   w.g_u = take(memory, f.n), w.w = take(memory, f.n), w.q = take(memory, f.n);
-  w.d_eta = take(memory, f.n_leaves), w.leaf_value = take(memory, f.n_leaves);
-  w.leaf_d_phi = take(memory, f.n_leaves);
+  w.d_eta = take(memory, f.n_leaves);
+  w.part_value = take(memory, f.n_parts), w.part_d_phi = take(memory, f.n_parts);
+  w.part_core = take(memory, has_many_leaves(f) ? f.c * f.n_parts : 0);
   w.rising = take(memory, DIRECT), w.d_rising = take(memory, DIRECT);
   w.sd_part = take(memory, (f.n_blocks + 1) * f.n_sd), w.ks_part = take(memory, f.n_blocks + 1);
   return memory;
 }
+
+// First leaf of a part; the end of the part before.
+__device__ inline int part_start(const Frame& f, int part) { return (int)((u64)part * f.n_leaves / f.n_parts); }
 
 // Scale of coordinate a: its standard deviation, 1 for a coefficient.
 __device__ inline double scale_of(const Frame& f, const Work& w, int a, int lane) {

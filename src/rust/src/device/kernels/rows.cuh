@@ -1,4 +1,4 @@
-// Log-likelihood of a gene's rows and its derivatives; a thread has one leaf of one position.
+// Log-likelihood of a gene's rows and its derivatives; a thread has a part of the leaves of one position.
 
 // Counts above this have rows in double precision: what single precision loses of a log-likelihood grows with the count.
 #define MANY 1000
@@ -23,14 +23,14 @@ __device__ inline void add_row(const Frame& f, T e, T total, T weight, T phi, Le
   }
 }
 
-// Rows of a leaf: values and derivatives in eta and log phi.
-CALL void leaf_rows(const Frame& f, const Gene& g, Work& w, int leaf, int lane) {
+// Adds the rows of a leaf: values and derivatives in eta and log phi.
+CALL void leaf_rows(const Frame& f, const Gene& g, Work& w, int leaf, int lane, LeafSums& sums) {
   double eta = 0;
   int block = f.leaf_block[leaf];
   for (int a = 0; a < f.b; a++) eta += f.zb[leaf * f.b + a] * w.u[AT(block * f.b + a)];
   for (int e = 0; e < f.c; e++) eta += f.xc[leaf * f.c + e] * w.u[AT(f.n_in_blocks + e)];
   double from = eta - w.log_phi[lane], phi = w.phi[lane];
-  LeafSums sums = {0, 0, 0};
+  sums.d_eta = 0;
   for (u32 r = g.row_start[leaf]; r < g.row_start[leaf + 1]; r++) {
     real total = g.total[r], weight = g.weight[r];
     double e = from + g.offset[r];
@@ -39,9 +39,15 @@ CALL void leaf_rows(const Frame& f, const Gene& g, Work& w, int leaf, int lane) 
     else
       add_row<real>(f, (real)e, total, weight, (real)phi, sums);
   }
-  w.leaf_value[AT(leaf)] = sums.value;
   w.d_eta[AT(leaf)] = sums.d_eta;
-  w.leaf_d_phi[AT(leaf)] = sums.d_phi;
+}
+
+// The leaves of a part.
+CALL void part_rows(const Frame& f, const Gene& g, Work& w, int part, int lane) {
+  LeafSums sums = {0, 0, 0};
+  for (int leaf = part_start(f, part); leaf < part_start(f, part + 1); leaf++) leaf_rows(f, g, w, leaf, lane, sums);
+  w.part_value[AT(part)] = sums.value;
+  w.part_d_phi[AT(part)] = sums.d_phi;
 }
 
 // The j-th of DIRECT parts of sum ln Gamma(phi + y) - ln Gamma(phi) over the counts, and of its derivative in phi:

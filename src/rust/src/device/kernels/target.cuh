@@ -42,6 +42,22 @@ CALL double coefficient_priors(const Frame& f, const Gene& g, Work& w, int lane)
   return sum;
 }
 
+// Derivative of the log-likelihood in the value of coordinate e of the core, over the leaves of a part or of all.
+__device__ inline double over_leaves(const Frame& f, const Work& w, int e, int first, int end, int lane) {
+  double sum = 0;
+  for (int leaf = first; leaf < end; leaf++) sum += f.xc[leaf * f.c + e] * w.d_eta[AT(leaf)];
+  return sum;
+}
+
+// Parts of these derivatives, where a part has several leaves: neighbours read neighbouring columns.
+CALL void gather_parts(const Frame& f, Work& w) {
+  for EACH_LANE(i, f.c * f.n_parts) {
+    int e = i % f.c, part = i / f.c;
+    w.part_core[AT(e * f.n_parts + part)] = over_leaves(f, w, e, part_start(f, part), part_start(f, part + 1), lane);
+  }
+  __syncthreads();
+}
+
 // Derivative of the log-likelihood in the value of coordinate a.
 __device__ inline void gather(const Frame& f, Work& w, int a, int lane) {
   double sum = 0;
@@ -51,9 +67,10 @@ __device__ inline void gather(const Frame& f, Work& w, int a, int lane) {
       int leaf = f.block_leaf[l];
       sum += f.zb[leaf * f.b + column] * w.d_eta[AT(leaf)];
     }
+  } else if (has_many_leaves(f)) {
+    for (int part = 0; part < f.n_parts; part++) sum += w.part_core[AT((a - f.n_in_blocks) * f.n_parts + part)];
   } else {
-    for (int leaf = 0; leaf < f.n_leaves; leaf++)
-      sum += f.xc[leaf * f.c + a - f.n_in_blocks] * w.d_eta[AT(leaf)];
+    sum = over_leaves(f, w, a - f.n_in_blocks, 0, f.n_leaves, lane);
   }
   w.g_u[AT(a)] = sum;
 }
@@ -83,7 +100,7 @@ CALL void to_values(const Frame& f, const Gene& g, Work& w) {
 // The sums that make the log density of a position, in a fixed order.
 CALL void add_up(const Frame& f, const Gene& g, Work& w, double priors, int lane) {
   double sum = g.constant + priors;
-  for (int l = 0; l < f.n_leaves; l++) sum += w.leaf_value[AT(l)];
+  for (int part = 0; part < f.n_parts; part++) sum += w.part_value[AT(part)];
   if (f.is_negative_binomial)
     for (int j = 0; j < DIRECT; j++) sum += w.rising[AT(j)];
   for (int a = 0; a < f.first_coefficient; a++) sum -= 0.5 * w.v[AT(a)] * w.v[AT(a)] + 0.9189385332046727;
@@ -96,10 +113,11 @@ CALL void add_up(const Frame& f, const Gene& g, Work& w, double priors, int lane
 
 // Log-likelihood, its derivatives in effects and coefficients, and the log density.
 CALL void log_density(const Frame& f, const Gene& g, Work& w) {
-  for EACH_LANE(leaf, f.n_leaves) leaf_rows(f, g, w, leaf, lane);
+  for EACH_LANE(part, f.n_parts) part_rows(f, g, w, part, lane);
   if (f.is_negative_binomial)
     for EACH_LANE(j, DIRECT) rising_part(g, w, j, lane);
   __syncthreads();
+  if (has_many_leaves(f)) gather_parts(f, w);
   for EACH_LANE(a, f.n) gather(f, w, a, lane);
   __syncthreads();
   for EACH_LANE(i, 1) add_up(f, g, w, coefficient_priors(f, g, w, lane), lane);
@@ -115,7 +133,7 @@ CALL void scale_gradient(const Frame& f, Work& w, int k, int lane) {
     theta_bar += sum * w.d_log[AT(k)];
   } else {
     double d_phi = 0, d_rising = 0, d_ks = 0;
-    for (int l = 0; l < f.n_leaves; l++) d_phi += w.leaf_d_phi[AT(l)];
+    for (int part = 0; part < f.n_parts; part++) d_phi += w.part_d_phi[AT(part)];
     for (int j = 0; j < DIRECT; j++) d_rising += w.d_rising[AT(j)];
     for (int i = 0; i <= f.n_blocks; i++) d_ks += w.ks_part[AT(i)];
     theta_bar += d_phi + w.phi[lane] * d_rising + d_ks / w.ks[lane] * w.d_ks[lane];
