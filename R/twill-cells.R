@@ -32,7 +32,7 @@
 #' tell the scale of \eqn{\nu}, nor a factor common to all cells of a leaf, from \eqn{\mu}. Two constraints fix these: **the
 #' geometric mean over all cells of L_c over capture is M, and the typical gene has the same mean in all leaves**: of the genes
 #' with counts in every leaf, log means are regressed on the design; the location of each coefficient over genes (Tukey's
-#' biweight) and of the residuals of each leaf (median) are zero. (With fewer than 50 such genes, L_c over capture has the same
+#' biweight) and of the residuals of each leaf (median) are zero. (With fewer than eight such genes, L_c over capture has the same
 #' geometric mean in each leaf.) Effects are therefore changes against the typical gene; library sizes instead would let
 #' strong responses shift all others. The uncertainty of each capture enters the measure of its leaf.
 #' `capture = "library"` takes L_c / M as it is, `"sizeFactors"` those of the experiment, and numbers are taken as given: up to

@@ -78,7 +78,7 @@
 #'   `"typical"` (those by which the typical gene without zeros does not respond to the design: location of the genes'
 #'   coefficients by Tukey's biweight, and median residuals), `"normed_sum"` (sums over genes, scaled to a geometric mean
 #'   of 1), `"ratio"` (median ratio to the geometric mean of genes without zeros, Anders and Huber 2010), `"poscounts"` (the
-#'   same from positive counts) or `"none"`. Default: `"sizeFactors"` where `x` has them, else `"typical"` with 50 or more
+#'   same from positive counts) or `"none"`. Default: `"sizeFactors"` where `x` has them, else `"typical"` with eight or more
 #'   genes without zeros, else `"normed_sum"`; `"none"` for Gaussian models, data frames, and if `offset` is given.
 #' @param offset Natural logarithms added to the linear predictor: one number per sample, or a matrix like `x`.
 #' @param weights Multiply the log-likelihood of samples: one number per sample, or a matrix like `x`.

@@ -1,7 +1,8 @@
 # What sampling depth has done to all genes: levels of samples or leaves by their typical gene.
 
-# Genes with counts everywhere from which on a typical gene is a level.
-min_level_genes <- 50
+# Genes with counts everywhere from which on a typical gene is a level. Already of eight it is nearer than sums are: root mean
+# squared shifts of two arms 0.06 to 0.13 against 0.13 to 0.22 (24 experiments each of 10 or 12 genes, a tenth of which respond).
+min_level_genes <- 8
 
 # Shifts of the rows of `logs` (samples x genes): the typical coefficients of each gene's regression on the design `x`, and what
 # the design leaves of the median residuals. A median of the rows alone gives way to genes that respond, as each counts by its

@@ -4,7 +4,8 @@ test_that("the typical gene is the default where enough genes have no zero, sums
   sizes <- function(counts, ...) fake_set(counts = counts, share = "none", genes = 1, ...)$job$sizes$how
   many <- gene_counts(120) + 1L
   expect_identical(sizes(many), "typical")
-  expect_identical(sizes(gene_counts(40) + 1L), "normed_sum")
+  expect_identical(sizes(gene_counts(7) + 1L), "normed_sum")
+  expect_identical(sizes(gene_counts(8) + 1L), "typical")
   expect_identical(sizes(many, offset = numeric(10)), "none")
   expect_identical(sizes(many, size_factors = "normed_sum"), "normed_sum")
 })
