@@ -54,7 +54,7 @@
 #' threshold, and `svalue` is made of it.
 #'
 #' Taken gene by gene, these cannot know that most genes do not respond: of those, one in ten has an `lfsr` below 0.05.
-#' With `adaptive = TRUE` and at least 100 genes, `lfsr`, `fsos`, `svalue` and `prob` are therefore under a prior of the
+#' With `adaptive = TRUE` and at least ten genes, `lfsr`, `fsos`, `svalue` and `prob` are therefore under a prior of the
 #' effect learned over the genes of the fit: a share without effect, and zero-mean normals of many sizes (the mixture of
 #' Stephens 2017, by EM), with a t in place of each gene's likelihood whose degrees of freedom are those of the draws'
 #' tails. A sign claimed for a gene without effect counts as wrong. The description of `lfsr` says what share that is.

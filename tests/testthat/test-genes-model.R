@@ -20,7 +20,8 @@ prior_values <- function(calls, name, arg) {
 
 test_that("the intercept's prior is at the gene's mean for its offsets", {
   counts <- gene_counts()
-  calls <- engine_call(counts, ~ condition + (1 | donor), col_data = gene_samples(), share = "none")
+  calls <- engine_call(counts, ~ condition + (1 | donor), col_data = gene_samples(), share = "none",
+                       size_factors = "normed_sum")
   sizes <- colSums(counts) / exp(mean(log(colSums(counts))))
   expect_equal(calls$arrays$offset, log(unname(sizes)))
   expect_equal(prior_values(calls, "b_Intercept", 1), log(unname((rowSums(counts) + 0.5) / sum(sizes))))
@@ -29,7 +30,7 @@ test_that("the intercept's prior is at the gene's mean for its offsets", {
   expect_length(calls$genes$weights, 0)
   expect_identical(calls$settings$n_draws, 60L)
   # Without an intercept the coefficients carry the level.
-  bare <- engine_call(counts, ~ 0 + condition, col_data = gene_samples(), share = "none")
+  bare <- engine_call(counts, ~ 0 + condition, col_data = gene_samples(), share = "none", size_factors = "normed_sum")
   level <- log(unname((rowSums(counts) + 0.5) / sum(sizes)))
   expect_equal(prior_values(bare, "b_conditionctrl", 1), 2.5 * pmax(1, abs(level) / 2.5) / sqrt(0.5))
 })

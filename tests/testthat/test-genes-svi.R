@@ -43,7 +43,8 @@ test_that("draws depend on seed and gene alone, not on threads or blocks", {
   one <- run(cores = 1)
   expect_identical(run(cores = 2)$draws, one$draws)
   expect_identical(run(cores = 2, block_size = 7)$draws, one$draws)
-  expect_equal(run(cores = 2, block_size = 7)$elbo, one$elbo)
+  # A block that ends before the others stays at the last estimate of its genes, not at the mean of their last steps.
+  expect_equal(run(cores = 2, block_size = 7)$elbo, one$elbo, tolerance = 1e-5)
   expect_identical(run(genes = 21:24)$draws, one$draws[, , 21:24])
 })
 
