@@ -180,7 +180,8 @@ as_described <- function(table, texts) {
 #'   replaced. Errors have class `twill_error_genes` or `twill_error_package`.
 #' @examplesIf requireNamespace("SummarizedExperiment", quietly = TRUE)
 #' counts <- matrix(rpois(60, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
-#' se <- SummarizedExperiment::SummarizedExperiment(list(counts = counts), colData = data.frame(x = gl(2, 5)))
+#' col_data <- data.frame(x = gl(2, 5))
+#' se <- SummarizedExperiment::SummarizedExperiment(list(counts = counts), colData = col_data)
 #' fit <- twill_genes(se, ~ x, iter = 200, seed = 1)
 #' se <- tw_row_data(se, tw_contrast(fit, "x2"))
 #' SummarizedExperiment::rowData(se)

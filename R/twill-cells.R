@@ -66,7 +66,8 @@
 #' Golub GH, Welsch JH (1969). Calculation of Gauss quadrature rules. *Mathematics of Computation* 23, 221-230.
 #' @examples
 #' set.seed(1)
-#' cells <- data.frame(condition = rep(c("ctrl", "stim"), 150), donor = sample(paste0("d", 1:5), 300, TRUE))
+#' cells <- data.frame(condition = rep(c("ctrl", "stim"), 150),
+#'                     donor = sample(paste0("d", 1:5), 300, TRUE))
 #' counts <- matrix(rnbinom(6 * 300, mu = rep(c(1, 3, 10, 0.3, 2, 5), 300), size = 2), 6,
 #'                  dimnames = list(paste0("gene", 1:6), NULL))
 #' fit <- twill_cells(counts, ~ condition + (1 | donor), col_data = cells, iter = 200, seed = 1)
