@@ -12,20 +12,20 @@ const PARTS: usize = 64;
 /// Numbers at the head of a guide: steps, phase, step of the second phase, evaluations on the way to the start.
 pub(super) const HEAD: usize = 4;
 
-/// Numbers that the kernels need.
+/// How many numbers the kernels need.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sizes {
-    /// A block of threads in steps, on the way to a start, and in walks.
+    /// For a block of threads in steps.
     pub steps: usize,
-    /// On the way to a start.
+    /// For one on the way to a start.
     pub start: usize,
-    /// In walks.
+    /// For one in walks.
     pub walks: usize,
-    /// A gene's record.
+    /// For a gene's record.
     pub record: usize,
-    /// A guide.
+    /// For a guide.
     pub guide: usize,
-    /// Eight chains.
+    /// For eight chains.
     pub walk: usize,
 }
 

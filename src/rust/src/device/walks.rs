@@ -8,11 +8,11 @@ use super::source::Precision;
 /// How lanes make up chains (`genes/lanes.rs`), and how long they go.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// Chains, and draws kept of each.
+    /// Chains asked for.
     pub chains: usize,
     /// Draws kept of each chain.
     pub n_kept: usize,
-    /// Lanes per chain, and draws kept of each.
+    /// Lanes per chain.
     pub lanes: usize,
     /// Draws kept of each lane.
     pub each: usize,
@@ -20,7 +20,7 @@ pub struct Plan {
     pub thin: usize,
     /// Iterations of warm-up.
     pub warmup: usize,
-    /// Walks of a gene, and numbers between their first lanes.
+    /// Walks of a gene: eight lanes each.
     pub walks: usize,
     /// Numbers between their first lanes.
     pub apart: usize,
@@ -43,7 +43,7 @@ pub struct Walked {
     pub n_evaluations: Vec<usize>,
 }
 
-/// Phase of a walk that is done; those that go on are below.
+/// Phase of a walk that is done: smaller where it goes on, larger where it is stuck.
 const DONE: f64 = 2.0;
 /// Where a walk keeps its phase, divergences and evaluations.
 const NUMBERS: [usize; 3] = [0, 6, 7];

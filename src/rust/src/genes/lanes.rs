@@ -18,7 +18,7 @@ use super::svi::steps::{Ascent, ascend};
 use super::svi::target::Target;
 use super::svi::walks::Walks;
 use crate::density::Model;
-use crate::device::walks::Plan as DevicePlan;
+use crate::device::walks::Plan;
 use crate::error::{Error, Result};
 use crate::simd::LANES;
 
@@ -32,31 +32,32 @@ const MIN_WARMUP: usize = 8;
 /// Lanes that still accept less than this after warm-up are given up.
 const MIN_ACCEPTED: f64 = 0.5;
 
-/// How the lanes' draws make up chains.
-#[derive(Debug, Clone, Copy)]
-struct Plan {
-    /// Chains asked for, and draws kept of each.
-    chains: usize,
-    n_kept: usize,
-    /// Lanes per chain, and draws kept of each.
-    lanes: usize,
-    each: usize,
-}
-
 impl Plan {
-    fn new(settings: &GeneSettings) -> Self {
-        let lanes = (LANES / settings.chains).max(1);
-        let n_kept = settings.n_kept();
-        Self { chains: settings.chains, n_kept, lanes, each: n_kept.div_ceil(lanes) }
+    /// Every iteration kept, the shortest warm-up.
+    fn new(chains: usize, n_kept: usize) -> Self {
+        let lanes = (LANES / chains).max(1);
+        let apart = LANES / lanes * lanes;
+        let (each, walks) = (n_kept.div_ceil(lanes), (chains * lanes).div_ceil(apart));
+        let (thin, warmup, target, longest) = (1, MIN_WARMUP, MIN_ACCEPTED, LONGEST_PATH);
+        Self { chains, n_kept, lanes, each, thin, warmup, walks, apart, target, longest }
+    }
+
+    /// As a fit asks for.
+    pub(super) fn of(settings: &GeneSettings) -> Self {
+        let plan = Self::new(settings.chains, settings.n_kept());
+        let warmup = plan.warmup.max(settings.warmup.div_ceil(plan.lanes));
+        // Smaller errors of energy are cheap here, and make draws more negatively correlated.
+        let target = 0.5 * (1.0 + settings.adapt_delta);
+        Self { thin: settings.thin, warmup, target, ..plan }
     }
 
     /// Numbers of the first lanes of walks.
-    fn walks(self) -> impl Iterator<Item = usize> {
-        (0..self.chains * self.lanes).step_by(LANES / self.lanes * self.lanes)
+    fn firsts(&self) -> impl Iterator<Item = usize> {
+        (0..self.walks).map(|walk| walk * self.apart)
     }
 
     /// Number among all draws of draw `i` of a lane; `None` where it is not needed.
-    fn place(self, lane: usize, i: usize) -> Option<usize> {
+    fn place(&self, lane: usize, i: usize) -> Option<usize> {
         let (chain, within) = (lane / self.lanes, lane % self.lanes * self.each + i);
         (chain < self.chains && within < self.n_kept).then_some(chain * self.n_kept + within)
     }
@@ -65,21 +66,6 @@ impl Plan {
 /// Whether lanes are for models of this size.
 pub(super) fn covers(frame: &Frame) -> bool {
     frame.dim() <= MAX_DIM
-}
-
-/// Iterations of warm-up of a lane, and the acceptance aimed at: smaller errors of energy are cheap here, and make draws
-/// more negatively correlated.
-fn warm_up_of(settings: &GeneSettings) -> (usize, f64) {
-    let lanes = Plan::new(settings).lanes;
-    (MIN_WARMUP.max(settings.warmup.div_ceil(lanes)), 0.5 * (1.0 + settings.adapt_delta))
-}
-
-/// For a device.
-pub(super) fn plan_of(settings: &GeneSettings) -> DevicePlan {
-    let (plan, (warmup, target)) = (Plan::new(settings), warm_up_of(settings));
-    let Plan { chains, n_kept, lanes, each } = plan;
-    let (walks, apart, thin) = (plan.walks().count(), LANES / lanes * lanes, settings.thin);
-    DevicePlan { chains, n_kept, lanes, each, thin, warmup, walks, apart, target, longest: LONGEST_PATH }
 }
 
 /// What lanes have found.
@@ -135,9 +121,9 @@ impl Task<'_> {
         let mut target = Target::new(frame, FlatGene::new(frame, model)?);
         let Some(guide) = start(&mut target) else { return Ok(None) };
         let guide = ascend(&mut target, guide, ASCENT, &noise).guide;
-        let (plan, mut report) = (Plan::new(self.settings), Report { khat: f64::NAN, ..Report::default() });
+        let (plan, mut report) = (Plan::of(self.settings), Report { khat: f64::NAN, ..Report::default() });
         recorder.restart();
-        for first in plan.walks() {
+        for first in plan.firsts() {
             if !self.walk_eight(&target, &guide, noise, first, recorder, &mut report)? {
                 return Ok(None);
             }
@@ -165,15 +151,14 @@ impl Task<'_> {
     fn walk_eight(
         &self, target: &Target, guide: &Guide, noise: Noise, first: usize, recorder: &mut Recorder, report: &mut Report,
     ) -> Result<bool> {
-        let (s, plan) = (self.settings, Plan::new(self.settings));
+        let plan = Plan::of(self.settings);
         let Some(mut walks) = Walks::new(target.clone(), guide.clone(), noise, first) else { return Ok(false) };
-        let (warmup, target_acceptance) = warm_up_of(s);
-        let accepted = walks.adapt(warmup, target_acceptance);
+        let accepted = walks.adapt(plan.warmup, plan.target);
         if accepted < MIN_ACCEPTED {
             return Ok(false);
         }
-        for i in 0..plan.each * s.thin {
-            self.keep_eight(&mut walks, plan, [first, i], recorder, report)?;
+        for i in 0..plan.each * plan.thin {
+            self.keep_eight(&mut walks, &plan, [first, i], recorder, report)?;
         }
         report.n_gradients += walks.n_gradients() - if first > 0 { LANES * target.n_evaluations } else { 0 };
         Ok(true)
@@ -181,16 +166,16 @@ impl Task<'_> {
 
     /// Iteration `i` after warm-up.
     fn keep_eight(
-        &self, walks: &mut Walks, plan: Plan, [first, i]: [usize; 2], recorder: &mut Recorder, report: &mut Report,
+        &self, walks: &mut Walks, plan: &Plan, [first, i]: [usize; 2], recorder: &mut Recorder, report: &mut Report,
     ) -> Result<()> {
         let moved = walks.step();
         if self.is_cancelled() {
             return Err(Error::Interrupt);
         }
         for lane in 0..LANES {
-            let Some(place) = plan.place(first + lane, i / self.settings.thin) else { continue };
+            let Some(place) = plan.place(first + lane, i / plan.thin) else { continue };
             report.divergent += usize::from(moved.divergent[lane]);
-            if i % self.settings.thin == 0 {
+            if i % plan.thin == 0 {
                 recorder.push_values(walks.values(lane), place);
             }
         }
@@ -202,19 +187,13 @@ impl Task<'_> {
 mod tests {
     use super::*;
 
-    fn plan(chains: usize, n_kept: usize) -> Plan {
-        let lanes = (LANES / chains).max(1);
-        Plan { chains, n_kept, lanes, each: n_kept.div_ceil(lanes) }
-    }
-
     #[test]
     fn each_draw_has_one_place() {
         for (chains, n_kept) in [(1, 3), (1, 120), (2, 150), (3, 7), (4, 100), (5, 11), (8, 9), (13, 20)] {
-            let plan = plan(chains, n_kept);
+            let plan = Plan::new(chains, n_kept);
             let mut taken = vec![0; chains * n_kept];
-            for first in plan.walks() {
-                let lanes =
-                    (first..first + LANES / plan.lanes * plan.lanes).flat_map(|l| (0..plan.each).map(move |i| (l, i)));
+            for first in plan.firsts() {
+                let lanes = (first..first + plan.apart).flat_map(|l| (0..plan.each).map(move |i| (l, i)));
                 lanes.filter_map(|(lane, i)| plan.place(lane, i)).for_each(|place| taken[place] += 1);
             }
             assert!(taken.iter().all(|&n| n == 1), "{chains} {n_kept}: {taken:?}");
@@ -225,7 +204,7 @@ mod tests {
     #[test]
     fn r_hat_sees_a_lane_that_is_elsewhere() {
         for (chains, shift) in [(1, 4.0), (2, 2.0), (4, 2.0)] {
-            let (plan, mut draws) = (plan(chains, 300 / chains), vec![0.0; 300]);
+            let (plan, mut draws) = (Plan::new(chains, 300 / chains), vec![0.0; 300]);
             let rhat = |draws: &[f64]| Diagnostics::new(chains, 300 / chains).of(draws).0;
             draws.iter_mut().enumerate().for_each(|(i, x)| *x = (i as f64 * 0.618_034).fract() * 3.5);
             assert!(rhat(&draws) < 1.02, "{}", rhat(&draws));

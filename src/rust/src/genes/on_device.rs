@@ -13,7 +13,7 @@ use crate::device::genes::{Draws, Genes, GuideArrays};
 use crate::device::machine::Machine;
 use crate::device::pack::{FrameArrays, GeneArrays, LANES};
 use crate::device::source::Precision;
-use crate::device::walks::Walked;
+use crate::device::walks::{Plan, Walked};
 use crate::error::Result;
 use rayon::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -176,7 +176,7 @@ impl Job<'_> {
     /// Chains in the frames of guides; nothing after an interrupt.
     fn walks(&self, genes: &Genes) -> device::Result<Vec<Option<Found>>> {
         let guides = genes.ascend(&lanes::ASCENT.rules(), self.settings.seed, CHUNK, || self.goes_on())?;
-        let walked = genes.walk(&lanes::plan_of(self.settings), self.settings.seed, CHUNK / 2, || self.goes_on())?;
+        let walked = genes.walk(&Plan::of(self.settings), self.settings.seed, CHUNK / 2, || self.goes_on())?;
         if !self.goes_on() {
             return Ok(vec![]);
         }
