@@ -15,7 +15,7 @@ check_capture <- function(capture, organism, efficiency) {
     abort_twill("capture", "{.arg organism} and {.arg capture_efficiency} both set the scale of the capture: give one of them.")
   }
   check_efficiency(efficiency)
-  if (is.numeric(capture)) return(list(how = "given", values = capture))
+  if (is.numeric(capture)) return(list(how = "given", values = plain_column(capture)))
   how <- check_choice(capture, "capture", c("model", "library", "sizeFactors"))
   list(how = how, molecules = molecules, efficiency = efficiency %||% default_efficiency, organism = organism,
        is_free = is.null(molecules) && is.null(efficiency))

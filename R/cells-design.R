@@ -30,7 +30,7 @@ max_depth_ratio <- 2
 check_depths <- function(model, input, capture) {
   row <- if (input$has_leaves) input$leaf else seq_along(input$total)
   for (name in population_factors(model)) {
-    level <- as.character(model$data[[name]])[row]
+    level <- level_text(model$data[[name]])[row]
     depth <- tapply(input$total, level, stats::median)
     if (min(depth) == 0 || max(depth) / min(depth) < max_depth_ratio) next
     low <- names(depth)[which.min(depth)]
@@ -50,7 +50,7 @@ population_factors <- function(model) {
 
 # Number of levels of a factor under which each level of a group is seen.
 arms_of_levels <- function(model, factor, term) {
-  arm <- as.character(model$data[[factor]])
+  arm <- level_text(model$data[[factor]])
   tapply(arm, term$level_names[term$codes], function(v) length(unique(v)))
 }
 
@@ -63,7 +63,7 @@ check_replicates <- function(model) {
 # A donor seen under one condition only says nothing of its own response.
 check_nesting <- function(model, factor, term) {
   levels <- term$level_names[term$codes]
-  arm <- as.character(model$data[[factor]])
+  arm <- level_text(model$data[[factor]])
   n_arms <- arms_of_levels(model, factor, term)
   if (factor %in% term$vars || length(unique(arm)) < 2) return(invisible())
   if (max(n_arms) == 1) return(warn_nested(factor, term, levels, arm))

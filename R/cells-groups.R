@@ -61,7 +61,7 @@ check_grouping <- function(fit, by, known) {
 # Combinations of values as a factor, in the order of the variables' own levels.
 joined_values <- function(columns) {
   order <- do.call(base::order, unname(as.list(columns)))
-  text <- do.call(paste, c(lapply(columns, as.character), sep = " | "))
+  text <- do.call(paste, c(lapply(columns, level_text), sep = " | "))
   factor(text, unique(text[order]))
 }
 

@@ -12,7 +12,7 @@ read_cells <- function(x, assay, col_data) {
     dimnames(counts) <- list(rownames(x), colnames(x))
     col_data <- plain_columns(SummarizedExperiment::colData(x), colnames(x))
   } else {
-    counts <- x
+    counts <- plain_column(x)
   }
   source_kind(counts)
   names <- colnames(counts) %||% sprintf("cell%d", seq_len(ncol(counts)))
@@ -71,13 +71,13 @@ add_leaves <- function(input, variables) {
   data <- input$data[variables]
   data[] <- lapply(data, function(v) if (is.character(v)) factor(v) else if (is.factor(v)) droplevels(v) else v)
   if (length(data) == 0) data <- data.frame(.all = rep(1, nrow(input$data)))
-  leaf <- combined_codes(lapply(data, function(v) if (is.factor(v)) v else factor(v)))
+  leaf <- combined_codes(lapply(data, level_factor))
   first <- match(seq_len(max(leaf)), leaf)
   input$has_leaves <- length(first) <= max(50, nrow(data) / 10)
   if (!input$has_leaves) return(coarse_leaves(input, data))
   input$leaf <- leaf
   input$leaves <- data[first, , drop = FALSE]
-  input$labels <- do.call(paste, c(lapply(input$leaves, as.character), sep = " | "))
+  input$labels <- do.call(paste, c(lapply(input$leaves, level_text), sep = " | "))
   rownames(input$leaves) <- make.unique(input$labels)
   input
 }

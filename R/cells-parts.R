@@ -36,7 +36,7 @@ leaves_with <- function(leaf, data, known) {
     abort_twill("leaf", c("{.arg leaf} names what is no variable of the design: {.val {unknown}}.",
                           did_you_mean(unknown[1], names(data)), "i" = "Its variables are {.val {names(data)}}."))
   }
-  same <- lapply(names(leaf), function(name) as.character(data[[name]]) %in% as.character(leaf[[name]]))
+  same <- lapply(names(leaf), function(name) level_text(data[[name]]) %in% text_like(leaf[[name]], data[[name]]))
   found <- which(Reduce(`&`, same))
   if (length(found) > 0) return(found)
   given <- paste(names(leaf), "=", vapply(leaf, toString, ""))

@@ -4,20 +4,39 @@
 # or ~0 none, a formula a subset), each with index (its place in the model), group, coefs, codes (1-based, NA where the
 # level is new), new_levels (the name of a new level per row, else NA), and z. se and y are NULL where the new data do
 # not have their columns; so are weights equal to 1.
-design_newdata <- function(fit, newdata = NULL, re_formula = NULL, allow_new_levels = FALSE) {
+design_newdata <- function(fit, newdata = NULL, re_formula = NULL, allow_new_levels = FALSE, offset = NULL) {
   wanted <- wanted_terms(fit, re_formula)
-  if (is.null(newdata)) return(design_known(fit$design, wanted))
-  newdata <- as_plain_data(newdata)
+  if (is.null(newdata)) return(replace_offset(design_known(fit$design, wanted), offset))
+  newdata <- as_plain_data(newdata, "newdata", only_groups(fit$formula))
   newdata <- add_intercept_column(formula_variables(fit$formula), newdata)
+  needs <- needed_columns(fit, wanted, allow_new_levels)
+  if (!is.null(offset)) newdata <- stand_in_offset(newdata, fit, needs)
+  check_present(needs, newdata)
+  sides <- new_response_side(fit, newdata)
+  newdata <- conform_new_data(newdata, fit, wanted, needs)
   blueprint <- fit$design$blueprint
-  check_new_columns(fit, newdata, wanted, allow_new_levels)
   fixed <- new_part(blueprint, newdata)
   x <- cbind(fixed$x, new_means(blueprint$groups, newdata))
   colnames(x) <- colnames(fit$design$x)
   dispersion <- if (!is.null(blueprint$dispersion)) new_part(blueprint$dispersion, newdata)$x
   terms <- lapply(wanted, new_rows_of_term, blueprint, newdata, allow_new_levels)
-  c(list(x = x, x_disp = dispersion, offset = checked_offset(fixed$offset, fit$family, newdata)),
-    new_response_side(fit, newdata), list(terms = terms))
+  design <- c(list(x = x, x_disp = dispersion, offset = checked_offset(fixed$offset, fit$family, newdata)),
+              sides, list(terms = terms))
+  replace_offset(design, offset)
+}
+
+# Numbers of the user's in the place of the model's offset.
+replace_offset <- function(design, offset) {
+  if (!is.null(offset)) design$offset <- check_offset(plain_column(offset), nrow(design$x))
+  design
+}
+
+# Columns of which only the offset is made are not asked for where it is replaced: any value that can be computed will do.
+stand_in_offset <- function(newdata, fit, needs) {
+  names <- intersect(needs$name[needs$use == "offset"], names(fit$data))
+  names <- names[!names %in% needs$name[needs$use != "offset"]]
+  for (name in names) newdata[[name]] <- rep(fit$data[[name]][1], nrow(newdata))
+  newdata
 }
 
 design_known <- function(design, wanted) {
@@ -72,29 +91,65 @@ merge_wanted <- function(wanted, all) {
 
 # Columns ----------------------------------------------------------------------------------------------------------
 
-check_new_columns <- function(fit, newdata, wanted, allow_new_levels) {
+# A data frame with a row for each use of a column: name, use ("predictor", "offset", ...) and label, the words for it.
+needed_columns <- function(fit, wanted, allow_new_levels) {
   blueprint <- fit$design$blueprint
-  wanted_groups <- blueprint$groups[vapply(wanted, `[[`, 1L, "index")]
-  groups_with_means <- Filter(function(group) !is.null(group$means), blueprint$groups)
-  parts <- c(list(blueprint, blueprint$dispersion), groups_with_means, wanted_groups)
-  needed <- unlist(lapply(compact(parts), function(part) all.vars(stats::delete.response(part$terms))))
-  needed <- setdiff(needed, ls(fit$formula$env, all.names = TRUE))
-  check_present(needed, newdata)
-  if (!allow_new_levels) check_present(unlist(lapply(wanted_groups, `[[`, "vars")), newdata, grouping = TRUE)
-  for (name in intersect(needed, names(newdata))) check_new_column(newdata[[name]], name, rownames(newdata))
+  is_wanted <- seq_along(blueprint$groups) %in% vapply(wanted, `[[`, 1L, "index")
+  groups <- lapply(seq_along(blueprint$groups), function(k) {
+    group <- blueprint$groups[[k]]
+    if (is_wanted[k] || !is.null(group$means)) rbind(
+      uses_of_terms(group$terms, sprintf("the term of %s", group$group)),
+      if (is_wanted[k] && !allow_new_levels) uses(group$vars, "group", "a grouping factor"))
+  })
+  table <- do.call(rbind, c(list(uses_of_terms(blueprint$terms, "a predictor")), groups,
+                            list(uses_of_terms(blueprint$dispersion$terms, paste("the formula of", fit$design$dispersion)))))
+  table[!table$name %in% ls(fit$formula$env, all.names = TRUE), , drop = FALSE]
 }
 
-check_present <- function(needed, newdata, grouping = FALSE) {
-  missing <- setdiff(needed, names(newdata))
-  if (length(missing) == 0) return(invisible())
+uses <- function(name, use, label) {
+  data.frame(name = as.character(name), use = rep_len(use, length(name)), label = rep_len(label, length(name)))
+}
+
+uses_of_terms <- function(terms, label) {
+  if (is.null(terms)) return(uses(character(), "predictor", label))
+  variables <- as.list(attr(terms, "variables"))[-1]
+  is_offset <- seq_along(variables) %in% attr(terms, "offset")
+  if (attr(terms, "response") > 0) variables <- variables[-attr(terms, "response")]
+  is_offset <- if (attr(terms, "response") > 0) is_offset[-attr(terms, "response")] else is_offset
+  rows <- Map(function(variable, is_offset) {
+    uses(all.vars(variable), if (is_offset) "offset" else "predictor", if (is_offset) "the offset" else label)
+  }, variables, is_offset)
+  do.call(rbind, c(list(uses(character(), "predictor", label)), unname(rows)))
+}
+
+check_present <- function(needs, newdata) {
+  absent <- needs[!needs$name %in% names(newdata), , drop = FALSE]
+  if (nrow(absent) == 0) return(invisible())
+  missing <- unique(absent$name)
+  what_for <- tapply(absent$label, factor(absent$name, missing), function(label) paste(unique(label), collapse = " and "))
+  purposes <- stats::setNames(cli_verbatim("{.field %s}: %s.", missing, what_for), rep("x", length(missing)))
   near <- unlist(lapply(missing, nearest, candidates = names(newdata)))
   hints <- c(if (length(near) > 0) "Did you mean {.val {near}}?",
-             if (".offset" %in% missing) "The offset of the fit was a vector: name it {.code .offset} here.",
-             if (grouping) without_levels)
-  abort_twill("newdata", c("{.arg newdata} lacks the column{?s} {.val {missing}}.", bullets(hints)))
+             if (".offset" %in% missing) "The offset of the fit was a vector: name it {.code .offset}, or say {.arg offset}.",
+             if (any(absent$use == "group")) without_levels)
+  abort_twill("newdata", c("{.arg newdata} lacks {length(missing)} column{?s} that the model needs: {.val {missing}}.",
+                           purposes, bullets(hints)))
 }
 
-bullets <- function(hints) stats::setNames(hints, rep("i", length(hints)))
+# Columns of predictors in the fit's types, complete; those of groups as the texts of their levels.
+conform_new_data <- function(newdata, fit, wanted, needs) {
+  names <- unique(needs$name[needs$use != "group"])
+  newdata <- conform_columns(newdata, fit$data, names)
+  for (name in intersect(names, names(newdata))) check_new_column(newdata[[name]], name, rownames(newdata))
+  vars <- unlist(lapply(wanted, function(want) fit$design$blueprint$groups[[want$index]]$vars))
+  for (name in intersect(setdiff(vars, names), names(newdata))) {
+    check_new_shape(newdata[[name]], fit$data[[name]], name)
+    newdata[[name]] <- text_like(newdata[[name]], fit$data[[name]])
+  }
+  newdata
+}
+
+bullets <- function(hints) if (length(hints) > 0) stats::setNames(hints, rep("i", length(hints)))
 
 # What to do where levels are not known.
 without_levels <- c("{.code allow_new_levels = TRUE} predicts for new levels.",
@@ -111,10 +166,20 @@ check_new_column <- function(column, name, row_names) {
 # The columns of a part of the blueprint in new data.
 new_part <- function(part, newdata) {
   terms <- stats::delete.response(part$terms)
-  check_new_factors(part$xlevels, newdata)
   frame <- evaluate_new(stats::model.frame(terms, newdata, na.action = stats::na.pass, xlev = part$xlevels))
+  check_new_frame(frame, terms, rownames(newdata))
   x <- evaluate_new(stats::model.matrix(terms, frame, contrasts.arg = part$contrasts))
   list(x = plain_matrix(x, part$columns), offset = stats::model.offset(frame))
+}
+
+# What transformations make of complete columns, such as the logarithm of a negative number.
+check_new_frame <- function(frame, terms, row_names) {
+  for (name in names(frame)) {
+    rows <- row_names[missing_in(frame[[name]]) | infinite_in(frame[[name]])]
+    if (length(rows) == 0) next
+    abort_twill("newdata", c("The model's terms must be finite in {.arg newdata}.",
+                             "x" = "{.code {name}} is missing or infinite in row{?s} {.val {some(rows)}}."))
+  }
 }
 
 evaluate_new <- function(value) {
@@ -122,16 +187,6 @@ evaluate_new <- function(value) {
     why <- conditionMessage(e)
     abort_twill("newdata", c("The model's terms cannot be computed from {.arg newdata}.", "x" = "{why}"))
   })
-}
-
-check_new_factors <- function(xlevels, newdata) {
-  for (name in intersect(names(xlevels), names(newdata))) {
-    unknown <- setdiff(as.character(unique(newdata[[name]])), xlevels[[name]])
-    if (length(unknown) == 0) next
-    abort_twill("newdata", c("{.arg newdata} has levels of {.field {name}} that the model has not seen.",
-                             "x" = "Not seen: {.val {some(unknown, 10)}}.",
-                             "i" = "Its levels are {.val {some(xlevels[[name]], 10)}}."))
-  }
 }
 
 new_means <- function(groups, newdata) {
@@ -146,9 +201,8 @@ new_means <- function(groups, newdata) {
 new_rows_of_term <- function(want, blueprint, newdata, allow_new_levels) {
   group <- blueprint$groups[[want$index]]
   z <- new_part(group, newdata)$x[, want$coefs, drop = FALSE]
-  levels <- lapply(group$vars, function(name) as.character(newdata[[name]] %||% rep(NA, nrow(newdata))))
-  codes <- match(do.call(paste, c(levels, sep = "\r")), group$keys)
-  codes[Reduce(`|`, lapply(levels, is.na))] <- NA
+  levels <- lapply(group$vars, function(name) level_text(newdata[[name]] %||% rep(NA, nrow(newdata))))
+  codes <- match(level_keys(levels), group$keys)
   names <- do.call(paste, c(levels, sep = "_"))
   if (anyNA(codes) && !allow_new_levels) refuse_new_levels(group$group, unique(names[is.na(codes)]))
   list(index = want$index, group = group$group, coefs = want$coefs, codes = codes,
@@ -160,12 +214,26 @@ refuse_new_levels <- function(group, levels) {
                            "x" = "Not seen: {.val {some(levels, 10)}}.", bullets(without_levels)))
 }
 
-# Weights, standard errors and response of the new rows, where their columns are there.
+# Weights, standard errors and response of the new rows, where their columns are there. What is wrong with them is kept as
+# the condition, for those who ask (need_column()).
 new_response_side <- function(fit, newdata) {
-  value <- function(expression) {
+  value <- function(expression, check = identity) {
     here <- !is.null(expression) && all(all.vars(expression) %in% names(newdata))
-    if (here) rep_len(as.numeric(evaluate_new(eval(expression, newdata, fit$formula$env))), nrow(newdata))
+    if (here) tryCatch(check(new_values(expression, fit, newdata)), twill_error = function(e) e)
   }
   addition <- fit$formula$addition
-  list(weights = value(addition$weights) %||% rep(1, nrow(newdata)), se = value(addition$se), y = value(fit$formula$response))
+  count <- function(y) {
+    if (fit$family$link == "log") check_counts(y, deparse1(fit$formula$response), fit$family$family, rownames(newdata))
+    y
+  }
+  list(weights = value(addition$weights) %||% rep(1, nrow(newdata)), se = value(addition$se),
+       y = value(fit$formula$response, count))
+}
+
+new_values <- function(expression, fit, newdata) {
+  own <- conform_columns(newdata, fit$data, all.vars(expression))
+  values <- evaluate_new(eval(expression, own, fit$formula$env))
+  values <- rep_len(as.numeric(values), nrow(newdata))
+  check_new_column(values, deparse1(expression), rownames(newdata))
+  values
 }

@@ -136,7 +136,7 @@ check_disjoint <- function(terms) {
 # Levels are the observed combinations of the variables, in the order of their own levels. `keys` identify them in
 # other data, `names` show them, `labels` stand in the names of draws (without blanks, as in brms).
 new_groups <- function(columns, group) {
-  factors <- lapply(columns, function(column) droplevels(as.factor(column)))
+  factors <- lapply(columns, function(column) drop_unused_levels(level_factor(column)))
   codes <- combined_codes(factors)
   first <- which(!duplicated(codes))
   first <- first[order(codes[first])]
@@ -144,7 +144,13 @@ new_groups <- function(columns, group) {
   check_group_levels(group, length(first), texts)
   names <- make.unique(do.call(paste, c(unname(texts), sep = "_")), sep = "_")
   labels <- make.unique(gsub("[ \t\r\n]", ".", iconv(names, to = "UTF-8", sub = "byte")), sep = "_")
-  list(codes = codes, keys = do.call(paste, c(unname(texts), sep = "\r")), names = names, labels = labels)
+  list(codes = codes, keys = level_keys(texts), names = names, labels = labels)
+}
+
+# One text per combination of levels. A level NA, as addNA() makes it, is not the text "NA".
+level_keys <- function(texts) {
+  texts <- lapply(texts, function(text) ifelse(is.na(text), "\001NA", text))
+  do.call(paste, c(unname(texts), sep = "\r"))
 }
 
 # Dense codes 1, 2, ... of the observed combinations. Combining two at a time keeps the numbers small.

@@ -35,7 +35,7 @@ log_lik_draws <- function(prediction) {
     gaussian = stats::dnorm(y, eta, residual_sd(prediction), log = TRUE),
     negbinomial = stats::dnbinom(y, mu = exp(eta), size = dispersion_draws(prediction), log = TRUE),
     poisson = stats::dpois(y, exp(eta), log = TRUE))
-  weights <- prediction$input$weights
+  weights <- need_column(prediction$input$weights, prediction$fit$formula$addition$weights)
   if (any(weights != 1)) out <- out * rep(weights, each = nrow(eta))
   matrix(out, nrow(eta))
 }

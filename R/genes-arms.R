@@ -41,7 +41,8 @@ refuse_arms <- function(label) {
 
 # The rows of the data that have these values.
 rows_with <- function(data, values) {
-  fits <- vapply(names(values), function(name) as.character(data[[name]]) == as.character(values[[name]]), logical(nrow(data)))
+  same <- function(name) level_text(data[[name]]) == text_like(values[[name]], data[[name]])
+  fits <- vapply(names(values), same, logical(nrow(data)))
   which(rowSums(!matrix(fits, nrow(data))) == 0)
 }
 

@@ -175,7 +175,7 @@ cond_rows <- function(model, frame) {
   cbind(cond_part(blueprint, frame), new_means(blueprint$groups, frame))
 }
 
-cond_part <- function(part, frame) new_part(part, frame)$x
+cond_part <- function(part, frame) as_contrast_error(new_part(part, frame)$x)
 
 # Conditions that differ in a variable of the group itself are about different levels of it.
 cond_term <- function(group, frame, cond) {
@@ -213,22 +213,39 @@ cond_variables <- function(model) {
   intersect(unique(c(needed, groups)), names(model$data))
 }
 
+# The values of a variable, in the type that it has in the data.
 cond_column <- function(column, name, cond) {
-  is_level <- is.factor(column) || is.logical(column)
-  levels <- if (is_level) levels(as.factor(column))
-  values <- lapply(cond$values, function(given) given[[name]] %||% if (is_level) levels[1] else 0)
-  if (is_level) {
-    check_cond_levels(values, levels, name)
-    values <- as.character(unlist(values))
-    return(if (is.factor(column)) factor(values, levels) else values == "TRUE")
-  }
-  numeric <- vapply(values, is.numeric, TRUE)
-  if (all(numeric)) return(as.numeric(unlist(values)))
-  abort_twill("contrast", "{.fn cond} must give a number for {.field {name}}, not {.val {values[[which(!numeric)[1]]]}}.")
+  values <- lapply(cond$values, function(given) {
+    if (is.null(given[[name]])) reference_value(column) else cond_value(given[[name]], column, name)
+  })
+  do.call(c, values)
+}
+
+# The first level, FALSE, or zero.
+reference_value <- function(column) {
+  if (is.factor(column)) return(column[match(levels(column)[1], column)])
+  if (is.logical(column)) return(FALSE)
+  zero <- 0
+  attributes(zero) <- attributes(column[1])
+  zero
+}
+
+cond_value <- function(value, column, name) {
+  if (is.factor(column)) check_cond_levels(text_like(value, column), levels(column), name)
+  as_contrast_error(conform_column(value, column, name))
+}
+
+# What is wrong with the rows of conditions is an error of the contrast.
+as_contrast_error <- function(code) {
+  tryCatch(code, twill_error_newdata = function(e) {
+    text <- gsub("`newdata`", "`cond()`", unlist(e[c("message", "body")]), fixed = TRUE)
+    text <- stats::setNames(cli_verbatim("%s", text), rep("x", length(text)))
+    abort_twill("contrast", c("A condition cannot be computed.", text))
+  })
 }
 
 check_cond_levels <- function(values, levels, name) {
-  unknown <- setdiff(as.character(unlist(values)), levels)
+  unknown <- setdiff(values, levels)
   if (length(unknown) == 0) return(invisible())
   abort_twill("contrast", c("{.fn cond} names a level that {.field {name}} does not have: {.val {unknown}}.",
                             did_you_mean(unknown[1], levels), "i" = "Its levels are {.val {some(levels, 10)}}."))

@@ -37,6 +37,7 @@ pick_assay <- function(assay, known) {
 # Columns that a model can use: run-length encoded ones are expanded, tables and lists are left out.
 plain_columns <- function(data, names) {
   columns <- lapply(as.list(data), function(column) if (isS4(column) && inherits(column, "Rle")) as.vector(column) else column)
+  columns <- lapply(columns, plain_column, as_text = TRUE)
   columns <- Filter(function(column) is.atomic(column) && is.null(dim(column)), columns)
   structure(columns, names = names(columns), row.names = sample_rows(names, nrow(data)), class = "data.frame")
 }

@@ -29,7 +29,7 @@ tw_pseudobulk <- function(x, by, assay = "counts", min_cells = 10) {
   if (!inherits(x, "SingleCellExperiment")) x <- methods::as(x, "SingleCellExperiment")
   bulk <- scuttle::aggregateAcrossCells(x, ids, use.assay.type = assay, use.altexps = FALSE, use.dimred = FALSE)
   bulk$ids <- NULL
-  colnames(bulk) <- do.call(paste, c(lapply(by, function(name) as.character(bulk[[name]])), sep = "_"))
+  colnames(bulk) <- do.call(paste, c(lapply(by, function(name) level_text(bulk[[name]])), sep = "_"))
   drop_small_samples(bulk, check_whole(min_cells, "min_cells", 0, 1e9))
 }
 

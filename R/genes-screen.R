@@ -106,6 +106,7 @@ check_guide_genes <- function(gene, n) {
 
 split_plasmid <- function(input, plasmid) {
   if (is.null(plasmid)) return(input)
+  plasmid <- plain_column(plasmid)
   if (is.numeric(plasmid)) return(c(input, list(plasmid = check_plasmid(plasmid, length(input$guide)))))
   unknown <- setdiff(plasmid, input$samples)
   if (length(unknown) > 0) {
@@ -163,6 +164,7 @@ drop_poor_guides <- function(input, min_plasmid) {
 # Sizes, slots, arrays -----------------------------------------------------------------------------------------------
 
 screen_sizes <- function(input, size_factors, controls) {
+  size_factors <- plain_column(size_factors)
   if (is.numeric(size_factors)) {
     return(list(values = check_size_factors(size_factors, "size_factors", input$samples), how = "given"))
   }

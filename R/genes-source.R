@@ -4,6 +4,7 @@
 # made dense. Arrays on disk stay there.
 # `may_miss` says that missing counts are rows that do not exist (and not mistakes).
 new_source <- function(x, may_miss = FALSE) {
+  x <- plain_column(x)
   kind <- source_kind(x)
   if (nrow(x) == 0) {
     abort_twill("genes", c("{.arg x} has no rows: there is no gene.", "i" = "Genes are its rows, samples its columns."))

@@ -4,7 +4,7 @@
 # reduced; the data as a plain data frame of the columns used, with the attribute "na.action" if rows were dropped.
 # `arguments` is a list of unevaluated expressions (weights, offset, subset), to be evaluated in the data, then `env`.
 prepare_input <- function(formula, data, na_action = stats::na.omit, arguments = list(), env = parent.frame(), silent = 1) {
-  data <- as_plain_data(data)
+  data <- as_plain_data(data, as_text = only_groups(formula))
   folded <- fold_arguments(formula, data, arguments, env)
   rows <- subset_rows(arguments$subset, data, env)
   formula <- folded$formula
@@ -15,21 +15,32 @@ prepare_input <- function(formula, data, na_action = stats::na.omit, arguments =
   list(formula = formula, data = data)
 }
 
-# Tibbles and data.tables become plain data frames; other things are refused, as their columns are ambiguous.
-as_plain_data <- function(data) {
-  if (missing(data) || is.null(data)) abort_twill("data", "{.arg data} is missing: it must be a data frame.")
+# Tibbles and data.tables become plain data frames; other things are refused, as their columns are ambiguous. Of integer64,
+# columns named in `as_text` keep all digits. `arg` is the argument that the user gave, and the kind of errors.
+as_plain_data <- function(data, arg = "data", as_text = character()) {
+  if (missing(data) || is.null(data)) abort_twill(arg, "{.arg {arg}} is missing: it must be a data frame.")
   if (!is.data.frame(data)) {
     given <- class(data)[1]
-    abort_twill("data", c("{.arg data} must be a data frame.", "x" = "It is of class {.cls {given}}.",
-                          "i" = "Convert it with {.fn as.data.frame}."))
+    abort_twill(arg, c("{.arg {arg}} must be a data frame.", "x" = "It is of class {.cls {given}}.",
+                       "i" = "Convert it with {.fn as.data.frame}."))
   }
   rows <- attr(data, "row.names")
-  structure(as.list(data), names = names(data), row.names = rows, class = "data.frame") |> check_rows()
+  columns <- lapply(stats::setNames(nm = seq_along(data)), function(j) {
+    plain_column(.subset2(data, j), names(data)[j] %in% as_text)
+  })
+  data <- structure(columns, names = names(data), row.names = rows, class = "data.frame")
+  if (arg == "newdata") check_rows(data, "{.arg newdata} has 0 rows.", "There is nothing to predict.", arg) else check_rows(data)
 }
 
-check_rows <- function(data, why = "{.arg data} has 0 rows.", .envir = parent.frame()) {
+check_rows <- function(data, why = "{.arg data} has 0 rows.", what = "There are no data to fit.", kind = "data",
+                       .envir = parent.frame()) {
   if (nrow(data) > 0) return(data)
-  abort_twill("data", c("There are no data to fit.", "x" = why), .envir = .envir)
+  abort_twill(kind, c(what, "x" = why), .envir = .envir)
+}
+
+# Grouping factors that are nothing else in the model.
+only_groups <- function(formula) {
+  setdiff(unlist(lapply(formula$bars, function(bar) bar$vars)), unlist(lapply(formula_expressions(formula), all.vars)))
 }
 
 # Arguments ------------------------------------------------------------------------------------------------------
@@ -52,6 +63,7 @@ argument_expression <- function(expression, name, data, env) {
   if (length(variables) > 0 && all(variables %in% names(data))) return(list(term = expression))
   value <- tryCatch(eval(expression, data, env), error = function(e) refuse_argument(name, conditionMessage(e)))
   if (is.null(value)) return(NULL)
+  value <- plain_column(value)
   if (!is.numeric(value) || !length(value) %in% c(1, nrow(data))) {
     refuse_argument(name, sprintf("It has length %d and class %s.", length(value), class(value)[1]))
   }
@@ -145,7 +157,7 @@ bare_terms <- function(expression) {
 }
 
 check_column <- function(column, name) {
-  if (is.character(column)) return(factor(column))
+  if (is.character(column)) return(level_factor(column))
   if (is.factor(column) || is.numeric(column) || is.logical(column)) return(column)
   if (inherits(column, c("Date", "POSIXct", "difftime"))) return(column)
   given <- class(column)[1]

@@ -10,8 +10,7 @@ prepare_prediction <- function(fit, newdata = NULL, re_formula = NULL, ndraws = 
                                ntrys = NULL, ...) {
   warn_unused(names(list(...)))
   how_new <- check_choice(sample_new_levels, "sample_new_levels", c("uncertainty", "gaussian", "old_levels"))
-  input <- design_newdata(fit, newdata, re_formula %||% re.form, allow_new_levels)
-  if (!is.null(offset)) input$offset <- check_offset(offset, nrow(input$x))
+  input <- with_plain_options(design_newdata(fit, newdata, re_formula %||% re.form, allow_new_levels, offset))
   if (length(input$terms)) need_group_effects(fit)
   list(fit = fit, input = input, ids = choose_draws(fit, ndraws %||% draws, draw_ids), how_new = how_new)
 }
@@ -150,6 +149,7 @@ residual_sd <- function(prediction) {
 
 # What only some predictions need of new data (response, standard errors), asked for when they do.
 need_column <- function(values, expression) {
+  if (inherits(values, "twill_error")) stop(values)
   if (!is.null(values)) return(values)
   needed <- all.vars(expression)
   abort_twill("newdata", "{.arg newdata} lacks the column{?s} {.val {needed}}, needed here.")

@@ -155,6 +155,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   input <- if (is.data.frame(x)) read_long(x, design, gene) else read_genes(x, assay, col_data)
   input$design <- gene_formula(if (is.data.frame(x)) long_formula(design) else design, dispersion, family)
   given <- list(size_factors = size_factors, offset = offset, weights = weights, genes = genes, min_count = min_count)
+  given <- lapply(given, plain_column)
   new_model <- function() quiet_if(silent, new_gene_model(input$design, input$data, family, pooled$prior, contrasts, silent))
   model <- in_words_of_genes(new_model(), variables_word(x))
   job <- new_job(input, model, given, sharing, settings, keep)

@@ -238,5 +238,5 @@ test_that("bad new data are refused with the reason", {
   refused("missing or infinite", x = c(1, NA, 2))
   refused("missing or infinite", x = c(1, Inf, 2))
   expect_error(design_newdata(fit, transform(rows[1:3, ], e = 1e300^2)), class = "twill_error")
-  expect_error(design_newdata(fit, list(x = 1)), "data frame", class = "twill_error_data")
+  expect_error(design_newdata(fit, list(x = 1)), "data frame", class = "twill_error_newdata")
 })
