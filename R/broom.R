@@ -48,9 +48,9 @@ tidy.twillfit <- function(x, effects = c("fixed", "ran_pars"), robust = FALSE, c
   draws <- draw_matrix(x, labels$variable)
   # Summaries of the exponential are not the exponential of summaries, but for quantiles; broom's way is taken.
   out <- cbind(labels, tidy_estimates(draws, robust, conf.int, conf.level, conf.method))
-  if (exponentiate) out <- exponentiate_fixed(out)
-  if (rhat) out$rhat <- convergence(x, labels$variable, posterior::rhat)
-  if (ess) out$ess <- convergence(x, labels$variable, posterior::ess_bulk)
+  if (check_flag(exponentiate, "exponentiate")) out <- exponentiate_fixed(out)
+  if (check_flag(rhat, "rhat")) out$rhat <- convergence(x, labels$variable, posterior::rhat)
+  if (check_flag(ess, "ess")) out$ess <- convergence(x, labels$variable, posterior::ess_bulk)
   out$variable <- NULL
   rownames(out) <- NULL
   out
@@ -99,10 +99,10 @@ ran_vals_labels <- function(fit) {
 }
 
 tidy_estimates <- function(draws, robust, conf.int, conf.level, conf.method) {
-  check_probs(conf.level, "conf.level")
+  check_level(conf.level, "conf.level")
   stats <- summarise_columns(draws, robust, c(1 - conf.level, 1 + conf.level) / 2)
   out <- data.frame(estimate = stats[, 1], std.error = stats[, 2])
-  if (!conf.int) return(out)
+  if (!check_flag(conf.int, "conf.int")) return(out)
   bounds <- if (conf.method == "quantile") stats[, 3:4, drop = FALSE] else t(apply(draws, 2, shortest_interval, conf.level))
   cbind(out, conf.low = bounds[, 1], conf.high = bounds[, 2])
 }
@@ -128,7 +128,7 @@ exponentiate_fixed <- function(table) {
 glance.twillfit <- function(x, looic = FALSE, ...) {
   algorithm <- if (is_approximation(x)) x$info$method else "NUTS"
   out <- data.frame(algorithm, pss = ndraws(x), nobs = nobs(x), sigma = sigma(x), fit_quality(x))
-  if (looic) {
+  if (check_flag(looic, "looic")) {
     estimates <- loo(x)$estimates
     out[c("elpd_loo", "se_elpd_loo", "looic")] <- as.list(c(estimates["elpd_loo", ], estimates["looic", 1]))
   }

@@ -104,7 +104,7 @@ summary.tw_group <- function(object, contrast = NULL, genes = NULL, level = 0.95
   if (!is.character(contrast) || length(contrast) != 2) {
     abort_twill("leaf", "{.arg contrast} must be two labels of leaves, such as {.code c(\"stim\", \"ctrl\")}.")
   }
-  check_probs(level, "level")
+  check_level(level, "level")
   part <- object
   part$fit <- object$fit[set_positions(object$fit, genes), ]
   draws <- part[[contrast[1], contrast[2]]] / log(2)

@@ -32,7 +32,7 @@ tw_means <- function(fit, genes = NULL, leaf = NULL, summary = TRUE, level = 0.9
     fit <- fit$fit
   }
   check_set(fit)
-  check_probs(level, "level")
+  check_level(level, "level")
   at <- set_positions(fit, genes)
   leaves <- if (is.null(leaf)) leaves %||% seq_along(leaf_labels(fit)) else check_within(pick_leaves(fit, leaf), leaves)
   if (!check_flag(summary, "summary")) return(mean_draws(fit, at, leaves))

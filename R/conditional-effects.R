@@ -41,7 +41,7 @@ tw_effects <- function(fit, effects = NULL, conditions = NULL, int_conditions = 
                        spaghetti = FALSE, resolution = 100, ndraws = NULL, ...) {
   check_fit(fit)
   method <- check_choice(method, "method", c("posterior_epred", "posterior_linpred", "posterior_predict"))
-  check_probs(prob, "prob")
+  check_level(prob, "prob")
   effects <- if (is.null(effects)) default_effects(fit) else check_effects(effects, fit)
   conditions <- condition_rows(fit, conditions)
   ids <- choose_draws(fit, ndraws %||% if (spaghetti) min(100, ndraws(fit)))

@@ -38,7 +38,8 @@ given_value <- function(x) if (is.atomic(x) && length(x) > 0) some(x) else class
 
 # The candidate nearest to `x`, or NULL if none is near: for "did you mean".
 nearest <- function(x, candidates) {
-  if (length(candidates) == 0) return(NULL)
+  candidates <- candidates[!is.na(candidates)]
+  if (length(candidates) == 0 || is.na(x)) return(NULL)
   distance <- utils::adist(x, candidates, ignore.case = TRUE)[1, ]
   limit <- max(1, floor(nchar(x) / 3))
   if (min(distance) > limit) NULL else candidates[[which.min(distance)]]

@@ -94,7 +94,7 @@ sigma.twillfit <- function(object, ...) {
 #' @importFrom stats vcov
 vcov.twillfit <- function(object, correlation = FALSE, pars = NULL, ...) {
   draws <- fixef.twillfit(object, summary = FALSE, pars = pars)
-  if (correlation) stats::cor(draws) else stats::cov(draws)
+  if (check_flag(correlation, "correlation")) stats::cor(draws) else stats::cov(draws)
 }
 
 #' @rdname twill-parts
@@ -137,6 +137,7 @@ NULL
 #' @method posterior_interval twillfit
 #' @export
 posterior_interval.twillfit <- function(object, variable = NULL, regex = FALSE, prob = 0.95, ...) {
+  check_level(prob, "prob")
   posterior_interval(as.matrix(object, variable, regex), prob = prob)
 }
 
@@ -145,6 +146,7 @@ posterior_interval.twillfit <- function(object, variable = NULL, regex = FALSE, 
 #' @export
 #' @importFrom stats confint
 confint.twillfit <- function(object, parm = NULL, level = 0.95, ...) {
+  check_level(level)
   known <- fixef_variables(object)
   if (is.null(parm)) parm <- names(known)
   variable <- ifelse(parm %in% names(known), known[parm], parm)

@@ -147,7 +147,8 @@ nsamples.twillfit <- function(object, ...) ndraws(object)
 select_variables <- function(fit, variable = NULL, regex = FALSE) {
   all <- variables(fit)
   if (is.null(variable)) return(all)
-  checkmate::assert_character(variable, any.missing = FALSE, min.len = 1)
+  if (!is.character(variable) || length(variable) == 0 || anyNA(variable)) abort_no_names(variable)
+  check_flag(regex, "regex")
   found <- lapply(variable, match_variable, all = all, regex = regex)
   missing <- variable[lengths(found) == 0]
   if (length(missing)) abort_no_variable(missing, all)
@@ -155,8 +156,22 @@ select_variables <- function(fit, variable = NULL, regex = FALSE) {
 }
 
 match_variable <- function(variable, all, regex) {
-  if (regex) return(grep(variable, all))
+  if (regex) return(matching(variable, all))
   which(all == variable | startsWith(all, paste0(variable, "[")))
+}
+
+# Where a user's regular expression matches.
+matching <- function(pattern, text) {
+  tryCatch(grep(pattern, text), error = function(e) abort_pattern(pattern), warning = function(w) abort_pattern(pattern))
+}
+
+abort_pattern <- function(pattern) {
+  abort_twill("variable", "{.arg variable} is no regular expression: {.val {pattern}}.")
+}
+
+abort_no_names <- function(variable) {
+  given <- given_value(variable)
+  abort_twill("variable", c("{.arg variable} must hold names of variables, as text.", "x" = "It is {.val {given}}."))
 }
 
 abort_no_variable <- function(missing, all) {
@@ -182,7 +197,7 @@ draw_matrix <- function(fit, variable, draw = NULL) {
   size <- dim(fit$draws)
   out <- unclass(fit$draws)[, , match(variable, variables(fit)), drop = FALSE]
   out <- matrix(out, size[1] * size[2], length(variable), dimnames = list(NULL, variable))
-  if (is.null(draw)) out else out[draw, , drop = FALSE]
+  if (is.null(draw)) out else out[check_draw_ids(draw, nrow(out), "draw"), , drop = FALSE]
 }
 
 draws_with_warmup <- function(fit) {

@@ -45,7 +45,7 @@ fixef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.0
   if (!is.null(pars)) variable <- pick_coefficients(variable, pars)
   draws <- draw_matrix(object, variable)
   colnames(draws) <- names(variable)
-  if (summary) summarise_columns(draws, robust, probs) else draws
+  if (check_flag(summary, "summary")) summarise_columns(draws, robust, probs) else draws
 }
 
 #' @rdname twill-effects
@@ -56,7 +56,7 @@ ranef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.0
   need_group_effects(object)
   out <- lapply(pick_groups(object, groups), group_effect_draws, fit = object)
   if (!is.null(pars)) out <- lapply(out, function(x) x[, , dimnames(x)[[3]] %in% pars, drop = FALSE])
-  if (summary) lapply(out, summarise_levels, robust, probs) else out
+  if (check_flag(summary, "summary")) lapply(out, summarise_levels, robust, probs) else out
 }
 
 #' @rdname twill-effects
@@ -65,7 +65,7 @@ ranef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.0
 coef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.025, 0.975), ...) {
   need_group_effects(object)
   out <- lapply(pick_groups(object, NULL), level_coefficients, fit = object)
-  if (summary) lapply(out, summarise_levels, robust, probs) else out
+  if (check_flag(summary, "summary")) lapply(out, summarise_levels, robust, probs) else out
 }
 
 #' @rdname twill-effects
@@ -75,7 +75,7 @@ VarCorr.twillfit <- function(x, sigma = 1, summary = TRUE, robust = FALSE,
                              probs = c(0.025, 0.975), ...) {
   out <- lapply(pick_groups(x, NULL), group_covariance, fit = x)
   if ("sigma" %in% variables(x)) out$residual__ <- list(sd = residual_column(x))
-  if (!summary) return(out)
+  if (!check_flag(summary, "summary")) return(out)
   lapply(out, function(group) {
     group$sd <- summarise_columns(group$sd, robust, probs)
     for (part in intersect(c("cor", "cov"), names(group))) {

@@ -24,7 +24,7 @@ log_lik.twillfit <- function(object, newdata = NULL, re_formula = NULL, ndraws =
   with_seed(seed, {
     prediction <- prepare_prediction(object, newdata, re_formula, ndraws, draw_ids, ...)
     prediction$input$y <- observed_response(prediction)
-    if (pointwise) pointwise_log_lik(prediction) else log_lik_draws(prediction)
+    if (check_flag(pointwise, "pointwise")) pointwise_log_lik(prediction) else log_lik_draws(prediction)
   })
 }
 

@@ -55,6 +55,7 @@ NULL
 posterior_linpred.twillfit <- function(object, transform = FALSE, newdata = NULL, re_formula = NULL,
                                        re.form = NULL, dpar = NULL, ndraws = NULL, draw_ids = NULL,
                                        seed = NULL, ...) {
+  check_flag(transform, "transform")
   with_seed(seed, {
     prediction <- prepare_prediction(object, newdata, re_formula, ndraws, draw_ids, re.form, ...)
     if (is_dispersion(object, dpar)) {
@@ -92,7 +93,7 @@ posterior_predict.twillfit <- function(object, newdata = NULL, re_formula = NULL
 predict.twillfit <- function(object, newdata = NULL, re_formula = NULL, summary = TRUE,
                              robust = FALSE, probs = c(0.025, 0.975), ...) {
   draws <- posterior_predict.twillfit(object, newdata, re_formula, ...)
-  if (summary) summarise_columns(draws, robust, probs) else draws
+  if (check_flag(summary, "summary")) summarise_columns(draws, robust, probs) else draws
 }
 
 #' @rdname twill-predict
@@ -103,7 +104,7 @@ fitted.twillfit <- function(object, newdata = NULL, re_formula = NULL,
                             robust = FALSE, probs = c(0.025, 0.975), ...) {
   scale <- check_choice(scale, "scale", c("response", "linear"))
   draws <- posterior_linpred.twillfit(object, scale == "response", newdata, re_formula, dpar = dpar, ...)
-  if (summary) summarise_columns(draws, robust, probs) else draws
+  if (check_flag(summary, "summary")) summarise_columns(draws, robust, probs) else draws
 }
 
 #' @rdname twill-predict
@@ -122,6 +123,7 @@ predictive_error.twillfit <- function(object, newdata = NULL, re_formula = NULL,
 #' @method predictive_interval twillfit
 #' @export
 predictive_interval.twillfit <- function(object, prob = 0.9, ...) {
+  check_level(prob, "prob")
   predictive_interval(posterior_predict.twillfit(object, ...), prob = prob)
 }
 

@@ -74,5 +74,5 @@ weighted_variance <- function(weights, x) {
 
 finish_r2 <- function(draws, summary, robust, probs) {
   draws <- matrix(draws, ncol = 1, dimnames = list(NULL, "R2"))
-  if (summary) summarise_columns(draws, robust, probs) else draws
+  if (check_flag(summary, "summary")) summarise_columns(draws, robust, probs) else draws
 }

@@ -52,7 +52,7 @@ is_partial <- function(fit) inherits(fit, "twill_partial")
 
 # Estimate, Est.Error, interval, Rhat and effective sample sizes, under the column names of brms.
 parameter_summary <- function(fit, variable, prob = 0.95, robust = FALSE, mc_se = FALSE) {
-  check_probs(prob, "prob")
+  check_level(prob, "prob")
   draws <- draw_matrix(fit, variable)
   out <- as.data.frame(summarise_columns(draws, robust, c(1 - prob, 1 + prob) / 2))
   bounds <- paste0(c("l-", "u-"), format(100 * prob, digits = 7), "% CI")

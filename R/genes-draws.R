@@ -83,7 +83,7 @@ need_set_groups <- function(fit) {
 # gene x statistic x variable, or draw x gene x variable.
 gene_array <- function(fit, variable, labels, at, summary, probs) {
   genes <- set_genes(fit)[at]
-  if (!summary) {
+  if (!check_flag(summary, "summary")) {
     draws <- aperm(set_draws(fit, variable, at), c(1, 3, 2))
     return(array(draws, dim(draws), list(NULL, genes, labels)))
   }

@@ -22,7 +22,7 @@
 tw_guides <- function(fit, coef = NULL, genes = NULL, level = 0.95) {
   check_set(fit)
   if (is.null(fit$screen)) abort_twill("genes", "{.arg fit} must be made by {.fn tw_screen}.")
-  check_probs(level, "level")
+  check_level(level, "level")
   at <- set_positions(fit, genes)
   weights <- resolve_contrast(fit$job$model, coef %||% only_coefficient(fit$job$model))
   slots <- fit$screen$guides[fit$screen$guides$gene %in% set_genes(fit)[at], ]

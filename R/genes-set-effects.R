@@ -49,7 +49,7 @@ tw_sets <- function(fit, contrast = NULL, sets, lfc_threshold = 0, estimand = c(
                     donors = c("together", "independent")) {
   check_set(fit)
   check_not_negative(lfc_threshold, "lfc_threshold", "contrast")
-  check_probs(level, "level")
+  check_level(level, "level")
   estimand <- check_choice(estimand, "estimand", c("population", "observed", "new_donor"))
   donors <- check_choice(donors, "donors", c("together", "independent"))
   ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, NULL)

@@ -18,7 +18,7 @@ tw_status <- function(fit, all = FALSE) {
   p <- fit$posterior
   worst <- function(values, f) apply(values, 2, function(v) if (all(is.na(v))) NA_real_ else f(v, na.rm = TRUE))
   table <- data.frame(status = p$status, rhat = worst(p$rhat, max), ess = worst(p$ess, min), divergent = p$divergent,
-                      khat = p$khat, n_used = p$n_used, n_nonzero = p$n_nonzero, total = fit$job$scan$total[p$rows],
+                      khat = nan_to_na(p$khat), n_used = p$n_used, n_nonzero = p$n_nonzero, total = fit$job$scan$total[p$rows],
                       n_gradients = p$n_gradients, seconds = p$seconds, message = p$message, row.names = set_genes(fit))
   if (check_flag(all, "all")) rbind(table, skipped_genes(fit, names(table))) else table
 }
@@ -79,7 +79,7 @@ tw_variance <- function(fit, genes = NULL, level = 0.95, long = FALSE) {
 }
 
 variance_rows <- function(shares, genes, level) {
-  check_probs(level, "level")
+  check_level(level, "level")
   rows <- lapply(names(shares), function(part) {
     bounds <- column_quantiles(shares[[part]], c(1 - level, 1 + level) / 2)
     data.frame(gene = genes, part = part, estimate = colMeans(shares[[part]]), lower = bounds[, 1], upper = bounds[, 2])

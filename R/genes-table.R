@@ -105,9 +105,9 @@ mean_spread <- function(fit, k, w) {
 worst_columns <- function(fit, weights) {
   posterior <- fit$posterior
   used <- match(fit$job$model$design$coef_names[weights$x != 0], posterior$names)
-  worst <- function(values, f) apply(values[used, , drop = FALSE], 2, f)
+  worst <- function(values, f) nan_to_na(apply(values[used, , drop = FALSE], 2, f))
   columns <- data.frame(rhat = worst(posterior$rhat, max), ess = worst(posterior$ess, min))
-  if (!is_sampled(fit)) columns$khat <- posterior$khat
+  if (!is_sampled(fit)) columns$khat <- nan_to_na(posterior$khat)
   columns
 }
 

@@ -37,12 +37,12 @@ choose_draws <- function(fit, ndraws = NULL, draw_ids = NULL) {
   sort(sample.int(total, check_whole(ndraws, "ndraws", 1, total)))
 }
 
-check_draw_ids <- function(draw_ids, total) {
+check_draw_ids <- function(draw_ids, total, name = "draw_ids") {
   fine <- is.numeric(draw_ids) && length(draw_ids) > 0 && !anyNA(draw_ids) &&
     all(draw_ids == round(draw_ids) & draw_ids >= 1 & draw_ids <= total)
   if (fine) return(as.integer(draw_ids))
-  abort_twill("argument", c("{.arg draw_ids} must hold numbers of draws, from 1 to {total}.",
-                            "x" = "You supplied {.val {some(draw_ids)}}."))
+  given <- given_value(draw_ids)
+  abort_twill("argument", c("{.arg {name}} must hold numbers of draws, from 1 to {total}.", "x" = "You supplied {.val {given}}."))
 }
 
 # draws x rows: x beta + offset + the group terms. Group terms are looked up by level, never

@@ -2,6 +2,7 @@
 
 summarise_columns <- function(draws, robust = FALSE, probs = c(0.025, 0.975)) {
   check_probs(probs)
+  check_flag(robust, "robust")
   quantiles <- column_quantiles(draws, probs)
   if (robust) {
     centre <- column_quantiles(draws, 0.5)[, 1]
@@ -38,15 +39,25 @@ column_quantiles <- function(draws, probs) {
   matrix(out, ncol(draws), length(probs), byrow = TRUE)
 }
 
+# The engine says NaN of what a gene does not have; tables say NA.
+nan_to_na <- function(x) replace(x, is.nan(x), NA_real_)
+
+# One draw has no spread.
 column_sds <- function(draws) {
+  if (nrow(draws) < 2) return(rep(NA_real_, ncol(draws)))
   centred <- draws - rep(colMeans(draws), each = nrow(draws))
   sqrt(colSums(centred^2) / (nrow(draws) - 1))
 }
 
-# The argument goes by other names where it is the probability of an interval.
+# The probability of an interval. None has the probability 0, and one of 1 has no end under a normal posterior.
+check_level <- function(level, name = "level") {
+  if (is_number(level) && level > 0 && level < 1) return(invisible())
+  given <- given_value(level)
+  abort_twill("argument", c("{.arg {name}} must be one probability between 0 and 1.", "x" = "It is {.val {given}}."))
+}
+
 check_probs <- function(probs, name = "probs") {
   if (is.numeric(probs) && !anyNA(probs) && all(probs >= 0 & probs <= 1)) return(invisible())
-  abort_twill("argument", c(
-    "{.arg {name}} must hold probabilities.",
-    "x" = "You supplied {.val {probs}}."))
+  given <- given_value(probs)
+  abort_twill("argument", c("{.arg {name}} must hold probabilities.", "x" = "You supplied {.val {given}}."))
 }

@@ -1,0 +1,43 @@
+# Arguments of verbs that make no sense are refused in the package's words, not in those of the function that stumbles over them.
+
+expect_refused <- function(code) expect_error(code, class = "twill_error")
+
+test_that("probabilities, flags, names and draws of verbs are checked", {
+  fit <- shared_fit("sleep")
+  for (bad in list(2, numeric(0), NA, "a", c(0.5, 0.9), NULL, factor("a"))) {
+    expect_refused(summary(fit, prob = bad))
+    expect_refused(posterior_interval(fit, prob = bad))
+    expect_refused(confint(fit, level = bad))
+    expect_refused(predictive_interval(fit, prob = bad))
+    expect_refused(tidy(fit, conf.level = bad))
+    expect_refused(tw_effects(fit, "Days", prob = bad))
+  }
+  for (bad in list(NA, quote(x + 1), c(TRUE, FALSE), "yes", NULL, list())) {
+    expect_refused(fixef(fit, summary = bad))
+    expect_refused(ranef(fit, robust = bad))
+    expect_refused(coef(fit, summary = bad))
+    expect_refused(VarCorr(fit, summary = bad))
+    expect_refused(vcov(fit, correlation = bad))
+    expect_refused(fitted(fit, robust = bad))
+    expect_refused(residuals(fit, summary = bad))
+    expect_refused(bayes_R2(fit, summary = bad))
+    expect_refused(posterior_linpred(fit, transform = bad))
+    expect_refused(log_lik(fit, pointwise = bad))
+    expect_refused(glance(fit, looic = bad))
+    expect_refused(tidy(fit, exponentiate = bad))
+    expect_refused(as_draws_df(fit, variable = "b_", regex = bad))
+  }
+  for (bad in list(character(0), factor("sigma"), 1, NA_character_, list(), structure(1, class = "strange"))) {
+    expect_refused(as_draws_array(fit, variable = bad))
+  }
+  expect_refused(as_draws_array(fit, variable = "(", regex = TRUE))
+  for (bad in list(0, 1e6, "a", 1.5, NA)) expect_refused(as.matrix(fit, draw = bad))
+})
+
+test_that("what one draw or one chain does not have is NA, not NaN", {
+  fit <- fake_set(iter = 2, warmup = 1, chains = 1)
+  expect_true(all(is.na(fixef(fit)[, "Est.Error", ]) & !is.nan(fixef(fit)[, "Est.Error", ])))
+  status <- tw_status(fit)
+  expect_false(any(vapply(status, function(x) any(is.nan(x)), TRUE)))
+  expect_identical(did_you_mean(NA_character_, c("a", NA)), NULL)
+})
