@@ -12,7 +12,7 @@ LIBRARY ?= $(shell Rscript --vanilla tools/library.R)
 INSTALL = R CMD INSTALL --no-multiarch --with-keep.source --library="$(LIBRARY)" .
 
 .PHONY: help demo test test-slow setup setup-test setup-develop build install doc wrappers lint \
-  format bench bench-rust test-gpu bench-gpu ptx sbc check dist vendor snapshots clean
+  format bench bench-rust test-gpu bench-gpu ptx fuzz sbc check dist vendor snapshots clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  make \1@\2/p' Makefile | column -t -s @
@@ -67,6 +67,9 @@ bench-gpu: ## speed of the GPU against its memory and against this CPU, likewise
 ptx: ## the kernels as PTX, after a change of their source
 	tools/nvrtc.sh 12.0.140 $(CARGO) run --release --no-default-features --features cuda $(MANIFEST) --quiet \
 	  --example gpu -- ptx src/rust/src/device/kernels/kernels.ptx
+
+fuzz: install ## random calls of every door, about 20 minutes; for less, FUZZ="--door genes --calls 100"
+	Rscript tools/fuzz.R $(FUZZ)
 
 sbc: install ## calibration of all models by all engines, with plots; for less, SBC="--models nb_slope"
 	Rscript bench/sbc.R $(SBC)

@@ -1,6 +1,7 @@
 # R style, the light part of it: what a reader would stumble over, found without a parser.
 generated <- "R/extendr-wrappers.R"
-files <- setdiff(list.files(c("R", "tools", "bench", "bench/peers", "data-raw", "tests/testthat"), pattern = "\\.R$",
+files <- setdiff(list.files(c("R", "tools", "tools/fuzz", "bench", "bench/peers", "data-raw", "tests/testthat"),
+                            pattern = "\\.R$",
                             full.names = TRUE), generated)
 
 at_lines <- function(file, found, complaint) {

@@ -1,0 +1,123 @@
+# One random call for each door of the package, with the data that it names.
+
+doors <- c("twill", "genes", "cells", "screen")
+
+# A list of `code`, a call, and `data`, the values of the names in it.
+random_fit <- function(door) {
+  switch(door, twill = random_twill(), genes = random_genes(), cells = random_cells(), screen = random_screen())
+}
+
+# What every call says, so that it is short and gives the same again.
+common <- function() {
+  list(chains = 1, iter = random_iterations(), seed = sample.int(1e6, 1), silent = one_of(1, 1, 1, 2, 0))
+}
+
+random_twill <- function() {
+  kind <- one_of("gaussian", "counts")
+  required <- list(random_formula(), data = quote(data), family = random_family(kind))
+  method <- one_of(list(), list(), list(), list(method = "laplace"), list(method = "svi", control = list(max_steps = 50)))
+  required <- c(required, common(), method)
+  list(code = random_call("twill", required, twill_settings), data = list(data = random_frame(family = kind)))
+}
+
+# Columns of samples, in decent designs of two conditions and some donors as often as not.
+random_samples <- function(n) {
+  data <- random_frame(n, p_strange = 0.2)
+  if (is.data.frame(data)) data$y <- NULL
+  data
+}
+
+# A design without response, as text that is code.
+random_design <- function() {
+  if (chance(0.4)) return(one_of(quote(~f), quote(~ f + (1 | g)), quote(~ x + (1 + x || g)), quote(~1),
+                                 quote(~ f + (1 + f || g))))
+  as_code(paste("~", random_terms(0.1)))
+}
+
+gene_method <- function() {
+  if (chance(0.6)) return(list())
+  list(method = one_of("nuts", "laplace", "auto", "svi", "hmc"))
+}
+
+# The matrix with its columns, in one of the forms that the door reads.
+matrix_input <- function(n_genes, n_samples, mean, is_count = TRUE) {
+  samples <- random_samples(n_samples)
+  x <- random_matrix(n_genes, n_samples, mean, is_count)
+  if (chance(0.15)) x <- spoil_matrix(x)
+  if (chance(0.3)) x <- as_other_matrix(x, samples)
+  list(x = x, samples = samples, n = n_samples)
+}
+
+n_genes <- function() if (chance(0.85)) sample(2:5, 1) else sample(c(0, 1, 12), 1)
+
+random_genes <- function() {
+  is_count <- chance(0.8)
+  input <- matrix_input(n_genes(), n_rows(), 20, is_count)
+  if (chance(0.1)) return(random_long_genes())
+  family <- if (is_count) list() else list(family = "gaussian")
+  if (chance(0.2)) family <- list(family = random_family(if (is_count) "counts" else "gaussian"))
+  required <- c(list(quote(x), random_design(), col_data = quote(samples)), family, common(), gene_method())
+  sizes <- list(size_factors = any_of("typical", "normed_sum", "ratio", "poscounts", "none", "sizeFactors", rep(1, n), runif(n),
+                                      rep(0, n), 1),
+                offset = any_of(rep(0, n), rnorm(n), x, 1, rep(1e4, n)))
+  list(code = random_call("twill_genes", required, c(gene_only_settings, sizes)), data = input)
+}
+
+random_long_genes <- function() {
+  genes <- gene_names(3)
+  data <- random_frame(24, "counts")
+  if (is.data.frame(data)) data$gene <- rep_len(if (is.null(genes)) 1:3 else genes, nrow(data))
+  required <- c(list(quote(data), as_code(paste("y ~", random_terms(0.1))), gene = "gene"), common(), gene_method())
+  list(code = random_call("twill_genes", required, gene_only_settings), data = list(data = data, n = 24))
+}
+
+random_cells <- function() {
+  input <- matrix_input(n_genes(), n_rows() * 4, 2)
+  # Leaves: designs of factors. Numbers that differ from cell to cell are fitted cell by cell.
+  required <- c(list(quote(x), random_design(), col_data = quote(samples)), common(), gene_method())
+  own <- list(capture = any_of("model", "library", "sizeFactors", rep(0.1, n), rep(0, n), runif(n), c(NA, rep(1, n - 1)), 1,
+                               "nothing"),
+              organism = any_of("human", "mouse", "yeast", "ecoli", "cat"), capture_efficiency = any_of(0.1, 0.9, 1, 1e-6, 0),
+              gene_coverage = any_of(0.5, 0.9, 1, 0), family = any_of("poisson", "negbinomial", "gaussian"))
+  optional <- gene_only_settings[setdiff(names(gene_only_settings), "weights")]
+  list(code = random_call("twill_cells", required, c(optional, own)), data = input)
+}
+
+random_screen <- function() {
+  n_samples <- sample(2:6, 1)
+  input <- matrix_input(sample(4:12, 1), n_samples, 200)
+  n_guides <- if (is.null(dim(input$x))) length(input$x) else nrow(input$x)
+  input$gene <- rep_len(paste0("g", 1:4), n_guides)
+  if (chance(0.1)) input$gene <- spoil_genes(input$gene)
+  input$plasmid <- stats::rpois(n_guides, 200)
+  if (chance(0.15)) return(random_long_screen(input))
+  # Samples named `plasmid` are not fitted, and need no row of their own below.
+  before <- one_of(list(), list(plasmid = quote(plasmid)), list(plasmid = "s1"), list(plasmid = one_of("nothing", 0,
+      quote(plasmid * 0))))
+  required <- c(list(quote(x), random_design(), gene = quote(gene)), before, list(col_data = quote(samples)), common(),
+                gene_method())
+  own <- list(controls = any_of("g1", "nothing", 1, c("g1", "g2")), min_plasmid = any_of(0, 10, 1e6), max_guides = any_of(2, 3,
+      1),
+              size_factors = any_of(rep(1, n), rep(0, n), runif(n)))
+  optional <- gene_only_settings[setdiff(names(gene_only_settings), c("weights", "genes"))]
+  list(code = random_call("tw_screen", required, c(optional, own)), data = input)
+}
+
+spoil_genes <- function(gene) one_of(replace(gene, 1, NA), rep("a", length(gene)), gene[-1], seq_along(gene), replace(gene, 1,
+    ""), factor(gene))
+
+random_long_screen <- function(input) {
+  guides <- paste0("guide", 1:6)
+  data <- expand.grid(guide = guides, sample = paste0("s", 1:3), stringsAsFactors = FALSE)
+  data$gene <- rep(c("a", "b"), each = 3)
+  data$x <- rep(stats::rnorm(3), each = 6)
+  data$before <- stats::rpois(6, 200)
+  data$y <- stats::rpois(18, 100)
+  if (chance(0.3)) data[[sample(length(data), 1)]] <- element_of(strange_covariates)(18)
+  if (chance(0.2)) data <- data[-sample(18, 5), ]
+  required <- c(list(quote(data), one_of(quote(y ~ 1), quote(y ~ x), quote(y ~ x + (1 | sample)), quote(~x)), gene = "gene",
+                     guide = "guide"),
+                if (chance(0.7)) list(plasmid = "before"), common(), gene_method())
+  list(code = random_call("tw_screen", required, gene_only_settings[c("chains", "thin", "prior", "keep", "share")]),
+       data = list(data = data, n = 18))
+}

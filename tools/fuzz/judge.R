@@ -1,0 +1,135 @@
+# The verdict of the fuzzer on one call: a classed error or a finite result is right, everything else is a finding.
+
+# Seconds that one step may take. More is a hang, which the parent process ends.
+time_limit <- 60
+
+# One call of a door, then verbs on its fit: a list of findings, empty if all is right.
+fuzz_call <- function(door, seed, n_verbs = 3) {
+  set.seed(seed, kind = "Mersenne-Twister", normal.kind = "Inversion", sample.kind = "Rejection")
+  case <- random_fit(door)
+  env <- list2env(case$data, parent = globalenv())
+  # Drawn before anything runs, so that the verbs do not depend on what the package does with R's generator.
+  verbs <- lapply(seq_len(n_verbs), function(i) random_verb(door))
+  seeds <- sample.int(1e6, n_verbs)
+  fitted <- judge(case$code, env)
+  findings <- fitted$findings
+  if (is.null(fitted$value)) return(structure(findings, outcome = "refused"))
+  env$fit <- fitted$value
+  for (i in seq_along(verbs)) {
+    set.seed(seeds[i])
+    env$newdata <- random_newdata(data_of(env))
+    findings <- c(findings, judge(verbs[[i]], env)$findings)
+  }
+  structure(lapply(findings, function(finding) c(finding, list(fit = one_line(case$code)))), outcome = "fitted")
+}
+
+data_of <- function(env) if (!is.null(env$data)) env$data else env$samples
+
+# list(value, findings): runs a call, draws what it would draw, and looks at the numbers.
+judge <- function(code, env) {
+  seen <- new.env()
+  seen$findings <- list()
+  note <- function(kind, text, frames = NULL) {
+    finding <- list(kind = kind, text = text, frames = frames, code = one_line(code))
+    seen$findings <- c(seen$findings, list(finding))
+  }
+  started <- proc.time()[[3]]
+  value <- run_quietly(code, env, note)
+  seconds <- proc.time()[[3]] - started
+  if (seconds > time_limit) note("slow", sprintf("%.0f seconds", seconds))
+  for (where in not_finite(value)) if (!is_allowed(where, code)) note("not finite", where)
+  list(value = value, findings = seen$findings)
+}
+
+run_quietly <- function(code, env, note) {
+  # Other packages' verbs refuse what never reaches a method of ours in their own way.
+  is_theirs <- is.call(code[[1]])
+  on_error <- function(e) {
+    frames <- frames_here()
+    if (!is_good_error(e) && (nzchar(frames) || !is_theirs)) note("error", first_line(e), frames)
+  }
+  on_warning <- function(w) {
+    if (!inherits(w, "twill_warning") && !grepl(warnings_of_others, conditionMessage(w))) note("warning", first_line(w),
+        frames_here())
+    invokeRestart("muffleWarning")
+  }
+  run <- function() {
+    value <- eval(code, env)
+    show_value(value)
+    value
+  }
+  value <- NULL
+  utils::capture.output(value <- tryCatch(
+    withCallingHandlers(run(), error = on_error, warning = on_warning, message = function(m) invokeRestart("muffleMessage")),
+    error = function(e) NULL))
+  value
+}
+
+# What loo says of its own numbers, in words that its users know, and what the null device says of letters that it cannot draw.
+warnings_of_others <- "mbcsToSbcs|p_waic estimates greater than|Pareto k diagnostic values|Relative effective sample sizes"
+
+# Classed, and no bug by its own words.
+is_good_error <- function(e) inherits(e, "twill_error") && !inherits(e, "twill_error_engine")
+
+first_line <- function(e) substr(paste(strwrap(conditionMessage(e), 1000), collapse = " "), 1, 300)
+
+# Functions of the package that were running, the innermost last.
+frames_here <- function() {
+  ours <- asNamespace("twill")
+  running <- vapply(seq_len(sys.nframe()), function(i) identical(environment(sys.function(i)), ours), TRUE)
+  names <- vapply(sys.calls()[running], function(call) one_line(call[[1]]), "")
+  paste(utils::tail(names, 5), collapse = " > ")
+}
+
+# Results are printed and plots drawn: both may fail when nothing else does.
+show_value <- function(value) {
+  if (inherits(value, c("ggplot", "bayesplot_grid", "gtable"))) return(draw(value))
+  if (is.list(value) && length(value) && all(vapply(value, inherits, TRUE, c("ggplot", "gtable")))) return(lapply(value, draw))
+  if (inherits(value, c("twillfit", "twillset", "tw_contrast", "twill_prior")) || any(startsWith(class(value)[1], c("tw_",
+      "summary.tw")))) print(value)
+}
+
+draw <- function(plot) if (inherits(plot, "gtable")) grid::grid.draw(plot) else print(plot)
+
+# Numbers ------------------------------------------------------------------------------------------------------------------
+
+# Names of the parts of a result that hold an infinite number or NaN; NA is a way of saying that there is none. What was
+# given (data, priors, settings) is not looked at.
+given_parts <- c("data", "design", "prior", "parameters", "spec_json", "call", "formula", "family", "job", "env", "terms",
+                 "model", "grobs", "ggplot")
+
+not_finite <- function(value, name = "") {
+  if (inherits(value, c("ggplot", "gtable", "formula", "twill_family", "twill_prior", "family"))) return(NULL)
+  if (isS4(value)) value <- tryCatch(as.data.frame(value), error = function(e) NULL)
+  if (inherits(value, "rvar")) value <- posterior::draws_of(value)
+  if (is.list(value)) {
+    value <- unclass(value)
+    parts <- names(value)
+    if (is.null(parts)) parts <- as.character(seq_along(value))
+    keep <- which(!parts %in% given_parts)
+    return(unlist(lapply(keep, function(i) not_finite(.subset2(value, i), paste0(name, "$", parts[i])))))
+  }
+  if (!is.numeric(value) || inherits(value, "integer64")) return(NULL)
+  if (any(is.infinite(value))) return(paste(name, "is infinite"))
+  if (any(is.nan(value))) return(paste(name, "is NaN"))
+  if (grepl("draws$", name) && anyNA(value)) paste(name, "is NA")
+}
+
+# Odds of a hypothesis that every draw agrees with are infinite, as in brms; a user's own infinite number stays one. Diagnostics
+# that a gene does not have are NaN in its fit, and NA where they are shown; a k that cannot be estimated is infinite, as in
+# loo.
+is_allowed <- function(where, code) {
+  grepl("Evid.Ratio|posterior\\$(khat|rhat|ess|sd|effects_sd)|pareto_k|[$]pointwise",
+        where) || one_line(code[[1]]) %in% c("model.frame", "model.matrix", "weights", "augment")
+}
+
+# Text -----------------------------------------------------------------------------------------------------------------------
+
+one_line <- function(code) paste(trimws(deparse(code, width.cutoff = 500)), collapse = " ")
+
+report_finding <- function(finding, door, seed) {
+  lines <- c(sprintf("door %s, seed %d: %s: %s", door, seed, finding$kind, finding$text), paste0("    call ", finding$code),
+             if (!identical(finding$fit, finding$code)) paste0("    fit  ", finding$fit),
+             if (length(finding$frames) && nzchar(finding$frames)) paste0("    in   ", finding$frames))
+  paste(lines, collapse = "\n")
+}

@@ -1,0 +1,128 @@
+# Random verbs on a fit of the fuzzer: what is read from fits of one response, of genes and of cells.
+
+ids <- any_of(1:3, 0, 1e6, "1")
+draws_wanted <- any_of(5, 1, 0, 1e6)
+re_formulas <- any_of(NULL, NA, ~ (1 | g), ~ (1 | nothing), ~0, "g")
+probabilities <- any_of(0.5, c(0.1, 0.9), 0, 1, 2, -0.1, numeric(0))
+variables <- any_of("b_Intercept", "sigma", "^b_", "nothing", "sd_g__Intercept", "lp__", character(0), "(")
+yes_no <- any_of(TRUE, FALSE)
+new_data <- quote(newdata)
+group_names <- any_of("g", "h", "nothing", "g:h")
+selection <- list(variable = variables, regex = yes_no)
+summaries <- list(summary = yes_no, robust = yes_no, probs = probabilities)
+prediction <- list(newdata = new_data, re_formula = re_formulas, ndraws = draws_wanted, draw_ids = ids, seed = any_of(1, "a"))
+
+# Each verb: its optional arguments; `object` is the fit.
+twill_verbs <- list(
+  print = list(digits = any_of(2, 0, 100)), summary = list(priors = yes_no, prob = probabilities, robust = yes_no,
+                                                           mc_se = yes_no),
+  fixef = c(summaries, list(pars = any_of("x", "Intercept", "nothing"))), ranef = c(summaries, list(groups = group_names)),
+  coef = summaries, VarCorr = c(summaries, list(sigma = any_of(1, 2, -1))), ngrps = list(), formula = list(), terms = list(),
+  family = list(),
+  nobs = list(), df.residual = list(), model.frame = list(), model.matrix = list(), weights = list(), sigma = list(),
+  vcov = list(correlation = yes_no, pars = any_of("x", "nothing")), prior_summary = list(all = yes_no),
+  as_draws_array = c(selection, list(inc_warmup = yes_no)), as_draws_df = selection, as_draws_rvars = selection,
+  as.matrix = c(selection, list(draw = ids)),
+  as.data.frame = selection, as.array = selection, variables = list(), nvariables = list(), ndraws = list(),
+  niterations = list(),
+  posterior_interval = c(selection, list(prob = probabilities)), confint = list(parm = variables, level = probabilities),
+  posterior_linpred = c(prediction, list(transform = yes_no, dpar = any_of("sigma", "shape", "mu", "nothing"))),
+  posterior_epred = c(prediction, list(dpar = any_of("sigma", "shape"))), posterior_predict = prediction,
+  predict = c(prediction[1:2], summaries), fitted = c(prediction[1:2], summaries, list(scale = any_of("response", "linear"))),
+  predictive_error = prediction, predictive_interval = list(prob = probabilities, newdata = new_data),
+  residuals = c(prediction[1:2], summaries, list(method = any_of("posterior_epred", "posterior_predict"),
+                                                 type = any_of("ordinary", "pearson", "quantile"))),
+  log_lik = prediction, loo = list(pointwise = yes_no, save_psis = yes_no), waic = list(pointwise = yes_no),
+  bayes_R2 = summaries, loo_R2 = summaries, loo_predict = list(type = any_of("mean", "var", "quantile"), probs = probabilities),
+  kfold = list(K = any_of(2, 3, 1, 1000), group = group_names), nuts_params = list(pars = variables), log_posterior = list(),
+  rhat = list(pars = variables),
+  neff_ratio = list(pars = variables), tidy = list(effects = any_of("fixed", "ran_pars", "ran_vals", "nothing"),
+                                                   conf.level = probabilities,
+                                                   conf.method = any_of("HPDinterval", "quantile"), exponentiate = yes_no,
+                                                     rhat = yes_no, ess = yes_no),
+  glance = list(looic = yes_no), augment = list(newdata = new_data, data = new_data),
+  update = list(formula. = any_of(~ . + x, . ~ 1, ~ . - f, y ~ nothing, "y ~ 1"), newdata = new_data, iter = 20,
+                prior = random_prior),
+  tw_hypothesis = list(class = any_of("b", "sd", NULL), group = any_of("g", "nothing"), scope = any_of("standard", "ranef",
+      "coef"), alpha = probabilities,
+                       robust = yes_no),
+  tw_effects = list(effects = any_of("x", "f", "x:f", "f:x", "nothing"), conditions = new_data, re_formula = re_formulas,
+                    prob = probabilities,
+                    method = any_of("posterior_linpred", "posterior_predict"), spaghetti = yes_no, resolution = any_of(5, 1, 0),
+                      ndraws = draws_wanted),
+  plot = c(selection, list(combo = any_of("hist", c("dens", "trace"), "nothing"), nvariables = any_of(2, 0, 50))),
+  pairs = selection,
+  tw_mcmc_plot = c(selection, list(type = any_of("areas", "trace", "nuts_energy", "rank_overlay", "acf", "nothing"))),
+  tw_forest = list(group = group_names, coef = any_of("x", "Intercept", "nothing"), own = yes_no, n = any_of(2, 1, 0),
+                   prob = probabilities),
+  pp_check = list(type = any_of("dens_overlay", "hist", "stat", "scatter_avg", "intervals", "bars", "rootogram", "stat_grouped",
+                                "error_hist", "nothing"),
+                  ndraws = draws_wanted, group = any_of("f", "g", "nothing"), x = any_of("x", "nothing"), newdata = new_data,
+                    prefix = any_of("ppd", "ppc")),
+  tw_log_prob = list(gradient = yes_no),
+  `emmeans::emmeans` = list())
+
+gene_selection <- any_of(1, 1:2, "gene1", "nothing", c(TRUE, FALSE), 0, -1, 100, NA, "g1", character(0))
+contrasts_wanted <- any_of(c("f", "l2", "l1"), "fl2", "x", cond(f = "l2") - cond(f = "l1"), cond(x = 1) - cond(x = 0),
+                           "fl2 - x", 1, c(1, -1), c(0, 1),
+                           "nothing", cond(f = "l1"), cond(), "Intercept", cond(f = "l2") / 0,
+                             cond(f = "nothing") - cond(f = "l1"), c("f", "l2"),
+                           cond(nothing = 1) - cond(nothing = 0), cond(f = "l2", x = Inf) - cond(f = "l1"), NULL)
+contrast_options <- list(
+  contrast = contrasts_wanted, lfc_threshold = any_of(0.5, 0, -1), estimand = any_of("observed", "new_donor", "population"),
+  level = probabilities,
+  log2 = yes_no, scale = any_of("composition", "clr", "expression"), donor_weights = any_of("cells", "harmonic", c(l1 = 1), 1),
+  reference = any_of("iqr", "all", "gene1"), cell_noise = yes_no)
+
+set_verbs <- list(
+  print = list(), summary = list(), tw_contrast = c(contrast_options, list(adaptive = yes_no, names = any_of("limma", "twill"),
+                                                                           extra = any_of("kl", "lvr"),
+                                                    mask = any_of(tw_mask(fit), "gene1"))),
+  tw_sets = contrast_options, tw_status = list(all = yes_no), tw_variance = list(genes = gene_selection, level = probabilities,
+                                                                                 long = yes_no),
+  tw_spread = list(contrast = contrasts_wanted, group = group_names), tw_effect = list(genes = gene_selection),
+  tw_means = list(genes = gene_selection, leaf = any_of(1, "l1", "nothing"), summary = yes_no, level = probabilities),
+  tw_groups = list(by = group_names),
+  tw_mask = list(coverage = probabilities, drop = any_of("gene1", "nothing"), min_expression = any_of(1, -1),
+                 genes = gene_selection),
+  tw_residuals = list(genes = gene_selection, ndraws = draws_wanted, seed = 1), tw_gene = list(x = quote(x)),
+  tw_calibration = list(what = any_of("mean", "zeros"), genes = gene_selection),
+  tw_denoised = list(ndraws = draws_wanted), coef = c(summaries, list(groups = group_names, genes = gene_selection)),
+  fixef = c(summaries[c(1, 3)], list(genes = gene_selection)), ranef = list(groups = group_names, genes = gene_selection),
+  VarCorr = c(summaries[c(1, 3)], list(genes = gene_selection)), variables = list(), as_draws_array = c(selection,
+      list(genes = gene_selection)),
+  as_draws_df = c(selection, list(genes = gene_selection)), dim = list(), dimnames = list(),
+  update = list(genes = gene_selection, iter = 20, design = any_of(~1, ~f)),
+  formula = list(), family = list(), model.matrix = list(), model.frame = list(), nobs = list(), prior_summary = list(),
+  plot = list(type = any_of("ma", "volcano", "clr", "dispersion", "forest", "loss", "calibration", "nothing"),
+              contrast = contrasts_wanted, alpha = probabilities,
+              n_labels = any_of(0, 5), gene = gene_selection, group = group_names, prob = probabilities),
+  `[` = list(), c = list(), tw_guides = list(coef = any_of("x", "Intercept", "nothing"), genes = gene_selection,
+                                             level = probabilities))
+
+cell_verbs <- list(
+  residuals = list(x = quote(x), ndraws = draws_wanted), log_lik = list(x = quote(x)), loo = list(), waic = list(),
+  pp_check = list(type = any_of("hist", "mean", "zeros"), genes = gene_selection, ndraws = draws_wanted, cut = probabilities))
+
+# What a verb cannot do without, besides the fit.
+verb_needs <- list(
+  tw_hypothesis = list(any_of("x > 0", "Intercept = 0", "nothing > 1", "x", "exp(x) > 1", "x > ", "fl2 = x", "", c("x > 0",
+      "x < 0"))),
+  tw_log_prob = list(any_of(0, numeric(0), rep(0, 3), "a", NA)), `emmeans::emmeans` = list(any_of("f", ~f, ~ f | g, "nothing",
+      "x")),
+  tw_sets = list(sets = any_of(list(a = c("gene1", "gene2")), list(a = "nothing"), list(), list(a = character(0)), c("gene1",
+      "gene2"), NULL, list("gene1"))),
+  tw_effect = list(any_of("f", "x", "g", "Intercept", "nothing")), tw_gene = list(any_of("gene1", 1, "nothing", 0, "g1")),
+  tw_denoised = list(quote(x), genes = gene_selection), residuals = list(genes = gene_selection),
+  loo = list(genes = gene_selection),
+  log_lik = list(genes = gene_selection), waic = list(genes = gene_selection), `[` = list(gene_selection), c = list(quote(fit)))
+
+verbs_of <- function(door) switch(door, twill = twill_verbs, cells = c(set_verbs, cell_verbs), set_verbs)
+
+random_verb <- function(door) {
+  verbs <- verbs_of(door)
+  name <- element_of(names(verbs))
+  # The generics of loo and others want no more than the fit of one response; genes have to be named.
+  needs <- if (door == "twill" && name %in% names(cell_verbs)) list() else verb_needs[[name]]
+  random_call(name, c(list(quote(fit)), needs), verbs[[name]])
+}
