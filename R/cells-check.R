@@ -52,7 +52,7 @@ leaves_text <- function(fit, leaves) {
 spread_genes <- function(fit, leaves, n_genes) {
   n_genes <- check_whole(n_genes, "n_genes", 1, 100)
   total <- colSums(leaf_count_sums(fit, seq_along(fit$posterior$rows))[leaves, , drop = FALSE])
-  known <- which(total > 0 & fit$posterior$usable & set_genes(fit) != "_other")
+  known <- which(total > 0 & fit$posterior$usable & !set_genes(fit) %in% pooled_gene(fit))
   if (length(known) == 0) abort_twill("plot", "No gene has a count in these leaves.")
   level <- log(total[known])
   wanted <- seq(stats::quantile(level, 0.1), max(level), length.out = n_genes)

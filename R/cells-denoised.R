@@ -46,7 +46,9 @@ cell_counts <- function(fit, x, genes, assay) {
   if (anyNA(rows)) {
     missing <- genes[is.na(rows)]
     abort_twill("genes", c("{.arg x} has no row {.val {some(missing)}}.",
-                           if ("_other" %in% missing) c("i" = "{.val _other} stands for the genes that were pooled.")))
+                           if (any(pooled_gene(fit) %in% missing)) {
+                             c("i" = "{.val {pooled_gene(fit)}} stands for the genes that were pooled.")
+                           }))
   }
   used <- fit$job$cells$rows
   if (ncol(input$counts) < max(used)) {

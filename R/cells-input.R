@@ -10,7 +10,7 @@ read_cells <- function(x, assay, col_data) {
     assay <- pick_assay(assay, SummarizedExperiment::assayNames(x))
     counts <- SummarizedExperiment::assay(x, assay, withDimnames = FALSE)
     dimnames(counts) <- list(rownames(x), colnames(x))
-    col_data <- plain_columns(SummarizedExperiment::colData(x), colnames(x))
+    col_data <- SummarizedExperiment::colData(x)
   } else {
     counts <- plain_column(x)
   }
@@ -18,7 +18,7 @@ read_cells <- function(x, assay, col_data) {
   names <- colnames(counts) %||% sprintf("cell%d", seq_len(ncol(counts)))
   genes <- gene_names(rownames(counts), nrow(counts))
   data <- matrix_samples(col_data, list(samples = names, genes = genes))
-  list(counts = counts, data = data, sizes = data$sizeFactor, genes = genes,
+  list(counts = counts, data = data, sizes = carried_sizes(data), genes = genes,
        names = names, rows = seq_along(names), assay = assay)
 }
 
@@ -173,6 +173,15 @@ kept_columns <- function(counts, rows) {
     Matrix::t(methods::as(counts[rows[at], , drop = FALSE], "dgCMatrix"))
   })
   do.call(cbind, pieces)
+}
+
+# What the genes pooled to one are called, where a gene may have that name already.
+other_name <- function(genes) utils::tail(make.unique(c(genes, "_other"), sep = "."), 1)
+
+# The same in a fit, NULL where none are.
+pooled_gene <- function(fit) {
+  other <- fit$job$cells$other
+  if (length(other$genes)) other[["name"]] %||% "_other"
 }
 
 add_other <- function(input) {

@@ -21,7 +21,7 @@ cell_reasons_of <- function(input) {
 
 # Where covariates differ from cell to cell: cells are the samples.
 new_row_job <- function(input, capture, model, sharing, settings, keep, min_count) {
-  genes <- c(input$genes[input$kept], if (length(input$other)) "_other")
+  genes <- c(input$genes[input$kept], if (length(input$other)) other_name(input$genes))
   source <- list(kind = "sparse", data = input$columns, genes = genes, samples = input$names, may_miss = FALSE)
   given <- list(size_factors = exp(capture$log_capture), genes = cell_reasons_of(input) == "", min_count = min_count)
   job <- new_job(list(source = source), model, given, sharing, settings[setdiff(names(settings), "progress")], keep)
@@ -36,7 +36,7 @@ cell_facts <- function(input, capture) {
        n = tabulate(input$leaf, length(input$labels)), how = capture$how, organism = capture$organism,
        molecules = capture$molecules, rows = input$rows, assay = input$assay,
        capture = leaf_table(input, capture$log_capture),
-       other = list(genes = input$other))
+       other = list(genes = input$other, name = if (length(input$other)) other_name(input$genes)))
 }
 
 # One row per leaf: cells, median counts of a cell, median capture.
@@ -49,7 +49,7 @@ leaf_table <- function(input, log_capture) {
 
 # A source of kind "leaves": see genes-source.R for what a source is.
 leaf_source <- function(input, capture, settings) {
-  genes <- c(input$genes[input$kept], if (length(input$other)) "_other")
+  genes <- c(input$genes[input$kept], if (length(input$other)) other_name(input$genes))
   cells <- list(leaf = input$leaf - 1L, log_capture = as.numeric(capture$log_capture), sd = as.numeric(capture$sd),
                 total = max(colSums(input$sums)))
   compressed <- with_progress(settings$progress, "Compressing", function(report) {
@@ -103,9 +103,9 @@ gene_counts <- function(fit, gene, x) {
                            "i" = "It is the experiment or matrix that was fitted."))
   }
   if (inherits(x, "Seurat")) x <- seurat_experiment(x)
-  counts <- read_cells(x, fit$job$cells$assay, if (!is_experiment(x)) data.frame(row.names = seq_len(ncol(x))))
+  counts <- suppressWarnings(read_cells(x, fit$job$cells$assay, if (!is_experiment(x)) data.frame(row.names = seq_len(ncol(x)))))
   if (max(fit$job$cells$rows) > length(counts$names)) abort_counts(gene)
-  rows <- if (gene == "_other") match(fit$job$cells$other$genes, counts$genes) else match(gene, counts$genes)
+  rows <- if (gene %in% pooled_gene(fit)) match(fit$job$cells$other$genes, counts$genes) else match(gene, counts$genes)
   if (anyNA(rows)) abort_counts(gene)
   values <- Matrix::colSums(counts$counts[rows, fit$job$cells$rows, drop = FALSE])
   if (sum(values) != fit$job$scan$total[match(gene, fit$job$source$genes)]) abort_counts(gene)

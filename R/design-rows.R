@@ -1,13 +1,16 @@
 # Rows of a design: offsets, weights, standard errors, the dispersion's matrix; and what must hold for the columns.
 
+# exp() of more than 709 overflows; 500 leaves room for the rest of the linear predictor.
+largest_offset <- 500
+
 checked_offset <- function(offset, family, data) {
   offset <- if (is.null(offset)) rep(0, nrow(data)) else as.numeric(offset)
-  # exp() of more than 709 overflows; 500 leaves room for the rest of the linear predictor.
-  if (family$link != "log" || all(abs(offset) <= 500)) return(offset)
-  rows <- rownames(data)[abs(offset) > 500]
-  values <- offset[abs(offset) > 500]
+  if (family$link != "log" || all(abs(offset) <= largest_offset)) return(offset)
+  rows <- rownames(data)[abs(offset) > largest_offset]
+  values <- offset[abs(offset) > largest_offset]
   abort_twill("data", c("The {.fn offset} is too large: the mean is its exponential times that of the other terms.",
-                        "x" = "It exceeds 500 in {length(rows)} row{?s}: {.val {some(rows)}} ({.val {some(values)}}).",
+                        "x" = paste("It exceeds {largest_offset} in {length(rows)} row{?s}:",
+                                    "{.val {some(rows)}} ({.val {some(values)}})."),
                         "i" = "An exposure or library size enters as its logarithm: {.code offset(log(size))}."))
 }
 

@@ -22,7 +22,7 @@ read_experiment <- function(x, assay, col_data) {
   values <- SummarizedExperiment::assay(x, assay, withDimnames = FALSE)
   dimnames(values) <- list(rownames(x), colnames(x))
   data <- plain_columns(SummarizedExperiment::colData(x), colnames(x))
-  list(source = new_source(values), data = data, sizes = data$sizeFactor)
+  list(source = new_source(values), data = data, sizes = carried_sizes(data))
 }
 
 # An experiment with one assay without a name has that one.
@@ -34,12 +34,36 @@ pick_assay <- function(assay, known) {
                          did_you_mean(as.character(assay)[1], known), "i" = "There are {.val {known}}."))
 }
 
-# Columns that a model can use: run-length encoded ones are expanded, tables and lists are left out.
+# Columns that a model can use: run-length encoded ones are expanded, matrices of one column are its numbers. Others are left
+# out, and stand with what they are in the attribute "odd".
 plain_columns <- function(data, names) {
-  columns <- lapply(as.list(data), function(column) if (isS4(column) && inherits(column, "Rle")) as.vector(column) else column)
-  columns <- lapply(columns, plain_column, as_text = TRUE)
-  columns <- Filter(function(column) is.atomic(column) && is.null(dim(column)), columns)
-  structure(columns, names = names(columns), row.names = sample_rows(names, nrow(data)), class = "data.frame")
+  columns <- lapply(as.list(data), sample_column)
+  is_plain <- vapply(columns, function(column) is.atomic(column) && is.null(dim(column)), TRUE)
+  structure(columns[is_plain], names = names(columns)[is_plain], row.names = sample_rows(names, nrow(data)), class = "data.frame",
+            odd = if (!all(is_plain)) columns[!is_plain])
+}
+
+sample_column <- function(column) {
+  if (isS4(column) && inherits(column, "Rle")) return(as.vector(column))
+  column <- plain_column(column, as_text = TRUE)
+  is_single <- is.atomic(column) && length(dim(column)) %in% 1:2 && NCOL(column) == 1
+  if (is_single) as.vector(column) else column
+}
+
+# A variable of the design that is a matrix, a table or a list is there, but no column.
+refuse_odd_columns <- function(variables, data, where) {
+  odd <- attr(data, "odd")
+  name <- intersect(variables, names(odd))
+  if (length(name) == 0) return(invisible())
+  name <- name[1]
+  column <- odd[[name]]
+  n <- if (length(dim(column)) == 2) ncol(column)
+  what <- if (is.null(n)) sprintf("a list (%s)", class(column)[1]) else sprintf("a %s of %d columns", class(column)[1], n)
+  way <- if (is.null(n)) "unlist(x$%s)" else if (is.atomic(column)) "x$%s[, 1]" else "x$%s[[1]]"
+  new <- if (is.null(n)) name else paste0(name, "1")
+  code <- paste0(sprintf("x$%s <- ", new), sprintf(way, name))
+  abort_twill("data", c("Variables of the design must be plain columns of {where}, one value per sample.",
+                        "x" = "{.field {name}} is {what}.", "i" = "Make a column of what is meant, as by {.code {code}}."))
 }
 
 sample_rows <- function(names, n) if (is.null(names) || anyDuplicated(names)) seq_len(n) else names

@@ -6,17 +6,20 @@
 
 new_job <- function(input, model, given, sharing, settings, keep) {
   is_count <- model$family$link == "log"
-  offset <- check_gene_matrix(given$offset, "offset", input$source)
+  offset <- check_gene_offset(given$offset, input$source, is_count)
   weights <- check_gene_weights(given$weights, input$source)
   if (is.numeric(given$size_factors)) check_size_factors(given$size_factors, "size_factors", input$source$samples)
   source <- source_samples(input$source, model$rows)
   scan <- scan_source(source, is_count)
   chosen <- pick_genes(given$genes, source$genes)
   reason <- filter_reasons(scan, chosen, check_not_negative(given$min_count, "min_count"), is_count, n_samples(source))
+  if (!is_count) reason[reason == "" & genes_without_spread(source, model)] <- "no spread within combinations of the design"
   check_any_gene(reason, given$min_count)
   how <- if (is.numeric(given$size_factors)) given$size_factors[model$rows] else given$size_factors
   has_offset <- !is.null(offset) || isTRUE(source$may_miss) || has_formula_offset(model)
+  if (is_count) check_log_scale(model$design$offset + sample_offset(offset)[model$rows] %||% 0, scan$sample_total)
   sizes <- resolve_size_factors(how, source, scan, input$sizes[model$rows], is_count, has_offset, model$design$x)
+  if (is_count && sizes$how == "given") say_odd_sizes(sizes$values, scan$sample_total, given$silent %||% 2)
   job <- list(source = source, model = model, sharing = sharing, sizes = sizes, scan = scan, reason = reason,
               settings = settings, keep = keep, min_count = given$min_count)
   add_offsets(job, offset, weights)

@@ -3,16 +3,27 @@
 # list(source, data, design). Rows with the same values of all other variables of the formula are samples of equal
 # standing, told apart by their order; combinations that a gene does not have are missing values.
 read_long <- function(x, design, gene) {
+  refuse_wide(x, design)
   x <- as_plain_data(x)
   check_gene_column(gene, x)
   formula <- tw_formula(design)
   response <- response_column(formula, x)
   columns <- setdiff(formula_variables(formula), c(response, gene))
+  refuse_odd_columns(columns, plain_columns(x, NULL), "`x`")
   check_columns(formula, x)
   columns <- intersect(columns, names(x))
   complete <- stats::complete.cases(x[c(columns, gene)])
   if (!all(complete)) inform_twill("missing", "Dropped {sum(!complete)} of {nrow(x)} row{?s} with missing covariates or gene.")
   spread_long(x[complete, , drop = FALSE], columns, gene, response)
+}
+
+# A design without response asks for one column per sample, which a matrix has.
+refuse_wide <- function(x, design) {
+  is_one_sided <- if (is.character(design)) grepl("^[[:space:]]*~", design[1]) else
+    inherits(design, "formula") && length(design) == 2
+  if (!is_one_sided) return(invisible())
+  abort_twill("genes", c("{.arg x} is a data frame, and {.arg design} has no response.", "i" = table_to_matrix(x),
+                         "i" = "With one row per gene and sample, say {.code count ~ condition} and {.arg gene}."))
 }
 
 check_gene_column <- function(gene, x) {

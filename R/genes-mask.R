@@ -45,7 +45,7 @@ tw_mask <- function(fit, coverage = 0.95, drop = NULL, min_expression = 0, genes
                   "rates below %g" = apply(rates, 2, max) < min_expression,
                   "names" = matched_names(set_genes(fit), drop),
                   "chosen" = if (!is.null(genes)) seq_len(ncol(rates)) %in% set_positions(fit, genes),
-                  "_other" = set_genes(fit) == "_other")
+                  "_other" = set_genes(fit) == (pooled_gene(fit) %||% "_other"))
   names(reasons)[1:2] <- sprintf(names(reasons)[1:2], c(coverage, min_expression))
   reasons <- Filter(any, compact(reasons))
   masked <- Reduce(`|`, reasons, logical(ncol(rates)))

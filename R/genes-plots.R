@@ -70,8 +70,8 @@ effect_points <- function(results, alpha, n_labels) {
 }
 
 effect_label <- function(results) {
-  texts <- if (isS4(results)) S4Vectors::mcols(results)$description[2] else attr(results, "description")[2]
-  unname(sub("^posterior mean of ", "", texts %||% "effect"))
+  text <- column_descriptions(results)[2]
+  unname(sub("^posterior mean of ", "", text %||% "effect"))
 }
 
 called_colours <- function(alpha) {

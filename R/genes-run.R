@@ -71,22 +71,26 @@ new_piece <- function(result, part, view) {
   piece <- result[setdiff(names(result), c("messages", "status"))]
   n_nonzero <- block_gene_sums(view$block, function(value, i) as.numeric(value != 0))
   is_count <- view$model$family$link == "log"
-  is_few <- is_count & n_nonzero <= ncol(view$model$design$x)
-  piece$status <- gene_statuses(result$status, is_count & separated_genes(view$model, view$block), is_few)
+  x <- view$model$design$x
+  n_used <- if (is.null(view$weights)) rep(view$block$n, length(part$rows)) else colSums(view$weights > 0)
+  is_few <- (if (is_count) n_nonzero else n_used) <= ncol(x)
+  is_separated <- is_count & separated_genes(view$model, view$block)
+  piece$status <- gene_statuses(result$status, is_separated, genes_without_arm(x, view$weights), is_few)
   piece$message <- result$messages
   piece$usable <- result$status %in% c(0L, 1L, 4L, 6L)
   piece$rows <- part$rows
   piece$base_mean <- view$levels$mean
   piece$n_nonzero <- n_nonzero
-  piece$n_used <- if (is.null(view$weights)) rep(view$block$n, length(part$rows)) else colSums(view$weights > 0)
+  piece$n_used <- n_used
   add_moments(piece)
 }
 
-# What is odd about the counts is said of genes that the engine has no complaint about.
-gene_statuses <- function(code, is_separated, is_few) {
+# What is odd about the counts is said of genes that the engine has no complaint about; that a coefficient has no data, of all
+# that have draws.
+gene_statuses <- function(code, is_separated, is_lost, is_few) {
   status <- engine_statuses[code + 1L]
   quiet <- status %in% c("ok", "refined")
-  status[quiet & is_separated] <- "separated"
+  status[quiet & is_separated | is_lost & code %in% c(0L, 1L, 4L, 6L)] <- "separated"
   status[quiet & is_few] <- "few_counts"
   status
 }

@@ -24,21 +24,40 @@ default_size_factors <- function(own, is_count, has_offset, n_without_zeros) {
   if (n_without_zeros >= min_level_genes) "typical" else "normed_sum"
 }
 
-check_size_factors <- function(values, name, samples) {
+check_size_factors <- function(values, name, samples, what = "{.arg {name}}") {
   if (length(values) != length(samples)) {
-    abort_twill("genes", c("{.arg {name}} must hold one number per column of {.arg x}.",
+    abort_twill("genes", c(paste(what, "must hold one number per column of {.arg x}."),
                            "x" = "There are {length(samples)} column{?s} and {length(values)} value{?s}."))
+  }
+  if (!is.numeric(values)) {
+    given <- class(values)[1]
+    abort_twill("genes", c(paste(what, "must be positive numbers."), "x" = "It is of class {.cls {given}}.",
+                           "i" = "{.fn as.numeric} makes numbers of text."))
   }
   bad <- !is.finite(values) | values <= 0
   if (!any(bad)) return(as.numeric(values))
   given <- values[bad]
-  abort_twill("genes", c("{.arg {name}} must be positive numbers.",
+  abort_twill("genes", c(paste(what, "must be positive numbers."),
                          "x" = "{sum(bad)} sample{?s} {?has/have} another: {.val {some(samples[bad])}} ({.val {some(given)}}).",
                          "i" = "Samples without counts must be removed, or get a size factor of their own."))
 }
 
+# The size factors that an experiment carries, under the one name that Bioconductor gives them: `$` would take any that begins so.
+carried_sizes <- function(data) data[["sizeFactor"]]
+
+# Of sums of cells a column `sizeFactor` is left from the cells: by default it is not used.
+forget_cell_sizes <- function(input, given, family, silent) {
+  is_default <- is.null(given$size_factors) && is.null(given$offset) && family$link == "log"
+  if (!is_default || is.null(input$sizes) || is.null(input$data[["ncells"]])) return(input)
+  inform_twill("sizes", c("The column {.field sizeFactor} of {.code colData(x)} is not used: {.field ncells} says that samples are
+                           sums of cells, and size factors of cells mean nothing for sums.",
+                          "i" = "{.code size_factors = \"sizeFactors\"} uses it."), silent)
+  input["sizes"] <- list(NULL)
+  input
+}
+
 own_size_factors <- function(own, samples) {
-  if (!is.null(own)) return(own)
+  if (!is.null(own)) return(check_size_factors(own, "sizeFactor", samples, "{.field {name}} of {.code colData(x)}"))
   abort_twill("genes", c("{.arg x} has no size factors.",
                          "i" = "Set them with {.code sizeFactors(x) <-}, or say {.code size_factors = \"normed_sum\"}."))
 }
@@ -106,9 +125,9 @@ positive_ratio_table <- function(block) {
   list(sample = sample[positive], log_ratio = logs - centre[gene[positive]])
 }
 
-# Offsets ----------------------------------------------------------------------------------------------------------
+# Offsets and weights ------------------------------------------------------------------------------------------------
 
-# The user's offset: NULL, one number per sample, or a matrix genes x samples, on the log scale.
+# NULL, one number per sample, or a matrix genes x samples.
 check_gene_matrix <- function(value, name, source) {
   if (is.null(value)) return(NULL)
   size <- c(n_genes(source), n_samples(source))

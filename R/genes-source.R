@@ -19,10 +19,30 @@ source_kind <- function(x) {
   if (inherits(x, "sparseMatrix")) return("sparse")
   if ((is.matrix(x) && (is.numeric(x) || is.logical(x))) || inherits(x, "Matrix")) return("dense")
   given <- if (is.matrix(x)) paste(typeof(x), "matrix") else class(x)[1]
+  kinds <- paste("It may be a SummarizedExperiment, a SingleCellExperiment, a matrix, a sparse matrix or a DelayedMatrix;",
+                 "{.fn twill_genes} also takes a data frame with one row per gene and sample ({.arg gene}).")
   abort_twill("genes", c("{.arg x} must hold numbers, one row per gene and one column per sample or cell.",
-                         "x" = "It is of class {.cls {given}}.",
-                         "i" = paste("It may be a SummarizedExperiment, a SingleCellExperiment, a matrix, a sparse matrix,",
-                                     "a DelayedMatrix, or a data frame with a column of gene names ({.arg gene}).")))
+                         "x" = "It is of class {.cls {given}}.", "i" = way_to_matrix(x) %||% kinds))
+}
+
+# How to make a matrix of what people have, as a cli message. Other things get none.
+way_to_matrix <- function(x) {
+  if (is.data.frame(x)) return(table_to_matrix(x))
+  if (is.matrix(x) && is.character(x)) return("{.code storage.mode(x) <- \"numeric\"} makes numbers of text.")
+  if (is.character(x) && length(x) == 1) return("Is it a file? Read it: {.code as.matrix(read.csv(x, row.names = 1))}.")
+  if (is.numeric(x) && is.null(dim(x))) {
+    return("A matrix of one column is {.code as.matrix(x)}, but a model needs several samples.")
+  }
+  if (is.numeric(x) && length(dim(x)) > 2) return(cli_verbatim("It has %s dimensions and must have two.", length(dim(x))))
+}
+
+# Names of genes stand in a column of text, or as row names.
+table_to_matrix <- function(x) {
+  named <- which(vapply(x, function(column) is.character(column) || is.factor(column), TRUE))
+  if (length(named) == 0) return("Make a matrix of a table with one column per sample: {.code as.matrix(x)}.")
+  drop <- if (length(named) == 1) unname(named) else sprintf("c(%s)", toString(named))
+  cli_verbatim("Make a matrix of a table with one column per sample: {.code m <- as.matrix(x[, -%s]); rownames(m) <- x[[%s]]}.",
+               as.character(drop), as.character(named[[1]]))
 }
 
 # Any sparse class as dgCMatrix, by the steps that old and new versions of Matrix share.
@@ -33,10 +53,26 @@ as_compressed <- function(x) {
 
 gene_names <- function(names, n) {
   if (is.null(names)) return(sprintf("gene%d", seq_len(n)))
-  twice <- unique(names[duplicated(names)])
-  if (length(twice) == 0) return(names)
-  warn_twill("genes", c("{length(twice)} gene name{?s} stand{?s/} for more than one row: {.val {some(twice)}}.",
-                        "i" = "The later rows are called {.val {make.unique(twice[c(1, 1)], sep = '.')[2]}} and so on."))
+  nameless <- is.na(names) | names == ""
+  unique <- unique_names(names, n)
+  twice <- base::unique(names[duplicated(names) & !nameless])
+  if (any(nameless)) {
+    warn_twill("genes", c("{sum(nameless)} row{?s} of {.arg x} {?has/have} no name.",
+                          "i" = "{?It is/They are} called {.val {some(unique[nameless])}}."))
+  }
+  if (length(twice)) {
+    warn_twill("genes", c("{length(twice)} gene name{?s} stand{?s/} for more than one row: {.val {some(twice)}}.",
+                          "i" = "The later rows are called {.val {unique[names %in% twice[1]][2]}} and so on."))
+  }
+  unique
+}
+
+# One name per row, none of them missing or empty: what a row of `x` is called in a fit.
+unique_names <- function(names, n) {
+  if (is.null(names)) return(sprintf("gene%d", seq_len(n)))
+  nameless <- is.na(names) | names == ""
+  free <- setdiff(sprintf("NA.%d", seq_len(n)), names)
+  names[nameless] <- utils::head(free, sum(nameless))
   make.unique(names, sep = ".")
 }
 
@@ -155,8 +191,17 @@ scan_block <- function(block, is_count, samples) {
 
 # Compared value by value: a variance computed from sums would not be exactly zero.
 constant_genes <- function(block) {
-  if (!is_dense_block(block)) return(rep(FALSE, length(block$genes)))
+  if (!is_dense_block(block)) return(constant_sparse_genes(block))
   apply(matrix(block$counts$dense, block$n), 2, function(v) length(unique(v[!is.na(v)])) < 2)
+}
+
+# Of compressed columns: all stored and equal, or none but zeros.
+constant_sparse_genes <- function(block) {
+  stored <- diff(block$counts$p)
+  first <- block$counts$x[block$counts$p[-length(block$counts$p)] + 1L]
+  first[stored == 0] <- 0
+  differs <- block_gene_sums(block, function(value, i) as.numeric(value != first[block_columns(block)] | is.na(value)))
+  differs == 0 & (stored == block$n | first == 0)
 }
 
 check_block_counts <- function(block, samples) {

@@ -174,10 +174,11 @@ as_described <- function(table, texts) {
 #' Adds a table of [tw_contrast()], [tw_status()] or [tw_variance()] to the `rowData` of the experiment that was fitted.
 #'
 #' @param x A SummarizedExperiment or SingleCellExperiment.
-#' @param results A table with genes as row names, which must be row names of `x`.
+#' @param results A table with genes as row names, those of `x` or what the fit made of them (`"g1.1"` for the second `"g1"`,
+#'   `"NA.1"` for one without a name). The `_other` of [twill_cells()] is left out.
 #' @param prefix Put before the names of the columns. Default: `"twill_"`.
-#' @return `x` with new columns in its `rowData`: rows that the table does not have are `NA`. Columns of the same name are
-#'   replaced. Errors have class `twill_error_genes` or `twill_error_package`.
+#' @return `x` with new columns in its `rowData`, described in `mcols(rowData(x))$description`: rows that the table does not
+#'   have are `NA`. Columns of the same name are replaced. Errors have class `twill_error_genes` or `twill_error_package`.
 #' @examplesIf requireNamespace("SummarizedExperiment", quietly = TRUE)
 #' counts <- matrix(rpois(60, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
 #' col_data <- data.frame(x = gl(2, 5))
@@ -189,11 +190,38 @@ as_described <- function(table, texts) {
 tw_row_data <- function(x, results, prefix = "twill_") {
   need_package("SummarizedExperiment", "to write into {.arg x}")
   if (!is_experiment(x)) abort_twill("genes", "{.arg x} must be a SummarizedExperiment, not of class {.cls {class(x)[1]}}.")
-  unknown <- setdiff(rownames(results), rownames(x))
+  check_results(results)
+  known <- unique_names(rownames(x), nrow(x))
+  unknown <- setdiff(rownames(results), c(known, setdiff(other_name(known), known)))
   if (length(unknown) > 0) {
     abort_twill("genes", c("{.arg results} has genes that {.arg x} does not have: {.val {some(unknown)}}."))
   }
-  rows <- match(rownames(x), rownames(results))
-  for (name in names(results)) SummarizedExperiment::rowData(x)[[paste0(prefix, name)]] <- results[[name]][rows]
+  data <- SummarizedExperiment::rowData(x)
+  columns <- paste0(prefix, names(results))
+  for (k in seq_along(columns)) data[[columns[k]]] <- results[[k]][match(known, rownames(results))]
+  SummarizedExperiment::rowData(x) <- describe_columns(data, columns, column_descriptions(results))
   x
+}
+
+check_results <- function(results) {
+  if ((is.data.frame(results) || inherits(results, "DFrame")) && !is.null(rownames(results))) return(invisible())
+  given <- class(results)[1]
+  abort_twill("genes", c("{.arg results} must be a table with one row per gene, such as {.fn tw_contrast} makes.",
+                         "x" = "It is of class {.cls {given}}."))
+}
+
+# What the columns of a table of results are, NULL where it does not say.
+column_descriptions <- function(results) {
+  if (isS4(results)) S4Vectors::mcols(results)$description else attr(results, "description")
+}
+
+# Descriptions stand in the metadata of columns, as in results of DESeq2.
+describe_columns <- function(data, columns, texts) {
+  if (length(texts) != length(columns)) return(data)
+  known <- S4Vectors::mcols(data)
+  if (is.null(known)) known <- S4Vectors::DataFrame(row.names = names(data))
+  if (is.null(known[["description"]])) known$description <- rep(NA_character_, length(names(data)))
+  known$description[match(columns, names(data))] <- unname(texts)
+  S4Vectors::mcols(data) <- known
+  data
 }

@@ -51,9 +51,11 @@
 #' @section Statuses:
 #' [tw_status()] says of each gene `"ok"`; `"refined"` (approximated badly, so sampled); `"high_khat"` (approximated badly, and
 #' not to be sampled); `"separated"` (no count at all in
-#' one combination of the covariates: an effect is bounded on one side by its prior alone); `"few_counts"` (not more
-#' samples with counts than coefficients); `"high_rhat"` (the chains disagreed in each try); `"no_start"` or `"failed"` (no
-#' draws); and why a gene was not fitted.
+#' one combination of the covariates: an effect is bounded on one side by its prior alone; or no value that tells of a
+#' coefficient, whose posterior then is its prior); `"few_counts"` (not more
+#' samples with counts, or values, than coefficients); `"high_rhat"` (the chains disagreed in each try); `"no_start"` or
+#' `"failed"` (no draws); and why a gene was not fitted: few counts, or values without spread within combinations of the
+#' design, of which any effect would be exact.
 #'
 #' @section Running in parallel:
 #' Threads work inside of one process. `BPPARAM` of BiocParallel cuts the genes into blocks for several processes or
@@ -74,7 +76,7 @@
 #' @param gene For a data frame: the name of the column of gene names. Rows of one gene that agree in all variables of
 #'   the design are replicates; combinations that a gene does not have are left out of its fit.
 #' @param genes Names or numbers of the rows to fit, or a condition. Default: all.
-#' @param size_factors One positive number per sample, or how to get them: `"sizeFactors"` (those of the experiment),
+#' @param size_factors One positive number per sample, or how to get them: `"sizeFactors"` (the column `sizeFactor`),
 #'   `"typical"` (those by which the typical gene without zeros does not respond to the design: location of the genes'
 #'   coefficients by Tukey's biweight, and median residuals), `"normed_sum"` (sums over genes, scaled to a geometric mean
 #'   of 1), `"ratio"` (median ratio to the geometric mean of genes without zeros, Anders and Huber 2010), `"poscounts"` (the
@@ -154,8 +156,11 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   BPPARAM <- check_bpparam(BPPARAM)
   input <- if (is.data.frame(x)) read_long(x, design, gene) else read_genes(x, assay, col_data)
   input$design <- gene_formula(if (is.data.frame(x)) long_formula(design) else design, dispersion, family)
-  given <- list(size_factors = size_factors, offset = offset, weights = weights, genes = genes, min_count = min_count)
+  given <- list(size_factors = size_factors, offset = offset, weights = weights, genes = genes, min_count = min_count,
+                silent = silent)
   given <- lapply(given, plain_column)
+  input <- forget_cell_sizes(input, given, family, silent)
+  refuse_odd_columns(formula_variables(input$design), input$data, variables_word(x))
   new_model <- function() quiet_if(silent, new_gene_model(input$design, input$data, family, pooled$prior, contrasts, silent))
   model <- in_words_of_genes(new_model(), variables_word(x))
   job <- new_job(input, model, given, sharing, settings, keep)
