@@ -15,6 +15,8 @@ read_cells <- function(x, assay, col_data) {
     counts <- plain_column(x)
   }
   source_kind(counts)
+  check_any_row(counts)
+  if (ncol(counts) == 0) abort_twill("genes", "{.arg x} has no columns: there is no cell.")
   names <- colnames(counts) %||% sprintf("cell%d", seq_len(ncol(counts)))
   genes <- gene_names(rownames(counts), nrow(counts))
   data <- matrix_samples(col_data, list(samples = names, genes = genes))

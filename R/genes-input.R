@@ -28,10 +28,13 @@ read_experiment <- function(x, assay, col_data) {
 # An experiment with one assay without a name has that one.
 pick_assay <- function(assay, known) {
   if (length(known) == 0) return(1L)
-  if (is.character(assay) && length(assay) == 1 && assay %in% known) return(assay)
+  if (is.character(assay) && length(assay) == 1 && assay %in% known && nzchar(assay)) return(assay)
+  if (is_number(assay) && assay %in% seq_along(known)) return(as.integer(assay))
   given <- given_value(assay)
   abort_twill("genes", c("{.arg assay} must name an assay of {.arg x}.", "x" = "It is {.val {given}}.",
-                         did_you_mean(as.character(assay)[1], known), "i" = "There are {.val {known}}."))
+                         did_you_mean(as.character(assay)[1], known),
+                         "i" = if (any(nzchar(known))) "There are {.val {known}}." else
+                           "{?It has/They have} no name{?s}: say {.code assay = 1}."))
 }
 
 # Columns that a model can use: run-length encoded ones are expanded, matrices of one column are its numbers. Others are left
@@ -58,7 +61,8 @@ refuse_odd_columns <- function(variables, data, where) {
   name <- name[1]
   column <- odd[[name]]
   n <- if (length(dim(column)) == 2) ncol(column)
-  what <- if (is.null(n)) sprintf("a list (%s)", class(column)[1]) else sprintf("a %s of %d columns", class(column)[1], n)
+  kind <- class(column)[1]
+  what <- if (is.null(n)) sprintf("a list (%s)", kind) else sprintf("a %s of %d %s", kind, n, ngettext(n, "column", "columns"))
   way <- if (is.null(n)) "unlist(x$%s)" else if (is.atomic(column)) "x$%s[, 1]" else "x$%s[[1]]"
   new <- if (is.null(n)) name else paste0(name, "1")
   code <- paste0(sprintf("x$%s <- ", new), sprintf(way, name))

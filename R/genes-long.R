@@ -3,6 +3,12 @@
 # list(source, data, design). Rows with the same values of all other variables of the formula are samples of equal
 # standing, told apart by their order; combinations that a gene does not have are missing values.
 read_long <- function(x, design, gene) {
+  plan <- long_plan(x, design, gene)
+  spread_long(plan, plan$response)
+}
+
+# list(x, columns, gene, response): the rows that can be used, the variables that make a sample, and two names of columns.
+long_plan <- function(x, design, gene) {
   refuse_wide(x, design)
   x <- as_plain_data(x)
   check_gene_column(gene, x)
@@ -14,16 +20,18 @@ read_long <- function(x, design, gene) {
   columns <- intersect(columns, names(x))
   complete <- stats::complete.cases(x[c(columns, gene)])
   if (!all(complete)) inform_twill("missing", "Dropped {sum(!complete)} of {nrow(x)} row{?s} with missing covariates or gene.")
-  spread_long(x[complete, , drop = FALSE], columns, gene, response)
+  list(x = x[complete, , drop = FALSE], columns = columns, gene = gene, response = response)
 }
 
 # A design without response asks for one column per sample, which a matrix has.
 refuse_wide <- function(x, design) {
-  is_one_sided <- if (is.character(design)) grepl("^[[:space:]]*~", design[1]) else
-    inherits(design, "formula") && length(design) == 2
-  if (!is_one_sided) return(invisible())
+  if (!is_one_sided(design)) return(invisible())
   abort_twill("genes", c("{.arg x} is a data frame, and {.arg design} has no response.", "i" = table_to_matrix(x),
                          "i" = "With one row per gene and sample, say {.code count ~ condition} and {.arg gene}."))
+}
+
+is_one_sided <- function(design) {
+  if (is.character(design)) grepl("^[[:space:]]*~", design[1]) else inherits(design, "formula") && length(design) == 2
 }
 
 check_gene_column <- function(gene, x) {
@@ -41,8 +49,11 @@ response_column <- function(formula, x) {
                          did_you_mean(text, names(x))))
 }
 
-spread_long <- function(x, columns, gene, response) {
-  gene_code <- factor(x[[gene]], levels = unique(as.character(x[[gene]])))
+# One of the plan's columns of numbers, genes x samples.
+spread_long <- function(plan, response) {
+  x <- plan$x
+  columns <- plan$columns
+  gene_code <- factor(x[[plan$gene]], levels = unique(as.character(x[[plan$gene]])))
   cell <- if (length(columns)) combined_codes(lapply(x[columns], function(v) factor(match(v, unique(v))))) else rep(1L, nrow(x))
   turn <- occurrence(as.integer(gene_code), cell)
   key <- (cell - 1) * max(turn) + turn

@@ -226,7 +226,17 @@ level_intervals <- function(fit, weights, k, at, probs) {
   effects <- array(effect_draws(fit, names, at), c(length(population), length(term$levels), length(used)))
   draws <- population + Reduce(`+`, lapply(seq_along(used), function(j) w[used[j]] * effects[, , j]))
   colnames(draws) <- term$level_names
-  interval_table(draws, probs[1], probs[2])
+  interval_table(own_levels_of(fit, term, at, draws), probs[1], probs[2])
+}
+
+# Genes of a screen have guides of their own, which share the levels of one term.
+own_levels_of <- function(fit, term, at, draws) {
+  slots <- fit$screen$guides
+  if (is.null(slots) || term$group != "guide") return(draws)
+  slots <- slots[slots$gene == set_genes(fit)[at], ]
+  draws <- draws[, slots$slot, drop = FALSE]
+  colnames(draws) <- make.unique(slots$guide)
+  draws
 }
 
 population_intervals <- function(fit, weights, at, probs, group) {

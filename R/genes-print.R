@@ -40,7 +40,10 @@ summary.twillset <- function(object, ...) {
   known <- known[!startsWith(p$names, "mean_r_"), , drop = FALSE]
   quantiles <- t(apply(known, 1, stats::quantile, c(0.05, 0.25, 0.5, 0.75, 0.95), na.rm = TRUE))
   colnames(quantiles) <- c("5%", "25%", "50%", "75%", "95%")
-  structure(list(family = family(fit)$family, size = dim(fit), design = design_text(fit$job$model), groups = set_groups(fit),
+  size <- c(nrow(fit), length(fit$screen$samples %||% fit$job$source$samples))
+  guides <- if (!is.null(fit$screen)) sum(fit$screen$guides$gene %in% set_genes(fit))
+  structure(list(family = family(fit)$family, size = size, guides = guides, design = design_text(fit$job$model),
+                 groups = set_groups(fit),
                  settings = fit$job$settings, n_draws = n_set_draws(fit), keep = fit$job$keep, elapsed = fit$info$elapsed,
                  sizes = fit$job$sizes, shared = shared_lines(fit), status = table(p$status), skipped = skipped_line(fit),
                  diagnostics = set_diagnostics(fit), parameters = quantiles, partial = is_partial(fit)),
@@ -64,7 +67,8 @@ print_gene_means <- function(x, digits) {
 
 print_set_heading <- function(x) {
   if (x$partial) cat("PARTIAL FIT: these are the genes that were finished.\n\n")
-  print_field("Genes:", sprintf("%s %s models, %s samples%s", big(x$size[1]), x$family, big(x$size[2]), x$skipped))
+  guides <- if (!is.null(x$guides)) sprintf("%s guides, ", big(x$guides)) else ""
+  print_field("Genes:", sprintf("%s %s models, %s%s samples%s", big(x$size[1]), x$family, guides, big(x$size[2]), x$skipped))
   print_field("Design:", x$design)
   if (length(x$groups)) print_field("Groups:", toString(x$groups))
   if (x$sizes$how != "none") print_field("Sizes:", size_line(x$sizes))

@@ -17,22 +17,24 @@
 #' With `plasmid` (or the counts at day 0) as offset, the intercept is the log fold change since then, 0 for genes without
 #' effect, with the prior `student_t(3, 0, 2.5)`. What is wrong with a guide's plasmid count is part of that guide's deviation.
 #'
-#' @param x A matrix, sparse matrix or SummarizedExperiment of counts, guides in rows, samples in columns; or a data
-#'   frame with one row per guide and sample.
-#' @param design A formula without response (with it for a data frame). Default: `~ 1`, one fold change per gene. The guides'
-#'   term, `(1 + x || guide)` with the population-level terms x, is added unless `guide` stands in it.
-#' @param gene The gene of each guide: a vector, or the name of a column of `rowData(x)` or of the data frame.
-#' @param guide For a data frame: the name of the column of guides.
-#' @param plasmid The counts before selection: names of columns of `x` (added up, and not fitted), one number per guide, or the
-#'   name of a column of a data frame. Without it the guides' abundances are part of their deviations, and only contrasts of
-#'   samples mean something.
-#' @param col_data Data frame with one row per column of a matrix `x` (`plasmid` among them).
+#' @param x A matrix, sparse matrix or SummarizedExperiment of counts, guides in rows, samples in columns; a data frame like
+#'   that with columns of guides and genes (the count table of MAGeCK); or a data frame with one row per guide and sample.
+#' @param design A formula without response, or with it for one row per guide and sample. Default: `~ 1`, one fold change per
+#'   gene. The guides' term, `(1 + x || guide)` with the population-level terms x, is added unless `guide` stands in it.
+#' @param gene The gene of each guide: a vector, or the name of a column of `rowData(x)` or of the data frame. Default for
+#'   a table: the column `Gene` or `gene`.
+#' @param guide For a data frame: the name of the column of guides. Default for a table: `sgRNA` or `guide`, else its row names.
+#' @param plasmid The counts before selection: names of columns of `x` (added up, and not fitted; or named by samples, the
+#'   column of each: `c(s1 = "plasmid_1", s2 = "plasmid_2")`), one number per guide, a matrix guides x samples, or the name of a
+#'   column of a data frame with one row per guide and sample, each row with its own. Without it the guides' abundances are
+#'   part of their deviations, and only contrasts of samples mean something.
+#' @param col_data Data frame with one row per column of `x`, by name or in order; `plasmid` may be left out.
 #' @param assay Name of the assay of an experiment. Default: `"counts"`.
 #' @param ... Arguments of [twill_genes()]: `chains`, `iter`, `seed`, `method`, `keep` (default here: `"effects"`), ...
 #' @param controls Names of genes that are known to have no effect. With them, size factors are taken from their guides.
 #' @param size_factors One positive number per sample. Default: the median over guides (those of `controls`) of count over
 #'   plasmid count; without `plasmid`, sums of counts scaled to a geometric mean of 1.
-#' @param min_plasmid Guides with fewer plasmid counts are left out. Default: 30.
+#' @param min_plasmid Guides with fewer plasmid counts are left out, sample by sample where they differ. Default: 30.
 #' @param max_guides Genes with more guides (sets of controls, usually) are cut into parts of about this many, as genes of
 #'   their own, `name_1`, `name_2`, ... Default: 20.
 #' @param prior Priors for all genes, made by [tw_prior()].
@@ -49,14 +51,16 @@
 #' tw_contrast(fit)
 #' tw_guides(fit, genes = "A")
 #' @export
-tw_screen <- function(x, design = ~1, gene, guide = NULL, plasmid = NULL, col_data = NULL, assay = "counts", ...,
+tw_screen <- function(x, design = ~1, gene = NULL, guide = NULL, plasmid = NULL, col_data = NULL, assay = "counts", ...,
                       controls = NULL, size_factors = NULL, min_plasmid = 30, max_guides = 20, prior = NULL) {
-  input <- if (is.data.frame(x)) long_screen(x, design, gene, guide, plasmid) else wide_screen(x, gene, plasmid, col_data, assay)
+  is_long <- is.data.frame(x) && !is_one_sided(design)
+  input <- if (is_long) long_screen(x, design, gene, guide, plasmid, col_data) else
+    if (is.data.frame(x)) table_screen(x, gene, guide, plasmid, col_data) else wide_screen(x, gene, plasmid, col_data, assay)
   max_guides <- check_whole(max_guides, "max_guides", 2, 1000)
   input <- drop_poor_guides(input, check_whole(min_plasmid, "min_plasmid", 0, 1e9))
   input$sizes <- screen_sizes(input, size_factors, controls)
   slots <- guide_slots(input, max_guides)
-  design <- screen_design(if (is.data.frame(x)) one_sided(design) else design, max(slots$slot))
+  design <- screen_design(if (is_long) one_sided(design) else design, max(slots$slot))
   has_plasmid <- !is.null(input$plasmid)
   fit <- fit_screen(input, slots, design, screen_prior(prior, design, has_plasmid), list(...))
   fit$call <- match.call()
@@ -71,94 +75,9 @@ fit_screen <- function(input, slots, design, prior, dots) {
   if (length(fixed)) abort_twill("setting", "{.fn tw_screen} sets {.arg {fixed}} itself.")
   fit <- do.call(twill_genes, utils::modifyList(defaults, dots))
   fit$job$sizes <- input$sizes
-  fit$screen <- list(guides = slots, plasmid = input$plasmid)
+  fit$screen <- list(guides = slots, plasmid = input$plasmid, samples = input$samples)
   class(fit) <- c(setdiff(class(fit), "twillset"), "twill_screen", "twillset")
   fit
-}
-
-# Input ------------------------------------------------------------------------------------------------------------
-
-# list(counts, gene, guide, plasmid, data): a matrix guides x samples and what is known of either.
-wide_screen <- function(x, gene, plasmid, col_data, assay) {
-  if (is_experiment(x) && is.character(gene) && length(gene) == 1) gene <- row_column(x, gene)
-  input <- read_genes(x, assay, col_data)
-  source <- input$source
-  gene <- check_guide_genes(gene, n_genes(source))
-  counts <- as.matrix(source_matrix(source))
-  scan_source(source, is_count = TRUE)
-  out <- list(counts = counts, gene = gene, guide = source$genes, data = input$data, samples = source$samples)
-  split_plasmid(out, plasmid)
-}
-
-row_column <- function(x, name) {
-  known <- names(SummarizedExperiment::rowData(x))
-  if (name %in% known) return(SummarizedExperiment::rowData(x)[[name]])
-  abort_twill("genes", c("{.arg gene} must name a column of {.code rowData(x)}.", "x" = "There is no {.val {name}}.",
-                         did_you_mean(name, known)))
-}
-
-check_guide_genes <- function(gene, n) {
-  gene <- as.character(gene)
-  if (length(gene) == n && !anyNA(gene)) return(gene)
-  abort_twill("genes", c("{.arg gene} must hold the gene of each guide (row of {.arg x}).",
-                         "x" = "There are {n} row{?s} and {length(gene)} gene name{?s}, {sum(is.na(gene))} of them missing."))
-}
-
-split_plasmid <- function(input, plasmid) {
-  if (is.null(plasmid)) return(input)
-  plasmid <- plain_column(plasmid)
-  if (is.numeric(plasmid)) return(c(input, list(plasmid = check_plasmid(plasmid, length(input$guide)))))
-  unknown <- setdiff(plasmid, input$samples)
-  if (length(unknown) > 0) {
-    abort_twill("genes", c("{.arg plasmid} must name columns of {.arg x}, or hold one number per guide.",
-                           "x" = "There is no {.val {unknown}}.", did_you_mean(unknown[1], input$samples)))
-  }
-  before <- input$samples %in% plasmid
-  input$plasmid <- rowSums(input$counts[, before, drop = FALSE])
-  input$counts <- input$counts[, !before, drop = FALSE]
-  input$data <- input$data[!before, , drop = FALSE]
-  input$samples <- input$samples[!before]
-  if (!any(!before)) abort_twill("genes", "{.arg plasmid} names every column of {.arg x}: no sample is left.")
-  input
-}
-
-check_plasmid <- function(plasmid, n) {
-  if (length(plasmid) == n && all(is.finite(plasmid)) && all(plasmid >= 0)) return(plasmid)
-  abort_twill("genes", c("{.arg plasmid} must hold one number per guide, not negative.",
-                         "x" = "There are {n} guide{?s} and {length(plasmid)} value{?s}, some missing or negative."))
-}
-
-long_screen <- function(x, design, gene, guide, plasmid) {
-  x <- as_plain_data(x)
-  for (name in list(gene, guide)) check_gene_column(name, x)
-  spread <- read_long(x, design, guide)
-  counts <- spread$source$data
-  at <- match(spread$source$genes, as.character(x[[guide]]))
-  input <- list(counts = counts, gene = as.character(x[[gene]])[at], guide = spread$source$genes, data = spread$data,
-                samples = spread$source$samples)
-  if (is.null(plasmid)) return(input)
-  if (!is.character(plasmid) || length(plasmid) != 1 || !plasmid %in% names(x)) {
-    abort_twill("genes", "{.arg plasmid} must name a column of {.arg x}: there is no {.val {plasmid}}.")
-  }
-  c(input, list(plasmid = check_plasmid(x[[plasmid]][at], length(at))))
-}
-
-one_sided <- function(design) {
-  formula <- tw_formula(design)
-  stats::as.formula(call("~", formula$formula[[3]]), formula$env)
-}
-
-drop_poor_guides <- function(input, min_plasmid) {
-  if (is.null(input$plasmid)) return(input)
-  poor <- input$plasmid < max(min_plasmid, 1e-8)
-  if (!any(poor)) return(input)
-  if (all(poor)) abort_twill("genes", "Every guide has fewer than {.arg min_plasmid} = {min_plasmid} plasmid counts.")
-  lost <- setdiff(input$gene, input$gene[!poor])
-  inform_twill("genes", c("Left out {sum(poor)} guide{?s} with fewer than {min_plasmid} plasmid counts.",
-                          if (length(lost)) c("i" = "{length(lost)} gene{?s} {?has/have} no other guide: {.val {some(lost)}}.")))
-  input$counts <- input$counts[!poor, , drop = FALSE]
-  for (name in c("gene", "guide", "plasmid")) input[[name]] <- input[[name]][!poor]
-  input
 }
 
 # Sizes, slots, arrays -----------------------------------------------------------------------------------------------
@@ -173,7 +92,8 @@ screen_sizes <- function(input, size_factors, controls) {
   if (is.null(input$plasmid)) {
     return(list(values = sum_size_factors(colSums(counts, na.rm = TRUE), input$samples), how = "normed_sum"))
   }
-  ratio <- (counts + 0.5) / input$plasmid[rows]
+  plasmid <- if (is.matrix(input$plasmid)) input$plasmid[rows, , drop = FALSE] else input$plasmid[rows]
+  ratio <- (counts + 0.5) / plasmid
   list(values = check_size_factors(apply(ratio, 2, stats::median, na.rm = TRUE), "size_factors", input$samples), how = "plasmid")
 }
 
@@ -189,12 +109,16 @@ control_rows <- function(input, controls) {
 guide_slots <- function(input, max_guides) {
   gene <- input$gene
   turn <- occurrence(match(gene, unique(gene)), rep(1, length(gene)))
-  n <- as.integer(table(gene)[gene])
+  n <- tabulate(match(gene, unique(gene)))[match(gene, unique(gene))]
   n_parts <- ceiling(n / max_guides)
   part <- (turn - 1) %% n_parts + 1
   cut <- unique(gene[n_parts > 1])
   if (length(cut)) inform_twill("genes", "Cut into parts of about {max_guides} guides: {.val {some(cut)}}.")
   name <- ifelse(n_parts > 1, paste0(gene, "_", part), gene)
+  # A part must not have the name of another gene.
+  parts <- unique(name[n_parts > 1])
+  fresh <- utils::tail(make.unique(c(unique(gene[n_parts == 1]), parts)), length(parts))
+  name <- ifelse(n_parts > 1, fresh[match(name, parts)], gene)
   data.frame(gene = name, guide = input$guide, slot = occurrence(match(name, unique(name)), rep(1, length(name))))
 }
 
@@ -209,12 +133,18 @@ screen_arrays <- function(input, slots) {
     out[at] <- x
     matrix(out, length(genes), dimnames = list(genes, NULL))
   }
-  base <- if (is.null(input$plasmid)) rep(0, nrow(slots)) else log(input$plasmid)
   counts <- spread(input$counts, NA_real_)
-  offset <- spread(outer(base, log(input$sizes$values), `+`), 0)
+  offset <- spread(screen_base(input) + rep(log(input$sizes$values), each = nrow(slots)), 0)
   known <- !is.na(counts)
   counts[!known] <- 0
   list(counts = counts, weights = known + 0, offset = offset, data = slot_samples(input$data, n, max(slots$slot)))
+}
+
+# Guides x samples: the log plasmid counts; zero where there are none, as where there is no count.
+screen_base <- function(input) {
+  if (is.null(input$plasmid)) return(0 * row(input$counts))
+  base <- matrix(log(input$plasmid), nrow(input$counts), ncol(input$counts))
+  replace(base, is.na(input$counts), 0)
 }
 
 slot_samples <- function(data, n, n_slots) {

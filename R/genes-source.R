@@ -6,12 +6,15 @@
 new_source <- function(x, may_miss = FALSE) {
   x <- plain_column(x)
   kind <- source_kind(x)
-  if (nrow(x) == 0) {
-    abort_twill("genes", c("{.arg x} has no rows: there is no gene.", "i" = "Genes are its rows, samples its columns."))
-  }
+  check_any_row(x)
   data <- switch(kind, sparse = Matrix::t(as_compressed(x)), dense = unname(as.matrix(x)), delayed = x)
   list(kind = kind, data = data, genes = gene_names(rownames(x), nrow(x)), may_miss = may_miss,
        samples = colnames(x) %||% sprintf("sample%d", seq_len(ncol(x))))
+}
+
+check_any_row <- function(x) {
+  if (nrow(x) > 0) return(invisible())
+  abort_twill("genes", c("{.arg x} has no rows: there is no gene.", "i" = "Genes are its rows, samples its columns."))
 }
 
 source_kind <- function(x) {
