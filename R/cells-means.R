@@ -57,7 +57,7 @@ mean_draws <- function(fit, at, leaves) {
 # One row per gene and leaf, leaves first.
 mean_statistics <- function(fit, at, leaves, probs) {
   draws <- exp(leaf_log_mu(fit, at)[, leaves, , drop = FALSE])
-  summarise_columns(matrix(draws, dim(draws)[1]), probs = probs)
+  summarise_columns(matrix(draws, dim(draws)[1]), probs = probs, type = few_draws_type)
 }
 
 mean_table <- function(fit, at, leaves, statistics) {

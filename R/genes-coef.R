@@ -78,7 +78,7 @@ level_coef_statistics <- function(fit, group, at, probs, n_values) {
   steps <- gene_ranges(length(at), n_set_draws(fit) * n_values)
   unlist(lapply(steps, function(some) {
     draws <- aperm(level_coef_draws(fit, group, at[some]), c(1, 3, 4, 2))
-    values <- summarise_columns(matrix(draws, dim(draws)[1]), probs = probs)
+    values <- summarise_columns(matrix(draws, dim(draws)[1]), probs = probs, type = few_draws_type)
     aperm(array(values, c(n_values, length(some), ncol(values))), c(1, 3, 2))
   }))
 }

@@ -54,11 +54,16 @@
 #' threshold, and `svalue` is made of it.
 #'
 #' Taken gene by gene, these cannot know that most genes do not respond: of those, one in ten has an `lfsr` below 0.05.
-#' With `adaptive = TRUE` and at least ten genes, `lfsr`, `fsos`, `svalue` and `prob` are therefore under a prior of the
-#' effect learned over the genes of the fit: a share without effect, and zero-mean normals of many sizes (the mixture of
-#' Stephens 2017, by EM), with a t in place of each gene's likelihood whose degrees of freedom are those of the draws'
-#' tails. A sign claimed for a gene without effect counts as wrong. The description of `lfsr` says what share that is.
-#' Estimates and intervals stay those of the gene's own posterior.
+#' With `adaptive = TRUE`, `lfsr`, `fsos`, `svalue` and `prob` are therefore under a prior of the effect learned over the genes
+#' of the fit: a share without effect, and zero-mean normals of many sizes (the mixture of Stephens 2017, at the optimum of
+#' its likelihood; a warning says if that was not reached), with a t in place of each gene's likelihood whose degrees of freedom
+#' are those of the draws' tails. A sign claimed for a gene without effect counts as wrong. Ten genes without effect are taken
+#' for granted: where genes are few they are the prior, so that even for a single one an s-value errs on the side of doubt.
+#' The description of `lfsr` says what share is without effect. Estimates and intervals stay those of the gene's own posterior.
+#'
+#' A gene with few counts on one side of the contrast (a knock-out, a gene that is silent without the stimulus) has an effect
+#' that the data bound on one side and the prior alone on the other. No t looks like that: on the scale of expression, and with
+#' draws, its likelihood is computed along a line through its draws, down to zero and beyond.
 #'
 #' For `"new_donor"` the same posterior of the population's effect \eqn{\theta_g} is widened by what a donor adds. With \eqn{\pi}
 #' the weights of its normal components \eqn{\theta_g \sim N(m_i, v_i)}, \eqn{\pi_0} that of no effect, and \eqn{\tau^2} the
@@ -70,7 +75,7 @@
 #' made likewise, and is at least the population's.
 #'
 #' Without, probabilities are shares of draws under a normal kernel that keeps mean and standard deviation; below one over
-#' the number of draws they rank genes and are not exact.
+#' the number of draws they are at least those of a normal with these, rank genes and are not exact.
 #'
 #' @param fit A fit of class `twillset`, from [twill_genes()] or [tw_screen()].
 #' @param contrast A difference of [cond()]s; the name of a coefficient or a linear expression of names
@@ -81,7 +86,8 @@
 #' @param scale `"expression"` (default), `"composition"` or `"clr"`, see below. The last two need counts and draws of all
 #'   genes, and for `"observed"` a fit with `keep = "effects"`. Contrasts of coefficients are taken at the reference levels of
 #'   all variables.
-#' @param level Probability of the intervals. Default: 0.95.
+#' @param level Probability of the intervals, between quantiles of the draws of type 6 (see [stats::quantile()]), which hold for
+#'   few draws too. Default: 0.95.
 #' @param adaptive Learn a prior of the effect over genes for the probabilities? Default: yes, see below; never with
 #'   `cell_noise`.
 #' @param log2 Logarithms in base 2 for counts? Default: yes. Gaussian models have the units of their values.
@@ -138,11 +144,13 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
 # list(statistics, prior): of all genes, with a prior learned over those that are not masked if `adaptive`.
 contrast_answer <- function(fit, contrast, weights, ask, threshold, level, adaptive) {
   effect <- asked_effect(fit, contrast, weights, ask)
+  effect$densities <- effect_densities(fit, weights, ask, effect, threshold)
   statistics <- effect_statistics(effect, threshold, level, fit$job$settings$seed)
   base <- rate_base(fit, contrast, weights, ask, effect, statistics, threshold, level)
-  prior <- if (adaptive) learn_effect_prior(base$draws, base$statistics$mean, base$statistics$sd)
+  prior <- if (adaptive) learn_effect_prior(base$draws, base$statistics$mean, base$statistics$sd, base$densities)
   statistics <- adapt_statistics(statistics, prior, threshold, base)
-  if (!is.null(base$extra)) statistics <- no_surer(statistics, adapt_statistics(base$statistics, prior, threshold))
+  if (!is.null(base$extra)) statistics <- no_surer(statistics, adapt_statistics(base$statistics, prior, threshold,
+                                                                                base[c("statistics", "densities")]))
   list(statistics = unmask(statistics, ask$mask), prior = prior)
 }
 

@@ -98,7 +98,7 @@ gene_statistics <- function(fit, v, at, probs) {
   sd <- fit$posterior$sd[v, at]
   if (is.null(fit$posterior$draws)) return(cbind(mean, sd, mean + outer(sd, stats::qnorm(probs))))
   draws <- matrix(fit$posterior$draws[, v, at], dim(fit$posterior$draws)[1])
-  cbind(mean, sd, column_quantiles(draws, probs))
+  cbind(mean, sd, column_quantiles(draws, probs, few_draws_type))
 }
 
 # gene x statistic x level x coefficient, from the moments of the effects.

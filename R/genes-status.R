@@ -81,7 +81,7 @@ tw_variance <- function(fit, genes = NULL, level = 0.95, long = FALSE) {
 variance_rows <- function(shares, genes, level) {
   check_level(level, "level")
   rows <- lapply(names(shares), function(part) {
-    bounds <- column_quantiles(shares[[part]], c(1 - level, 1 + level) / 2)
+    bounds <- column_quantiles(shares[[part]], c(1 - level, 1 + level) / 2, few_draws_type)
     data.frame(gene = genes, part = part, estimate = colMeans(shares[[part]]), lower = bounds[, 1], upper = bounds[, 2])
   })
   out <- do.call(rbind, rows)

@@ -1,40 +1,52 @@
 # Tables of contrasts: statistics of draws, columns with descriptions, and the way back into an experiment.
 
-# mean, sd, bounds and tail probabilities of the effect of each gene: below `threshold`, below 0, below -`threshold`.
+# mean, sd, bounds and tail probabilities of the effect of each gene: below and above 0, `threshold` and -`threshold`. Genes
+# in `effect$densities` have their own (genes-density.R).
 effect_statistics <- function(effect, threshold, level, seed) {
   probs <- c(1 - level, 1 + level) / 2
-  if (is.null(effect$draws)) return(normal_statistics(effect, threshold, probs))
+  at <- c(0, threshold, -threshold)
+  if (is.null(effect$draws)) return(normal_statistics(effect, at, probs))
   mean <- colMeans(effect$draws)
   sd <- column_sds(effect$draws)
-  below <- function(at) kernel_probability(effect, mean, sd, at)
-  bounds <- column_quantiles(noisy_draws(effect, seed), probs)
   total <- if (is.null(effect$extra)) sd else sqrt(sd^2 + colMeans(effect$extra))
-  zero <- below(0)
-  if (threshold == 0) return(effect_columns(mean, total, bounds, zero, zero, zero))
-  effect_columns(mean, total, bounds, zero, below(threshold), below(-threshold))
+  tails <- list(below = kernel_tails(effect, mean, sd, total, at, TRUE), above = kernel_tails(effect, mean, sd, total, at, FALSE))
+  if (is.null(effect$extra)) for (own in effect$densities) {
+    found <- own_tails(own, at)
+    for (side in names(tails)) tails[[side]][own$gene, ] <- found[[side]]
+  }
+  effect_columns(mean, total, column_quantiles(noisy_draws(effect, seed), probs, few_draws_type), tails)
 }
 
-normal_statistics <- function(effect, threshold, probs) {
-  below <- function(at) stats::pnorm(at, effect$mean, effect$sd)
+normal_statistics <- function(effect, at, probs) {
+  tail <- function(lower) matrix(vapply(at, stats::pnorm, effect$mean, effect$mean, effect$sd, lower), length(effect$mean))
   bounds <- effect$mean + outer(effect$sd, stats::qnorm(probs))
-  effect_columns(effect$mean, effect$sd, bounds, below(0), below(threshold), below(-threshold))
+  effect_columns(effect$mean, effect$sd, bounds, list(below = tail(TRUE), above = tail(FALSE)))
 }
 
-effect_columns <- function(mean, sd, bounds, zero, upper, lower) {
-  list(mean = mean, sd = sd, lower = bounds[, 1], upper = bounds[, 2], lfsr = pmin(zero, 1 - zero),
-       fsos = pmin(upper, 1 - lower), prob = pmin(1, pmax(0, 1 - upper + lower)))
+# Both tails as such, so that small ones are not rounding error: genes x (0, threshold, -threshold).
+effect_columns <- function(mean, sd, bounds, tails) {
+  below <- tails$below
+  above <- tails$above
+  list(mean = mean, sd = sd, lower = bounds[, 1], upper = bounds[, 2], lfsr = pmin(below[, 1], above[, 1]),
+       fsos = pmin(below[, 2], above[, 3]), prob = pmin(1, above[, 2] + below[, 3]))
 }
 
-# Share of a smoothed sample below a point: each draw is pulled towards the mean and widened, so that mean and standard
-# deviation stay. Bandwidth of the normal reference rule.
-kernel_probability <- function(effect, mean, sd, at) {
+# Shares of a smoothed sample below (`lower`) or above points, genes x points: each draw is pulled towards the mean and
+# widened, so that mean and standard deviation stay. Bandwidth of the normal reference rule. Where less than one draw is left,
+# kernels fall faster than any posterior: there, at least the normal's tail, as far as that is less than one draw too.
+kernel_tails <- function(effect, mean, sd, total, at, lower) {
   n <- nrow(effect$draws)
   h <- 0.9 * n^-0.2
   centre <- rep(mean, each = n)
   pulled <- centre + (effect$draws - centre) / sqrt(1 + h^2)
   width <- rep(h / sqrt(1 + h^2) * sd, each = n)
   if (!is.null(effect$extra)) width <- sqrt(width^2 + effect$extra)
-  colMeans(matrix(stats::pnorm(at, pulled, pmax(width, .Machine$double.xmin)), n))
+  width <- pmax(width, .Machine$double.xmin)
+  one <- function(x) {
+    share <- colMeans(matrix(stats::pnorm(x, pulled, width, lower.tail = lower), n))
+    pmax(share, pmin(1 / n, stats::pnorm(x, mean, pmax(total, .Machine$double.xmin), lower.tail = lower)))
+  }
+  matrix(vapply(at, one, numeric(length(mean))), length(mean))
 }
 
 # With the variance of a new level: one normal deviate per draw, spread evenly over its quantiles.

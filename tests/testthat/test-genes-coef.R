@@ -9,7 +9,7 @@ test_that("a level's coefficients are the population's and its deviations", {
   draws <- as_draws_matrix(fit, genes = "gene3")
   own <- as.numeric(draws[, "b_conditionstim"] + draws[, "r_donor[d4,conditionstim]"])
   expect_equal(unname(found$donor["gene3", , "d4", "conditionstim"]),
-               c(mean(own), sd(own), unname(quantile(own, c(0.025, 0.975)))))
+               c(mean(own), sd(own), unname(quantile(own, c(0.025, 0.975), type = 6))))
   expect_equal(coef(fit, summary = FALSE, genes = "gene3")$donor[, 1, "d4", "conditionstim"], own)
   expect_equal(found$donor[, "Estimate", , ], aperm(ranef(fit)$donor[, "Estimate", , ], 1:3) +
                  aperm(array(fixef(fit)[, "Estimate", ], c(8, 2, 5)), c(1, 3, 2)), ignore_attr = TRUE)

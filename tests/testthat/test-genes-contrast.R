@@ -11,7 +11,7 @@ test_that("population effects are summaries of the coefficient's draws, in base 
   draws <- draws_of(fit, "b_conditionstim") / log(2)
   expect_equal(res$log2FoldChange, colMeans(draws))
   expect_equal(res$lfcSE, apply(draws, 2, sd))
-  expect_equal(cbind(res$lower, res$upper), unname(t(apply(draws, 2, quantile, c(0.05, 0.95)))))
+  expect_equal(cbind(res$lower, res$upper), unname(t(apply(draws, 2, quantile, c(0.05, 0.95), type = 6))))
   natural <- tw_contrast(fit, "conditionstim", log2 = FALSE)
   expect_equal(natural$log2FoldChange, res$log2FoldChange * log(2))
   expect_identical(rownames(res), rownames(fit))

@@ -13,7 +13,8 @@ simulated_effects <- function(n = 4000, df = Inf, share = 0.8, seed = 1) {
 
 adapted <- function(x, df, threshold = 0) {
   sizes <- size_grid(x$mean, x$sd)
-  prior <- list(sizes = sizes, shares = size_shares(size_likelihoods(x$mean, x$sd, sizes, node_variances(df))), df = df)
+  log_lik <- size_likelihoods(x$mean, x$sd, sizes, node_variances(df))
+  prior <- list(sizes = sizes, shares = mixture_shares(log_lik, genes_without_effect)$shares, df = df)
   list(prior = prior, out = adapt_statistics(list(mean = x$mean, sd = x$sd), prior, threshold))
 }
 
@@ -47,6 +48,7 @@ test_that("mixtures are integrals of a t against the prior", {
   expect_identical(node_variances(Inf), 1)
   prior <- list(sizes = c(0, 0.7), shares = c(0.4, 0.6), df = Inf)
   got <- adapted_posterior(prior, 0.9, 0.5, c(0, 0.3))
+  expect_equal(drop(got$below) + drop(got$above) + c(got$zero, 0), c(1, 1))
   whole <- 0.4 * dnorm(0.9, 0, 0.5) + 0.6 * dnorm(0.9, 0, sqrt(0.25 + 0.49))
   below <- function(at) integrate(function(b) 0.6 * dnorm(b, 0, 0.7) * dnorm(0.9, b, 0.5), -Inf, at)$value / whole
   expect_equal(got$zero, 0.4 * dnorm(0.9, 0, 0.5) / whole)
@@ -61,15 +63,13 @@ test_that("degrees of freedom are those of the tails", {
   expect_identical(pooled_df(NULL, 0, 1), Inf)
 })
 
-test_that("tables adapt with enough genes, and say so", {
+test_that("tables adapt, and say so", {
   fit <- fake_set(counts = gene_counts(120), share = "none")
   own <- tw_contrast(fit, adaptive = FALSE)
   adapted <- tw_contrast(fit)
   expect_identical(own$lower, adapted$lower)
   expect_true(all(adapted$lfsr >= own$lfsr - 1e-8))
   expect_gt(mean(adapted$lfsr - own$lfsr), 0.05)
-  few <- fit[seq_len(fewest_for_prior - 1), ]
-  expect_identical(tw_contrast(few)$lfsr, tw_contrast(few, adaptive = FALSE)$lfsr)
   skip_if_not_installed("S4Vectors")
   expect_match(S4Vectors::mcols(adapted)["lfsr", "description"], "learned over genes")
 })
@@ -131,4 +131,79 @@ test_that("a new donor's sign rates are calibrated, or err on the side of doubt"
   ratio <- sum(wrong[likely]) / sum(rate[likely])
   expect_gt(ratio, 0.8)
   expect_lt(ratio, 1.7)
+})
+
+# An experiment of the size of a transcriptome, nine tenths of it without effect.
+transcriptome <- function(n, share = 0.9, seed = 1) {
+  with_fixed_seed(seed, {
+    truth <- ifelse(runif(n) < share, 0, rnorm(n, 0, 0.8))
+    sd <- exp(rnorm(n, log(0.15), 0.6))
+    list(truth = truth, mean = rnorm(n, truth, sd), sd = sd)
+  })
+}
+
+rates_of <- function(x) {
+  prior <- learn_effect_prior(NULL, x$mean, x$sd)
+  list(prior = prior, lfsr = adapt_statistics(x[c("mean", "sd")], prior, 0)$lfsr)
+}
+
+# c(called, wrong) at each s-value.
+calls_at <- function(x, rates = c(0.01, 0.05, 0.1, 0.2)) {
+  svalue <- s_values(rates_of(x)$lfsr)
+  wrong <- sign(x$mean) != sign(x$truth)
+  vapply(rates, function(rate) c(called = sum(svalue <= rate), wrong = sum(wrong[svalue <= rate])), numeric(2))
+}
+
+test_that("s-values are what they say for 30 to 20,000 genes", {
+  for (n in c(3000, 20000)) {
+    x <- transcriptome(n)
+    expect_lt(abs(rates_of(x)$prior$shares[1] - 0.9), 0.03)
+    calls <- calls_at(x)
+    expected <- c(0.01, 0.05, 0.1, 0.2) * calls["called", ]
+    # Three binomial standard errors; by EM from equal shares, the share of 15,000 genes was 0.40 and 32 % were wrong at 0.2.
+    expect_true(all(abs(calls["wrong", ] - expected) < 3 * sqrt(expected) + 1))
+  }
+  # With few genes the ten that are taken for granted make them err on the side of doubt: never more than they say.
+  for (n in c(30, 200)) {
+    calls <- Reduce(`+`, lapply(seq_len(3000 / n), function(seed) calls_at(transcriptome(n, seed = seed))))
+    expected <- c(0.01, 0.05, 0.1, 0.2) * calls["called", ]
+    expect_true(all(calls["wrong", ] < expected + 3 * sqrt(expected) + 1))
+    expect_gt(calls["called", 2], 0.8 * 3000 * 0.1 * 0.6)
+  }
+})
+
+test_that("one to nine rows have s-values that hold, by the prior's own genes without effect", {
+  for (n in c(1, 4, 8)) {
+    calls <- Reduce(`+`, lapply(seq_len(1200 / n), function(seed) calls_at(transcriptome(n, share = 0.75, seed = seed))))
+    expect_gt(calls["called", 2], 60)
+    expect_lt(calls["wrong", 2], 0.05 * calls["called", 2] + 3 * sqrt(0.05 * calls["called", 2]))
+  }
+})
+
+test_that("up and down are treated alike, and no probability is below zero", {
+  x <- list(mean = c(-40, -9, -3, 0.1, 3, 9, 40, rnorm(40)), sd = rep(1, 47))
+  mirrored <- list(mean = -x$mean, sd = x$sd)
+  for (threshold in c(0, 1)) {
+    prior <- learn_effect_prior(NULL, x$mean, x$sd)
+    up <- adapt_statistics(x, prior, threshold)
+    down <- adapt_statistics(mirrored, prior, threshold)
+    expect_equal(up, replace(down, "mean", list(x$mean)))
+    for (rate in c("lfsr", "fsos", "prob")) expect_true(all(up[[rate]] >= 0 & up[[rate]] <= 1))
+    expect_equal(log(up$lfsr[c(1, 2)]), log(up$lfsr[c(7, 6)]))
+    expect_true(all(diff(up$lfsr[4:7]) <= 0))
+  }
+  # Of draws alone, too, and no surer than a normal of their moments where no draw has been.
+  draws <- with_fixed_seed(1, matrix(rnorm(300 * 4), 300))
+  draws <- scale(draws) + rep(c(-5.7, -30, 5.7, 30), each = 300)
+  own <- effect_statistics(list(draws = draws), 0, 0.95, 1)
+  expect_equal(own$lfsr[1:2], pnorm(c(-5.7, -30)), tolerance = 1e-6)
+  expect_equal(own$lfsr[3:4], own$lfsr[1:2], tolerance = 1e-6)
+})
+
+test_that("a prior that is not at its optimum is told", {
+  x <- transcriptome(500)
+  log_lik <- size_likelihoods(x$mean, x$sd, size_grid(x$mean, x$sd), 1)
+  early <- mixture_shares(log_lik, genes_without_effect, steps = 3)
+  expect_false(early$converged)
+  expect_warning(warn_unlearned(early$gap), "in log-likelihood below", class = "twill_warning_contrast")
 })
