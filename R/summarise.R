@@ -31,9 +31,10 @@ quantile_names <- function(probs) {
   if (length(probs)) paste0("Q", format(100 * probs, trim = TRUE, digits = 7, drop0trailing = TRUE)) else character()
 }
 
-# Quantiles of every column; a column with a missing draw gives NA, not an error. Type 7 is what users of single models compare with.
-# Genes have few draws and take type 6 (Weibull): an interval between two of them holds a further draw with exactly the probability
-# that it claims, for any number of draws of any distribution, where type 7 misses 0.6 points of 95 % with 300 draws.
+# Quantiles of every column; a column with a missing draw gives NA, not an error. Type 7 is what users of single models
+# compare with. Genes have few draws and take type 6 (Weibull): an interval between two of them holds a further draw with
+# exactly the probability that it claims, for any number of draws of any distribution, where type 7 misses 0.6 points of 95 %
+# with 300 draws.
 few_draws_type <- 6
 
 column_quantiles <- function(draws, probs, type = 7) {
