@@ -67,7 +67,7 @@ term_columns <- function(part, data, wanted) {
   labels <- attr(part$terms, "term.labels")
   f <- which(vapply(labels, function(label) setequal(label_variables(label), wanted), TRUE))
   if (length(f) == 0) return(NULL)
-  x <- stats::model.matrix(part$terms, data, contrasts.arg = part$contrasts)
+  x <- part_matrix(part, data)
   list(columns = which(attr(x, "assign") == f[1]), x = x)
 }
 

@@ -26,6 +26,7 @@ y_label <- function(x) {
 
 draw_effect <- function(table, label, points) {
   effect <- attr(table, "effects")
+  if (isTRUE(attr(table, "stands_for_levels"))) table$effect1__ <- level_factor(table$effect1__)
   is_along <- !is_category(table$effect1__)
   has_second <- !is.null(table$effect2__)
   table$series__ <- if (has_second) table$effect2__ else factor("")
@@ -59,7 +60,7 @@ spaghetti_layers <- function(table) {
 }
 
 point_layer <- function(points, effect, is_along) {
-  points$effect1__ <- points[[effect[1]]]
+  points$effect1__ <- if (is_along) points[[effect[1]]] else level_factor(points[[effect[1]]])
   jitter <- ggplot2::position_jitter(width = if (is_along) 0 else 0.15, height = 0, seed = 1)
   ggplot2::geom_point(ggplot2::aes(x = .data$effect1__, y = .data$resp__), data = points, colour = "grey40", alpha = 0.4,
                       size = 1, position = jitter, inherit.aes = FALSE)

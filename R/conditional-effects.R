@@ -99,7 +99,8 @@ check_effects <- function(effects, fit) {
 condition_rows <- function(fit, conditions) {
   response <- all.vars(fit$formula$response)
   groups <- setdiff(unlist(lapply(fit$design$terms, `[[`, "vars")), predictor_names(fit))
-  typical <- lapply(fit$data[setdiff(names(fit$data), c(response, groups))], typical_value)
+  names <- setdiff(names(fit$data), c(response, groups))
+  typical <- lapply(stats::setNames(nm = names), function(name) typical_value(fit$data[[name]], levels_of_number(fit, name)))
   typical <- c(typical, stats::setNames(rep(list(NA_character_), length(groups)), groups))
   if (is.null(conditions)) conditions <- data.frame(cond__ = "1")
   unknown <- setdiff(names(conditions), c(names(fit$data), "cond__"))
@@ -118,45 +119,100 @@ condition_labels <- function(conditions) {
                        names(conditions), conditions), sep = ", "))
 }
 
-typical_value <- function(x) {
-  if (is.factor(x)) return(factor(levels(x)[1], levels = levels(x)))
+# `choices`: the values of a number that stands for levels, NULL for others.
+typical_value <- function(x, choices = NULL) {
+  if (is.factor(x)) return(all_levels(x)[1])
   if (is.logical(x)) return(FALSE)
   if (is.matrix(x)) return(I(matrix(colMeans(x), 1)))
-  mean(x)
+  choices[1] %||% mean(x)
 }
+
+all_levels <- function(x) factor(levels(x), levels = levels(x), exclude = NULL)
 
 # Every value of the effect's predictors under every condition.
 effect_grid <- function(fit, effect, conditions, int_conditions, resolution) {
-  first <- along(fit$data[[effect[1]]], resolution)
+  choices <- lapply(effect, levels_of_number, fit = fit)
+  first <- if (is.null(choices[[1]])) along(fit$data[[effect[1]]], resolution) else sort(choices[[1]])
   values <- stats::setNames(list(first), effect[1])
   if (length(effect) == 2) {
-    values[[effect[2]]] <- int_conditions[[effect[2]]] %||% few_values(fit$data[[effect[2]]])
+    second <- if (is.null(choices[[2]])) few_values(fit$data[[effect[2]]]) else sort(choices[[2]])
+    values[[effect[2]]] <- int_conditions[[effect[2]]] %||% second
   }
   grid <- expand.grid(c(values, list(row__ = seq_len(nrow(conditions)))), KEEP.OUT.ATTRS = FALSE, stringsAsFactors = FALSE)
   others <- conditions[grid$row__, setdiff(names(conditions), effect), drop = FALSE]
   grid <- cbind(grid[effect], others)
   rownames(grid) <- NULL
-  grid
+  structure(known_cells(fit, grid, effect), stands_for_levels = !is.null(choices[[1]]))
 }
 
-along <- function(x, resolution) {
-  if (is.factor(x)) return(factor(levels(x), levels = levels(x)))
+# The observed values of a number that the formula makes a factor of, as in factor(cyl), that of the first level first; NULL
+# for numbers between whose values there is something, as in cut(x, breaks).
+levels_of_number <- function(fit, name) {
+  x <- fit$data[[name]]
+  if (!is.numeric(x) || is.matrix(x)) return(NULL)
+  blueprint <- fit$design$blueprint
+  for (part in compact(c(list(blueprint, blueprint$dispersion), blueprint$groups))) {
+    expressions <- as.list(attr(part$terms, "variables"))[-1]
+    for (expression in Filter(function(e) is.call(e) && name %in% all.vars(e), expressions)) {
+      levels <- part$xlevels[[deparse1(expression)]]
+      own <- as.character(eval(expression, fit$data, environment(part$terms)))
+      if (!is.null(levels) && has_gaps(expression, fit, name, levels, environment(part$terms))) {
+        return(unique(c(x[match(levels[1], own)], sort(unique(x)))))
+      }
+    }
+  }
+  NULL
+}
+
+# Whether values between the observed ones have no level.
+has_gaps <- function(expression, fit, name, levels, env) {
+  x <- fit$data[[name]]
+  between <- fit$data[rep(1, 100), , drop = FALSE]
+  between[[name]] <- along(x, 100)
+  found <- tryCatch(as.character(eval(expression, between, env)), error = function(e) NA)
+  !all(found %in% levels)
+}
+
+along <- function(x, resolution = 100) {
+  if (is.factor(x)) return(all_levels(x))
   if (is.logical(x)) return(c(FALSE, TRUE))
-  seq(min(x), max(x), length.out = resolution)
+  like_values(seq(min(as.numeric(x)), max(as.numeric(x)), length.out = resolution), x)
 }
 
 few_values <- function(x) {
   if (is.factor(x) || is.logical(x)) return(along(x))
-  mean(x) + c(-1, 0, 1) * stats::sd(x)
+  like_values(mean(as.numeric(x)) + c(-1, 0, 1) * stats::sd(as.numeric(x)), x)
+}
+
+# Numbers as dates, times or differences of these, as `x` is.
+like_values <- function(numbers, x) {
+  if (inherits(x, c("Date", "POSIXct", "difftime"))) attributes(numbers) <- attributes(x[1])
+  numbers
+}
+
+# Without combinations of which the data say nothing.
+known_cells <- function(fit, grid, effect) {
+  blueprint <- fit$design$blueprint
+  if (is.null(blueprint$null)) return(grid)
+  design <- suppressWarnings(design_newdata(fit, grid, NA), classes = "twill_warning_design")
+  lost <- not_estimable(blueprint, design$whole)
+  if (!any(lost)) return(grid)
+  what <- paste(effect, collapse = ":")
+  if (all(lost)) abort_twill("effects", "The data say nothing of {.val {what}} under these conditions.")
+  inform_twill("effects", "Left out {sum(lost)} of {nrow(grid)} row{?s} of {.val {what}}: the data say nothing of them.")
+  grid <- grid[!lost, , drop = FALSE]
+  rownames(grid) <- NULL
+  grid
 }
 
 effect_table <- function(grid, draws, effect, prob, robust, spaghetti) {
   stats <- summarise_columns(draws, robust, c(1 - prob, 1 + prob) / 2)
+  stands_for_levels <- attr(grid, "stands_for_levels")
   grid$effect1__ <- grid[[effect[1]]]
   if (length(effect) == 2) grid$effect2__ <- second_effect(grid[[effect[2]]])
   grid[c("estimate__", "se__", "lower__", "upper__")] <- as.data.frame(stats)
   if (spaghetti) attr(grid, "spaghetti") <- draws
-  structure(grid, effects = effect)
+  structure(grid, effects = effect, stands_for_levels = stands_for_levels)
 }
 
 # Numbers become labels, from the largest down as their lines usually lie.

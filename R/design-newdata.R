@@ -16,13 +16,21 @@ design_newdata <- function(fit, newdata = NULL, re_formula = NULL, allow_new_lev
   newdata <- conform_new_data(newdata, fit, wanted, needs)
   blueprint <- fit$design$blueprint
   fixed <- new_part(blueprint, newdata)
+  warn_not_estimable(not_estimable(blueprint, fixed$whole), rownames(newdata))
   x <- cbind(fixed$x, new_means(blueprint$groups, newdata))
   colnames(x) <- colnames(fit$design$x)
   dispersion <- if (!is.null(blueprint$dispersion)) new_part(blueprint$dispersion, newdata)$x
   terms <- lapply(wanted, new_rows_of_term, blueprint, newdata, allow_new_levels)
-  design <- c(list(x = x, x_disp = dispersion, offset = checked_offset(fixed$offset, fit$family, newdata)),
+  design <- c(list(x = x, whole = fixed$whole, x_disp = dispersion, offset = checked_offset(fixed$offset, fit$family, newdata)),
               sides, list(terms = terms))
   replace_offset(design, offset)
+}
+
+warn_not_estimable <- function(lost, row_names) {
+  if (!any(lost)) return(invisible())
+  rows <- row_names[lost]
+  warn_twill("design", c("The data of the fit say nothing of {length(rows)} row{?s} of {.arg newdata}: {.val {some(rows)}}.",
+                         "i" = "They need columns that were dropped from the model; what is predicted there means nothing."))
 }
 
 # Numbers of the user's in the place of the model's offset.
@@ -169,7 +177,8 @@ new_part <- function(part, newdata) {
   frame <- evaluate_new(stats::model.frame(terms, newdata, na.action = stats::na.pass, xlev = part$xlevels))
   check_new_frame(frame, terms, rownames(newdata))
   x <- evaluate_new(stats::model.matrix(terms, frame, contrasts.arg = part$contrasts))
-  list(x = plain_matrix(x, part$columns), offset = stats::model.offset(frame))
+  x <- plain_matrix(x, part$columns)
+  list(x = used_columns(part, x), whole = x, offset = stats::model.offset(frame))
 }
 
 # What transformations make of complete columns, such as the logarithm of a negative number.

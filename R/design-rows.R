@@ -59,9 +59,8 @@ new_dispersion <- function(formula, data, family, contrasts) {
   name <- if (!is_known) family$dispersion
   if (is.null(formula$dispersion)) return(list(name = name))
   check_dispersion_name(formula$dpar, name, is_known, family)
-  part <- model_part(formula$dispersion, data, contrasts)
-  check_rank(part$x, paste("the formula of", name))
-  list(name = name, x = part$x, names = paste0("b_", name, "_", part$columns), part = part)
+  part <- drop_aliased(model_part(formula$dispersion, data, contrasts), paste("of the formula of", name))
+  list(name = name, x = part$x, names = paste0("b_", name, "_", colnames(part$x)), part = part)
 }
 
 check_dispersion_name <- function(given, name, is_known, family) {
@@ -70,37 +69,4 @@ check_dispersion_name <- function(given, name, is_known, family) {
     if (is.null(name)) "The {family$family} family has no dispersion parameter." else
       "The dispersion of the {family$family} family is {.val {name}}."
   abort_twill("formula", c("The formula for {.val {given}} does not fit the model.", "i" = why))
-}
-
-# Rank -----------------------------------------------------------------------------------------------------------
-
-# Columns that others determine: their coefficients are not identified by the data.
-aliased_columns <- function(x) {
-  if (ncol(x) == 0) return(character())
-  decomposition <- qr(x, tol = 1e-7)
-  if (decomposition$rank == ncol(x)) return(character())
-  colnames(x)[decomposition$pivot[-seq_len(decomposition$rank)]]
-}
-
-check_rank <- function(x, where) {
-  aliased <- aliased_columns(x)
-  if (length(aliased) == 0) return(invisible())
-  abort_twill("design", c("The columns of {where} are linearly dependent.",
-                          "x" = "Determined by the others: {.val {some(aliased, 10)}}.",
-                          "i" = "Remove {cli::qty(aliased)}{?it/them}, or give {?it/them} a proper prior of your own."))
-}
-
-# With a proper prior of the user's the posterior exists whatever the rank: a warning, or nothing for a horseshoe,
-# which is meant for more columns than rows. Free means are always so.
-check_identified <- function(design, parameters) {
-  is_regular <- design$coefficients$class != "mu"
-  x <- design$x[, is_regular, drop = FALSE]
-  aliased <- aliased_columns(x)
-  if (length(aliased) == 0) return(invisible())
-  rows <- parameters[match(paste0("b_", aliased), parameters$variable), ]
-  dists <- vapply(rows$parsed, function(p) p$dist, "")
-  if (any(rows$source == "default" | dists == "flat")) check_rank(x, "the population-level terms")
-  if (all(dists == "horseshoe")) return(invisible())
-  warn_twill("design", c("Population-level columns are linearly dependent: {.val {some(aliased, 10)}}.",
-                         "i" = "Only the priors tell their coefficients apart."))
 }

@@ -22,7 +22,7 @@ new_design <- function(formula, data, family, contrasts = NULL) {
 # What is needed to build the same columns from other data. `terms`, `xlevels` and `contrasts` are those of the
 # population-level part.
 new_blueprint <- function(fixed, dispersion, terms) {
-  keep <- c("terms", "xlevels", "contrasts", "columns")
+  keep <- c("terms", "xlevels", "contrasts", "columns", "used", "null")
   c(fixed[keep], list(dispersion = dispersion$part[keep], groups = terms$blueprint))
 }
 
@@ -33,11 +33,14 @@ new_blueprint <- function(fixed, dispersion, terms) {
 model_part <- function(formula, data, contrasts = NULL) {
   frame <- evaluate_frame(formula, data, drop.unused.levels = TRUE)
   terms <- attr(frame, "terms")
+  warn_row_dependent(terms, data)
   check_factor_levels(frame, terms)
   used <- contrasts[intersect(names(contrasts), names(frame))]
   x <- evaluated(stats::model.matrix(terms, frame, contrasts.arg = if (length(used) > 0) used), formula)
   part <- list(terms = terms, xlevels = stats::.getXlevels(terms, frame), contrasts = attr(x, "contrasts"),
                offset = stats::model.offset(frame), columns = coef_name(colnames(x)))
+  part$ordinary <- attr(formula, "ordinary_intercept")
+  if (!is.null(part$ordinary)) part$columns[1] <- part$ordinary
   part$x <- plain_matrix(x, part$columns)
   part
 }
@@ -83,7 +86,7 @@ coef_name <- function(x) {
 }
 
 fixed_coefficients <- function(fixed) {
-  is_intercept <- attr(fixed$terms, "intercept") == 1 & seq_along(fixed$columns) == 1
+  is_intercept <- attr(fixed$terms, "intercept") == 1 & seq_along(fixed$columns) == 1 & is.null(fixed$ordinary)
   coefficient_rows(ifelse(is_intercept, "Intercept", "b"), fixed$columns, "", paste0("b_", fixed$columns, recycle0 = TRUE))
 }
 

@@ -26,26 +26,43 @@ recover_data.twillfit <- function(object, data = NULL, ...) {
   fixed <- object$formula$fixed
   # emmeans reads a transformation of the response off the call, so it must see neither weights nor groups.
   call <- as.call(list(quote(twill), fixed))
-  terms <- stats::delete.response(stats::terms(fixed))
+  # With the bases of poly() and the like as the fit has them.
+  terms <- stats::delete.response(object$design$blueprint$terms)
   emmeans::recover_data(call, terms, attr(object$data, "na.action"), data = data %||% object$data, ...)
 }
 
 #' @rdname twill-emmeans
 #' @exportS3Method emmeans::emm_basis
 emm_basis.twillfit <- function(object, trms, xlev, grid, re_formula = NA, epred = FALSE, ...) {
-  if (epred) {
-    draws <- posterior_epred.twillfit(object, grid, re_formula, allow_new_levels = TRUE)
-    x <- diag(ncol(draws))
-    # The mean has the offset in it already.
-    misc <- list(offset.mult = 0)
-  } else {
-    x <- design_newdata(object, grid, NA)$x
-    draws <- fixef.twillfit(object, summary = FALSE)[, seq_len(ncol(x)), drop = FALSE]
-    # emmeans would take any family with "binomial" in its name for one of probabilities.
-    misc <- if (object$family$link == "log") list(tran = "log", inv.lbl = "response") else list()
-  }
+  if (!epred) return(linear_basis(object, grid))
+  draws <- posterior_epred.twillfit(object, grid, re_formula, allow_new_levels = TRUE)
+  # The mean has the offset in it already.
+  basis_of_draws(diag(ncol(draws)), draws, misc = list(offset.mult = 0), chains = nchains(object))
+}
+
+linear_basis <- function(fit, grid) {
+  # Rows of which the data say nothing are emmeans' to mark.
+  design <- suppressWarnings(design_newdata(fit, grid, NA), classes = "twill_warning_design")
+  draws <- fixef.twillfit(fit, summary = FALSE)[, seq_len(ncol(design$x)), drop = FALSE]
+  # emmeans would take any family with "binomial" in its name for one of probabilities.
+  misc <- if (fit$family$link == "log") list(tran = "log", inv.lbl = "response") else list()
+  basis_of_draws(design$x, draws, misc, nchains(fit), fit$design$blueprint, design$whole)
+}
+
+# With columns dropped from the model, emmeans wants all columns, NA for the coefficients that are not there, and the
+# directions that the data do not tell of.
+basis_of_draws <- function(x, draws, misc, chains, blueprint = NULL, whole = NULL) {
+  bhat <- colMeans(draws)
+  nbasis <- matrix(NA)
   colnames(x) <- colnames(draws)
-  attr(draws, "n.chains") <- nchains(object)
-  list(X = x, bhat = colMeans(draws), nbasis = matrix(NA), V = stats::cov(draws),
-       dffun = function(k, dfargs) Inf, dfargs = list(), misc = misc, post.beta = draws)
+  if (!is.null(blueprint$null)) {
+    means <- x[, -seq_along(blueprint$used), drop = FALSE]
+    nbasis <- rbind(qr.Q(qr(blueprint$null)), matrix(0, ncol(means), ncol(blueprint$null)))
+    x <- cbind(whole, means)
+    at <- c(blueprint$used, length(blueprint$columns) + seq_len(ncol(means)))
+    bhat <- stats::setNames(replace(rep(NA_real_, ncol(x)), at, bhat), colnames(x))
+  }
+  attr(draws, "n.chains") <- chains
+  list(X = x, bhat = bhat, nbasis = nbasis, V = stats::cov(draws), dffun = function(k, dfargs) Inf, dfargs = list(),
+       misc = misc, post.beta = draws)
 }

@@ -31,7 +31,12 @@ NULL
 #' @rdname twill-parts
 #' @method formula twillfit
 #' @export
-formula.twillfit <- function(x, ...) x$formula$formula
+formula.twillfit <- function(x, ...) {
+  formula <- x$formula$formula
+  # An environment without anything in it would only be printed.
+  if (length(ls(environment(formula), all.names = TRUE)) == 0) environment(formula) <- globalenv()
+  formula
+}
 
 #' @rdname twill-parts
 #' @method terms twillfit

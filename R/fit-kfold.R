@@ -45,7 +45,7 @@ run_fold <- function(fold, fit, ids, seed, save, ...) {
   rows <- which(ids == fold)
   arguments <- utils::modifyList(list(seed = fold_seed(seed, fold), silent = 2), list(...))
   refit <- withCallingHandlers(
-    do.call(update, c(list(fit, newdata = fit$data[-rows, , drop = FALSE]), arguments)),
+    do.call(update, c(list(fit, newdata = fit$data[-rows, , drop = FALSE], subset = NULL), arguments)),
     twill_warning = function(w) {
       warn_twill("fold", c("In the refit without fold {fold}: {conditionMessage(w)}"))
       invokeRestart("muffleWarning")

@@ -55,7 +55,7 @@ parameter_summary <- function(fit, variable, prob = 0.95, robust = FALSE, mc_se 
   check_level(prob, "prob")
   draws <- draw_matrix(fit, variable)
   out <- as.data.frame(summarise_columns(draws, robust, c(1 - prob, 1 + prob) / 2))
-  bounds <- paste0(c("l-", "u-"), format(100 * prob, digits = 7), "% CI")
+  bounds <- paste0(c("l-", "u-"), number_label(signif(100 * prob, 7)), "% CI")
   names(out) <- c("Estimate", "Est.Error", bounds)
   error <- if (robust) posterior::mcse_median else posterior::mcse_mean
   if (mc_se) out$MC_SE <- convergence(fit, variable, error)

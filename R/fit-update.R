@@ -9,9 +9,12 @@
 #' @param object A fit of class `twillfit`.
 #' @param formula. Changes of the formula as in [stats::update.formula()], where `.` stands for
 #'   what there is; or a new formula, also one made by [tw_formula()].
-#' @param newdata New data. Default: the rows of the fit, which keeps only the columns it uses.
+#' @param newdata New data, also called `data`; the condition `subset` of the fit holds for them too, unless `subset` is
+#'   given. Default: the rows of the fit, which keeps only the columns it uses; where other columns are asked for, the data
+#'   that the call of the fit names, if they are still there and the same.
 #' @param recompile Not needed: nothing is compiled. Part of the habit.
-#' @param ... Arguments of [twill()] to change, such as `iter`, `chains`, `control`, `prior`.
+#' @param ... Arguments of [twill()] to change, such as `iter`, `chains`, `control`, `prior`. `weights`, `offset` and
+#'   `subset` replace those of the fit, whether these were arguments or stood in the formula; `NULL` removes them.
 #' @return A fit of class `twillfit`. Errors are those of [twill()].
 #' @examples
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
@@ -22,51 +25,157 @@
 #' @export
 #' @importFrom stats update
 update.twillfit <- function(object, formula. = NULL, newdata = NULL, recompile = NULL, ...) {
-  dots <- as.list(match.call(expand.dots = FALSE)$...)
+  # The expressions that the user wrote, also where a function passes its own dots on.
+  dots <- as.list(substitute(list(...)))[-1]
+  env <- parent.frame()
   # weights, offset and subset are evaluated in the data, by twill().
-  late <- names(dots) %in% c("weights", "offset", "subset")
-  changes <- lapply(dots[!late], eval, parent.frame())
-  formula <- updated_formula(object$formula, formula.)
-  data <- newdata %||% object$data
-  if (is.null(newdata)) check_kept_columns(formula, data)
+  late <- dots[names(dots) %in% late_arguments]
+  changes <- lapply(stats::setNames(nm = setdiff(names(dots), late_arguments)), function(name) ...elt(match(name, names(dots))))
+  if (is.null(formula.)) formula. <- changes$formula
+  newdata <- newdata %||% changes$data
+  changes[c("formula", "data")] <- NULL
+  formula <- updated_formula(object$formula, formula., names(late))
+  late <- lapply(stats::setNames(nm = names(late)), function(name) {
+    late_argument(late[[name]], newdata %||% object$data, env, function() ...elt(match(name, names(dots))))
+  })
+  data <- newdata %||% updated_data(object, formula, late, env)
+  say_replaced(object, formula, names(late), changes$silent %||% 1)
+  # The rows of the fit have its condition behind them; for other data it holds again.
+  if (!identical(data, object$data) && !"subset" %in% names(late)) late$subset <- object$call$subset
   arguments <- kept_arguments(object, formula, data, changes)
   if (is.list(changes$control)) changes$control <- utils::modifyList(arguments$control, changes$control)
   arguments[names(changes)] <- changes
-  symbols <- stats::setNames(lapply(names(arguments), as.name), names(arguments))
-  call <- as.call(c(list(twill), symbols, dots[late]))
-  fit <- eval(call, list2env(arguments, parent = parent.frame()))
-  fit$call <- updated_call(object$call, formula., dots)
+  # Names of their own, so that they hide nothing from what the user's arguments are evaluated in.
+  symbols <- stats::setNames(lapply(paste0(".twill_", names(arguments)), as.name), names(arguments))
+  call <- as.call(c(list(twill), symbols, compact(late)))
+  fit <- eval(call, list2env(stats::setNames(arguments, paste0(".twill_", names(arguments))), parent = env))
+  fit$call <- updated_call(object$call, fit, formula., dots)
   fit
 }
 
-updated_call <- function(call, formula., dots) {
-  if (!is.null(formula.)) call$formula <- formula.
-  for (name in names(dots)) call[[name]] <- dots[[name]]
-  small_call(call)
+# What stood in the formula is replaced too, so that nothing counts twice.
+say_replaced <- function(object, formula, stated, silent) {
+  before <- deparse1(object$formula$formula)
+  if (length(stated) == 0 || identical(before, deparse1(formula$formula))) return(invisible())
+  if (!grepl("offset(", before, fixed = TRUE) && !grepl("weights(", before, fixed = TRUE)) return(invisible())
+  inform_twill("update", c("{.arg {setdiff(stated, \"subset\")}} of the update replaces what the formula says:",
+                           "i" = "It was {.code {before}}, and is {.code {deparse1(formula$formula)}}."), silent)
 }
 
-# The new formula, with the weights and the offset that were arguments of the first fit, and its dispersion model.
-updated_formula <- function(old, change) {
-  if (is.null(change)) return(old)
+late_arguments <- c("weights", "offset", "subset")
+
+updated_call <- function(call, fit, formula., dots) {
+  parts <- as.list(call)
+  if (!is.null(formula.)) parts$formula <- if (is.null(fit$formula$dispersion)) formula.twillfit(fit) else formula.
+  for (name in setdiff(names(dots), "formula")) parts[[name]] <- dots[[name]]
+  small_call(as.call(parts))
+}
+
+# The new formula with the dispersion model of the first fit, and with its weights and offset as far as they are kept: those
+# that the update states replace them, wherever they stood.
+updated_formula <- function(old, change, stated) {
   if (inherits(change, "formula")) {
-    change <- stats::update(old$formula, change)
-    environment(change) <- old$env
+    own <- environment(change)
+    change <- removed_offsets(old$formula, change)
+    environment(change) <- joined_env(old$env, own)
   }
-  new <- tw_formula(change)
-  plain <- new_twill_formula(old$formula)
-  if (is.null(new$addition$weights) && is.null(plain$addition$weights)) new$addition$weights <- old$addition$weights
-  is_folded <- !identical(old$fixed[[3]], plain$fixed[[3]])
-  if (is_folded) new <- fold_offset(new, old$fixed[[3]][[3]][[2]])
+  new <- if (is.null(change)) tw_formula(old$formula) else tw_formula(change)
   if (is.null(new$dispersion)) new[c("dispersion", "dpar")] <- old[c("dispersion", "dpar")]
+  folded <- folded_arguments(old)
+  new$arguments <- folded[setdiff(names(folded), stated)]
+  if ("weights" %in% stated) new <- without_weights(new) else if (is.null(new$addition$weights) && !is.null(folded$weights)) {
+    new <- fold_weights(new, folded$weights)
+  }
+  if ("offset" %in% stated) without_offset(new) else if (is.null(folded$offset)) new else fold_offset(new, folded$offset)
+}
+
+# What the formula of the first fit needs besides the data, and where the change was written.
+joined_env <- function(old, own) {
+  if (length(ls(old, all.names = TRUE)) == 0) return(own %||% old)
+  list2env(as.list(old, all.names = TRUE), parent = own %||% globalenv())
+}
+
+# stats::update.formula() does not take offsets away.
+removed_offsets <- function(old, change) {
+  new <- stats::update(old, change)
+  gone <- subtracted_offsets(change[[length(change)]])
+  if (length(gone) > 0) new[[3]] <- drop_terms(new[[3]], function(term) list(term) %in% gone) %||% 1
   new
 }
 
-check_kept_columns <- function(formula, data) {
-  absent <- setdiff(formula_variables(formula), names(data))
-  absent <- absent[!vapply(absent, exists, NA, envir = formula$env)]
-  if (length(absent) == 0) return(invisible())
-  abort_twill("data", c("{.arg formula.} names columns that the fit has not kept: {.val {absent}}.",
-                        "i" = "Supply the data again: {.code update(fit, formula., newdata = )}."))
+subtracted_offsets <- function(expression, sign = 1) {
+  if (is_call_to(expression, "offset")) return(if (sign < 0) list(expression))
+  if (!is_call_to(expression, c("+", "-", "("))) return(NULL)
+  parts <- as.list(expression)[-1]
+  signs <- if (is_call_to(expression, "-")) replace(rep(sign, length(parts)), length(parts), -sign) else rep(sign, length(parts))
+  unlist(Map(subtracted_offsets, parts, signs), recursive = FALSE)
+}
+
+# A sum without some of its terms; NULL if none is left.
+drop_terms <- function(expression, is_gone) {
+  if (is_gone(expression)) return(NULL)
+  if (!is_call_to(expression, c("+", "-")) || length(expression) != 3) return(expression)
+  left <- drop_terms(expression[[2]], is_gone)
+  right <- if (is_call_to(expression, "+")) drop_terms(expression[[3]], is_gone) else expression[[3]]
+  if (is.null(right)) return(left)
+  if (is.null(left)) return(if (is_call_to(expression, "+")) right else call("-", right))
+  as.call(list(expression[[1]], left, right))
+}
+
+# Weights and offset that were arguments of the fit, as expressions.
+folded_arguments <- function(old) {
+  if (!is.null(old$arguments)) return(old$arguments)
+  plain <- new_twill_formula(old$formula)
+  right <- old$fixed[[3]]
+  is_folded <- is_call_to(right, "+") && identical(right[[2]], plain$fixed[[3]]) && is_call_to(right[[3]], "offset")
+  compact(list(weights = if (is.null(plain$addition$weights)) old$addition$weights,
+               offset = if (is_folded) right[[3]][[2]]))
+}
+
+without_weights <- function(formula) {
+  formula$addition$weights <- NULL
+  response <- formula$formula[[2]]
+  if (is_call_to(response, "|")) {
+    rest <- drop_terms(response[[3]], function(term) is_call_to(term, c("weights", "resp_weights")))
+    formula$formula[[2]] <- if (is.null(rest)) response[[2]] else call("|", response[[2]], rest)
+  }
+  formula
+}
+
+without_offset <- function(formula) {
+  is_offset <- function(term) is_call_to(term, "offset")
+  for (part in c("formula", "fixed")) formula[[part]][[3]] <- drop_terms(formula[[part]][[3]], is_offset) %||% 1
+  formula
+}
+
+# An argument as twill() is to see it: as it was written where it is about columns, else its value.
+late_argument <- function(expression, data, env, in_place) {
+  if (all(all.vars(expression) %in% names(data))) return(expression)
+  evaluate_argument(expression, data, env, in_place, function(why) expression)
+}
+
+# The rows of the fit, or the whole data of the first call where the fit has not kept what is asked for.
+updated_data <- function(object, formula, late, env) {
+  asked <- c(formula_variables(formula), unlist(lapply(compact(late), all.vars)))
+  absent <- setdiff(asked, names(object$data))
+  absent <- absent[!vapply(absent, exists, NA, envir = formula$env) & !absent %in% c("Intercept", "intercept")]
+  is_new_subset <- "subset" %in% names(late) && !is.null(object$call$subset)
+  if (length(absent) == 0 && !is_new_subset) return(object$data)
+  data <- original_data(object, env)
+  if (!is.null(data) && all(absent %in% names(data))) return(data)
+  abort_twill("data", c(if (length(absent)) "The update names columns that the fit has not kept: {.val {absent}}." else
+                          "The fit has kept only the rows of its own {.arg subset}.",
+                        "i" = "Supply the data again: {.code update(fit, ..., newdata = )}."))
+}
+
+# The data frame that the call of the fit names, if it still is the one that the fit was made of.
+original_data <- function(object, env) {
+  data <- tryCatch(as_plain_data(eval(object$call$data, env)), error = function(e) NULL)
+  own <- object$data[setdiff(names(object$data), c(".weights", ".offset"))]
+  if (is.null(data) || !all(names(own) %in% c(names(data), "Intercept", "intercept"))) return(NULL)
+  rows <- match(rownames(own), rownames(data))
+  same <- function(name) isTRUE(all.equal(level_text(own[[name]]), level_text(data[[name]][rows])))
+  if (!anyNA(rows) && all(vapply(intersect(names(own), names(data)), same, NA))) data
 }
 
 # The arguments of twill() that made the fit.

@@ -166,7 +166,19 @@ coefficient_weights <- function(model, x, label) {
 cond_weights <- function(model, cond) {
   frame <- cond_frame(model, cond)
   terms <- lapply(model$design$blueprint$groups, cond_term, frame = frame, cond = cond)
+  check_cond_estimable(model, cond, frame)
   list(x = as.numeric(cond$weights %*% cond_rows(model, frame)), terms = terms, label = format_cond(cond))
+}
+
+# A difference can be estimable where its sides are not.
+check_cond_estimable <- function(model, cond, frame) {
+  blueprint <- model$design$blueprint
+  if (is.null(blueprint$null)) return(invisible())
+  sum <- cond$weights %*% as_contrast_error(new_part(blueprint, frame)$whole)
+  if (!not_estimable(blueprint, sum)) return(invisible())
+  text <- format_cond(cond)
+  abort_twill("contrast", c("The data say nothing of this contrast: {.code {text}}.",
+                            "x" = "It needs coefficients that were dropped from the design: no samples tell of them."))
 }
 
 # The population-level columns, one row per condition.

@@ -111,7 +111,7 @@ random_variances <- function(fit, k, at) {
 fixed_variances <- function(fit, at) {
   design <- fit$job$model$design
   blueprint <- design$blueprint
-  x <- stats::model.matrix(blueprint$terms, fit$job$model$data, contrasts.arg = blueprint$contrasts)
+  x <- part_matrix(blueprint, fit$job$model$data)
   labels <- attr(blueprint$terms, "term.labels")
   lapply(stats::setNames(seq_along(labels), labels), function(f) {
     columns <- which(attr(x, "assign") == f)

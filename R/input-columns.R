@@ -1,8 +1,8 @@
 # Columns as the model reads them: integer64 becomes numbers, and levels have texts that depend on no option and no type.
 
-# Options that would change what is computed: how numbers become text, and R's own treatment of missing values and text.
+# Options that would change what is computed: how numbers become text, and R's own treatment of missing values.
 plain_options <- function() {
-  options(OutDec = ".", scipen = 0, digits = 7, na.action = "na.omit", stringsAsFactors = FALSE, warnPartialMatchArgs = FALSE,
+  options(OutDec = ".", scipen = 0, digits = 7, na.action = "na.omit", warnPartialMatchArgs = FALSE,
           warnPartialMatchAttr = FALSE, warnPartialMatchDollar = FALSE)
 }
 

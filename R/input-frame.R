@@ -28,6 +28,39 @@ evaluated <- function(value, expression) {
   })
 }
 
+# Terms such as I(x - mean(x)), whose value in a row depends on the other rows: R computes them anew in new data, from the
+# rows that these have. Those of poly(), scale() and the like keep what they need. Found out by computing the term for a
+# part of the rows.
+warn_row_dependent <- function(terms, data) {
+  variables <- as.list(attr(terms, "predvars") %||% attr(terms, "variables"))[-1]
+  labels <- vapply(as.list(attr(terms, "variables"))[-1], deparse1, "")
+  is_asked <- vapply(variables, is.call, TRUE) & seq_along(variables) != attr(terms, "response")
+  parts <- list(1L, seq_len(ceiling(nrow(data) / 3)))
+  is_dependent <- vapply(variables[is_asked], depends_on_rows, TRUE, data = data, env = environment(terms), parts = parts)
+  found <- labels[is_asked][is_dependent]
+  if (length(found) == 0) return(invisible())
+  warn_twill("term", c("The value of {.code {found}} in a row depends on the other rows.",
+                       "i" = "In new data it is computed anew, as R does, from the rows that are there: not the same number.",
+                       "i" = "Use {.fn scale} as a term of its own, or add a column to {.arg data}."))
+}
+
+depends_on_rows <- function(expression, data, env, parts) {
+  value <- function(rows) tryCatch(suppressWarnings(eval(expression, data[rows, , drop = FALSE], env)), error = function(e) NULL)
+  whole <- value(seq_len(nrow(data)))
+  differs <- function(rows) {
+    part <- value(rows)
+    # What fails on few rows, or has one value for all, says nothing.
+    if (is.null(part) || NROW(whole) != nrow(data) || NROW(part) != length(rows)) return(FALSE)
+    !same_values(part, if (is.matrix(whole)) whole[rows, , drop = FALSE] else whole[rows])
+  }
+  any(vapply(parts, differs, TRUE))
+}
+
+same_values <- function(a, b) {
+  if (!is.numeric(a)) return(identical(as.character(a), as.character(b)))
+  isTRUE(all.equal(as.numeric(a), as.numeric(b), tolerance = 1e-8))
+}
+
 check_finite <- function(formula, data) {
   columns <- frame_columns(formula, data)
   for (name in names(columns)) {

@@ -6,8 +6,8 @@
 prepare_input <- function(formula, data, na_action = stats::na.omit, arguments = list(), env = parent.frame(), silent = 1) {
   data <- as_plain_data(data, as_text = only_groups(formula))
   folded <- fold_arguments(formula, data, arguments, env)
-  rows <- subset_rows(arguments$subset, data, env)
-  formula <- folded$formula
+  rows <- subset_rows(arguments$subset, data, env, arguments$values$subset)
+  formula <- absorb_intercept(folded$formula, names(data))
   data <- select_columns(formula, folded$data[rows, , drop = FALSE])
   formula <- set_formula_env(formula, minimal_env(formula, names(data)))
   data <- drop_missing(formula, data, na_action, silent)
@@ -48,26 +48,35 @@ only_groups <- function(formula) {
 # `weights` and `offset` as arguments become weights() and offset() of the formula: by their expression where it only
 # names columns (so that predictions evaluate it in new data), else as a column of their own.
 fold_arguments <- function(formula, data, arguments, env) {
+  formula$arguments <- as.list(formula$arguments)
   for (name in c("weights", "offset")) {
     if (is.null(arguments[[name]])) next
-    expression <- argument_expression(arguments[[name]], name, data, env)
+    expression <- argument_expression(arguments[[name]], name, data, env, arguments$values[[name]])
     if (is.null(expression)) next
     if (!is.null(expression$value)) data[[as.character(expression$term)]] <- expression$value
+    formula$arguments[[name]] <- expression$term
     formula <- if (name == "offset") fold_offset(formula, expression$term) else fold_weights(formula, expression$term)
   }
   list(formula = formula, data = data)
 }
 
-argument_expression <- function(expression, name, data, env) {
+argument_expression <- function(expression, name, data, env, in_place = NULL) {
   variables <- all.vars(expression)
   if (length(variables) > 0 && all(variables %in% names(data))) return(list(term = expression))
-  value <- tryCatch(eval(expression, data, env), error = function(e) refuse_argument(name, conditionMessage(e)))
+  value <- evaluate_argument(expression, data, env, in_place, function(why) refuse_argument(name, why))
   if (is.null(value)) return(NULL)
   value <- plain_column(value)
   if (!is.numeric(value) || !length(value) %in% c(1, nrow(data))) {
     refuse_argument(name, sprintf("It has length %d and class %s.", length(value), class(value)[1]))
   }
   list(term = as.name(paste0(".", name)), value = rep_len(as.numeric(value), nrow(data)))
+}
+
+# In the data and the frame of the caller, or, where that fails, where the argument was written (`in_place`, a function).
+evaluate_argument <- function(expression, data, env, in_place, refuse) {
+  tryCatch(eval(expression, data, env), error = function(e) {
+    tryCatch((in_place %||% function() stop(e))(), error = function(unused) refuse(conditionMessage(e)))
+  })
 }
 
 refuse_argument <- function(name, why) {
@@ -88,10 +97,10 @@ fold_weights <- function(formula, term) {
   formula
 }
 
-subset_rows <- function(expression, data, env) {
+subset_rows <- function(expression, data, env, in_place = NULL) {
   all_rows <- seq_len(nrow(data))
   if (is.null(expression)) return(all_rows)
-  rows <- tryCatch(eval(expression, data, env), error = function(e) refuse_subset(conditionMessage(e)))
+  rows <- evaluate_argument(expression, data, env, in_place, refuse_subset)
   if (is.null(rows)) return(all_rows)
   if (is.logical(rows) && length(rows) == nrow(data)) return(which(rows))
   if (is.numeric(rows) && all(abs(rows) %in% all_rows)) return(all_rows[rows])
@@ -118,6 +127,32 @@ select_columns <- function(formula, data) {
 add_intercept_column <- function(variables, data) {
   for (name in setdiff(intersect(c("Intercept", "intercept"), variables), names(data))) data[[name]] <- rep(1, nrow(data))
   data
+}
+
+# In `0 + Intercept + f` the name also is the level that the contrasts of factors are against: an intercept like any other,
+# but with a prior as that of a slope.
+absorb_intercept <- function(formula, columns) {
+  formula$fixed <- with_intercept(formula$fixed, columns)
+  if (!is.null(formula$dispersion)) formula$dispersion <- with_intercept(formula$dispersion, columns)
+  formula$bars <- lapply(formula$bars, function(bar) {
+    bar$rhs <- with_intercept(bar$rhs, columns)
+    bar
+  })
+  formula
+}
+
+with_intercept <- function(formula, columns) {
+  terms <- stats::terms(formula)
+  labels <- attr(terms, "term.labels")
+  name <- setdiff(intersect(c("Intercept", "intercept"), labels), columns)
+  elsewhere <- setdiff(labels, name)
+  if (attr(terms, "intercept") == 1 || length(name) != 1) return(formula)
+  offsets <- as.list(attr(terms, "variables"))[-1][attr(terms, "offset")]
+  right <- c(lapply(elsewhere, str2lang), offsets)
+  if (name %in% unlist(lapply(right, all.vars))) return(formula)
+  formula[[length(formula)]] <- Reduce(function(a, b) call("+", a, b), right, 1)
+  attr(formula, "ordinary_intercept") <- name
+  formula
 }
 
 missing_columns <- function(formula, data) {

@@ -29,6 +29,8 @@
 #' @export
 tw_default_prior <- function(formula, data, family = gaussian(), intercept = c("centred", "raw"),
                              na.action = stats::na.omit, contrasts = NULL) {
+  old <- plain_options()
+  on.exit(options(old))
   family <- as_twill_family(family)
   input <- prepare_input(tw_formula(formula), data, na.action, silent = 2)
   design <- new_design(input$formula, input$data, family, contrasts)
@@ -165,6 +167,6 @@ add_formula_means <- function(user, means) {
 
 # Texts ----------------------------------------------------------------------------------------------------------
 
-number_text <- function(x) vapply(x, function(v) format(v, scientific = abs(v) >= 1e7, digits = 15), "")
+number_text <- function(x) vapply(x, function(v) format(v, scientific = abs(v) >= 1e7, digits = 15, decimal.mark = "."), "")
 normal_prior <- function(mean, sd) sprintf("normal(%s, %s)", number_text(mean), number_text(signif(sd, 3)))
 student_prior <- function(location, scale) sprintf("student_t(3, %s, %s)", number_text(location), number_text(scale))

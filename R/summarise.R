@@ -28,7 +28,7 @@ summarise_levels <- function(draws, robust = FALSE, probs = c(0.025, 0.975)) {
 }
 
 quantile_names <- function(probs) {
-  if (length(probs)) paste0("Q", format(100 * probs, trim = TRUE, digits = 7, drop0trailing = TRUE)) else character()
+  if (length(probs)) paste0("Q", number_label(signif(100 * probs, 7))) else character()
 }
 
 # Quantiles of every column; a column with a missing draw gives NA, not an error. Type 7 is what users of single models

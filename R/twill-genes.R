@@ -144,6 +144,8 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         thin = 1, cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
                         keep = c("draws", "effects", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
                         refresh = NULL, BPPARAM = NULL, device = c("cpu", "cuda", "auto")) {
+  old <- plain_options()
+  on.exit(options(old))
   check_dots(list(...), ...names(), "twill_genes")
   check_iterations(iter)
   silent <- check_silent(silent)

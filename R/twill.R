@@ -100,6 +100,8 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
                   intercept = c("centred", "raw"), sample_prior = c("no", "yes", "only"), save_pars = tw_save(),
                   init = "mode", seed = NULL, file = NULL, file_refit = c("never", "on_change", "always"), silent = 1,
                   refresh = NULL, method = c("nuts", "laplace", "svi"), device = c("cpu", "cuda", "auto")) {
+  old <- plain_options()
+  on.exit(options(old))
   check_dots(list(...), ...names())
   method <- check_choice(method, "method", c("nuts", "laplace", "svi"))
   silent <- check_silent(silent)
@@ -111,7 +113,8 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
   check_iterations(iter)
   settings <- new_settings(chains, iter, warmup, thin, cores, threads, control, init, seed, save_pars, method)
   settings <- place_approximation(settings, device, method, silent)
-  arguments <- list(weights = substitute(weights), offset = substitute(offset), subset = substitute(subset))
+  arguments <- list(weights = substitute(weights), offset = substitute(offset), subset = substitute(subset),
+                    values = list(weights = function() weights, offset = function() offset, subset = function() subset))
   formula <- tw_formula(formula)
   family <- as_twill_family(if (missing(family)) formula$family %||% family else family)
   input <- prepare_input(formula, data, na.action, arguments, parent.frame(), silent)
@@ -126,7 +129,8 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
 
 # silent = 2 is for simulations of many fits: their users read the diagnostics from the fits.
 quiet_if <- function(silent, code) {
-  if (silent >= 2) suppressWarnings(code, classes = "twill_warning") else code
+  if (silent < 2) return(code)
+  suppressMessages(suppressWarnings(code, classes = "twill_warning"), classes = "twill_message")
 }
 
 # `warmup` has a default in terms of `iter`, which must not fail first.
@@ -136,9 +140,10 @@ check_iterations <- function(iter) check_whole(iter, "iter", 1, 1e8)
 new_model <- function(input, family, prior, contrasts, intercept, prior_only) {
   design <- new_design(input$formula, input$data, family, contrasts)
   user <- add_formula_means(as_twill_prior(prior), formula_means(design))
-  priors <- resolve_priors(parameter_table(design, family, intercept), user)
+  identified <- identified_model(design, family, intercept, user)
+  design <- identified$design
+  priors <- identified$priors
   if (!prior_only) check_constant_response(design$y, family, priors$parameters)
-  check_identified(design, priors$parameters)
   if (prior_only) refuse_flat_priors(priors$parameters)
   spec <- new_spec(design, family, priors$parameters, intercept, prior_only)
   list(formula = input$formula, family = family, data = input$data, design = design, parameters = priors$parameters,

@@ -65,8 +65,13 @@ test_that("grouping factors need two levels", {
 
 test_that("dependent columns are named", {
   doubled <- transform(rows, x2 = 2 * x)
-  refused("design", "\"x2\"", y ~ x + x2, data = doubled)
-  refused("design", "dependent", y ~ x + x2, data = doubled, prior = tw_prior("flat"))
+  dropped <- function(...) {
+    expect_message(fit <- twill(y ~ x + x2, doubled, ..., chains = 1, iter = 20, seed = 1), "Dropped 1 column.*\"x2\"",
+                   class = "twill_message_design") |> suppressWarnings()
+    expect_identical(rownames(fixef(fit)), c("Intercept", "x"))
+  }
+  dropped()
+  dropped(prior = tw_prior("flat"))
   expect_warning(twill(y ~ x + x2, doubled, prior = tw_prior("normal(0, 1)"), chains = 1, iter = 20, seed = 1),
                  "Only the priors", class = "twill_warning_design") |> suppressWarnings()
 })
