@@ -1,5 +1,8 @@
 # Checks of arguments that are neither data, model nor settings: names that no argument has, and two choices of twill().
 
+binomial_way_out <- paste("Binomial responses are not there: {.pkg brms} and {.pkg glmmTMB} have them.",
+                          "For rare events {.code poisson()} with {.code offset(log(trials))} comes close.")
+
 # Arguments of other packages' functions that people try, with what to do here.
 foreign_arguments <- c(
   inits = "It is called {.arg init}.", adapt_delta = "Say {.code control = list(adapt_delta = )}.",
@@ -15,6 +18,9 @@ foreign_arguments <- c(
   data2 = "Only columns of {.arg data} are used.", stanvars = "Models cannot be extended with Stan code.",
   autocor = "Autocorrelation is not supported.", cov_ranef = "Known covariances of levels are not supported.",
   sparse = "Nothing is to be said: group-level terms are never expanded.",
+  ziformula = "Zero inflation is not there: {.code negbinomial()} has many zeros where {.field shape} is small.",
+  random = "Say it in {.arg formula}: {.code y ~ x + (1 | g)}.", correlation = "Autocorrelation is not supported.",
+  nAGQ = "Nothing is to be said: posteriors are sampled.", verbose = "Say {.arg silent}.", trials = binomial_way_out,
   dispersion = "Say {.code tw_formula(y ~ x, shape ~ x)}.", dispformula = "Say {.code tw_formula(y ~ x, shape ~ x)}.",
   REML = "Posteriors know no REML.")
 

@@ -74,7 +74,12 @@ predictor_names <- function(fit) {
 
 default_effects <- function(fit) {
   labels <- attr(stats::terms(fit$formula$fixed), "term.labels")
-  variables <- lapply(labels, function(label) intersect(all.vars(str2lang(label)), names(fit$data)))
+  # Of a matrix nothing can be drawn along.
+  known <- Filter(function(name) NCOL(fit$data[[name]]) == 1, names(fit$data))
+  variables <- lapply(labels, function(label) {
+    found <- intersect(all.vars(str2lang(label)), names(fit$data))
+    if (all(found %in% known)) found
+  })
   variables <- unique(variables[lengths(variables) %in% 1:2])
   if (length(variables) == 0) {
     abort_twill("effects", c("The model has no population-level predictors to show.",

@@ -12,7 +12,8 @@ conform_columns <- function(newdata, data, names) {
 conform_column <- function(column, like, name) {
   check_new_shape(column, like, name)
   column <- plain_column(column, is.factor(like))
-  if (is.matrix(like)) return(column)
+  if (is.matrix(column) && !is.matrix(like)) column <- column[, 1]
+  if (is.matrix(like)) return(matrix_like(column, like))
   if (all(is.na(column)) && !is.factor(like)) return(rep(like[NA_integer_], length(column)))
   convert <- if (is.factor(like)) factor_like else if (is.logical(like)) logical_like else
     if (is.numeric(like)) number_like else if (inherits(like, "Date")) date_like else
@@ -21,10 +22,12 @@ conform_column <- function(column, like, name) {
 }
 
 check_new_shape <- function(column, like, name) {
-  same <- if (is.matrix(like)) is.matrix(column) && is.numeric(column) && ncol(column) == ncol(like) else
-    is.null(dim(column)) && !is.list(column)
+  columns <- if (is.list(column)) -1 else NCOL(column)
+  same <- if (is.matrix(like)) is.numeric(column) && columns == ncol(like) else !is.list(column) && columns == 1
   if (!same) refuse_type(column, like, name)
 }
+
+matrix_like <- function(column, like) matrix(as.numeric(column), ncol = ncol(like), dimnames = list(NULL, colnames(like)))
 
 refuse_type <- function(column, like, name, hint = NULL) {
   had <- column_kind(like)

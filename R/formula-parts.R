@@ -83,7 +83,7 @@ flag_in_formula <- function(value, text) {
 refuse_addition <- function(name, text) {
   way_out <- switch(name,
     rate = "Use an offset: {.code offset(log(exposure))}.",
-    trials = "Binomial models are not available.",
+    trials = binomial_way_out,
     subset = "Use the argument {.arg subset} of {.fn twill}.",
     NULL)
   abort_twill("formula", c("The response of {.arg formula} takes {.fn weights} and {.fn se} after {.code |}.",

@@ -13,15 +13,13 @@
 #' The right side has population-level terms as in [stats::lm()] (factors, interactions, `poly()`, `splines::ns()`,
 #' `offset()`; `0 +` removes the intercept) and any number of group-level terms:
 #'
-#' | term | meaning |
-#' |---|---|
-#' | `(1 + x | g)` | an intercept and a slope for each level of `g`, correlated |
-#' | `(1 + x || g)` | the same, all uncorrelated (also the columns of a factor) |
-#' | `(1 | a:b)` | one level for each observed combination of `a` and `b` |
-#' | `(1 | a/b)` | `(1 | a) + (1 | a:b)` |
-#' | [`tw_re(g, mean = )`][tw_re] | a term whose mean is a parameter of its own |
+#' * `(1 + x | g)`: an intercept and a slope for each level of `g`, correlated;
+#' * `(1 + x || g)`: the same, all uncorrelated (also the columns of a factor);
+#' * `(1 | a:b)`: one level for each observed combination of `a` and `b`;
+#' * `(1 | a/b)`: `(1 | a) + (1 | a:b)`;
+#' * [`tw_re(g, mean = )`][tw_re]: a term whose mean is a parameter of its own.
 #'
-#' As in brms, `0 + Intercept + x` makes the intercept an ordinary coefficient.
+#' As in brms, `0 + Intercept + f` makes the intercept an ordinary coefficient; factors are coded against it.
 #'
 #' @param formula The model of the mean: a two-sided formula, its text, a `twill_formula`, or an object made by
 #'   `brms::bf()`.

@@ -91,12 +91,19 @@ response_values <- function(formula, data, family) {
 check_response_type <- function(y, text, n) {
   is_vector <- is.numeric(y) && (is.null(dim(y)) || ncol(as.matrix(y)) == 1)
   if (is_vector && length(y) == n) return(invisible())
-  given <- if (is.matrix(y)) "matrix" else class(y)[1]
-  way_out <- if (is.logical(y)) "Make it numbers with {.fn as.numeric}." else if (is.factor(y)) {
-    "Categorical responses are not supported."
-  }
+  shape <- if (is.null(dim(y))) "of length {length(y)}" else "with {ncol(y)} columns"
+  kind <- column_kind(y)
   abort_twill("data", c("The response must be numeric, one value per row.",
-                        "x" = "{.code {text}} is of class {.cls {given}} and length {length(y)}.", "i" = way_out))
+                        "x" = paste("{.code {text}} is {kind},", shape, "for {n} rows."), bullets(response_way_out(y))))
+}
+
+response_way_out <- function(y) {
+  if (!is.null(dim(y))) {
+    return(c("Several responses are several models; for many, see {.fn twill_genes}.",
+             paste("Were these successes and failures?", binomial_way_out)))
+  }
+  if (is.logical(y) || length(unique(y)) == 2) return(binomial_way_out)
+  if (is.factor(y)) "Categories are not there as responses: {.pkg brms} has them."
 }
 
 check_counts <- function(y, text, family, row_names) {

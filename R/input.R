@@ -120,6 +120,7 @@ select_columns <- function(formula, data) {
   check_columns(formula, data)
   data <- data[intersect(variables, names(data))]
   for (name in names(data)) data[[name]] <- check_column(data[[name]], name)
+  check_groups(formula, data)
   data
 }
 
@@ -192,12 +193,41 @@ bare_terms <- function(expression) {
 }
 
 check_column <- function(column, name) {
-  if (is.character(column)) return(level_factor(column))
-  if (is.factor(column) || is.numeric(column) || is.logical(column)) return(column)
-  if (inherits(column, c("Date", "POSIXct", "difftime"))) return(column)
-  given <- class(column)[1]
-  abort_twill("data", c("Column {.val {name}} of {.arg data} must be numeric, logical, character or a factor.",
-                        "x" = "It is of class {.cls {given}}."))
+  # What scale() makes: one column.
+  if (is.matrix(column) && is.numeric(column) && ncol(column) == 1 && is.null(colnames(column))) column <- as.vector(column)
+  if (is.null(dim(column))) {
+    if (is.character(column)) return(level_factor(column))
+    if (is.factor(column) || is.numeric(column) || is.logical(column)) return(column)
+    if (inherits(column, c("Date", "POSIXct", "difftime"))) return(column)
+  }
+  if (is.matrix(column) && is.numeric(column)) return(column)
+  kind <- column_kind(column)
+  abort_twill("data", c("Column {.val {name}} of {.arg data} must be numeric, logical, text, a factor, a date or a time.",
+                        "x" = "It is {kind}.", bullets(column_way_out(column, name))))
+}
+
+column_way_out <- function(column, name) {
+  place <- paste0("data$", name)
+  if (is.data.frame(column)) {
+    inner <- names(column)
+    return(cli_verbatim("Its columns are {.field %s}: make one a column of {.arg data}, {.code %s <- %s$%s}.",
+                        toString(inner), place, place, inner[1]))
+  }
+  if (inherits(column, "POSIXlt")) return(cli_verbatim("Convert it: {.code %s <- as.POSIXct(%s)}.", place, place))
+  if (is.list(column)) return(cli_verbatim("Where each row has one value: {.code %s <- unlist(%s)}.", place, place))
+  if (is.matrix(column)) return(cli_verbatim("Make its columns columns of {.arg data}: {.code %s1 <- %s[, 1]}.", place, place))
+  if (is.complex(column)) return("Take a number of it: {.fn Re}, {.fn Im}, {.fn Mod} or {.fn Arg}.")
+  cli_verbatim("Convert it: {.code %s <- as.numeric(%s)}, or {.fn as.character}.", place, place)
+}
+
+# Matrices can be covariates, one coefficient per column; their rows are no levels.
+check_groups <- function(formula, data) {
+  for (name in intersect(unlist(lapply(formula$bars, function(bar) bar$vars)), names(data))) {
+    if (is.null(dim(data[[name]]))) next
+    abort_twill("data", c("A grouping factor must have one value per row.",
+                          "x" = "{.val {name}} is a matrix of {ncol(data[[name]])} columns.",
+                          bullets(column_way_out(data[[name]], name))))
+  }
 }
 
 # Missing values -------------------------------------------------------------------------------------------------
