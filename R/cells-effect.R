@@ -68,6 +68,7 @@ term_columns <- function(part, data, wanted) {
   f <- which(vapply(labels, function(label) setequal(label_variables(label), wanted), TRUE))
   if (length(f) == 0) return(NULL)
   x <- part_matrix(part, data)
+  if (!f[1] %in% attr(x, "assign")) return(NULL)
   list(columns = which(attr(x, "assign") == f[1]), x = x)
 }
 

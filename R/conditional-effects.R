@@ -113,10 +113,24 @@ condition_rows <- function(fit, conditions) {
     abort_twill("effects", c("{.arg conditions} must be a data frame of columns of the data.",
                              "x" = "Not among them: {.val {unknown}}."))
   }
+  if (ncol(conditions) == 1 && !is.null(conditions$cond__)) typical <- observed_typical(fit, typical)
   label <- conditions$cond__ %||% condition_labels(conditions)
   rows <- as.data.frame(c(typical[setdiff(names(typical), names(conditions))], as.list(conditions)), optional = TRUE)
   rows$cond__ <- factor(label, levels = unique(label))
   rows
+}
+
+# Where factors depend on each other their first levels may never meet: then the first combination that is there.
+observed_typical <- function(fit, typical) {
+  blueprint <- fit$design$blueprint
+  if (is.null(blueprint$null)) return(typical)
+  rows <- as.data.frame(typical, optional = TRUE)
+  design <- suppressWarnings(design_newdata(fit, rows, NA), classes = "twill_warning_design")
+  if (!not_estimable(blueprint, design$whole)) return(typical)
+  names <- Filter(function(name) is_category(typical[[name]]), intersect(names(typical), predictor_names(fit)))
+  first <- do.call(order, unname(as.list(fit$data[names])))[1]
+  typical[names] <- lapply(fit$data[names], `[`, first)
+  typical
 }
 
 condition_labels <- function(conditions) {

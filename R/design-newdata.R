@@ -136,7 +136,7 @@ check_present <- function(needs, newdata) {
   missing <- unique(absent$name)
   what_for <- tapply(absent$label, factor(absent$name, missing), function(label) paste(unique(label), collapse = " and "))
   purposes <- stats::setNames(cli_verbatim("{.field %s}: %s.", missing, what_for), rep("x", length(missing)))
-  near <- unlist(lapply(missing, nearest, candidates = names(newdata)))
+  near <- unique(unlist(lapply(missing, nearest, candidates = names(newdata))))
   hints <- c(if (length(near) > 0) "Did you mean {.val {near}}?",
              if (".offset" %in% missing) "The offset of the fit was a vector: name it {.code .offset}, or say {.arg offset}.",
              if (any(absent$use == "group")) without_levels)

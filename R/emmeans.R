@@ -34,6 +34,10 @@ recover_data.twillfit <- function(object, data = NULL, ...) {
 #' @rdname twill-emmeans
 #' @exportS3Method emmeans::emm_basis
 emm_basis.twillfit <- function(object, trms, xlev, grid, re_formula = NA, epred = FALSE, ...) {
+  # emmeans takes dates and times for numbers.
+  for (name in intersect(names(grid), names(object$data))) {
+    if (is.numeric(grid[[name]])) grid[[name]] <- like_values(grid[[name]], object$data[[name]])
+  }
   if (!epred) return(linear_basis(object, grid))
   draws <- posterior_epred.twillfit(object, grid, re_formula, allow_new_levels = TRUE)
   # The mean has the offset in it already.

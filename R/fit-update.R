@@ -183,7 +183,7 @@ kept_arguments <- function(fit, formula, data, changes) {
   used <- fit$info$settings
   arguments <- list(
     formula = formula, data = data, family = fit$family, prior = kept_prior(fit, formula, data, changes),
-    intercept = fit$intercept, contrasts = kept_contrasts(fit, data), chains = used$chains, iter = used$iter,
+    intercept = fit$intercept, contrasts = kept_contrasts(fit, formula, data), chains = used$chains, iter = used$iter,
     thin = used$thin, cores = used$threads, init = if (used$init$kind == "mode") "mode" else used$init$radius,
     method = fit$info$method, control = kept_control(used, changes), sample_prior = fit$info$sample_prior,
     save_pars = tw_save(used$save_effects, used$save_warmup))
@@ -201,9 +201,10 @@ kept_control <- function(used, changes) {
   used[c("adapt_delta", "max_treedepth", "engine", "metric")]
 }
 
-kept_contrasts <- function(fit, data) {
+kept_contrasts <- function(fit, formula, data) {
   contrasts <- fit$design$blueprint$contrasts
-  contrasts <- contrasts[names(contrasts) %in% names(data) | grepl("(", names(contrasts), fixed = TRUE)]
+  factors <- Filter(function(name) is_category(data[[name]]), intersect(formula_variables(formula), names(data)))
+  contrasts <- contrasts[names(contrasts) %in% factors | grepl("(", names(contrasts), fixed = TRUE)]
   if (length(contrasts)) contrasts
 }
 

@@ -177,8 +177,10 @@ check_cond_estimable <- function(model, cond, frame) {
   sum <- cond$weights %*% as_contrast_error(new_part(blueprint, frame)$whole)
   if (!not_estimable(blueprint, sum)) return(invisible())
   text <- format_cond(cond)
+  coefs <- some(contrast_coefs(model), 20)
   abort_twill("contrast", c("The data say nothing of this contrast: {.code {text}}.",
-                            "x" = "It needs coefficients that were dropped from the design: no samples tell of them."))
+                            "x" = "It needs coefficients that were dropped from the design: no samples tell of them.",
+                            "i" = "Say values of variables that go together, or name a coefficient: {.val {coefs}}."))
 }
 
 # The population-level columns, one row per condition.

@@ -113,7 +113,9 @@ fixed_variances <- function(fit, at) {
   blueprint <- design$blueprint
   x <- part_matrix(blueprint, fit$job$model$data)
   labels <- attr(blueprint$terms, "term.labels")
-  lapply(stats::setNames(seq_along(labels), labels), function(f) {
+  # Of a term that others determine no column may be left.
+  here <- intersect(seq_along(labels), attr(x, "assign"))
+  lapply(stats::setNames(here, labels[here]), function(f) {
     columns <- which(attr(x, "assign") == f)
     covariance <- stats::cov(design$x[, columns, drop = FALSE])
     draws <- set_draws(fit, design$coef_names[columns], at)

@@ -165,7 +165,7 @@ missing_columns <- function(formula, data) {
 check_columns <- function(formula, data, elsewhere = character()) {
   missing <- setdiff(missing_columns(formula, data), elsewhere)
   if (length(missing) == 0) return(invisible())
-  near <- unlist(lapply(missing, nearest, candidates = names(data)))
+  near <- unique(unlist(lapply(missing, nearest, candidates = names(data))))
   known <- some(setdiff(names(data), response_name), 20)
   hint <- if (length(near) > 0) "Did you mean {.val {near}}?" else if (length(known) > 0) "{.arg data} has {.val {known}}."
   outside <- Filter(function(name) is.atomic(get0(name, formula$env)) && !is.null(get0(name, formula$env)), missing)

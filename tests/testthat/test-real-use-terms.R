@@ -30,6 +30,8 @@ test_that("emmeans averages over bases of numbers as it does for lme4", {
   theirs <- summary(emmeans::emmeans(peer, "f"))
   # Posterior medians of 400 draws against maximum likelihood with 120 rows.
   expect_lt(max(abs(ours$emmean - theirs$emmean) / theirs$SE), 0.5)
+  dated <- quick_counts(n ~ day + wait + f)
+  expect_s3_class(summary(emmeans::emmeans(dated, "f")), "summary_emm")
   expect_s4_class(emmeans::emtrends(fit, ~ x, "x", at = list(x = c(1, 3))), "emmGrid")
 })
 
@@ -79,6 +81,11 @@ test_that("what was dropped is NonEst in emmeans and left out of conditional eff
   expect_message(effects <- tw_effects(fit, "time:lake"), "Left out 1 of 12", class = "twill_message_effects")
   table <- effects[["time:lake"]]
   expect_identical(nrow(table), 11L)
+  confounded <- transform(data, x = rep(1:2, length.out = nrow(data)), time = relevel(time, "B"))
+  confounded$site <- factor(paste(confounded$lake, confounded$rep %% 2), levels = rev(unique(paste(data$lake, data$rep %% 2))))
+  held <- tw_effects(quick_counts(n ~ lake + site + x, confounded), "x")$x
+  expect_identical(nrow(held), 100L)
+  expect_true(startsWith(as.character(held$site[1]), as.character(held$lake[1])))
   expect_equal(table$estimate__[table$time == "B" & table$lake == "ref1"], median(exp(draws)))
 })
 
@@ -101,6 +108,10 @@ test_that("designs of genes lose such columns too, and contrasts that need them 
     expect_equal(at(time = as.character(samples$time[row]), drug = as.character(samples$drug[row])), unname(x[row, ]))
   }
   expect_error(at(time = "A", drug = "v"), "say nothing", class = "twill_error_contrast")
+  doubled <- transform(samples, batch = factor(as.integer(donor) > 1), site = factor(as.integer(donor) > 1))
+  twice <- fake_set(counts = counts, design = ~ time + batch + site + (1 | donor), col_data = doubled)
+  expect_named(tw_variance(twice), c("time", "batch", "donor", "noise"))
+  expect_error(tw_contrast(twice, c("site", "TRUE", "FALSE")), "go together.*batchTRUE", class = "twill_error_contrast")
   difference <- cond(time = "B", drug = "v") - cond(time = "B", drug = "u")
   expect_no_error(resolve_contrast(fit$job$model, difference))
 })

@@ -50,6 +50,13 @@ test_that("offsets and weights that were vectors stay, and give way", {
   expect_equal(offsets(again(fit, offset = twice)), twice)
 })
 
+test_that("factors that an update takes away take their contrasts along", {
+  fit <- quick(n ~ x + f + (1 | g))
+  expect_identical(rownames(fixef(again(fit, . ~ . - f))), c("Intercept", "x"))
+  expect_identical(rownames(fixef(again(fit, n ~ f))), c("Intercept", "f2"))
+  expect_identical(rownames(fixef(again(fit, newdata = transform(d, f = as.numeric(f))))), c("Intercept", "x", "f"))
+})
+
 test_that("functions may pass their own dots and data on", {
   wrapped <- function(...) again(...)
   fit <- quick(n ~ x + (1 | g), offset = log(e))
