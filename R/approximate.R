@@ -32,9 +32,9 @@ check_svi_control <- function(control) {
 check_batch <- function(control) {
   control$batch <- check_whole(control$batch %||% 0, "control$batch", 0, 1e9)
   if (control$batch == 0 || control$engine != "collapsed") return(control)
-  abort_twill("setting", c("{.arg control$batch} draws rows, and {.arg control$engine} {.val collapsed} uses none.",
+  abort_twill("setting", c("{.arg control$batch} has no meaning with {.code engine = \"collapsed\"}: it uses sums over rows.",
                            "x" = "{.arg control$batch} is {.val {control$batch}}.",
-                           "i" = "Leave one of them out: that engine's steps cost the same for any number of rows."))
+                           "i" = "Leave one of them out; steps of that engine cost the same for any number of rows."))
 }
 
 check_batch_fits <- function(batch, n_rows) {
@@ -156,11 +156,11 @@ warn_approximation <- function(fit) {
   if (!info$is_resampled) {
     warn_twill("khat", c(
       "The approximation is poor: Pareto k-hat is {sprintf('%.2f', info$pareto_k)}, above {khat_limit}.",
-      "i" = "Sample the posterior: {.code update(fit, method = \"nuts\")}."))
+      "i" = "Its intervals are not to be trusted. Sample the posterior: {.code update(fit, method = \"nuts\")}."))
   }
   if (!info$converged) {
     warn_twill("elbo", c(
-      "The ELBO had not settled after {length(info$elbo)} steps.",
+      "The variational fit had not converged after {length(info$elbo)} steps: its ELBO was still changing.",
       "i" = "Take more: {.code control = list(max_steps = {2 * length(info$elbo)})}, or a smaller {.arg step_size}."))
   }
   invisible(fit)

@@ -38,9 +38,10 @@ NULL
 tidy.twillfit <- function(x, effects = c("fixed", "ran_pars"), robust = FALSE, conf.int = TRUE, conf.level = 0.95,
                           conf.method = c("quantile", "HPDinterval"), exponentiate = FALSE, rhat = FALSE,
                           ess = FALSE, ...) {
+  check_no_dots(...)
   known <- c("fixed", "ran_pars", "ran_vals")
   if (!is.character(effects) || !all(effects %in% known)) {
-    abort_twill("argument", c("{.arg effects} must be among {.val {known}}.", "x" = "You supplied {.val {effects}}."))
+    abort_twill("argument", c("{.arg effects} must be among {.val {known}}.", "x" = "It is {.val {given_value(effects)}}."))
   }
   conf.method <- check_choice(conf.method, "conf.method", c("quantile", "HPDinterval"))
   labels <- do.call(rbind, lapply(effects, function(effect) tidy_labels(x, effect)))
@@ -126,6 +127,7 @@ exponentiate_fixed <- function(table) {
 #' @method glance twillfit
 #' @export
 glance.twillfit <- function(x, looic = FALSE, ...) {
+  check_no_dots(...)
   algorithm <- if (is_approximation(x)) x$info$method else "NUTS"
   out <- data.frame(algorithm, pss = ndraws(x), nobs = nobs(x), sigma = sigma(x), fit_quality(x))
   if (check_flag(looic, "looic")) {

@@ -95,6 +95,7 @@ zero_probability <- function(mean, size) {
 #' @method summary tw_calibration
 #' @export
 summary.tw_calibration <- function(object, ...) {
+  check_no_dots(...)
   is_mean <- attr(object, "what") == "mean"
   by_leaf <- lapply(split(seq_len(nrow(object)), object$leaf), function(rows) {
     part <- object[rows, ]
@@ -114,6 +115,7 @@ summary.tw_calibration <- function(object, ...) {
 #' @method print tw_calibration
 #' @export
 print.tw_calibration <- function(x, n = 20, ...) {
+  check_no_dots(..., allow = print_arguments)
   table <- summary.tw_calibration(x)
   all <- nrow(table)
   table <- worst_leaves(table, n)
@@ -123,7 +125,8 @@ print.tw_calibration <- function(x, n = 20, ...) {
                       correlation = sprintf("%.3f", table$correlation), "median ratio" = sprintf("%.3f", table$ratio),
                       "5%" = sprintf("%.2f", table$low), "95%" = sprintf("%.2f", table$high), check.names = FALSE)
   print(shown, row.names = FALSE)
-  cat("Ratios are predicted over observed, over genes with counts in the leaf. Next: plot(), as.data.frame().\n")
+  note <- "Ratios are predicted over observed, over genes with counts in the leaf. Next: plot(), as.data.frame()."
+  cat(strwrap(note), sep = "\n")
   invisible(x)
 }
 
@@ -139,7 +142,10 @@ calibration_text <- function(x) {
 #' @rdname tw_calibration
 #' @method as.data.frame tw_calibration
 #' @export
-as.data.frame.tw_calibration <- function(x, ...) plain_table(x)
+as.data.frame.tw_calibration <- function(x, ...) {
+  check_no_dots(..., allow = frame_arguments)
+  plain_table(x)
+}
 
 #' @rdname tw_calibration
 #' @method [ tw_calibration
@@ -152,6 +158,7 @@ as.data.frame.tw_calibration <- function(x, ...) plain_table(x)
 #' @method plot tw_calibration
 #' @export
 plot.tw_calibration <- function(x, n = 30, ...) {
+  check_no_dots(...)
   is_mean <- attr(x, "what") == "mean"
   shown <- panel_labels(x, check_whole(n, "n", 1, 1000))
   table <- as.data.frame.tw_calibration(x)

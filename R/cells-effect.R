@@ -167,6 +167,7 @@ length.tw_effect <- function(x) length(x$levels)
 #' @method as.array tw_effect
 #' @export
 as.array.tw_effect <- function(x, ...) {
+  check_no_dots(...)
   levels <- names(x$levels)
   draws <- vapply(levels, function(level) effect_level_draws(x, level), matrix(0, n_set_draws(x$fit), length(x$genes)))
   draws <- array(draws, c(n_set_draws(x$fit), length(x$genes), length(levels)))
@@ -178,6 +179,7 @@ as.array.tw_effect <- function(x, ...) {
 #' @method summary tw_effect
 #' @export
 summary.tw_effect <- function(object, probs = c(0.025, 0.975), ...) {
+  check_no_dots(...)
   check_probs(probs)
   genes <- set_genes(object$fit)[object$genes]
   parts <- lapply(names(object$levels), function(level) {
@@ -194,6 +196,7 @@ summary.tw_effect <- function(object, probs = c(0.025, 0.975), ...) {
 #' @method print tw_effect
 #' @export
 print.tw_effect <- function(x, ...) {
+  check_no_dots(..., allow = print_arguments)
   cat("Effects: ", x$what, "\n", sep = "")
   cat(sprintf("%s levels x %s genes, %s draws; %s. Posterior means over genes:\n", big(length(x$levels)), big(length(x$genes)),
               big(n_set_draws(x$fit)), effect_scale(x$fit)))
@@ -202,7 +205,7 @@ print.tw_effect <- function(x, ...) {
   if (length(x$levels) > 20) cat("and", length(x$levels) - 20, "more\n")
   last <- names(x$levels)[length(x$levels)]
   difference <- if (length(x$levels) > 1) sprintf(", [[\"%s\", \"%s\"]] for a difference", last, shown[1])
-  cat("Next: [[\"", last, "\"]] for draws", difference, ", summary(), plot().\n", sep = "")
+  cat(strwrap(paste0("Next: [[\"", last, "\"]] for draws", difference, ", summary(), plot().")), sep = "\n")
   invisible(x)
 }
 
@@ -223,6 +226,7 @@ effect_rows <- function(x, levels) {
 #' @method plot tw_effect
 #' @export
 plot.tw_effect <- function(x, ...) {
+  check_no_dots(...)
   is_log <- family(x$fit)$link == "log"
   table <- summary.tw_effect(x)
   table$estimate <- table$estimate / effect_unit(x$fit)
@@ -231,7 +235,8 @@ plot.tw_effect <- function(x, ...) {
   n_levels <- nlevels(droplevels(table$level))
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$estimate)) + effect_histogram()
   if (n_levels > 1) plot <- plot + ggplot2::facet_wrap("level")
-  headed(plot + ggplot2::labs(x = if (is_log) "log2 fold change (posterior mean)" else "effect (posterior mean)", y = "genes"),
+  unit <- unit_words(if (is_log) "log2" else "in units of the values")
+  headed(plot + ggplot2::labs(x = paste(unit, "(posterior mean)"), y = "genes"),
          sprintf("Effects of %s", sub(",.*$", "", x$what)), effect_note(x, table, n_levels, is_log))
 }
 

@@ -100,6 +100,7 @@ names.tw_group <- function(x) names(x$leaves)
 #' @method summary tw_group
 #' @export
 summary.tw_group <- function(object, contrast = NULL, genes = NULL, level = 0.95, ...) {
+  check_no_dots(...)
   if (is.null(contrast)) return(tw_means(object, genes, level = level))
   if (!is.character(contrast) || length(contrast) != 2) {
     abort_twill("leaf", "{.arg contrast} must be two labels of leaves, such as {.code c(\"stim\", \"ctrl\")}.")
@@ -116,6 +117,7 @@ summary.tw_group <- function(object, contrast = NULL, genes = NULL, level = 0.95
 #' @method print tw_group
 #' @export
 print.tw_group <- function(x, ...) {
+  check_no_dots(..., allow = print_arguments)
   cat("Leaves of ", paste(x$by, collapse = " | "), " ", x$value, ":\n", sep = "")
   print(group_table(x), row.names = FALSE)
   cat("Next: summary(), tw_means(), [[\"", names(x$leaves)[1], "\"]] for draws.\n", sep = "")
@@ -135,6 +137,7 @@ group_table <- function(x) {
 #' @method print tw_groups
 #' @export
 print.tw_groups <- function(x, ...) {
+  check_no_dots(..., allow = print_arguments)
   labels <- vapply(x, function(group) toString(names(group$leaves)), "")
   cat(length(x), " groups of leaves by ", paste(attr(x, "by"), collapse = " | "), ":\n", sep = "")
   shown <- seq_len(min(20, length(x)))

@@ -21,6 +21,7 @@
 #' @method log_lik twillcells
 #' @export
 log_lik.twillcells <- function(object, genes = NULL, leaf = NULL, ...) {
+  check_no_dots(...)
   at <- set_positions(object, genes)
   leaves <- pick_leaves(object, leaf)
   out <- leaf_log_lik(object, at)[, leaves, , drop = FALSE]
@@ -222,6 +223,7 @@ warn_leaf_pareto <- function(loo) {
 #' @method print tw_leaf_criterion
 #' @export
 print.tw_leaf_criterion <- function(x, digits = 1, ...) {
+  check_no_dots(..., allow = print_arguments)
   unit <- attr(x, "unit")
   n <- dim(x)
   cat(sprintf("Leaves left out, added up by %s: %s rows, %s draws\n", unit, big(n[2]), big(n[1])))
@@ -231,6 +233,6 @@ print.tw_leaf_criterion <- function(x, digits = 1, ...) {
   k <- x$diagnostics$leaf_k
   high <- mean(k > 0.7, na.rm = TRUE)
   if (!is.null(k)) cat(sprintf("Pareto k of a leaf in a gene: median %.2f; above 0.7 in %.1f%%.\n", stats::median(k), 100 * high))
-  cat("Meant for differences between fits of the same cells, row by row: loo_compare(), $pointwise.\n")
+  cat(strwrap("Meant for differences between fits of the same cells, row by row: loo_compare(), $pointwise."), sep = "\n")
   invisible(x)
 }

@@ -44,7 +44,8 @@ tw_means <- function(fit, genes = NULL, leaf = NULL, summary = TRUE, level = 0.9
 check_within <- function(leaves, allowed) {
   both <- if (is.null(allowed)) leaves else intersect(leaves, allowed)
   if (length(both) > 0) return(both)
-  abort_twill("leaf", "{.arg leaf} names leaves that the group does not have.")
+  abort_twill("leaf", c("{.arg leaf} names leaves outside of the group that {.arg fit} is.",
+                        "i" = "Give the whole fit, or leaves of this group."))
 }
 
 # draw x gene x leaf.

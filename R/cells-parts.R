@@ -100,7 +100,7 @@ category_colours <- function(n) if (n <= length(twill_colours)) twill_colours[se
 
 # A plot's heading: what is seen, and how to read it.
 headed <- function(plot, title, subtitle = NULL) {
-  plot + ggplot2::labs(title = title, subtitle = if (!is.null(subtitle)) paste(strwrap(subtitle, 100), collapse = "\n")) +
+  plot + ggplot2::labs(title = title, subtitle = if (!is.null(subtitle)) paste(strwrap(subtitle, 68), collapse = "\n")) +
     plot_theme() + ggplot2::theme(plot.title = ggplot2::element_text(size = ggplot2::rel(1.05), face = "bold"),
                                   plot.subtitle = ggplot2::element_text(size = ggplot2::rel(0.8)))
 }

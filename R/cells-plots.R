@@ -30,6 +30,9 @@ plot.twillcells <- function(x, type = "calibration", term = NULL, ...) {
   own <- c("calibration", "effects", "spread", "library", "capture")
   others <- eval(formals(plot.twillset)$type)
   type <- check_choice(type, "type", c(own, setdiff(others, own)))
+  taken <- switch(type, calibration = tw_calibration, effects = tw_effect, spread = spread_plot, library = library_plot,
+                  capture = capture_plot)
+  if (!is.null(taken)) check_dots_of(list(...), taken)
   switch(type,
     calibration = plot.tw_calibration(tw_calibration(x, ...)),
     effects = plot.tw_effect(tw_effect(x, term %||% known_effects(x)[1], ...)),
@@ -39,7 +42,7 @@ plot.twillcells <- function(x, type = "calibration", term = NULL, ...) {
     plot.twillset(x, type, ...))
 }
 
-spread_plot <- function(x, contrast = NULL, group = NULL, ...) plot.tw_spread(tw_spread(x, contrast, group), ...)
+spread_plot <- function(x, contrast = NULL, group = NULL, n_labels = 8) plot.tw_spread(tw_spread(x, contrast, group), n_labels)
 
 # Library sizes and captures -----------------------------------------------------------------------------------------
 

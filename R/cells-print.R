@@ -27,6 +27,7 @@ NULL
 #' @method print twillcells
 #' @export
 print.twillcells <- function(x, ...) {
+  check_no_dots(..., allow = print_arguments)
   print_cells_heading(summary.twillcells(x))
   coefs <- first_few(contrast_coefs(x$job$model), 4)
   print_field("Next:", paste("tw_calibration(), pp_check(), plot(); tw_contrast(), tw_effect(), tw_spread(), tw_groups(),",
@@ -38,6 +39,7 @@ print.twillcells <- function(x, ...) {
 #' @method summary twillcells
 #' @export
 summary.twillcells <- function(object, ...) {
+  check_no_dots(...)
   out <- summary.twillset(object)
   facts <- object$job$cells
   out$capture <- c(facts[c("how", "organism", "molecules")], list(median = stats::median(exp(facts$log_capture))))
@@ -69,6 +71,7 @@ arm_tables <- function(fit) {
 #' @method print summary.twillcells
 #' @export
 print.summary.twillcells <- function(x, digits = 2, ...) {
+  check_no_dots(..., allow = print_arguments)
   print_cells_heading(x)
   cat("\nLeaves (median cell):\n")
   print_cell_table(x$leaves, 24)

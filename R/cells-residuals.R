@@ -58,6 +58,7 @@ residual_statistics <- function(z) {
 #' @export
 #' @importFrom stats residuals
 residuals.twillcells <- function(object, genes, x = NULL, type = "quantile", assay = "counts", ndraws = 10, seed = NULL, ...) {
+  check_no_dots(...)
   check_choice(type, "type", "quantile")
   if (missing(genes)) abort_twill("genes", "{.arg genes} is missing: residuals have one number per gene and cell, so name some.")
   at <- set_positions(object, genes)

@@ -68,7 +68,10 @@ residuals.twillrows <- residuals.twillcells
 #' @rdname log_lik.twillcells
 #' @method log_lik twillrows
 #' @export
-log_lik.twillrows <- function(object, genes = NULL, leaf = NULL, ...) need_leaves("log_lik")
+log_lik.twillrows <- function(object, genes = NULL, leaf = NULL, ...) {
+  check_no_dots(...)
+  need_leaves("log_lik")
+}
 
 #' @rdname twillcells-loo
 #' @method waic twillrows

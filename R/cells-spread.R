@@ -30,7 +30,8 @@
 #' @export
 tw_spread <- function(fit, contrast = NULL, group = NULL) {
   check_set(fit)
-  if (!has_draws(fit)) abort_twill("draws", "{.fn tw_spread} needs a fit that has kept its draws.")
+  if (!has_draws(fit)) abort_twill("draws", c("{.fn tw_spread} needs the draws, which this fit has not kept.",
+                                             "i" = "Fit with {.code keep = \"draws\"} or {.val effects}."))
   weights <- resolve_contrast(fit$job$model, contrast %||% only_coefficient(fit$job$model))
   term <- fit$job$model$design$terms[[forest_term(fit, weights, group)]]
   unit <- effect_unit(fit)
@@ -61,6 +62,7 @@ baseline_spread <- function(fit, group) {
 #' @method print tw_spread
 #' @export
 print.tw_spread <- function(x, ...) {
+  check_no_dots(..., allow = print_arguments)
   group <- attr(x, "group")
   unit <- if (attr(x, "is_log")) ", log2" else ""
   cat("Spread over ", group, " of ", attr(x, "label"), ", ", big(nrow(x)), " genes", unit, ":\n", sep = "")
@@ -86,6 +88,7 @@ print.tw_spread <- function(x, ...) {
 #' @method plot tw_spread
 #' @export
 plot.tw_spread <- function(x, n_labels = 8, ...) {
+  check_no_dots(...)
   group <- attr(x, "group")
   kinds <- c(baseline = "baseline", response = "response")
   long <- data.frame(effect = abs(rep(x$effect, 2)), sd = c(x$baseline, x$response), kind = rep(kinds, each = nrow(x)))
@@ -102,12 +105,19 @@ plot.tw_spread <- function(x, n_labels = 8, ...) {
                  stats::median(x$ratio, na.rm = TRUE)))
 }
 
+spread_names <- function(named) {
+  if (!has_ggrepel()) {
+    return(ggplot2::geom_text(ggplot2::aes(label = .data$label, hjust = .data$across), data = named, size = 2.8, vjust = -0.6,
+                              check_overlap = TRUE))
+  }
+  repelled_names(named)
+}
+
 # Under the root the line of equal values stays straight, and small effects are told apart.
 spread_layers <- function(size, named) {
   list(ggplot2::geom_point(ggplot2::aes(colour = .data$kind), size = size, alpha = 0.6, show.legend = FALSE),
        ggplot2::geom_abline(linewidth = 0.3, linetype = 2), ggplot2::facet_wrap("kind"),
-       ggplot2::geom_text(ggplot2::aes(label = .data$label, hjust = .data$across), data = named, size = 2.8, vjust = -0.6,
-                          check_overlap = TRUE),
+       spread_names(named),
        ggplot2::scale_colour_manual(values = twill_colours[1:2]), ggplot2::scale_x_continuous(trans = "sqrt"),
        ggplot2::scale_y_continuous(trans = "sqrt"))
 }

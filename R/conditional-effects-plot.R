@@ -4,6 +4,7 @@
 #' @method plot tw_effects
 #' @export
 plot.tw_effects <- function(x, points = FALSE, plot = TRUE, ask = interactive(), ...) {
+  check_no_dots(...)
   plots <- lapply(stats::setNames(nm = names(x)), function(name) {
     draw_effect(x[[name]], y_label(x), if (points) attr(x, "points"))
   })

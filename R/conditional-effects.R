@@ -89,7 +89,9 @@ default_effects <- function(fit) {
 }
 
 check_effects <- function(effects, fit) {
-  if (!is.character(effects)) abort_twill("effects", "{.arg effects} must be names of predictors.")
+  if (!is.character(effects)) abort_twill("effects", c("{.arg effects} must be names of predictors.",
+                                                        "x" = "It is {.val {given_value(effects)}}.",
+                                                        "i" = "They are {.val {predictor_names(fit)}}."))
   effects <- strsplit(effects, ":", fixed = TRUE)
   unknown <- setdiff(unlist(effects), predictor_names(fit))
   if (length(unknown) || any(lengths(effects) > 2)) {
@@ -111,7 +113,8 @@ condition_rows <- function(fit, conditions) {
   unknown <- setdiff(names(conditions), c(names(fit$data), "cond__"))
   if (!is.data.frame(conditions) || nrow(conditions) == 0 || length(unknown)) {
     abort_twill("effects", c("{.arg conditions} must be a data frame of columns of the data.",
-                             "x" = "Not among them: {.val {unknown}}."))
+                             "x" = if (is.data.frame(conditions) && length(unknown)) "Not among them: {.val {unknown}}." else
+                               "It is of class {.cls {class(conditions)[1]}} and has {NROW(conditions)} row{?s}."))
   }
   if (ncol(conditions) == 1 && !is.null(conditions$cond__)) typical <- observed_typical(fit, typical)
   label <- conditions$cond__ %||% condition_labels(conditions)

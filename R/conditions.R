@@ -20,9 +20,15 @@ inform_twill <- function(kind, message, silent = 1, .envir = parent.frame()) {
 
 # The frame of the package's function that the user called: errors name the door, not the room.
 user_call <- function() {
+  i <- user_frame()
+  if (!is.null(i)) sys.frame(i)
+}
+
+user_frame <- function() {
   ours <- topenv()
   for (i in seq_len(sys.nframe())) {
-    if (identical(environment(sys.function(i)), ours)) return(sys.frame(i))
+    env <- environment(sys.function(i))
+    if (!is.null(env) && identical(topenv(env), ours)) return(i)
   }
   NULL
 }

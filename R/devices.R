@@ -63,6 +63,7 @@ tw_devices <- function() {
 #' @method print tw_devices
 #' @export
 print.tw_devices <- function(x, ...) {
+  check_no_dots(..., allow = print_arguments)
   for (i in seq_len(nrow(x))) print_device(x[i, ])
   invisible(x)
 }

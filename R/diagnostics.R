@@ -149,7 +149,7 @@ warn_ess <- function(ess, limit, which, what, fit) {
   shown <- first_few(sprintf("%s (%.0f)", names(ess), ess))
   warn_twill("ess", c(
     "The {which} effective sample size of {length(ess)} variable{?s} is below {limit}, {ess_per_chain} per chain.",
-    "x" = "Smallest: {shown}. {.emph {what}} may be imprecise.",
+    "x" = "Smallest: {shown}. {what} may be imprecise.",
     "i" = "Take more iterations: {.code update(fit, iter = {2 * fit$info$iter})}."))
 }
 

@@ -31,6 +31,14 @@ recover_data.twillfit <- function(object, data = NULL, ...) {
   emmeans::recover_data(call, terms, attr(object$data, "na.action"), data = data %||% object$data, ...)
 }
 
+# A text in the place of data is the error that emmeans raises.
+#' @rdname twill-emmeans
+#' @exportS3Method emmeans::recover_data
+recover_data.twillset <- function(object, ...) {
+  paste("Fits of genes have tw_contrast(fit, cond(...) - cond(...)) for all genes;",
+        "emmeans(tw_gene(fit, \"NAME\"), ...) contrasts conditions in one.")
+}
+
 #' @rdname twill-emmeans
 #' @exportS3Method emmeans::emm_basis
 emm_basis.twillfit <- function(object, trms, xlev, grid, re_formula = NA, epred = FALSE, ...) {

@@ -93,6 +93,7 @@ family_way_out <- function(given) {
 #' @method print twill_family
 #' @export
 print.twill_family <- function(x, ...) {
+  check_no_dots(..., allow = print_arguments)
   cat("Family:", x$family, "\nLink:", x$link, "\n")
   invisible(x)
 }
@@ -100,4 +101,7 @@ print.twill_family <- function(x, ...) {
 #' @method family twill_family
 #' @export
 #' @importFrom stats family
-family.twill_family <- function(object, ...) object
+family.twill_family <- function(object, ...) {
+  check_no_dots(...)
+  object
+}

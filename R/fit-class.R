@@ -32,6 +32,7 @@ NULL
 #' @method formula twillfit
 #' @export
 formula.twillfit <- function(x, ...) {
+  check_no_dots(...)
   formula <- x$formula$formula
   # An environment without anything in it would only be printed.
   if (length(ls(environment(formula), all.names = TRUE)) == 0) environment(formula) <- globalenv()
@@ -42,42 +43,61 @@ formula.twillfit <- function(x, ...) {
 #' @method terms twillfit
 #' @export
 #' @importFrom stats terms
-terms.twillfit <- function(x, ...) stats::terms(x$formula$fixed)
+terms.twillfit <- function(x, ...) {
+  check_no_dots(...)
+  stats::terms(x$formula$fixed)
+}
 
 #' @rdname twill-parts
 #' @method family twillfit
 #' @export
-family.twillfit <- function(object, ...) object$family
+family.twillfit <- function(object, ...) {
+  check_no_dots(...)
+  object$family
+}
 
 #' @rdname twill-parts
 #' @method nobs twillfit
 #' @export
 #' @importFrom stats nobs
-nobs.twillfit <- function(object, ...) length(object$design$y)
+nobs.twillfit <- function(object, ...) {
+  check_no_dots(..., allow = "use.fallback")
+  length(object$design$y)
+}
 
 #' @rdname twill-parts
 #' @method df.residual twillfit
 #' @export
 #' @importFrom stats df.residual
-df.residual.twillfit <- function(object, ...) nobs(object) - length(object$design$coef_names)
+df.residual.twillfit <- function(object, ...) {
+  check_no_dots(...)
+  nobs(object) - length(object$design$coef_names)
+}
 
 #' @rdname twill-parts
 #' @method model.frame twillfit
 #' @export
 #' @importFrom stats model.frame
-model.frame.twillfit <- function(formula, ...) formula$data
+model.frame.twillfit <- function(formula, ...) {
+  check_no_dots(...)
+  formula$data
+}
 
 #' @rdname twill-parts
 #' @method model.matrix twillfit
 #' @export
 #' @importFrom stats model.matrix
-model.matrix.twillfit <- function(object, ...) object$design$x
+model.matrix.twillfit <- function(object, ...) {
+  check_no_dots(...)
+  object$design$x
+}
 
 #' @rdname twill-parts
 #' @method weights twillfit
 #' @export
 #' @importFrom stats weights
 weights.twillfit <- function(object, ...) {
+  check_no_dots(...)
   if (!is.null(object$formula$addition$weights)) object$design$weights
 }
 
@@ -86,6 +106,7 @@ weights.twillfit <- function(object, ...) {
 #' @export
 #' @importFrom stats sigma
 sigma.twillfit <- function(object, ...) {
+  check_no_dots(..., allow = "use.fallback")
   if (object$family$family != "gaussian") return(1)
   mean(dispersion_draws(list(fit = object, input = object$design, ids = NULL)) %||% 0)
 }
@@ -98,6 +119,7 @@ sigma.twillfit <- function(object, ...) {
 #' @export
 #' @importFrom stats vcov
 vcov.twillfit <- function(object, correlation = FALSE, pars = NULL, ...) {
+  check_no_dots(..., allow = "complete")
   draws <- fixef.twillfit(object, summary = FALSE, pars = pars)
   if (check_flag(correlation, "correlation")) stats::cor(draws) else stats::cov(draws)
 }
@@ -105,6 +127,7 @@ vcov.twillfit <- function(object, correlation = FALSE, pars = NULL, ...) {
 #' @rdname twill-parts
 #' @exportS3Method brms::prior_draws
 prior_draws.twillfit <- function(x, variable = NULL, ...) {
+  check_no_dots(...)
   known <- grep("^prior_", variables(x), value = TRUE)
   draws <- draw_matrix(x, known)
   colnames(draws) <- sub("^prior_", "", known)
@@ -117,6 +140,7 @@ prior_draws.twillfit <- function(x, variable = NULL, ...) {
 #' @method prior_summary twillfit
 #' @export
 prior_summary.twillfit <- function(object, all = TRUE, ...) {
+  check_no_dots(...)
   table <- object$prior
   if (all) table else table[table$source != "default", , drop = FALSE]
 }
@@ -142,6 +166,7 @@ NULL
 #' @method posterior_interval twillfit
 #' @export
 posterior_interval.twillfit <- function(object, variable = NULL, regex = FALSE, prob = 0.95, ...) {
+  check_no_dots(...)
   check_level(prob, "prob")
   posterior_interval(as.matrix(object, variable, regex), prob = prob)
 }
@@ -151,11 +176,20 @@ posterior_interval.twillfit <- function(object, variable = NULL, regex = FALSE, 
 #' @export
 #' @importFrom stats confint
 confint.twillfit <- function(object, parm = NULL, level = 0.95, ...) {
-  check_level(level)
+  check_no_dots(...)
+  check_level(level, "level")
   known <- fixef_variables(object)
   if (is.null(parm)) parm <- names(known)
+  if (is.numeric(parm)) parm <- numbered(parm, names(known))
   variable <- ifelse(parm %in% names(known), known[parm], parm)
   draws <- draw_matrix(object, select_variables(object, unname(variable)))
   colnames(draws) <- sub("^b_", "", colnames(draws))
   posterior_interval(draws, prob = level)
+}
+
+# lm() lets coefficients be numbered.
+numbered <- function(at, names) {
+  if (all(at %in% seq_along(names))) return(names[at])
+  abort_twill("variable", c("{.arg parm} must name coefficients, or number them from 1 to {length(names)}.",
+                            "x" = "You supplied {.val {some(at)}}.", "i" = "They are {.val {names}}."))
 }

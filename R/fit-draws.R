@@ -20,7 +20,8 @@
 #' @param ... Not used.
 #' @return `as_draws()` and `as_draws_array()` a `draws_array`, the others the format they
 #'   name. `as.matrix()` a draws x variables matrix, `as.array()` an iterations x chains x
-#'   variables array, `as.data.frame()` a data frame with one row per draw.
+#'   variables array, `as.data.frame()` a data frame with one row per draw. `posterior_summary()` (a method for the generic of
+#'   brms): variable x (Estimate, Est.Error, quantiles).
 #' @seealso [posterior::summarise_draws()], which takes a fit as it is.
 #' @examples
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
@@ -35,6 +36,7 @@ NULL
 #' @method as_draws_array twillfit
 #' @export
 as_draws_array.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
+  check_no_dots(...)
   draws <- if (inc_warmup) draws_with_warmup(x) else x$draws
   if (is.null(variable)) return(draws)
   draws[, , intersect(select_variables(x, variable, regex), posterior::variables(draws)), drop = FALSE]
@@ -44,6 +46,7 @@ as_draws_array.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmu
 #' @method as_draws twillfit
 #' @export
 as_draws.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
+  check_no_dots(...)
   as_draws_array.twillfit(x, variable, regex, inc_warmup)
 }
 
@@ -51,6 +54,7 @@ as_draws.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FA
 #' @method as_draws_df twillfit
 #' @export
 as_draws_df.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
+  check_no_dots(...)
   as_draws_df(as_draws_array.twillfit(x, variable, regex, inc_warmup))
 }
 
@@ -58,6 +62,7 @@ as_draws_df.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup =
 #' @method as_draws_list twillfit
 #' @export
 as_draws_list.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
+  check_no_dots(...)
   as_draws_list(as_draws_array.twillfit(x, variable, regex, inc_warmup))
 }
 
@@ -65,6 +70,7 @@ as_draws_list.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup
 #' @method as_draws_matrix twillfit
 #' @export
 as_draws_matrix.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
+  check_no_dots(...)
   as_draws_matrix(as_draws_array.twillfit(x, variable, regex, inc_warmup))
 }
 
@@ -72,6 +78,7 @@ as_draws_matrix.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warm
 #' @method as_draws_rvars twillfit
 #' @export
 as_draws_rvars.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
+  check_no_dots(...)
   as_draws_rvars(as_draws_array.twillfit(x, variable, regex, inc_warmup))
 }
 
@@ -79,6 +86,7 @@ as_draws_rvars.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmu
 #' @method as.matrix twillfit
 #' @export
 as.matrix.twillfit <- function(x, variable = NULL, regex = FALSE, draw = NULL, ...) {
+  check_no_dots(...)
   draw_matrix(x, select_variables(x, variable, regex), draw)
 }
 
@@ -87,6 +95,7 @@ as.matrix.twillfit <- function(x, variable = NULL, regex = FALSE, draw = NULL, .
 #' @export
 as.data.frame.twillfit <- function(x, row.names = NULL, optional = TRUE, variable = NULL,
                                    regex = FALSE, draw = NULL, ...) {
+  check_no_dots(..., allow = frame_arguments)
   out <- draw_matrix(x, select_variables(x, variable, regex), draw)
   as.data.frame(out, optional = TRUE)
 }
@@ -95,9 +104,18 @@ as.data.frame.twillfit <- function(x, row.names = NULL, optional = TRUE, variabl
 #' @method as.array twillfit
 #' @export
 as.array.twillfit <- function(x, variable = NULL, regex = FALSE, ...) {
+  check_no_dots(...)
   out <- unclass(as_draws_array.twillfit(x, variable, regex))
   names(dimnames(out)) <- c("iterations", "chains", "parameters")
   out
+}
+
+#' @rdname twill-draws
+#' @exportS3Method brms::posterior_summary
+#' @param probs,robust As in [fixef.twillfit()].
+posterior_summary.twillfit <- function(x, variable = NULL, regex = FALSE, probs = c(0.025, 0.975), robust = FALSE, ...) {
+  check_no_dots(...)
+  summarise_columns(as.matrix(x, variable, regex), robust, probs)
 }
 
 #' Size of the posterior sample
@@ -117,12 +135,18 @@ NULL
 #' @rdname twill-size
 #' @method variables twillfit
 #' @export
-variables.twillfit <- function(x, ...) dimnames(x$draws)[[3]]
+variables.twillfit <- function(x, ...) {
+  check_no_dots(...)
+  dimnames(x$draws)[[3]]
+}
 
 #' @rdname twill-size
 #' @method nvariables twillfit
 #' @export
-nvariables.twillfit <- function(x, ...) dim(x$draws)[3]
+nvariables.twillfit <- function(x, ...) {
+  check_no_dots(...)
+  dim(x$draws)[3]
+}
 
 #' @rdname twill-size
 #' @method ndraws twillfit
@@ -141,7 +165,10 @@ niterations.twillfit <- function(x) dim(x$draws)[1]
 
 #' @rdname twill-size
 #' @rawNamespace S3method(rstantools::nsamples, twillfit)
-nsamples.twillfit <- function(object, ...) ndraws(object)
+nsamples.twillfit <- function(object, ...) {
+  check_no_dots(...)
+  ndraws(object)
+}
 
 # Names of the chosen variables; a bare name also stands for its indexed elements.
 select_variables <- function(fit, variable = NULL, regex = FALSE) {

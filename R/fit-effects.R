@@ -41,6 +41,7 @@ NULL
 #' @export
 fixef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.025, 0.975),
                            pars = NULL, ...) {
+  check_no_dots(...)
   variable <- fixef_variables(object)
   if (!is.null(pars)) variable <- pick_coefficients(variable, pars)
   draws <- draw_matrix(object, variable)
@@ -53,6 +54,7 @@ fixef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.0
 #' @export
 ranef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.025, 0.975),
                            pars = NULL, groups = NULL, ...) {
+  check_no_dots(...)
   need_group_effects(object)
   out <- lapply(pick_groups(object, groups), group_effect_draws, fit = object)
   if (!is.null(pars)) out <- lapply(out, function(x) x[, , dimnames(x)[[3]] %in% pars, drop = FALSE])
@@ -63,6 +65,7 @@ ranef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.0
 #' @method coef twillfit
 #' @export
 coef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.025, 0.975), ...) {
+  check_no_dots(...)
   need_group_effects(object)
   out <- lapply(pick_groups(object, NULL), level_coefficients, fit = object)
   if (check_flag(summary, "summary")) lapply(out, summarise_levels, robust, probs) else out
@@ -73,6 +76,7 @@ coef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.02
 #' @export
 VarCorr.twillfit <- function(x, sigma = 1, summary = TRUE, robust = FALSE,
                              probs = c(0.025, 0.975), ...) {
+  check_no_dots(...)
   out <- lapply(pick_groups(x, NULL), group_covariance, fit = x)
   if ("sigma" %in% variables(x)) out$residual__ <- list(sd = residual_column(x))
   if (!check_flag(summary, "summary")) return(out)
@@ -90,6 +94,7 @@ VarCorr.twillfit <- function(x, sigma = 1, summary = TRUE, robust = FALSE,
 #' @export
 #' @rawNamespace S3method(brms::ngrps, twillfit)
 ngrps.twillfit <- function(object, ...) {
+  check_no_dots(...)
   terms <- object$design$terms
   n <- lapply(terms, function(term) length(term$levels))
   names(n) <- group_names(object)
@@ -102,11 +107,11 @@ fixef_variables <- function(fit) {
   stats::setNames(variable, sub("^b_", "", variable))
 }
 
-pick_coefficients <- function(variable, pars) {
+pick_coefficients <- function(variable, pars, arg = "pars") {
   unknown <- setdiff(pars, c(names(variable), variable))
   if (length(unknown)) {
     abort_twill("variable", c(
-      "{.arg pars} must name population-level coefficients.",
+      "{.arg {arg}} must name population-level coefficients.",
       "x" = "The fit has no {.val {some(unknown)}}.",
       "i" = "It has {.val {names(variable)}}."))
   }
@@ -135,7 +140,8 @@ has_group_effects <- function(fit) any(is_group_effect(variables(fit)))
 
 need_group_effects <- function(fit) {
   if (length(fit$design$terms) == 0) {
-    abort_twill("group", "The model has no group-level terms.")
+    abort_twill("group", c("The model has no group-level terms such as {.code (1 | g)}.",
+                           "i" = "{.fn fixef} has its coefficients."))
   }
   if (!has_group_effects(fit)) {
     abort_twill("group", c(

@@ -36,6 +36,7 @@ kfold.twillfit <- function(x, ..., K = 10, folds = NULL, group = NULL, save_fits
   for (run in runs) elpd[run$rows] <- run$elpd
   p <- log_mean_exp(log_lik(x)) - elpd
   out <- new_kfold(cbind(elpd_kfold = elpd, p_kfold = p, kfoldic = -2 * elpd), x, ids, group)
+  attr(out, "model_name") <- model_label(substitute(x), x)
   if (save_fits) out$fits <- lapply(runs, `[[`, "fit")
   out
 }
@@ -88,7 +89,7 @@ fold_group <- function(fit, group) {
   if (is.character(group) && length(group) == 1 && group %in% names(fit$data)) return(as.character(fit$data[[group]]))
   abort_twill("folds", c(
     "{.arg group} must name one column of the data of the fit.",
-    "x" = "You supplied {.val {group %||% \"nothing\"}}.",
+    "x" = if (is.null(group)) "It is missing." else "It is {.val {given_value(group)}}.",
     "i" = "The columns are {.val {names(fit$data)}}."))
 }
 

@@ -141,39 +141,3 @@ relative_efficiency <- function(log_lik, fit, cores, draw_ids = NULL) {
   highest <- apply(log_lik, 2, max)
   loo::relative_eff(exp(log_lik - rep(highest, each = nrow(log_lik))), chain, cores = cores)
 }
-
-# Applies a criterion to one fit, or to several with their comparison.
-several_criteria <- function(x, dots, compute, compare, names, class = "twillfit") {
-  is_fit <- vapply(dots, inherits, NA, class)
-  fits <- c(list(x), unname(dots[is_fit]))
-  labels <- vapply(as.list(names)[-1], deparse1, "")[c(TRUE, is_fit)]
-  loos <- lapply(fits, function(fit) {
-    out <- do.call(compute, c(list(fit), dots[!is_fit]))
-    attr(out, "yhash") <- response_hash(fit)
-    out
-  })
-  if (length(loos) == 1) return(loos[[1]])
-  names(loos) <- make.unique(labels)
-  structure(list(loos = loos, diffs = if (compare) loo_compare(loos)), class = "tw_loo_list")
-}
-
-# Of what was fitted: fits can be compared where it is the same.
-response_hash <- function(fit) {
-  y <- if (inherits(fit, "twillset")) fit$job$source$data$sums else fit$design$y
-  cli::hash_md5(paste(format(y, digits = 15), collapse = " "))
-}
-
-#' @method print tw_loo_list
-#' @export
-print.tw_loo_list <- function(x, digits = 1, ...) {
-  for (name in names(x$loos)) {
-    cat("Output of model '", name, "':\n", sep = "")
-    print(x$loos[[name]], digits = digits)
-    cat("\n")
-  }
-  if (!is.null(x$diffs)) {
-    cat("Model comparisons:\n")
-    print(x$diffs, digits = digits)
-  }
-  invisible(x)
-}

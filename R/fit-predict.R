@@ -32,7 +32,7 @@
 #' @param prob Probability of the interval. Default: 0.9.
 #' @param ... `allow_new_levels` (default: `FALSE`), `sample_new_levels` (default:
 #'   `"uncertainty"`), `offset` (numbers that take the place of the model's offset), and for
-#'   `predict()` and the like `ndraws`, `draw_ids`, `seed`. Others are ignored with a warning.
+#'   `predict()` and the like `ndraws`, `draw_ids`, `seed`. Others are refused.
 #' @return `posterior_*()` and `predictive_error()`: a draws x rows matrix. `predict()` and
 #'   `fitted()`: a matrix with one row per row of the data and columns Estimate, Est.Error and
 #'   quantiles. `predictive_interval()`: a matrix of lower and upper bounds.
@@ -147,8 +147,8 @@ is_dispersion <- function(fit, dpar) {
   if (is.null(dpar) || identical(dpar, "mu")) return(FALSE)
   known <- c("mu", fit$family$dispersion)
   if (!is.character(dpar) || length(dpar) != 1 || !dpar %in% known) {
-    abort_twill("argument", c("{.arg dpar} must be one of {.or {.val {known}}}.",
-                              "x" = "You supplied {.val {dpar}}."))
+    abort_twill("argument", c("{.arg dpar} must be one of {.or {.val {known}}} in this family.",
+                              "x" = "It is {.val {given_value(dpar)}}."))
   }
   TRUE
 }

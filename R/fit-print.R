@@ -4,6 +4,7 @@
 #' @method print summary.twillfit
 #' @export
 print.summary.twillfit <- function(x, digits = 2, ...) {
+  check_no_dots(..., allow = print_arguments)
   print_heading(x)
   if (!is.null(x$prior)) print_section("Priors:", print(x$prior))
   print_groups(x, digits)

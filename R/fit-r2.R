@@ -37,6 +37,7 @@ bayes_R2.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(
 #' @method loo_R2 twillfit
 #' @export
 loo_R2.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.025, 0.975), ...) {
+  check_no_dots(...)
   weights <- psis_weights(object)
   mu <- suppressWarnings(loo::E_loo(posterior_epred.twillfit(object), weights$psis, log_ratios = -weights$log_lik))
   y <- object$design$y

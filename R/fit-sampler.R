@@ -28,9 +28,11 @@ NULL
 #' @method nuts_params twillfit
 #' @export
 nuts_params.twillfit <- function(object, pars = NULL, ...) {
+  check_no_dots(...)
   if (is.null(object$sampler)) {
     abort_twill("method", c("{.fn nuts_params} needs a fit by {.code method = \"nuts\"}.",
-                            "x" = "This one is by {.val {object$info$method}}."))
+                            "x" = "This one is by {.val {object$info$method}}: there are no transitions to look at.",
+                            "i" = "{.fn summary} has its Pareto k-hat; {.fn pairs} and {.code plot(fit)} show its draws."))
   }
   records <- dimnames(object$sampler)[[3]]
   keep <- if (is.null(pars)) records else intersect(records, pars)
@@ -45,6 +47,7 @@ nuts_params.twillfit <- function(object, pars = NULL, ...) {
 #' @method log_posterior twillfit
 #' @export
 log_posterior.twillfit <- function(object, ...) {
+  check_no_dots(...)
   size <- dim(object$draws)
   data.frame(Chain = rep(seq_len(size[2]), each = size[1]),
              Iteration = rep(seq_len(size[1]), size[2]),
@@ -56,6 +59,7 @@ log_posterior.twillfit <- function(object, ...) {
 #' @export
 #' @rawNamespace S3method(posterior::rhat, twillfit)
 rhat.twillfit <- function(object, pars = NULL, ...) {
+  check_no_dots(...)
   convergence(object, pars, posterior::rhat)
 }
 
@@ -63,6 +67,7 @@ rhat.twillfit <- function(object, pars = NULL, ...) {
 #' @method neff_ratio twillfit
 #' @export
 neff_ratio.twillfit <- function(object, pars = NULL, ...) {
+  check_no_dots(...)
   smaller <- function(x) min(posterior::ess_bulk(x), posterior::ess_tail(x))
   convergence(object, pars, smaller) / ndraws(object)
 }
@@ -70,6 +75,7 @@ neff_ratio.twillfit <- function(object, pars = NULL, ...) {
 #' @rdname twill-sampler
 #' @exportS3Method brms::control_params
 control_params.twillfit <- function(x, pars = NULL, ...) {
+  check_no_dots(...)
   out <- x$info[c("adapt_delta", "max_treedepth")]
   if (is.null(pars)) out else out[intersect(pars, names(out))]
 }

@@ -30,6 +30,7 @@ NULL
 #' @method summary twillfit
 #' @export
 summary.twillfit <- function(object, priors = FALSE, prob = 0.95, robust = FALSE, mc_se = FALSE, ...) {
+  check_no_dots(...)
   table <- parameter_summary(object, main_variables(object), prob, robust, mc_se)
   structure(c(
     list(formula = object$formula, family = object$family, nobs = nobs(object), ngrps = ngrps(object),
@@ -44,6 +45,7 @@ summary.twillfit <- function(object, priors = FALSE, prob = 0.95, robust = FALSE
 #' @method print twillfit
 #' @export
 print.twillfit <- function(x, digits = 2, ...) {
+  check_no_dots(..., allow = print_arguments)
   print(summary.twillfit(x), digits = digits)
   invisible(x)
 }

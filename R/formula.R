@@ -138,6 +138,7 @@ check_brms_formula <- function(bf) {
 #' @method format twill_formula
 #' @export
 format.twill_formula <- function(x, ...) {
+  check_no_dots(..., allow = names(formals(format.default)))
   dispersion <- if (!is.null(x$dispersion)) paste(x$dpar, deparse1(x$dispersion))
   c(deparse1(x$formula), dispersion)
 }
@@ -145,6 +146,7 @@ format.twill_formula <- function(x, ...) {
 #' @method print twill_formula
 #' @export
 print.twill_formula <- function(x, ...) {
+  check_no_dots(..., allow = print_arguments)
   cat(format(x), sep = "\n")
   invisible(x)
 }
@@ -152,6 +154,9 @@ print.twill_formula <- function(x, ...) {
 #' @method formula twill_formula
 #' @export
 #' @importFrom stats formula
-formula.twill_formula <- function(x, ...) x$formula
+formula.twill_formula <- function(x, ...) {
+  check_no_dots(...)
+  x$formula
+}
 
 compact <- function(x) x[!vapply(x, is.null, TRUE)]

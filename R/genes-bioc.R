@@ -5,6 +5,7 @@ bioc_methods <- new.env()
 
 .onLoad <- function(libname, pkgname) {
   for (owner in names(bioc_definitions)) when_loaded(owner)
+  set_refused_verbs()
 }
 
 when_loaded <- function(owner) {

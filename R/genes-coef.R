@@ -4,6 +4,7 @@
 #' @method coef twillset
 #' @export
 coef.twillset <- function(object, summary = TRUE, probs = c(0.025, 0.975), groups = NULL, genes = NULL, ...) {
+  check_no_dots(...)
   need_set_groups(object)
   check_probs(probs)
   at <- set_positions(object, genes)

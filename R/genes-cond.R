@@ -58,6 +58,7 @@ refuse_cond <- function(operator) {
 #' @method print tw_cond
 #' @export
 print.tw_cond <- function(x, ...) {
+  check_no_dots(..., allow = print_arguments)
   cat(format_cond(x), "\n", sep = "")
   invisible(x)
 }

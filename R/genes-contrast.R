@@ -193,7 +193,8 @@ linear_weights <- function(fit, weights, estimand) {
 }
 
 weighted_draws <- function(fit, linear, at) {
-  if (length(linear) == 0) abort_twill("contrast", "{.arg contrast} is zero for every gene: its two sides are the same.")
+  if (length(linear) == 0) abort_twill("contrast", c("{.arg contrast} is zero for every gene: its two sides are the same.",
+                                                    "i" = "Name different levels: {.code cond(x = \"a\") - cond(x = \"b\")}."))
   weighted_sum(set_draws(fit, names(linear), at), linear)
 }
 

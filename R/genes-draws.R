@@ -16,15 +16,16 @@
 #' @param ... Not used.
 #' @return
 #' * `fixef()`: array gene x (Estimate, Est.Error, quantiles) x coefficient; with `summary = FALSE` draw x gene x coefficient.
-#' * `ranef()`: list with one array per group, gene x (Estimate, Est.Error) x level x coefficient.
+#' * `ranef()`: list with one array per group, gene x (Estimate, Est.Error, quantiles) x level x coefficient; with
+#'   `summary = FALSE` draw x gene x level x coefficient.
 #' * `coef()`: list with one array per group, gene x (Estimate, Est.Error, quantiles) x level x coefficient, of the level's own
 #'   coefficients, \eqn{\beta_{gc} + b_{gjc}}; those that do not vary over the group are the same for all levels. With
 #'   `summary = FALSE` draw x gene x level x coefficient. For more than 200 genes without `keep = "effects"` only estimates
 #'   are known, the rest is `NA`, with a message.
 #' * `VarCorr()`: list with, per group, `sd`, an array gene x statistic x coefficient, and `cor` where effects are
 #'   correlated, with the pairs of coefficients in the last dimension.
-#' * `as_draws()`, `as_draws_array()`, `as_draws_df()`, `as_draws_matrix()`: the draws of one gene under their own names, or of
-#'   several with the gene as the first index, `b_x[gene]`, `r_donor[gene,D1,x]`.
+#' * `as_draws()`, `as_draws_array()` and the other formats of posterior (and those of coda, see [twill-coda]): the draws of
+#'   one gene under their own names, or of several with the gene as the first index, `b_x[gene]`, `r_donor[gene,D1,x]`.
 #' * `variables()`: names of the variables that the draws of a gene have.
 #'
 #' Errors have class `twill_error_genes`, `twill_error_draws`, `twill_error_variable` or `twill_error_group`.
@@ -44,6 +45,7 @@ NULL
 #' @method fixef twillset
 #' @export
 fixef.twillset <- function(object, summary = TRUE, probs = c(0.025, 0.975), genes = NULL, ...) {
+  check_no_dots(...)
   at <- set_positions(object, genes)
   design <- object$job$model$design
   variable <- c(design$coef_names, design$disp_names[!is.null(design$x_disp)])
@@ -53,16 +55,21 @@ fixef.twillset <- function(object, summary = TRUE, probs = c(0.025, 0.975), gene
 #' @rdname twillset-effects
 #' @method ranef twillset
 #' @export
-ranef.twillset <- function(object, groups = NULL, genes = NULL, ...) {
+ranef.twillset <- function(object, groups = NULL, genes = NULL, summary = TRUE, probs = c(0.025, 0.975), ...) {
+  check_no_dots(...)
   need_set_groups(object)
+  check_probs(probs)
   at <- set_positions(object, genes)
-  lapply(pick_groups(object$job$model, groups), level_array, fit = object, at = at)
+  groups <- pick_groups(object$job$model, groups)
+  if (!check_flag(summary, "summary")) return(lapply(groups, level_draw_array, fit = object, at = at))
+  lapply(groups, level_array, fit = object, at = at, probs = probs)
 }
 
 #' @rdname twillset-effects
 #' @method VarCorr twillset
 #' @export
 VarCorr.twillset <- function(x, sigma = 1, summary = TRUE, probs = c(0.025, 0.975), genes = NULL, ...) {
+  check_no_dots(...)
   need_set_groups(x)
   at <- set_positions(x, genes)
   lapply(pick_groups(x$job$model, NULL), function(group) {
@@ -77,7 +84,10 @@ VarCorr.twillset <- function(x, sigma = 1, summary = TRUE, probs = c(0.025, 0.97
 }
 
 need_set_groups <- function(fit) {
-  if (length(fit$job$model$design$terms) == 0) abort_twill("group", "The design has no group-level terms.")
+  if (length(fit$job$model$design$terms) == 0) {
+    abort_twill("group", c("The design has no group-level terms such as {.code (1 | donor)}.",
+                           "i" = "{.fn fixef} has its coefficients."))
+  }
 }
 
 # gene x statistic x variable, or draw x gene x variable.
@@ -101,16 +111,36 @@ gene_statistics <- function(fit, v, at, probs) {
   cbind(mean, sd, column_quantiles(draws, probs, few_draws_type))
 }
 
-# gene x statistic x level x coefficient, from the moments of the effects.
-level_array <- function(fit, group, at) {
+# gene x statistic x level x coefficient: moments of the effects, and quantiles of those draws that were kept.
+level_array <- function(fit, group, at, probs) {
+  plan <- level_plan(fit, group)
+  rows <- match(plan$variables, fit$posterior$effect_names)
+  pick <- function(name) array(fit$posterior[[name]][rows, at], c(length(rows), length(at)))
+  mean <- pick("effects_mean")
+  sd <- pick("effects_sd")
+  values <- c(list(mean, sd), lapply(probs, function(prob) {
+    if (is.null(fit$posterior$effects)) return(mean + sd * stats::qnorm(prob))
+    draws <- effect_draws(fit, plan$variables, at)
+    matrix(column_quantiles(matrix(draws, dim(draws)[1]), prob), length(rows))
+  }))
+  both <- aperm(array(unlist(values), c(length(plan$levels), length(plan$coefs), length(at), length(values))), c(3, 4, 1, 2))
+  array(both, dim(both), list(set_genes(fit)[at], c("Estimate", "Est.Error", quantile_names(probs)), plan$levels, plan$coefs))
+}
+
+# draw x gene x level x coefficient.
+level_draw_array <- function(fit, group, at) {
+  plan <- level_plan(fit, group)
+  draws <- effect_draws(fit, plan$variables, at)
+  draws <- aperm(array(draws, c(dim(draws)[1], length(plan$levels), length(plan$coefs), length(at))), c(1, 4, 2, 3))
+  array(draws, dim(draws), list(NULL, set_genes(fit)[at], plan$levels, plan$coefs))
+}
+
+# list(levels, coefs, variables) of a group, with levels running faster than coefficients.
+level_plan <- function(fit, group) {
   terms <- group_terms(fit$job$model, group)
   coefs <- unlist(lapply(terms, `[[`, "coefs"))
-  levels <- terms[[1]]$levels
-  rows <- match(unlist(lapply(coefs, effect_variables, group = group, levels = levels)), fit$posterior$effect_names)
-  pick <- function(name) array(fit$posterior[[name]][rows, at], c(length(levels), length(coefs), length(at)))
-  both <- array(c(pick("effects_mean"), pick("effects_sd")), c(length(levels), length(coefs), length(at), 2))
-  both <- aperm(both, c(3, 4, 1, 2))
-  array(both, dim(both), list(set_genes(fit)[at], c("Estimate", "Est.Error"), terms[[1]]$level_names, coefs))
+  list(levels = terms[[1]]$level_names, coefs = coefs,
+       variables = unlist(lapply(coefs, effect_variables, group = group, levels = terms[[1]]$levels)))
 }
 
 # Draws ------------------------------------------------------------------------------------------------------------
@@ -175,12 +205,16 @@ folder_block <- function(folder, k, variable, rows) {
 #' @rdname twillset-effects
 #' @method variables twillset
 #' @export
-variables.twillset <- function(x, ...) c(x$posterior$names, x$posterior$effect_names)
+variables.twillset <- function(x, ...) {
+  check_no_dots(...)
+  c(x$posterior$names, x$posterior$effect_names)
+}
 
 #' @rdname twillset-effects
 #' @method as_draws_array twillset
 #' @export
 as_draws_array.twillset <- function(x, genes = NULL, variable = NULL, regex = FALSE, ...) {
+  check_no_dots(...)
   at <- set_positions(x, genes)
   chosen <- if (is.null(variable)) kept_variables(x) else select_variables(x, variable, regex)
   main <- intersect(chosen, x$posterior$names)
@@ -222,6 +256,7 @@ indexed_names <- function(names, genes) {
 #' @method as_draws twillset
 #' @export
 as_draws.twillset <- function(x, genes = NULL, variable = NULL, regex = FALSE, ...) {
+  check_no_dots(...)
   as_draws_array.twillset(x, genes, variable, regex)
 }
 
@@ -229,6 +264,7 @@ as_draws.twillset <- function(x, genes = NULL, variable = NULL, regex = FALSE, .
 #' @method as_draws_df twillset
 #' @export
 as_draws_df.twillset <- function(x, genes = NULL, variable = NULL, regex = FALSE, ...) {
+  check_no_dots(...)
   as_draws_df(as_draws_array.twillset(x, genes, variable, regex))
 }
 
@@ -236,5 +272,22 @@ as_draws_df.twillset <- function(x, genes = NULL, variable = NULL, regex = FALSE
 #' @method as_draws_matrix twillset
 #' @export
 as_draws_matrix.twillset <- function(x, genes = NULL, variable = NULL, regex = FALSE, ...) {
+  check_no_dots(...)
   as_draws_matrix(as_draws_array.twillset(x, genes, variable, regex))
+}
+
+#' @rdname twillset-effects
+#' @method as_draws_list twillset
+#' @export
+as_draws_list.twillset <- function(x, genes = NULL, variable = NULL, regex = FALSE, ...) {
+  check_no_dots(...)
+  as_draws_list(as_draws_array.twillset(x, genes, variable, regex))
+}
+
+#' @rdname twillset-effects
+#' @method as_draws_rvars twillset
+#' @export
+as_draws_rvars.twillset <- function(x, genes = NULL, variable = NULL, regex = FALSE, ...) {
+  check_no_dots(...)
+  as_draws_rvars(as_draws_array.twillset(x, genes, variable, regex))
 }

@@ -4,7 +4,8 @@ check_extra <- function(fit, extra) {
   if (length(extra) == 0) return(character())
   for (one in extra) check_choice(one, "extra", c("kl", "lvr"))
   if ("kl" %in% extra) need_shape(fit, "extra")
-  if (family(fit)$link != "log") abort_twill("contrast", "{.arg extra} needs a model of counts.")
+  if (family(fit)$link != "log") abort_twill("contrast", c("{.arg extra} needs a model of counts.",
+                                                                        "x" = "This fit is of the {family(fit)$family} family."))
   unique(extra)
 }
 

@@ -21,7 +21,9 @@
 #' @export
 tw_guides <- function(fit, coef = NULL, genes = NULL, level = 0.95) {
   check_set(fit)
-  if (is.null(fit$screen)) abort_twill("genes", "{.arg fit} must be made by {.fn tw_screen}.")
+  if (is.null(fit$screen)) abort_twill("genes", c("{.arg fit} must be a screen, made by {.fn tw_screen}.",
+                                                "x" = "It is of class {.cls {class(fit)[1]}}.",
+                                                "i" = "{.code ranef(fit)} has the effects of levels of other fits."))
   check_level(level, "level")
   at <- set_positions(fit, genes)
   weights <- resolve_contrast(fit$job$model, coef %||% only_coefficient(fit$job$model))

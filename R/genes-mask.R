@@ -84,6 +84,7 @@ matched_names <- function(names, patterns) {
 #' @method print tw_mask
 #' @export
 print.tw_mask <- function(x, ...) {
+  check_no_dots(..., allow = print_arguments)
   reasons <- attr(x, "reasons")
   cat(sprintf("Mask of %d of %d genes\n", sum(x), length(x)))
   if (length(reasons)) cat(sprintf("  %s: %d\n", names(reasons), reasons), sep = "")

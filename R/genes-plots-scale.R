@@ -35,9 +35,9 @@ draw_scales <- function(table, clr) {
     ggplot2::geom_hline(yintercept = 0, colour = "grey60", linewidth = 0.3) +
     ggplot2::geom_vline(xintercept = 0, colour = "grey60", linewidth = 0.3) +
     ggplot2::geom_abline(intercept = mean(table$clr - table$expression), slope = 1, colour = "grey60", linetype = 2) +
-    ggplot2::geom_point(size = point_size(table), alpha = 0.8) + gene_labels(table$expression) +
+    ggplot2::geom_point(size = point_size(table), alpha = 0.8) + gene_labels(table$expression) + room_above() +
     ggplot2::scale_colour_gradientn(colours = c(shade[["dark_highlight"]], shade[["mid"]], "grey80"), values = c(0, 0.1, 1),
                                     limits = c(0, max(0.5, table$lfsr)), name = "lfsr (CLR)") +
     plot_theme() + subtitle_theme() + ggplot2::theme(legend.position = "right") +
-    ggplot2::labs(x = paste(sub(", CLR", "", effect_axis(clr)), "of expression"), y = effect_axis(clr))
+    ggplot2::labs(x = sub(", CLR", " of expression", effect_axis(clr), fixed = TRUE), y = effect_axis(clr))
 }

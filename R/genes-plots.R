@@ -40,6 +40,7 @@
 plot.twillset <- function(x, type = c("ma", "volcano", "clr", "dispersion", "forest", "loss"), results = NULL, contrast = NULL,
                           alpha = 0.05, n_labels = 10, gene = NULL, group = NULL, prob = 0.5, prob_outer = 0.95, ...) {
   type <- check_choice(type, "type", c("ma", "volcano", "clr", "dispersion", "forest", "loss"))
+  check_dots_of(list(...), if (type %in% c("ma", "volcano", "clr")) tw_contrast else function(x) NULL)
   if (type == "loss") return(gene_loss(x))
   if (type == "dispersion") return(dispersion_plot(x))
   if (type == "forest") return(gene_forest(x, gene, contrast, group, prob, prob_outer))
@@ -55,7 +56,10 @@ plot.twillset <- function(x, type = c("ma", "volcano", "clr", "dispersion", "for
 effect_points <- function(results, alpha, n_labels) {
   column <- function(names) results[[intersect(names, names(results))[1]]]
   needed <- c("lfcSE", "svalue", "lower", "upper")
-  if (!all(needed %in% names(results))) abort_twill("plot", "{.arg results} must be a table made by {.fn tw_contrast}.")
+  if (!all(needed %in% names(results))) {
+    abort_twill("plot", c("{.arg results} must be a table made by {.fn tw_contrast} or {.fn tw_sets}.",
+                          "x" = "It has no column {.val {setdiff(needed, names(results))}}."))
+  }
   table <- data.frame(gene = rownames(results), mean = column(c("baseMean", "AveExpr")) %||% NA_real_,
                       effect = column(c("log2FoldChange", "logFC")), svalue = results$svalue, sd = results$lfcSE)
   table <- table[is.finite(table$effect), ]
@@ -69,10 +73,14 @@ effect_points <- function(results, alpha, n_labels) {
   table[order(table$called, abs(table$effect) / table$sd), ]
 }
 
-effect_label <- function(results) {
-  text <- column_descriptions(results)[2]
-  unname(sub("^posterior mean of ", "", text %||% "effect"))
+# What column k of a result is, in words; "" where the table has lost its description.
+result_text <- function(results, k) {
+  texts <- column_descriptions(results)
+  unname(if (is.null(texts) || k > length(texts)) "" else texts[k])
 }
+
+# "conditionstim; population effect, log2"
+effect_label <- function(results) sub("^posterior mean of ", "", result_text(results, 2))
 
 called_colours <- function(alpha) {
   shade <- bayesplot::color_scheme_get()
@@ -81,52 +89,108 @@ called_colours <- function(alpha) {
                                breaks = names(labels), name = NULL)
 }
 
-points_with_labels <- function(plot, alpha, x) {
-  plot + ggplot2::geom_point(size = point_size(plot$data), alpha = 0.8) + gene_labels(x) +
+points_with_labels <- function(plot, alpha, x, y_axis = room_above()) {
+  plot + ggplot2::geom_point(size = point_size(plot$data), alpha = 0.8) + gene_labels(x) + y_axis +
     called_colours(alpha) + plot_theme() + subtitle_theme() + ggplot2::theme(legend.position = "top")
 }
 
 point_size <- function(table) max(0.3, 1.6 - log10(nrow(table)) / 4)
 
-# Names above their points, flush with the points at the edges: nothing is cut there. Of two that overlap the one drawn first
-# stays, also where it is empty: so only points with names, from the surest, which come last in the data.
+# Names of the surest points, which come last in the data. With ggrepel all are drawn, clear of each other; without it names stand
+# above their points, flush with those at the edges so that nothing is cut, and of two that overlap the surer one stays.
 gene_labels <- function(x) {
   named <- function(table) {
     table$across <- (x - min(x)) / max(diff(range(x)), 1e-300)
     table[rev(which(table$label != "")), ]
   }
-  list(ggplot2::geom_text(ggplot2::aes(label = .data$label, hjust = .data$across), data = named, vjust = -0.7, size = 3,
-                          colour = "black", check_overlap = TRUE),
-       ggplot2::scale_y_continuous(expand = ggplot2::expansion(mult = c(0.05, 0.1))), ggplot2::coord_cartesian(clip = "off"))
+  text <- if (has_ggrepel()) {
+    repelled_names(named)
+  } else {
+    ggplot2::geom_text(ggplot2::aes(label = .data$label, hjust = .data$across), data = named, vjust = -0.7, size = 3,
+                       colour = "black", check_overlap = TRUE)
+  }
+  list(text, ggplot2::coord_cartesian(clip = "off"))
 }
+
+has_ggrepel <- function() requireNamespace("ggrepel", quietly = TRUE)
+
+# On a white edge, so that names can be read on a cloud of points.
+repelled_names <- function(data, size = 2.8) {
+  ggrepel::geom_text_repel(ggplot2::aes(label = .data$label), data = data, size = size, colour = "black", bg.colour = "white",
+                           bg.r = 0.12, max.overlaps = Inf, force = 3, box.padding = 0.3, max.iter = 20000, max.time = 3,
+                           min.segment.length = 0.2, segment.colour = "grey50", segment.size = 0.3, seed = 1)
+}
+
+room_above <- function(...) ggplot2::scale_y_continuous(expand = ggplot2::expansion(mult = c(0.05, 0.1)), ...)
 
 ma_plot <- function(table, results, alpha) {
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$mean, y = .data$effect, colour = .data$called)) +
     ggplot2::geom_hline(yintercept = 0, colour = "grey60", linewidth = 0.3)
-  if (anyNA(table$mean)) abort_twill("plot", "{.arg results} has no means of genes, which {.code type = \"ma\"} shows.")
+  if (anyNA(table$mean)) {
+    abort_twill("plot", c("{.arg results} has no means of genes, which {.code type = \"ma\"} shows.",
+                          "i" = "Tables of {.fn tw_sets} have none: say {.code type = \"volcano\"}."))
+  }
   is_positive <- all(table$mean > 0)
   if (is_positive) plot <- plot + ggplot2::scale_x_log10()
   points_with_labels(plot, alpha, if (is_positive) log(table$mean) else table$mean) +
-    ggplot2::labs(x = "mean", y = effect_axis(results), subtitle = wrap_label(effect_label(results)))
+    ggplot2::labs(x = mean_axis(results), y = effect_axis(results), subtitle = result_subtitle(results))
 }
 
-# S-values below what draws can tell are drawn at the top.
+mean_axis <- function(results) {
+  text <- result_text(results, 1)
+  if (startsWith(text, "mean")) text else "mean"
+}
+
+# Heights from 0 to 20 are drawn as they are; where some are higher, under the square root, so that the middle keeps its room.
+# The highest that is told apart is 50; what lies above is drawn there, as triangles.
+highest_told <- 50
+
 volcano_plot <- function(table, results, alpha) {
-  table$height <- pmin(-log10(pmax(table$svalue, 1e-300)), 20)
-  plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$effect, y = .data$height, colour = .data$called)) +
-    ggplot2::geom_vline(xintercept = 0, colour = "grey60", linewidth = 0.3)
-  points_with_labels(plot, alpha, table$effect) +
-    ggplot2::labs(x = effect_axis(results), y = "-log10 s-value (at most 20)", subtitle = wrap_label(effect_label(results)))
+  height <- -log10(pmax(table$svalue, 1e-300))
+  table$height <- pmin(height, highest_told)
+  table$edge <- height > highest_told
+  top <- max(table$height, -log10(alpha))
+  plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$effect, y = .data$height, colour = .data$called, shape = .data$edge)) +
+    ggplot2::geom_vline(xintercept = 0, colour = "grey60", linewidth = 0.3) +
+    ggplot2::geom_hline(yintercept = -log10(alpha), colour = "grey60", linewidth = 0.3, linetype = 2) +
+    ggplot2::scale_shape_manual(values = c("FALSE" = 16, "TRUE" = 17), guide = "none")
+  points_with_labels(plot, alpha, table$effect, volcano_axis(top)) +
+    ggplot2::labs(x = effect_axis(results), y = volcano_title(table$edge), subtitle = result_subtitle(results))
 }
 
-wrap_label <- function(text) paste(strwrap(text, 90), collapse = "\n")
+volcano_title <- function(edge) {
+  if (any(edge)) sprintf("-log10 s-value (triangles: above %g)", highest_told) else "-log10 s-value"
+}
 
-# "log2 fold change" for log2 effects, with the scale if it is not that of expression; else "effect".
+volcano_axis <- function(top) {
+  if (top <= 20) return(room_above(limits = c(0, NA)))
+  room_above(trans = "sqrt", limits = c(0, NA), breaks = c(0, 1, 2, 5, 10, 20, 30, 40, 50))
+}
+
+result_subtitle <- function(results) {
+  label <- effect_label(results)
+  if (nzchar(label)) wrap_label(label)
+}
+
+wrap_label <- function(text) paste(strwrap(text, 68), collapse = "\n")
+
+# Unit and contrast, where that is short: "log2 fold change: conditionstim". The subtitle has it in any case.
 effect_axis <- function(results) {
   label <- effect_label(results)
-  base <- if (grepl("log2$", label)) "log2 fold change" else "effect"
-  scale <- if (grepl("effect on centred log-ratios", label)) "CLR" else if (grepl("effect of composition", label)) "composition"
-  if (is.null(scale)) base else sprintf("%s, %s", base, scale)
+  if (!nzchar(label)) return(intersect(c("log2FoldChange", "logFC"), names(results))[1])
+  unit <- unit_words(sub("^.*, ", "", label))
+  is_clr <- grepl("effect on centred log-ratios", label)
+  scale <- if (is_clr) ", CLR" else if (grepl("effect of composition", label)) ", composition"
+  contrast <- sub("; [^;]*$", "", label)
+  if (nchar(contrast) > 40) return(paste0(unit, scale))
+  # On a line of its own where one would be longer than a small plot is high.
+  both <- paste0(unit, scale, ": ", contrast)
+  if (nchar(both) <= 36) both else paste0(unit, scale, ":\n", contrast)
+}
+
+unit_words <- function(unit) {
+  switch(unit, log2 = "log2 fold change", "natural logarithm" = "log fold change (base e)", "in units of the values" = ,
+         "difference, in units of the values")
 }
 
 # Long subtitles fit at this size.
@@ -136,7 +200,10 @@ subtitle_theme <- function() ggplot2::theme(plot.subtitle = ggplot2::element_tex
 
 dispersion_plot <- function(fit) {
   design <- fit$job$model$design
-  if (is.null(design$dispersion)) abort_twill("plot", "The {family(fit)$family} family has no dispersion.")
+  if (is.null(design$dispersion)) {
+    abort_twill("plot", c("{.code type = \"dispersion\"} needs a family with a dispersion.",
+                          "x" = "This fit is of the {family(fit)$family} family."))
+  }
   is_shape <- design$dispersion == "shape"
   value <- set_dispersions(fit)
   table <- data.frame(mean = fit$posterior$base_mean, value = value)
@@ -192,7 +259,10 @@ gene_loss <- function(fit) {
 # Forest -----------------------------------------------------------------------------------------------------------
 
 gene_forest <- function(fit, gene, contrast, group, prob, prob_outer) {
-  if (is.null(gene)) abort_twill("plot", "{.arg gene} is missing: name one gene.")
+  if (is.null(gene)) {
+    abort_twill("plot", c("{.arg gene} is missing: {.code type = \"forest\"} shows one gene.",
+                          "i" = "For example {.code plot(fit, \"forest\", gene = \"{set_genes(fit)[1]}\")}."))
+  }
   at <- set_positions(fit, gene, "gene")
   if (length(at) != 1) abort_twill("plot", "{.arg gene} must be one gene, not {length(at)}.")
   weights <- resolve_contrast(fit$job$model, contrast %||% only_coefficient(fit$job$model))
@@ -203,9 +273,9 @@ gene_forest <- function(fit, gene, contrast, group, prob, prob_outer) {
   table <- rbind(levels[order(levels$estimate), ], population_intervals(fit, weights, at, c(prob, prob_outer), name))
   numeric <- vapply(table, is.numeric, TRUE)
   table[numeric] <- table[numeric] / unit
-  scale <- if (unit == 1) "in units of the values" else "log2"
-  subtitle <- sprintf("%s, %s; median, %g%% and %g%% intervals", weights$label, scale, 100 * prob, 100 * prob_outer)
-  draw_forest(table, set_genes(fit)[at], wrap_label(subtitle), own = FALSE) + subtitle_theme()
+  axis <- unit_words(if (unit == 1) "in units of the values" else "log2")
+  subtitle <- sprintf("%s; median, %g%% and %g%% intervals", weights$label, 100 * prob, 100 * prob_outer)
+  draw_forest(table, set_genes(fit)[at], wrap_label(subtitle), own = FALSE, axis) + subtitle_theme()
 }
 
 forest_term <- function(fit, weights, group) {

@@ -44,6 +44,7 @@ half_normal <- function() new_pooling("half_normal")
 #' @method print tw_pooling
 #' @export
 print.tw_pooling <- function(x, ...) {
+  check_no_dots(..., allow = print_arguments)
   cat("Standard deviations pooled over genes by a ", sub("_", "-", x$kind), " prior\n", sep = "")
   invisible(x)
 }

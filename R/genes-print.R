@@ -23,6 +23,7 @@ NULL
 #' @method print twillset
 #' @export
 print.twillset <- function(x, ...) {
+  check_no_dots(..., allow = print_arguments)
   print_set_heading(summary.twillset(x))
   coefs <- first_few(contrast_coefs(x$job$model), 6)
   print_field("Next:", sprintf("tw_contrast(), tw_status(), tw_variance(), tw_gene(); coefficients %s", coefs))
@@ -33,6 +34,7 @@ print.twillset <- function(x, ...) {
 #' @method summary twillset
 #' @export
 summary.twillset <- function(object, ...) {
+  check_no_dots(...)
   fit <- object
   p <- fit$posterior
   known <- p$mean
@@ -54,6 +56,7 @@ summary.twillset <- function(object, ...) {
 #' @method print summary.twillset
 #' @export
 print.summary.twillset <- function(x, digits = 2, ...) {
+  check_no_dots(..., allow = print_arguments)
   print_set_heading(x)
   print_gene_means(x, digits)
   invisible(x)

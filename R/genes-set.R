@@ -94,6 +94,7 @@ dimnames.twillset <- function(x) list(set_genes(x), x$job$source$samples)
 #' @method [ twillset
 #' @export
 `[.twillset` <- function(x, i, j, ..., drop = FALSE) {
+  check_no_dots(...)
   if (!missing(j)) abort_twill("genes", "Samples cannot be taken out of a fit: say {.code fit[genes, ]}.")
   if (missing(i)) return(x)
   x$posterior <- piece_genes(x$posterior, set_positions(x, i))
@@ -154,6 +155,7 @@ refit_set <- function(object, genes, changes, env) {
   call[[1]] <- if (inherits(object, "twill_screen")) quote(twill::tw_screen) else
     if (inherits(object, c("twillcells", "twillrows"))) quote(twill::twill_cells) else quote(twill::twill_genes)
   if (!is.null(genes)) changes$genes <- genes
+  if (!inherits(object, "twill_screen")) check_dots_of(changes, eval(call[[1]]))
   call[names(changes)] <- changes
   eval(call, env)
 }
@@ -161,23 +163,33 @@ refit_set <- function(object, genes, changes, env) {
 #' @rdname twillset-methods
 #' @method formula twillset
 #' @export
-formula.twillset <- function(x, ...) x$job$model$formula$formula
+formula.twillset <- function(x, ...) {
+  check_no_dots(...)
+  x$job$model$formula$formula
+}
 
 #' @rdname twillset-methods
 #' @method family twillset
 #' @export
-family.twillset <- function(object, ...) object$job$model$family
+family.twillset <- function(object, ...) {
+  check_no_dots(...)
+  object$job$model$family
+}
 
 #' @rdname twillset-methods
 #' @method model.matrix twillset
 #' @export
-model.matrix.twillset <- function(object, ...) object$job$model$design$x
+model.matrix.twillset <- function(object, ...) {
+  check_no_dots(...)
+  object$job$model$design$x
+}
 
 #' @rdname twillset-methods
 #' @param formula A fit of class `twillset`.
 #' @method model.frame twillset
 #' @export
 model.frame.twillset <- function(formula, ...) {
+  check_no_dots(...)
   data <- formula$job$model$data
   data[setdiff(names(data), response_name)]
 }
@@ -185,12 +197,16 @@ model.frame.twillset <- function(formula, ...) {
 #' @rdname twillset-methods
 #' @method nobs twillset
 #' @export
-nobs.twillset <- function(object, ...) n_samples(object$job$source)
+nobs.twillset <- function(object, ...) {
+  check_no_dots(..., allow = "use.fallback")
+  n_samples(object$job$source)
+}
 
 #' @rdname twillset-methods
 #' @method prior_summary twillset
 #' @export
 prior_summary.twillset <- function(object, ...) {
+  check_no_dots(...)
   job <- object$job
   model <- if (is.null(job$shared)) job$model else apply_shared(job$model, job$shared)
   levels <- list(location = 0, spread = 1, size = 1, square = 1, size_without_level = 1, mean = 1)

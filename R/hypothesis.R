@@ -49,6 +49,7 @@ tw_hypothesis <- function(fit, hypothesis, class = "b", group = "", scope = c("s
 #' @exportS3Method brms::hypothesis
 hypothesis.twillfit <- function(x, hypothesis, class = "b", group = "", scope = c("standard", "ranef", "coef"),
                                 alpha = 0.05, robust = FALSE, seed = NULL, ...) {
+  check_no_dots(...)
   tw_hypothesis(x, hypothesis, class, group, scope, alpha, robust)
 }
 
@@ -178,6 +179,7 @@ density_at_zero <- function(x) {
 #' @method print tw_hypothesis
 #' @export
 print.tw_hypothesis <- function(x, digits = 2, ...) {
+  check_no_dots(..., allow = print_arguments)
   cat("Hypotheses about ", switch(x$scope, standard = "parameters", ranef = "deviations of levels",
                                   coef = "coefficients of levels"), ":\n", sep = "")
   table <- x$hypothesis
@@ -195,6 +197,7 @@ print.tw_hypothesis <- function(x, digits = 2, ...) {
 #' @method plot tw_hypothesis
 #' @export
 plot.tw_hypothesis <- function(x, ...) {
+  check_no_dots(...)
   labels <- if (x$scope == "standard") x$hypothesis$Hypothesis else paste0(x$hypothesis$Group, ": ", x$hypothesis$Hypothesis)
   long <- data.frame(value = unlist(x$samples, use.names = FALSE),
                      label = factor(rep(labels, each = nrow(x$samples)), levels = unique(labels)))

@@ -1,26 +1,20 @@
 # Draws of the linear predictor and of the dispersion, for the fitted rows or for other data.
 
+prediction_arguments <- c("newdata", "re_formula", "ndraws", "draw_ids", "allow_new_levels", "sample_new_levels", "offset")
+
 # Resolves what all prediction methods share into list(fit, input, ids, how_new): the design,
-# and the numbers of the draws to use. Unknown arguments are named in a warning, because a
-# misspelt `re_formula` would otherwise change the answer silently.
+# and the numbers of the draws to use. Unknown arguments are refused, because a misspelt
+# `re_formula` would otherwise change the answer silently.
 prepare_prediction <- function(fit, newdata = NULL, re_formula = NULL, ndraws = NULL, draw_ids = NULL,
                                re.form = NULL, draws = NULL, allow_new_levels = FALSE,
                                sample_new_levels = c("uncertainty", "gaussian", "old_levels"),
                                offset = NULL, sort = FALSE, resp = NULL, nlpar = NULL, cores = NULL,
                                ntrys = NULL, ...) {
-  warn_unused(names(list(...)))
+  if (...length() > 0) refuse_unused(...names() %||% "", prediction_arguments)
   how_new <- check_choice(sample_new_levels, "sample_new_levels", c("uncertainty", "gaussian", "old_levels"))
   input <- with_plain_options(design_newdata(fit, newdata, re_formula %||% re.form, allow_new_levels, offset))
   if (length(input$terms)) need_group_effects(fit)
   list(fit = fit, input = input, ids = choose_draws(fit, ndraws %||% draws, draw_ids), how_new = how_new)
-}
-
-warn_unused <- function(names) {
-  names <- names[nzchar(names)]
-  if (length(names)) {
-    warn_twill("argument", c("Arguments that are not known are not used: {.arg {names}}.",
-                             "i" = "See {.code ?\"twill-predict\"} for what there is."))
-  }
 }
 
 check_offset <- function(offset, n) {
@@ -152,5 +146,5 @@ need_column <- function(values, expression) {
   if (inherits(values, "twill_error")) stop(values)
   if (!is.null(values)) return(values)
   needed <- all.vars(expression)
-  abort_twill("newdata", "{.arg newdata} lacks the column{?s} {.val {needed}}, needed here.")
+  abort_twill("newdata", "{.arg newdata} lacks the column{?s} {.val {needed}}: response and known errors are needed here.")
 }

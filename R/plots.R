@@ -9,8 +9,8 @@
 #' @param x,object,fit A fit of class `twillfit`.
 #' @param variable,regex Which variables; see [as_draws.twillfit()]. Default: all but the group
 #'   effects and the densities; for `pairs()` the first eight of these.
-#' @param combo Two or more plots side by side, by the names of bayesplot without `mcmc_`.
-#'   Default: `c("hist", "trace")`.
+#' @param combo One or more plots side by side, by the names of bayesplot without `mcmc_`.
+#'   Default: `c("hist", "trace")`, and `"hist"` for approximations, whose draws are in no order.
 #' @param nvariables Number of variables on a page. Default: 5.
 #' @param plot Draw the pages? Default: yes. If not, they are only returned.
 #' @param ask Wait before each new page? Default: in interactive sessions.
@@ -42,17 +42,26 @@ NULL
 #' @export
 #' @importFrom ggplot2 .data
 #' @importFrom gridExtra arrangeGrob
-plot.twillfit <- function(x, combo = c("hist", "trace"), nvariables = 5, variable = NULL,
+plot.twillfit <- function(x, combo = NULL, nvariables = 5, variable = NULL,
                           regex = FALSE, plot = TRUE, ask = interactive(), ...) {
+  # Draws of an approximation are independent and in no order: a trace of them shows nothing.
+  combo <- combo %||% if (is_approximation(x)) "hist" else c("hist", "trace")
   variable <- plotted_variables(x, variable, regex)
   # As many pages as needed, filled evenly: six variables are three and three, not five and one.
   n_pages <- ceiling(length(variable) / check_whole(nvariables, "nvariables", 1, 100))
   page <- ceiling(seq_along(variable) * n_pages / length(variable))
   pages <- lapply(split(variable, page), function(names) {
-    with_plot_theme(bayesplot::mcmc_combo(x$draws[, , names], combo = combo, ...))
+    with_plot_theme(combined_plot(x$draws[, , names], combo, ...))
   })
   if (plot) show_pages(pages, ask)
   invisible(unname(pages))
+}
+
+combined_plot <- function(draws, combo, ...) {
+  # mcmc_combo() hands its dots to all of its plots without a word on those that none takes.
+  taken <- unlist(lapply(combo, function(name) names(formals(mcmc_function(name, "combo")))[-1]))
+  refuse_unused(setdiff(dot_names(list(...)), c(taken, "gg_theme", "widths")), setdiff(taken, "..."))
+  if (length(combo) > 1) bayesplot::mcmc_combo(draws, combo = combo, ...) else mcmc_function(combo, "combo")(draws, ...)
 }
 
 show_pages <- function(pages, ask) {
@@ -82,7 +91,15 @@ with_plot_theme <- function(code) {
     bayesplot::bayesplot_theme_set(theme)
     on.exit(bayesplot::bayesplot_theme_set(old))
   }
-  suppressMessages(code)
+  withCallingHandlers(suppressMessages(code), warning = bayesplot_warning)
+}
+
+# bayesplot warns of arguments that a plot does not have and draws without them; of one chain where there is only one.
+bayesplot_warning <- function(w) {
+  text <- conditionMessage(w)
+  if (grepl("Only one chain", text, fixed = TRUE)) invokeRestart("muffleWarning")
+  if (!grepl("unrecognized and ignored", text, fixed = TRUE)) return(invisible())
+  refuse_unused(trimws(strsplit(sub("^.*ignored: ", "", text), ",", fixed = TRUE)[[1]]), NULL)
 }
 
 #' @rdname twill-plots
@@ -92,11 +109,24 @@ with_plot_theme <- function(code) {
 pairs.twillfit <- function(x, variable = NULL, regex = FALSE, ...) {
   chosen <- plotted_variables(x, variable, regex)
   if (is.null(variable)) chosen <- utils::head(chosen, 8)
-  if (length(chosen) < 2) abort_twill("plot", "{.fn pairs} needs at least two variables.")
+  if (length(chosen) < 2) {
+    abort_twill("plot", c("{.fn pairs} needs at least two variables.", "x" = "There is {.val {chosen}}.",
+                          "i" = "{.fn variables} has all names."))
+  }
   arguments <- list(off_diag_args = list(size = 0.6, alpha = 0.4))
   arguments <- utils::modifyList(arguments, list(...))
-  with_plot_theme(do.call(bayesplot::mcmc_pairs, c(list(x$draws[, , chosen], np = nuts_params(x)), arguments)))
+  with_plot_theme(do.call(bayesplot::mcmc_pairs, c(list(x$draws[, , chosen]), pair_marks(x), arguments)))
 }
+
+# Above and below the diagonal stand halves of the draws: of one chain every other one.
+pair_marks <- function(fit) {
+  if (nchains(fit) > 1) return(divergence_marks(fit))
+  every_other <- rep_len(c(TRUE, FALSE), ndraws(fit))
+  c(divergence_marks(fit), list(condition = bayesplot::pairs_condition(draws = every_other)))
+}
+
+# What marks divergent transitions; approximations have none.
+divergence_marks <- function(fit) if (!is_approximation(fit)) list(np = nuts_params(fit))
 
 plotted_variables <- function(fit, variable, regex) {
   if (is.null(variable)) main_variables(fit) else select_variables(fit, variable, regex)
@@ -111,7 +141,7 @@ tw_mcmc_plot <- function(object, type = "intervals", variable = NULL, regex = FA
   if (grepl("^(rhat|neff)", type)) return(with_plot_theme(convergence_plot(object, type, plot, variable, regex, ...)))
   draws <- object$draws[, , plotted_variables(object, variable, regex)]
   takes_np <- "np" %in% names(formals(plot))
-  with_plot_theme(if (takes_np) plot(draws, np = nuts_params(object), ...) else plot(draws, ...))
+  with_plot_theme(do.call(plot, c(list(draws), if (takes_np) divergence_marks(object), list(...))))
 }
 
 convergence_plot <- function(fit, type, plot, variable, regex, ...) {
@@ -126,12 +156,12 @@ mcmc_plot.twillfit <- function(object, type = "intervals", variable = NULL, rege
   tw_mcmc_plot(object, type, variable, regex, ...)
 }
 
-mcmc_function <- function(type) {
+mcmc_function <- function(type, argument = "type") {
   known <- sub("^mcmc_", "", bayesplot::available_mcmc(""))
   if (is.character(type) && length(type) == 1 && type %in% known) {
     return(getExportedValue("bayesplot", paste0("mcmc_", type)))
   }
-  abort_twill("plot", c("{.arg type} must be an {.code mcmc_} plot of bayesplot.",
+  abort_twill("plot", c("{.arg {argument}} must be an {.code mcmc_} plot of bayesplot.",
                         "x" = "You supplied {.val {type}}.",
                         did_you_mean(as.character(type)[1], known),
                         "i" = "There are {.val {known}}."))
@@ -146,6 +176,8 @@ nuts_plot <- function(fit, type, plot, ...) {
 #' @export
 tw_forest <- function(fit, group = NULL, coef = NULL, own = FALSE, n = 40, prob = 0.5, prob_outer = 0.95) {
   check_fit(fit)
+  check_level(prob, "prob")
+  check_level(prob_outer, "prob_outer")
   need_group_effects(fit)
   group <- pick_groups(fit, group)[[1]]
   effects <- if (own) level_coefficients(fit, group) else group_effect_draws(fit, group)
@@ -154,7 +186,9 @@ tw_forest <- function(fit, group = NULL, coef = NULL, own = FALSE, n = 40, prob 
                           prob, prob_outer)
   shown <- extreme_rows(table[order(table$estimate), ], check_whole(n, "n", 2, 1e4))
   subtitle <- sprintf("Median, %g%% and %g%% intervals%s", 100 * prob, 100 * prob_outer, extremes_note(nrow(shown), nrow(table)))
-  draw_forest(shown, paste0(coef, " by ", group), subtitle, own)
+  scale <- if (fit$family$link == "log") " (log scale)"
+  what <- if (own) paste0(coef, " of each level") else paste("deviation of", coef, "from the population")
+  draw_forest(shown, paste0(coef, " by ", group), subtitle, own, paste0(what, scale))
 }
 
 extremes_note <- function(n_shown, n) {
@@ -166,7 +200,7 @@ check_coef <- function(coef, known, group) {
   if (is.null(coef)) return(known[1])
   if (is.character(coef) && length(coef) == 1 && coef %in% known) return(coef)
   abort_twill("plot", c("{.arg coef} must name one coefficient of {.field {group}}.",
-                        "x" = "You supplied {.val {coef}}.", "i" = "It has {.val {known}}."))
+                        "x" = "It is {.val {given_value(coef)}}.", "i" = "It has {.val {known}}."))
 }
 
 interval_table <- function(draws, prob, prob_outer) {
@@ -181,7 +215,7 @@ extreme_rows <- function(table, n) {
   table[c(seq_len(ceiling(n / 2)), nrow(table) + 1 - rev(seq_len(floor(n / 2)))), ]
 }
 
-draw_forest <- function(table, title, subtitle, own) {
+draw_forest <- function(table, title, subtitle, own, axis) {
   table$level <- factor(table$level, levels = unique(table$level))
   colour <- bayesplot::color_scheme_get()[["mid"]]
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$estimate, y = .data$level))
@@ -190,7 +224,7 @@ draw_forest <- function(table, title, subtitle, own) {
     ggplot2::geom_linerange(ggplot2::aes(xmin = .data$outer_low, xmax = .data$outer_high), colour = colour, linewidth = 0.4) +
     ggplot2::geom_linerange(ggplot2::aes(xmin = .data$low, xmax = .data$high), colour = colour, linewidth = 1.2) +
     ggplot2::geom_point(colour = bayesplot::color_scheme_get()[["dark"]], size = 1.4) +
-    ggplot2::labs(x = NULL, y = NULL, title = title, subtitle = subtitle) + plot_theme()
+    ggplot2::labs(x = axis, y = NULL, title = title, subtitle = subtitle) + plot_theme()
 }
 
 check_fit <- function(fit, argument = "fit") {

@@ -150,6 +150,7 @@ as_plain_prior <- function(table) table[prior_columns]
 #' @method print twill_prior
 #' @export
 print.twill_prior <- function(x, ...) {
+  check_no_dots(..., allow = print_arguments)
   table <- as.data.frame(unclass(x), stringsAsFactors = FALSE)
   blank <- vapply(table, function(column) all(is.na(column) | column == ""), TRUE)
   table[is.na(table)] <- ""

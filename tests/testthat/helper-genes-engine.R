@@ -131,15 +131,18 @@ fake_payload <- function(draws, effects, names, settings) {
 }
 
 # Replaces the engine of twill_genes() until the caller's frame ends.
-local_engine <- function(engine, env = parent.frame()) {
+local_engine <- function(engine, env = parent.frame()) local_function("run_gene_engine", engine, env)
+
+# Another function in the place of one of the package, until `env` ends.
+local_function <- function(name, f, env = parent.frame()) {
   namespace <- asNamespace("twill")
-  old <- get("run_gene_engine", namespace)
+  old <- get(name, namespace)
   set <- function(f) {
-    unlockBinding("run_gene_engine", namespace)
-    assign("run_gene_engine", f, namespace)
-    lockBinding("run_gene_engine", namespace)
+    unlockBinding(name, namespace)
+    assign(name, f, namespace)
+    lockBinding(name, namespace)
   }
-  set(engine)
+  set(f)
   defer_in(env, function() set(old))
 }
 

@@ -65,6 +65,36 @@ test_that("fits are compared", {
   expect_warning(loo_compare(negbinomial, of_another_response(poisson)), "y variable")
 })
 
+test_that("comparisons carry the names of the fits", {
+  fits <- list(nb = shared_fit("ticks"))
+  poisson <- shared_fit("ticks_poisson")
+  suppressWarnings({
+    a <- loo(fits$nb)
+    b <- loo(poisson)
+    anonymous <- lapply(unname(fits), function(x) waic(x))[[1]]
+  })
+  expect_identical(rownames(loo_compare(a, b)), c("fits$nb", "poisson"))
+  expect_identical(rownames(loo_compare(anonymous, suppressWarnings(waic(poisson)))),
+                   c("TICKS ~ YEAR + cHEIGHT + (1 | BROOD) + (1 | LOCATION)", "poisson"))
+  expect_identical(rownames(loo_compare(list(x = a, y = b))), c("x", "y"))
+})
+
+test_that("fits are compared as they are, by each criterion", {
+  fit <- shared_fit("regression")
+  fit0 <- small_fit(mpg ~ wt, data = datasets::mtcars)
+  comparison <- suppressWarnings(loo_compare(fit, fit0))
+  expect_equal(comparison, suppressWarnings(loo_compare(loo(fit), loo(fit0))))
+  expect_setequal(rownames(comparison), c("fit", "fit0"))
+  named <- suppressWarnings(loo_compare(fit, fit0, criterion = "waic", model_names = c("full", "small")))
+  expect_setequal(rownames(named), c("full", "small"))
+  expect_s3_class(suppressWarnings(loo_compare(loo(fit, fit0))), "compare.loo")
+  folds <- rep(1:2, 16)
+  expect_setequal(rownames(loo_compare(fit, fit0, criterion = "kfold", folds = folds, seed = 1)), c("fit", "fit0"))
+  expect_error(loo_compare(fit), "at least two", class = "twill_error_argument")
+  expect_error(loo_compare(fit, fit0, model_names = "a"), "model_names", class = "twill_error_argument")
+  expect_error(loo_compare(fit, fit0, zzz = 1), "zzz", class = "twill_error_argument")
+})
+
 test_that("kfold leaves out the rows of its folds", {
   fit <- shared_fit("regression")
   folds <- rep(1:2, 16)

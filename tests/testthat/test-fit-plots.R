@@ -101,3 +101,18 @@ test_that("conditional effects take conditions, groups and other scales", {
   expect_error(tw_effects(fit, conditions = data.frame(zzz = 1)), class = "twill_error_effects")
   expect_error(tw_effects(shared_fit("free_means")), class = "twill_error_effects")
 })
+
+test_that("draws of approximations can be plotted", {
+  fit <- small_fit(mpg ~ wt + factor(cyl), data = datasets::mtcars, method = "laplace")
+  expect_no_warning(pages <- plot(fit, plot = FALSE))
+  expect_true(draws_well(pages[[1]]))
+  expect_no_warning(expect_s3_class(pairs(fit, variable = c("b_wt", "sigma")), "bayesplot_grid"))
+  for (type in c("trace", "intervals", "dens", "hist")) expect_true(draws_well(tw_mcmc_plot(fit, type)))
+  expect_error(tw_mcmc_plot(fit, "nuts_energy"), "pairs\\(\\)", class = "twill_error_method")
+  expect_true(draws_well(plot(fit, combo = "dens", plot = FALSE)[[1]]))
+})
+
+test_that("axes say what they show", {
+  expect_match(tw_forest(shared_fit("sleep"), coef = "Days")$labels$x, "deviation of Days")
+  expect_match(tw_forest(shared_fit("ticks"))$labels$x, "log scale")
+})

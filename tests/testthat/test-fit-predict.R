@@ -84,7 +84,7 @@ test_that("a seed leaves the state of R's generator alone", {
 })
 
 test_that("misspelt arguments are named", {
-  expect_warning(posterior_epred(shared_fit("sleep"), re_fomula = NA), "re_fomula", class = "twill_warning_argument")
+  expect_error(posterior_epred(shared_fit("sleep"), re_fomula = NA), "re_fomula", class = "twill_error_argument")
 })
 
 test_that("unknown levels are refused, or predicted as asked", {

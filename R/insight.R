@@ -1,0 +1,160 @@
+# What insight asks of a model, so that easystats (performance, bayestestR) reads a fit for what it is.
+
+#' Fits and easystats
+#'
+#' Methods for the generics of insight, performance and bayestestR, set when these packages are there. `performance::r2()` gives
+#' [bayes_R2()] with and without group-level terms; `performance::icc()` and `insight::get_variance()` the parts of variance at
+#' posterior means, after Nakagawa, Johnson and Schielzeth (2017): for counts \eqn{\log(1 + 1/\lambda + 1/shape)} is the
+#' variance of the distribution, with the mean count \eqn{\lambda}. `hdi()`, `describe_posterior()` and other
+#' functions of bayestestR are given the draws of the population-level coefficients.
+#'
+#' @param x,model A fit of class `twillfit`.
+#' @param effects `"fixed"` (default), `"random"` or `"all"`.
+#' @param component `"all"` (default), or one part of the variance.
+#' @param verbose Not used; nothing is said.
+#' @param ... As insight and performance hand it on.
+#' @return What the generics are to return.
+#' @references Nakagawa S, Johnson PCD, Schielzeth H (2017). The coefficient of determination R2 and intra-class correlation
+#'   coefficient from generalized linear mixed-effects models revisited and expanded. *Journal of the Royal Society Interface*
+#'   14, 20170213.
+#' @examplesIf requireNamespace("performance", quietly = TRUE)
+#' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
+#' performance::icc(fit)
+#' @name twill-easystats
+NULL
+
+#' @rdname twill-easystats
+#' @exportS3Method insight::find_formula
+find_formula.twillfit <- function(x, verbose = TRUE, ...) {
+  random <- lapply(x$formula$bars, function(bar) {
+    stats::as.formula(call("~", call("|", bar$rhs[[2]], str2lang(bar$group))), x$formula$env)
+  })
+  fixed <- x$formula$fixed
+  environment(fixed) <- x$formula$env
+  parts <- list(conditional = fixed, random = if (length(random) == 1) random[[1]] else random)
+  if (!is.null(x$formula$dispersion)) parts[[x$formula$dpar]] <- x$formula$dispersion
+  structure(parts[lengths(parts) > 0], class = c("insight_formula", "list"))
+}
+
+# insight makes these facts of the family of a model it knows.
+#' @rdname twill-easystats
+#' @exportS3Method insight::model_info
+model_info.twillfit <- function(x, ...) {
+  like <- if (x$family$family == "gaussian") stats::gaussian() else stats::poisson()
+  info <- insight::model_info(stats::glm(c(0, 1, 2) ~ 1, family = like))
+  is_negbin <- x$family$family == "negbinomial"
+  own <- list(is_bayesian = TRUE, is_mixed = length(x$design$terms) > 0, n_obs = nobs(x), is_negbin = is_negbin,
+              is_poisson = x$family$family == "poisson", family = if (is_negbin) "negative binomial" else x$family$family,
+              is_dispersion = !is.null(x$formula$dispersion), n_grouplevels = if (length(x$design$terms)) unlist(ngrps(x)),
+              is_timeseries = FALSE)
+  utils::modifyList(info, own)
+}
+
+#' @rdname twill-easystats
+#' @exportS3Method insight::get_data
+get_data.twillfit <- function(x, ...) x$data
+
+#' @rdname twill-easystats
+#' @exportS3Method insight::find_algorithm
+find_algorithm.twillfit <- function(x, ...) {
+  if (is_approximation(x)) return(list(algorithm = x$info$method))
+  list(algorithm = "sampling", chains = nchains(x), iterations = as.integer(x$info$iter), warmup = as.integer(x$info$warmup))
+}
+
+#' @rdname twill-easystats
+#' @exportS3Method insight::find_parameters
+find_parameters.twillfit <- function(x, ...) {
+  all <- main_variables(x)
+  fixed <- unname(fixef_variables(x))
+  parts <- list(conditional = fixed, random = grep("^(sd|cor)_", all, value = TRUE), sigma = intersect(c("sigma", "shape"), all))
+  parts[lengths(parts) > 0]
+}
+
+#' @rdname twill-easystats
+#' @exportS3Method insight::get_parameters
+get_parameters.twillfit <- function(x, effects = c("fixed", "random", "all"), ...) {
+  effects <- check_choice(effects, "effects", c("fixed", "random", "all"))
+  parts <- find_parameters.twillfit(x)
+  wanted <- switch(effects, fixed = parts$conditional, random = parts$random, all = unlist(parts))
+  as.data.frame(draw_matrix(x, unname(wanted)), optional = TRUE)
+}
+
+#' @rdname twill-easystats
+#' @exportS3Method insight::get_residuals
+get_residuals.twillfit <- function(x, ...) unname(residuals.twillfit(x)[, "Estimate"])
+
+#' @rdname twill-easystats
+#' @exportS3Method insight::get_variance
+get_variance.twillfit <- function(x, component = c("all", variance_parts), verbose = TRUE, ...) {
+  component <- check_choice(component, "component", c("all", variance_parts))
+  eta <- x$design$x %*% colMeans(draw_matrix(x, x$design$coef_names))
+  distribution <- distribution_variance(x)
+  groups <- lapply(pick_groups(x, NULL), mean_covariance, fit = x)
+  of_rows <- vapply(names(groups), function(group) row_variance(x, group, groups[[group]]), 0)
+  intercept <- vapply(groups, function(v) if ("Intercept" %in% rownames(v)) v["Intercept", "Intercept"] else NA_real_, 0)
+  slopes <- lapply(groups, function(v) diag(v)[rownames(v) != "Intercept"])
+  parts <- compact(list(var.fixed = stats::var(as.vector(eta)), var.random = sum(of_rows), var.residual = distribution,
+                        var.distribution = distribution, var.dispersion = 0, var.intercept = intercept[!is.na(intercept)],
+                        var.slope = if (length(unlist(slopes)) > 0) unlist(slopes)))
+  if (component == "all") parts else parts[intersect(paste0("var.", component), names(parts))]
+}
+
+variance_parts <- c("fixed", "random", "residual", "distribution", "dispersion", "intercept", "slope")
+
+# coefficient x coefficient: posterior means of variances and covariances.
+mean_covariance <- function(fit, group) {
+  parts <- group_covariance(fit, group)
+  if (!is.null(parts$cov)) return(apply(parts$cov, 2:3, mean))
+  mean <- colMeans(parts$sd^2)
+  matrix(diag(mean, length(mean)), length(mean), dimnames = list(names(mean), names(mean)))
+}
+
+# The variance that a group adds to a row's linear predictor, averaged over rows (Johnson 2014).
+row_variance <- function(fit, group, covariance) {
+  z <- do.call(cbind, lapply(group_terms(fit, group), `[[`, "z"))
+  mean(rowSums((z %*% covariance) * z))
+}
+
+distribution_variance <- function(fit) {
+  prediction <- prepare_prediction(fit)
+  if (fit$family$family == "gaussian") return(mean(residual_sd(prediction)^2))
+  shape <- dispersion_draws(prediction)
+  log1p(1 / mean(fit$design$y) + if (is.null(shape)) 0 else mean(1 / shape))
+}
+
+#' @rdname twill-easystats
+#' @exportS3Method performance::r2_posterior
+r2_posterior.twillfit <- function(model, ...) {
+  draws <- function(name, ...) {
+    stats::setNames(as.vector(bayes_R2.twillfit(model, summary = FALSE, ...)), rep(name, ndraws(model)))
+  }
+  if (length(model$design$terms) == 0) return(list(R2_Bayes = draws("R2")))
+  list(R2_Bayes = draws("Conditional R2"), R2_Bayes_marginal = draws("Marginal R2", re_formula = NA))
+}
+
+#' @rdname twill-easystats
+#' @exportS3Method performance::r2
+r2.twillfit <- function(model, ...) performance::r2_bayes(model, ...)
+
+# Functions of bayestestR that take draws, and those among them whose default range depends on the model.
+draws_verbs <- c("hdi", "eti", "ci", "p_direction", "p_map", "point_estimate", "map_estimate", "estimate_density",
+                 "p_significance")
+range_verbs <- c(describe_posterior = "rope_range", rope = "range", equivalence_test = "range")
+
+set_draws_verbs <- function(...) {
+  owner <- asNamespace("bayestestR")
+  for (verb in c(draws_verbs, names(range_verbs))) {
+    if (exists(verb, owner, inherits = FALSE)) registerS3method(verb, "twillfit", of_draws(verb), envir = owner)
+  }
+}
+
+of_draws <- function(verb) {
+  force(verb)
+  function(x, ..., effects = "fixed") {
+    dots <- list(...)
+    range <- range_verbs[verb]
+    if (!is.na(range)) dots[[range]] <- dots[[range]] %||% bayestestR::rope_range(x)
+    do.call(getExportedValue("bayestestR", verb), c(list(get_parameters.twillfit(x, effects)), dots))
+  }
+}

@@ -1,0 +1,134 @@
+# What a method does not use is refused by name: nothing that a user says is swallowed by the dots of a generic.
+
+# One object of every class that has methods, each made once.
+object_makers <- list(
+  twillfit = function() shared_fit("sleep"), twillset = function() fake_set(), twillcells = function() cells_fit(),
+  twillrows = function() rows_fit(), summary.twillfit = function() summary(shared_fit("sleep")),
+  summary.twillset = function() summary(object_of("twillset")), summary.twillcells = function() summary(object_of("twillcells")),
+  tw_calibration = function() tw_calibration(object_of("twillcells")), tw_cond = function() cond(condition = "stim"),
+  tw_devices = function() tw_devices(), tw_effect = function() tw_effect(object_of("twillcells"), "condition"),
+  tw_effects = function() tw_effects(shared_fit("sleep"), resolution = 5, ndraws = 10),
+  tw_group = function() tw_groups(object_of("twillcells"), "donor")[[1]],
+  tw_groups = function() tw_groups(object_of("twillcells"), "donor"),
+  tw_hypothesis = function() tw_hypothesis(shared_fit("sleep"), "Days > 0"),
+  tw_leaf_criterion = function() waic(object_of("twillcells"), genes = 1:2),
+  tw_loo_list = function() waic(shared_fit("sleep"), shared_fit("sleep")), tw_mask = function() tw_mask(object_of("twillset")),
+  tw_pooling = function() half_normal(), tw_spread = function() tw_spread(object_of("twillcells")),
+  twill_family = function() negbinomial(), twill_formula = function() tw_formula(y ~ x),
+  twill_prior = function() tw_prior("normal(0, 1)"))
+
+rows_fit <- function() {
+  sim <- simulate_cells(n_genes = 3, n_cells = 80)
+  sim$cells$cycle <- with_fixed_seed(3, rnorm(80))
+  suppressWarnings(twill_cells(sim$counts, ~ condition + cycle + (1 | donor), col_data = sim$cells,
+                               capture = exp(sim$log_capture), method = "laplace", seed = 1, silent = 2))
+}
+
+made_objects <- new.env()
+object_of <- function(class) {
+  if (is.null(made_objects[[class]])) made_objects[[class]] <- suppressWarnings(object_makers[[class]]())
+  made_objects[[class]]
+}
+
+# Methods that may take any argument, and why.
+takes_any <- c("[.tw_calibration" = "indices of a data frame", "[.tw_spread" = "indices of a data frame",
+               "c.twill_prior" = "the priors that are joined", "c.twillset" = "the fits that are joined",
+               "recover_data.twillfit" = "what emmeans hands on", "recover_data.twillset" = "what emmeans hands on",
+               "emm_basis.twillfit" = "what emmeans hands on",
+               "find_formula.twillfit" = "what insight hands on", "model_info.twillfit" = "what insight hands on",
+               "get_data.twillfit" = "what insight hands on", "find_parameters.twillfit" = "what insight hands on",
+               "get_parameters.twillfit" = "what insight hands on", "get_variance.twillfit" = "what insight hands on",
+               "find_statistic.twillfit" = "what insight hands on", "is_converged.twillfit" = "what performance hands on",
+               "find_algorithm.twillfit" = "what easystats hands on",
+               "get_residuals.twillfit" = "what easystats hands on",
+               "r2_posterior.twillfit" = "what easystats hands on",
+               "r2.twillfit" = "what performance hands on")
+
+our_methods <- function() {
+  table <- as.data.frame(getNamespaceInfo("twill", "S3methods")[, 1:3])
+  names(table) <- c("generic", "class", "method")
+  has_dots <- vapply(table$method, function(name) "..." %in% names(formals(get(name, asNamespace("twill")))), NA)
+  table[has_dots & !table$method %in% names(takes_any), ]
+}
+
+test_that("every method refuses an argument that it does not have, by name", {
+  table <- our_methods()
+  expect_gt(nrow(table), 100)
+  expect_identical(setdiff(table$class, names(object_makers)), character())
+  swallowed <- character()
+  for (k in seq_len(nrow(table))) {
+    method <- get(table$method[k], asNamespace("twill"))
+    error <- tryCatch(suppressWarnings(method(object_of(table$class[k]), zzz = 1)), error = identity)
+    fine <- inherits(error, "twill_error") && grepl("zzz|needs leaves|at least two fits", conditionMessage(error))
+    if (!fine) swallowed <- c(swallowed, paste(table$method[k], if (inherits(error, "error")) conditionMessage(error)))
+  }
+  expect_identical(swallowed, character())
+})
+
+test_that("nothing that is unnamed and too much is swallowed", {
+  fit <- shared_fit("sleep")
+  expect_error(nobs(fit, 3), "too many", class = "twill_error_argument")
+  expect_error(residuals(fit, NULL, NULL, "posterior_epred", "ordinary", TRUE, FALSE, 0.5, NULL, NULL, NULL, NULL, NULL, FALSE,
+                         "gaussian", NULL, FALSE, 1, 1, 1, 1, 7), class = "twill_error_argument")
+})
+
+test_that("the way out is named", {
+  fit <- shared_fit("sleep")
+  set <- object_of("twillset")
+  expect_error(summary(fit, probs = 0.9), "`summary\\(\\)` has no argument `probs`", class = "twill_error_argument")
+  expect_error(summary(fit, prb = 0.9), "Did you mean `prob`")
+  expect_error(as_draws_df(fit, pars = "b_Days"), "Say `variable`")
+  expect_error(as.matrix(fit, regex_pars = "^b_"), "regex = TRUE")
+  expect_error(fixef(fit, level = 0.9), "probs = c\\(0.05, 0.95\\)")
+  expect_error(confint(fit, prob = 0.9), "Say `level`")
+  expect_error(ranef(fit, condVar = TRUE), "Est.Error")
+  expect_error(loo(fit, moment_match = TRUE), "kfold")
+  expect_error(loo(fit, reloo = TRUE), "kfold")
+  expect_error(loo(fit, k_threshold = 0.7), "pareto_k")
+  expect_error(posterior_epred(fit, re_fromula = NA), "Did you mean `re_formula`")
+  expect_error(fitted(fit, re.from = NA), class = "twill_error_argument")
+  expect_error(do.call(fixef, list(set, robust = TRUE)), "`fixef\\(\\)` has no argument `robust`")
+  expect_error(plot(fit, sizee = 2), "sizee", class = "twill_error_argument")
+  expect_error(update(set, itr = 100), "itr", class = "twill_error")
+})
+
+test_that("arguments that brms users expect are there", {
+  fit <- shared_fit("sleep")
+  set <- object_of("twillset")
+  cells <- object_of("twillcells")
+  summary <- ranef(cells, probs = c(0.1, 0.9))$donor
+  expect_identical(dimnames(summary)[[2]], c("Estimate", "Est.Error", "Q10", "Q90"))
+  draws <- ranef(cells, summary = FALSE)$donor
+  expect_equal(unname(summary[2, "Q90", "d1", "Intercept"]), unname(quantile(draws[, 2, "d1", "Intercept"], 0.9)))
+  expect_equal(unname(summary[2, "Estimate", "d1", "Intercept"]), mean(draws[, 2, "d1", "Intercept"]))
+  expect_identical(dim(ranef(set, genes = 1:2)$donor)[1:2], c(2L, 4L))
+  expect_s3_class(as_draws_rvars(set, genes = 1), "draws_rvars")
+  expect_error(fixef(fit, summary = "no"), "summary", class = "twill_error_setting")
+  skip_if_not_installed("brms")
+  table <- brms::posterior_summary(fit, variable = "^b_", regex = TRUE, probs = 0.5)
+  expect_equal(table[, "Estimate"], fixef(fit)[, "Estimate"], ignore_attr = TRUE)
+})
+
+test_that("probabilities of intervals are checked in every place", {
+  fit <- shared_fit("sleep")
+  for (bad in list(95, c(0.5, 0.9), NA, "0.9", 0, 1)) {
+    expect_error(summary(fit, prob = bad), "prob", class = "twill_error_argument")
+    expect_error(confint(fit, level = bad), "level", class = "twill_error_argument")
+    expect_error(tidy(fit, conf.level = bad), "conf.level", class = "twill_error_argument")
+    expect_error(posterior_interval(fit, prob = bad), "prob", class = "twill_error_argument")
+    expect_error(predictive_interval(fit, prob = bad), "prob", class = "twill_error_argument")
+    expect_error(tw_contrast(object_of("twillset"), level = bad), "level", class = "twill_error_argument")
+  }
+})
+
+test_that("coda takes the chains", {
+  skip_if_not_installed("coda")
+  fit <- shared_fit("sleep")
+  chains <- coda::as.mcmc.list(fit, variable = c("b_Days", "sigma"))
+  expect_s3_class(chains, "mcmc.list")
+  expect_identical(c(coda::nchain(chains), coda::niter(chains), coda::nvar(chains)), c(2L, 200L, 2L))
+  expect_identical(as.vector(chains[[2]][, "sigma"]), as.vector(unclass(as_draws_array(fit))[, 2, "sigma"]))
+  expect_s3_class(coda::as.mcmc(fit), "mcmc.list")
+  expect_s3_class(coda::as.mcmc(fit, combine_chains = TRUE), "mcmc")
+  expect_s3_class(coda::as.mcmc(object_of("twillset"), genes = "gene1"), "mcmc.list")
+})
