@@ -86,8 +86,8 @@ get_residuals.twillfit <- function(x, ...) unname(residuals.twillfit(x)[, "Estim
 
 #' @rdname twill-easystats
 #' @exportS3Method insight::get_variance
-get_variance.twillfit <- function(x, component = c("all", variance_parts), verbose = TRUE, ...) {
-  component <- check_choice(component, "component", c("all", variance_parts))
+get_variance.twillfit <- function(x, component = c("all", components_of_variance), verbose = TRUE, ...) {
+  component <- check_choice(component, "component", c("all", components_of_variance))
   eta <- x$design$x %*% colMeans(draw_matrix(x, x$design$coef_names))
   distribution <- distribution_variance(x)
   groups <- lapply(pick_groups(x, NULL), mean_covariance, fit = x)
@@ -100,7 +100,7 @@ get_variance.twillfit <- function(x, component = c("all", variance_parts), verbo
   if (component == "all") parts else parts[intersect(paste0("var.", component), names(parts))]
 }
 
-variance_parts <- c("fixed", "random", "residual", "distribution", "dispersion", "intercept", "slope")
+components_of_variance <- c("fixed", "random", "residual", "distribution", "dispersion", "intercept", "slope")
 
 # coefficient x coefficient: posterior means of variances and covariances.
 mean_covariance <- function(fit, group) {
