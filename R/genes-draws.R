@@ -121,7 +121,7 @@ level_array <- function(fit, group, at, probs) {
   values <- c(list(mean, sd), lapply(probs, function(prob) {
     if (is.null(fit$posterior$effects)) return(mean + sd * stats::qnorm(prob))
     draws <- effect_draws(fit, plan$variables, at)
-    matrix(column_quantiles(matrix(draws, dim(draws)[1]), prob), length(rows))
+    matrix(column_quantiles(matrix(draws, dim(draws)[1]), prob, few_draws_type), length(rows))
   }))
   both <- aperm(array(unlist(values), c(length(plan$levels), length(plan$coefs), length(at), length(values))), c(3, 4, 1, 2))
   array(both, dim(both), list(set_genes(fit)[at], c("Estimate", "Est.Error", quantile_names(probs)), plan$levels, plan$coefs))

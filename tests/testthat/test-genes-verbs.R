@@ -46,7 +46,7 @@ test_that("sizes of the fit and intervals of coefficients are there", {
   expect_identical(attr(terms(fit), "term.labels"), "condition")
   bounds <- confint(fit, "conditionstim", level = 0.8, genes = "gene3")
   draws <- fixef(fit, genes = "gene3", summary = FALSE)[, 1, "conditionstim"]
-  expect_equal(as.vector(bounds), as.vector(column_quantiles(cbind(draws), c(0.1, 0.9))))
+  expect_equal(as.vector(bounds), as.vector(column_quantiles(cbind(draws), c(0.1, 0.9), few_draws_type)))
   expect_error(confint(fit, "conditionstm"), "conditionstm", class = "twill_error_variable")
 })
 
