@@ -99,7 +99,8 @@ test_that("arguments that brms users expect are there", {
   summary <- ranef(cells, probs = c(0.1, 0.9))$donor
   expect_identical(dimnames(summary)[[2]], c("Estimate", "Est.Error", "Q10", "Q90"))
   draws <- ranef(cells, summary = FALSE)$donor
-  expect_equal(unname(summary[2, "Q90", "d1", "Intercept"]), column_quantiles(cbind(draws[, 2, "d1", "Intercept"]), 0.9, few_draws_type)[1])
+  expected <- column_quantiles(cbind(draws[, 2, "d1", "Intercept"]), 0.9, few_draws_type)
+  expect_equal(unname(summary[2, "Q90", "d1", "Intercept"]), expected[1])
   expect_equal(unname(summary[2, "Estimate", "d1", "Intercept"]), mean(draws[, 2, "d1", "Intercept"]))
   expect_identical(dim(ranef(set, genes = 1:2)$donor)[1:2], c(2L, 4L))
   expect_s3_class(as_draws_rvars(set, genes = 1), "draws_rvars")
