@@ -67,7 +67,7 @@ given_capture <- function(values, input, how = "given") {
     given <- values[bad]
     abort_twill("capture", c("{.arg capture} must be positive numbers: up to 1 as capture, else as size factors.",
                              "x" = "{sum(bad)} cell{?s} {?has/have} another: {.val {some(input$names[bad])}}.",
-                             "x" = "The value{?s} {?is/are} {.val {some(given)}}."))
+                             "x" = "{cli::qty(length(given))}The value{?s} {?is/are} {.val {some(given)}}."))
   }
   list(log_capture = log(values), sd = numeric(), how = how)
 }

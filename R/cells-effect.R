@@ -217,9 +217,10 @@ effect_rows <- function(x, levels) {
     mean <- colMeans(draws)
     c(stats::quantile(mean, c(0.05, 0.5, 0.95), names = FALSE), stats::median(column_sds(draws)), sum(abs(mean) > log(2)))
   }, numeric(5))
-  out <- cbind(matrix(formatC(t(rows)[, 1:4, drop = FALSE], format = "f", digits = 2), length(levels)), big(rows[5, ]))
-  dimnames(out) <- list(levels, c("5%", "50%", "95%", "median sd", "beyond 2-fold"))
-  out
+  shown <- matrix(formatC(t(rows)[, 1:4, drop = FALSE], format = "f", digits = 2), length(levels))
+  dimnames(shown) <- list(levels, c("5%", "50%", "95%", "median sd"))
+  # Folds are ratios of counts.
+  if (family(x$fit)$link == "log") cbind(shown, "beyond 2-fold" = big(rows[5, ])) else shown
 }
 
 #' @rdname tw_effect
@@ -233,17 +234,17 @@ plot.tw_effect <- function(x, ...) {
   varies <- tapply(table$estimate, table$level, function(v) any(v != 0))
   table <- table[table$level %in% names(varies)[varies], ]
   n_levels <- nlevels(droplevels(table$level))
-  plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$estimate)) + effect_histogram()
+  plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$estimate)) + effect_histogram(is_log)
   if (n_levels > 1) plot <- plot + ggplot2::facet_wrap("level")
   unit <- unit_words(if (is_log) "log2" else "in units of the values")
   headed(plot + ggplot2::labs(x = paste(unit, "(posterior mean)"), y = "genes"),
          sprintf("Effects of %s", sub(",.*$", "", x$what)), effect_note(x, table, n_levels, is_log))
 }
 
-effect_histogram <- function() {
+effect_histogram <- function(is_log) {
   list(ggplot2::geom_histogram(bins = 60, fill = twill_colours[1], colour = "white", linewidth = 0.1),
        ggplot2::geom_vline(xintercept = 0, linewidth = 0.3, colour = "grey40"),
-       ggplot2::geom_vline(xintercept = c(-1, 1), linewidth = 0.3, colour = "grey40", linetype = 2))
+       if (is_log) ggplot2::geom_vline(xintercept = c(-1, 1), linewidth = 0.3, colour = "grey40", linetype = 2))
 }
 
 # What the levels are, which would be too long for a title.
@@ -253,7 +254,8 @@ effect_note <- function(x, table, n_levels, is_log) {
 }
 
 beyond_text <- function(table, n_levels, is_log) {
-  if (!is_log || n_levels > 1) return("Posterior means over genes; dashed lines: one to either side")
+  if (!is_log) return("Posterior means over genes, in units of the values")
+  if (n_levels > 1) return("Posterior means over genes; dashed lines: 2-fold")
   sprintf("%s genes; %s beyond 2-fold up, %s down (dashed lines)", big(nrow(table)), big(sum(table$estimate > 1)),
           big(sum(table$estimate < -1)))
 }

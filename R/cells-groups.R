@@ -16,9 +16,11 @@
 #' @param ... Not used.
 #' @return `tw_groups()`: a list of class `tw_groups` of groups, named by their values, each of class `tw_group` with the fields
 #'   `fit`, `by`, `value` and `leaves` (numbers of leaves, named by the values of the other variables).
-#' * `group[["stim"]]`: draws x genes of the leaf's log mean; `group[["stim", "ctrl"]]`: of the difference.
-#' * `summary(group)`: the table of [tw_means()]; with `contrast` one row per gene with `log2FoldChange`, `lfcSE`, `lower`,
-#'   `upper` and `lfsr` (of the group's own posterior, not the adaptive one of [tw_contrast()]).
+#' * `group[["stim"]]`: draws x genes of the leaf's log mean (in Gaussian models, mean); `group[["stim", "ctrl"]]`: of the
+#'   difference.
+#' * `summary(group)`: the table of [tw_means()]; with `contrast` one row per gene with `log2FoldChange` (in Gaussian models the
+#'   difference, in units of the values), `lfcSE`, `lower`, `upper` and `lfsr` (of the group's own posterior, not the adaptive
+#'   one of [tw_contrast()]).
 #'
 #' Errors have class `twill_error_leaf`.
 #' @examples
@@ -108,7 +110,7 @@ summary.tw_group <- function(object, contrast = NULL, genes = NULL, level = 0.95
   check_level(level, "level")
   part <- object
   part$fit <- object$fit[set_positions(object$fit, genes), ]
-  draws <- part[[contrast[1], contrast[2]]] / log(2)
+  draws <- part[[contrast[1], contrast[2]]] / effect_unit(object$fit)
   s <- effect_statistics(list(draws = draws), 0, level, NULL)
   data.frame(log2FoldChange = s$mean, lfcSE = s$sd, lower = s$lower, upper = s$upper, lfsr = s$lfsr, row.names = colnames(draws))
 }

@@ -46,6 +46,7 @@ use_cells <- function(input, formula, capture, silent) {
   variables <- intersect(formula_variables(formula), names(input$data))
   input$total <- as.numeric(over_genes(input$counts, cell_sums, `+`))
   check_totals(input$total, silent)
+  for (name in variables) check_column(input$data[[name]], name)
   missing <- rowSums(is.na(input$data[variables])) > 0
   empty <- input$total == 0 & !capture %in% c("given", "sizeFactors")
   say_dropped(sum(missing), "a missing value in the design", silent)
@@ -72,24 +73,25 @@ keep_cells <- function(input, rows) {
 add_leaves <- function(input, variables) {
   data <- input$data[variables]
   data[] <- lapply(data, function(v) if (is.character(v)) factor(v) else if (is.factor(v)) droplevels(v) else v)
+  found <- leaves_by(input, data)
+  if (found$has_leaves) return(found)
+  # Where covariates differ from cell to cell, leaves serve the capture alone, and are those of the other variables.
+  found <- leaves_by(input, data[!vapply(data, is.numeric, TRUE)])
+  if (!found$has_leaves) found <- leaves_by(input, data[character()])
+  found$has_leaves <- FALSE
+  found
+}
+
+leaves_by <- function(input, data) {
   if (length(data) == 0) data <- data.frame(.all = rep(1, nrow(input$data)))
   leaf <- combined_codes(lapply(data, level_factor))
   first <- match(seq_len(max(leaf)), leaf)
   input$has_leaves <- length(first) <= max(50, nrow(data) / 10)
-  if (!input$has_leaves) return(coarse_leaves(input, data))
   input$leaf <- leaf
   input$leaves <- data[first, , drop = FALSE]
   input$labels <- do.call(paste, c(lapply(input$leaves, level_text), sep = " | "))
   rownames(input$leaves) <- make.unique(input$labels)
   input
-}
-
-# Where covariates differ from cell to cell, leaves serve the capture alone, and are those of the other variables.
-coarse_leaves <- function(input, data) {
-  is_numeric <- vapply(data, is.numeric, TRUE)
-  coarse <- add_leaves(utils::modifyList(input, list(data = input$data)), names(data)[!is_numeric])
-  if (!coarse$has_leaves) coarse <- add_leaves(input, character())
-  utils::modifyList(coarse, list(has_leaves = FALSE))
 }
 
 # Genes ------------------------------------------------------------------------------------------------------------
@@ -109,10 +111,10 @@ cell_sums <- function(counts) {
 
 check_cell_counts <- function(counts) {
   value <- if (is.matrix(counts)) counts else as_compressed(counts)@x
-  bad <- which(is.na(value) | value < 0 | value != round(value))
+  bad <- which(is.na(value) | value < 0 | value != round(value) | value > 2^53)
   if (length(bad) == 0) return(invisible())
   place <- count_place(counts, bad[1])
-  abort_twill("genes", c("The counts in {.arg x} must be whole numbers, not negative and not missing.",
+  abort_twill("genes", c("The counts in {.arg x} must be whole numbers from 0 to 2^53, none of them missing.",
                          "x" = "{length(bad)} {?is/are} not: {.val {value[bad[1]]}} of {place}.",
                          "i" = "Raw counts are needed; normalised values cannot be used."))
 }
@@ -138,11 +140,23 @@ cover_genes <- function(input, coverage, genes, min_count) {
   chosen <- pick_genes(genes, input$genes)
   if (!any(is_kept & seq_along(is_kept) %in% chosen)) check_any_gene(cell_reasons(is_kept, chosen, min_count), min_count)
   input$other <- if (coverage < 1) input$genes[!is_kept & rowSums(sums) > 0] else character()
+  input$left_out <- genes_left_out(input, sums, is_kept, chosen, min_count)
   input$kept <- which(is_kept)
   input$chosen <- is_kept & seq_along(is_kept) %in% chosen
   input$columns <- kept_columns(input$counts, input$kept)
   input$sums <- t(sums[is_kept, , drop = FALSE])
   if (length(input$other)) add_other(input) else input
+}
+
+# One row per gene that is no row of the fit, with the reason. Genes that nobody asked for have none.
+genes_left_out <- function(input, sums, is_kept, chosen, min_count) {
+  rows <- intersect(which(!is_kept), chosen)
+  total <- rowSums(sums)[rows]
+  pooled <- input$genes[rows] %in% input$other
+  reason <- ifelse(total < min_count, sprintf("%.0f counts in all", total), "outside of the coverage")
+  reason[pooled] <- sprintf("%s; in %s", reason[pooled], other_name(input$genes))
+  n_nonzero <- rowSums(sums[rows, , drop = FALSE] > 0)
+  data.frame(gene = input$genes[rows], reason = reason, total = total, n_nonzero = n_nonzero, pooled = pooled, row.names = NULL)
 }
 
 cell_reasons <- function(is_kept, chosen, min_count) {
@@ -162,7 +176,7 @@ covered_genes <- function(sums, coverage) {
     before <- cumsum(c(0, s[ranked]))[seq_along(s)]
     replace(logical(length(s)), ranked, before < coverage * sum(s) & s[ranked] > 0)
   }
-  rowSums(apply(sums, 2, in_leaf)) > 0
+  rowSums(matrix(apply(sums, 2, in_leaf), nrow(sums))) > 0
 }
 
 kept_columns <- function(counts, rows) {

@@ -36,7 +36,7 @@ cell_facts <- function(input, capture) {
        n = tabulate(input$leaf, length(input$labels)), how = capture$how, organism = capture$organism,
        molecules = capture$molecules, rows = input$rows, assay = input$assay,
        capture = leaf_table(input, capture$log_capture),
-       other = list(genes = input$other, name = if (length(input$other)) other_name(input$genes)))
+       left_out = input$left_out, other = list(genes = input$other, name = if (length(input$other)) other_name(input$genes)))
 }
 
 # One row per leaf: cells, median counts of a cell, median capture.

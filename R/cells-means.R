@@ -4,7 +4,8 @@
 #'
 #' The mean expression \eqn{\mu_{gl} = \exp(x_l \beta_g + \sum_k z_{lk} b_{gk})} of each gene in each leaf, a combination of
 #' the design's variables that occurs: molecules per cell before capture, in the units that the captures fix; the mean at a
-#' size factor (and offset) of one for fits of [twill_genes()], whose leaves are their samples.
+#' size factor (and offset) of one for fits of [twill_genes()], whose leaves are their samples. Gaussian models have no
+#' exponential: means are in the units of the values.
 #'
 #' @param fit A fit of class `twillcells` or `twillset` with effects kept, or one group of [tw_groups()].
 #' @param genes Names or numbers of genes, or a condition. Default: all.
@@ -50,14 +51,14 @@ check_within <- function(leaves, allowed) {
 
 # draw x gene x leaf.
 mean_draws <- function(fit, at, leaves) {
-  draws <- exp(leaf_log_mu(fit, at)[, leaves, , drop = FALSE])
+  draws <- inverse_link(fit, leaf_log_mu(fit, at)[, leaves, , drop = FALSE])
   draws <- aperm(draws, c(1, 3, 2))
   array(draws, dim(draws), list(NULL, set_genes(fit)[at], leaf_labels(fit)[leaves]))
 }
 
 # One row per gene and leaf, leaves first.
 mean_statistics <- function(fit, at, leaves, probs) {
-  draws <- exp(leaf_log_mu(fit, at)[, leaves, , drop = FALSE])
+  draws <- inverse_link(fit, leaf_log_mu(fit, at)[, leaves, , drop = FALSE])
   summarise_columns(matrix(draws, dim(draws)[1]), probs = probs, type = few_draws_type)
 }
 

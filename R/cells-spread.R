@@ -32,7 +32,9 @@ tw_spread <- function(fit, contrast = NULL, group = NULL) {
   check_set(fit)
   if (!has_draws(fit)) abort_twill("draws", c("{.fn tw_spread} needs the draws, which this fit has not kept.",
                                              "i" = "Fit with {.code keep = \"draws\"} or {.val effects}."))
-  weights <- resolve_contrast(fit$job$model, contrast %||% only_coefficient(fit$job$model))
+  contrast <- contrast %||% only_coefficient(fit$job$model)
+  weights <- resolve_contrast(fit$job$model, contrast)
+  say_reference_levels(fit$job$model, contrast)
   term <- fit$job$model$design$terms[[forest_term(fit, weights, group)]]
   unit <- effect_unit(fit)
   at <- seq_along(fit$posterior$rows)

@@ -8,6 +8,7 @@ contrast_arms <- function(model, contrast) {
 }
 
 cond_arms <- function(model, cond) {
+  cond <- average_cond(model, cond)
   frame <- cond_frame(model, cond)
   blueprint <- model$design$blueprint
   x <- cond_rows(model, frame)

@@ -15,18 +15,20 @@ when_loaded <- function(owner) {
 }
 
 set_bioc_methods <- function(owner) {
-  for (class in c("twillset", "twill_partial", "twill_screen")) {
-    methods::setOldClass(class, where = bioc_methods)
-    for (name in names(bioc_definitions[[owner]])) {
-      methods::setMethod(getExportedValue(owner, name), class, bioc_definitions[[owner]][[name]], where = bioc_methods)
-    }
+  methods::setOldClass("twillset", where = bioc_methods)
+  for (class in c("twillcells", "twillrows", "twill_screen", "twill_partial")) {
+    methods::setOldClass(c(class, "twillset"), where = bioc_methods)
+  }
+  for (name in names(bioc_definitions[[owner]])) {
+    methods::setMethod(getExportedValue(owner, name), "twillset", bioc_definitions[[owner]][[name]], where = bioc_methods)
   }
 }
 
 #' Fits of genes and the generics of Bioconductor
 #'
 #' When BiocGenerics is loaded, fits of class `twillset` answer to `sizeFactors()` (one number per sample), `counts()` (genes x
-#' samples, sparse if the data were), `design()`, `plotMA(fit, results, alpha)` and `plotDispEsts()` (see
+#' samples, sparse if the data were; for fits of cells sums over the cells of each leaf, and `sizeFactors()` are their summed
+#' captures, as the counts of single cells are not kept), `design()`, `plotMA(fit, results, alpha)` and `plotDispEsts()` (see
 #' [plot.twillset()]); when DESeq2 is, also to its `dispersions()` (posterior means of `1 / shape`, or of `sigma`).
 #'
 #' @name twillset-bioconductor
@@ -51,7 +53,7 @@ bioc_definitions <- list(
 # The values that were fitted, genes x samples.
 set_counts <- function(fit) {
   source <- source_genes(fit$job$source, fit$posterior$rows)
-  counts <- source_matrix(source)
+  counts <- if (source$kind == "leaves") t(source$data$sums) else source_matrix(source)
   dimnames(counts) <- list(set_genes(fit), source$samples)
   counts
 }

@@ -7,16 +7,21 @@
 #' `(cond(dose = 1) + cond(dose = 2)) / 2 - cond(dose = 0)`.
 #'
 #' Variables that are not named are at their first level (factors) or at zero (numbers), as in glmGamPoi. They drop out of
-#' differences unless they interact with those that are named.
+#' differences unless they interact with those that are named; then a message says where the contrast is. With
+#' `.average = TRUE` a condition is the mean over all combinations of the levels of the variables that are not named, each with
+#' the same weight however many samples it has, and numbers are at their mean, as in 'emmeans'.
 #'
 #' @param ... Values of variables of the design, one each, by name.
+#' @param .average Average over the variables that are not named? `TRUE`, or names of some. Default: `FALSE`.
 #' @param e1,e2,x Conditions, or numbers to multiply or divide by.
 #' @return An object of class `tw_cond`: a list of weights and values. Errors have class `twill_error_contrast`.
 #' @seealso [tw_contrast()]
 #' @examples
 #' cond(condition = "stim") - cond(condition = "ctrl")
+#' # With ~ condition * cell_type: the effect of stim, averaged over types of cells.
+#' cond(condition = "stim", .average = TRUE) - cond(condition = "ctrl", .average = TRUE)
 #' @export
-cond <- function(...) {
+cond <- function(..., .average = FALSE) {
   values <- list(...)
   fine <- length(values) == 0 || (!is.null(names(values)) && all(nzchar(names(values))) && !anyDuplicated(names(values)))
   if (!fine) abort_twill("contrast", "{.fn cond} takes values by name, each once: {.code cond(condition = \"stim\")}.")
@@ -25,7 +30,18 @@ cond <- function(...) {
     wrong <- names(values)[!single]
     abort_twill("contrast", "{.fn cond} takes one value of each variable: {.arg {wrong}} {?has/have} another number, or NA.")
   }
-  new_cond(1, list(lapply(values, function(v) if (is.factor(v)) as.character(v) else v)))
+  values <- lapply(values, function(v) if (is.factor(v)) as.character(v) else v)
+  attr(values, "average") <- check_average(.average)
+  new_cond(1, list(values))
+}
+
+# NULL where nothing is to be averaged.
+check_average <- function(x) {
+  if (isFALSE(x)) return(NULL)
+  if (isTRUE(x) || (is.character(x) && length(x) > 0 && !anyNA(x))) return(x)
+  given <- given_value(x)
+  abort_twill("contrast", c("{.arg .average} must be TRUE, FALSE or names of variables of the design.",
+                            "x" = "It is {.val {given}}."))
 }
 
 new_cond <- function(weights, values) structure(list(weights = weights, values = values), class = "tw_cond")
@@ -66,7 +82,10 @@ print.tw_cond <- function(x, ...) {
 format_cond <- function(x) {
   one <- vapply(x$values, function(v) {
     shown <- vapply(v, function(value) if (is.character(value)) dQuote(value, FALSE) else format(value), "")
-    sprintf("cond(%s)", paste(names(v), "=", shown, collapse = ", "))
+    average <- attr(v, "average")
+    named <- if (length(v)) paste(names(v), "=", shown)
+    average <- if (!is.null(average)) paste(".average =", deparse1(average))
+    sprintf("cond(%s)", toString(c(named, average)))
   }, "")
   size <- ifelse(abs(x$weights) == 1, "", paste0(format(abs(x$weights), digits = 4, trim = TRUE), " * "))
   sign <- ifelse(x$weights < 0, " - ", " + ")
@@ -165,21 +184,22 @@ coefficient_weights <- function(model, x, label) {
 # cond() -----------------------------------------------------------------------------------------------------------
 
 cond_weights <- function(model, cond) {
+  label <- format_cond(cond)
+  cond <- average_cond(model, cond)
   frame <- cond_frame(model, cond)
   terms <- lapply(model$design$blueprint$groups, cond_term, frame = frame, cond = cond)
-  check_cond_estimable(model, cond, frame)
-  list(x = as.numeric(cond$weights %*% cond_rows(model, frame)), terms = terms, label = format_cond(cond))
+  check_cond_estimable(model, cond, frame, label)
+  list(x = as.numeric(cond$weights %*% cond_rows(model, frame)), terms = terms, label = label)
 }
 
 # A difference can be estimable where its sides are not.
-check_cond_estimable <- function(model, cond, frame) {
+check_cond_estimable <- function(model, cond, frame, label) {
   blueprint <- model$design$blueprint
   if (is.null(blueprint$null)) return(invisible())
   sum <- cond$weights %*% as_contrast_error(new_part(blueprint, frame)$whole)
   if (!not_estimable(blueprint, sum)) return(invisible())
-  text <- format_cond(cond)
   coefs <- some(contrast_coefs(model), 20)
-  abort_twill("contrast", c("The data say nothing of this contrast: {.code {text}}.",
+  abort_twill("contrast", c("The data say nothing of this contrast: {.code {label}}.",
                             "x" = "It needs coefficients that were dropped from the design: no samples tell of them.",
                             "i" = "Say values of variables that go together, or name a coefficient: {.val {coefs}}."))
 }

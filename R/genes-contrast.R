@@ -132,6 +132,7 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
   check_level(level, "level")
   contrast <- contrast %||% only_coefficient(fit$job$model)
   weights <- resolve_contrast(fit$job$model, contrast)
+  say_reference_levels(fit$job$model, contrast)
   ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, extra)
   unit <- effect_unit(fit, log2)
   prior <- check_flag(adaptive, "adaptive") && !cell_noise

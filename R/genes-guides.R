@@ -30,8 +30,9 @@ tw_guides <- function(fit, coef = NULL, genes = NULL, level = 0.95) {
   slots <- fit$screen$guides[fit$screen$guides$gene %in% set_genes(fit)[at], ]
   draws <- guide_draws(fit, weights, slots)
   bounds <- column_quantiles(draws$guide, c(1 - level, 1 + level) / 2, few_draws_type)
-  data.frame(gene = slots$gene, guide = slots$guide, log2FoldChange = colMeans(draws$guide) / log(2),
-             lfcSE = column_sds(draws$guide) / log(2), lower = bounds[, 1] / log(2), upper = bounds[, 2] / log(2),
+  unit <- effect_unit(fit)
+  data.frame(gene = slots$gene, guide = slots$guide, log2FoldChange = colMeans(draws$guide) / unit,
+             lfcSE = column_sds(draws$guide) / unit, lower = bounds[, 1] / unit, upper = bounds[, 2] / unit,
              efficacy = colMeans(draws$guide / draws$gene > 0.5))
 }
 

@@ -34,7 +34,7 @@ pick_assay <- function(assay, known) {
   abort_twill("genes", c("{.arg assay} must name an assay of {.arg x}.", "x" = "It is {.val {given}}.",
                          did_you_mean(as.character(assay)[1], known),
                          "i" = if (any(nzchar(known))) "There are {.val {known}}." else
-                           "{?It has/They have} no name{?s}: say {.code assay = 1}."))
+                           "The assays have no names: say {.code assay = 1}."))
 }
 
 # Columns that a model can use: run-length encoded ones are expanded, matrices of one column are its numbers. Others are left
@@ -139,7 +139,8 @@ check_any_gene <- function(reason, min_count) {
   if (any(reason == "")) return(invisible())
   left_out <- table(sub("^[0-9]+ counts in all$", "few counts", reason[reason != "not chosen"]))
   shown <- sprintf("%s (%d)", names(left_out), as.integer(left_out))
-  abort_twill("genes", c("No gene is left to fit.", "x" = "Left out: {.val {shown}}.",
+  abort_twill("genes", c("No gene is left to fit.",
+                         "x" = if (length(shown)) "Left out: {.val {shown}}." else "{.arg genes} chooses none.",
                          "i" = "{.arg min_count} is {min_count}: genes need as many counts over all samples.",
                          "i" = "Genes are the rows of {.arg x}, samples its columns."))
 }

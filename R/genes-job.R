@@ -18,11 +18,26 @@ new_job <- function(input, model, given, sharing, settings, keep) {
   how <- if (is.numeric(given$size_factors)) given$size_factors[model$rows] else given$size_factors
   has_offset <- !is.null(offset) || isTRUE(source$may_miss) || has_formula_offset(model)
   if (is_count) check_log_scale(model$design$offset + sample_offset(offset)[model$rows] %||% 0, scan$sample_total)
+  if (is.null(dim(weights))) hint_at_cells(source, model, scan, given$silent %||% 2)
   sizes <- resolve_size_factors(how, source, scan, input$sizes[model$rows], is_count, has_offset, model$design$x)
   if (is_count && sizes$how == "given") say_odd_sizes(sizes$values, scan$sample_total, given$silent %||% 2)
   job <- list(source = source, model = model, sharing = sharing, sizes = sizes, scan = scan, reason = reason,
               settings = settings, keep = keep, min_count = given$min_count)
   add_offsets(job, offset, weights)
+}
+
+# Columns that look like single cells: many, mostly zeros, and many to a combination of the design.
+hint_at_cells <- function(source, model, scan, silent) {
+  n <- n_samples(source)
+  if (model$family$link != "log" || n < 500 || isTRUE(source$may_miss)) return(invisible())
+  share <- 1 - sum(scan$n_nonzero) / (n * length(scan$n_nonzero))
+  data <- model$data[setdiff(names(model$data), response_name)]
+  n_leaves <- if (length(data)) nrow(unique(data)) else 1
+  if (share < 0.5 || n_leaves > n / 5) return(invisible())
+  inform_twill("cells", c("{n} columns in {n_leaves} combination{?s} of the design, {round(100 * share)}% of the counts zero:
+                           are these single cells?",
+                          "i" = "{.fn twill_cells} fits them with a capture each, in a fraction of the time;
+                           {.fn tw_pseudobulk} adds them up."), silent)
 }
 
 has_formula_offset <- function(model) any(model$design$offset != 0)
@@ -69,8 +84,8 @@ new_plan <- function(job, rows, block_size, folder, silent, refresh, BPPARAM) {
 }
 
 describe_job <- function(job, rows, silent) {
+  say_left_out(job, silent)
   if (silent > 0) return(invisible())
-  left_out <- sum(!job$reason %in% c("", "not chosen"))
-  inform_twill("run", c("i" = "{length(rows)} genes, {n_samples(job$source)} samples; {left_out} gene{?s} left out.",
+  inform_twill("run", c("i" = "{length(rows)} gene{?s}, {n_samples(job$source)} samples.",
                         "i" = "Size factors: {job$sizes$how}. Seed {job$settings$seed}."))
 }

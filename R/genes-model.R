@@ -20,7 +20,9 @@ new_gene_model <- function(formula, data, family, prior, contrasts, silent) {
 
 check_samples <- function(data) {
   if (nrow(data) >= 2) return(invisible())
-  abort_twill("genes", c("A model of genes needs at least two samples.", "x" = "There {?is/are} {nrow(data)}."))
+  n <- nrow(data)
+  abort_twill("genes", c("A model of genes needs at least two samples.", "x" = "There {cli::qty(n)}{?is/are} {n}.",
+                         "i" = "For single cells samples are the combinations of values in {.arg design}."))
 }
 
 # Errors about formula and data in the words of twill_genes(): `design`, and where its variables stand.

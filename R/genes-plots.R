@@ -1,4 +1,4 @@
-# Plots of fits of genes: MA, volcano, dispersion, and the levels of a group in one gene.
+# Plots of fits of genes: MA, volcano, dispersion and the loss of guides.
 
 #' Plots of a fit of genes
 #'
@@ -130,7 +130,7 @@ ma_plot <- function(table, results, alpha) {
     abort_twill("plot", c("{.arg results} has no means of genes, which {.code type = \"ma\"} shows.",
                           "i" = "Tables of {.fn tw_sets} have none: say {.code type = \"volcano\"}."))
   }
-  is_positive <- all(table$mean > 0)
+  is_positive <- all(table$mean > 0) && mean_axis(results) != "mean of the values"
   if (is_positive) plot <- plot + ggplot2::scale_x_log10()
   points_with_labels(plot, alpha, if (is_positive) log(table$mean) else table$mean) +
     ggplot2::labs(x = mean_axis(results), y = effect_axis(results), subtitle = result_subtitle(results))
@@ -210,7 +210,7 @@ dispersion_plot <- function(fit) {
   table <- table[is.finite(table$value), ]
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$mean, y = .data$value)) +
     ggplot2::geom_point(size = point_size(table), colour = "grey50", alpha = 0.7) + ggplot2::scale_y_log10()
-  if (all(table$mean > 0)) plot <- plot + ggplot2::scale_x_log10()
+  if (all(table$mean > 0) && family(fit)$link == "log") plot <- plot + ggplot2::scale_x_log10()
   add_trend(plot, fit, is_shape) + plot_theme() + subtitle_theme() +
     ggplot2::labs(x = "mean", y = if (is_shape) "dispersion (1 / shape)" else "sigma",
                   subtitle = wrap_label("Posterior means of genes; line and band: the learned trend and twice its spread"))
@@ -254,66 +254,4 @@ gene_loss <- function(fit) {
   ggplot2::ggplot(table, ggplot2::aes(x = .data$step, y = .data$loss)) +
     ggplot2::geom_line(colour = bayesplot::color_scheme_get()[["dark"]]) + plot_theme() + subtitle_theme() +
     ggplot2::labs(x = "step", y = "loss above its least", subtitle = wrap_label("Minus the ELBO in nats, summed over genes"))
-}
-
-# Forest -----------------------------------------------------------------------------------------------------------
-
-gene_forest <- function(fit, gene, contrast, group, prob, prob_outer) {
-  if (is.null(gene)) {
-    abort_twill("plot", c("{.arg gene} is missing: {.code type = \"forest\"} shows one gene.",
-                          "i" = "For example {.code plot(fit, \"forest\", gene = \"{set_genes(fit)[1]}\")}."))
-  }
-  at <- set_positions(fit, gene, "gene")
-  if (length(at) != 1) abort_twill("plot", "{.arg gene} must be one gene, not {length(at)}.")
-  weights <- resolve_contrast(fit$job$model, contrast %||% only_coefficient(fit$job$model))
-  k <- forest_term(fit, weights, group)
-  unit <- effect_unit(fit)
-  levels <- level_intervals(fit, weights, k, at, c(prob, prob_outer))
-  name <- fit$job$model$design$terms[[k]]$group
-  table <- rbind(levels[order(levels$estimate), ], population_intervals(fit, weights, at, c(prob, prob_outer), name))
-  numeric <- vapply(table, is.numeric, TRUE)
-  table[numeric] <- table[numeric] / unit
-  axis <- unit_words(if (unit == 1) "in units of the values" else "log2")
-  subtitle <- sprintf("%s; median, %g%% and %g%% intervals", weights$label, 100 * prob, 100 * prob_outer)
-  draw_forest(table, set_genes(fit)[at], wrap_label(subtitle), own = FALSE, axis) + subtitle_theme()
-}
-
-forest_term <- function(fit, weights, group) {
-  varies <- vapply(weights$terms, function(part) nrow(part$weights) == 1 && any(part$weights != 0), TRUE)
-  k <- which(varies & (if (is.null(group)) TRUE else group_names(fit$job$model) == group))
-  if (length(k) > 0) return(k[1])
-  what <- if (is.null(group)) "any group" else paste("group", group)
-  abort_twill("plot", c("The contrast does not vary over {what}: there is nothing to show by level.",
-                        "i" = "A random slope is needed, such as {.code (1 + condition || donor)}."))
-}
-
-level_intervals <- function(fit, weights, k, at, probs) {
-  term <- fit$job$model$design$terms[[k]]
-  w <- weights$terms[[k]]$weights[1, ]
-  used <- names(w)[w != 0]
-  population <- weighted_draws(fit, linear_weights(fit, weights, "population"), at)[, 1]
-  names <- unlist(lapply(used, effect_variables, group = term$group, levels = term$levels))
-  effects <- array(effect_draws(fit, names, at), c(length(population), length(term$levels), length(used)))
-  draws <- population + Reduce(`+`, lapply(seq_along(used), function(j) w[used[j]] * effects[, , j]))
-  colnames(draws) <- term$level_names
-  interval_table(own_levels_of(fit, term, at, draws), probs[1], probs[2])
-}
-
-# Genes of a screen have guides of their own, which share the levels of one term.
-own_levels_of <- function(fit, term, at, draws) {
-  slots <- fit$screen$guides
-  if (is.null(slots) || term$group != "guide") return(draws)
-  slots <- slots[slots$gene == set_genes(fit)[at], ]
-  draws <- draws[, slots$slot, drop = FALSE]
-  colnames(draws) <- make.unique(slots$guide)
-  draws
-}
-
-population_intervals <- function(fit, weights, at, probs, group) {
-  one <- fit[at, ]
-  population <- contrast_effect(one, weights, "population")$draws
-  new <- noisy_draws(contrast_effect(one, weights, "new_donor"), fit$job$settings$seed)
-  draws <- cbind(population[, 1], new[, 1])
-  colnames(draws) <- c("(population)", sprintf("(new %s)", group))
-  interval_table(draws, probs[1], probs[2])
 }

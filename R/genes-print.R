@@ -119,12 +119,9 @@ n_set_draws <- function(fit) {
 }
 
 skipped_line <- function(fit) {
-  reason <- fit$job$reason
-  few <- sum(grepl("counts in all$", reason))
-  other <- sum(!reason %in% c("", "not chosen", "not finished")) - few
-  parts <- c(if (few) sprintf("%s left out with fewer than %g counts", big(few), fit$job$min_count),
-             if (other) sprintf("%s left out without variation", big(other)),
-             if (any(reason == "not finished")) sprintf("%s not finished", big(sum(reason == "not finished"))))
+  unfinished <- sum(fit$job$reason == "not finished")
+  parts <- c(sub(" ", " left out ", left_out_parts(fit$job, with_pooled = FALSE)),
+             if (unfinished) sprintf("%s not finished", big(unfinished)))
   if (length(parts)) paste0("; ", paste(parts, collapse = ", ")) else ""
 }
 

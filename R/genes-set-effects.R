@@ -57,6 +57,7 @@ tw_sets <- function(fit, contrast = NULL, sets, lfc_threshold = 0, estimand = c(
   members <- set_members(fit, sets, ask$mask)
   unit <- effect_unit(fit, log2)
   weights <- resolve_contrast(fit$job$model, contrast)
+  say_reference_levels(fit$job$model, contrast)
   effect <- set_effect(fit, contrast, weights, ask, members, donors)
   statistics <- effect_statistics(effect[c("draws", "extra")], lfc_threshold * unit, level, fit$job$settings$seed)
   table <- set_table(statistics, members, unit, lfc_threshold > 0, effect$sigma)

@@ -25,11 +25,30 @@ tw_status <- function(fit, all = FALSE) {
 
 skipped_genes <- function(fit, columns) {
   rows <- setdiff(which(fit$job$reason != ""), fit$posterior$rows)
-  if (length(rows) == 0) return(NULL)
-  known <- list(status = "skipped", n_nonzero = fit$job$scan$n_nonzero[rows], total = fit$job$scan$total[rows],
-                message = fit$job$reason[rows])
-  values <- lapply(stats::setNames(columns, columns), function(name) rep_len(known[[name]] %||% NA_real_, length(rows)))
-  data.frame(values, row.names = fit$job$source$genes[rows])
+  table <- data.frame(gene = fit$job$source$genes[rows], reason = fit$job$reason[rows], total = fit$job$scan$total[rows],
+                      n_nonzero = fit$job$scan$n_nonzero[rows])
+  table <- rbind(table, fit$job$cells$left_out[names(table)])
+  if (nrow(table) == 0) return(NULL)
+  known <- list(status = "skipped", n_nonzero = table$n_nonzero, total = table$total, message = table$reason)
+  values <- lapply(stats::setNames(columns, columns), function(name) rep_len(known[[name]] %||% NA_real_, nrow(table)))
+  data.frame(values, row.names = table$gene)
+}
+
+# Why genes are not in the fit, as parts of a sentence; those that nobody asked for are in none.
+left_out_parts <- function(job, with_pooled = TRUE) {
+  left_out <- job$cells$left_out
+  reason <- c(job$reason, left_out$reason[with_pooled | !as.logical(left_out$pooled)])
+  few <- sum(grepl("counts in all", reason))
+  outside <- sum(grepl("^outside of the coverage", reason))
+  other <- sum(!reason %in% c("", "not chosen", "not finished")) - few - outside
+  c(if (few) sprintf("%s with fewer than %g counts", big(few), job$min_count),
+    if (outside) sprintf("%s outside of the coverage", big(outside)), if (other) sprintf("%s without variation", big(other)))
+}
+
+say_left_out <- function(job, silent) {
+  parts <- left_out_parts(job)
+  if (length(parts) == 0) return(invisible())
+  inform_twill("left_out", c("Left out genes: {parts}.", "i" = "{.code tw_status(fit, all = TRUE)} names them."), silent)
 }
 
 # Variance partition -----------------------------------------------------------------------------------------------

@@ -1,0 +1,63 @@
+# The forest of one gene: the effect in each level of a group (a donor, a guide), in the population and in a new level.
+
+gene_forest <- function(fit, gene, contrast, group, prob, prob_outer) {
+  if (is.null(gene)) {
+    abort_twill("plot", c("{.arg gene} is missing: {.code type = \"forest\"} shows one gene.",
+                          "i" = "For example {.code plot(fit, \"forest\", gene = \"{set_genes(fit)[1]}\")}."))
+  }
+  at <- set_positions(fit, gene, "gene")
+  if (length(at) != 1) abort_twill("plot", "{.arg gene} must be one gene, not {length(at)}.")
+  contrast <- contrast %||% only_coefficient(fit$job$model)
+  weights <- resolve_contrast(fit$job$model, contrast)
+  say_reference_levels(fit$job$model, contrast)
+  k <- forest_term(fit, weights, group)
+  unit <- effect_unit(fit)
+  levels <- level_intervals(fit, weights, k, at, c(prob, prob_outer))
+  name <- fit$job$model$design$terms[[k]]$group
+  table <- rbind(levels[order(levels$estimate), ], population_intervals(fit, weights, at, c(prob, prob_outer), name))
+  numeric <- vapply(table, is.numeric, TRUE)
+  table[numeric] <- table[numeric] / unit
+  axis <- unit_words(if (unit == 1) "in units of the values" else "log2")
+  subtitle <- sprintf("%s; median, %g%% and %g%% intervals", weights$label, 100 * prob, 100 * prob_outer)
+  draw_forest(table, set_genes(fit)[at], wrap_label(subtitle), own = FALSE, axis) + subtitle_theme()
+}
+
+forest_term <- function(fit, weights, group) {
+  varies <- vapply(weights$terms, function(part) nrow(part$weights) == 1 && any(part$weights != 0), TRUE)
+  k <- which(varies & (if (is.null(group)) TRUE else group_names(fit$job$model) == group))
+  if (length(k) > 0) return(k[1])
+  what <- if (is.null(group)) "any group" else paste("group", group)
+  abort_twill("plot", c("The contrast does not vary over {what}: there is nothing to show by level.",
+                        "i" = "A random slope is needed, such as {.code (1 + condition || donor)}."))
+}
+
+level_intervals <- function(fit, weights, k, at, probs) {
+  term <- fit$job$model$design$terms[[k]]
+  w <- weights$terms[[k]]$weights[1, ]
+  used <- names(w)[w != 0]
+  population <- weighted_draws(fit, linear_weights(fit, weights, "population"), at)[, 1]
+  names <- unlist(lapply(used, effect_variables, group = term$group, levels = term$levels))
+  effects <- array(effect_draws(fit, names, at), c(length(population), length(term$levels), length(used)))
+  draws <- population + Reduce(`+`, lapply(seq_along(used), function(j) w[used[j]] * effects[, , j]))
+  colnames(draws) <- term$level_names
+  interval_table(own_levels_of(fit, term, at, draws), probs[1], probs[2])
+}
+
+# Genes of a screen have guides of their own, which share the levels of one term.
+own_levels_of <- function(fit, term, at, draws) {
+  slots <- fit$screen$guides
+  if (is.null(slots) || term$group != "guide") return(draws)
+  slots <- slots[slots$gene == set_genes(fit)[at], ]
+  draws <- draws[, slots$slot, drop = FALSE]
+  colnames(draws) <- make.unique(slots$guide)
+  draws
+}
+
+population_intervals <- function(fit, weights, at, probs, group) {
+  one <- fit[at, ]
+  population <- contrast_effect(one, weights, "population")$draws
+  new <- noisy_draws(contrast_effect(one, weights, "new_donor"), fit$job$settings$seed)
+  draws <- cbind(population[, 1], new[, 1])
+  colnames(draws) <- c("(population)", sprintf("(new %s)", group))
+  interval_table(draws, probs[1], probs[2])
+}
