@@ -51,7 +51,7 @@ run_approximation <- function(spec_json, arrays, settings, silent, refresh) {
   on.exit(progress$finish())
   run <- function(settings) {
     json <- to_json(rapply(engine_approximation_settings(settings), unbox, how = "replace"))
-    engine_approximate(spec_json, arrays, json, progress$report)
+    allowInterrupts(engine_approximate(spec_json, arrays, json, progress$report))
   }
   result <- unwrap_engine(with_fallback(settings, run, silent))
   if (isTRUE(result$interrupted)) abort_interrupt()
@@ -96,8 +96,10 @@ engine_approximation_settings <- function(settings) {
 
 approximation_output <- function(result, settings) {
   weights <- smoothed_weights(result$log_ratios)
-  is_trusted <- is.finite(weights$khat) && weights$khat <= khat_limit
-  keep <- if (is_trusted) resample(weights$weights, settings$n_kept, settings$seed) else seq_len(settings$n_kept)
+  is_trusted <- isTRUE(weights$khat <= khat_limit)
+  is_equal <- all(weights$weights == weights$weights[1])
+  keep <- seq_len(settings$n_kept)
+  if (is_trusted && !is_equal) keep <- resample(weights$weights, settings$n_kept, settings$seed)
   info <- jsonlite::fromJSON(result$info)
   info$pareto_k <- weights$khat
   info$is_resampled <- is_trusted
@@ -108,14 +110,26 @@ approximation_output <- function(result, settings) {
        partial = FALSE)
 }
 
-# Pareto-smoothed importance weights, that sum to 1, and their k-hat. A collapsed model without scales to approximate
-# has equal ratios, which need no smoothing.
+# Ratios whose squared coefficient of variation is smaller are trusted whatever k-hat says of their tail: a mean moves by no
+# more than the coefficient of variation times its posterior standard deviation (Cauchy and Schwarz).
+even_ratios <- 1e-4
+
+# Pareto-smoothed importance weights, that sum to 1, and their k-hat. Draws outside the support have weight zero. Equal ratios,
+# as of a collapsed model without scales to approximate, need no smoothing.
 smoothed_weights <- function(log_ratios) {
-  log_ratios <- log_ratios - max(log_ratios)
   n <- length(log_ratios)
-  if (!all(is.finite(range(log_ratios[is.finite(log_ratios)])))) return(list(khat = Inf, weights = rep(1 / n, n)))
-  if (diff(range(log_ratios)) < 1e-8) return(list(khat = -Inf, weights = rep(1 / n, n)))
-  smoothed <- suppressWarnings(loo::psis(log_ratios, r_eff = 1))
+  inside <- is.finite(log_ratios)
+  if (!any(inside)) return(list(khat = Inf, weights = rep(1 / n, n)))
+  raw <- exp(log_ratios[inside] - max(log_ratios[inside]))
+  raw <- raw / sum(raw)
+  is_even <- n * sum(raw^2) - 1 < even_ratios
+  found <- if (diff(range(log_ratios[inside])) < 1e-8) list(khat = -Inf, weights = raw) else smoothed_ratios(log_ratios[inside])
+  if (is_even && !isTRUE(found$khat <= khat_limit)) found <- list(khat = -Inf, weights = raw)
+  list(khat = found$khat, weights = replace(numeric(n), inside, found$weights))
+}
+
+smoothed_ratios <- function(log_ratios) {
+  smoothed <- suppressWarnings(loo::psis(log_ratios - max(log_ratios), r_eff = 1))
   weights <- exp(as.numeric(smoothed$log_weights) - max(smoothed$log_weights))
   list(khat = smoothed$diagnostics$pareto_k, weights = weights / sum(weights))
 }

@@ -50,8 +50,10 @@ tidy.twillfit <- function(x, effects = c("fixed", "ran_pars"), robust = FALSE, c
   # Summaries of the exponential are not the exponential of summaries, but for quantiles; broom's way is taken.
   out <- cbind(labels, tidy_estimates(draws, robust, conf.int, conf.level, conf.method))
   if (check_flag(exponentiate, "exponentiate")) out <- exponentiate_fixed(out)
-  if (check_flag(rhat, "rhat")) out$rhat <- convergence(x, labels$variable, posterior::rhat)
-  if (check_flag(ess, "ess")) out$ess <- convergence(x, labels$variable, posterior::ess_bulk)
+  measures <- c(rhat = check_flag(rhat, "rhat"), ess = check_flag(ess, "ess"))
+  table <- if (any(measures)) convergence_table(x, labels$variable)
+  if (measures["rhat"]) out$rhat <- unname(table[, "Rhat"])
+  if (measures["ess"]) out$ess <- unname(table[, "Bulk_ESS"])
   out$variable <- NULL
   rownames(out) <- NULL
   out

@@ -1,10 +1,13 @@
 # Columns of a model matrix that others determine: dropped, as lm() does, or left to priors; and what can be said without them.
 
+# Cross-products of a column whose mean is farther from zero than two million of its standard deviations keep too few digits.
+rank_tolerance <- 5e-7
+
 # Columns that others determine: their coefficients are not identified by the data. Of several that determine each other
 # the later ones, as lm() has it.
 aliased_columns <- function(x) {
   if (ncol(x) == 0) return(character())
-  decomposition <- qr(x, tol = 1e-7)
+  decomposition <- qr(x, tol = rank_tolerance)
   if (decomposition$rank == ncol(x)) return(character())
   colnames(x)[decomposition$pivot[-seq_len(decomposition$rank)]]
 }
@@ -47,6 +50,7 @@ drop_aliased <- function(part, where) {
 # A part of the model without some columns. `used` are the numbers of those that stay; `null` has a column for each way to
 # change the coefficients of the whole matrix that changes nothing in the data.
 without_columns <- function(part, lost, where) {
+  refuse_far_columns(part$x[, lost, drop = FALSE])
   inform_twill("design", c("Dropped {length(lost)} column{?s} {where} that the others determine: {.val {some(lost, 10)}}.",
                            "i" = "As in {.fn lm}: a combination without rows, or a variable that follows from another.",
                            "i" = "A prior of your own keeps coefficients: {.code tw_prior(\"normal(0, 1)\", class = \"b\")}."))
@@ -59,6 +63,16 @@ without_columns <- function(part, lost, where) {
   part$used <- (part$used %||% seq_along(part$columns))[!is_lost]
   part$x <- kept
   part
+}
+
+# What varies little about a value far from zero is the intercept to the computer, and information to the user.
+refuse_far_columns <- function(x) {
+  spread <- apply(x, 2, stats::sd)
+  far <- colnames(x)[spread > 0 & spread < 10 * rank_tolerance * abs(colMeans(x))]
+  if (length(far) == 0) return(invisible())
+  abort_twill("design", c("A covariate is so far from zero that its slope is lost in rounding.",
+                          "x" = "{.val {far[1]}} varies by a few millionths of its mean or less.",
+                          "i" = "Measure it from another origin: {.code {paste0(far[1], ' - mean(', far[1], ')')}}."))
 }
 
 in_rows <- function(null, rows, n) {

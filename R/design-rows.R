@@ -70,3 +70,16 @@ check_dispersion_name <- function(given, name, is_known, family) {
       "The dispersion of the {family$family} family is {.val {name}}."
   abort_twill("formula", c("The formula for {.val {given}} does not fit the model.", "i" = why))
 }
+
+# Effects of levels that have one row each are errors of these rows: with a residual sd the data know the sum of both
+# variances only.
+check_rows_of_levels <- function(design) {
+  if (!identical(design$dispersion, "sigma") || !is.null(design$x_disp)) return(invisible())
+  is_error <- function(term) length(term$levels) == nrow(design$x) && any(constant_columns(term$z))
+  groups <- vapply(Filter(is_error, design$terms), `[[`, "", "group")
+  if (length(groups) == 0) return(invisible())
+  warn_twill("design", c(
+    "Each level of {.field {groups[1]}} has one row: its effect and the residual error cannot be told apart.",
+    "x" = "The data know the sum of their variances; the priors alone divide it between {.field sd} and {.field sigma}.",
+    "i" = "Remove the term; or, where the errors are known, give them: {.code y | se(s) ~ ...}."))
+}

@@ -106,13 +106,19 @@ warn_bfmi <- function(d) {
 }
 
 warn_convergence <- function(fit, d) {
+  # Of long chains so many draws, evenly spread, tell whether there are enough.
+  if (niterations(fit) > max_engine_draws) {
+    some <- round(seq(1, niterations(fit), length.out = max_engine_draws))
+    fit$draws <- as_array_of_draws(unclass(fit$draws)[some, , , drop = FALSE])
+  }
   variable <- checked_variables(fit)
-  rhat <- convergence(fit, variable, posterior::rhat)
+  table <- convergence_table(fit, variable)
+  rhat <- table[, "Rhat"]
   warn_rhat(rhat[which(rhat > ifelse(is_group_effect(variable), rhat_limit_effects, rhat_limit))], variable, fit)
   limit <- ess_per_chain * d$n_chains
-  bulk <- convergence(fit, variable, posterior::ess_bulk)
+  bulk <- table[, "Bulk_ESS"]
   warn_ess(bulk[which(bulk < limit)], limit, "bulk", "Means and medians", fit)
-  tail <- convergence(fit, main_variables(fit), posterior::ess_tail)
+  tail <- table[main_variables(fit), "Tail_ESS"]
   warn_ess(tail[which(tail < limit)], limit, "tail", "Standard deviations and quantiles", fit)
 }
 

@@ -2,10 +2,11 @@
 
 # Runs the sampler. `settings` as new_settings() makes them, with a seed.
 run_sampler <- function(spec_json, arrays, settings, silent, refresh) {
-  progress <- new_progress(silent, refresh)
+  progress <- new_progress(silent, refresh, c("Warm-up", "Sampling"))
   on.exit(progress$finish())
   scalars <- rapply(settings, unbox, how = "replace")
-  sampler_output(unwrap_engine(engine_sample(spec_json, arrays, to_json(scalars), progress$report)))
+  # The engine looks for interrupts itself, and returns what it has.
+  sampler_output(unwrap_engine(allowInterrupts(engine_sample(spec_json, arrays, to_json(scalars), progress$report))))
 }
 
 # The engine returns list(ok, err, kind) instead of raising errors.
@@ -17,6 +18,7 @@ unwrap_engine <- function(result) {
                                    "i" = "Look for extreme values in the data, offsets or priors.",
                                    "i" = "A response that is fitted without error has no start either.")),
     interrupt = abort_interrupt(),
+    exact = abort_exact(why),
     device = abort_device(why),
     spec = abort_twill("spec", c("The engine cannot use this model.", "x" = "{why}")),
     abort_twill("engine", c("The engine failed.", "x" = "{why}",
@@ -24,8 +26,16 @@ unwrap_engine <- function(result) {
 }
 
 abort_interrupt <- function() {
-  abort_twill("interrupt", c("Interrupted before any draw was kept.",
+  abort_twill("interrupt", c("Interrupted during the warm-up: no draw was made yet, so there is nothing to return.",
                              "i" = "Interrupted later, {.fn twill} returns the draws so far."))
+}
+
+abort_exact <- function(why) {
+  abort_twill("data", c("The model fits the response without error: the residual standard deviation is not identifiable.",
+                        "x" = "{why}.",
+                        "x" = "The density grows without bound as {.field sigma} goes to zero: there is no posterior to sample.",
+                        "i" = "If a value was measured once and repeated over rows, keep one row of each.",
+                        "i" = "If errors are known, give them: {.code y | se(s) ~ ...}."))
 }
 
 # Log density and gradient of a fit at a position on the sampler's scale, for tests.
@@ -37,13 +47,15 @@ log_density_at <- function(fit, position) {
 # Progress -------------------------------------------------------------------------------------------------------
 
 # list(report, finish). `report` is called by the engine on the main thread; NULL if nothing is to be shown. In log
-# files every step of a bar would be a line, so there it is shown on request only.
-new_progress <- function(silent, refresh, what = "Sampling") {
+# files every step of a bar would be a line, so there it is shown on request only. `what` is done; two names are those
+# before and after there is something to keep, which an interrupt would return.
+new_progress <- function(silent, refresh, what) {
   is_wanted <- silent == 0 || (silent == 1 && cli::is_dynamic_tty())
   if (!is_wanted || identical(as.numeric(refresh), 0)) return(list(report = NULL, finish = function() NULL))
   state <- new.env(parent = environment())
   state$bar <- NULL
-  report <- function(done, total, divergent, restarts = 0) {
+  report <- function(done, total, divergent, restarts = 0, kept = 0) {
+    state$phase <- if (kept > 0) what[length(what)] else what[1]
     # A pending Ctrl-C must reach the engine, not this function, whose errors the engine ignores.
     suspendInterrupts(try(update_bar(state, done, total, divergent, restarts), silent = TRUE))
     NULL
@@ -57,16 +69,16 @@ update_bar <- function(state, done, total, divergent, restarts) {
   if (is.null(state$bar)) {
     state$bar <- cli::cli_progress_bar(
       total = total, .envir = state, .auto_close = FALSE, clear = TRUE,
-      format = "{what} {cli::pb_bar} {cli::pb_percent} | {cli::pb_current}/{cli::pb_total} | {note}ETA {cli::pb_eta}")
+      format = "{phase} {cli::pb_bar} {cli::pb_percent} | {cli::pb_current}/{cli::pb_total} | {note}ETA {cli::pb_eta}")
   }
   cli::cli_progress_update(set = done, id = state$bar, .envir = state)
 }
 
 # Output ---------------------------------------------------------------------------------------------------------
 
-# Draws in the form of posterior, cut to what all chains have if the run was interrupted.
+# Draws in the form of posterior, cut to what all chains have if the run was interrupted before `n_kept` of each.
 sampler_output <- function(result) {
-  whole <- dim(result$draws)[1]
+  whole <- result$n_kept %||% dim(result$draws)[1]
   if (any(result$n_done < whole)) result <- truncate_output(result)
   list(draws = as_array_of_draws(result$draws), sampler = result$sampler,
        warmup_draws = if (!is.null(result$warmup_draws)) as_array_of_draws(result$warmup_draws),

@@ -29,6 +29,10 @@ engine_devices <- function() .Call(wrap__engine_devices)
 #' @noRd
 engine_check_device <- function(device) .Call(wrap__engine_check_device, device)
 
+#' R-hat, bulk and tail ESS of each variable, one after the other; `size` is iterations and chains.
+#' @noRd
+engine_convergence <- function(draws, size) .Call(wrap__engine_convergence, draws, size)
+
 #' Fits many genes; `arrays$y` is ignored, `genes` has the responses.
 #' @noRd
 engine_genes <- function(spec_json, arrays, genes, settings_json, progress) .Call(wrap__engine_genes, spec_json, arrays, genes, settings_json, progress)

@@ -63,10 +63,7 @@ parameter_summary <- function(fit, variable, prob = 0.95, robust = FALSE, mc_se 
   if (mc_se) out$MC_SE <- convergence(fit, variable, error)
   # Draws of an approximation are independent: there is nothing to converge.
   if (is_approximation(fit)) return(out)
-  out$Rhat <- convergence(fit, variable, posterior::rhat)
-  out$Bulk_ESS <- convergence(fit, variable, posterior::ess_bulk)
-  out$Tail_ESS <- convergence(fit, variable, posterior::ess_tail)
-  out
+  cbind(out, convergence_table(fit, variable))
 }
 
 summary_tables <- function(fit, table) {

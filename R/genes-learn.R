@@ -23,7 +23,8 @@ learn_shared <- function(job, rows, run) {
     shared <- update_shared(shared, piece, job)
     if (round > 1 && shared$rounds$ess[round] * dim(piece$draws)[1] >= learning_ess) break
   }
-  integrate_shared(final_shared(shared, piece, job, parts), trend_input(job$model, rough_means(job, rows, shared$unit)))
+  log_mean <- trend_input(job$model, rough_means(job, rows, shared$unit), shared$unit)
+  integrate_shared(final_shared(shared, piece, job, parts), log_mean)
 }
 
 # Draws are made under wider priors than those learned so far: from narrow ones no weights lead to wider ones.
@@ -53,7 +54,7 @@ start_shared <- function(job, parts, rows) {
   unit <- if (job$model$family$link == "log") 1 else gaussian_unit(job, rows)
   level <- if (job$model$family$link == "log") 1.5 else log(unit)
   proxies <- lapply(parts, proxy_part)
-  log_mean <- trend_input(job$model, rough_means(job, rows, unit))
+  log_mean <- trend_input(job$model, rough_means(job, rows, unit), unit)
   list(parts = proxies, par = lapply(proxies, part_start, unit = unit, level = level), range = trend_range(log_mean),
        unit = unit, level = level, rounds = NULL)
 }
@@ -70,8 +71,8 @@ gaussian_unit <- function(job, rows) {
   positive_or_one(stats::median(size, na.rm = TRUE))
 }
 
-# What the trend is of: the log of the mean count, or the mean of Gaussian values.
-trend_input <- function(model, mean) if (model$family$link == "log") log(pmax(mean, 1e-10)) else mean
+# What the trend is of: the log of the mean count, or the mean of Gaussian values in units of their spread.
+trend_input <- function(model, mean, unit = 1) if (model$family$link == "log") log(pmax(mean, 1e-10)) else mean / unit
 
 # Genes spread evenly over the range of means.
 learning_rows <- function(job, rows, size) {
@@ -118,7 +119,7 @@ learn_from <- function(shared, piece, job, parts, start) {
   usable <- piece$usable & rowSums(!matrix(finite, ncol = length(values))) == 0
   if (!any(usable)) abort_unlearned(piece)
   values <- lapply(values, function(v) v[, usable, drop = FALSE])
-  x <- trend_basis(trend_input(job$model, piece$base_mean[usable]), shared$range)
+  x <- trend_basis(trend_input(job$model, piece$base_mean[usable], shared$unit), shared$range)
   hyper <- lapply(parts, part_hyperprior, unit = shared$unit, level = shared$level)
   hyper <- list(mean = unlist(lapply(hyper, `[[`, "mean")), sd = unlist(lapply(hyper, `[[`, "sd")))
   learned <- learn_round(parts, values, shared$parts, shared$par, start, hyper, x)
@@ -130,9 +131,14 @@ abort_unlearned <- function(piece) {
   abort_twill("start", c("No gene could be sampled, so nothing can be learned from them.", "x" = "{why}"))
 }
 
+# What the part's prior is of: the intercept of a regression of the dispersion is taken where it is centred.
 part_values <- function(part, piece) {
-  v <- piece$draws[, match(part$variable, piece$names), , drop = FALSE]
-  v <- matrix(v, dim(v)[1])
+  values_of <- function(variable) {
+    v <- piece$draws[, match(variable, piece$names), , drop = FALSE]
+    matrix(v, dim(v)[1])
+  }
+  v <- values_of(part$variable)
+  for (slope in names(part$centre)) v <- v + part$centre[[slope]] * values_of(slope)
   if (part$kind == "dispersion" && part$variable %in% c("shape", "sigma")) log(v) else v
 }
 
@@ -200,7 +206,7 @@ prior_text <- function(parsed, digits = 4) {
 trend_priors <- function(model, shared, base_mean) {
   is_dispersion <- vapply(shared$parts, function(part) part$kind == "dispersion", TRUE)
   lapply(which(is_dispersion), function(k) {
-    override(shared$parts[[k]]$variable, 0L, trend_at(shared, k, trend_input(model, base_mean)))
+    override(shared$parts[[k]]$variable, 0L, trend_at(shared, k, trend_input(model, base_mean, shared$unit %||% 1)))
   })
 }
 

@@ -89,8 +89,9 @@ gene_levels <- function(block, offset, log_size, weights, is_log) {
   if (!is.null(weights)) values[weights == 0] <- NA
   spread <- apply(values, 2, stats::mad, na.rm = TRUE)
   size <- apply(values, 2, stats::sd, na.rm = TRUE)
-  list(location = apply(values, 2, stats::median, na.rm = TRUE), spread = pmax(spread, size / 2, 1e-8),
-       size = pmax(size, 1e-8), square = sqrt(colMeans(values^2, na.rm = TRUE)), mean = colMeans(values, na.rm = TRUE))
+  size <- vapply(size, positive_or_one, 0)
+  list(location = apply(values, 2, stats::median, na.rm = TRUE), spread = pmax(spread, size / 2, na.rm = TRUE),
+       size = size, square = sqrt(colMeans(values^2, na.rm = TRUE)), mean = colMeans(values, na.rm = TRUE))
 }
 
 gene_offset <- function(offset, block) matrix(offset, block$n, length(block$genes))
@@ -156,11 +157,13 @@ gaussian_level_prior <- function(row, levels) {
   list(override(row$variable, 1L, 2.5 * unit / row$column_size))
 }
 
-# Scales of sds and sigma of a Gaussian gene: 2.5 of its spread.
+# Scales of sds and sigma of a Gaussian gene: 2.5 of its spread, whose log is where a regression of sigma has its level.
 spread_priors <- function(model, levels) {
   table <- model$parameters
   is_scale <- table$source == "default" & (table$class == "sd" | table$variable == "sigma")
-  lapply(table$variable[is_scale], override, arg = 2L, values = 2.5 * levels$size)
+  is_log <- table$source == "default" & table$class == "Intercept" & table$dpar == "sigma"
+  c(lapply(table$variable[is_scale], override, arg = 2L, values = 2.5 * levels$size),
+    lapply(table$variable[is_log], override, arg = 1L, values = log(levels$size)))
 }
 
 # Separation ---------------------------------------------------------------------------------------------------------

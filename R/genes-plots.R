@@ -222,7 +222,7 @@ add_trend <- function(plot, fit, is_shape) {
   if (length(k) == 0) return(plot + ggplot2::labs(subtitle = "Posterior means of genes"))
   mean <- sort(fit$posterior$base_mean)[round(seq(1, length(fit$posterior$rows), length.out = 100))]
   sign <- if (is_shape) -1 else 1
-  centre <- sign * trend_at(shared, k, trend_input(fit$job$model, mean))
+  centre <- sign * trend_at(shared, k, trend_input(fit$job$model, mean, shared$unit %||% 1))
   spread <- 2 * exp(shared$par[[k]][4])
   line <- data.frame(mean = mean, value = exp(centre), low = exp(centre - spread), high = exp(centre + spread))
   plot + ggplot2::geom_ribbon(ggplot2::aes(ymin = .data$low, ymax = .data$high), data = line, alpha = 0.2,

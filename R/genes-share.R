@@ -8,9 +8,9 @@
 # (Geyer 1994), so that one run of the sampler serves for a whole neighbourhood of eta_0; a few rounds of sampling and
 # maximising follow each other until eta stays.
 
-# The parts that are pooled, in the order of the parameters: list(kind, variable), kinds "dispersion" (log-normal around a
-# trend of the mean), "lognormal", "half_normal", "half_t", "horseshoe" (standard deviations), "normal", "student_t"
-# (effects). Only parameters whose prior the user has left alone take part.
+# The parts that are pooled, in the order of the parameters: list(kind, variable, centre), see dispersion_centre(); kinds
+# "dispersion" (log-normal around a trend of the mean), "lognormal", "half_normal", "half_t", "horseshoe" (standard deviations),
+# "normal", "student_t" (effects). Only parameters whose prior the user has left alone take part.
 shared_parts <- function(model, share, sd_prior, effect_prior) {
   table <- model$parameters
   is_free <- table$source == "default"
@@ -19,7 +19,8 @@ shared_parts <- function(model, share, sd_prior, effect_prior) {
   sds <- table$variable[is_free & table$class == "sd"]
   is_level <- table$variable %in% model$design$coef_names[constant_columns(model$design$x)]
   effects <- table$variable[is_free & table$class == "b" & table$dpar == "" & !is_level]
-  c(if ("dispersion" %in% share) part("dispersion", dispersion), if ("sd" %in% share) part(sd_prior, sds),
+  of_dispersion <- lapply(part("dispersion", dispersion), c, compact(list(centre = dispersion_centre(model))))
+  c(if ("dispersion" %in% share) of_dispersion, if ("sd" %in% share) part(sd_prior, sds),
     if (effect_prior != "weak") part(effect_prior, effects))
 }
 
@@ -29,6 +30,15 @@ is_dispersion_level <- function(table, model) {
   if (is.null(name)) return(rep(FALSE, nrow(table)))
   if (is.null(model$design$x_disp)) return(table$class == name)
   table$class == "Intercept" & table$dpar == name
+}
+
+# Means of the columns of a regression of the dispersion by the names of their slopes, where its intercept is centred; NULL
+# without a regression.
+dispersion_centre <- function(model) {
+  names <- model$design$disp_names
+  class <- model$parameters$class[match(names, model$parameters$variable)]
+  if (is.null(model$design$x_disp) || model$intercept == "raw" || !"Intercept" %in% class) return(NULL)
+  stats::setNames(colMeans(model$design$x_disp), names)[class == "b"]
 }
 
 # Degrees of freedom of the half-t for sds, and of the t for effects.

@@ -59,15 +59,16 @@ say_left_out <- function(job, silent) {
 #' the columns of population-level term f and z_ki the row of term k of sample i,
 #'
 #' ```
-#' fixed term f:   var_i(X_fi beta_f)
+#' fixed term f:   mean_i((X_fi beta_f - mean_i(X_fi beta_f))^2)
 #' random term k:  mean_i(z_ki' S_k R_k S_k z_ki)               each coefficient by itself where they are uncorrelated
 #' noise:          trigamma(1 / (1 / baseMean + 1 / shape))     negative binomial, Poisson with 1 / shape = 0
 #'                 sigma^2                                      Gaussian
 #' ```
 #'
-#' The noise of counts is the variance of the logarithm of a gamma variable with the squared coefficient of variation of a
-#' count at the gene's mean (Nakagawa, Johnson and Schielzeth 2017). Shares are parts over their sum; covariances between
-#' parts are left out.
+#' Fixed and random parts are both means over the samples: the sum of squares of a fixed term is divided by their number,
+#' not by one less. The noise of counts is the variance of the logarithm of a gamma variable with the squared coefficient of
+#' variation of a count at the gene's mean (Nakagawa, Johnson and Schielzeth 2017). Shares are parts over their sum;
+#' covariances between parts are left out.
 #'
 #' @param fit A fit of class `twillset` with draws, from [twill_genes()].
 #' @param genes Names or numbers of genes, or a condition. Default: all.
@@ -136,11 +137,15 @@ fixed_variances <- function(fit, at) {
   here <- intersect(seq_along(labels), attr(x, "assign"))
   lapply(stats::setNames(here, labels[here]), function(f) {
     columns <- which(attr(x, "assign") == f)
-    covariance <- stats::cov(design$x[, columns, drop = FALSE])
+    covariance <- mean_products(centred_columns(design$x[, columns, drop = FALSE]))
     draws <- set_draws(fit, design$coef_names[columns], at)
     quadratic_form(draws, covariance)
   })
 }
+
+mean_products <- function(x) crossprod(x) / nrow(x)
+
+centred_columns <- function(x) x - rep(colMeans(x), each = nrow(x))
 
 # draws x genes of b' V b, for draws x coefficient x gene.
 quadratic_form <- function(draws, v) {
@@ -150,7 +155,7 @@ quadratic_form <- function(draws, v) {
 }
 
 random_variance <- function(fit, term, part, at) {
-  moments <- crossprod(term$z) / nrow(term$z)
+  moments <- mean_products(term$z)
   sds <- set_draws(fit, sd_names(term)[part], at)
   out <- 0
   for (a in seq_along(part)) for (b in seq_len(a)) {

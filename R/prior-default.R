@@ -3,7 +3,8 @@
 #' Parameters of a model and their default priors
 #'
 #' The defaults are proper and weak. With r the response on the scale of the link less the offset (`y`, or
-#' `log(max(y, 0.1))`), they are, s being `max(2.5, mad(r))` for Gaussian models and 2.5 for counts:
+#' `log(max(y, 0.1))`), they are, s being `max(mad(r), sd(r) / 4)` for Gaussian models, so that a change of units changes
+#' nothing, and 2.5 for counts:
 #'
 #' * `Intercept`: `student_t(3, median(r), s)` for counts, `normal(median(r), 2.5 s)` for Gaussian models (a normal
 #'   prior is integrated out exactly); with `intercept = "raw"` s is widened to what the slopes' priors let the response
@@ -15,8 +16,9 @@
 #'   get vague priors. Without an intercept root mean squares replace standard deviations, because the coefficients
 #'   then carry the level of the response.
 #' * `mu`: `normal(median(r) / K, s)` for each of K free means of intercepts; as `b` for slopes.
-#' * Regressions of `sigma` or `shape`: `Intercept` `student_t(3, log(mad(y)), 2.5)` or `student_t(3, 0, 2.5)`, `b`
-#'   normal with standard deviation `1 / sd(x)`, at most `2 / d` for columns with two values.
+#' * Regressions of `sigma` or `shape`: `Intercept` `student_t(3, log(mad(y)), 2.5)` or `student_t(3, 0, 2.5)`, at the
+#'   means of the other columns as that of the response, `b` normal with standard deviation `1 / sd(x)`, at most `2 / d`
+#'   for columns with two values.
 #'
 #' Scales are rounded. [twill()] uses these priors wherever `prior` says nothing, and `prior_summary()` of the fit
 #' shows what was used.
@@ -57,12 +59,21 @@ parameter_rows <- function(class, variable, default, coef = "", group = "", dpar
 response_scales <- function(design, family) {
   is_log <- family$link == "log"
   r <- (if (is_log) log(pmax(design$y, 0.1)) else design$y) - design$offset
-  spread <- if (is_log) 2.5 else max(2.5, round(stats::mad(r), 1))
+  spread <- if (is_log) 2.5 else gaussian_spread(r)
   size <- if (is_log) 1 else positive_or_one(stats::sd(r))
   size_without_level <- if (is_log) max(1, abs(stats::median(r)) / 2.5) else positive_or_one(sqrt(mean(r^2)))
-  list(is_log = is_log, location = round(stats::median(r), 1), spread = spread, size = size,
-       size_without_level = size_without_level, log_sd = round(log(positive_or_one(stats::mad(r))), 1))
+  list(is_log = is_log, location = round(stats::median(r), rounding_digits(spread)), spread = spread, size = size,
+       size_without_level = size_without_level, log_sd = round(log(spread), 1))
 }
+
+# Of values of any unit. Where most of them are (nearly) the same, their mad says nothing of the others.
+gaussian_spread <- function(r) {
+  spread <- positive_or_one(max(stats::mad(r), stats::sd(r) / 4))
+  round(spread, rounding_digits(spread))
+}
+
+# Digits after the point that leave two of a number of this size, one at least: priors are read by people.
+rounding_digits <- function(size) max(1, 1 - floor(log10(size)))
 
 positive_or_one <- function(x) if (is.finite(x) && x > 0) x else 1
 
@@ -135,8 +146,11 @@ dispersion_regression_parameters <- function(design, name, scales) {
   x <- design$x_disp
   coef <- colnames(x)
   is_intercept <- coef == "Intercept" & constant_columns(x)
-  default <- normal_prior(0, pmin(1 / column_sizes(x, any(is_intercept)), two_value_cap(x, 2)))
-  default[is_intercept] <- student_prior(if (name == "sigma") scales$log_sd else 0, 2.5)
+  slope_scale <- pmin(1 / column_sizes(x, any(is_intercept)), two_value_cap(x, 2))
+  default <- normal_prior(0, slope_scale)
+  reach <- if (scales$is_raw) ifelse(is_intercept, 0, slope_scale * colMeans(x)) else 0
+  scale <- signif(sqrt(2.5^2 + sum(reach^2)), 3)
+  default[is_intercept] <- student_prior(if (name == "sigma") scales$log_sd else 0, scale)
   parameter_rows(ifelse(is_intercept, "Intercept", "b"), design$disp_names, default,
                  ifelse(is_intercept, "", coef), dpar = name)
 }
@@ -167,6 +181,9 @@ add_formula_means <- function(user, means) {
 
 # Texts ----------------------------------------------------------------------------------------------------------
 
-number_text <- function(x) vapply(x, function(v) format(v, scientific = abs(v) >= 1e7, digits = 15, decimal.mark = "."), "")
+number_text <- function(x) {
+  one <- function(v) format(v, scientific = abs(v) >= 1e7 || (v != 0 && abs(v) < 1e-5), digits = 15, decimal.mark = ".")
+  vapply(x, one, "")
+}
 normal_prior <- function(mean, sd) sprintf("normal(%s, %s)", number_text(mean), number_text(signif(sd, 3)))
 student_prior <- function(location, scale) sprintf("student_t(3, %s, %s)", number_text(location), number_text(scale))

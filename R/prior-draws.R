@@ -14,7 +14,10 @@ prior_draws_array <- function(parameters, design, intercept, n_iterations, n_cha
 # The centred intercept's prior is not that of b_Intercept, so it has the name that brms gives it.
 prior_draw_names <- function(parameters, intercept) {
   names <- paste0("prior_", parameters$variable, recycle0 = TRUE)
-  if (intercept == "centred") names[parameters$class == "Intercept" & parameters$dpar == ""] <- "prior_Intercept"
+  if (intercept == "raw") return(names)
+  is_centred <- parameters$class == "Intercept"
+  dpar <- parameters$dpar[is_centred]
+  names[is_centred] <- paste0("prior_Intercept", ifelse(dpar == "", "", "_"), dpar, recycle0 = TRUE)
   names
 }
 

@@ -4,7 +4,7 @@
 new_spec <- function(design, family, parameters, intercept, prior_only) {
   list(family = unbox(family$family), sample_sigma = unbox(!(family$family == "gaussian" && is.null(design$dispersion))),
        coefficients = spec_coefficients(design, parameters), intercept = spec_intercept(design, intercept),
-       dispersion = spec_dispersion(design, parameters), terms = spec_terms(design, parameters),
+       dispersion = spec_dispersion(design, parameters, intercept), terms = spec_terms(design, parameters),
        horseshoes = spec_horseshoes(design, parameters), prior_only = unbox(prior_only))
 }
 
@@ -27,19 +27,22 @@ spec_coefficients <- function(design, parameters) {
 
 # Centring only concerns the prior of the intercept: it is put on the intercept at the mean of the other regular
 # columns. Free means keep their own meaning and are not centred.
-spec_intercept <- function(design, intercept) {
-  class <- design$coefficients$class
+spec_intercept <- function(design, intercept) centred_intercept(design$coefficients$class, design$x, intercept)
+
+centred_intercept <- function(class, x, intercept) {
   if (intercept == "raw" || !"Intercept" %in% class) return(NULL)
-  centre <- ifelse(class == "b", colMeans(design$x), 0)
+  centre <- ifelse(class == "b", colMeans(x), 0)
   list(column = unbox(match("Intercept", class) - 1L), centre = unname(centre))
 }
 
-spec_dispersion <- function(design, parameters) {
+spec_dispersion <- function(design, parameters, intercept) {
   name <- design$dispersion
   if (is.null(name)) return(NULL)
   prior_of <- function(variable) spec_prior(parameters$parsed[[match(variable, parameters$variable)]])
   if (is.null(design$x_disp)) return(list(kind = unbox("constant"), name = unbox(name), prior = prior_of(name)))
-  list(kind = unbox("regression"), names = design$disp_names, priors = lapply(design$disp_names, prior_of))
+  class <- parameters$class[match(design$disp_names, parameters$variable)]
+  list(kind = unbox("regression"), names = design$disp_names, priors = lapply(design$disp_names, prior_of),
+       intercept = centred_intercept(class, design$x_disp, intercept))
 }
 
 spec_terms <- function(design, parameters) {

@@ -16,13 +16,14 @@
 #' @section Intercept:
 #' With `intercept = "centred"` (the default, as in brms and rstanarm) the prior of class `Intercept` is on the
 #' intercept at the means of the other population-level columns, `b_Intercept + sum_j mean(x_j) b_j`. With `"raw"` it
-#' is on `b_Intercept` itself. The draws of `b_Intercept` are on the raw scale in both cases.
+#' is on `b_Intercept` itself. The draws of `b_Intercept` are on the raw scale in both cases. The same holds for the
+#' intercept of a formula for `sigma` or `shape`, at the means of that formula's columns.
 #'
 #' @section Interrupting:
 #' Ctrl-C stops the chains and returns the draws finished by then, as a fit of class
 #' `c("twill_partial", "twillfit")`, with a warning. Chains that had hardly begun are left out, and the others cut to
-#' the same length. Before the first draw it is an error of class
-#' `twill_error_interrupt`.
+#' the same length. Before the first draw, while progress says "Warm-up", it is an error of class
+#' `twill_error_interrupt`. When all draws are made, Ctrl-C ends the checks of convergence alone.
 #'
 #' @param formula A formula (see [tw_formula()] for the grammar), or what [tw_formula()] or `brms::bf()` makes.
 #' @param data A data frame with the columns that `formula` names. Character columns are taken as factors. Variables
@@ -120,11 +121,22 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
   input <- prepare_input(formula, data, na.action, arguments, parent.frame(), silent)
   model <- quiet_if(silent, new_model(input, family, prior, contrasts, check_intercept(intercept), sample_prior == "only"))
   if (!is.null(cached) && is_fit_of(cached, model, settings, sample_prior)) return(cached)
-  fit <- sample_model(model, settings, sample_prior, match.call(), silent, refresh)
-  write_cached(fit, path)
+  # An interrupt from here on must not lose the draws: it is let in where there is a fit to return.
+  suspendInterrupts({
+    fit <- sample_model(model, settings, sample_prior, match.call(), silent, refresh)
+    write_cached(fit, path)
+  })
   warn_partial(fit)
-  if (silent < 2) warn_diagnostics(fit)
+  if (silent < 2) keep_if_interrupted(warn_diagnostics(fit))
   fit
+}
+
+# What is done when the draws are there already.
+keep_if_interrupted <- function(code) {
+  tryCatch(allowInterrupts(code), interrupt = function(e) {
+    warn_twill("interrupt", c("Interrupted while convergence was checked. The fit is complete.",
+                              "i" = "{.fn summary} and {.fn rhat} check it again."))
+  })
 }
 
 # silent = 2 is for simulations of many fits: their users read the diagnostics from the fits.
@@ -144,6 +156,7 @@ new_model <- function(input, family, prior, contrasts, intercept, prior_only) {
   design <- identified$design
   priors <- identified$priors
   if (!prior_only) check_constant_response(design$y, family, priors$parameters)
+  if (!prior_only) check_rows_of_levels(design)
   if (prior_only) refuse_flat_priors(priors$parameters)
   spec <- new_spec(design, family, priors$parameters, intercept, prior_only)
   list(formula = input$formula, family = family, data = input$data, design = design, parameters = priors$parameters,
@@ -160,6 +173,7 @@ refuse_flat_priors <- function(parameters) {
 
 sample_model <- function(model, settings, sample_prior, call, silent, refresh) {
   if (is.null(settings$seed)) settings$seed <- draw_seed()
+  check_memory(model, settings)
   if (is.null(settings$method)) describe_run(model, settings, silent)
   run <- if (is.null(settings$method)) run_sampler else run_approximation
   output <- run(model$spec_json, spec_arrays(model$design), settings, silent, refresh)

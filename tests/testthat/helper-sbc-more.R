@@ -56,28 +56,32 @@ sbc_models$nb_horseshoe <- list(
   })
 
 sbc_models$sigma_regression <- list(
-  formula = tw_formula(y ~ x + (1 | g), sigma ~ x), family = gaussian(), intercept = "raw", thin = 6,
+  formula = tw_formula(y ~ x + (1 | g), sigma ~ x), family = gaussian(), intercept = "centred", thin = 6,
   engines = c("joint", "levels"),
   prior = priors_by_class(Intercept = "normal(0, 1)", b = "normal(0, 1)", sd = "exponential(1)",
                           `Intercept::sigma` = "normal(-0.5, 0.5)", `b::sigma` = "normal(0, 0.5)"),
   simulate = function() {
-    data <- data.frame(g = rep(sbc_levels("g", 6), each = 6), x = stats::runif(36, -1, 1))
+    data <- data.frame(g = rep(sbc_levels("g", 6), each = 6), x = stats::runif(36, 2, 4))
     b <- stats::rnorm(2)
     d <- c(stats::rnorm(1, -0.5, 0.5), stats::rnorm(1, 0, 0.5))
+    b[1] <- sbc_raw_intercept(b[1], b[2], data["x"])
+    d[1] <- sbc_raw_intercept(d[1], d[2], data["x"])
     g <- sbc_term(data$g, "g", stats::rexp(1))
     sbc_gaussian(data, b[1] + b[2] * data$x + g$rows, exp(d[1] + d[2] * data$x),
                  c(b_Intercept = b[1], b_x = b[2], b_sigma_Intercept = d[1], b_sigma_x = d[2], g$truth))
   })
 
 sbc_models$shape_regression <- list(
-  formula = tw_formula(y ~ x + (1 | g), shape ~ x), family = "negbinomial", intercept = "raw", thin = 6,
+  formula = tw_formula(y ~ x + (1 | g), shape ~ x), family = "negbinomial", intercept = "centred", thin = 6,
   engines = sbc_count_engines,
   prior = priors_by_class(Intercept = "normal(1.5, 0.5)", b = "normal(0, 0.5)", sd = "exponential(2)",
                           `Intercept::shape` = "normal(0.5, 0.7)", `b::shape` = "normal(0, 0.7)"),
   simulate = function() {
-    data <- data.frame(g = rep(sbc_levels("g", 6), each = 7), x = stats::runif(42, -1, 1))
+    data <- data.frame(g = rep(sbc_levels("g", 6), each = 7), x = stats::runif(42, 2, 4))
     b <- stats::rnorm(2, c(1.5, 0), 0.5)
     d <- stats::rnorm(2, c(0.5, 0), 0.7)
+    b[1] <- sbc_raw_intercept(b[1], b[2], data["x"])
+    d[1] <- sbc_raw_intercept(d[1], d[2], data["x"])
     g <- sbc_term(data$g, "g", stats::rexp(1, 2))
     sbc_negbinomial(data, b[1] + b[2] * data$x + g$rows, exp(d[1] + d[2] * data$x),
                     c(b_Intercept = b[1], b_x = b[2], b_shape_Intercept = d[1], b_shape_x = d[2], g$truth))

@@ -65,6 +65,33 @@ test_that("a poor approximation is named as one", {
     suppressWarnings()
 })
 
+test_that("ratios that hardly vary are trusted whatever the shape of their tail", {
+  heavy <- (1000 / 1:1000)^3
+  even <- smoothed_weights(1e-13 * heavy)
+  expect_identical(even$khat, -Inf)
+  expect_gt(1 / sum(even$weights^2), 999.9)
+  expect_gt(smoothed_weights(1e-8 * heavy)$khat, khat_limit)
+  # As they come from a run: trusted, and said so without a warning.
+  result <- list(log_ratios = 1e-13 * heavy, draws = array(1:1000, c(1000, 1, 1), list(1:1000, "1", "a")), elbo = NULL,
+                 info = "{\"note\":\"\"}")
+  output <- approximation_output(result, list(n_kept = 250, seed = 1))
+  expect_true(output$info$is_resampled)
+})
+
+test_that("draws outside the support of a prior have weight zero", {
+  weights <- smoothed_weights(c(-Inf, 0, 0.1, -Inf, rep(0.05, 96)))
+  expect_identical(weights$weights[c(1, 4)], c(0, 0))
+  expect_equal(sum(weights$weights), 1)
+  expect_identical(smoothed_weights(rep(-Inf, 10))$khat, Inf)
+  prior <- tw_prior("uniform(0, 60)", class = "sd")
+  exact <- approximated("nuts", prior = prior)
+  for (method in c("laplace", "svi")) {
+    fit <- approximated(method, prior = prior)
+    expect_lt(distance(fit, exact)$mean, 0.25)
+    expect_lt(max(draws_by_hand(fit, c("sd_Subject__Intercept", "sd_Subject__Days"))), 60)
+  }
+})
+
 test_that("resampling takes each draw as often as its weight says", {
   weights <- c(0.5, 0.25, 0.25, 0)
   expect_identical(as.vector(table(factor(resample(weights, 400, 1), levels = 1:4))), c(200L, 100L, 100L, 0L))

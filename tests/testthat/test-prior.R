@@ -105,7 +105,7 @@ test_that("tables of brms are taken as they are", {
 })
 
 test_that("defaults are scaled to the data", {
-  spread <- round(max(2.5, mad(study$y)), 1)
+  spread <- round(max(mad(study$y), sd(study$y) / 4), 1)
   location <- median(study$y)
   expect_identical(text_of("b_Intercept", y ~ x), sprintf("normal(%s, %s)", location, signif(2.5 * spread, 3)))
   expect_identical(text_of("b_x", y ~ x), sprintf("normal(0, %s)", signif(2.5 * sd(study$y) / sd(study$x), 3)))

@@ -72,6 +72,7 @@ pub fn approximate(
 pub fn approximate_on(
     machine: Option<&dyn Machine>, model: Model, settings: &ApproximationSettings, watch: impl FnMut(Progress) -> bool,
 ) -> Result<Approximation> {
+    settings.check()?;
     let steps = if settings.method == Method::Svi { settings.max_steps } else { 0 };
     on_workers(settings.threads, steps + settings.draws, watch, |shared| {
         let n_theta = model.layout.n_theta;

@@ -1,6 +1,7 @@
 //! Log posterior density and gradient at a position: prior, group effects and likelihood.
 
 pub mod batch;
+pub mod exact;
 pub mod in_parts;
 mod linear;
 mod model;

@@ -1,7 +1,7 @@
 //! The data of a model: response, offsets, design matrices and group codes, checked once.
 
 use crate::error::{Error, Result};
-use crate::spec::{Family, ModelSpec};
+use crate::spec::{DispersionSpec, Family, InterceptSpec, ModelSpec};
 use ndarray::{Array2, ShapeBuilder};
 
 /// Rows of a group-level term.
@@ -32,7 +32,7 @@ pub struct Design {
     pub se: Vec<f64>,
     /// `[n, p]` population-level design.
     pub x: Array2<f64>,
-    /// `[n, p_disp]` design of the log dispersion; no column if it is constant.
+    /// `[n, p_disp]` design of the log dispersion, centred where its intercept is; no column if it is constant.
     pub x_disp: Array2<f64>,
     /// Group-level terms in the order of the spec.
     pub terms: Vec<GroupTerm>,
@@ -76,7 +76,12 @@ impl Design {
         check_vector("se", &raw.se, if raw.se.is_empty() { 0 } else { n })?;
         let x = matrix("x", raw.x, n, spec.coefficients.len())?;
         let p_disp = spec.n_dispersion_columns();
-        let x_disp = matrix("x_disp", raw.x_disp, n, p_disp)?;
+        let mut x_disp = matrix("x_disp", raw.x_disp, n, p_disp)?;
+        check_intercept(spec.intercept.as_ref(), x.ncols())?;
+        if let Some(intercept) = spec.dispersion.as_ref().and_then(DispersionSpec::intercept) {
+            check_intercept(Some(intercept), p_disp)?;
+            centre_columns(&mut x_disp, &intercept.centre);
+        }
         if raw.terms.len() != spec.terms.len() {
             return Err(Error::Spec("one set of arrays per group-level term is needed".into()));
         }
@@ -165,7 +170,7 @@ impl ModelSpec {
     /// Columns of `x_disp` this spec asks for.
     pub fn n_dispersion_columns(&self) -> usize {
         match &self.dispersion {
-            Some(crate::spec::DispersionSpec::Regression { names, .. }) => names.len(),
+            Some(DispersionSpec::Regression { names, .. }) => names.len(),
             _ => 0,
         }
     }
@@ -209,6 +214,19 @@ fn check_vector(name: &str, values: &[f64], len: usize) -> Result<()> {
         Some(i) => Err(Error::Spec(format!("array '{name}' has a value that is not finite at position {}", i + 1))),
         None => Ok(()),
     }
+}
+
+fn check_intercept(intercept: Option<&InterceptSpec>, p: usize) -> Result<()> {
+    let fits = |i: &InterceptSpec| i.column < p && i.centre.len() == p;
+    if intercept.is_none_or(fits) {
+        Ok(())
+    } else {
+        Err(Error::Spec("an intercept's centre does not fit its design".into()))
+    }
+}
+
+fn centre_columns(x: &mut Array2<f64>, centre: &[f64]) {
+    x.columns_mut().into_iter().zip(centre).for_each(|(mut column, c)| column -= *c);
 }
 
 fn check_counts(y: &[f64]) -> Result<()> {

@@ -89,8 +89,7 @@ impl ChainDraws {
 pub fn push_draw(posterior: &Posterior, with_effects: bool, out: &mut Vec<f64>) {
     let (scales, model) = (&posterior.scales, &posterior.model);
     out.extend_from_slice(&posterior.beta);
-    let constant = model.design.x_disp.ncols() == 0;
-    out.extend(scales.dispersion.iter().map(|d| if constant { d.exp() } else { *d }));
+    model.scale_priors.dispersion_draw(scales, out);
     scales.sd.iter().for_each(|sd| out.extend_from_slice(sd));
     for (k, places) in model.layout.cors.iter().enumerate() {
         if !places.is_empty() {

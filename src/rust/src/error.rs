@@ -10,6 +10,8 @@ pub enum Error {
     Spec(String),
     /// No position with a finite log density and gradient was found.
     Start(String),
+    /// The response is fitted without error: how.
+    Exact(String),
     /// A GPU cannot be used, or no longer: why, and on the next line what to do.
     Device(String),
     /// The user asked to stop.
@@ -25,6 +27,7 @@ impl Error {
         match self {
             Error::Spec(_) => "spec",
             Error::Start(_) => "start",
+            Error::Exact(_) => "exact",
             Error::Device(_) => "device",
             Error::Interrupt => "interrupt",
         }
@@ -34,7 +37,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Spec(message) | Error::Start(message) | Error::Device(message) => f.write_str(message),
+            Error::Spec(message) | Error::Start(message) | Error::Exact(message) | Error::Device(message) => {
+                f.write_str(message)
+            }
             Error::Interrupt => f.write_str("interrupted"),
         }
     }

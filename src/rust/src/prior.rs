@@ -34,11 +34,19 @@ impl Prior {
     /// Checks a spec and computes its normalising constant. `positive` truncates to `> 0`.
     ///
     /// # Errors
-    /// [`Error::Spec`] for an unknown name, a wrong number of arguments or a scale that is not positive.
+    /// [`Error::Spec`] for an unknown name, a wrong number of arguments, a scale that is not positive, arguments beyond
+    /// what can be computed, or no mass above zero where it is needed.
     pub fn new(spec: &PriorSpec, positive: bool) -> Result<Self> {
         let kind = Kind::new(spec)?;
+        let constant = kind.log_constant();
+        if !constant.is_finite() {
+            return Err(unusable(spec, "has arguments too extreme to compute its density"));
+        }
         let truncation = if positive { kind.mass_above_zero().ln() } else { 0.0 };
-        Ok(Self { kind, log_constant: kind.log_constant() - truncation })
+        if !truncation.is_finite() {
+            return Err(unusable(spec, "has no mass above zero"));
+        }
+        Ok(Self { kind, log_constant: constant - truncation })
     }
 
     /// The improper constant density.

@@ -6,6 +6,7 @@
 
 mod cells;
 mod devices;
+mod diagnostics;
 mod genes;
 
 use crate::approximate::{Approximation, approximate};
@@ -69,7 +70,7 @@ fn engine_approximate(spec_json: Robj, arrays: Robj, settings_json: Robj, progre
         let (spec, model) = model(&spec_json, &arrays)?;
         let settings: ApproximationSettings = from_json(text("settings_json", &settings_json)?)?;
         let output = approximate(model, &settings, watching(&progress))?;
-        Ok(approximation_to_r(&output, &spec, &settings))
+        approximation_to_r(&output, &spec, &settings)
     })
 }
 
@@ -106,7 +107,8 @@ fn watching(progress: &Robj) -> impl FnMut(Progress) -> bool {
     move |p| {
         if let Some(f) = &report {
             // An error in the display must not stop the run; R has printed it.
-            let _ = f.call(pairlist!(p.done as f64, p.total as f64, p.divergent as f64, p.restarts as f64));
+            let _ =
+                f.call(pairlist!(p.done as f64, p.total as f64, p.divergent as f64, p.restarts as f64, p.kept as f64));
         }
         !is_interrupted()
     }
@@ -172,28 +174,26 @@ fn raw_term(term: &Robj) -> Result<RawTerm> {
 
 fn output_to_r(output: &Output, spec: &ModelSpec, settings: &Settings, n_rows: usize) -> Result<Robj> {
     let names = draw_names(spec, settings.save_effects);
-    let draws = array(&output.chains, &names, settings.n_kept(), |c| &c.values);
-    let sampler: Vec<Vec<f64>> = output.chains.iter().map(|c| c.sampler.concat()).collect();
+    let draws = array(&output.chains, &names, |c| &c.values)?;
     let sampler_names: Vec<String> = SAMPLER_NAMES.iter().map(|s| (*s).into()).collect();
-    let sampler = array(&sampler, &sampler_names, settings.n_kept(), |c| c);
-    let warmup =
-        if settings.save_warmup { array(&output.chains, &names, settings.warmup, |c| &c.warmup) } else { r!(NULL) };
+    let sampler = array(&output.chains, &sampler_names, |c| c.sampler.as_flattened())?;
+    let warmup = if settings.save_warmup { array(&output.chains, &names, |c| &c.warmup)? } else { r!(NULL) };
     let n_done: Vec<i32> = output.chains.iter().map(|c| c.sampler.len() as i32).collect();
     Ok(list!(
         draws = draws,
         warmup_draws = warmup,
         sampler = sampler,
         n_done = n_done,
+        n_kept = settings.n_kept() as f64,
         interrupted = output.interrupted,
         info = info(output, n_rows)
     )
     .into())
 }
 
-fn approximation_to_r(output: &Approximation, spec: &ModelSpec, settings: &ApproximationSettings) -> Robj {
+fn approximation_to_r(output: &Approximation, spec: &ModelSpec, settings: &ApproximationSettings) -> Result<Robj> {
     let names = draw_names(spec, settings.save_effects);
-    let n = output.log_ratios.len();
-    let draws = array(&[&output.values], &names, n, |values| values);
+    let draws = array(&[&output.values], &names, |values| values)?;
     let info = serde_json::json!({
         "engine": output.engine,
         "dim": output.dim,
@@ -203,20 +203,32 @@ fn approximation_to_r(output: &Approximation, spec: &ModelSpec, settings: &Appro
         "device": output.device,
         "note": output.note,
     });
-    list!(
+    Ok(list!(
         draws = draws,
         log_ratios = output.log_ratios.clone(),
         elbo = output.elbo.clone(),
         interrupted = output.interrupted,
         info = info.to_string()
     )
-    .into()
+    .into())
 }
 
-/// An iteration x chain x variable array with names; what a stopped chain did not reach is `NA`.
-fn array<C>(chains: &[C], names: &[String], n_iterations: usize, values: impl Fn(&C) -> &Vec<f64>) -> Robj {
+/// An iteration x chain x variable array with names, of as many iterations as the longest chain has; what a stopped chain
+/// did not reach is `NA`.
+///
+/// # Errors
+/// [`Error::Spec`] where there is no memory for it.
+fn array<C>(chains: &[C], names: &[String], values: impl Fn(&C) -> &[f64]) -> Result<Robj> {
     let (n_chains, n_variables) = (chains.len(), names.len());
-    let mut out = vec![f64::na(); n_iterations * n_chains * n_variables];
+    let n_iterations = chains.iter().map(|c| values(c).len() / n_variables).max().unwrap_or(0);
+    let n = n_iterations * n_chains * n_variables;
+    // R raises an error that would jump over this code, so it is asked for what there is alone.
+    let room = Vec::<f64>::new().try_reserve_exact(n);
+    room.map_err(|_| Error::Spec(format!("there is no memory for {n} numbers, the draws")))?;
+    // In memory of R, so that it is not copied.
+    let mut array: Robj = Doubles::new(n).into();
+    let out = array.as_real_slice_mut().unwrap_or_default();
+    out.fill(f64::na());
     for (c, chain) in chains.iter().enumerate() {
         for (i, draw) in values(chain).chunks_exact(n_variables).enumerate() {
             for (v, value) in draw.iter().enumerate() {
@@ -226,12 +238,11 @@ fn array<C>(chains: &[C], names: &[String], n_iterations: usize, values: impl Fn
     }
     let count = |n: usize| (1..=n).map(|i| i.to_string()).collect::<Vec<_>>();
     let dimnames = list!(iteration = count(n_iterations), chain = count(n_chains), variable = names.to_vec());
-    let mut array = r!(out);
     // Both attributes fit by construction; extendr aborts on one that does not.
     let dim = [n_iterations as i32, n_chains as i32, n_variables as i32];
     let _ = array.set_attrib("dim", dim);
     let _ = array.set_attrib("dimnames", dimnames);
-    array
+    Ok(array)
 }
 
 /// `rows`: those that the likelihood was evaluated on, after compression.
@@ -258,5 +269,6 @@ extendr_module! {
     fn engine_log_density;
     use cells;
     use devices;
+    use diagnostics;
     use genes;
 }

@@ -133,6 +133,7 @@ impl Attempt<'_> {
             draws.n_gradients += t.n_leapfrog + 1;
             self.shared.count_divergent(usize::from(t.divergent));
             if i % s.thin == 0 {
+                self.shared.count_kept();
                 draws.push_report(&t, chain.step_size());
                 record(chain.density(), s.save_effects, rng, &mut draws.values);
             }

@@ -10,7 +10,7 @@ mod horseshoe;
 use crate::error::Result;
 use crate::layout::{Layout, Source, pairs};
 use crate::prior::Prior;
-use crate::spec::{DispersionSpec, HorseshoeSpec, ModelSpec, PriorSpec};
+use crate::spec::{DispersionSpec, HorseshoeSpec, InterceptSpec, ModelSpec, PriorSpec};
 use horseshoe::{cover, half_normal};
 
 /// Prior of one standard deviation.
@@ -31,6 +31,8 @@ pub struct ScalePriors {
     dispersion: Vec<Prior>,
     /// A single positive parameter on the log scale (true) or coefficients (false).
     constant_dispersion: bool,
+    /// Where the intercept among the coefficients is sampled.
+    dispersion_intercept: Option<InterceptSpec>,
     horseshoes: Vec<HorseshoeSpec>,
 }
 
@@ -87,7 +89,9 @@ impl ScalePriors {
         let dispersion = spec.dispersion.iter().flat_map(|d| d.priors());
         let dispersion = dispersion.map(|p| Prior::new(p, constant_dispersion)).collect::<Result<_>>()?;
         let cor_eta = spec.terms.iter().map(|t| t.cor.as_ref().map(|c| c.eta)).collect();
-        Ok(Self { layout, sds, cor_eta, dispersion, constant_dispersion, horseshoes: spec.horseshoes.clone() })
+        let dispersion_intercept = spec.dispersion.as_ref().and_then(DispersionSpec::intercept).cloned();
+        let horseshoes = spec.horseshoes.clone();
+        Ok(Self { layout, sds, cor_eta, dispersion, constant_dispersion, dispersion_intercept, horseshoes })
     }
 
     /// Priors of the standard deviations, term by term; `None` if some are under a horseshoe.
@@ -102,6 +106,15 @@ impl ScalePriors {
     /// Priors of the dispersion or of its coefficients.
     pub fn dispersion(&self) -> &[Prior] {
         &self.dispersion
+    }
+
+    /// The dispersion, or the coefficients of its design as it is, for a draw.
+    pub fn dispersion_draw(&self, at: &Scales, out: &mut Vec<f64>) {
+        let start = out.len();
+        out.extend(at.dispersion.iter().map(|d| if self.constant_dispersion { d.exp() } else { *d }));
+        if let Some(intercept) = &self.dispersion_intercept {
+            out[start + intercept.column] -= intercept.shift(&at.dispersion);
+        }
     }
 
     /// Fills `out` at `theta`.

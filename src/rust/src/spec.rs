@@ -46,8 +46,15 @@ pub struct CoefficientSpec {
 pub struct InterceptSpec {
     /// Index of the intercept's column.
     pub column: usize,
-    /// One mean per column of `x`; 0 for columns that are not centred.
+    /// One mean per column of the design; 0 for columns that are not centred.
     pub centre: Vec<f64>,
+}
+
+impl InterceptSpec {
+    /// How far the intercept at the centre is from that of the design as it is.
+    pub fn shift(&self, beta: &[f64]) -> f64 {
+        self.centre.iter().zip(beta).map(|(c, b)| c * b).sum()
+    }
 }
 
 /// Residual standard deviation or negative binomial shape.
@@ -67,6 +74,10 @@ pub enum DispersionSpec {
         names: Vec<String>,
         /// One prior per coefficient.
         priors: Vec<PriorSpec>,
+        /// Where the intercept's prior lies, if not at zero. The columns are centred there, and so are the coefficients
+        /// that are sampled; draws are of the columns as they are.
+        #[serde(default)]
+        intercept: Option<InterceptSpec>,
     },
 }
 
@@ -87,7 +98,15 @@ impl DispersionSpec {
         }
     }
 
-    /// The same, to be changed.
+    /// Where the intercept of a regression is sampled, if not at zero.
+    pub fn intercept(&self) -> Option<&InterceptSpec> {
+        match self {
+            Self::Constant { .. } => None,
+            Self::Regression { intercept, .. } => intercept.as_ref(),
+        }
+    }
+
+    /// One prior per parameter, to be changed.
     pub fn priors_mut(&mut self) -> &mut [PriorSpec] {
         match self {
             Self::Constant { prior, .. } => std::slice::from_mut(prior),
@@ -272,17 +291,22 @@ impl Settings {
     /// # Errors
     /// [`Error::Spec`] naming the setting that is out of range.
     pub fn check(&self) -> Result<()> {
-        let ok = [
+        check_range(&[
             ("chains", self.chains >= 1),
             ("iter", self.iter > self.warmup),
             ("thin", self.thin >= 1),
             ("threads", self.threads >= 1),
             ("adapt_delta", !self.adapt_delta.is_empty() && self.adapt_delta.iter().all(|d| *d > 0.0 && *d < 1.0)),
             ("max_treedepth", (1..=20).contains(&self.max_treedepth)),
-        ];
-        match ok.iter().find(|(_, ok)| !ok) {
-            Some((name, _)) => Err(Error::Spec(format!("setting '{name}' is out of range"))),
-            None => Ok(()),
-        }
+        ])
+    }
+}
+
+/// # Errors
+/// [`Error::Spec`] naming the first setting that is not in its range.
+pub fn check_range(settings: &[(&str, bool)]) -> Result<()> {
+    match settings.iter().find(|(_, ok)| !ok) {
+        Some((name, _)) => Err(Error::Spec(format!("setting '{name}' is out of range"))),
+        None => Ok(()),
     }
 }

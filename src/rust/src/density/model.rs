@@ -1,5 +1,6 @@
 //! A model with its data: what all positions and all chains share.
 
+use super::exact::check_error;
 use super::linear::{self, Runs};
 use crate::compress::{Compressed, compress};
 use crate::design::Design;
@@ -35,8 +36,10 @@ pub struct Model {
 
 impl Model {
     /// # Errors
-    /// [`crate::error::Error::Spec`] for a prior or a horseshoe that cannot be used.
+    /// [`crate::error::Error::Spec`] for a prior or a horseshoe that cannot be used, [`crate::error::Error::Exact`] for
+    /// a response without error.
     pub fn new(design: Design, spec: &ModelSpec) -> Result<Self> {
+        check_error(&design, spec)?;
         let fewer = compress(&design, spec.family);
         Self::with_rows(design, fewer, spec)
     }
@@ -81,7 +84,7 @@ impl Model {
     /// The coefficient that column `j`'s prior refers to.
     fn prior_argument(&self, j: usize, beta: &[f64]) -> f64 {
         match &self.intercept {
-            Some(i) if i.column == j => beta[j] + i.centre.iter().zip(beta).map(|(c, b)| c * b).sum::<f64>(),
+            Some(i) if i.column == j => beta[j] + i.shift(beta),
             _ => beta[j],
         }
     }

@@ -6,11 +6,12 @@ use super::svi::frame::Frame;
 use crate::compress::leaves::Leaves;
 use crate::compress::{compress_leaves, leaves};
 use crate::density::Model;
+use crate::density::exact::check_error;
 use crate::design::Design;
 use crate::error::{Error, Result};
 use crate::layout::{Block, Source, draw_names};
 use crate::settle::assembly::Assembly;
-use crate::spec::{Family, ModelSpec};
+use crate::spec::ModelSpec;
 
 /// Shared by the fits of all genes.
 #[derive(Debug)]
@@ -110,7 +111,7 @@ impl Blueprint {
             design.weights.copy_from_slice(&set.weights[own]);
         }
         design.check_rows(self.spec.family)?;
-        check_varies(&design, &self.spec)?;
+        check_error(&design, &self.spec)?;
         let fewer = self.leaves.as_ref().and_then(|leaves| compress_leaves(&design, leaves, self.spec.family));
         Model::with_rows(design, fewer, &set.spec_of(g, &self.spec))
     }
@@ -119,13 +120,4 @@ impl Blueprint {
     pub fn assembly(&self, model: &Model) -> Assembly {
         if self.has_own_rows { self.assembly.with_rows(model) } else { self.assembly.clone() }
     }
-}
-
-/// Without error the residual sd has no posterior.
-fn check_varies(design: &Design, spec: &ModelSpec) -> Result<()> {
-    let is_constant = design.y.windows(2).all(|w| w[0] == w[1]);
-    if spec.family == Family::Gaussian && spec.sample_sigma && is_constant {
-        return Err(Error::Spec("all values of the response are the same".into()));
-    }
-    Ok(())
 }

@@ -5,7 +5,7 @@ use crate::compress::statistics::CellStatistics;
 use crate::design::check_columns;
 use crate::error::{Error, Result};
 pub use crate::spec::Device;
-use crate::spec::{ModelSpec, PriorSpec};
+use crate::spec::{ModelSpec, PriorSpec, check_range};
 use serde::{Deserialize, Serialize};
 
 /// How a gene's posterior is found.
@@ -99,7 +99,7 @@ impl GeneSettings {
     /// # Errors
     /// [`Error::Spec`] naming the setting that is out of range.
     pub fn check(&self) -> Result<()> {
-        let ok = [
+        check_range(&[
             ("chains", (1..=1000).contains(&self.chains)),
             ("iter", self.iter > self.warmup),
             ("thin", self.thin >= 1),
@@ -109,11 +109,7 @@ impl GeneSettings {
             ("n_draws", self.n_draws >= 1),
             ("max_steps", self.max_steps >= 1),
             ("tolerance", self.tolerance > 0.0),
-        ];
-        match ok.iter().find(|(_, ok)| !ok) {
-            Some((name, _)) => Err(Error::Spec(format!("setting '{name}' is out of range"))),
-            None => Ok(()),
-        }
+        ])
     }
 }
 

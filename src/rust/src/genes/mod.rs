@@ -91,7 +91,9 @@ fn contained(task: &Task, slot: Slot, diagnostics: &mut Diagnostics, shared: &Sh
         Ok(Ok(report)) => report,
         Ok(Err(Error::Interrupt)) => task.without_draws(Status::Unfinished, String::new()),
         Ok(Err(Error::Start(message))) => task.without_draws(Status::NoStart, message),
-        Ok(Err(Error::Spec(message) | Error::Device(message))) => task.without_draws(Status::Failed, message),
+        Ok(Err(Error::Spec(message) | Error::Exact(message) | Error::Device(message))) => {
+            task.without_draws(Status::Failed, message)
+        }
         Err(panic) => task.without_draws(Status::Failed, panic_text(panic.as_ref())),
     };
     if matches!(report.status, Status::NoStart | Status::Unfinished | Status::Failed) {

@@ -9,6 +9,11 @@ const MIN_GRID: usize = 30;
 const PRIOR_WEIGHT: f64 = 10.0;
 /// A tail shorter than this has no shape.
 const SHORTEST_TAIL: usize = 5;
+/// Above this k-hat weights cannot be trusted (Vehtari et al. 2024), unless they hardly vary: a mean moves by no more
+/// than the coefficient of variation of the weights times its posterior sd (Cauchy and Schwarz), whatever shape a tail of
+/// this size has.
+const MAX_KHAT: f64 = 0.7;
+const EVEN: f64 = 1e-4;
 
 /// Smoothed weights with their diagnostics.
 #[derive(Debug, Clone)]
@@ -27,8 +32,14 @@ impl Weights {
         if top == f64::NEG_INFINITY {
             return Self { values: vec![1.0 / n as f64; n], khat: f64::INFINITY };
         }
-        let mut values: Vec<f64> = log_ratios.iter().map(|r| if r.is_nan() { 0.0 } else { (r - top).exp() }).collect();
+        let mut values: Vec<f64> =
+            log_ratios.iter().map(|r| if r.is_finite() { (r - top).exp() } else { 0.0 }).collect();
+        let raw = Self::normalised(values.clone(), f64::NEG_INFINITY);
         let khat = smooth_tail(&mut values);
+        if khat > MAX_KHAT && n as f64 / raw.ess() - 1.0 < EVEN { raw } else { Self::normalised(values, khat) }
+    }
+
+    fn normalised(mut values: Vec<f64>, khat: f64) -> Self {
         let sum: f64 = values.iter().sum();
         values.iter_mut().for_each(|w| *w /= sum);
         Self { values, khat }
@@ -151,6 +162,19 @@ mod tests {
         assert_eq!(Weights::from_log_ratios(&[f64::NEG_INFINITY; 50]).khat, f64::INFINITY);
         let weights = Weights::from_log_ratios(&[f64::NAN, 0.0, -1.0, f64::NEG_INFINITY]);
         assert!(weights.values[0] == 0.0 && weights.values[3] == 0.0 && weights.values[1] > 0.7);
+    }
+
+    /// A heavy tail of ratios that are all but equal is no reason for distrust; the same tail, larger, is.
+    #[test]
+    fn ratios_that_hardly_vary_are_trusted() {
+        let ratios = |size: f64| -> Vec<f64> { (1..=1000).map(|i| size * (1000.0 / f64::from(i)).powi(3)).collect() };
+        let even = Weights::from_log_ratios(&ratios(1e-13));
+        assert!(even.khat == f64::NEG_INFINITY && (even.ess() - 1000.0).abs() < 0.1, "{} {}", even.khat, even.ess());
+        assert!(Weights::from_log_ratios(&ratios(1e-8)).khat > 0.7);
+        let outside: Vec<f64> = (0..1000).map(|i| if i % 3 == 0 { f64::NEG_INFINITY } else { 0.0 }).collect();
+        let weights = Weights::from_log_ratios(&outside);
+        assert!(weights.khat <= 0.7 && weights.values[0] == 0.0, "{}", weights.khat);
+        assert_eq!(Weights::from_log_ratios(&[f64::INFINITY, 0.0, 0.0]).values, [0.0, 0.5, 0.5]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Convergence of one variable's draws: rank-normalised split R-hat and bulk effective sample size
+//! Convergence of one variable's draws: rank-normalised split R-hat, bulk and tail effective sample size
 //! (Vehtari et al. 2021), as the R package posterior computes them.
 
 use statrs::distribution::{ContinuousCDF, Normal};
@@ -29,9 +29,7 @@ impl Diagnostics {
     /// `(R-hat, bulk ESS)` of draws given chain after chain. Not numbers where the draws are
     /// constant, too few, or not finite.
     pub fn of(&mut self, draws: &[f64]) -> (f64, f64) {
-        debug_assert_eq!(draws.len(), self.n_chains * self.n_draws);
-        let is_constant = draws.windows(2).all(|w| w[0] == w[1]);
-        if self.n_draws < 4 || is_constant || draws.iter().any(|x| !x.is_finite()) {
+        if !self.can_be_judged(draws) {
             return (f64::NAN, f64::NAN);
         }
         let middle = median(draws, &mut self.folded);
@@ -43,6 +41,37 @@ impl Diagnostics {
         let tail = self.rhat();
         self.normalise(draws);
         (self.rhat().max(tail), self.ess())
+    }
+
+    /// Tail ESS: the smaller of the effective sizes of the 5 and the 95 percent quantile.
+    pub fn tail(&mut self, draws: &[f64]) -> f64 {
+        if !self.can_be_judged(draws) {
+            return f64::NAN;
+        }
+        self.folded.clear();
+        self.folded.extend_from_slice(draws);
+        self.folded.sort_unstable_by(f64::total_cmp);
+        let [low, high] = [0.05, 0.95].map(|p| quantile(&self.folded, p));
+        let [low, high] = [low, high].map(|q| self.ess_below(draws, q));
+        // Not a number if either is.
+        if low.is_nan() { low } else { low.min(high) + 0.0 * high }
+    }
+
+    fn can_be_judged(&self, draws: &[f64]) -> bool {
+        debug_assert_eq!(draws.len(), self.n_chains * self.n_draws);
+        let is_constant = draws.windows(2).all(|w| w[0] == w[1]);
+        self.n_draws >= 4 && !is_constant && draws.iter().all(|x| x.is_finite())
+    }
+
+    /// Effective size of the indicator of values up to `q`.
+    fn ess_below(&mut self, draws: &[f64], q: f64) -> f64 {
+        let half = self.half();
+        self.z.clear();
+        for chain in draws.chunks_exact(self.n_draws) {
+            let halves = chain[..half].iter().chain(&chain[self.n_draws - half..]);
+            self.z.extend(halves.map(|x| f64::from(u8::from(*x <= q))));
+        }
+        if self.z.windows(2).all(|w| w[0] == w[1]) { f64::NAN } else { self.ess() }
     }
 
     fn half(&self) -> usize {
@@ -132,6 +161,13 @@ fn initial_sequence(n: usize, rho: impl Fn(usize) -> f64) -> Vec<f64> {
         }
     }
     out
+}
+
+/// Of sorted values, as R's type 7.
+fn quantile(x: &[f64], p: f64) -> f64 {
+    let at = (x.len() - 1) as f64 * p;
+    let (below, share) = (at as usize, at.fract());
+    if share == 0.0 { x[below] } else { (1.0 - share) * x[below] + share * x[below + 1] }
 }
 
 fn mean_variance(x: &[f64]) -> (f64, f64) {

@@ -60,11 +60,11 @@ impl PhasePoint {
         }
     }
 
-    /// `H`; plus infinity where the density vanishes or is not a number.
+    /// `H`; plus infinity where the density vanishes, is infinite or is not a number.
     pub fn energy(&self, inverse_mass: &[f64]) -> f64 {
         let kinetic: f64 = self.momentum.iter().zip(inverse_mass).map(|(p, m)| p * p * m).sum();
         let energy = 0.5 * kinetic - self.log_density;
-        if energy.is_nan() { f64::INFINITY } else { energy }
+        if energy.is_nan() || energy == f64::NEG_INFINITY { f64::INFINITY } else { energy }
     }
 
     /// One step of signed size `step` of a symmetric splitting.

@@ -23,6 +23,10 @@ use dispersion::{Dispersion, columns_of};
 use std::f64::consts::PI;
 use std::ops::Range;
 
+/// Working weights at most: of counts, and of Gaussian rows, which may be measured in any unit.
+const MAX_INFORMATION: f64 = 1e12;
+const MAX_PRECISION: f64 = 1e200;
+
 /// Rows with what does not change during sampling.
 #[derive(Debug, Clone)]
 pub struct Likelihood {
@@ -174,7 +178,8 @@ impl Likelihood {
             // mu / (1 + mu / phi), safe at both ends.
             Family::NegBinomial => 1.0 / ((-eta[i]).exp() + (-log_dispersion[i]).exp()),
         };
-        (0..self.y.len()).map(|i| (self.weights[i] * row(i)).min(1e12)).collect()
+        let most = if self.family == Family::Gaussian { MAX_PRECISION } else { MAX_INFORMATION };
+        (0..self.y.len()).map(|i| (self.weights[i] * row(i)).min(most)).collect()
     }
 
     /// Variance of a Gaussian row.

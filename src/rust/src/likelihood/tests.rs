@@ -13,7 +13,11 @@ const ETA: [f64; 4] = [-1.0, 0.3, 1.2, 4.0];
 fn rows(family: Family, y: &[f64], se: Vec<f64>, regression: bool) -> Likelihood {
     let flat = PriorSpec { dist: "flat".into(), args: vec![] };
     let dispersion = if regression {
-        DispersionSpec::Regression { names: vec!["a".into(), "b".into()], priors: vec![flat.clone(); 2] }
+        DispersionSpec::Regression {
+            names: vec!["a".into(), "b".into()],
+            priors: vec![flat.clone(); 2],
+            intercept: None,
+        }
     } else {
         DispersionSpec::Constant { name: "s".into(), prior: flat.clone() }
     };

@@ -139,12 +139,14 @@ impl Kind {
         // The arguments were checked, so the constructors of statrs cannot fail.
         match self {
             Kind::Normal { mean, sd } => Normal::new(mean, sd).map_or(1.0, |d| d.sf(0.0)),
+            // Half of the subnormal numbers is zero, which statrs refuses by a panic.
+            Kind::StudentT { df, .. } if df < f64::MIN_POSITIVE => 0.5,
             Kind::StudentT { df, location, scale } => StudentsT::new(location, scale, df).map_or(1.0, |d| d.sf(0.0)),
             Kind::DoubleExponential { location, scale } => {
                 let d = location / scale;
                 if d >= 0.0 { 1.0 - 0.5 * (-d).exp() } else { 0.5 * d.exp() }
             }
-            Kind::Uniform { lower, upper } => (upper - lower.max(0.0)) / (upper - lower),
+            Kind::Uniform { lower, upper } => (upper - lower.max(0.0)).max(0.0) / (upper - lower),
             _ => 1.0,
         }
     }

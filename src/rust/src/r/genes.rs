@@ -19,6 +19,7 @@ fn engine_genes(spec_json: Robj, arrays: Robj, genes: Robj, settings_json: Robj,
     guarded(|| {
         let spec: ModelSpec = from_json(text("spec_json", &spec_json)?)?;
         let settings: GeneSettings = from_json(text("settings_json", &settings_json)?)?;
+        settings.check()?;
         let design = Design::new(raw_arrays(&arrays)?, &spec)?;
         let set = gene_set(&genes, design.n())?;
         let blueprint = Blueprint::new(design, spec, &set)?;

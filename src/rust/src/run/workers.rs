@@ -17,6 +17,8 @@ pub struct Progress {
     pub done: usize,
     /// And in all.
     pub total: usize,
+    /// Iterations, steps or genes that have left something to keep.
+    pub kept: usize,
     /// Divergences after warm-up so far.
     pub divergent: usize,
     /// How often the chains have begun again at a higher target.
@@ -29,6 +31,7 @@ pub struct Shared {
     /// Set to stop the workers.
     pub cancel: AtomicBool,
     done: AtomicUsize,
+    kept: AtomicUsize,
     divergent: AtomicUsize,
     restarts: AtomicUsize,
 }
@@ -50,9 +53,9 @@ pub fn on_workers<T: Send>(
             output
         });
         while let Err(RecvTimeoutError::Timeout) = receiver.recv_timeout(POLL) {
-            let counts = [&shared.done, &shared.divergent, &shared.restarts];
-            let [done, divergent, restarts] = counts.map(|n| n.load(Ordering::Relaxed));
-            if !watch(Progress { done, total, divergent, restarts }) {
+            let counts = [&shared.done, &shared.kept, &shared.divergent, &shared.restarts];
+            let [done, kept, divergent, restarts] = counts.map(|n| n.load(Ordering::Relaxed));
+            if !watch(Progress { done, total, kept, divergent, restarts }) {
                 shared.cancel.store(true, Ordering::Relaxed);
             }
         }
@@ -61,6 +64,11 @@ pub fn on_workers<T: Send>(
 }
 
 impl Shared {
+    /// Counts one more that is kept.
+    pub fn count_kept(&self) {
+        self.kept.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts divergences.
     pub fn count_divergent(&self, n: usize) {
         self.divergent.fetch_add(n, Ordering::Relaxed);
@@ -74,6 +82,7 @@ impl Shared {
     /// Counts from zero, after so many restarts.
     pub fn restart(&self, restarts: usize) {
         self.done.store(0, Ordering::Relaxed);
+        self.kept.store(0, Ordering::Relaxed);
         self.divergent.store(0, Ordering::Relaxed);
         self.restarts.store(restarts, Ordering::Relaxed);
     }

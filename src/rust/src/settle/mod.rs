@@ -30,6 +30,9 @@ const FREE_PRODUCTS: usize = 9_000;
 /// the level transport, whose gradient multiplies by the information and by the factor, twice each.
 const FREE_PRODUCTS_GAUSSIAN: usize = 300_000;
 const GRADIENTS_SAVED: f64 = 1.5;
+/// How much more a transport of all effects may cost where levels that see their own data alone mix badly: a term has a
+/// level for nearly each row, whose effect the other terms' effects then compete with.
+const WORTH_WHERE_ROWS_ARE_LEVELS: usize = 20;
 /// Climbs between re-centrings, and their lengths.
 const ROUNDS: [usize; 3] = [60, 100, 300];
 const LAST_ROUND: usize = 300;
@@ -71,11 +74,19 @@ pub fn settle_on(model: &Arc<Model>, assembly: Assembly, engine: Engine, cancel:
 
 fn affordable(model: &Model, assembly: &Assembly) -> usize {
     if model.family() != Family::Gaussian {
-        return FREE_PRODUCTS.max(PRODUCTS_PER_ROW * model.design.n()).saturating_sub(2 * assembly.incidence.n_values);
+        let worth = if rows_are_levels(model) { WORTH_WHERE_ROWS_ARE_LEVELS } else { 1 };
+        let products = worth * FREE_PRODUCTS.max(PRODUCTS_PER_ROW * model.design.n());
+        return products.saturating_sub(2 * assembly.incidence.n_values);
     }
     let n_entries = assembly.skeleton.as_ref().map_or(0, |s| s.pattern.n_entries());
     let by_levels = 2 * assembly.incidence.n_values + 4 * n_entries;
     FREE_PRODUCTS_GAUSSIAN.max((GRADIENTS_SAVED * by_levels as f64) as usize)
+}
+
+/// Whether one of several terms has more than half as many levels as there are rows.
+fn rows_are_levels(model: &Model) -> bool {
+    let terms = &model.design.terms;
+    terms.len() > 1 && terms.iter().any(|t| 2 * t.n_levels > model.design.n())
 }
 
 struct Settling<'a> {
@@ -209,7 +220,7 @@ fn rough_log_sd(model: &Model) -> f64 {
     let (y, n) = (&model.design.y, model.design.n() as f64);
     let mean = y.iter().sum::<f64>() / n;
     let variance = y.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
-    0.5 * variance.max(1e-12 * (1.0 + mean * mean)).ln()
+    0.5 * variance.max(1e-12 * mean * mean).max(f64::MIN_POSITIVE).ln()
 }
 
 fn rough_theta(model: &Model) -> Vec<f64> {

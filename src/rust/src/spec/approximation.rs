@@ -1,6 +1,7 @@
 //! Settings of approximations.
 
 use super::Engine;
+use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
 /// How an approximation is made.
@@ -43,6 +44,23 @@ pub struct ApproximationSettings {
     /// Folder of kernels that were compiled for a GPU, or empty.
     #[serde(default)]
     pub kernel_cache: String,
+}
+
+impl ApproximationSettings {
+    /// # Errors
+    /// [`Error::Spec`] naming the setting that is out of range.
+    pub fn check(&self) -> Result<()> {
+        let is_svi = self.method == Method::Svi;
+        let is_positive = |x: f64| x > 0.0 && x.is_finite();
+        super::check_range(&[
+            ("draws", self.draws >= 1),
+            ("threads", self.threads >= 1),
+            ("max_steps", !is_svi || self.max_steps >= 1),
+            ("n_draws", !is_svi || self.n_draws >= 1),
+            ("step_size", !is_svi || is_positive(self.step_size)),
+            ("tolerance", !is_svi || is_positive(self.tolerance)),
+        ])
+    }
 }
 
 /// Where variational guides are fitted.

@@ -43,6 +43,8 @@ impl Frozen {
     pub fn new(posterior: &Posterior, joint: JointTransport, levels: &LevelTransport) -> Option<Self> {
         let ctx = Context { layout: &posterior.model.layout, scales: &posterior.scales };
         let skeleton = Arc::clone(&joint.skeleton);
+        // In lanes a transport keeps no factor.
+        let joint = JointTransport { lanes: None, ..joint };
         let mut mapped = Mapped::default();
         Transport::Joint(joint).forward(ctx, &vec![0.0; ctx.layout.dim()], &mut mapped);
         let root = mapped.root().to_vec();

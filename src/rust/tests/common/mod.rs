@@ -62,7 +62,8 @@ fn dispersion(shape: &Shape) -> Option<DispersionSpec> {
         None
     } else if shape.regression {
         let names = vec![format!("b_{name}_Intercept"), format!("b_{name}_x")];
-        Some(DispersionSpec::Regression { names, priors: vec![prior("normal", &[0.0, 1.0]); 2] })
+        let intercept = shape.centred.then(|| InterceptSpec { column: 0, centre: vec![0.0, 0.2] });
+        Some(DispersionSpec::Regression { names, priors: vec![prior("normal", &[0.0, 1.0]); 2], intercept })
     } else {
         Some(DispersionSpec::Constant { name: name.into(), prior: prior("student_t", &[3.0, 0.0, 2.5]) })
     }

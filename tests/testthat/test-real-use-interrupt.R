@@ -1,0 +1,65 @@
+# What is lost and kept by an interrupt, progress by phase, and draws that do not fit into memory.
+
+test_that("draws that cannot fit into memory are refused by name before the run", {
+  big <- function(...) twill(y ~ x + (1 | g), data.frame(y = rnorm(20), x = rnorm(20), g = gl(5, 4)), seed = 1, silent = 2, ...)
+  expect_error(big(iter = 1e8, chains = 1000), "iter.*chains|chains.*iter", class = "twill_error_setting")
+  expect_error(big(iter = 1e8, chains = 100), "GB", class = "twill_error_setting")
+  expect_error(big(iter = 1e8, chains = 1000, method = "laplace"), "GB", class = "twill_error_setting")
+  input <- prepare_input(tw_formula(mpg ~ wt + (1 + wt | cyl)), mtcars, silent = 2)
+  model <- new_model(input, as_twill_family("gaussian"), NULL, NULL, "centred", FALSE)
+  # b, b, sigma, sds, their correlation, lprior and lp__; and six effects.
+  expect_identical(n_draw_variables(model, FALSE), 8)
+  expect_identical(n_draw_variables(model, TRUE), 14)
+  settings <- list(chains = 2, iter = 1000, warmup = 500, thin = 5, save_effects = TRUE)
+  expect_null(check_memory(model, settings, 8 * 2 * 2 * 100 * 14))
+  expect_error(check_memory(model, settings, 8 * 2 * 2 * 100 * 14 - 1), class = "twill_error_setting")
+})
+
+test_that("what was drawn is what comes back, without room for the rest", {
+  draws <- array(rnorm(28), c(7, 2, 2), list(NULL, NULL, c("a", "b")))
+  result <- list(draws = draws, sampler = draws, n_done = c(7L, 7L), n_kept = 1e6, interrupted = TRUE, info = "{}")
+  output <- sampler_output(result)
+  expect_true(output$partial)
+  expect_identical(dim(output$draws), c(7L, 2L, 2L))
+  result$n_kept <- 7
+  expect_false(sampler_output(result)$partial)
+})
+
+test_that("an interrupt while convergence is checked keeps the fit", {
+  interrupt <- structure(class = c("interrupt", "condition"), list(message = "", call = NULL))
+  expect_warning(keep_if_interrupted(stop(interrupt)), "complete", class = "twill_warning_interrupt")
+  expect_silent(keep_if_interrupted(NULL))
+  expect_match(paste(deparse(body(twill)), collapse = "\n"), "keep_if_interrupted(warn_diagnostics(fit))", fixed = TRUE)
+})
+
+test_that("progress says which phase it is, and an interrupt in warm-up that nothing was drawn", {
+  progress <- new_progress(0, NULL, c("Warm-up", "Sampling"))
+  phase <- function(...) {
+    capture.output(progress$report(...), type = "message")
+    environment(progress$report)$state$phase
+  }
+  expect_identical(phase(10, 100, 0, 0, 0), "Warm-up")
+  expect_identical(phase(60, 100, 0, 0, 10), "Sampling")
+  # Begun again with smaller steps.
+  expect_identical(phase(5, 100, 0, 1, 0), "Warm-up")
+  progress$finish()
+  expect_error(abort_interrupt(), "warm-up.*no draw", class = "twill_error_interrupt")
+})
+
+test_that("R-hat and effective sizes are those of posterior", {
+  fit <- shared_fit("sleep")
+  table <- convergence_table(fit, variables(fit))
+  by_posterior <- function(measure) unname(apply(unclass(fit$draws), 3, measure))
+  expect_equal(unname(table[, "Rhat"]), by_posterior(posterior::rhat), tolerance = 1e-8)
+  expect_equal(unname(table[, "Bulk_ESS"]), by_posterior(posterior::ess_bulk), tolerance = 1e-8)
+  expect_equal(unname(table[, "Tail_ESS"]), by_posterior(posterior::ess_tail), tolerance = 1e-8)
+  constant <- fit
+  constant$draws[, , "sigma"] <- 1
+  expect_identical(unname(convergence_table(constant, "sigma")[1, ]), rep(NA_real_, 3))
+  # Draws rounded, so that many are tied; an odd number of them.
+  rounded <- fit
+  rounded$draws <- as_array_of_draws(round(unclass(fit$draws)[1:199, , , drop = FALSE], 1))
+  table <- convergence_table(rounded, c("sigma", "b_Days"))
+  expect_equal(table["sigma", "Tail_ESS"], posterior::ess_tail(matrix(rounded$draws[, , "sigma"], 199)), tolerance = 1e-8)
+  expect_equal(table["b_Days", "Bulk_ESS"], posterior::ess_bulk(matrix(rounded$draws[, , "b_Days"], 199)), tolerance = 1e-8)
+})
