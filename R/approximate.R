@@ -98,7 +98,8 @@ approximation_output <- function(result, settings) {
   weights <- smoothed_weights(result$log_ratios)
   is_trusted <- isTRUE(weights$khat <= khat_limit)
   is_equal <- all(weights$weights == weights$weights[1])
-  keep <- seq_len(settings$n_kept)
+  inside <- which(is.finite(result$log_ratios))
+  keep <- rep_len(if (length(inside) > 0) inside else seq_along(result$log_ratios), settings$n_kept)
   if (is_trusted && !is_equal) keep <- resample(weights$weights, settings$n_kept, settings$seed)
   info <- jsonlite::fromJSON(result$info)
   info$pareto_k <- weights$khat

@@ -92,7 +92,7 @@ checked_names <- function(fit, variable) {
   select_variables(fit, if (is.null(variable)) setdiff(variables(fit), "lprior") else variable)
 }
 
-# R-hat, bulk and tail ESS, one row per variable: those of posterior, by the engine in a hundredth of the time. Chains of more
+# R-hat, bulk and tail ESS, one row per variable: those of posterior, by the engine in a part of the time. Chains of more
 # draws go to posterior, whose time does not grow with the square of their length where they mix badly.
 convergence_table <- function(fit, variable) {
   measures <- c("Rhat", "Bulk_ESS", "Tail_ESS")

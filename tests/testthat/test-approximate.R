@@ -90,6 +90,12 @@ test_that("draws outside the support of a prior have weight zero", {
     expect_lt(distance(fit, exact)$mean, 0.25)
     expect_lt(max(draws_by_hand(fit, c("sd_Subject__Intercept", "sd_Subject__Days"))), 60)
   }
+  # Not to be trusted, and inside all the same.
+  result <- list(log_ratios = c(-Inf, 3 * (100 / 1:99)^2), draws = array(1:100, c(100, 1, 1), list(1:100, "1", "a")), elbo = NULL,
+                 info = "{\"note\":\"\"}")
+  output <- approximation_output(result, list(n_kept = 25, seed = 1))
+  expect_false(output$info$is_resampled)
+  expect_identical(as.vector(output$draws), 2:26)
 })
 
 test_that("resampling takes each draw as often as its weight says", {

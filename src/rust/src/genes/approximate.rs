@@ -32,6 +32,8 @@ const SLOW_RATE: f64 = 0.05;
 const SLOW_DRAWS: usize = 4;
 /// And factors of a guide that is not dense.
 const RANK: usize = 10;
+/// Draws of it per draw that is kept, at most, where some lie outside the support of a prior.
+const MAX_TRIES: usize = 10;
 /// Stream of the random numbers of an approximation.
 const STREAM: u64 = 2;
 
@@ -44,6 +46,12 @@ pub(super) fn draws_of(settings: &GeneSettings) -> [usize; 2] {
 /// How guides are fitted.
 pub(super) fn ascent_of(settings: &GeneSettings) -> Ascent {
     Ascent { max_steps: settings.max_steps, polish: POLISH, tolerance: settings.tolerance }
+}
+
+/// The first `n` proposals inside the support, again and again if there are fewer.
+fn first_inside(ratios: &[f64], n: usize) -> Vec<usize> {
+    let inside: Vec<usize> = (0..ratios.len()).filter(|&i| ratios[i].is_finite()).collect();
+    if inside.is_empty() { (0..n).collect() } else { inside.into_iter().cycle().take(n).collect() }
 }
 
 impl Task<'_> {
@@ -76,7 +84,7 @@ impl Task<'_> {
         let (mut draws, dim) = (vec![], frame.dim());
         let ratios = fit.draws(draws_of(s)[0], |_, draw| draws.extend_from_slice(draw));
         let weights = Weights::from_log_ratios(&ratios);
-        for (i, from) in self.chosen(&weights).into_iter().enumerate() {
+        for (i, from) in self.chosen(&weights, &ratios).into_iter().enumerate() {
             recorder.push_values(&draws[from * dim..(from + 1) * dim], i);
         }
         let elbo = std::mem::take(&mut fit.fitted.elbo);
@@ -84,19 +92,19 @@ impl Task<'_> {
     }
 
     /// Which draws of a guide are kept: the first, or by their weights where hyper-parameters are learned from them.
-    fn chosen(&self, weights: &Weights) -> Vec<usize> {
+    fn chosen(&self, weights: &Weights, ratios: &[f64]) -> Vec<usize> {
         let n_saved = self.settings.n_saved();
         if self.settings.resample && weights.khat <= MAX_KHAT {
             return weights.resample(n_saved, &mut self.rng(STREAM, 0));
         }
-        (0..n_saved).collect()
+        first_inside(ratios, n_saved)
     }
 
     /// What a device has found.
     fn record(&self, frame: &Frame, guided: &Guided, recorder: &mut Recorder) -> Report {
         let (mut draw, dim) = (vec![0.0; frame.dim()], frame.dim());
         let weights = Weights::from_log_ratios(&guided.ratios);
-        for (i, from) in self.chosen(&weights).into_iter().enumerate() {
+        for (i, from) in self.chosen(&weights, &guided.ratios).into_iter().enumerate() {
             frame.from_device(&guided.values[from * dim..(from + 1) * dim], &mut draw);
             recorder.push_values(&draw, i);
         }
@@ -115,18 +123,25 @@ impl Task<'_> {
         let kind = if dim <= MAX_DENSE { Kind::FullRank } else { Kind::LowRank(RANK) };
         let ascent = SlowAscent { max_steps: SLOW_STEPS, n_draws: SLOW_DRAWS, step_size: SLOW_RATE, tolerance: 1.0 };
         let fitted = fit_slowly(target, Guide::standard(kind, dim), ascent, &mut rng, self.cancel, || true)?;
-        let (mut gradient, mut ratios) = (vec![0.0; dim], vec![]);
-        for i in 0..n_saved.max(N_GUIDED) {
+        let (mut gradient, mut ratios, mut n_kept) = (vec![0.0; dim], vec![], 0);
+        let n = n_saved.max(N_GUIDED);
+        while ratios.len() < n || (n_kept < n_saved && ratios.len() < MAX_TRIES * n) {
             if self.is_cancelled() {
                 return Err(Error::Interrupt);
             }
             let drawn = fitted.guide.draw(&mut rng);
-            ratios.push(target.evaluate(&drawn.y, &mut gradient) - fitted.guide.log_density(&drawn));
-            if i < n_saved {
+            let ratio = target.evaluate(&drawn.y, &mut gradient) - fitted.guide.log_density(&drawn);
+            ratios.push(ratio);
+            if n_kept < n_saved && ratio.is_finite() {
                 target.complete(&[], &mut rng);
-                recorder.push(target.posterior(), i);
+                recorder.push(target.posterior(), n_kept);
+                n_kept += 1;
             }
         }
+        if n_kept == 0 {
+            return Err(Error::Start("no draw of the guide lies in the support of the priors".into()));
+        }
+        (n_kept..n_saved).for_each(|s| recorder.repeat(s));
         let n_gradients = SLOW_DRAWS * fitted.elbo.len() + ratios.len();
         Ok(self.of_guide(&Weights::from_log_ratios(&ratios), fitted.converged, fitted.elbo, n_gradients))
     }
@@ -146,7 +161,7 @@ impl Task<'_> {
         }
         let weights = Weights::from_log_ratios(&ratios);
         let is_trusted = weights.khat <= MAX_KHAT;
-        let drawn = if is_trusted { weights.resample(n_saved, &mut rng) } else { (0..n_saved).collect() };
+        let drawn = if is_trusted { weights.resample(n_saved, &mut rng) } else { first_inside(&ratios, n_saved) };
         for (s, i) in drawn.into_iter().enumerate() {
             target.evaluate(&y[i * dim..(i + 1) * dim], &mut gradient);
             target.complete(&[], &mut rng);

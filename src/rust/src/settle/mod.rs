@@ -10,6 +10,7 @@ mod levels;
 pub mod whitening;
 
 use crate::density::{LogDensity, Model, Posterior};
+use crate::design::GroupTerm;
 use crate::optimise::climb;
 use crate::spec::{Engine, Family};
 use crate::transport::Transport;
@@ -30,9 +31,9 @@ const FREE_PRODUCTS: usize = 9_000;
 /// the level transport, whose gradient multiplies by the information and by the factor, twice each.
 const FREE_PRODUCTS_GAUSSIAN: usize = 300_000;
 const GRADIENTS_SAVED: f64 = 1.5;
-/// How much more a transport of all effects may cost where levels that see their own data alone mix badly: a term has a
-/// level for nearly each row, whose effect the other terms' effects then compete with.
-const WORTH_WHERE_ROWS_ARE_LEVELS: usize = 20;
+/// How much more a transport of all effects may cost where levels that see their own data alone mix badly: rows in small
+/// levels of a term that are nested in those of another, and have an effect of their own.
+const WORTH_WHERE_NESTED: usize = 20;
 /// Climbs between re-centrings, and their lengths.
 const ROUNDS: [usize; 3] = [60, 100, 300];
 const LAST_ROUND: usize = 300;
@@ -74,7 +75,7 @@ pub fn settle_on(model: &Arc<Model>, assembly: Assembly, engine: Engine, cancel:
 
 fn affordable(model: &Model, assembly: &Assembly) -> usize {
     if model.family() != Family::Gaussian {
-        let worth = if rows_are_levels(model) { WORTH_WHERE_ROWS_ARE_LEVELS } else { 1 };
+        let worth = if is_deeply_nested(model) { WORTH_WHERE_NESTED } else { 1 };
         let products = worth * FREE_PRODUCTS.max(PRODUCTS_PER_ROW * model.design.n());
         return products.saturating_sub(2 * assembly.incidence.n_values);
     }
@@ -83,10 +84,22 @@ fn affordable(model: &Model, assembly: &Assembly) -> usize {
     FREE_PRODUCTS_GAUSSIAN.max((GRADIENTS_SAVED * by_levels as f64) as usize)
 }
 
-/// Whether one of several terms has more than half as many levels as there are rows.
-fn rows_are_levels(model: &Model) -> bool {
-    let terms = &model.design.terms;
-    terms.len() > 1 && terms.iter().any(|t| 2 * t.n_levels > model.design.n())
+/// Whether a term has a level for nearly each row, and of the other terms one is nested in another.
+fn is_deeply_nested(model: &Model) -> bool {
+    let n = model.design.n();
+    let (rows, others): (Vec<_>, Vec<_>) = model.design.terms.iter().partition(|t| 2 * t.n_levels > n);
+    !rows.is_empty() && others.iter().any(|a| others.iter().any(|b| !std::ptr::eq(*a, *b) && is_nested(a, b)))
+}
+
+fn is_nested(inner: &GroupTerm, outer: &GroupTerm) -> bool {
+    let mut of = vec![u32::MAX; inner.n_levels];
+    inner.codes.iter().zip(&outer.codes).all(|(&i, &o)| {
+        let of = &mut of[i as usize];
+        if *of == u32::MAX {
+            *of = o;
+        }
+        *of == o
+    })
 }
 
 struct Settling<'a> {
