@@ -137,7 +137,7 @@ fixed_variances <- function(fit, at) {
   here <- intersect(seq_along(labels), attr(x, "assign"))
   lapply(stats::setNames(here, labels[here]), function(f) {
     columns <- which(attr(x, "assign") == f)
-    covariance <- mean_products(centred_columns(design$x[, columns, drop = FALSE]))
+    covariance <- mean_products(about_means(design$x[, columns, drop = FALSE]))
     draws <- set_draws(fit, design$coef_names[columns], at)
     quadratic_form(draws, covariance)
   })
@@ -145,7 +145,7 @@ fixed_variances <- function(fit, at) {
 
 mean_products <- function(x) crossprod(x) / nrow(x)
 
-centred_columns <- function(x) x - rep(colMeans(x), each = nrow(x))
+about_means <- function(x) x - rep(colMeans(x), each = nrow(x))
 
 # draws x genes of b' V b, for draws x coefficient x gene.
 quadratic_form <- function(draws, v) {
