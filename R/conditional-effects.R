@@ -3,7 +3,8 @@
 #' Conditional effects of predictors
 #'
 #' Predictions along one predictor, or two that interact, while the others are fixed: numbers
-#' at their mean, factors at their first level, offsets at their mean.
+#' at their mean, factors at their first level, offsets at their mean. A number that the formula makes a factor of, as in
+#' `factor(cyl)`, counts as one. Combinations of which the data say nothing are left out, with a message.
 #'
 #' @param x,fit A fit of class `twillfit`, or for `plot()` and `print()` what `tw_effects()` made.
 #' @param effects Names of predictors, or pairs such as `"x:z"`. Default: all main effects and

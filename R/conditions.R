@@ -48,7 +48,8 @@ nearest <- function(x, candidates) {
   if (length(candidates) == 0 || is.na(x)) return(NULL)
   distance <- utils::adist(x, candidates, ignore.case = TRUE)[1, ]
   limit <- max(1, floor(nchar(x) / 3))
-  if (min(distance) > limit) NULL else candidates[[which.min(distance)]]
+  # A word of which no letter is left is another word.
+  if (min(distance) > limit || min(distance) >= nchar(x)) NULL else candidates[[which.min(distance)]]
 }
 
 # A bullet "Did you mean ...?", or nothing.

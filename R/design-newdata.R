@@ -168,7 +168,7 @@ check_new_column <- function(column, name, row_names) {
   if (!any(bad)) return(invisible())
   rows <- row_names[bad]
   abort_twill("newdata", c("Columns of {.arg newdata} must be complete and finite.",
-                           "x" = "{.val {name}} has missing or infinite values in row{?s} {.val {some(rows)}}."))
+                           "x" = "{.val {name}} has missing or infinite values in {length(rows)} row{?s}: {.val {some(rows)}}."))
 }
 
 # The columns of a part of the blueprint in new data.
@@ -187,7 +187,7 @@ check_new_frame <- function(frame, terms, row_names) {
     rows <- row_names[missing_in(frame[[name]]) | infinite_in(frame[[name]])]
     if (length(rows) == 0) next
     abort_twill("newdata", c("The model's terms must be finite in {.arg newdata}.",
-                             "x" = "{.code {name}} is missing or infinite in row{?s} {.val {some(rows)}}."))
+                             "x" = "{.code {name}} is missing or infinite in {length(rows)} row{?s}: {.val {some(rows)}}."))
   }
 }
 
@@ -235,8 +235,20 @@ new_response_side <- function(fit, newdata) {
     if (fit$family$link == "log") check_counts(y, deparse1(fit$formula$response), fit$family$family, rownames(newdata))
     y
   }
-  list(weights = value(addition$weights) %||% rep(1, nrow(newdata)), se = value(addition$se),
+  rows <- rownames(newdata)
+  list(weights = value(addition$weights, function(w) check_sign(w, w < 0, addition$weights, "not be negative", rows)) %||%
+         rep(1, nrow(newdata)),
+       se = value(addition$se, function(se) check_sign(se, se <= 0, addition$se, "be positive", rows)),
        y = value(fit$formula$response, count))
+}
+
+check_sign <- function(values, bad, expression, rule, row_names) {
+  if (!any(bad)) return(values)
+  text <- deparse1(expression)
+  rows <- row_names[bad]
+  given <- values[bad]
+  abort_twill("newdata", c("{.code {text}} must {rule}.",
+                           "x" = "It is {.val {some(given)}} in {length(rows)} row{?s}: {.val {some(rows)}}."))
 }
 
 new_values <- function(expression, fit, newdata) {

@@ -82,12 +82,12 @@ family_way_out <- function(given) {
   is_like <- function(pattern) grepl(pattern, name)
   if (is_like("zero|hurdle|^zi|truncated")) {
     "Zeros have no part of their own: {.code negbinomial()} has many where {.field shape} is small."
-  } else if (is_like("binom|bernoulli|logistic") && !is_like("neg")) binomial_way_out
+  } else if (is_like("quasipoisson|geometric|nbinom1|compois|genpois")) "Overdispersed counts: {.code negbinomial()}."
+  else if (is_like("binom|bernoulli|logistic") && !is_like("neg")) binomial_way_out
   else if (is_like("categorical|cumulative|ordinal|multinom|ratio$")) "Categories are not there: {.pkg brms} has them."
   else if (is_like("gamma|lognormal|weibull|exponential|inverse.gaussian")) {
     "Positive values go by their logarithm: {.code log(y) ~ x} with {.code gaussian()}."
   } else if (is_like("beta")) "Shares go by their logit: {.code qlogis(y) ~ x} with {.code gaussian()}."
-  else if (is_like("quasipoisson|geometric|nbinom1|compois|genpois")) "Overdispersed counts: {.code negbinomial()}."
 }
 
 #' @method print twill_family

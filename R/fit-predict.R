@@ -15,7 +15,9 @@
 #' the fitted normal (`"gaussian"`), or those of one known level throughout (`"old_levels"`).
 #'
 #' @param object A fit of class `twillfit`.
-#' @param newdata Data frame with the predictors. Default: the rows of the fit.
+#' @param newdata Data frame with the predictors, in the types that they have in the fit. Text that is a number, a date
+#'   (`"2024-12-31"`) or a level counts as that, and numbers as the levels that they name; anything else is an error.
+#'   Default: the rows of the fit.
 #' @param re_formula Group-level terms to use: `NULL` (default) all, `NA` or `~0` none, or a
 #'   formula of the terms to keep such as `~ (1 | gene)`. Free means of terms always stay.
 #' @param re.form The name rstanarm and lme4 give to `re_formula`.

@@ -19,6 +19,11 @@
 #' is on `b_Intercept` itself. The draws of `b_Intercept` are on the raw scale in both cases. The same holds for the
 #' intercept of a formula for `sigma` or `shape`, at the means of that formula's columns.
 #'
+#' @section Columns that say nothing:
+#' Population-level columns that others determine (a combination of factors without rows, a factor nested in another) are
+#' dropped with a message, as by [stats::lm()], unless a proper prior of the user's holds their coefficients. Rows of new data
+#' that would need them are predicted with a warning.
+#'
 #' @section Interrupting:
 #' Ctrl-C stops the chains and returns the draws finished by then, as a fit of class
 #' `c("twill_partial", "twillfit")`, with a warning. Chains that had hardly begun are left out, and the others cut to
@@ -26,7 +31,8 @@
 #' `twill_error_interrupt`. When all draws are made, Ctrl-C ends the checks of convergence alone.
 #'
 #' @param formula A formula (see [tw_formula()] for the grammar), or what [tw_formula()] or `brms::bf()` makes.
-#' @param data A data frame with the columns that `formula` names. Character columns are taken as factors. Variables
+#' @param data A data frame with the columns that `formula` names. Character columns are taken as factors, `integer64` as
+#'   numbers (as grouping factors with all digits). Variables
 #'   outside of it are not used, but for constants inside of calls such as `poly(x, k)`.
 #' @param family `gaussian()` (default), [negbinomial()] or `poisson()`; also by name, and the families of the same
 #'   name of brms, rstanarm, MASS and glmmTMB.

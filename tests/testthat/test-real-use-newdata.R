@@ -80,6 +80,18 @@ test_that("missing columns are named with what they are for", {
   expect_error(fitted(simple, newdata = data.frame(Dose = 1)), "Did you mean", class = "twill_error_newdata")
 })
 
+test_that("standard errors, weights and counts of new rows are checked where they are used", {
+  data <- transform(typed_data(), se = 0.5, w = 1, n = 1)
+  fit <- twill(y | se(se, sigma = TRUE) + weights(w) ~ dose, data, chains = 1, iter = 60, seed = 1, silent = 2)
+  new <- data[1:2, ]
+  expect_error(log_lik(fit, newdata = transform(new, w = -1)), "w.*negative", class = "twill_error_newdata")
+  expect_error(posterior_predict(fit, newdata = transform(new, se = 0)), "se.*positive", class = "twill_error_newdata")
+  expect_identical(dim(posterior_epred(fit, newdata = transform(new, se = 0, w = -1))), c(30L, 2L))
+  data$n <- rep(1:3, 20)
+  counts <- twill(n ~ dose, data, poisson(), chains = 1, iter = 60, seed = 1, silent = 2, method = "laplace")
+  expect_error(log_lik(counts, newdata = transform(new, n = 0.5)), "not whole", class = "twill_error")
+})
+
 test_that("an offset given to a prediction stands in for the columns of the model's own", {
   fit <- typed_fit()
   new <- typed_data()[1:4, ]
