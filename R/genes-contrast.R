@@ -57,9 +57,10 @@
 #' With `adaptive = TRUE`, `lfsr`, `fsos`, `svalue` and `prob` are therefore under a prior of the effect learned over the genes
 #' of the fit: a share without effect, and zero-mean normals of many sizes (the mixture of Stephens 2017, at the optimum of
 #' its likelihood; a warning says if that was not reached), with a t in place of each gene's likelihood whose degrees of freedom
-#' are those of the draws' tails. A sign claimed for a gene without effect counts as wrong. Ten genes without effect are taken
-#' for granted: where genes are few they are the prior, so that even for a single one an s-value errs on the side of doubt.
-#' The description of `lfsr` says what share is without effect. Estimates and intervals stay those of the gene's own posterior.
+#' are those of the draws' tails. A sign claimed for a gene without effect counts as wrong. Some genes without effect are taken
+#' for granted, \eqn{\max(10, 1.5 \sqrt{G})} of G: where genes are few they are the prior, so that even for a single one an
+#' s-value errs on the side of doubt. The description of `lfsr` says what share is without effect. Estimates and intervals stay
+#' those of the gene's own posterior.
 #'
 #' A gene with few counts on one side of the contrast (a knock-out, a gene that is silent without the stimulus) has an effect
 #' that the data bound on one side and the prior alone on the other. No t looks like that: on the scale of expression, and with

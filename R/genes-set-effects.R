@@ -30,6 +30,8 @@
 #' @param sets A named list of sets, each the names of its genes. Names that the fit does not have (or that `mask` masks) are
 #'   left out.
 #' @param donors `"together"` (default) or `"independent"`, see below.
+#' @param adaptive Learn a prior of the effect over the sets for `lfsr`, `fsos`, `svalue` and `prob`, as [tw_contrast()] does over
+#'   genes? Default: yes, as most sets of a collection have no effect; never with `cell_noise`.
 #' @return A table as of [tw_contrast()] with one row per set: `genes` (found), `log2FoldChange`, `lfcSE`, `lower`, `upper`,
 #'   `lfsr`, `fsos` (with a threshold), `svalue` (over the sets), `prob`, and with donors together `sd_donors`, the posterior
 #'   mean of `sigma_S`. Sets without genes are `NA`. Errors have class `twill_error_contrast` or `twill_error_setting`.
@@ -46,7 +48,7 @@
 tw_sets <- function(fit, contrast = NULL, sets, lfc_threshold = 0, estimand = c("population", "observed", "new_donor"),
                     level = 0.95, log2 = TRUE, scale = c("expression", "composition", "clr"),
                     donor_weights = c("uniform", "cells", "harmonic"), reference = "all", mask = NULL, cell_noise = FALSE,
-                    donors = c("together", "independent")) {
+                    donors = c("together", "independent"), adaptive = TRUE) {
   check_set(fit)
   check_not_negative(lfc_threshold, "lfc_threshold", "contrast")
   check_level(level, "level")
@@ -60,8 +62,10 @@ tw_sets <- function(fit, contrast = NULL, sets, lfc_threshold = 0, estimand = c(
   say_reference_levels(fit$job$model, contrast)
   effect <- set_effect(fit, contrast, weights, ask, members, donors)
   statistics <- effect_statistics(effect[c("draws", "extra")], lfc_threshold * unit, level, fit$job$settings$seed)
+  prior <- if (check_flag(adaptive, "adaptive") && !cell_noise) learn_effect_prior(effect$draws, statistics$mean, statistics$sd)
+  statistics <- adapt_statistics(statistics, prior, lfc_threshold * unit)
   table <- set_table(statistics, members, unit, lfc_threshold > 0, effect$sigma)
-  as_described(table, unname(set_texts(fit, weights, ask, unit, level, lfc_threshold)[names(table)]))
+  as_described(table, unname(set_texts(fit, weights, ask, unit, level, lfc_threshold, prior)[names(table)]))
 }
 
 # Positions of the genes of each set among those of the fit.
@@ -196,8 +200,8 @@ set_table <- function(s, members, unit, has_threshold, sigma) {
   table
 }
 
-set_texts <- function(fit, weights, ask, unit, level, lfc_threshold) {
-  texts <- column_texts(fit, weights, ask, unit, level, lfc_threshold)
-  texts["svalue"] <- sub("genes", "sets", texts["svalue"])
+set_texts <- function(fit, weights, ask, unit, level, lfc_threshold, prior) {
+  texts <- column_texts(fit, weights, ask, unit, level, lfc_threshold, prior)
+  texts[c("lfsr", "svalue")] <- sub("genes", "sets", texts[c("lfsr", "svalue")])
   c(genes = "number of genes found", texts, sd_donors = "posterior mean of the sd over donors of the set's mean effect")
 }

@@ -4,9 +4,11 @@
 # with few donors their tails are heavier than a normal's. A t is a mixture of normals, so that all integrals are closed.
 # Genes with few counts on one side of the contrast have a likelihood of their own (genes-density.R).
 
-# Genes without effect that the prior takes for granted, as in Stephens 2017 (10): errs on the side of none. Where genes are
-# few they are the prior: a single gene has an effect with probability one in eleven at most, before its own data are seen.
-genes_without_effect <- 10
+# Genes without effect that the prior takes for granted: as in Stephens 2017 ten, which are the prior where genes are few (a
+# single gene has an effect with probability one in eleven at most, before its own data are seen); of many genes about one and
+# a half standard errors of their number. That makes up for effects that are no mixture of normals: of 15,000 genes whose
+# effects leave a gap around zero, 5.7 % of the calls at 0.05 are wrong with ten, 5.4 % so; of normal effects 4.7 and 4.5 %.
+genes_without_effect <- function(n) max(10, 1.5 * sqrt(n))
 
 # Normals that stand for a t: equally likely values of the inverse variance.
 n_t_nodes <- 20
@@ -62,7 +64,8 @@ learn_effect_prior <- function(draws, mean, sd, densities = NULL) {
   plain <- setdiff(seq_len(sum(ok)), genes_of(densities))
   df <- pooled_df(draws[, which(ok)[plain], drop = FALSE], mean[ok][plain], sd[ok][plain])
   sizes <- size_grid(mean[ok], sd[ok])
-  found <- mixture_shares(size_likelihoods(mean[ok], sd[ok], sizes, node_variances(df), densities), genes_without_effect)
+  found <- mixture_shares(size_likelihoods(mean[ok], sd[ok], sizes, node_variances(df), densities),
+                          genes_without_effect(sum(ok)))
   if (!found$converged) warn_unlearned(found$gap)
   list(sizes = sizes, shares = found$shares, df = df)
 }

@@ -21,6 +21,19 @@ test_that("independent sets are means of draws", {
   expect_equal(new$lfcSE[1], sqrt(var(draws[, 1]) + mean(rowSums(extra[, c(2, 5)])) / 4))
 })
 
+test_that("rates of sets know that most sets have no effect", {
+  fit <- set_fit()
+  sets <- as.list(paste0("gene", 1:12))
+  names(sets) <- paste0("set", 1:12)
+  own <- tw_sets(fit, stim_effect(), sets, donors = "independent", adaptive = FALSE)
+  adapted <- tw_sets(fit, stim_effect(), sets, donors = "independent")
+  expect_identical(own$lower, adapted$lower)
+  expect_true(all(adapted$lfsr > own$lfsr))
+  # One gene a set: what tw_contrast() says of the gene.
+  expect_equal(adapted$svalue, tw_contrast(fit, stim_effect())$svalue)
+  expect_error(tw_sets(fit, stim_effect(), sets, adaptive = NA), class = "twill_error")
+})
+
 test_that("observed sets on the scale of CLR are means of the genes' draws", {
   fit <- set_fit()
   ask <- check_scale(fit, "observed", "clr", "uniform", "all", NULL, FALSE, NULL)
