@@ -142,7 +142,7 @@ glance.twillfit <- function(x, looic = FALSE, ...) {
 fit_quality <- function(fit) {
   if (is_approximation(fit)) return(data.frame(pareto_k = fit$info$pareto_k, ess_proposals = fit$info$ess_proposals))
   d <- diagnostics(fit)
-  data.frame(n_divergent = d$divergent, max_rhat = unname(d$rhat) %||% NA, min_ess = min(d$bulk_ess, d$tail_ess))
+  data.frame(n_divergent = d$divergent, max_rhat = unname(d$rhat)[1], min_ess = min(d$bulk_ess[1], d$tail_ess[1]))
 }
 
 #' @rdname twill-tidy

@@ -12,6 +12,7 @@ all_criteria <- function(x, dots, compute, names, class) {
   is_fit <- vapply(dots, inherits, NA, class)
   if (!"..." %in% names(formals(compute))) check_dots_of(dots[!is_fit], compute)
   fits <- c(list(x), unname(dots[is_fit]))
+  lapply(fits, need_spread)
   labels <- mapply(model_label, as.list(names)[-1][c(TRUE, is_fit)], fits)
   loos <- lapply(seq_along(fits), function(k) {
     out <- do.call(compute, c(fits[k], dots[!is_fit]))
@@ -34,7 +35,7 @@ model_label <- function(expression, fit) {
 # Of what was fitted: fits can be compared where it is the same.
 response_hash <- function(fit) {
   y <- if (inherits(fit, "twillset")) fit$job$source$data$sums else fit$design$y
-  cli::hash_md5(paste(format(y, digits = 15), collapse = " "))
+  cli::hash_md5(paste(sprintf("%.15g", as.numeric(y)), collapse = " "))
 }
 
 #' Compare fits

@@ -136,8 +136,15 @@ relative_efficiency <- function(log_lik, fit, cores, draw_ids = NULL) {
     return(loo::relative_eff(likelihood, chain, data = attr(log_lik, "data"),
                              draws = attr(log_lik, "draws"), cores = cores))
   }
-  if (nrow(log_lik) != length(chain) || !is.null(draw_ids)) return(rep(1, ncol(log_lik)))
+  # loo finds no autocorrelation in chains of three draws and less.
+  if (nrow(log_lik) != length(chain) || !is.null(draw_ids) || niterations(fit) < 4) return(rep(1, ncol(log_lik)))
   # Scaled by each row's largest value, so that far-out rows do not underflow to a constant.
   highest <- apply(log_lik, 2, max)
   loo::relative_eff(exp(log_lik - rep(highest, each = nrow(log_lik))), chain, cores = cores)
+}
+
+# Criteria are made of variances and weights of draws.
+need_spread <- function(fit) {
+  if (inherits(fit, "twillset") || ndraws(fit) > 1) return(invisible())
+  abort_twill("draws", c("One draw has no criterion: it needs several.", "i" = "Fit with a larger {.arg iter}."))
 }

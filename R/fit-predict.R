@@ -160,4 +160,4 @@ full_dispersion <- function(prediction) {
   matrix(value, length(prediction$ids), nrow(prediction$input$x))
 }
 
-with_seed <- function(seed, code) if (is.null(seed)) code else with_local_seed(seed, code)
+with_seed <- function(seed, code) if (is.null(check_seed(seed))) code else with_local_seed(seed, code)

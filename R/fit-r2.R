@@ -62,6 +62,7 @@ loo_predict.twillfit <- function(object, type = c("mean", "var", "quantile"), pr
 }
 
 psis_weights <- function(fit, psis = NULL) {
+  need_spread(fit)
   log_lik <- log_lik.twillfit(fit)
   if (is.null(psis)) psis <- suppressWarnings(loo::psis(-log_lik, r_eff = relative_efficiency(log_lik, fit, 1)))
   list(psis = psis, log_lik = log_lik)

@@ -57,6 +57,7 @@ summary.twillset <- function(object, ...) {
 #' @export
 print.summary.twillset <- function(x, digits = 2, ...) {
   check_no_dots(..., allow = print_arguments)
+  digits <- check_whole(digits, "digits", 0, 22)
   print_set_heading(x)
   print_gene_means(x, digits)
   invisible(x)

@@ -56,7 +56,7 @@ check_threads <- function(cores, threads, chains) {
 
 # NULL and NA (brms' default) leave the choice to R's generator.
 check_seed <- function(seed) {
-  if (is.null(seed) || (length(seed) == 1 && is.na(seed))) return(NULL)
+  if (is.null(seed) || (is.atomic(seed) && length(seed) == 1 && is.na(seed))) return(NULL)
   check_whole(seed, "seed", 0, .Machine$integer.max)
 }
 

@@ -6,8 +6,8 @@
 #' scale, with the terms of the change of variables.
 #'
 #' @param fit A fit of class `twillfit`.
-#' @param position Numbers, one per coordinate: the coefficients (the intercept centred where
-#'   its prior is), standardised group effects, then logarithms of standard deviations, inverse
+#' @param position Numbers, one per coordinate: the coefficients as draws have them (the
+#'   intercept on the raw scale), standardised group effects, then logarithms of standard deviations, inverse
 #'   hyperbolic tangents of partial correlations, the logarithm of the dispersion or its
 #'   coefficients, and the logarithms of horseshoe scales.
 #' @param gradient Give the gradient too? Default: no.

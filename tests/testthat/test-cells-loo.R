@@ -145,3 +145,11 @@ test_that("integrated loo() is what refits without the leaf give, and has small 
     if (found[at, 3] < 0.7) expect_lt(abs(found[at, 1] - log_mean_exp(matrix(density))), 0.1 + 3 * error)
   }
 })
+
+test_that("one gene has a criterion of one row", {
+  data <- simulate_cells(3, 200)
+  fit <- twill_cells(data$counts, ~ condition + (1 | donor), col_data = data$cells, iter = 40, seed = 1, silent = 2)
+  one <- suppressWarnings(loo(fit, genes = "gene2", by = "gene"))
+  expect_identical(dim(one$pointwise), c(1L, 5L))
+  expect_equal(one$estimates["elpd_loo", "Estimate"], one$pointwise[1, "elpd_loo"], ignore_attr = TRUE)
+})

@@ -32,6 +32,35 @@ test_that("probabilities, flags, names and draws of verbs are checked", {
   }
   expect_refused(as_draws_array(fit, variable = "(", regex = TRUE))
   for (bad in list(0, 1e6, "a", 1.5, NA)) expect_refused(as.matrix(fit, draw = bad))
+  for (bad in list("a", mean, -1, list(a = NULL), 1:2)) expect_refused(posterior_predict(fit, seed = bad))
+  for (bad in list(~x, -1, 100, "a")) expect_refused(print(fit, digits = bad))
+})
+
+test_that("names of columns do not follow options for numbers", {
+  fit <- shared_fit("sleep")
+  old <- options(scipen = -20)
+  on.exit(options(old))
+  expect_identical(colnames(fixef(fit)), c("Estimate", "Est.Error", "Q2.5", "Q97.5"))
+  expect_identical(names(summary(fit)$fixed)[3:4], c("l-95% CI", "u-95% CI"))
+  options(scipen = 0, OutDec = ",")
+  expect_identical(colnames(fixef(fit)), c("Estimate", "Est.Error", "Q2.5", "Q97.5"))
+  expect_identical(response_hash(fit), {
+    options(old)
+    response_hash(fit)
+  })
+})
+
+test_that("few draws have criteria too", {
+  fit_of <- function(iter) {
+    twill(Reaction ~ Days, lme4::sleepstudy, chains = 1, iter = iter, warmup = 1, method = "laplace", seed = 1, silent = 2)
+  }
+  for (criterion in list(loo, waic, loo_predict, loo_R2)) expect_error(criterion(fit_of(2)), class = "twill_error_draws")
+  for (iter in 3:4) {
+    fit <- fit_of(iter)
+    expect_s3_class(suppressWarnings(loo(fit)), "psis_loo")
+    expect_length(loo_predict(fit)$value, 180)
+    expect_identical(nrow(glance(fit)), 1L)
+  }
 })
 
 test_that("what one draw or one chain does not have is NA, not NaN", {
