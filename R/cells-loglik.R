@@ -201,7 +201,8 @@ new_criterion <- function(elpd, p, leaf_k, labels, names, class, n_draws, unit) 
   dimnames(pointwise) <- list(labels, names)
   estimates <- cbind(Estimate = colSums(pointwise), SE = sqrt(nrow(pointwise)) * column_sds(pointwise))
   if (class[1] == "psis_loo") {
-    pointwise <- cbind(pointwise[, 1, drop = FALSE], mcse_elpd_loo = NA_real_, pointwise[, -1, drop = FALSE], influence_pareto_k = k)
+    pointwise <- cbind(pointwise[, 1, drop = FALSE], mcse_elpd_loo = NA_real_, pointwise[, -1, drop = FALSE],
+                       influence_pareto_k = k)
   }
   diagnostics <- list(pareto_k = k, n_eff = rep(NA_real_, length(k)), r_eff = rep(1, length(k)), leaf_k = leaf_k)
   values <- stats::setNames(as.list(c(estimates)), c(names, paste0("se_", names)))

@@ -1,9 +1,11 @@
-# What must not change a fit of twill_genes() and tw_screen(): orders, labels, forms of the matrix, blocks, threads; more counts.
+# What must not change a fit of twill_genes() and tw_screen(): orders, labels, forms of the matrix, blocks, threads; more
+# counts.
 
 property_counts <- function(n_genes = 6) gene_counts(n_genes, n_responding = 2, seed = 4)
 
 # Hyper-parameters are fixed, so that a gene knows nothing of the others.
-property_set <- function(counts = property_counts(), data = gene_samples(), design = ~ condition + (1 | donor), family = "negbinomial",
+property_set <- function(counts = property_counts(), data = gene_samples(), design = ~ condition + (1 | donor),
+                         family = "negbinomial",
                          iter = 100, share = "none", seed = 1, size_factors = "none", ...) {
   twill_genes(counts, design, family, col_data = data, iter = iter, share = share, seed = seed, size_factors = size_factors,
               silent = 2, ...)
@@ -45,7 +47,8 @@ test_that("a gene is fitted the same alone, among others, and taken out of a fit
     few <- property_set(method = method, genes = c("gene2", "gene5"))
     same_gene_draws(few, fit, c("gene2", "gene5"))
     same_gene_draws(fit[c("gene5", "gene2"), ], fit, c("gene2", "gene5"))
-    expect_identical(tw_contrast(fit[2:3, ], adaptive = FALSE)$log2FoldChange, tw_contrast(fit, adaptive = FALSE)$log2FoldChange[2:3])
+    effect <- tw_contrast(fit, adaptive = FALSE)$log2FoldChange
+    expect_identical(tw_contrast(fit[2:3, ], adaptive = FALSE)$log2FoldChange, effect[2:3])
   }
 })
 
@@ -70,7 +73,9 @@ test_that("exchanging the names of arms turns effects around and leaves their su
     up <- tw_contrast(fit, c("condition", "stim", "ctrl"))
     down <- tw_contrast(fit, c("condition", "ctrl", "stim"))
     # The same draws read the other way round: exactly.
-    for (column in c("lfcSE", "lfsr", "svalue", "baseMean", "status")) expect_equal(down[[column]], up[[column]], tolerance = 1e-12)
+    for (column in c("lfcSE", "lfsr", "svalue", "baseMean", "status")) {
+      expect_equal(down[[column]], up[[column]], tolerance = 1e-12)
+    }
     expect_equal(down$log2FoldChange, -up$log2FoldChange)
     expect_equal(down$lower, -up$upper)
     # Another fit: the intercept is that of the other arm, everything else within Monte Carlo error.

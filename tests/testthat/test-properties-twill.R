@@ -74,7 +74,7 @@ test_that("columns that are not used, their order and the kind of table change n
 test_that("options of the user change nothing", {
   data <- property_data()
   expected <- lapply(stats::setNames(families, families), function(family) property_fit(family, data))
-  strange <- list(list(scipen = -20, digits = 3), list(scipen = 100, digits = 15),
+  strange <- list(list(OutDec = ","), list(scipen = -20, digits = 3), list(scipen = 100, digits = 15),
                   list(warnPartialMatchDollar = TRUE, warnPartialMatchArgs = TRUE, warnPartialMatchAttr = TRUE, warn = 2),
                   list(na.action = "na.fail"), list(contrasts = c(unordered = "contr.treatment", ordered = "contr.poly")))
   for (own in strange) {
@@ -82,7 +82,9 @@ test_that("options of the user change nothing", {
     again <- lapply(stats::setNames(families, families), function(family) try(property_fit(family, data)))
     summarised <- try(fixef(again$gaussian))
     options(old)
-    for (family in families) expect_identical(try(bare_draws(again[[family]])), bare_draws(expected[[family]]), label = names(own)[1])
+    for (family in families) {
+      expect_identical(try(bare_draws(again[[family]])), bare_draws(expected[[family]]), label = names(own)[1])
+    }
     expect_identical(summarised, fixef(expected$gaussian))
   }
 })
@@ -105,7 +107,9 @@ test_that("new data that are the old data predict the same", {
     other <- transform(rev(data), arm = factor(arm), g = factor(g, rev(letters[1:6])))
     rownames(other) <- paste0("r", seq_len(nrow(other)))
     for (new in list(data, other)) {
-      same <- function(verb, ...) expect_equal(verb(fit, newdata = new, ...), verb(fit, ...), tolerance = 1e-12, ignore_attr = TRUE)
+      same <- function(verb, ...) {
+        expect_equal(verb(fit, newdata = new, ...), verb(fit, ...), tolerance = 1e-12, ignore_attr = TRUE)
+      }
       same(posterior_linpred)
       same(posterior_epred)
       same(posterior_epred, re_formula = NA)
@@ -128,7 +132,8 @@ test_that("draws are the same for any number of threads", {
   for (family in families) for (method in c("nuts", "svi", "laplace")) {
     one <- property_fit(family, chains = 4, cores = 1, method = method)
     for (threads in c(2, 4)) {
-      expect_identical(property_fit(family, chains = 4, cores = threads, method = method)$draws, one$draws, label = paste(family, method))
+      other <- property_fit(family, chains = 4, cores = threads, method = method)
+      expect_identical(other$draws, one$draws, label = paste(family, method))
     }
   }
 })

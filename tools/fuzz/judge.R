@@ -119,7 +119,7 @@ not_finite <- function(value, name = "") {
 # that a gene does not have are NaN in its fit, and NA where they are shown; a k that cannot be estimated is infinite, as in
 # loo.
 is_allowed <- function(where, code) {
-  grepl("Evid.Ratio|posterior\\$(khat|rhat|ess|sd|effects_sd)|pareto_k|diagnostics[$]khat|[$]pointwise",
+  grepl("Evid.Ratio|posterior\\$(khat|rhat|ess|sd|effects_sd)|pareto_k|diagnostics[$](khat|bfmi)|[$]pointwise",
         where) || one_line(code[[1]]) %in% c("model.frame", "model.matrix", "weights", "augment")
 }
 
