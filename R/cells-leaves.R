@@ -9,7 +9,8 @@ new_cell_job <- function(input, capture, model, sharing, settings, keep, min_cou
                base_mean = unname(colMeans(input$sums / exposure)))
   job <- list(source = source, model = model, sharing = sharing, sizes = list(values = exposure, how = capture_text(capture)),
               scan = scan, reason = reason, settings = settings[setdiff(names(settings), "progress")], keep = keep,
-              min_count = min_count, cells = cell_facts(input, capture))
+              min_count = min_count, cells = cell_facts(input, capture),
+              columns = lapply(input$data, unit_column, of = input$leaf, n = length(input$labels)))
   add_offsets(job, NULL, NULL)
 }
 
@@ -24,7 +25,8 @@ new_row_job <- function(input, capture, model, sharing, settings, keep, min_coun
   genes <- c(input$genes[input$kept], if (length(input$other)) other_name(input$genes))
   source <- list(kind = "sparse", data = input$columns, genes = genes, samples = input$names, may_miss = FALSE)
   given <- list(size_factors = exp(capture$log_capture), genes = cell_reasons_of(input) == "", min_count = min_count)
-  job <- new_job(list(source = source), model, given, sharing, settings[setdiff(names(settings), "progress")], keep)
+  settings <- settings[setdiff(names(settings), "progress")]
+  job <- new_job(list(source = source, data = input$data), model, given, sharing, settings, keep)
   job$sizes$how <- capture_text(capture)
   c(job, list(cells = cell_facts(input, capture)))
 }

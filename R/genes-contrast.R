@@ -117,7 +117,8 @@
 #' set.seed(1)
 #' samples <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4))
 #' counts <- matrix(rpois(48, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
-#' fit <- twill_genes(counts, ~ condition + (1 | donor), col_data = samples, iter = 200, seed = 1)
+#' fit <- twill_genes(counts, ~ condition + (1 + condition || donor),
+#'                    col_data = samples, iter = 200, seed = 1)
 #' stim <- cond(condition = "stim") - cond(condition = "ctrl")
 #' tw_contrast(fit, stim, lfc_threshold = 0.5)
 #' tw_contrast(fit, stim, scale = "clr", estimand = "new_donor")

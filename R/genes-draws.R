@@ -33,7 +33,8 @@
 #' set.seed(1)
 #' samples <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4))
 #' counts <- matrix(rpois(48, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
-#' fit <- twill_genes(counts, ~ condition + (1 | donor), col_data = samples, iter = 200, seed = 1)
+#' fit <- twill_genes(counts, ~ condition + (1 + condition || donor),
+#'                    col_data = samples, iter = 200, seed = 1)
 #' fixef(fit)[, "Estimate", ]
 #' VarCorr(fit)$donor$sd[, "Estimate", ]
 #' coef(fit, genes = "gene2")$donor["gene2", "Estimate", , ]

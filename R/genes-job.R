@@ -1,8 +1,8 @@
 # The job of a fit of genes: made of the input, and run from the plan to the fit.
 #
 # A job is list(source, model, sharing, sizes, scan, reason, settings, keep, min_count), with `shared` once that is learned,
-# `offset` and `weights` where they differ by gene, and `cells` in fits of single cells. Row numbers of genes are those of the
-# source.
+# `offset` and `weights` where they differ by gene, and `cells` in fits of single cells. `columns` is what is known of each
+# sample. Row numbers of genes are those of the source.
 
 new_job <- function(input, model, given, sharing, settings, keep) {
   is_count <- model$family$link == "log"
@@ -22,7 +22,8 @@ new_job <- function(input, model, given, sharing, settings, keep) {
   sizes <- resolve_size_factors(how, source, scan, input$sizes[model$rows], is_count, has_offset, model$design$x)
   if (is_count && sizes$how == "given") say_odd_sizes(sizes$values, scan$sample_total, given$silent %||% 2)
   job <- list(source = source, model = model, sharing = sharing, sizes = sizes, scan = scan, reason = reason,
-              settings = settings, keep = keep, min_count = given$min_count)
+              settings = settings, keep = keep, min_count = given$min_count,
+              columns = input$data[model$rows, , drop = FALSE])
   add_offsets(job, offset, weights)
 }
 

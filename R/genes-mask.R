@@ -32,7 +32,8 @@
 #' samples <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4))
 #' names <- c("MT-CO1", "RPL3", paste0("gene", 1:6))
 #' counts <- matrix(rpois(64, c(90, 90, 90, 60, 60, 30, 9, 1)), 8, dimnames = list(names, NULL))
-#' fit <- twill_genes(counts, ~ condition + (1 | donor), col_data = samples, iter = 200, seed = 1)
+#' fit <- twill_genes(counts, ~ condition + (1 + condition || donor),
+#'                    col_data = samples, iter = 200, seed = 1)
 #' mask <- tw_mask(fit, coverage = 0.95, drop = c("MT-", "RP[LS]"))
 #' mask
 #' tw_contrast(fit, scale = "clr", mask = mask)

@@ -46,7 +46,7 @@ response_formula <- function(design) {
   if (is.character(design) && length(design) == 1) design <- text_formula(design, parent.frame(2))
   if (!inherits(design, "formula")) {
     given <- class(design)[1]
-    abort_twill("formula", c("{.arg design} must be a formula such as {.code ~ condition + (1 | donor)}.",
+    abort_twill("formula", c("{.arg design} must be a formula such as {.code ~ condition + (1 + condition || donor)}.",
                              "x" = "It is of class {.cls {given}}."))
   }
   if (length(design) == 3) {

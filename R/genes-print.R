@@ -48,7 +48,8 @@ summary.twillset <- function(object, ...) {
                  groups = set_groups(fit),
                  settings = fit$job$settings, n_draws = n_set_draws(fit), keep = fit$job$keep, elapsed = fit$info$elapsed,
                  sizes = fit$job$sizes, shared = shared_lines(fit), status = table(p$status), skipped = skipped_line(fit),
-                 diagnostics = set_diagnostics(fit), parameters = quantiles, partial = is_partial(fit)),
+                 diagnostics = set_diagnostics(fit), check = shared_line(fit$info$shared), parameters = quantiles,
+                 partial = is_partial(fit)),
             class = "summary.twillset")
 }
 
@@ -85,6 +86,7 @@ print_set_state <- function(x) {
   print_field("Draws:", set_draws_line(x))
   print_field("Status:", toString(sprintf("%s %s", big(x$status), names(x$status))))
   print_field("Quality:", x$diagnostics)
+  if (length(x$check)) print_field("Check:", x$check)
 }
 
 big <- function(x) format(as.numeric(x), big.mark = ",", trim = TRUE)

@@ -73,11 +73,16 @@ fit_screen <- function(input, slots, design, prior, dots) {
                    size_factors = "none", min_count = 0, prior = prior, keep = "effects")
   fixed <- intersect(names(dots), setdiff(names(defaults), c("keep", "min_count")))
   if (length(fixed)) abort_twill("setting", "{.fn tw_screen} sets {.arg {fixed}} itself.")
+  check <- check_flag(dots$check %||% TRUE, "check")
+  dots$check <- FALSE
   fit <- do.call(twill_genes, utils::modifyList(defaults, dots))
   fit$job$sizes <- input$sizes
   fit$screen <- list(guides = slots, plasmid = input$plasmid, samples = input$samples)
   class(fit) <- c(setdiff(class(fit), "twillset"), "twill_screen", "twillset")
-  fit
+  if (!check) return(fit)
+  silent <- check_silent(dots$silent %||% 1)
+  check_slopes(fit$job$model, silent, "sample")
+  check_shared(fit, silent)
 }
 
 # Sizes, slots, arrays -----------------------------------------------------------------------------------------------

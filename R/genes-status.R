@@ -83,7 +83,8 @@ say_left_out <- function(job, silent) {
 #' set.seed(1)
 #' samples <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4))
 #' counts <- matrix(rpois(48, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
-#' fit <- twill_genes(counts, ~ condition + (1 | donor), col_data = samples, iter = 200, seed = 1)
+#' fit <- twill_genes(counts, ~ condition + (1 + condition || donor),
+#'                    col_data = samples, iter = 200, seed = 1)
 #' tw_variance(fit)
 #' @export
 tw_variance <- function(fit, genes = NULL, level = 0.95, long = FALSE) {

@@ -70,7 +70,8 @@
 #'                     donor = sample(paste0("d", 1:5), 300, TRUE))
 #' counts <- matrix(rnbinom(6 * 300, mu = rep(c(1, 3, 10, 0.3, 2, 5), 300), size = 2), 6,
 #'                  dimnames = list(paste0("gene", 1:6), NULL))
-#' fit <- twill_cells(counts, ~ condition + (1 | donor), col_data = cells, iter = 200, seed = 1)
+#' fit <- twill_cells(counts, ~ condition + (1 + condition || donor),
+#'                    col_data = cells, iter = 200, seed = 1)
 #' fit
 #' tw_contrast(fit, cond(condition = "stim") - cond(condition = "ctrl"))
 #' @export
@@ -82,11 +83,12 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         method = c("hmc", "nuts", "laplace", "auto", "svi"), chains = 2, iter = 200, warmup = floor(iter / 4),
                         thin = 1, cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
                         keep = c("effects", "draws", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
-                        refresh = NULL, BPPARAM = NULL, device = c("cpu", "cuda", "auto")) {
+                        refresh = NULL, BPPARAM = NULL, device = c("cpu", "cuda", "auto"), check = TRUE) {
   old <- plain_options()
   on.exit(options(old))
   check_dots(list(...), ...names(), "twill_cells")
   check_iterations(iter)
+  check_flag(check, "check")
   silent <- check_silent(silent)
   family <- as_twill_family(family)
   if (family$link != "log") {
@@ -110,6 +112,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   new_model <- function() quiet_if(silent, new_gene_model(formula, data, family, pooled$prior, contrasts, silent))
   model <- in_words_of_genes(new_model(), variables_word(x))
   check_cells_design(model, input, how$how, silent)
+  if (check) check_slopes(model, silent, "cell")
   x <- if (input$has_leaves) model$design$x else matrix(1, nrow(input$leaves))
   cells <- find_capture(input, how, settings, x)
   new_job_of <- if (input$has_leaves) new_cell_job else new_row_job
@@ -117,7 +120,8 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   job <- new_job_of(input, cells, model, sharing, settings, keep, min_count)
   # What is compressed needs its counts no longer, which are most of the memory.
   rm(input)
-  as_cells(fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM), has_leaves)
+  fit <- as_cells(fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM), has_leaves)
+  if (check) check_shared(fit, silent) else fit
 }
 
 # The fit of the leaves' job as a fit of cells.

@@ -68,7 +68,7 @@
 #'   HDF5Array, which is read in blocks) with genes in rows and samples in columns; or a data frame with one row per gene
 #'   and sample, see `gene`. Sparse counts are never expanded.
 #' @param design A formula without response, `~ condition + (1 + condition || donor)`, in the grammar of [tw_formula()].
-#'   With a data frame it has the response, `count ~ condition + (1 | donor)`.
+#'   With a data frame it has the response, `count ~ condition + (1 + condition || donor)`.
 #' @param family [negbinomial()] (default), `poisson()` or `gaussian()`; also by name.
 #' @param col_data Data frame with one row per column of a matrix `x`, in the same order.
 #' @param assay Name of the assay of an experiment. Default: `"counts"`, for Gaussian models `"logcounts"`.
@@ -119,6 +119,9 @@
 #' @param BPPARAM A parameter object of BiocParallel. Default: this process.
 #' @param device Where `method = "hmc"` samples and `method = "svi"` fits its guides: `"cpu"` (default), `"cuda"`, an NVIDIA GPU,
 #'   or `"auto"`, a GPU if there is one that can be used, else the CPU with a message. See [tw_devices()].
+#' @param check Look for what the design leaves out? Default: yes. Before the fit for responses that may differ between the levels
+#'   of a group (donors) where the design has no varying slope, after it for variation that samples share, see
+#'   [tw_shared_variation()], which takes less than a second. `silent = 2` does neither.
 #' @return A list of class `twillset`: `job` (design, priors, counts, settings), `posterior` (draws, moments and
 #'   diagnostics, genes last) and `info`; see [tw_contrast()], [tw_status()], [tw_variance()], [tw_gene()],
 #'   [twillset-methods] and [plot.twillset()]. Errors have the classes of [twill()] and `twill_error_genes`,
@@ -131,7 +134,8 @@
 #' set.seed(1)
 #' samples <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:5))
 #' counts <- matrix(rnbinom(8 * 10, mu = 50, size = 10), 8, dimnames = list(paste0("gene", 1:8), NULL))
-#' fit <- twill_genes(counts, ~ condition + (1 | donor), col_data = samples, iter = 200, seed = 1)
+#' fit <- twill_genes(counts, ~ condition + (1 + condition || donor),
+#'                    col_data = samples, iter = 200, seed = 1)
 #' fit
 #' tw_contrast(fit, cond(condition = "stim") - cond(condition = "ctrl"))
 #' @export
@@ -143,11 +147,12 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         method = c("hmc", "nuts", "laplace", "auto", "svi"), chains = 2, iter = 200, warmup = floor(iter / 4),
                         thin = 1, cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
                         keep = c("draws", "effects", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
-                        refresh = NULL, BPPARAM = NULL, device = c("cpu", "cuda", "auto")) {
+                        refresh = NULL, BPPARAM = NULL, device = c("cpu", "cuda", "auto"), check = TRUE) {
   old <- plain_options()
   on.exit(options(old))
   check_dots(list(...), ...names(), "twill_genes")
   check_iterations(iter)
+  check_flag(check, "check")
   silent <- check_silent(silent)
   family <- as_twill_family(family)
   settings <- gene_settings(method, chains, iter, warmup, thin, cores, threads, control, seed, device, silent)
@@ -166,7 +171,9 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   new_model <- function() quiet_if(silent, new_gene_model(input$design, input$data, family, pooled$prior, contrasts, silent))
   model <- in_words_of_genes(new_model(), variables_word(x))
   job <- new_job(input, model, given, sharing, settings, keep)
-  fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM)
+  if (check) check_slopes(model, silent, "sample")
+  fit <- fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM)
+  if (check) check_shared(fit, silent) else fit
 }
 
 gene_methods <- c("hmc", "nuts", "laplace", "auto", "svi")

@@ -61,7 +61,7 @@ test_that("captures stay below one by themselves, and a scale that puts them abo
   own <- fit()
   expect_equal(max(exp(own$job$cells$log_capture)), 0.95)
   expect_equal(mean(log(own$job$cells$total) - own$job$cells$log_capture), log(own$job$cells$molecules))
-  expect_message(given <- fit(capture_efficiency = 0.1, silent = 1), "above 1", class = "twill_message_capture")
+  expect_message(given <- fit(capture_efficiency = 0.1, silent = 1, check = FALSE), "above 1", class = "twill_message_capture")
   expect_equal(mean(given$job$cells$log_capture), log(0.1))
   expect_equal(diff(range(own$job$cells$log_capture - given$job$cells$log_capture)), 0)
   # The scale is a unit.
@@ -140,7 +140,8 @@ test_that("cells that cannot be used are dropped and said so", {
   counts[, 5] <- 0
   cells <- sim$cells
   cells$condition[7] <- NA
-  fit_all <- function() twill_cells(counts, ~ condition + (1 | donor), col_data = cells, method = "laplace", seed = 1)
+  design <- ~ condition + (1 + condition || donor)
+  fit_all <- function() twill_cells(counts, design, col_data = cells, method = "laplace", seed = 1)
   expect_message(expect_message(fit <- fit_all(), "1 cell with a missing value"), "1 cell with no counts")
   expect_identical(fit$job$cells$rows, setdiff(1:400, c(5L, 7L)))
 })
@@ -159,7 +160,7 @@ test_that("designs that say less than they seem to are warned about", {
                  "one .*condition.* only", class = "twill_warning_confounded")
   deep <- sim$counts
   deep[, sim$cells$condition == "stim"] <- deep[, sim$cells$condition == "stim"] * 3
-  expect_warning(twill_cells(deep, ~ condition + (1 | donor), col_data = sim$cells, method = "laplace", seed = 1),
+  expect_warning(twill_cells(deep, ~ condition + (1 + condition || donor), col_data = sim$cells, method = "laplace", seed = 1),
                  "times the counts", class = "twill_warning_depth")
 })
 
@@ -168,7 +169,7 @@ test_that("typical mistakes are told in the words of the call", {
                "`design` names 1 variable that `col_data` does not have: \"treatment\"", class = "twill_error_data")
   expect_error(fit_sim(design = ~ condition + (1 | Donor)), "Did you mean \"donor\"", class = "twill_error_data")
   expect_error(fit_sim(col_data = NULL), "col_data", class = "twill_error_data")
-  one <- function(x = sim$counts, design = ~ condition + (1 | donor), cells = sim$cells) {
+  one <- function(x = sim$counts, design = ~ condition + (1 + condition || donor), cells = sim$cells) {
     twill_cells(x, design, col_data = cells, method = "laplace", seed = 1)
   }
   rates <- round(t(t(sim$counts) / colSums(sim$counts) * 1e4))

@@ -15,7 +15,8 @@ test_that("arms of different depth are told where covariates differ from cell to
   sim <- rows_data()
   deep <- sim$counts
   deep[, sim$cells$condition == "stim"] <- deep[, sim$cells$condition == "stim"] * 3
-  expect_warning(twill_cells(deep, ~ condition + cycle + (1 | donor), col_data = sim$cells, method = "laplace", seed = 1),
+  design <- ~ condition + cycle + (1 + condition + cycle || donor)
+  expect_warning(twill_cells(deep, design, col_data = sim$cells, method = "laplace", seed = 1),
                  "times the counts", class = "twill_warning_depth")
 })
 

@@ -1,0 +1,159 @@
+# What is said of variation that samples share: after a fit, in print() and in plot().
+
+# After a fit. A check that fails must not cost the fit.
+check_shared <- function(fit, silent) {
+  if (silent >= 2 || is_partial(fit)) return(fit)
+  found <- tryCatch(tw_shared_variation(fit), error = identity)
+  if (inherits(found, "error")) {
+    why <- conditionMessage(found)
+    inform_twill("shared", c("Whether samples share variation could not be looked at.", "x" = "{why}"), silent)
+    return(fit)
+  }
+  warn_shared(found)
+  fit$info$shared <- found
+  fit
+}
+
+warn_shared <- function(x) {
+  if (n_components(x) > 0) {
+    first <- summary.tw_shared_variation(x)[1, ]
+    found <- paste("Samples share variation over genes that {.arg design} leaves out: one direction of {attr(x, 'df')}",
+                   "holds {percent(first$share)} of what is left, by chance at most {percent(first$chance)}.")
+    warn_twill("shared", c(found,
+                           "x" = "Effects, their signs and intervals are not to be trusted until the design has it.",
+                           "x" = "Largest loadings: {.val {some(top_samples(x))}}.", shared_advice(first),
+                           "i" = "See {.fn tw_shared_variation}; {.code check = FALSE} does not look."))
+  }
+  noisy <- attr(x, "noisy")
+  if (length(noisy) == 0) return(invisible())
+  times <- signif(max(x$noise[noisy]) / stats::median(x$noise), 2)
+  warn_twill("noisy", c("{length(noisy)} sample{?s} {?lies/lie} apart in many genes: {.val {some(x$sample[noisy])}}.",
+                        "x" = "Residuals are {times} times those of other samples, and each gene takes its noise from all.",
+                        "i" = "Look at their quality, or compare with a fit without them."))
+}
+
+# One line for the heading of a fit; NULL where nothing was found or looked for.
+shared_line <- function(x) {
+  if (is.null(x) || n_components(x) == 0) return(NULL)
+  first <- summary.tw_shared_variation(x)[1, ]
+  sprintf("samples share variation that the design leaves out (%s): tw_shared_variation()",
+          if (is.na(first$column)) "no column goes with it" else first$column)
+}
+
+percent <- function(share) paste(signif(100 * share, 2), "%")
+
+n_components <- function(x) sum(summary.tw_shared_variation(x)$found)
+
+# Those that make up half of the component.
+top_samples <- function(x, component = 1) {
+  loading <- x[[paste0("component", component)]]
+  ranked <- order(-abs(loading))
+  x$sample[ranked[seq_len(which(cumsum(loading[ranked]^2) >= 0.5)[1])]]
+}
+
+# Bullets of a cli message: what the component goes with, and what to write.
+shared_advice <- function(component) {
+  column <- component$column
+  if (is.na(column)) {
+    return(c("i" = "It goes with no column of {.arg col_data}: what do these samples share (date, lane, kit, sex, quality)?",
+             "i" = "Add it to {.arg col_data} and to {.arg design}."))
+  }
+  wanted <- if (component$is_category) sprintf("+ (1 | %s)", as_symbol_text(column)) else paste("+", as_symbol_text(column))
+  text <- paste0("It goes with {.field %s} (R2 ", sprintf("%.2f", component$r2), "): add {.code %s} to {.arg design}.")
+  c("i" = cli_verbatim(text, column, wanted))
+}
+
+as_symbol_text <- function(name) deparse1(as.name(name), backtick = TRUE)
+
+# Print --------------------------------------------------------------------------------------------------------------
+
+#' @rdname tw_shared_variation
+#' @method print tw_shared_variation
+#' @export
+print.tw_shared_variation <- function(x, n = 10, ...) {
+  n <- check_whole(n, "n", 1, 1e4)
+  cat(sprintf("Variation that samples share: %s genes, %s samples, %d directions that the design leaves\n",
+              big(attr(x, "n_genes")), big(nrow(x)), attr(x, "df")))
+  if (nrow(attr(x, "components")) == 0) {
+    cat(sprintf("Not looked for: %s.\n", if (attr(x, "df") < 3) "three directions are needed" else
+      sprintf("%d genes are needed", min_shared_genes)))
+    return(invisible(x))
+  }
+  print_components(attr(x, "components"))
+  if (n_components(x) == 0) cat("No component is beyond chance.\n") else print_loadings(x, n)
+  noisy <- attr(x, "noisy")
+  if (length(noisy)) cat("Noisier than others in many genes:", toString(utils::head(x$sample[noisy], n)), "\n")
+  if (n_components(x)) cat("Effects and signs are not to be trusted until the design has it. Next: plot(), summary().\n")
+  invisible(x)
+}
+
+print_components <- function(components) {
+  column <- ifelse(is.na(components$column), "no column", components$column)
+  r2 <- ifelse(is.na(components$r2), "", sprintf("%.2f", components$r2))
+  shown <- data.frame(component = components$component, share = percent(components$share),
+                      "by chance" = percent(components$chance), p = format.pval(components$p, 2, eps = 1e-16),
+                      "goes with" = column, R2 = r2, check.names = FALSE)
+  print(shown, row.names = FALSE)
+}
+
+print_loadings <- function(x, n) {
+  known <- grep("^component", names(x), value = TRUE)
+  size <- rowSums(as.data.frame.tw_shared_variation(x)[known]^2)
+  top <- utils::head(order(-size), n)
+  column <- summary.tw_shared_variation(x)$column[1]
+  shown <- data.frame(sample = x$sample, lapply(as.data.frame.tw_shared_variation(x)[c(known, "noise")], sprintf, fmt = "%.2f"))
+  value <- attr(x, "columns")[[column]]
+  if (!is.na(column) && !is.matrix(value)) shown[[column]] <- as.character(value)
+  cat(if (nrow(x) > n) sprintf("\nThe %d samples with the largest loadings:\n", n) else "\nLoadings:\n")
+  print(shown[top, ], row.names = FALSE)
+}
+
+#' @rdname tw_shared_variation
+#' @method summary tw_shared_variation
+#' @export
+summary.tw_shared_variation <- function(object, ...) attr(object, "components")
+
+#' @rdname tw_shared_variation
+#' @method as.data.frame tw_shared_variation
+#' @export
+as.data.frame.tw_shared_variation <- function(x, ...) plain_table(x)
+
+#' @rdname tw_shared_variation
+#' @method [ tw_shared_variation
+#' @export
+`[.tw_shared_variation` <- function(x, ...) plain_table(x)[...]
+
+# Plot ---------------------------------------------------------------------------------------------------------------
+
+#' @rdname tw_shared_variation
+#' @method plot tw_shared_variation
+#' @export
+plot.tw_shared_variation <- function(x, component = 1, ...) {
+  component <- check_whole(component, "component", 1, 1e4)
+  known <- n_components(x)
+  if (known == 0) abort_twill("plot", "There is no component to show: samples share nothing beyond chance.")
+  if (component > known) abort_twill("plot", "There {?is/are} {known} component{?s}: {.arg component} is {component}.")
+  row <- summary.tw_shared_variation(x)[component, ]
+  table <- data.frame(sample = x$sample, loading = x[[paste0("component", component)]])
+  value <- if (!is.na(row$column)) attr(x, "columns")[[row$column]]
+  table$value <- if (is.null(value) || is.matrix(value)) "sample" else if (is_category(value)) as.character(value) else value
+  table$sample <- factor(table$sample, unique(table$sample[order(table$loading)]))
+  goes_with <- if (is.na(row$column)) "goes with no column" else sprintf("goes with %s (R2 %.2f)", row$column, row$r2)
+  headed(loading_points(table, row$column), sprintf("What samples share: component %d", component),
+         sprintf("%s of what the design leaves (by chance %s); %s", percent(row$share), percent(row$chance), goes_with))
+}
+
+loading_points <- function(table, column) {
+  plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$loading, y = .data$sample, colour = .data$value)) +
+    ggplot2::geom_vline(xintercept = 0, colour = "grey60", linewidth = 0.3) +
+    ggplot2::geom_segment(ggplot2::aes(xend = 0, yend = .data$sample), linewidth = 0.4) + ggplot2::geom_point(size = 2) +
+    ggplot2::labs(x = "loading", y = NULL)
+  # More names than lines of text are in a picture cannot be read.
+  if (nrow(table) > 60) plot <- plot + ggplot2::scale_y_discrete(labels = NULL)
+  if (is.numeric(table$value)) {
+    return(plot + ggplot2::scale_colour_viridis_c(name = column, option = "mako", begin = 0.2, end = 0.85))
+  }
+  n <- length(unique(table$value))
+  if (n == 1) return(plot + ggplot2::scale_colour_manual(values = twill_colours[1], guide = "none"))
+  plot + ggplot2::scale_colour_manual(values = category_colours(n), name = column)
+}

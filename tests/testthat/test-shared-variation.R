@@ -1,0 +1,139 @@
+# Variation that samples share over genes: found, named and told where the design leaves it out, and only then.
+
+# Counts of `n_genes` genes: list(counts, samples). `batch` is one value per sample, which moves each gene by a number of its own.
+batch_counts <- function(samples, move, n_genes = 120, sd = 0.5, seed = 1) {
+  with_fixed_seed(seed, {
+    of_donors <- function(sd) matrix(rnorm(n_genes * max(samples$id), 0, sd), n_genes)[, samples$id]
+    treated <- rep(samples$condition == "stim", each = n_genes)
+    mu <- exp(5 + of_donors(0.3) + of_donors(0.1) * treated + outer(rnorm(n_genes, 0, sd), move))
+    names <- list(paste0("g", seq_len(n_genes)), paste0("s", seq_along(move)))
+    matrix(rnbinom(length(mu), mu = mu, size = 30), n_genes, dimnames = names)
+  })
+}
+
+# Eight paired donors, or 12 samples of as many donors; the batch is uneven over conditions.
+paired_samples <- function() {
+  samples <- data.frame(condition = rep(c("ctrl", "stim"), 8), donor = paste0("d", rep(1:8, each = 2)), id = rep(1:8, each = 2))
+  samples$batch <- c("a", "b")[1 + c(0, 1, 0, 1, 0, 1, 1, 1, 0, 0, 1, 0, 1, 1, 0, 1)]
+  samples$age <- c(40, 52, 61, 33, 45, 70, 28, 55)[samples$id]
+  samples
+}
+
+free_samples <- function() {
+  samples <- data.frame(condition = rep(c("ctrl", "stim"), 6), id = 1:12, age = c(4, 8, 1, 9, 3, 7, 5, 2, 6, 8, 3, 4))
+  samples$batch <- c("a", "b")[1 + c(0, 1, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1)]
+  samples
+}
+
+fit_of <- function(counts, design, samples, ...) {
+  twill_genes(counts, design, col_data = samples, iter = 60, seed = 1, share = "none", method = "laplace", ..., cores = 1)
+}
+
+quiet_fit <- function(...) fit_of(..., silent = 2)
+
+test_that("a batch that the design leaves out is found, with its samples and its column, and gone once it is modelled", {
+  samples <- free_samples()
+  counts <- batch_counts(samples, samples$batch == "b")
+  expect_warning(fit <- fit_of(counts, ~condition, samples), "\\+ \\(1 \\| batch\\)", class = "twill_warning_shared")
+  shared <- tw_shared_variation(fit)
+  component <- summary(shared)[1, ]
+  expect_true(component$found)
+  expect_identical(component$column, "batch")
+  expect_gt(component$r2, 0.8)
+  expect_gt(component$share, 2 * component$chance)
+  expect_gt(abs(cor(shared$component1, samples$batch == "b")), 0.9)
+  expect_output(print(fit), "samples share variation that the design leaves out \\(batch\\)")
+  expect_no_warning(better <- fit_of(counts, ~ condition + (1 | batch), samples, check = FALSE))
+  expect_false(summary(tw_shared_variation(better))$found[1])
+  expect_null(better$info$shared)
+})
+
+test_that("a batch within paired donors is found beside their own responses", {
+  samples <- paired_samples()
+  counts <- batch_counts(samples, samples$batch == "b")
+  for (design in list(~ condition + (1 + condition || donor), ~ condition + (1 | donor))) {
+    component <- summary(tw_shared_variation(quiet_fit(counts, design, samples)))[1, ]
+    expect_true(component$found)
+    expect_identical(component$column, "batch")
+  }
+})
+
+test_that("numbers are named as covariates, and what no column tells is said so", {
+  samples <- free_samples()
+  counts <- batch_counts(samples, as.numeric(scale(samples$age)), sd = 0.4)
+  expect_warning(fit_of(counts, ~condition, samples), "\\+ age", class = "twill_warning_shared")
+  hidden <- batch_counts(samples, samples$batch == "b")
+  expect_warning(fit_of(hidden, ~condition, samples[c("condition", "age")]), "no column of `col_data`",
+                 class = "twill_warning_shared")
+})
+
+test_that("donors who respond each in their own way, noisy samples and sizes that are off share nothing", {
+  samples <- paired_samples()
+  counts <- batch_counts(samples, rep(0, 16), seed = 2)
+  expect_no_warning(fit <- fit_of(counts, ~ condition + (1 + condition || donor), samples))
+  expect_false(summary(fit$info$shared)$found[1])
+  expect_output(print(fit$info$shared), "No component is beyond chance")
+  off <- quiet_fit(counts, ~ condition + (1 + condition || donor), samples, size_factors = exp(seq(-0.3, 0.3, length.out = 16)))
+  expect_false(summary(tw_shared_variation(off))$found[1])
+})
+
+test_that("one bad sample is named", {
+  samples <- free_samples()
+  counts <- batch_counts(samples, 1:12 == 5, sd = 1)
+  expect_warning(fit <- fit_of(counts, ~condition, samples), "1 sample lies apart.*s5", class = "twill_warning_noisy")
+  shared <- tw_shared_variation(fit)
+  expect_identical(shared$sample[which.max(shared$noise)], "s5")
+  expect_gt(max(shared$noise), 2 * median(shared$noise))
+})
+
+test_that("Gaussian values with gaps are looked at as counts are", {
+  samples <- free_samples()
+  values <- log(batch_counts(samples, samples$batch == "b") + 1)
+  values[cbind(1:12, 1:12)] <- NA
+  fit <- quiet_fit(values, ~condition, samples, family = "gaussian")
+  expect_identical(summary(tw_shared_variation(fit))$column[1], "batch")
+  even <- log(batch_counts(samples, rep(0, 12)) + 1)
+  expect_false(summary(tw_shared_variation(quiet_fit(even, ~condition, samples, family = "gaussian")))$found[1])
+})
+
+test_that("leaves of cells are looked at, with columns of cells that describe them", {
+  samples <- paired_samples()[1:12, ]
+  of <- rep(1:12, each = 12)
+  counts <- with_fixed_seed(1, {
+    mean <- exp(1 + outer(rnorm(60, 0, 0.8), samples$batch == "b"))[, of]
+    matrix(rnbinom(length(mean), mu = mean, size = 3), 60, dimnames = list(paste0("g", 1:60), NULL))
+  })
+  cells <- samples[of, c("condition", "donor", "batch")]
+  cells$quality <- rep(c(0.1, 0.4, 0.2), 48)
+  fit <- function(...) twill_cells(counts, ~ condition + (1 + condition || donor), col_data = cells, capture = rep(0.1, 144),
+                                   iter = 60, seed = 1, share = "none", method = "laplace", cores = 1, ...)
+  expect_warning(found <- fit(), "\\+ \\(1 \\| batch\\)", class = "twill_warning_shared")
+  expect_identical(nrow(found$info$shared), 12L)
+  expect_null(fit(silent = 2)$info$shared)
+})
+
+test_that("what cannot be looked at is said", {
+  samples <- free_samples()
+  counts <- batch_counts(samples, rep(0, 12), n_genes = 22)
+  fit <- quiet_fit(counts, ~condition, samples)
+  few <- tw_shared_variation(fit, genes = 1:5)
+  expect_output(print(few), "20 genes are needed")
+  expect_identical(nrow(summary(few)), 0L)
+  small <- quiet_fit(counts[, 1:4], ~condition, samples[1:4, ])
+  expect_output(print(tw_shared_variation(small)), "three directions are needed")
+  expect_error(plot(few), "no component", class = "twill_error_plot")
+  expect_error(tw_shared_variation(1), class = "twill_error")
+})
+
+test_that("the check neither moves R's random numbers nor depends on them", {
+  samples <- free_samples()
+  fit <- quiet_fit(batch_counts(samples, samples$batch == "b"), ~condition, samples)
+  set.seed(1)
+  first <- tw_shared_variation(fit)
+  after <- runif(1)
+  set.seed(1)
+  expect_identical(after, runif(1))
+  expect_identical(summary(tw_shared_variation(fit)), summary(first))
+  expect_s3_class(plot(first), "ggplot")
+  expect_identical(dim(first[1:2, c("sample", "noise")]), c(2L, 2L))
+})
