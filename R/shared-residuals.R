@@ -42,7 +42,7 @@ residual_units <- function(fit) {
   slots <- max(1, fit$screen$guides$slot)
   if (slots > 1) {
     samples <- n / slots
-    return(list(of = rep_len(seq_len(samples), n), labels = fit$screen$samples))
+    return(list(of = rep_len(seq_len(samples), n), labels = fit$screen$samples[fit$job$model$rows[seq_len(samples)]]))
   }
   if (n <= max_units) return(list(of = seq_len(n), labels = fit$job$source$samples))
   data <- model.frame.twillset(fit)

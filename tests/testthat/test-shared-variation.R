@@ -112,6 +112,22 @@ test_that("leaves of cells are looked at, with columns of cells that describe th
   expect_null(fit(silent = 2)$info$shared)
 })
 
+test_that("samples of a screen are looked at over their guides", {
+  data <- data.frame(drug = rep(c("no", "yes"), 4), lane = c("a", "b", "a", "b", "b", "a", "b", "a"))
+  gene <- rep(paste0("g", 1:40), each = 2)
+  counts <- with_fixed_seed(1, {
+    move <- outer(rnorm(40, 0, 0.6), data$lane == "b")[rep(1:40, each = 2), ]
+    matrix(rnbinom(80 * 8, mu = 300 * exp(rnorm(80, 0, 0.3) + move), size = 30), 80)
+  })
+  dimnames(counts) <- list(paste0("sg", 1:80), paste0("r", 1:8))
+  data$drug[8] <- NA
+  screen <- function(...) suppressMessages(tw_screen(counts, ~drug, gene = gene, col_data = data, iter = 60, seed = 1,
+                                                     share = "none", method = "laplace", cores = 1, ...))
+  expect_warning(fit <- screen(), "\\+ \\(1 \\| lane\\)", class = "twill_warning_shared")
+  expect_identical(fit$info$shared$sample, paste0("r", 1:7))
+  expect_no_warning(screen(check = FALSE))
+})
+
 test_that("what cannot be looked at is said", {
   samples <- free_samples()
   counts <- batch_counts(samples, rep(0, 12), n_genes = 22)
