@@ -19,10 +19,12 @@ warn_shared <- function(x) {
     first <- summary.tw_shared_variation(x)[1, ]
     found <- paste("Samples share variation over genes that {.arg design} leaves out: one direction of {attr(x, 'df')}",
                    "holds {percent(first$share)} of what is left, by chance at most {percent(first$chance)}.")
-    warn_twill("shared", c(found,
-                           "x" = "Effects, their signs and intervals are not to be trusted until the design has it.",
-                           "x" = "Largest loadings: {.val {some(top_samples(x))}}.", shared_advice(first),
-                           "i" = "See {.fn tw_shared_variation}; {.code check = FALSE} does not look."))
+    trust <- "Effects, their signs and intervals are not to be trusted until the design has it."
+    weak <- "It is weak: errors of effects along it are {percent(sqrt(1 + first$size) - 1)} larger than the fit tells."
+    text <- c(found, if (is_strong(x)) c("x" = trust) else c("i" = weak),
+              "i" = "Largest loadings: {.val {some(top_samples(x))}}.", shared_advice(first),
+              "i" = "See {.fn tw_shared_variation}; {.code check = FALSE} does not look.")
+    if (is_strong(x)) warn_twill("shared", text) else inform_twill("shared", text)
   }
   noisy <- attr(x, "noisy")
   if (length(noisy) == 0) return(invisible())
@@ -32,9 +34,9 @@ warn_shared <- function(x) {
                         "i" = "Look at their quality, or compare with a fit without them."))
 }
 
-# One line for the heading of a fit; NULL where nothing was found or looked for.
+# One line for the heading of a fit; NULL where nothing of weight was found or looked for.
 shared_line <- function(x) {
-  if (is.null(x) || n_components(x) == 0) return(NULL)
+  if (is.null(x) || !is_strong(x)) return(NULL)
   first <- summary.tw_shared_variation(x)[1, ]
   sprintf("samples share variation that the design leaves out (%s): tw_shared_variation()",
           if (is.na(first$column)) "no column goes with it" else first$column)
@@ -43,6 +45,8 @@ shared_line <- function(x) {
 percent <- function(share) paste(signif(100 * share, 2), "%")
 
 n_components <- function(x) sum(summary.tw_shared_variation(x)$found)
+
+is_strong <- function(x) n_components(x) > 0 && summary.tw_shared_variation(x)$size[1] >= strong_size
 
 # Those that make up half of the component.
 top_samples <- function(x, component = 1) {
@@ -83,8 +87,14 @@ print.tw_shared_variation <- function(x, n = 10, ...) {
   if (n_components(x) == 0) cat("No component is beyond chance.\n") else print_loadings(x, n)
   noisy <- attr(x, "noisy")
   if (length(noisy)) cat("Noisier than others in many genes:", toString(utils::head(x$sample[noisy], n)), "\n")
-  if (n_components(x)) cat("Effects and signs are not to be trusted until the design has it. Next: plot(), summary().\n")
+  if (n_components(x)) cat(trust_text(x), "Next: plot(), summary().\n")
   invisible(x)
+}
+
+trust_text <- function(x) {
+  if (is_strong(x)) return("Effects and signs are not to be trusted until the design has it.")
+  sprintf("Weak: errors of effects along it are %s larger than the fit tells.",
+          percent(sqrt(1 + summary.tw_shared_variation(x)$size[1]) - 1))
 }
 
 print_components <- function(components) {

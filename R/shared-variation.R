@@ -20,7 +20,8 @@
 #' ```
 #'
 #' A component is said to be there if its size has a p-value of at most 0.01 among 100 sets of genes drawn from that normal
-#' distribution (a parallel analysis, which respects the design), and holds at least 5 percent of what the design leaves.
+#' distribution (a parallel analysis, which respects the design). Along it a comparison of samples has errors that are
+#' `sqrt(1 + size)` times those that the fit tells. From a size of 0.5 on that is a warning, below a message.
 #' A shift that all genes of a sample have in common is a matter of size factors and is taken out.
 #' Up to 1000 genes are looked at, those with more counts, evenly spaced over their means.
 #'
@@ -45,8 +46,8 @@
 #' @param ... For `[`: rows and columns, as of a data frame. Else not used.
 #' @return A data frame of class `tw_shared_variation` with one row per sample (or leaf): `sample`, `noise`, its standard
 #'   deviation in units of the mean sample's, and the loadings of components that are there, `component1` and so on.
-#'   `summary()`: a data frame with one row per component, the first in any case: `share` of the variance left, `chance`
-#'   (its 99 percent quantile by chance), `p`, `found`, `column`, `r2` and `is_category`. `plot()`: a ggplot of loadings,
+#'   `summary()`: a data frame with one row per component, the first in any case: `size`, `share` of the variance left,
+#'   `chance` (its 99 percent quantile by chance), `p`, `found`, `column`, `r2` and `is_category`. `plot()`: a ggplot of loadings,
 #'   coloured by that column. Errors have class `twill_error_genes` or `twill_error_plot`.
 #' @references
 #' Dunn PK, Smyth GK (1996). Randomized quantile residuals. *Journal of Computational and Graphical Statistics* 5, 236-244.
@@ -81,8 +82,8 @@ min_shared_genes <- 20
 max_shared_genes <- 1000
 chance_sets <- 100
 component_level <- 0.01
-# What holds less of the variance left does not change which effects are called.
-component_share <- 0.05
+# From this size on standard errors are by a fifth too small along the component.
+strong_size <- 0.5
 
 # Genes whose counts tell something of single samples, or the 200 with most, evenly spaced.
 residual_genes <- function(fit) {
@@ -112,13 +113,13 @@ shared_components <- function(fit, at, parts) {
 new_shared_variation <- function(units, found, df, n_genes) {
   values <- found$excess$values[seq_len(min(5, df - 1))]
   p <- vapply(values, upper_tail, 0, draws = found$chance$size)
-  is_found <- cumprod(p <= component_level & values / df >= component_share) == 1
+  is_found <- cumprod(p <= component_level) == 1
   shown <- seq_len(max(1, sum(is_found)))
   vectors <- apply(found$excess$vectors[, shown, drop = FALSE], 2, function(v) v * sign(v[which.max(abs(v))]))
   matches <- lapply(shown, function(k) matching_columns(vectors[, k], found$columns, found$carry, df))
   best <- lapply(matches, function(table) if (!is.null(table) && table$p[1] <= 0.05) table[1, ])
   pick <- function(name, otherwise) vapply(best, function(row) row[[name]] %||% otherwise, otherwise)
-  components <- data.frame(component = shown, share = values[shown] / df, p = p[shown], found = is_found[shown],
+  components <- data.frame(component = shown, size = values[shown], share = values[shown] / df, p = p[shown], found = is_found[shown],
                            chance = stats::quantile(found$chance$size, 0.99, names = FALSE) / df,
                            column = pick("column", NA_character_), r2 = pick("r2", NA_real_))
   is_category <- vapply(found$columns[components$column], function(v) is.matrix(v) || is_category(v), TRUE)
@@ -132,15 +133,15 @@ new_shared_variation <- function(units, found, df, n_genes) {
 
 # What cannot be looked at.
 nothing_shared <- function(parts, df, n_genes) {
-  components <- data.frame(component = integer(), share = numeric(), p = numeric(), found = logical(), chance = numeric(),
+  components <- data.frame(component = integer(), size = numeric(), share = numeric(), p = numeric(), found = logical(), chance = numeric(),
                            column = character(), r2 = numeric(), is_category = logical())
   table <- data.frame(sample = parts$units$labels, noise = NA_real_)
   structure(table, class = c("tw_shared_variation", "data.frame"), components = components, matches = list(), df = df,
             n_genes = n_genes, noisy = integer(), columns = list(), seconds = 0)
 }
 
-# Samples with twice the noise of the median sample and more, beyond what chance makes of their own estimates.
-max_noise <- 2
+# Samples with so much more noise than the median sample, beyond what chance makes of their own estimates.
+max_noise <- 1.75
 
 noisy_units <- function(found) {
   noise <- found$excess$noise

@@ -121,7 +121,7 @@
 #'   or `"auto"`, a GPU if there is one that can be used, else the CPU with a message. See [tw_devices()].
 #' @param check Look for what the design leaves out? Default: yes. Before the fit for responses that may differ between the levels
 #'   of a group (donors) where the design has no varying slope, after it for variation that samples share, see
-#'   [tw_shared_variation()], which takes less than a second. `silent = 2` does neither.
+#'   [tw_shared_variation()], which takes about a second. `silent = 2` does neither.
 #' @return A list of class `twillset`: `job` (design, priors, counts, settings), `posterior` (draws, moments and
 #'   diagnostics, genes last) and `info`; see [tw_contrast()], [tw_status()], [tw_variance()], [tw_gene()],
 #'   [twillset-methods] and [plot.twillset()]. Errors have the classes of [twill()] and `twill_error_genes`,
