@@ -64,7 +64,7 @@ split_effects <- function(design) {
   x <- scale(design$x, scale = FALSE)
   blocks <- effect_blocks(design$terms)
   leaves_effects <- vapply(blocks, function(block) {
-    matrix_rank(without_columns(x, cbind(1, block$columns))) == matrix_rank(x)
+    matrix_rank(left_by_columns(x, cbind(1, block$columns))) == matrix_rank(x)
   }, TRUE)
   list(absorbed = blocks[leaves_effects], stays = blocks[!leaves_effects])
 }
@@ -83,7 +83,7 @@ level_columns <- function(term, j) {
   out
 }
 
-without_columns <- function(x, columns) stats::lm.fit(columns, x)$residuals
+left_by_columns <- function(x, columns) stats::lm.fit(columns, x)$residuals
 
 matrix_rank <- function(x) {
   if (length(x) == 0) return(0L)

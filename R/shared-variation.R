@@ -119,8 +119,8 @@ new_shared_variation <- function(units, found, df, n_genes) {
   matches <- lapply(shown, function(k) matching_columns(vectors[, k], found$columns, found$carry, df))
   best <- lapply(matches, function(table) if (!is.null(table) && table$p[1] <= 0.05) table[1, ])
   pick <- function(name, otherwise) vapply(best, function(row) row[[name]] %||% otherwise, otherwise)
-  components <- data.frame(component = shown, size = values[shown], share = values[shown] / df, p = p[shown], found = is_found[shown],
-                           chance = stats::quantile(found$chance$size, 0.99, names = FALSE) / df,
+  components <- data.frame(component = shown, size = values[shown], share = values[shown] / df, p = p[shown],
+                           found = is_found[shown], chance = stats::quantile(found$chance$size, 0.99, names = FALSE) / df,
                            column = pick("column", NA_character_), r2 = pick("r2", NA_real_))
   is_category <- vapply(found$columns[components$column], function(v) is.matrix(v) || is_category(v), TRUE)
   components$is_category <- ifelse(is.na(components$column), NA, is_category)
@@ -133,7 +133,8 @@ new_shared_variation <- function(units, found, df, n_genes) {
 
 # What cannot be looked at.
 nothing_shared <- function(parts, df, n_genes) {
-  components <- data.frame(component = integer(), size = numeric(), share = numeric(), p = numeric(), found = logical(), chance = numeric(),
+  components <- data.frame(component = integer(), size = numeric(), share = numeric(), p = numeric(), found = logical(),
+                           chance = numeric(),
                            column = character(), r2 = numeric(), is_category = logical())
   table <- data.frame(sample = parts$units$labels, noise = NA_real_)
   structure(table, class = c("tw_shared_variation", "data.frame"), components = components, matches = list(), df = df,
