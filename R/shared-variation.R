@@ -134,8 +134,7 @@ new_shared_variation <- function(units, found, df, n_genes) {
 # What cannot be looked at.
 nothing_shared <- function(parts, df, n_genes) {
   components <- data.frame(component = integer(), size = numeric(), share = numeric(), p = numeric(), found = logical(),
-                           chance = numeric(),
-                           column = character(), r2 = numeric(), is_category = logical())
+                           chance = numeric(), column = character(), r2 = numeric(), is_category = logical())
   table <- data.frame(sample = parts$units$labels, noise = NA_real_)
   structure(table, class = c("tw_shared_variation", "data.frame"), components = components, matches = list(), df = df,
             n_genes = n_genes, noisy = integer(), columns = list(), seconds = 0)
