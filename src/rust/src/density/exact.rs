@@ -76,12 +76,12 @@ fn is_exact(design: &Design, layout: &Layout) -> bool {
     (!is_open || rows.len() > n_columns) && fits_all(design, layout)
 }
 
-/// Rows that count, those of a level together: the term with most levels first.
+/// Rows that count, those of a level together: of the term with most levels.
 fn rows_by_levels(design: &Design) -> Vec<usize> {
-    let mut terms: Vec<_> = design.terms.iter().collect();
-    terms.sort_by_key(|t| std::cmp::Reverse(t.n_levels));
     let mut rows: Vec<usize> = (0..design.n()).filter(|&i| design.weights[i] > 0.0).collect();
-    rows.sort_by_key(|&i| terms.iter().map(|t| t.codes[i]).collect::<Vec<_>>());
+    if let Some(term) = design.terms.iter().max_by_key(|t| t.n_levels) {
+        rows.sort_by_key(|&i| term.codes[i]);
+    }
     rows
 }
 

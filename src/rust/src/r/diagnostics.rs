@@ -22,10 +22,10 @@ fn engine_convergence(draws: Robj, size: Robj) -> Robj {
 }
 
 fn shape(size: &[i32], n: usize) -> Result<(usize, usize)> {
-    match *size {
-        [i, c] if i > 0 && c > 0 && n % (i as usize * c as usize) == 0 => Ok((i as usize, c as usize)),
-        _ => Err(Error::Spec("'size' does not fit the draws".into())),
-    }
+    let wrong = || Error::Spec("'size' does not fit the draws".into());
+    let [i, c] = *size else { return Err(wrong()) };
+    let one = i.max(0) as usize * c.max(0) as usize;
+    if one > 0 && n / one * one == n { Ok((i as usize, c as usize)) } else { Err(wrong()) }
 }
 
 extendr_module! {
