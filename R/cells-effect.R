@@ -57,7 +57,9 @@ known_effects <- function(fit) {
   slopes <- unlist(lapply(blueprint$groups, function(group) {
     paste(attr(group$terms, "term.labels"), group$group, sep = ":", recycle0 = TRUE)
   }))
-  unique(c(attr(blueprint$terms, "term.labels"), vapply(blueprint$groups, `[[`, "", "group"), slopes))
+  # Terms of which columns are left.
+  here <- unique(attr(part_matrix(blueprint, fit$job$model$data), "assign"))
+  unique(c(attr(blueprint$terms, "term.labels")[here], vapply(blueprint$groups, `[[`, "", "group"), slopes))
 }
 
 label_variables <- function(label) strsplit(label, ":", fixed = TRUE)[[1]]
