@@ -30,8 +30,10 @@
 #' @export
 tw_spread <- function(fit, contrast = NULL, group = NULL) {
   check_set(fit)
-  if (!has_draws(fit)) abort_twill("draws", c("{.fn tw_spread} needs the draws, which this fit has not kept.",
-                                             "i" = "Fit with {.code keep = \"draws\"} or {.val effects}."))
+  if (!has_draws(fit)) {
+    abort_twill("draws", c("{.fn tw_spread} needs the draws, which this fit has not kept.", lost_folder(fit),
+                           "i" = "Fit with {.code keep = \"draws\"} or {.val effects}."))
+  }
   contrast <- contrast %||% only_coefficient(fit$job$model)
   weights <- resolve_contrast(fit$job$model, contrast)
   say_reference_levels(fit$job$model, contrast)

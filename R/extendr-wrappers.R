@@ -36,4 +36,12 @@ engine_convergence <- function(draws, size) .Call(wrap__engine_convergence, draw
 #' Fits many genes; `arrays$y` is ignored, `genes` has the responses.
 #' @noRd
 engine_genes <- function(spec_json, arrays, genes, settings_json, progress) .Call(wrap__engine_genes, spec_json, arrays, genes, settings_json, progress)
+
+#' Asks for a lock: "held", "taken" with who has it, or "impossible".
+#' @noRd
+engine_lock <- function(path, owner) .Call(wrap__engine_lock, path, owner)
+
+#' Gives a lock back.
+#' @noRd
+engine_unlock <- function(path) .Call(wrap__engine_unlock, path)
 # nolint end

@@ -261,9 +261,10 @@ correlation_of <- function(fit, term, first, second, at) {
 # Without draws: normal with the mean and variance of the contrast.
 normal_effect <- function(fit, linear, estimand) {
   if (estimand == "new_donor") {
-    abort_twill("draws", c("The estimand {.val new_donor} needs draws, and the fit has moments only.",
+    abort_twill("draws", c("The estimand {.val new_donor} needs draws, and the fit has moments only.", lost_folder(fit),
                            "i" = "Fit with {.code keep = \"draws\"}, or with {.arg folder}."))
   }
+  if (!is.null(fit$info$folder)) warn_twill("draws", c("Normal approximations stand for draws.", lost_folder(fit)))
   rows <- match(names(linear), fit$posterior$names)
   mean <- drop(linear %*% fit$posterior$mean[rows, , drop = FALSE])
   quadratic <- function(v) drop(linear %*% matrix(v, length(linear)) %*% linear)

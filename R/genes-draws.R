@@ -155,19 +155,30 @@ set_draws <- function(fit, variable, at) {
 
 has_draws <- function(fit) !is.null(fit$posterior$draws) || has_folder_draws(fit)
 
-has_folder_draws <- function(fit) {
+has_folder_draws <- function(fit) !is.null(fit$info$folder) && is.null(folder_trouble(fit))
+
+# Why the draws of a fit cannot be read from its folder, NULL if they can.
+folder_trouble <- function(fit) {
   folder <- fit$info$folder
-  if (is.null(folder) || !file.exists(plan_path(folder))) return(FALSE)
-  plan <- readRDS(plan_path(folder))
-  identical(plan$shared, fit$job$shared) && all(fit$posterior$rows %in% unlist(plan$blocks))
+  plan <- read_sealed(plan_path(folder))
+  blocks <- blocks_of(plan, fit$posterior$rows)
+  path <- block_path(folder, blocks)
+  if (!dir.exists(folder)) "is not there"
+  else if (is.null(plan)) "has no plan, or a damaged one"
+  else if (plan_run(plan) != fit$info$run || !all(fit$posterior$rows %in% unlist(plan$blocks))) "holds another run"
+  else if (!all(file.exists(path))) sprintf("has lost %s", first_few(basename(path[!file.exists(path)]), 3))
 }
 
+# Which run a plan is of, as the fit has it.
+plan_run <- function(plan) value_hash(store_run(with_plan(plan["fingerprint"], plan)))
+
+# Numbers of the blocks that hold these rows.
+blocks_of <- function(plan, rows) which(vapply(plan$blocks, function(block) any(block %in% rows), TRUE))
+
 folder_draws <- function(fit, variable, at) {
-  if (!has_folder_draws(fit)) return(repeated_piece(fit, at)$draws[, match(variable, fit$posterior$names), , drop = FALSE])
   rows <- fit$posterior$rows[at]
-  blocks <- readRDS(plan_path(fit$info$folder))$blocks
-  wanted <- which(vapply(blocks, function(block) any(block %in% rows), TRUE))
-  parts <- lapply(wanted, function(k) folder_block(fit$info$folder, k, variable, rows))
+  parts <- if (has_folder_draws(fit)) folder_parts(fit, variable, rows)
+  if (is.null(parts)) return(repeated_piece(fit, at)$draws[, match(variable, fit$posterior$names), , drop = FALSE])
   found <- unlist(lapply(parts, `[[`, "rows"))
   shape <- dim(parts[[1]]$draws)
   all <- array(unlist(lapply(parts, `[[`, "draws")), c(shape[1:2], length(found)))
@@ -180,6 +191,7 @@ max_repeated <- 200
 repeated_piece <- function(fit, at) {
   if (length(at) > max_repeated) {
     abort_twill("draws", c("The draws of {length(at)} genes were not kept, too many to make them again (at most {max_repeated}).",
+                           lost_folder(fit),
                            "i" = "Fit with {.code keep = \"draws\"} or {.val effects}, or with {.arg folder}."))
   }
   job <- fit$job
@@ -197,10 +209,23 @@ effect_draws <- function(fit, effects, at) {
   all[, match(effects, fit$posterior$effect_names), at, drop = FALSE]
 }
 
-folder_block <- function(folder, k, variable, rows) {
-  piece <- readRDS(block_path(folder, k))
-  at <- which(piece$rows %in% rows)
-  list(rows = piece$rows[at], draws = piece$draws[, match(variable, piece$names), at, drop = FALSE])
+# For messages: that the draws were in a folder, and what is wrong with it.
+lost_folder <- function(fit) {
+  folder <- fit$info$folder
+  if (is.null(folder)) return(NULL)
+  c("x" = cli_verbatim("They were in {.file %s}, which %s.", folder, folder_trouble(fit) %||% "has damaged blocks"))
+}
+
+# Draws of rows from the blocks that have them; NULL if one of these is damaged.
+folder_parts <- function(fit, variable, rows) {
+  plan <- read_sealed(plan_path(fit$info$folder))
+  run <- store_run(with_plan(plan["fingerprint"], plan))
+  parts <- lapply(blocks_of(plan, rows), function(k) {
+    piece <- read_run_block(fit$info$folder, k, plan$blocks[[k]], run)
+    at <- which(piece$rows %in% rows)
+    if (!is.null(piece)) list(rows = piece$rows[at], draws = piece$draws[, match(variable, piece$names), at, drop = FALSE])
+  })
+  if (!any(vapply(parts, is.null, TRUE))) parts
 }
 
 #' @rdname twillset-effects

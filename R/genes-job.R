@@ -62,25 +62,32 @@ check_gene_weights <- function(weights, source) {
   abort_twill("genes", "{.arg weights} must not be negative: {sum(weights < 0)} {?is/are}.")
 }
 
-fit_job <- function(job, call, block_size, folder, silent, refresh, BPPARAM) {
-  started <- proc.time()[["elapsed"]]
+# `started` is when the call began, which counts what was done before there was a job.
+fit_job <- function(job, call, block_size, folder, silent, refresh, BPPARAM, started) {
   rows <- which(job$reason == "")
   describe_job(job, rows, silent)
   stop_workers <- start_workers(BPPARAM, job$settings$seed)
   on.exit(stop_workers())
-  plan <- read_plan(folder, job) %||% new_plan(job, rows, block_size, folder, silent, refresh, BPPARAM)
+  store <- new_store(folder, job)
+  known <- read_plan(store)
+  plan <- known %||% new_plan(job, rows, block_size, store, silent, refresh, BPPARAM)
   job$shared <- plan$shared
-  pieces <- run_blocks(job, plan$blocks, read_blocks(folder, plan$blocks, job$keep), folder, BPPARAM, silent, refresh)
-  fit <- new_set(job, pieces, length(rows), call, folder, proc.time()[["elapsed"]] - started)
+  store <- with_plan(store, plan)
+  done <- read_blocks(store, plan, job$keep)
+  if (!is.null(known) || any(lengths(done) > 0)) describe_found(store, done, silent)
+  pieces <- run_blocks(job, plan$blocks, done, store, BPPARAM, silent, refresh)
+  warn_unkept(store, plan, pieces)
+  fit <- new_set(job, pieces, length(rows), small_call(call), store)
   if (silent < 2) warn_set(fit)
+  fit$info$elapsed <- proc.time()[["elapsed"]] - started
   fit
 }
 
 # How the rows are cut into blocks and what all genes share.
-new_plan <- function(job, rows, block_size, folder, silent, refresh, BPPARAM) {
-  blocks <- block_plan(rows, block_size, n_samples(job$source), n_workers(BPPARAM), !is.null(folder))
+new_plan <- function(job, rows, block_size, store, silent, refresh, BPPARAM) {
+  blocks <- block_plan(rows, block_size, n_samples(job$source), n_workers(BPPARAM), !is.null(store))
   plan <- list(blocks = blocks, shared = learn_shared(job, rows, learning_run(silent, refresh, BPPARAM)))
-  write_plan(folder, job, plan)
+  write_plan(store, plan)
   plan
 }
 

@@ -165,17 +165,17 @@ block_plan <- function(rows, block_size, n_samples, workers, has_folder) {
 }
 
 # The pieces of all blocks that were finished. `done` are the pieces of earlier runs by block, NULL where there is none.
-run_blocks <- function(job, blocks, done, folder, BPPARAM, silent, refresh) {
+run_blocks <- function(job, blocks, done, store, BPPARAM, silent, refresh) {
   todo <- which(vapply(done, is.null, TRUE))
   parallel <- !is.null(BPPARAM) && !inherits(BPPARAM, "SerialParam")
   run <- if (parallel) run_blocks_elsewhere else run_blocks_here
-  done[todo] <- run(job, blocks, todo, folder, BPPARAM, silent, refresh)
+  done[todo] <- run(job, blocks, todo, store, BPPARAM, silent, refresh)
   compact(done)
 }
 
 # One after the other. An interrupt ends the loop: the engine returns what it has, and so does the loop. A block that fails
 # costs its own genes only.
-run_blocks_here <- function(job, blocks, todo, folder, BPPARAM, silent, refresh) {
+run_blocks_here <- function(job, blocks, todo, store, BPPARAM, silent, refresh) {
   progress <- new_progress(silent, refresh, "Genes")
   on.exit(progress$finish())
   pieces <- vector("list", length(todo))
@@ -185,7 +185,7 @@ run_blocks_here <- function(job, blocks, todo, folder, BPPARAM, silent, refresh)
     rows <- blocks[[todo[k]]]
     piece <- run_contained(job_part(job, rows), shifted_report(progress$report, before, total))
     if (is.null(piece)) break
-    pieces[[k]] <- if (inherits(piece, "error")) piece else finish_block(piece, job$keep, folder, todo[k])
+    pieces[[k]] <- if (inherits(piece, "error")) piece else finish_block(piece, job$keep, store, todo[k])
     if (isTRUE(piece$interrupted)) break
     before <- before + length(rows)
   }
@@ -195,8 +195,8 @@ run_blocks_here <- function(job, blocks, todo, folder, BPPARAM, silent, refresh)
 # A piece, an error, or NULL after an interrupt.
 run_contained <- function(part, report) tryCatch(run_part(part, report), interrupt = function(e) NULL, error = identity)
 
-finish_block <- function(piece, keep, folder, block) {
-  write_block(piece, folder, block)
+finish_block <- function(piece, keep, store, block) {
+  write_block(piece, store, block)
   trim_piece(piece, keep)
 }
 

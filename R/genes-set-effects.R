@@ -81,7 +81,9 @@ set_members <- function(fit, sets, mask) {
 
 # list(draws, extra, sigma): draws x sets.
 set_effect <- function(fit, contrast, weights, ask, members, donors) {
-  if (!has_draws(fit)) abort_twill("draws", "{.fn tw_sets} needs draws: fit with {.code keep = \"effects\"}.")
+  if (!has_draws(fit)) {
+    abort_twill("draws", c("{.fn tw_sets} needs draws: fit with {.code keep = \"effects\"}.", lost_folder(fit)))
+  }
   varies <- vapply(weights$terms, function(part) any(part$weights != 0), TRUE)
   if (ask$estimand == "observed" || !any(varies) || donors == "independent") {
     return(independent_sets(fit, contrast, weights, ask, members))

@@ -1,24 +1,33 @@
 # The class twillset: its making, size, parts, and how sets of genes are cut and joined.
 
 # `pieces` hold the genes of finished blocks; genes that an interrupt left unfinished are dropped and said to be.
-new_set <- function(job, pieces, n_wanted, call, folder, elapsed) {
-  if (length(pieces) == 0) abort_no_gene()
+new_set <- function(job, pieces, n_wanted, call, store) {
+  if (length(pieces) == 0) abort_no_gene(store)
   piece <- bind_pieces(pieces)
   finished <- which(piece$status != "interrupted")
-  if (length(finished) == 0) abort_no_gene()
+  if (length(finished) == 0) abort_no_gene(store)
   posterior <- piece_genes(piece, finished)
   posterior[c("interrupted", "shared_par")] <- NULL
   wanted <- which(job$reason == "")
   job$reason[setdiff(wanted, posterior$rows)] <- "not finished"
-  info <- list(seed = job$settings$seed, elapsed = elapsed, folder = folder, version = utils::packageVersion("twill"))
+  info <- list(seed = job$settings$seed, elapsed = 0, folder = store$folder,
+               run = if (!is.null(store)) value_hash(store_run(store)), version = utils::packageVersion("twill"))
   partial <- length(finished) < n_wanted
   structure(list(call = call, job = job, posterior = posterior, info = info),
             class = c(if (partial) "twill_partial", "twillset"))
 }
 
-abort_no_gene <- function() {
+abort_no_gene <- function(store) {
   abort_twill("interrupt", c("Interrupted before any gene was finished.",
-                             "i" = "Interrupted later, {.fn twill_genes} returns the genes finished by then."))
+                             "i" = "Interrupted later, {.fn twill_genes} returns the genes finished by then.",
+                             if (!is.null(store)) goes_on(store$folder)))
+}
+
+# Where what is finished lies, for messages.
+goes_on <- function(folder) {
+  n <- length(block_files(folder))
+  text <- sprintf("%d finished block%s in {.file %%s}: the same call goes on from there.", n, if (n == 1) " is" else "s are")
+  c("i" = cli_verbatim(text, folder))
 }
 
 warn_set <- function(fit) {
@@ -26,7 +35,8 @@ warn_set <- function(fit) {
   left <- sum(fit$job$reason == "not finished")
   if (is_partial(fit)) {
     warn_twill("partial", c("The run was not finished: {n} of {n + left} genes are.",
-                            "i" = "{.code update(fit, genes = )} fits the others."))
+                            "i" = "{.code update(fit, genes = )} fits the others.",
+                            if (!is.null(fit$info$folder)) goes_on(fit$info$folder)))
   }
   bad <- table(factor(fit$posterior$status, c("high_rhat", "high_khat", "no_start", "failed")))
   bad <- bad[bad > 0]
@@ -144,7 +154,7 @@ update.twillset <- function(object, genes = NULL, ...) {
   job$reason[rows] <- ""
   blocks <- block_plan(rows, "auto", n_samples(job$source), 1, FALSE)
   pieces <- run_blocks(job, blocks, vector("list", length(blocks)), NULL, NULL, 1, NULL)
-  new <- new_set(job, pieces, length(rows), object$call, NULL, 0)
+  new <- new_set(job, pieces, length(rows), object$call, NULL)
   both <- c.twillset(object, new)
   both[order(both$posterior$rows), ]
 }

@@ -2,30 +2,30 @@
 
 # Each worker writes its block itself, so that what is finished outlives the process that asked for it. BiocParallel
 # draws from R's generator: its state is put back.
-run_blocks_elsewhere <- function(job, blocks, todo, folder, BPPARAM, silent, refresh) {
+run_blocks_elsewhere <- function(job, blocks, todo, store, BPPARAM, silent, refresh) {
   libraries <- .libPaths()
-  task <- function(k) list(part = job_part(job, blocks[[k]]), folder = folder, block = k, libraries = libraries)
-  pieces <- with_local_seed(job$settings$seed, send_tasks(lapply(todo, task), BPPARAM, folder))
+  task <- function(k) list(part = job_part(job, blocks[[k]]), store = store, block = k, libraries = libraries)
+  pieces <- with_local_seed(job$settings$seed, send_tasks(lapply(todo, task), BPPARAM, store))
   failed <- which(vapply(pieces, inherits, TRUE, what = "error"))
   if (length(failed) == 0) return(pieces)
   warn_failed_blocks(pieces[failed], length(todo))
-  pieces[failed] <- run_blocks_here(job, blocks, todo[failed], folder, BPPARAM, silent, refresh)
+  pieces[failed] <- run_blocks_here(job, blocks, todo[failed], store, BPPARAM, silent, refresh)
   pieces
 }
 
 # One result or error per task: an error of one must not cost the others.
-send_tasks <- function(tasks, BPPARAM, folder) {
+send_tasks <- function(tasks, BPPARAM, store) {
   stops <- BiocParallel::bpstopOnError(BPPARAM)
   on.exit(BiocParallel::bpstopOnError(BPPARAM) <- stops)
   BiocParallel::bpstopOnError(BPPARAM) <- FALSE
   tryCatch(BiocParallel::bptry(BiocParallel::bplapply(tasks, send_task, BPPARAM = BPPARAM)),
-           error = function(e) abort_workers(e, folder))
+           error = function(e) abort_workers(e, store))
 }
 
 # BiocParallel itself gave up, as it does when a worker is killed.
-abort_workers <- function(e, folder) {
+abort_workers <- function(e, store) {
   why <- conditionMessage(e)
-  kept <- if (is.null(folder)) "With {.arg folder}, finished blocks are kept, and the same call goes on from them." else
+  kept <- if (is.null(store)) "With {.arg folder}, finished blocks are kept, and the same call goes on from them." else
     "Finished blocks are in {.arg folder}: the same call goes on from them."
   abort_twill("workers", c("The workers of {.arg BPPARAM} stopped.", "x" = "{why}", "i" = kept,
                            "i" = "Workers short of memory are killed: use fewer, or a smaller {.arg block_size}."))
@@ -55,7 +55,7 @@ start_workers <- function(BPPARAM, seed) {
 }
 
 run_task <- function(task) {
-  finish_block(run_part(task$part), task$part$keep, task$folder, task$block)
+  finish_block(run_part(task$part), task$part$keep, task$store, task$block)
 }
 
 check_bpparam <- function(BPPARAM) {

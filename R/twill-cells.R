@@ -84,6 +84,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         thin = 1, cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
                         keep = c("effects", "draws", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
                         refresh = NULL, BPPARAM = NULL, device = c("cpu", "cuda", "auto"), check = TRUE) {
+  started <- proc.time()[["elapsed"]]
   old <- plain_options()
   on.exit(options(old))
   check_dots(list(...), ...names(), "twill_cells")
@@ -95,10 +96,11 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
     abort_twill("family", "{.fn twill_cells} is for counts: {.arg family} must be {.val negbinomial} or {.val poisson}.")
   }
   pooled <- split_prior(prior, sd_prior)
-  settings <- gene_settings(method, chains, iter, warmup, thin, cores, threads, control, seed, device, silent)
+  folder <- open_folder(folder)
+  on.exit(close_folder(folder), add = TRUE)
+  settings <- gene_settings(method, chains, iter, warmup, thin, cores, threads, control, seed, device, silent, folder)
   sharing <- check_sharing(share, pooled$sd_prior, effect_prior)
   keep <- check_choice(keep, "keep", c("effects", "draws", "moments"))
-  folder <- check_folder(folder)
   BPPARAM <- check_bpparam(BPPARAM)
   how <- check_capture(capture, organism, capture_efficiency)
   input <- read_cells(x, assay, col_data)
@@ -120,7 +122,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   job <- new_job_of(input, cells, model, sharing, settings, keep, min_count)
   # What is compressed needs its counts no longer, which are most of the memory.
   rm(input)
-  fit <- as_cells(fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM), has_leaves)
+  fit <- as_cells(fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM, started), has_leaves)
   if (check) check_shared(fit, silent) else fit
 }
 

@@ -61,7 +61,10 @@
 #' Threads work inside of one process. `BPPARAM` of BiocParallel cuts the genes into blocks for several processes or
 #' machines; say `cores = 1` with it. Each gene has its own stream of random numbers, so the draws are the same in all cases.
 #' Blocks that fail on a worker are fitted again in this process. With `folder`, finished blocks are kept there, and the same
-#' call after a crash, or after a worker was killed, goes on from them.
+#' call after a crash, an interrupt, or after a worker was killed, goes on from them and says how many there were; without
+#' `seed` it takes theirs. Each file carries a hash of its content, and of data, model, settings, seed and version: other calls
+#' are refused with what differs, damaged blocks fitted again. One process at a time uses a folder. Only folders that you trust
+#' should be given: their files are read by [readRDS()], which can be made to run code.
 #' An interrupt returns the finished genes, as a fit of class `c("twill_partial", "twillset")`.
 #'
 #' @param x A SummarizedExperiment or SingleCellExperiment; a matrix, sparse matrix or DelayedMatrix (such as one on disk by
@@ -113,7 +116,7 @@
 #'   takes normal posteriors. Draws need 8 bytes times draws times parameters times genes; with `folder` they stay on disk
 #'   whatever is kept.
 #' @param block_size Genes per block. Default: `"auto"`.
-#' @param folder A folder for finished blocks, which is made if need be.
+#' @param folder A folder for finished blocks, which is made if need be; see below.
 #' @param seed A whole number; the same seed gives the same draws. Default: drawn from R's generator.
 #' @param silent,refresh As in [twill()].
 #' @param BPPARAM A parameter object of BiocParallel. Default: this process.
@@ -148,6 +151,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         thin = 1, cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
                         keep = c("draws", "effects", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
                         refresh = NULL, BPPARAM = NULL, device = c("cpu", "cuda", "auto"), check = TRUE) {
+  started <- proc.time()[["elapsed"]]
   old <- plain_options()
   on.exit(options(old))
   check_dots(list(...), ...names(), "twill_genes")
@@ -155,11 +159,12 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   check_flag(check, "check")
   silent <- check_silent(silent)
   family <- as_twill_family(family)
-  settings <- gene_settings(method, chains, iter, warmup, thin, cores, threads, control, seed, device, silent)
+  folder <- open_folder(folder)
+  on.exit(close_folder(folder), add = TRUE)
+  settings <- gene_settings(method, chains, iter, warmup, thin, cores, threads, control, seed, device, silent, folder)
   pooled <- split_prior(prior, sd_prior)
   sharing <- check_sharing(share, pooled$sd_prior, effect_prior)
   keep <- check_choice(keep, "keep", c("draws", "effects", "moments"))
-  folder <- check_folder(folder)
   BPPARAM <- check_bpparam(BPPARAM)
   input <- if (is.data.frame(x)) read_long(x, design, gene) else read_genes(x, assay, col_data)
   input$design <- gene_formula(if (is.data.frame(x)) long_formula(design) else design, dispersion, family)
@@ -172,7 +177,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   model <- in_words_of_genes(new_model(), variables_word(x))
   job <- new_job(input, model, given, sharing, settings, keep)
   if (check) check_slopes(model, silent, "sample")
-  fit <- fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM)
+  fit <- fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM, started)
   if (check) check_shared(fit, silent) else fit
 }
 
@@ -191,7 +196,8 @@ check_sharing <- function(share, sd_prior, effect_prior) {
        effect_prior = check_choice(effect_prior, "effect_prior", c("weak", "normal", "student_t")))
 }
 
-gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, control, seed, device = "cpu", silent = 1) {
+gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, control, seed, device = "cpu", silent = 1,
+                          folder = NULL) {
   warmup <- check_warmup(warmup, iter)
   thin <- check_thin(thin, iter - warmup)
   method <- check_choice(method, "method", gene_methods)
@@ -199,7 +205,8 @@ gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, co
   control <- check_control(gene_control(control, guide, method))
   settings <- list(
     method = method, chains = check_whole(chains, "chains", 1, 1000), iter = iter, warmup = warmup, thin = thin,
-    threads = check_whole(threads %||% cores %||% 2, "cores", 1, 4096), seed = check_seed(seed) %||% draw_seed(),
+    threads = check_whole(threads %||% cores %||% 2, "cores", 1, 4096),
+    seed = check_seed(seed) %||% folder_seed(folder) %||% draw_seed(),
     adapt_delta = control$adapt_delta[1], max_treedepth = control$max_treedepth,
     n_draws = chains * ceiling((iter - warmup) / thin), retry = TRUE)
   c(settings, guide, fit_device(device, method, silent, c("hmc", "svi")))

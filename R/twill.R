@@ -65,9 +65,12 @@
 #'   uniformly between `-radius` and `radius` on the sampler's scale.
 #' @param seed A whole number. The same seed gives the same draws on any number of threads. Default: one number drawn
 #'   from R's generator, so that [set.seed()] governs; with a seed R's generator is not touched.
-#' @param file Path of a file in which the fit is kept (".rds" is added if missing). Partial fits are not kept.
-#' @param file_refit `"never"` (default) reads the file if it exists, whatever the other arguments; `"on_change"` fits
-#'   again if model, data or settings differ; `"always"` fits again.
+#' @param file Path of a file in which the fit is kept (".rds" is added if missing). Partial fits are not kept. It is written
+#'   beside, checked and renamed, so that a full disk costs no earlier fit; damage is seen when it is read. Read files that you
+#'   trust only: [readRDS()] can be made to run code.
+#' @param file_refit `"never"` (default) returns the fit in the file if it exists, as brms does, with a warning that says what
+#'   differs if it is of another call; `"on_change"` fits again if formula, data, priors, settings or a seed that is given
+#'   differ; `"always"` fits again.
 #' @param silent 0 also describes the run, 1 (default) shows progress, messages and warnings, 2 nothing: look at
 #'   `print()` or `rhat()` of the fit for what the warnings would have said.
 #' @param refresh 0 turns the progress bar off. Other values have no effect.
@@ -116,20 +119,27 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
   file_refit <- check_choice(file_refit, "file_refit", c("never", "on_change", "always"))
   path <- cache_path(file)
   cached <- if (file_refit != "always") read_cached(path)
-  if (!is.null(cached) && file_refit == "never") return(cached)
-  check_iterations(iter)
-  settings <- new_settings(chains, iter, warmup, thin, cores, threads, control, init, seed, save_pars, method)
-  settings <- place_approximation(settings, device, method, silent)
   arguments <- list(weights = substitute(weights), offset = substitute(offset), subset = substitute(subset),
                     values = list(weights = function() weights, offset = function() offset, subset = function() subset))
-  formula <- tw_formula(formula)
-  family <- as_twill_family(if (missing(family)) formula$family %||% family else family)
-  input <- prepare_input(formula, data, na.action, arguments, parent.frame(), silent)
-  model <- quiet_if(silent, new_model(input, family, prior, contrasts, check_intercept(intercept), sample_prior == "only"))
-  if (!is.null(cached) && is_fit_of(cached, model, settings, sample_prior)) return(cached)
+  env <- parent.frame()
+  has_family <- !missing(family)
+  ask <- function(silent) {
+    check_iterations(iter)
+    settings <- new_settings(chains, iter, warmup, thin, cores, threads, control, init, seed, save_pars, method)
+    formula <- tw_formula(formula)
+    family <- as_twill_family(if (has_family) family else formula$family %||% family)
+    input <- prepare_input(formula, data, na.action, arguments, env, silent)
+    prior_only <- sample_prior == "only"
+    model <- quiet_if(silent, new_model(input, family, prior, contrasts, check_intercept(intercept), prior_only))
+    list(model = model, settings = settings, sample_prior = sample_prior)
+  }
+  if (!is.null(cached) && file_refit == "never") return(keep_cached(cached, ask, path))
+  asked <- ask(silent)
+  if (!is.null(cached) && is_fit_of(cached, asked)) return(cached)
+  settings <- place_approximation(asked$settings, device, method, silent)
   # An interrupt from here on must not lose the draws: it is let in where there is a fit to return.
   suspendInterrupts({
-    fit <- sample_model(model, settings, sample_prior, match.call(), silent, refresh)
+    fit <- sample_model(asked$model, settings, sample_prior, match.call(), silent, refresh)
     write_cached(fit, path)
   })
   warn_partial(fit)

@@ -27,6 +27,7 @@ pub mod kernels;
 pub mod laplace;
 pub mod layout;
 pub mod likelihood;
+pub mod lock;
 pub mod optimise;
 pub mod prior;
 #[cfg(feature = "r")]

@@ -8,6 +8,7 @@ mod cells;
 mod devices;
 mod diagnostics;
 mod genes;
+mod locks;
 
 use crate::approximate::{Approximation, approximate};
 use crate::density::{LogDensity, Model, Posterior};
@@ -271,4 +272,5 @@ extendr_module! {
     use devices;
     use diagnostics;
     use genes;
+    use locks;
 }

@@ -87,17 +87,17 @@ pub fn options(architecture: &str, precision: Precision) -> Vec<String> {
 
 /// A number that changes with source, options and compiler: the name of what was compiled from them.
 pub fn fingerprint(architecture: &str, precision: Precision, compiler: (i32, i32)) -> u64 {
-    hash(&format!("{}{:?}{compiler:?}", text(), options(architecture, precision)))
+    hash(format!("{}{:?}{compiler:?}", text(), options(architecture, precision)).as_bytes())
 }
 
 /// First line of the PTX of this source.
 pub fn ptx_heading() -> String {
-    format!("// twill kernels {:016x}", hash(&text()))
+    format!("// twill kernels {:016x}", hash(text().as_bytes()))
 }
 
-/// Fowler, Noll and Vo's 64-bit hash (FNV-1a): the same on every machine.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+/// Fowler, Noll and Vo's 64-bit hash (FNV-1a): the same on every machine. A change of one byte always changes it.
+pub fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, &byte| (h ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 #[cfg(test)]
