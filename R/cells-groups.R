@@ -43,10 +43,12 @@ tw_groups <- function(fit, by = NULL) {
   by <- check_grouping(fit, by, names(data))
   free <- setdiff(names(data), by)
   value <- joined_values(data[by])
+  # All groups refer to one fit: as a field of each it would be saved as often as there are groups.
+  shared <- list2env(list(fit = fit), parent = emptyenv())
   groups <- lapply(split(seq_along(value), value), function(leaves) {
     labels <- if (length(free)) as.character(joined_values(data[leaves, free, drop = FALSE])) else leaf_labels(fit)[leaves]
     names(leaves) <- make.unique(labels, sep = " ")
-    structure(list(fit = fit, by = by, value = as.character(value[leaves[1]]), leaves = leaves), class = "tw_group")
+    structure(list(shared = shared, by = by, value = as.character(value[leaves[1]]), leaves = leaves), class = "tw_group")
   })
   structure(groups, class = "tw_groups", by = by)
 }
@@ -65,6 +67,15 @@ joined_values <- function(columns) {
   order <- do.call(base::order, unname(as.list(columns)))
   text <- do.call(paste, c(lapply(columns, level_text), sep = " | "))
   factor(text, unique(text[order]))
+}
+
+#' @rdname tw_groups
+#' @method $ tw_group
+#' @param name Name of a field.
+#' @export
+`$.tw_group` <- function(x, name) {
+  fields <- unclass(x)
+  if (name == "fit" && is.null(fields[["fit"]])) fields$shared$fit else fields[[name]]
 }
 
 #' @rdname tw_groups

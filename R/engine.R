@@ -47,17 +47,19 @@ log_density_at <- function(fit, position) {
 # Progress -------------------------------------------------------------------------------------------------------
 
 # list(report, finish). `report` is called by the engine on the main thread; NULL if nothing is to be shown. In log
-# files every step of a bar would be a line, so there it is shown on request only. `what` is done; two names are those
-# before and after there is something to keep, which an interrupt would return.
+# files every step of a bar would be a line, so there are lines of their own. `what` is done; two names are those before and
+# after there is something to keep, which an interrupt would return.
 new_progress <- function(silent, refresh, what) {
-  is_wanted <- silent == 0 || (silent == 1 && cli::is_dynamic_tty())
-  if (!is_wanted || identical(as.numeric(refresh), 0)) return(list(report = NULL, finish = function() NULL))
+  if (silent > 1 || identical(as.numeric(refresh), 0)) return(list(report = NULL, finish = function() NULL))
   state <- new.env(parent = environment())
   state$bar <- NULL
+  start_log(state, what[1])
+  has_bar <- cli::is_dynamic_tty()
   report <- function(done, total, divergent, restarts = 0, kept = 0) {
     state$phase <- if (kept > 0) what[length(what)] else what[1]
     # A pending Ctrl-C must reach the engine, not this function, whose errors the engine ignores.
-    suspendInterrupts(try(update_bar(state, done, total, divergent, restarts), silent = TRUE))
+    suspendInterrupts(try(if (has_bar) update_bar(state, done, total, divergent, restarts) else
+      log_progress(state, done, total, divergent, silent), silent = TRUE))
     NULL
   }
   list(report = report, finish = function() if (!is.null(state$bar)) cli::cli_progress_done(state$bar, .envir = state))

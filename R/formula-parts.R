@@ -75,7 +75,7 @@ add_addition <- function(addition, term) {
 
 flag_in_formula <- function(value, text) {
   if (is.null(value)) return(FALSE)
-  flag <- tryCatch(eval(value, baseenv()), error = function(e) NULL)
+  flag <- if (is.name(value)) arithmetic_constants[[as.character(value)]] else value
   if (isTRUE(flag) || isFALSE(flag)) return(flag)
   abort_twill("formula", "{.arg sigma} in {.code {text}} must be TRUE or FALSE.")
 }

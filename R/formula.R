@@ -21,6 +21,9 @@
 #'
 #' As in brms, `0 + Intercept + f` makes the intercept an ordinary coefficient; factors are coded against it.
 #'
+#' A formula, also one given as text, is code, as everywhere in R: what it calls, such as `log(x)`, is run in the data. Texts of
+#' priors and hypotheses are not: they are read as arithmetic, and other calls in them are refused.
+#'
 #' @param formula The model of the mean: a two-sided formula, its text, a `twill_formula`, or an object made by
 #'   `brms::bf()`.
 #' @param ... At most one further formula for the dispersion: `sigma ~ x` (Gaussian) or `shape ~ x` (negative
@@ -41,11 +44,11 @@ tw_formula <- function(formula, ...) {
 }
 
 text_formula <- function(text, env) {
-  parsed <- tryCatch(stats::as.formula(text, env = env), error = function(e) NULL)
-  if (is.null(parsed)) {
+  parsed <- tryCatch(str2lang(text), error = function(e) NULL)
+  if (!is_call_to(parsed, "~")) {
     abort_twill("formula", c("{.arg formula} must be a formula.", "x" = "This text is none: {.val {text}}."))
   }
-  parsed
+  stats::as.formula(parsed, env)
 }
 
 new_twill_formula <- function(formula) {

@@ -77,7 +77,7 @@ fit_job <- function(job, call, block_size, folder, silent, refresh, BPPARAM, sta
   if (!is.null(known) || any(lengths(done) > 0)) describe_found(store, done, silent)
   pieces <- run_blocks(job, plan$blocks, done, store, BPPARAM, silent, refresh)
   warn_unkept(store, plan, pieces)
-  fit <- new_set(job, pieces, length(rows), small_call(call), store)
+  fit <- new_set(job, pieces, length(rows), small_set_call(call, job$model$formula$env), store)
   if (silent < 2) warn_set(fit)
   fit$info$elapsed <- proc.time()[["elapsed"]] - started
   fit

@@ -63,7 +63,7 @@ tw_screen <- function(x, design = ~1, gene = NULL, guide = NULL, plasmid = NULL,
   design <- screen_design(if (is_long) one_sided(design) else design, max(slots$slot))
   has_plasmid <- !is.null(input$plasmid)
   fit <- fit_screen(input, slots, design, screen_prior(prior, design, has_plasmid), list(...))
-  fit$call <- match.call()
+  fit$call <- small_set_call(match.call(), fit$job$model$formula$env)
   fit
 }
 

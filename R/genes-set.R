@@ -30,6 +30,20 @@ goes_on <- function(folder) {
   c("i" = cli_verbatim(text, folder))
 }
 
+# A call with values in the place of names, as do.call() makes it. update() evaluates it, so data stay; formulas and functions
+# keep of their surroundings what they use.
+small_set_call <- function(call, env) {
+  for (name in setdiff(names(call), "")) call[[name]] <- without_surroundings(call[[name]], env)
+  call
+}
+
+without_surroundings <- function(value, env) {
+  if (is.function(value)) return(portable_function(value))
+  if (inherits(value, "formula")) environment(value) <- env
+  if (is.list(value) && !is.object(value)) value <- lapply(value, without_surroundings, env = env)
+  value
+}
+
 warn_set <- function(fit) {
   n <- length(fit$posterior$rows)
   left <- sum(fit$job$reason == "not finished")

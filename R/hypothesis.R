@@ -127,7 +127,7 @@ evaluate_hypothesis <- function(parsed, names, values) {
   }
   expression <- parse_expression(text, parsed, names)
   data <- if (length(used)) stats::setNames(split_columns(values(used)), paste0(".p", used, "."))
-  structure(as.numeric(eval(expression, data, baseenv())), used = used)
+  structure(as.numeric(eval(expression, data, arithmetic_env)), used = used)
 }
 
 split_columns <- function(x) lapply(seq_len(ncol(x)), function(j) x[, j])
@@ -140,16 +140,13 @@ parse_expression <- function(text, parsed, names) {
     abort_twill("hypothesis", c("{.arg hypothesis} names parameters that are not there: {.val {unknown}}.",
                                 did_you_mean(unknown[1], names), "i" = "There are {.val {some(names, 15)}}."))
   }
-  outside <- setdiff(all.names(expression), c(all.vars(expression), allowed_functions))
+  outside <- not_arithmetic(expression, all.vars(expression))
   if (length(outside)) {
     abort_twill("hypothesis", c("{.arg hypothesis} calls what is not arithmetic: {.code {outside}}.",
                                 "i" = "It may call {.code {allowed_functions}}."))
   }
   expression
 }
-
-allowed_functions <- c("+", "-", "*", "/", "^", "(", "exp", "log", "log2", "log10", "log1p", "expm1", "sqrt", "abs", "plogis",
-                       "pmin", "pmax")
 
 summarise_hypothesis <- function(run, alpha, robust) {
   two_sided <- run$parsed$sign == "="

@@ -90,11 +90,22 @@ refuse_arguments <- function(dist, names, text) {
 }
 
 prior_number <- function(expression, text) {
-  value <- tryCatch(eval(expression, baseenv()), error = function(e) NULL)
+  check_arithmetic(expression, text)
+  value <- tryCatch(suppressWarnings(eval(expression, arithmetic_env)), error = function(e) NULL)
   if ((is.numeric(value) || is.logical(value)) && length(value) == 1 && is.finite(value)) return(value)
   given <- deparse1(expression)
   abort_twill("prior", c("The arguments of a prior must be finite numbers.",
                          "x" = "In {.val {text}} one is {.code {given}}.",
+                         "i" = "Put values into the text with {.fn paste0} or {.fn sprintf}."))
+}
+
+# Text is data: it is read as arithmetic, and nothing else in it is ever run.
+check_arithmetic <- function(expression, text) {
+  outside <- not_arithmetic(expression)
+  if (length(outside) == 0) return(invisible())
+  abort_twill("prior", c("The arguments of a prior must be finite numbers, or arithmetic with numbers.",
+                         "x" = "In {.val {text}} this is neither: {.code {outside}}.",
+                         "i" = "Arithmetic may call {.code {allowed_functions}}.",
                          "i" = "Put values into the text with {.fn paste0} or {.fn sprintf}."))
 }
 

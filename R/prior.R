@@ -31,6 +31,9 @@
 #' regularised horseshoe (Piironen and Vehtari 2017), on class `b` or `sd`. With `autoscale` the global scale is
 #' multiplied by `sigma` in Gaussian models, as in brms.
 #'
+#' Arguments are numbers or arithmetic with numbers, such as `1/3` or `log(2)`, of `+ - * / ^`, parentheses, `exp()`, `log()`,
+#' `log2()`, `log10()`, `log1p()`, `expm1()`, `sqrt()`, `abs()`, `plogis()`, `pmin()`, `pmax()` and `pi`. Nothing else is run.
+#'
 #' @param prior Text of the distribution, such as `"normal(0, 1)"`. A vector gives one prior per element.
 #' @param class,coef,group,dpar The parameters it is for; see below. Default: all of class `b`.
 #' @param lb,ub Bounds, for the sake of brms' tables: `lb = 0` on positive parameters, where it always holds.

@@ -73,7 +73,8 @@
 #'   differ; `"always"` fits again.
 #' @param silent 0 also describes the run, 1 (default) shows progress, messages and warnings, 2 nothing: look at
 #'   `print()` or `rhat()` of the fit for what the warnings would have said.
-#' @param refresh 0 turns the progress bar off. Other values have no effect.
+#' @param refresh 0 turns progress off: the bar, and the lines that stand for it in log files, at most one in 30 seconds.
+#'   Other values have no effect.
 #' @param method `"nuts"` (default) samples the posterior. `"laplace"` and `"svi"` approximate it in a fraction of the
 #'   time: by a normal at the mode, or by the Gaussian guide with the largest ELBO, fitted by Adam. Both are made in the
 #'   sampler's coordinates and then resampled by Pareto-smoothed importance weights (Vehtari et al. 2024). The k-hat that
@@ -214,14 +215,20 @@ new_fit <- function(model, output, settings, sample_prior, call) {
   structure(fit, class = c(if (output$partial) "twill_partial", "twillfit"))
 }
 
-# do.call() puts values where a call has names: data would be kept twice, and formulas with their environments.
+# do.call() puts values where a call has names: data would be kept twice, and formulas and functions with all that is around
+# them. The fit has what is needed of them, so names stand in their places.
 small_call <- function(call) {
   call[[1]] <- quote(twill)
   for (name in setdiff(names(call), "")) {
-    if (is.data.frame(call[[name]])) call[[name]] <- as.name(name)
     if (inherits(call[[name]], "formula")) environment(call[[name]]) <- globalenv()
+    if (!is_small_value(call[[name]])) call[[name]] <- as.name(name)
   }
   call
+}
+
+is_small_value <- function(value) {
+  is_short <- is.language(value) || (is.atomic(value) && length(value) <= 100)
+  is_short || (is.list(value) && !is.object(value) && all(vapply(value, is_small_value, TRUE)))
 }
 
 describe_run <- function(model, settings, silent) {

@@ -269,3 +269,92 @@ test_that("a fit whose folder lost its draws prints, and says so where it needs 
   unlink(folder, recursive = TRUE)
   expect_warning(tw_contrast(fit), "Normal approximations.*is not there", class = "twill_warning_draws")
 })
+
+# Long runs --------------------------------------------------------------------------------------------------------
+
+test_that("without a terminal a long run writes lines now and then, a short one none", {
+  skip_if(cli::is_dynamic_tty())
+  lines_of <- function(silent, refresh = NULL) {
+    progress <- new_progress(silent, refresh, "Genes")
+    capture.output(for (done in c(0, 100, 250, 260, 400)) if (!is.null(progress$report)) progress$report(done, 1000, 2),
+                   type = "message")
+  }
+  expect_identical(lines_of(1), character())
+  expect_identical(lines_of(2), character())
+  expect_match(lines_of(0), "^Genes: (100|250|400) of 1,000 \\([124][05] %\\), 2 divergent, 0[.][0-9] s$")
+  expect_length(lines_of(0), 3)
+  local_function("log_every", 0)
+  expect_gte(length(lines_of(1)), 3)
+  expect_identical(lines_of(1, refresh = 0), character())
+})
+
+test_that("lines become rarer in long runs", {
+  expect_true(is_line_due(31, 31, 0.01, 1))
+  expect_false(is_line_due(29, 29, 0.5, 1))
+  expect_false(is_line_due(31, 3600, 0.01, 1))
+  expect_true(is_line_due(31, 3600, 0.2, 1))
+  expect_true(is_line_due(1, 3600, 0.2, 0))
+})
+
+test_that("the time of a fit of genes is that of the call, from its start", {
+  started <- proc.time()[["elapsed"]]
+  fit <- small_set(counts = {
+    Sys.sleep(0.6)
+    gene_counts(12)
+  })
+  expect_gte(fit$info$elapsed, 0.6)
+  expect_lte(fit$info$elapsed, proc.time()[["elapsed"]] - started)
+})
+
+# What is saved ----------------------------------------------------------------------------------------------------
+
+saved_size <- function(value) {
+  path <- tempfile()
+  on.exit(unlink(path))
+  saveRDS(value, path, compress = FALSE)
+  file.size(path)
+}
+
+# The value of an expression where there are 8 MB of other things.
+beside_ballast <- function(expression) {
+  f <- function() NULL
+  body(f) <- call("{", quote(ballast <- rnorm(1e6)), substitute(expression))
+  f()
+}
+
+test_that("what is saved holds nothing of where it was made", {
+  for (size in list(
+    saved_size(beside_ballast(do.call(twill, list(y ~ x, rows, chains = 1, iter = 20, silent = 2)))),
+    saved_size(beside_ballast(do.call(twill, list(tw_formula(y ~ x), rows, chains = 1, iter = 20, silent = 2)))),
+    saved_size(beside_ballast(do.call(twill, list(y ~ g, rows, chains = 1, iter = 20, silent = 2,
+                                                  na.action = function(x) na.omit(x),
+                                                  contrasts = list(g = function(n, ...) contr.sum(n)))))),
+    saved_size(beside_ballast({
+      local_engine(fake_engine)
+      do.call(twill_genes, list(gene_counts(12), ~ condition, col_data = gene_samples(), iter = 20, share = "none", silent = 2,
+                                contrasts = list(condition = function(n, ...) contr.sum(n))))
+    })))) expect_lt(size, 1e6)
+})
+
+test_that("calls made by do.call() can be updated", {
+  fit <- do.call(twill, list(y ~ x, rows, chains = 1, iter = 20, silent = 2, seed = 1, control = list(adapt_delta = 0.9)))
+  expect_identical(suppressWarnings(update(fit, iter = 30))$info$iter, 30)
+  local_engine(fake_engine)
+  set <- do.call(twill_genes, list(gene_counts(12), ~ condition, col_data = gene_samples(), iter = 20, share = "none",
+                                   silent = 2))
+  expect_identical(update(set, iter = 40)$job$settings$iter, 40)
+})
+
+test_that("groups of a fit are saved with one fit", {
+  fit <- fake_set(counts = gene_counts(12))
+  groups <- tw_groups(fit, "donor")
+  expect_length(groups, 5)
+  expect_lt(saved_size(groups), 1.2 * saved_size(fit))
+  path <- file.path(local_folder(), "group.rds")
+  saveRDS(groups$d2, path)
+  again <- readRDS(path)
+  expect_identical(again$fit$posterior, fit$posterior)
+  expect_identical(again[["stim", "ctrl"]], groups$d2[["stim", "ctrl"]])
+  expect_output(print(again), "ctrl")
+  expect_identical(nrow(summary(again, contrast = c("stim", "ctrl"), genes = 1:3)), 3L)
+})

@@ -55,6 +55,9 @@ test_that("what is no hypothesis is refused", {
   }
   expect_error(tw_hypothesis(fit, "Dayz > 0"), "Days", class = "twill_error_hypothesis")
   expect_error(tw_hypothesis(fit, "Days > Sys.time()"), "Sys.time", class = "twill_error_hypothesis")
+  for (text in c("Days > {1}", "Days > pi()", "Days > base::exp(1)", "Days > 'a'", "(exp)(Days) > 1", "Days > exp")) {
+    expect_error(tw_hypothesis(fit, text), class = "twill_error_hypothesis")
+  }
   expect_error(tw_hypothesis(fit, 3), class = "twill_error_hypothesis")
   expect_error(tw_hypothesis(fit, "{x} > 0"), class = "twill_error_hypothesis")
 })

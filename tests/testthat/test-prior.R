@@ -187,3 +187,36 @@ test_that("one prior for several classes is kept for each", {
   expect_identical(both$class, c("Intercept", "b"))
   expect_identical(both$prior, rep("normal(0, 5)", 2))
 })
+
+test_that("the text of a prior is arithmetic, and no other call in it is run", {
+  mark <- tempfile()
+  touch <- sprintf("file.create(%s)", dQuote(mark, FALSE))
+  for (argument in c(sprintf("{%s; 1}", touch), touch, sprintf("(function() %s)()", touch), sprintf("base::%s", touch),
+                     sprintf("log(%s)", touch), sprintf("if (%s) 1 else 2", touch), "get('pi')", "x <- 1", "'a'", "1i", "letters",
+                     "(exp)(1)", "`+`", "quote(1)", "2 %% 3", "1:2")) {
+    for (text in c("normal(0, %s)", "normal(mean = %s, 1)", "horseshoe(%s)", "half_normal(%s)")) {
+      expect_error(tw_prior(sprintf(text, argument), class = if (grepl("half", text)) "sd" else "b"), "finite numbers",
+                   class = "twill_error_prior")
+    }
+  }
+  expect_error(tw_prior(sprintf("{%s}(0, 1)", touch)), class = "twill_error_prior")
+  expect_error(tw_formula(sprintf("y ~ tw_re(g, mean = 'normal(0, {%s; 1})')", gsub('"', "`", touch))) |> prior_of(),
+               class = "twill_error_prior")
+  expect_error(tw_formula(sprintf("{%s; y ~ x}", touch)), class = "twill_error_formula")
+  expect_error(tw_formula(sprintf("(%s)", touch)), class = "twill_error_formula")
+  expect_error(tw_formula(sprintf("y | se(x, sigma = %s) ~ 1", touch)), class = "twill_error_formula")
+  expect_error(tw_formula(sprintf("y ~ (1 | gr(g, cor = %s))", touch)), class = "twill_error_formula")
+  expect_false(file.exists(mark))
+  expect_equal(parse_prior("normal(-log(2) + pi, 2 * (1 + 3)^2 / 4)")$args, c(pi - log(2), 8))
+  expect_equal(parse_prior("normal(plogis(0), pmax(1e-3, sqrt(4)))")$args, c(0.5, 2))
+  expect_false(parse_prior("horseshoe(1, autoscale = F)")$args$autoscale)
+})
+
+test_that("the texts of a table of priors are read back as what is sampled", {
+  user <- c(tw_prior("normal(1/3, exp(1))", coef = "x"), tw_prior("student_t(3, 0, 1e-7)", class = "sd"))
+  priors <- prior_of(y ~ x + f + (1 | g), user, data = transform(study, x = x * 1e-9 / 7))
+  for (i in which(nzchar(priors$parameters$prior))) {
+    expect_identical(parse_prior(priors$parameters$prior[i])$args, priors$parameters$parsed[[i]]$args)
+  }
+  expect_true("normal(1/3, exp(1))" %in% priors$table$prior)
+})
