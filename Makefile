@@ -7,7 +7,7 @@ export TWILL_CARGO_JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 CARGO = cargo
-MANIFEST = --manifest-path src/rust/Cargo.toml --target-dir $(TWILL_CARGO_TARGET_DIR) --locked
+MANIFEST = --manifest-path src/rust/Cargo.toml --target-dir "$(TWILL_CARGO_TARGET_DIR)" --locked
 LIBRARY ?= $(shell Rscript --vanilla tools/library.R)
 INSTALL = R CMD INSTALL --no-multiarch --with-keep.source --library="$(LIBRARY)" .
 

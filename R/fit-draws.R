@@ -37,7 +37,7 @@ NULL
 #' @export
 as_draws_array.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
   check_no_dots(...)
-  draws <- if (inc_warmup) draws_with_warmup(x) else x$draws
+  draws <- if (inc_warmup) draws_with_warmup(x) else fit_draws(x)
   if (is.null(variable)) return(draws)
   draws[, , intersect(select_variables(x, variable, regex), posterior::variables(draws)), drop = FALSE]
 }
@@ -132,12 +132,18 @@ posterior_summary.twillfit <- function(x, variable = NULL, regex = FALSE, probs 
 #' @name twill-size
 NULL
 
+# The draws of a fit, which a fit that was taken apart has not.
+fit_draws <- function(fit) {
+  fit$draws %||% abort_twill("draws", c("The fit has no draws: it was saved or changed without them.",
+                                        "i" = "Fit again, or read it from where it is whole."))
+}
+
 #' @rdname twill-size
 #' @method variables twillfit
 #' @export
 variables.twillfit <- function(x, ...) {
   check_no_dots(...)
-  dimnames(x$draws)[[3]]
+  dimnames(fit_draws(x))[[3]]
 }
 
 #' @rdname twill-size
@@ -145,23 +151,23 @@ variables.twillfit <- function(x, ...) {
 #' @export
 nvariables.twillfit <- function(x, ...) {
   check_no_dots(...)
-  dim(x$draws)[3]
+  dim(fit_draws(x))[3]
 }
 
 #' @rdname twill-size
 #' @method ndraws twillfit
 #' @export
-ndraws.twillfit <- function(x) as.integer(prod(dim(x$draws)[1:2]))
+ndraws.twillfit <- function(x) as.integer(prod(dim(fit_draws(x))[1:2]))
 
 #' @rdname twill-size
 #' @method nchains twillfit
 #' @export
-nchains.twillfit <- function(x) dim(x$draws)[2]
+nchains.twillfit <- function(x) dim(fit_draws(x))[2]
 
 #' @rdname twill-size
 #' @method niterations twillfit
 #' @export
-niterations.twillfit <- function(x) dim(x$draws)[1]
+niterations.twillfit <- function(x) dim(fit_draws(x))[1]
 
 #' @rdname twill-size
 #' @rawNamespace S3method(rstantools::nsamples, twillfit)
@@ -221,8 +227,8 @@ main_variables <- function(fit) {
 # Draws x variables, chains one after the other; a plain matrix because posterior's own
 # subsetting costs more than the arithmetic when there are thousands of variables.
 draw_matrix <- function(fit, variable, draw = NULL) {
-  size <- dim(fit$draws)
-  out <- unclass(fit$draws)[, , match(variable, variables(fit)), drop = FALSE]
+  size <- dim(fit_draws(fit))
+  out <- unclass(fit_draws(fit))[, , match(variable, variables(fit)), drop = FALSE]
   out <- matrix(out, size[1] * size[2], length(variable), dimnames = list(NULL, variable))
   if (is.null(draw)) out else out[check_draw_ids(draw, nrow(out), "draw"), , drop = FALSE]
 }

@@ -48,7 +48,7 @@ nuts_params.twillfit <- function(object, pars = NULL, ...) {
 #' @export
 log_posterior.twillfit <- function(object, ...) {
   check_no_dots(...)
-  size <- dim(object$draws)
+  size <- dim(fit_draws(object))
   data.frame(Chain = rep(seq_len(size[2]), each = size[1]),
              Iteration = rep(seq_len(size[1]), size[2]),
              Value = draw_matrix(object, "lp__")[, 1])
@@ -111,5 +111,5 @@ max_engine_draws <- 4000
 
 one_variable <- function(fit, name) {
   at <- match(name, variables(fit))
-  array(unclass(fit$draws)[, , at], dim(fit$draws)[1:2])
+  array(unclass(fit_draws(fit))[, , at], dim(fit_draws(fit))[1:2])
 }

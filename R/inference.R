@@ -51,7 +51,13 @@ check_threads <- function(cores, threads, chains) {
   if (is.list(threads)) threads <- threads$threads
   cores <- check_whole(cores %||% 2, "cores", 1, 4096)
   threads <- if (is.null(threads)) cores else check_whole(threads, "threads", 1, 4096)
-  min(threads, chains)
+  min(limit_threads(threads), chains)
+}
+
+# Checks of packages run on machines that others use too, and say so: two threads at most.
+limit_threads <- function(threads) {
+  limit <- tolower(Sys.getenv("_R_CHECK_LIMIT_CORES_"))
+  if (limit %in% c("", "false")) threads else min(threads, 2)
 }
 
 # NULL and NA (brms' default) leave the choice to R's generator.

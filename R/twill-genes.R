@@ -205,7 +205,7 @@ gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, co
   control <- check_control(gene_control(control, guide, method))
   settings <- list(
     method = method, chains = check_whole(chains, "chains", 1, 1000), iter = iter, warmup = warmup, thin = thin,
-    threads = check_whole(threads %||% cores %||% 2, "cores", 1, 4096),
+    threads = limit_threads(check_whole(threads %||% cores %||% 2, "cores", 1, 4096)),
     seed = check_seed(seed) %||% folder_seed(folder) %||% draw_seed(),
     adapt_delta = control$adapt_delta[1], max_treedepth = control$max_treedepth,
     n_draws = chains * ceiling((iter - warmup) / thin), retry = TRUE)

@@ -35,11 +35,18 @@ link_flags <- function() {
   if (Sys.info()[["sysname"]] == "Linux") linux else ""
 }
 
-# CARGO_HOME moves only in vendored mode: otherwise the user's cache and proxy settings are lost.
+# CARGO_HOME moves in vendored mode, and where cargo could not write its registry: otherwise the
+# user's cache and proxy settings are lost.
 vendor_settings <- function(vendored) {
-  if (!vendored) return(list(UNPACK = "@true", CARGO_ENV = "", OFFLINE = ""))
-  list(UNPACK = "tar xf rust/vendor.tar.xz", CARGO_ENV = 'CARGO_HOME="$(CURDIR)/.cargo"',
-       OFFLINE = "--offline")
+  own_home <- 'CARGO_HOME="$(CURDIR)/.cargo"'
+  if (vendored) return(list(UNPACK = "tar xf rust/vendor.tar.xz", CARGO_ENV = own_home, OFFLINE = "--offline"))
+  list(UNPACK = "@true", CARGO_ENV = if (has_cargo_home()) "" else own_home, OFFLINE = "")
+}
+
+has_cargo_home <- function() {
+  home <- first_set("CARGO_HOME", file.path(Sys.getenv("HOME"), ".cargo"))
+  if (is_windows || dir.exists(file.path(home, "registry"))) return(TRUE)
+  file.access(if (dir.exists(home)) home else dirname(home), 2) == 0
 }
 
 target_settings <- function() {

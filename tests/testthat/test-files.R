@@ -358,3 +358,11 @@ test_that("groups of a fit are saved with one fit", {
   expect_output(print(again), "ctrl")
   expect_identical(nrow(summary(again, contrast = c("stim", "ctrl"), genes = 1:3)), 3L)
 })
+
+test_that("a fit without its draws says so, whatever is asked of it", {
+  fit <- file_fit(y ~ x + (1 | g))
+  fit$draws <- NULL
+  for (ask in list(print, summary, as_draws, fixef, predict, variables, ndraws, rhat, loo, plot, coef, vcov, nuts_params)) {
+    expect_error(capture.output(ask(fit)), "no draws", class = "twill_error_draws")
+  }
+})

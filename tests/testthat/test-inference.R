@@ -144,7 +144,7 @@ test_that("files are read, refitted and refused as file_refit says", {
   on.exit(unlink(paste0(path, ".rds")))
   first <- quick(file = path)
   expect_true(file.exists(paste0(path, ".rds")))
-  expect_identical(quick(file = path, seed = 2)$draws, first$draws)
+  expect_warning(expect_identical(quick(file = path, seed = 2)$draws, first$draws), class = "twill_warning_file")
   expect_identical(quick(file = path, seed = NULL, file_refit = "on_change")$draws, first$draws)
   expect_false(identical(quick(file = path, seed = 2, file_refit = "on_change")$draws, first$draws))
   changed <- quick(y ~ 1, file = path, file_refit = "on_change")
@@ -219,4 +219,17 @@ test_that("one target of acceptance is kept, and divergences are told", {
   expect_match(warned, "diverged", all = FALSE)
   expect_identical(fit$info$adapt_delta, 0.1)
   expect_gt(sum(nuts_params(fit, pars = "divergent__")$Value), 0)
+})
+
+test_that("checks of packages have two threads at most", {
+  old <- Sys.getenv("_R_CHECK_LIMIT_CORES_", NA)
+  on.exit(if (is.na(old)) Sys.unsetenv("_R_CHECK_LIMIT_CORES_") else Sys.setenv("_R_CHECK_LIMIT_CORES_" = old))
+  threads <- function(limit) {
+    Sys.setenv("_R_CHECK_LIMIT_CORES_" = limit)
+    c(check_threads(8, NULL, 8), gene_settings("hmc", 2, 100, 50, 1, 8, NULL, list(), 1)$threads,
+      new_settings(8, 100, 50, 1, 8, NULL, list(), "mode", 1, NULL, "svi")$threads)
+  }
+  expect_equal(threads("true"), c(2, 2, 2))
+  expect_equal(threads("warn"), c(2, 2, 2))
+  expect_equal(threads("FALSE"), c(8, 8, 8))
 })
