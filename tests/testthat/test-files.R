@@ -362,7 +362,7 @@ test_that("groups of a fit are saved with one fit", {
 test_that("a fit without its draws says so, whatever is asked of it", {
   fit <- file_fit(y ~ x + (1 | g))
   fit$draws <- NULL
-  for (ask in list(print, summary, as_draws, fixef, predict, variables, ndraws, rhat, loo, plot, coef, vcov, nuts_params)) {
+  for (ask in list(print, summary, as_draws, fixef, predict, variables, ndraws, rhat, loo, plot, coef, vcov)) {
     expect_error(capture.output(ask(fit)), "no draws", class = "twill_error_draws")
   }
 })
