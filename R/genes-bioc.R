@@ -39,16 +39,24 @@ set_bioc_methods <- function(owner) {
 #' BiocGenerics::design(fit)
 NULL
 
+# A method that takes the fit alone.
+of_set <- function(f) {
+  force(f)
+  function(object, ...) {
+    check_no_dots(...)
+    f(check_set(object))
+  }
+}
+
 bioc_definitions <- list(
   BiocGenerics = list(
-    sizeFactors = function(object, ...) stats::setNames(check_set(object)$job$sizes$values, object$job$source$samples),
-    counts = function(object, ...) set_counts(check_set(object)),
-    design = function(object, ...) formula.twillset(check_set(object)),
-    plotDispEsts = function(object, ...) dispersion_plot(check_set(object)),
+    sizeFactors = of_set(function(fit) stats::setNames(fit$job$sizes$values, fit$job$source$samples)),
+    counts = of_set(function(fit) set_counts(fit)), design = of_set(function(fit) formula.twillset(fit)),
+    plotDispEsts = of_set(function(fit) dispersion_plot(fit)),
     plotMA = function(object, results = NULL, alpha = 0.05, ...) {
       plot.twillset(check_set(object), "ma", results, alpha = alpha, ...)
     }),
-  DESeq2 = list(dispersions = function(object, ...) stats::setNames(set_dispersions(check_set(object)), set_genes(object))))
+  DESeq2 = list(dispersions = of_set(function(fit) stats::setNames(set_dispersions(fit), set_genes(fit)))))
 
 # The values that were fitted, genes x samples.
 set_counts <- function(fit) {
