@@ -17,8 +17,8 @@
 #' @param level Probability of the intervals. Default: 0.95.
 #' @param ... Not used.
 #' @return
-#' * `fitted()`, `residuals()`: a matrix genes x samples; `fitted()` of fits of [twill_cells()] a matrix genes x cells, whose
-#'   residuals [tw_residuals()] describes.
+#' * `fitted()`, `residuals()`: a matrix genes x samples, `NA` for guides that a gene of a screen does not have. `fitted()` of
+#'   fits of [twill_cells()] is a matrix genes x cells; [tw_residuals()] describes the residuals of cells.
 #' * `weights()`: the weights, one per sample, or a matrix genes x samples where they differ by gene; one where none were given.
 #' * `df.residual()`: number of samples less number of population-level coefficients.
 #' * `sigma()`: posterior means of `sigma` of Gaussian genes; 1 for counts.
@@ -45,7 +45,7 @@ NULL
 fitted.twillset <- function(object, genes = NULL, ...) {
   check_no_dots(...)
   at <- dense_positions(object, genes, n_samples(object$job$source))
-  named_values(object, at, gene_inverse_link(object, full_predictor(object, at)))
+  known_values(object, at, gene_inverse_link(object, full_predictor(object, at)))
 }
 
 #' @rdname twillset-fitted
@@ -79,7 +79,13 @@ residuals.twillset <- function(object, genes = NULL, type = c("ordinary", "pears
   y <- t(as.matrix(set_counts(object[at, ])))
   out <- switch(type, ordinary = y - mean, pearson = (y - mean) / sample_sd(object, at, mean),
                 quantile = with_seed(seed, sample_quantile_residuals(object, at, y, mean)))
-  named_values(object, at, out)
+  known_values(object, at, out)
+}
+
+# As named_values(). In a screen genes have as many samples as the one with most guides: others have none there, of weight 0.
+known_values <- function(fit, at, values) {
+  if (inherits(fit, "twill_screen")) values[t(fit$job$weights[fit$posterior$rows[at], , drop = FALSE]) == 0] <- NA
+  named_values(fit, at, values)
 }
 
 # Positions of genes, few enough for a dense matrix of all samples.
