@@ -75,6 +75,7 @@ as_symbol_text <- function(name) deparse1(as.name(name), backtick = TRUE)
 #' @method print tw_shared_variation
 #' @export
 print.tw_shared_variation <- function(x, n = 10, ...) {
+  check_no_dots(..., allow = print_arguments)
   n <- check_whole(n, "n", 1, 1e4)
   cat(sprintf("Variation that samples share: %s genes, %s samples, %d directions that the design leaves\n",
               big(attr(x, "n_genes")), big(nrow(x)), attr(x, "df")))
@@ -121,12 +122,18 @@ print_loadings <- function(x, n) {
 #' @rdname tw_shared_variation
 #' @method summary tw_shared_variation
 #' @export
-summary.tw_shared_variation <- function(object, ...) attr(object, "components")
+summary.tw_shared_variation <- function(object, ...) {
+  check_no_dots(...)
+  attr(object, "components")
+}
 
 #' @rdname tw_shared_variation
 #' @method as.data.frame tw_shared_variation
 #' @export
-as.data.frame.tw_shared_variation <- function(x, ...) plain_table(x)
+as.data.frame.tw_shared_variation <- function(x, ...) {
+  check_no_dots(..., allow = frame_arguments)
+  plain_table(x)
+}
 
 #' @rdname tw_shared_variation
 #' @method [ tw_shared_variation
@@ -139,6 +146,7 @@ as.data.frame.tw_shared_variation <- function(x, ...) plain_table(x)
 #' @method plot tw_shared_variation
 #' @export
 plot.tw_shared_variation <- function(x, component = 1, ...) {
+  check_no_dots(...)
   component <- check_whole(component, "component", 1, 1e4)
   known <- n_components(x)
   if (known == 0) abort_twill("plot", "There is no component to show: samples share nothing beyond chance.")

@@ -12,6 +12,7 @@ object_makers <- list(
   tw_groups = function() tw_groups(object_of("twillcells"), "donor"),
   tw_hypothesis = function() tw_hypothesis(shared_fit("sleep"), "Days > 0"),
   tw_leaf_criterion = function() waic(object_of("twillcells"), genes = 1:2),
+  tw_shared_variation = function() tw_shared_variation(object_of("twillset"), seed = 1),
   tw_loo_list = function() waic(shared_fit("sleep"), shared_fit("sleep")), tw_mask = function() tw_mask(object_of("twillset")),
   tw_pooling = function() half_normal(), tw_spread = function() tw_spread(object_of("twillcells")),
   twill_family = function() negbinomial(), twill_formula = function() tw_formula(y ~ x),
@@ -32,6 +33,7 @@ object_of <- function(class) {
 
 # Methods that may take any argument, and why.
 takes_any <- c("[.tw_calibration" = "indices of a data frame", "[.tw_spread" = "indices of a data frame",
+               "[.tw_shared_variation" = "indices of a data frame",
                "c.twill_prior" = "the priors that are joined", "c.twillset" = "the fits that are joined",
                "recover_data.twillfit" = "what emmeans hands on", "recover_data.twillset" = "what emmeans hands on",
                "emm_basis.twillfit" = "what emmeans hands on",
