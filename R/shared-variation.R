@@ -34,6 +34,7 @@
 #'   the levels take it up, and it does no harm to that comparison.
 #' * Anything with fewer than three directions left: samples less columns of the design, less donors whose levels are taken out.
 #'   Four paired donors leave three directions, and in few directions one batch looks like some noisy samples.
+#' * Which of the two samples of a paired donor is a bad one: only their difference is left.
 #' * Whether it is technical. Sex, age, the mixture of cells, or one pathway that all genes follow are shared as well, and effects
 #'   are as uncertain without them.
 #'

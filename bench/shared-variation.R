@@ -89,7 +89,7 @@ all_cases <- function() {
                    case("crossed", "unpaired", 3, 200, sds), case("crossed", "unpaired", 6, 200, sds),
                    case("crossed", "unpaired", 6, 200, 0.4, part = 0.2), case("crossed", "slope", 6, 200, sds, door = "cells"))
   nested <- rbind(case("nested", "slope", 6, 200, 0.4), case("nested", "unpaired", 6, 200, 0.4))
-  sample <- rbind(case("sample", "slope", 6, 200, sds[-1]), case("sample", "unpaired", 5, 200, sds[-1]))
+  sample <- rbind(case("sample", "slope", 6, 200, 2 * sds), case("sample", "unpaired", 5, 200, 2 * sds))
   list(null = null, large = large, crossed = crossed, nested = nested, sample = sample)
 }
 
