@@ -13,6 +13,7 @@ new_gene_model <- function(formula, data, family, prior, contrasts, silent) {
   input$data[[response_name]] <- rep_len(c(0, 1), nrow(input$data))
   check_samples(input$data)
   model <- new_model(input, family, prior, contrasts, "centred", prior_only = FALSE)
+  check_any_column(model$design)
   model$design$y <- numeric(nrow(input$data))
   model$rows <- match(rownames(input$data), rownames_before)
   model
@@ -23,6 +24,12 @@ check_samples <- function(data) {
   n <- nrow(data)
   abort_twill("genes", c("A model of genes needs at least two samples.", "x" = "There {cli::qty(n)}{?is/are} {n}.",
                          "i" = "For single cells samples are the combinations of values in {.arg design}."))
+}
+
+check_any_column <- function(design) {
+  if (ncol(design$x) > 0) return(invisible())
+  abort_twill("design", c("{.arg design} has no population-level term: genes need a level of their own.",
+                          "i" = "Say {.code ~ 1 + (1 | donor)}, with an intercept."))
 }
 
 # Errors about formula and data in the words of twill_genes(): `design`, and where its variables stand.
@@ -128,7 +135,7 @@ coefficient_places <- function(model) {
   design <- model$design
   table <- design$coefficients
   is_constant <- constant_columns(design$x)
-  table$has_level <- any(table$class == "Intercept" | is_constant)
+  table$has_level <- rep(any(table$class == "Intercept" | is_constant), nrow(table))
   table$is_level <- table$class == "Intercept" | is_constant
   table$share <- ifelse(table$class == "mu", sum(table$class == "mu" & is_constant), 1)
   if (any(table$is_level & table$class != "mu")) table$share[table$class == "mu"] <- Inf

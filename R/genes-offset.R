@@ -33,7 +33,7 @@ say_odd_sizes <- function(sizes, total, silent) {
   if (silent >= 2 || sum(used) < 3) return(invisible())
   log_total <- log(total[used])
   log_size <- log(sizes[used])
-  if (stats::sd(log_total) > 0.01 && stats::sd(sizes[used] - log_total) < 1e-3 * stats::sd(log_total)) {
+  if (max(sizes) < 100 && stats::sd(log_total) > 0.01 && stats::sd(sizes[used] - log_total) < 1e-3 * stats::sd(log_total)) {
     warn_twill("sizes", c("{.arg size_factors} are the logarithms of the samples' counts.",
                           "i" = "They divide counts and must not be logarithms: say {.code exp(size_factors)}."))
   } else if (stats::var(log_size) > 1e-4 && stats::var(log_total + log_size) < 0.05 * stats::var(log_total - log_size)) {

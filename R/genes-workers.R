@@ -51,7 +51,12 @@ start_workers <- function(BPPARAM, seed) {
   need_package("BiocParallel", "for {.arg BPPARAM}")
   if (BiocParallel::bpisup(BPPARAM)) return(function() NULL)
   with_local_seed(seed, BiocParallel::bpstart(BPPARAM))
-  function() with_local_seed(seed, BiocParallel::bpstop(BPPARAM))
+  function() stop_workers(BPPARAM, seed)
+}
+
+# Workers that were killed cannot be told to stop: what is said of them must not hide why the run ended.
+stop_workers <- function(BPPARAM, seed, stop = BiocParallel::bpstop) {
+  with_local_seed(seed, tryCatch(stop(BPPARAM), error = function(e) NULL))
 }
 
 run_task <- function(task) {

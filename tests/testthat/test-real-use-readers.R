@@ -13,7 +13,7 @@ cells_fit <- function(...) {
   made <- simulate_cells(n_genes = 9)
   made$counts[2, ] <- 0L
   made$counts[3, ] <- c(3L, integer(399))
-  twill_cells(made$counts, ~ condition + (1 | donor), col_data = made$cells, iter = 100, seed = 1, ...)
+  twill_cells(made$counts, ~ condition + (1 | donor), col_data = made$cells, iter = 100, seed = 1, check = FALSE, ...)
 }
 
 test_that("means, differences and effects of continuous values are in their units", {
@@ -148,7 +148,7 @@ test_that("single cells in twill_genes() are told of twill_cells()", {
   made$counts[1, ] <- made$counts[1, ] + 1L
   local_engine(fake_engine)
   run <- function(counts = made$counts, cells = made$cells, ...) {
-    twill_genes(counts, ~ condition + (1 | donor), col_data = cells, iter = 100, seed = 1, share = "none", ...)
+    twill_genes(counts, ~ condition + (1 | donor), col_data = cells, iter = 100, seed = 1, share = "none", check = FALSE, ...)
   }
   expect_message(run(), "600 columns in 8 combinations.*twill_cells", class = "twill_message_cells")
   expect_no_message(run(silent = 2))
