@@ -47,12 +47,22 @@ use_cells <- function(input, formula, capture, silent) {
   input$total <- as.numeric(over_genes(input$counts, cell_sums, `+`))
   check_totals(input$total, silent)
   for (name in variables) check_column(input$data[[name]], name)
-  missing <- rowSums(is.na(input$data[variables])) > 0
+  missing <- missing_in_design(formula, input$data, variables)
   empty <- input$total == 0 & !capture %in% c("given", "sizeFactors")
   say_dropped(sum(missing), "a missing value in the design", silent)
   say_dropped(sum(empty & !missing), "no counts", silent)
   input <- keep_cells(input, which(!missing & !empty))
   add_leaves(input, variables)
+}
+
+# Rows with a missing value in a column, or in what a term such as log(x) makes of them.
+missing_in_design <- function(formula, data, variables) {
+  missing <- rowSums(is.na(data[variables])) > 0
+  if (all(missing)) return(missing)
+  known <- add_intercept_column(formula_variables(formula), data[!missing, variables, drop = FALSE])
+  known[[response_name]] <- 0
+  missing[!missing] <- Reduce(`|`, lapply(frame_columns(formula, known), missing_in))
+  missing
 }
 
 say_dropped <- function(n, why, silent) {

@@ -192,11 +192,44 @@ mark_free_mean <- function(call, env) {
 decode_bar <- function(bar, env) {
   marker <- as.list(bar[[2]])
   rhs <- stats::as.formula(call("~", marker[[2]]), env)
-  check_specials(rhs)
+  check_terms(rhs)
   if ("offset" %in% call_names(rhs)) abort_twill("formula", "{.fn offset} must stand outside group-level terms.")
   vars <- all.vars(bar[[3]])
   list(group = paste(vars, collapse = ":"), vars = vars, rhs = rhs, cor = marker[[3]], mean = eval(marker[[4]]))
 }
+
+# Terms ----------------------------------------------------------------------------------------------------------
+
+# That R can take the terms of a formula apart: numbers other than 0 and 1, texts and the like are none.
+check_terms <- function(formula) {
+  check_specials(formula)
+  if ("." %in% all.vars(formula)) {
+    abort_twill("formula", c("{.code .} in {.arg formula} is not supported.",
+                             "i" = "Name the columns: {.code reformulate(names)} helps with many."))
+  }
+  tryCatch(stats::terms(formula), error = function(e) refuse_terms(formula, conditionMessage(e)))
+  invisible()
+}
+
+refuse_terms <- function(formula, why) {
+  terms <- formula[[length(formula)]]
+  text <- deparse1(terms)
+  constants <- vapply(bare_constants(terms), deparse1, "")
+  trouble <- if (length(constants) > 0) "{.code {constants}} in {.code {text}} {?is a constant/are constants}." else
+    "In {.code {text}}: {why}"
+  abort_twill("formula", c("A term of {.arg formula} must be a column or a call, 1 or 0 for the intercept.", "x" = trouble,
+                           "i" = if (length(constants) > 0) "Write a column without quotes, and a known shift as {.fn offset}."))
+}
+
+# Constants that stand where terms do, which R does not take.
+bare_constants <- function(expression) {
+  if (is_call_to(expression, "^")) return(bare_constants(expression[[2]]))
+  if (is_call_to(expression, term_operators)) return(unlist(lapply(as.list(expression)[-1], bare_constants), FALSE))
+  if (is.name(expression) || is.call(expression) || is.null(expression)) return(NULL)
+  if ((is.numeric(expression) || is.logical(expression)) && expression %in% c(0, 1)) NULL else list(expression)
+}
+
+term_operators <- c("+", "-", "*", ":", "/", "%in%", "^", "(")
 
 # Terms of brms that have no counterpart -------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ new_twill_formula <- function(formula) {
   marked <- stats::as.formula(call("~", rhs), env)
   response <- parse_response(formula[[2]])
   fixed <- stats::as.formula(call("~", response$response, lme4::nobars(marked)[[2]]), env)
-  check_specials(fixed)
+  check_terms(fixed)
   parts <- c(list(formula = plain_formula(formula, env)), response,
              list(fixed = fixed, bars = lapply(lme4::findbars(marked), decode_bar, env = env)))
   structure(c(parts, list(dispersion = NULL, dpar = NULL, env = env)), class = "twill_formula")
@@ -80,10 +80,6 @@ check_two_sided <- function(formula) {
     text <- deparse1(formula)
     abort_twill("formula", c("{.arg formula} must name a response left of {.code ~}.",
                              "x" = "It is {.code {text}}."))
-  }
-  if ("." %in% all.vars(formula)) {
-    abort_twill("formula", c("{.code .} in {.arg formula} is not supported.",
-                             "i" = "Name the columns: {.code reformulate(names)} helps with many."))
   }
 }
 
@@ -108,11 +104,11 @@ check_dispersion <- function(given) {
     abort_twill("formula", c("A formula for the dispersion must be {.code sigma ~ x} or {.code shape ~ x}.",
                              "x" = "It is {.code {text}}."))
   }
-  check_specials(given)
   if (any(c("|", "||", "tw_re", "offset") %in% call_names(given[[3]]))) {
     abort_twill("formula", c("A formula for the dispersion takes population-level terms only.",
                              "x" = "{.code {text}} has a group-level term or an offset."))
   }
+  check_terms(given)
 }
 
 formula_of_brms <- function(bf, dispersion = list()) {

@@ -105,12 +105,13 @@ check_sample_order <- function(col_data, source, n) {
 pick_genes <- function(genes, known, arg = "genes") {
   if (is.null(genes)) return(seq_along(known))
   if (is.factor(genes)) genes <- as.character(genes)
-  if (is.logical(genes) && length(genes) == length(known)) return(which(genes))
+  if (is.logical(genes) && length(genes) == length(known)) genes <- which(genes)
   if (is.character(genes)) return(named_genes(genes, known, arg))
   rows <- if (is.numeric(genes)) seq_along(known)[genes]
   if (length(rows) > 0 && !anyNA(rows)) return(unique(rows))
+  given <- if (length(genes) == 0) "{.arg {arg}} chooses none." else "you supplied {.val {some(genes)}}."
   abort_twill("genes", c("{.arg {arg}} must be names of genes, row numbers, or one TRUE or FALSE per row.",
-                         "x" = "There are {length(known)} row{?s}; you supplied {.val {some(genes)}}."))
+                         "x" = paste("There are {length(known)} row{?s};", given)))
 }
 
 named_genes <- function(genes, known, arg) {

@@ -161,7 +161,9 @@ slot_samples <- function(data, n, n_slots) {
 
 # The guides' term, with a deviation of each population-level coefficient; none where each gene has one guide.
 screen_design <- function(design, n_slots) {
-  if (!inherits(design, "formula") || length(design) != 2) response_formula(design)
+  # What is wrong with a formula is said of what was given, before anything is added.
+  formula <- response_formula(design)
+  if (is.character(design)) design <- stats::as.formula(call("~", formula$formula[[3]]), formula$env)
   if ("guide" %in% all.vars(design) || n_slots == 1) return(design)
   fixed <- lme4::nobars(design)
   right <- if (is.null(fixed)) 1 else fixed[[length(fixed)]]

@@ -32,7 +32,7 @@ missing_slopes <- function(model) {
 columns_of_terms <- function(model) {
   blueprint <- model$design$blueprint
   labels <- attr(blueprint$terms, "term.labels")
-  assign <- attr(stats::model.matrix(blueprint$terms, model$data, contrasts.arg = blueprint$contrasts), "assign")
+  assign <- attr(part_matrix(blueprint, model$data), "assign")
   lapply(stats::setNames(seq_along(labels), labels), function(k) model$design$x[, which(assign == k), drop = FALSE])
 }
 

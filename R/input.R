@@ -186,7 +186,7 @@ is_constant_of <- function(name, formula, n) {
 # Variables that are terms by themselves or in interactions, not inside a function.
 bare_terms <- function(expression) {
   if (is.name(expression)) return(as.character(expression))
-  if (is_call_to(expression, c("+", "-", "*", ":", "/", "%in%", "^", "(", "offset"))) {
+  if (is_call_to(expression, c(term_operators, "offset"))) {
     return(unlist(lapply(as.list(expression)[-1], bare_terms)))
   }
   NULL

@@ -83,7 +83,8 @@ level_columns <- function(term, j) {
   out
 }
 
-left_by_columns <- function(x, columns) stats::lm.fit(columns, x)$residuals
+# As a matrix, also of one column, which lm.fit() takes for a vector.
+left_by_columns <- function(x, columns) as.matrix(stats::lm.fit(columns, x)$residuals)
 
 matrix_rank <- function(x) {
   if (length(x) == 0) return(0L)

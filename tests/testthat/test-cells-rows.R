@@ -69,3 +69,31 @@ test_that("plots, effects and denoised counts work, and what needs leaves says s
   again <- update(fit, genes = 1:2, iter = 100)
   expect_s3_class(again, "twillrows")
 })
+
+test_that("cells whose terms cannot be computed are left out of everything", {
+  sim <- rows_data()
+  use <- sim$cells$cycle > -1
+  fit_of <- function(design, ...) {
+    twill_cells(sim$counts, design, col_data = sim$cells, iter = 20, seed = 1, method = "laplace", check = FALSE,
+                capture = exp(sim$log_capture), ...)
+  }
+  fit <- suppressWarnings(fit_of(~ sqrt(cycle + 1) + (1 | donor), silent = 2))
+  expect_lt(sum(use), length(use))
+  expect_length(fit$job$cells$leaf, sum(use))
+  expect_s3_class(pp_check(fit), "ggplot")
+  expect_identical(sum(tw_calibration(fit, genes = 1)$cells), sum(use))
+  # Leaves too: here a level of a number has no logarithm.
+  sim$cells$dose <- rep_len(c(0, 1, 10), 160)
+  expect_message(few <- fit_of(~ ifelse(dose > 0, log10(dose), NA) + (1 | donor)), "Dropped 54 cells",
+                 class = "twill_message_missing")
+  expect_identical(nrow(few$job$model$data), nrow(cell_leaves(few)))
+  expect_identical(sum(few$job$cells$n), 106L)
+})
+
+test_that("a condition that holds for no gene is refused", {
+  fit <- fit_rows(rows_data(), method = "laplace")
+  for (verb in list(tw_calibration, function(fit, genes) tw_effect(fit, "condition", genes = genes), pp_check)) {
+    expect_error(verb(fit, genes = rep(FALSE, 4)), "chooses none", class = "twill_error_genes")
+    expect_error(verb(fit, genes = rep(NA, 4)), "chooses none", class = "twill_error_genes")
+  }
+})

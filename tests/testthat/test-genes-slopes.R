@@ -77,3 +77,12 @@ test_that("cells of donors who respond alike are warned about", {
   }
   expect_warning(fit(~ condition + (1 | donor)), "1 \\+ condition \\|\\| donor", class = "twill_warning_slopes")
 })
+
+test_that("terms of which columns were dropped, and designs of one column, are looked at", {
+  data <- data.frame(x = rep(c(-1, 0, 1), 4), f = gl(2, 6), g = gl(3, 4), never = rep(0, 12))
+  counts <- with_fixed_seed(1, matrix(rnbinom(12 * 30, mu = 20, size = 4), 30, dimnames = list(paste0("g", 1:30), NULL)))
+  fit_of <- function(design) twill_genes(counts, design, col_data = data, method = "laplace", iter = 20, seed = 1)
+  expect_no_error(suppressWarnings(suppressMessages(fit_of(~ poly(x, 2) + x:f + x + (1 | g)))))
+  said <- testthat::capture_messages(suppressWarnings(fit_of(~ 1 + (1 | g))))
+  expect_false(any(grepl("could not be looked at", said)))
+})

@@ -175,3 +175,21 @@ test_that("options of R do not change a fit", {
     expect_identical(updated$draws, plain$draws)
   }
 })
+
+test_that("constants and dots are refused as terms by every door, with what they are", {
+  data <- data.frame(x = rep(c(-1, 0, 1), 4), f = gl(2, 6), y = 1:12, g = gl(3, 4))
+  counts <- matrix(rep(5:9, length.out = 48), 4, dimnames = list(paste0("g", 1:4), NULL))
+  doors <- list(
+    function(right) twill(as.formula(call("~", quote(y), right)), data, silent = 2),
+    function(right) twill_genes(counts, as.formula(call("~", right)), col_data = data, silent = 2),
+    function(right) twill_cells(counts, as.formula(call("~", right)), col_data = data, silent = 2),
+    function(right) tw_screen(counts, as.formula(call("~", right)), gene = c("a", "a", "b", "b"), col_data = data, silent = 2))
+  right_sides <- expression("x", f + "text", x + 1e5, x:2, x + 2L, x + -3, x + (0 + 2 | g), x:f + ., x + (1 + . | g), x %in% 2)
+  for (door in doors) for (right in right_sides) {
+    expect_error(door(right), class = "twill_error_formula", info = deparse1(right))
+  }
+  expect_error(doors[[1]](quote(f + "text")), "\"text\".*is a constant", class = "twill_error_formula")
+  expect_error(tw_formula(y ~ x, sigma ~ x + 7), "is a constant", class = "twill_error_formula")
+  expect_error(twill_genes(counts, ~x, col_data = data, dispersion = ~"x"), "is a constant", class = "twill_error_formula")
+  expect_identical(tw_formula(y ~ (x + f)^2 + 0 + offset(1))$fixed, y ~ (x + f)^2 + 0 + offset(1), ignore_formula_env = TRUE)
+})

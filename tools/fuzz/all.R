@@ -1,6 +1,5 @@
 # Reads the fuzzer into an environment of its own, `fuzz`, so that calls see the package and their data alone. tools/fuzz.R,
-# its child
-# processes and the test of continuous integration all begin here.
+# its child processes and the test of continuous integration all begin here.
 read_fuzzer <- function(folder) {
   fuzz <- new.env(parent = globalenv())
   fuzz$fuzz_folder <- normalizePath(folder)
