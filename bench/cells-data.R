@@ -8,7 +8,8 @@ suppressMessages(library(Matrix))
 
 captures_per_leaf <- 64
 
-# list(counts = genes x cells, cells): `density` is the share of counts above zero, `cells` has condition, donor and log_capture.
+# list(counts = genes x cells, cells, effect): `density` is the share of counts above zero, `cells` has condition, donor and
+# log_capture, `effect` the true effects.
 simulate_large <- function(n_cells, n_genes, n_donors = 7, density = 0.10, seed = 1, block = 500) {
   set.seed(seed)
   cells <- large_cells(n_cells, n_donors)
@@ -18,7 +19,7 @@ simulate_large <- function(n_cells, n_genes, n_donors = 7, density = 0.10, seed 
   counts <- join_blocks(parts, n_cells, n_genes)
   rm(parts)
   # Cells are drawn in the order of their leaves.
-  list(counts = Matrix::t(counts), cells = cells$table)
+  list(counts = Matrix::t(counts), cells = cells$table, effect = genes$effect)
 }
 
 # Leaves of unequal size; within a leaf, log captures are quantiles of a normal.

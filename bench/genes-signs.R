@@ -1,7 +1,7 @@
 # Are s-values what they say, from a panel to a transcriptome? Simulated pseudobulk with known effects, beside edgeR and DESeq2.
 #
 #   Rscript bench/genes-signs.R [--sizes 200,3000,15000] [--experiments 8] [--donors 8] [--slope 0.12] [--first 1]
-#                               [--peers yes|no] [--table]
+#                               [--peers yes|no] [--door genes|cells] [--cells 50000] [--table]
 #
 # Nine tenths of the genes have no effect, `slope` is the typical sd of donors' responses. Each experiment appends to bench-
 # output/genes-signs.csv, so that runs add up; --table only prints: of all calls at an s-value (others: adjusted p-value),
@@ -10,6 +10,7 @@
 # with lfsr < 0.3 and `expected` the sum of their lfsr.
 source("bench/calibration.R")
 source("bench/genes-peers.R")
+source("bench/cells-data.R")
 suppressMessages(library(twill))
 
 results_file <- "bench-output/genes-signs.csv"
@@ -56,15 +57,37 @@ of_table <- function(method, res, truth) {
 experiment <- function(seed, n_genes, n_donors, slope, with_peers) {
   sim <- simulate_samples(seed, n_genes, n_donors, slope)
   fit <- twill_genes(sim$counts, ~ condition + (1 + condition || donor), col_data = sim$samples, seed = seed, silent = 2)
-  truth <- sim$truth[rownames(fit), ]
-  ours <- rbind(of_table("twill", as.data.frame(tw_contrast(fit)), truth$beta),
-                of_table("twill, new donor", as.data.frame(tw_contrast(fit, estimand = "new_donor")), truth$new_donor))
+  cbind(seed = seed, genes = n_genes, donors = n_donors, slope = slope,
+        measured(fit, "twill", sim$truth, sim$counts, sim$samples, with_peers))
+}
+
+# Rows of a fit, for the population and, where `truth` has it, a new donor, and of the peers on the same genes.
+measured <- function(fit, name, truth, counts, samples, with_peers) {
+  truth <- truth[rownames(fit), , drop = FALSE]
+  ours <- of_table(name, as.data.frame(tw_contrast(fit)), truth$beta)
+  if (!is.null(truth$new_donor)) {
+    new <- as.data.frame(tw_contrast(fit, estimand = "new_donor"))
+    ours <- rbind(ours, of_table(paste(name, "new donor"), new, truth$new_donor))
+  }
   kept <- Filter(function(peer) peer$name %in% c("DESeq2", "edgeR QL"), if (with_peers) peer_methods())
   others <- lapply(kept, function(peer) {
-    table <- suppressWarnings(suppressMessages(peer$test(sim$counts[rownames(fit), ], sim$samples, NULL)))
+    table <- suppressWarnings(suppressMessages(peer$test(counts[rownames(fit), ], samples, NULL)))
     rows_of(peer$name, table$estimate, table$padj, truth$beta)
   })
-  cbind(seed = seed, genes = n_genes, donors = n_donors, slope = slope, rbind(ours, do.call(rbind, others)))
+  rbind(ours, do.call(rbind, others))
+}
+
+# From raw counts of single cells; peers get the sums of the samples.
+cell_experiment <- function(seed, n_genes, n_donors, n_cells, with_peers) {
+  sim <- simulate_large(n_cells, n_genes, n_donors, seed = seed)
+  fit <- twill_cells(sim$counts, ~ condition + (1 + condition || donor), col_data = sim$cells, seed = seed, silent = 2)
+  truth <- stats::setNames(sim$effect / log(2), rownames(sim$counts))
+  sample <- interaction(sim$cells$condition, sim$cells$donor, drop = TRUE)
+  sums <- as.matrix(sim$counts %*% Matrix::sparseMatrix(seq_along(sample), as.integer(sample), x = 1))
+  colnames(sums) <- levels(sample)
+  samples <- data.frame(sim$cells[match(levels(sample), sample), c("donor", "condition")], row.names = levels(sample))
+  cbind(seed = seed, genes = n_genes, donors = n_donors, slope = 0.12,
+        measured(fit, "twill_cells", data.frame(beta = truth), sums, samples, with_peers))
 }
 
 signs_table <- function(results) {
@@ -76,15 +99,21 @@ signs_table <- function(results) {
                power = round(100 * sum(g$found) / sum(g$effects), 1), coverage = round(100 * mean(g$covered), 1),
                doubt = sum(g$doubt), expected = round(sum(g$expected)))
   }))
-  table[order(table$genes, table$slope, table$method != "twill", table$method, table$rate), ]
+  table[order(table$genes, table$slope, table$method %in% c("DESeq2", "edgeR QL"), table$method, table$rate), ]
 }
 
 if (!"--table" %in% commandArgs(trailingOnly = TRUE)) {
   first <- as.integer(option("first", 1))
+  n_donors <- as.integer(option("donors", 8))
+  peers <- option("peers", "yes") == "yes"
   for (n_genes in as.integer(option_list("sizes", "200,3000,15000"))) {
     for (seed in first + seq_len(as.integer(option("experiments", 8))) - 1) {
-      append_rows(experiment(seed, n_genes, as.integer(option("donors", 8)), as.numeric(option("slope", 0.12)),
-                             option("peers", "yes") == "yes"), results_file)
+      rows <- if (option("door", "genes") == "cells") {
+        cell_experiment(seed, n_genes, n_donors, as.integer(option("cells", 50000)), peers)
+      } else {
+        experiment(seed, n_genes, n_donors, as.numeric(option("slope", 0.12)), peers)
+      }
+      append_rows(rows, results_file)
     }
   }
 }
