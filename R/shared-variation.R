@@ -161,9 +161,11 @@ unit_column <- function(x, of, n) {
   if (is.null(x) || anyNA(x) || NROW(x) != length(of)) return(NULL)
   first <- match(seq_len(n), of)
   if (is.matrix(x)) return(x[first, , drop = FALSE])
-  if (all(as.character(x) == as.character(x[first])[of])) return(x[first])
+  # A level of a factor may be NA, which is.na() does not count as missing.
+  text <- as.character(x)
+  if (identical(text, text[first][of])) return(x[first])
   if (is.numeric(x)) return(as.numeric(tapply(x, of, mean)))
   if (!is_category(x) || length(unique(x)) > 20) return(NULL)
-  shares <- table(of, as.character(x))
+  shares <- table(of, ifelse(is.na(text), "NA", text))
   unclass(shares / rowSums(shares))
 }

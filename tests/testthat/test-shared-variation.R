@@ -153,3 +153,19 @@ test_that("the check neither moves R's random numbers nor depends on them", {
   expect_s3_class(plot(first), "ggplot")
   expect_identical(dim(first[1:2, c("sample", "noise")]), c(2L, 2L))
 })
+
+test_that("columns whose levels include NA are looked at as others are", {
+  sim <- simulate_cells(n_genes = 6, n_cells = 300)
+  # One that is the same in every cell of a leaf, and one that is not.
+  sim$cells$lab <- addNA(factor(ifelse(sim$cells$donor == "d1", NA, "a")))
+  sim$cells$phase <- addNA(factor(rep_len(c("g1", NA, "s"), 300)))
+  fit <- twill_cells(sim$counts, ~ condition + (1 + condition || donor), col_data = sim$cells, iter = 20, seed = 1, silent = 2,
+                     method = "laplace", capture = exp(sim$log_capture), check = FALSE)
+  expect_identical(is.na(as.character(fit$job$columns$lab)), startsWith(as.character(fit$job$model$data$donor), "d1"))
+  expect_equal(unname(rowSums(fit$job$columns$phase)), rep(1, 8))
+  expect_setequal(colnames(fit$job$columns$phase), c("g1", "NA", "s"))
+  expect_s3_class(suppressMessages(tw_shared_variation(fit)), "tw_shared_variation")
+  design <- ~ condition + (1 + condition || lab)
+  expect_s3_class(twill_cells(sim$counts, design, col_data = sim$cells, iter = 20, seed = 1, silent = 2, method = "laplace",
+                              capture = exp(sim$log_capture)), "twillcells")
+})
