@@ -58,7 +58,7 @@
 #' of the fit: a share without effect, and zero-mean normals of many sizes (the mixture of Stephens 2017, at the optimum of
 #' its likelihood; a warning says if that was not reached), with a t in place of each gene's likelihood whose degrees of freedom
 #' are those of the draws' tails. A sign claimed for a gene without effect counts as wrong. Some genes without effect are taken
-#' for granted, \eqn{\max(10, 1.5 \sqrt{G})} of G: where genes are few they are the prior, so that even for a single one an
+#' for granted, \eqn{10 + G / 25} of G: where genes are few they are the prior, so that even for a single one an
 #' s-value errs on the side of doubt. The description of `lfsr` says what share is without effect. Estimates and intervals stay
 #' those of the gene's own posterior.
 #'
