@@ -107,8 +107,16 @@ approximation_output <- function(result, settings) {
   info$elbo <- result$elbo
   if (length(result$elbo)) info$elbo_all_rows <- mean(result$log_ratios[is.finite(result$log_ratios)])
   info$ess_proposals <- 1 / sum(weights$weights^2)
-  list(draws = as_array_of_draws(cut_rows(result$draws, keep)), sampler = NULL, warmup_draws = NULL, info = info,
+  draws <- cut_rows(result$draws, keep)
+  if (!all(is.finite(draws))) abort_infinite_draws()
+  list(draws = as_array_of_draws(draws), sampler = NULL, warmup_draws = NULL, info = info,
        partial = FALSE)
+}
+
+abort_infinite_draws <- function() {
+  abort_twill("start", c("The approximation has draws that are not finite.",
+                         "i" = "Is a covariate or the response of extreme size? Say it in another unit, or {.fn scale} it.",
+                         "i" = "{.code method = \"nuts\"} samples the model itself."))
 }
 
 # Ratios whose squared coefficient of variation is smaller are trusted whatever k-hat says of their tail: a mean moves by no

@@ -155,3 +155,9 @@ test_that("batches are suggested where rows are many and do not compress", {
   expect_no_message(suggest_batch(utils::modifyList(info, list(uses_rows = FALSE)), settings))
   expect_no_message(suggest_batch(info, list(method = "svi", control = list(batch = 100))))
 })
+
+test_that("an approximation whose draws are not finite is an error", {
+  draws <- array(c(1, Inf), c(2, 1, 1), list(NULL, NULL, "b_x"))
+  result <- list(log_ratios = c(0, 0), draws = draws, info = "{}", elbo = numeric())
+  expect_error(approximation_output(result, list(n_kept = 2, seed = 1)), "not finite", class = "twill_error_start")
+})
