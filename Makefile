@@ -11,7 +11,7 @@ MANIFEST = --manifest-path src/rust/Cargo.toml --target-dir "$(TWILL_CARGO_TARGE
 LIBRARY ?= $(shell Rscript --vanilla tools/library.R)
 INSTALL = R CMD INSTALL --no-multiarch --with-keep.source --library="$(LIBRARY)" .
 
-.PHONY: help demo test test-slow setup setup-test setup-develop build install doc wrappers lint \
+.PHONY: help demo guard test test-slow setup setup-test setup-develop build install doc wrappers lint \
   format bench bench-rust test-gpu bench-gpu ptx fuzz sbc check dist vendor snapshots clean
 
 help: ## list the targets
@@ -26,6 +26,9 @@ test: setup-test install ## all fast tests; ends in `N passed, N failed, N skipp
 test-slow: setup-test install ## all tests, with the table of |z| against references
 	@table=0; Rscript tools/reference-table.R || table=$$?; \
 	  TWILL_SLOW=true tools/run-tests.sh && exit $$table
+
+guard: install ## numbers of 18 fits, bit for bit: GUARD=store before code moves, and again without it after
+	Rscript tools/guard.R $(or $(GUARD),check)
 
 setup: ## what is missing to build and run (Debian)
 	@tools/setup-debian.sh run
