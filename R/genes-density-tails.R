@@ -18,22 +18,28 @@ cell_masses <- function(grid, value) {
   list(top = top, mass = exp(high - top) * share * rep(diff(grid), each = nrow(value)))
 }
 
-# Log marginal likelihoods of one gene under effects of each size: int p(t) N(t | 0, size^2) dt.
-density_likelihoods <- function(own, sizes) {
-  values <- t(vapply(sizes[-1], function(size) own$log_density + stats::dnorm(own$at, 0, size, log = TRUE), own$at))
-  c(own$log_density[own$at == 0], log_masses(own$at, values))
+# Log marginal likelihoods of one gene under each normal, the first of which is zero: int p(t) N(t | centre, size^2) dt.
+density_likelihoods <- function(own, parts) {
+  c(own$log_density[own$at == 0], log_masses(own$at, do.call(rbind, density_products(own, parts)[-1])))
+}
+
+# Log p(t) N(t | centre, size^2) on the grid, per normal.
+density_products <- function(own, parts) {
+  one <- function(centre, size) own$log_density + stats::dnorm(own$at, centre, size, log = TRUE)
+  Map(one, parts$centres, parts$sizes)
 }
 
 # The row of one gene in what adapted_posterior() gives.
 with_density <- function(out, own, prior, at, extra) {
-  k <- which(prior$shares > 0 & prior$sizes > 0)
-  log_lik <- density_likelihoods(own, prior$sizes)
-  top <- max(log_lik[prior$shares > 0])
-  zero <- if (prior$sizes[1] == 0) prior$shares[1] * exp(log_lik[1] - top) else 0
+  parts <- apart(prior)
+  log_lik <- density_likelihoods(own, parts)
+  products <- density_products(own, parts)
+  top <- max(log_lik[parts$shares > 0])
+  zero <- if (parts$sizes[1] == 0) parts$shares[1] * exp(log_lik[1] - top) else 0
   mass <- 0
-  for (one in k) {
-    cells <- cell_masses(own$at, own$log_density + stats::dnorm(own$at, 0, prior$sizes[one], log = TRUE))
-    mass <- mass + prior$shares[one] * exp(cells$top - top) * drop(cells$mass)
+  for (one in which(parts$shares > 0 & parts$sizes > 0)) {
+    cells <- cell_masses(own$at, products[[one]])
+    mass <- mass + parts$shares[one] * exp(cells$top - top) * drop(cells$mass)
   }
   total <- zero + sum(mass)
   tails <- density_tails(own$at, mass, at, extra[own$gene, ])

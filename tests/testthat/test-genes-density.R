@@ -94,8 +94,8 @@ test_that("without group-level terms, far tails are those of the exact integral"
 test_that("a normal density gives what the normal's closed forms give", {
   at <- sort(unique(c(seq(-1, 4, length.out = 200), 0, 0.3, -0.3, 0.02 * sqrt(2)^(0:16), -0.02 * sqrt(2)^(0:16))))
   own <- list(gene = 1L, at = at, log_density = dnorm(at, 1.2, 0.5, log = TRUE))
-  prior <- list(sizes = c(0, 0.1, 0.7), shares = c(0.4, 0.2, 0.4), df = Inf)
-  expect_equal(density_likelihoods(own, prior$sizes), dnorm(1.2, 0, sqrt(0.25 + prior$sizes^2), log = TRUE), tolerance = 0.02)
+  prior <- list(centres = numeric(3), sizes = c(0, 0.1, 0.7), shares = c(0.4, 0.2, 0.4), df = Inf)
+  expect_equal(density_likelihoods(own, prior), dnorm(1.2, 0, sqrt(0.25 + prior$sizes^2), log = TRUE), tolerance = 0.02)
   for (extra in list(matrix(0, 1, 1), matrix(c(0.1, 0.4), 1))) {
     closed <- adapted_posterior(prior, 1.2, 0.5, c(0, 0.3, -0.3), extra)
     numeric <- adapted_posterior(prior, 1.2, 0.5, c(0, 0.3, -0.3), extra, list(own))

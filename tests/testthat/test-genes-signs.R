@@ -12,9 +12,9 @@ simulated_effects <- function(n = 4000, df = Inf, share = 0.8, seed = 1) {
 }
 
 adapted <- function(x, df, threshold = 0) {
-  sizes <- size_grid(x$mean, x$sd)
-  log_lik <- size_likelihoods(x$mean, x$sd, sizes, node_variances(df))
-  prior <- list(sizes = sizes, shares = mixture_shares(log_lik, genes_without_effect(length(x$mean)))$shares, df = df)
+  components <- effect_components(x$mean, x$sd)
+  log_lik <- component_likelihoods(x$mean, x$sd, components, node_variances(df))
+  prior <- c(components, list(shares = mixture_shares(log_lik, genes_without_effect(length(x$mean)))$shares, df = df))
   list(prior = prior, out = adapt_statistics(list(mean = x$mean, sd = x$sd), prior, threshold))
 }
 
@@ -46,13 +46,18 @@ test_that("mixtures are integrals of a t against the prior", {
   nodes <- node_variances(6)
   expect_equal(mean(nodes), 1, tolerance = 0.1)
   expect_identical(node_variances(Inf), 1)
-  prior <- list(sizes = c(0, 0.7), shares = c(0.4, 0.6), df = Inf)
-  got <- adapted_posterior(prior, 0.9, 0.5, c(0, 0.3))
-  expect_equal(drop(got$below) + drop(got$above) + c(got$zero, 0), c(1, 1))
-  whole <- 0.4 * dnorm(0.9, 0, 0.5) + 0.6 * dnorm(0.9, 0, sqrt(0.25 + 0.49))
-  below <- function(at) integrate(function(b) 0.6 * dnorm(b, 0, 0.7) * dnorm(0.9, b, 0.5), -Inf, at)$value / whole
-  expect_equal(got$zero, 0.4 * dnorm(0.9, 0, 0.5) / whole)
-  expect_equal(drop(got$below), c(below(0), below(0.3) + got$zero), tolerance = 1e-6)
+  for (centre in c(0, 0.4)) {
+    prior <- list(centres = c(0, centre), sizes = c(0, 0.7), shares = c(0.4, 0.6), df = Inf)
+    got <- adapted_posterior(prior, 0.9, 0.5, c(0, 0.3))
+    expect_equal(drop(got$below) + drop(got$above) + c(got$zero, 0), c(1, 1))
+    effects <- function(b) 0.6 * (dnorm(b, centre, 0.7) + dnorm(b, -centre, 0.7)) / 2
+    part <- function(at) integrate(function(b) effects(b) * dnorm(0.9, b, 0.5), -Inf, at, rel.tol = 1e-9)$value
+    whole <- 0.4 * dnorm(0.9, 0, 0.5) + part(Inf)
+    expect_equal(sum(exp(component_likelihoods(0.9, 0.5, prior, 1)) * prior$shares), whole, tolerance = 1e-6)
+    below <- function(at) part(at) / whole
+    expect_equal(got$zero, 0.4 * dnorm(0.9, 0, 0.5) / whole)
+    expect_equal(drop(got$below), c(below(0), below(0.3) + got$zero), tolerance = 1e-6)
+  }
 })
 
 test_that("degrees of freedom are those of the tails", {
@@ -75,7 +80,7 @@ test_that("tables adapt, and say so", {
 })
 
 test_that("a new donor's rates are integrals of the widened mixture", {
-  prior <- list(sizes = c(0, 0.7), shares = c(0.4, 0.6), df = Inf)
+  prior <- list(centres = c(0, 0), sizes = c(0, 0.7), shares = c(0.4, 0.6), df = Inf)
   tau <- c(0.1, 0.5)
   found <- adapt_statistics(list(mean = 0, sd = 0, lfsr = 0, fsos = 0, prob = 0), prior, 0.3,
                             list(statistics = list(mean = 0.9, sd = 0.5), extra = matrix(tau^2, 2)))
@@ -132,10 +137,12 @@ test_that("a new donor's sign rates are calibrated", {
   expect_lt(abs(counts[["wrong"]] - counts[["expected"]]), 3 * sqrt(counts[["expected"]]))
 })
 
-# An experiment of the size of a transcriptome, nine tenths of it without effect.
-transcriptome <- function(n, share = 0.9, seed = 1) {
+# An experiment of the size of a transcriptome, nine tenths of it without effect; with a `gap`, effects are at least as large,
+# and more go up than down.
+transcriptome <- function(n, share = 0.9, seed = 1, gap = 0) {
   with_fixed_seed(seed, {
-    truth <- ifelse(runif(n) < share, 0, rnorm(n, 0, 0.8))
+    effect <- if (gap > 0) sample(c(1, 1, -1), n, TRUE) * (gap + rgamma(n, 2, scale = 0.3)) else rnorm(n, 0, 0.8)
+    truth <- ifelse(runif(n) < share, 0, effect)
     sd <- exp(rnorm(n, log(0.15), 0.6))
     list(truth = truth, mean = rnorm(n, truth, sd), sd = sd)
   })
@@ -171,6 +178,14 @@ test_that("s-values are what they say for 30 to 20,000 genes", {
   }
 })
 
+test_that("effects that leave a gap around zero have s-values that hold", {
+  calls <- Reduce(`+`, lapply(1:20, function(seed) calls_at(transcriptome(3000, seed = seed, gap = 0.3))))
+  expected <- c(0.01, 0.05, 0.1, 0.2) * calls["called", ]
+  # With normals around zero alone 5.2, 10.9 and 21.9 % at 0.05, 0.1 and 0.2.
+  expect_true(all(calls["wrong", ] < expected + 2 * sqrt(expected)))
+  expect_gt(calls["called", 2], 0.75 * 20 * 300)
+})
+
 test_that("one to nine rows have s-values that hold, by the prior's own genes without effect", {
   for (n in c(1, 4, 8)) {
     calls <- Reduce(`+`, lapply(seq_len(1200 / n), function(seed) calls_at(transcriptome(n, share = 0.75, seed = seed))))
@@ -201,7 +216,7 @@ test_that("up and down are treated alike, and no probability is below zero", {
 
 test_that("a prior that is not at its optimum is told", {
   x <- transcriptome(500)
-  log_lik <- size_likelihoods(x$mean, x$sd, size_grid(x$mean, x$sd), 1)
+  log_lik <- component_likelihoods(x$mean, x$sd, effect_components(x$mean, x$sd), 1)
   early <- mixture_shares(log_lik, 10, steps = 3)
   expect_false(early$converged)
   expect_warning(warn_unlearned(early$gap), "in log-likelihood below", class = "twill_warning_contrast")

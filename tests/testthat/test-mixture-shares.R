@@ -4,7 +4,7 @@ normal_likelihoods <- function(n, seed = 1) {
   with_fixed_seed(seed, {
     sd <- exp(rnorm(n, log(0.15), 0.6))
     mean <- rnorm(n, ifelse(runif(n) < 0.9, 0, rnorm(n, 0, 0.8)), sd)
-    size_likelihoods(mean, sd, size_grid(mean, sd), 1)
+    component_likelihoods(mean, sd, effect_components(mean, sd), 1)
   })
 }
 
