@@ -78,41 +78,9 @@ update_bar <- function(state, done, total, divergent, restarts) {
 
 # Output ---------------------------------------------------------------------------------------------------------
 
-# Draws in the form of posterior, cut to what all chains have if the run was interrupted before `n_kept` of each.
+# The engine gives draws in the form of posterior, of an interrupted run those of the chains that together keep the most.
 sampler_output <- function(result) {
-  whole <- result$n_kept %||% dim(result$draws)[1]
-  if (any(result$n_done < whole)) result <- truncate_output(result)
-  list(draws = as_array_of_draws(result$draws), sampler = result$sampler,
-       warmup_draws = if (!is.null(result$warmup_draws)) as_array_of_draws(result$warmup_draws),
-       info = jsonlite::fromJSON(result$info), partial = isTRUE(result$partial))
-}
-
-truncate_output <- function(result) {
-  chains <- chains_worth_keeping(result$n_done)
-  if (length(chains) == 0) abort_interrupt()
-  rows <- seq_len(min(result$n_done[chains]))
-  result$draws <- cut_array(result$draws, rows, chains)
-  result$sampler <- cut_array(result$sampler, rows, chains)
-  if (!is.null(result$warmup_draws)) {
-    result$warmup_draws <- cut_array(result$warmup_draws, seq_len(nrow(result$warmup_draws)), chains)
-  }
-  result$partial <- TRUE
-  result
-}
-
-# All chains of a fit have the same number of draws. A chain that had just begun would cost the others theirs, so the
-# chains are those that together keep the most.
-chains_worth_keeping <- function(n_done) {
-  longest_first <- order(-n_done)
-  n_kept <- n_done[longest_first] * seq_along(n_done)
-  if (max(n_kept) == 0) return(integer())
-  sort(longest_first[seq_len(max(which(n_kept == max(n_kept))))])
-}
-
-cut_array <- function(x, rows, chains) {
-  x <- x[rows, chains, , drop = FALSE]
-  dimnames(x)[1:2] <- list(as.character(rows), as.character(seq_along(chains)))
-  x
+  c(result[c("draws", "sampler", "partial")], list(warmup_draws = result$warmup_draws, info = jsonlite::fromJSON(result$info)))
 }
 
 as_array_of_draws <- function(x) {

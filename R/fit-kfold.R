@@ -47,15 +47,18 @@ run_fold <- function(fold, fit, ids, seed, save, ...) {
   arguments <- utils::modifyList(list(seed = fold_seed(seed, fold), silent = 2), list(...))
   refit <- withCallingHandlers(
     do.call(update, c(list(fit, newdata = fit$data[-rows, , drop = FALSE], subset = NULL), arguments)),
+    twill_warning_interrupt = function(w) abort_fold(fold),
     twill_warning = function(w) {
       warn_twill("fold", c("In the refit without fold {fold}: {conditionMessage(w)}"))
       invokeRestart("muffleWarning")
     })
   # An interrupted refit is a fit of fewer draws; the user meant to stop the whole.
-  if (is_partial(refit)) abort_twill("interrupt", "Interrupted in the refit without fold {fold}.")
+  if (is_partial(refit)) abort_fold(fold)
   left_out <- log_lik(refit, newdata = fit$data[rows, , drop = FALSE], allow_new_levels = TRUE, seed = seed)
   list(rows = rows, elpd = log_mean_exp(left_out), fit = if (save) refit)
 }
+
+abort_fold <- function(fold) abort_twill("interrupt", "Interrupted in the refit without fold {fold}.")
 
 fold_seed <- function(seed, fold) (as.numeric(seed) + fold) %% .Machine$integer.max
 

@@ -62,7 +62,8 @@ check_gene_weights <- function(weights, source) {
   abort_twill("genes", "{.arg weights} must not be negative: {sum(weights < 0)} {?is/are}.")
 }
 
-# `started` is when the call began, which counts what was done before there was a job.
+# `started` is when the call began, which counts what was done before there was a job. Called by finish_set(): interrupts are let
+# in where there is nothing to lose yet.
 fit_job <- function(job, call, block_size, folder, silent, refresh, BPPARAM, started) {
   rows <- which(job$reason == "")
   describe_job(job, rows, silent)
@@ -70,16 +71,27 @@ fit_job <- function(job, call, block_size, folder, silent, refresh, BPPARAM, sta
   on.exit(stop_workers())
   store <- new_store(folder, job)
   known <- read_plan(store)
-  plan <- known %||% new_plan(job, rows, block_size, store, silent, refresh, BPPARAM)
+  plan <- known %||% allowInterrupts(new_plan(job, rows, block_size, store, silent, refresh, BPPARAM))
   job$shared <- plan$shared
   store <- with_plan(store, plan)
-  done <- read_blocks(store, plan, job$keep)
+  done <- allowInterrupts(read_blocks(store, plan, job$keep))
   if (!is.null(known) || any(lengths(done) > 0)) describe_found(store, done, silent)
   pieces <- run_blocks(job, plan$blocks, done, store, BPPARAM, silent, refresh)
   warn_unkept(store, plan, pieces)
   fit <- new_set(job, pieces, length(rows), small_set_call(call, job$model$formula$env), store)
-  if (silent < 2) warn_set(fit)
   fit$info$elapsed <- proc.time()[["elapsed"]] - started
+  fit
+}
+
+# Fits a job, and looks at the fit. An interrupt must not lose genes that are finished.
+finish_set <- function(code, check, silent) {
+  suspendInterrupts({
+    fit <- code
+    keep_if_interrupted({
+      if (silent < 2) warn_set(fit)
+      if (check) fit <- check_shared(fit, silent)
+    }, "{.fn tw_status} and {.fn tw_shared_variation} check them.")
+  })
   fit
 }
 

@@ -13,14 +13,15 @@ job_part <- function(job, rows) {
   c(part, list(source = source_genes(job$source, rows), offset = pick(job$offset), weights = pick(job$weights), rows = rows))
 }
 
-# Fits the genes of a part. Runs on workers too, so it uses nothing but its arguments.
+# Fits the genes of a part. Runs on workers too, so it uses nothing but its arguments. An interrupt is let in until there are
+# draws: after that it would lose them.
 run_part <- function(part, report = NULL) {
-  view <- part_view(part)
+  view <- allowInterrupts(part_view(part))
   genes <- list(counts = view$block$counts, offset = as.double(view$offset), weights = as.double(view$weights),
                 index = as.integer(part$rows - 1L), priors = gene_priors(view$model, part, view$levels))
   model <- view$model
   run <- function(settings) run_gene_engine(model$spec_json, spec_arrays(model$design), genes, settings, report)
-  result <- run_on_device(run, part)
+  result <- allowInterrupts(run_on_device(run, part))
   new_piece(unwrap_engine(result), part, view)
 }
 
@@ -95,12 +96,15 @@ gene_statuses <- function(code, is_separated, is_lost, is_few) {
   status
 }
 
-# Means and standard deviations of all variables.
+# Means and standard deviations of all variables; NaN, over which R is slow, of genes without draws.
 add_moments <- function(piece) {
   size <- dim(piece$draws)
-  flat <- matrix(piece$draws, size[1])
-  piece$mean <- matrix(colMeans(flat), size[2])
-  piece$sd <- matrix(column_sds(flat), size[2])
+  there <- which(piece$usable)
+  flat <- piece$draws[, , there]
+  dim(flat) <- c(size[1], size[2] * length(there))
+  piece$mean <- piece$sd <- matrix(NaN, size[2], size[3])
+  piece$mean[, there] <- colMeans(flat)
+  piece$sd[, there] <- column_sds(flat)
   piece
 }
 
@@ -193,7 +197,9 @@ run_blocks_here <- function(job, blocks, todo, store, BPPARAM, silent, refresh) 
 }
 
 # A piece, an error, or NULL after an interrupt.
-run_contained <- function(part, report) tryCatch(run_part(part, report), interrupt = function(e) NULL, error = identity)
+run_contained <- function(part, report) {
+  suspendInterrupts(tryCatch(run_part(part, report), interrupt = function(e) NULL, error = identity))
+}
 
 finish_block <- function(piece, keep, store, block) {
   write_block(piece, store, block)

@@ -167,10 +167,12 @@ update.twillset <- function(object, genes = NULL, ...) {
   job$reason[] <- "not chosen"
   job$reason[rows] <- ""
   blocks <- block_plan(rows, "auto", n_samples(job$source), 1, FALSE)
-  pieces <- run_blocks(job, blocks, vector("list", length(blocks)), NULL, NULL, 1, NULL)
-  new <- new_set(job, pieces, length(rows), object$call, NULL)
-  both <- c.twillset(object, new)
-  both[order(both$posterior$rows), ]
+  more <- function() {
+    pieces <- run_blocks(job, blocks, vector("list", length(blocks)), NULL, NULL, 1, NULL)
+    both <- c.twillset(object, new_set(job, pieces, length(rows), object$call, NULL))
+    both[order(both$posterior$rows), ]
+  }
+  finish_set(more(), check = FALSE, silent = 2)
 }
 
 # The call again with other arguments. What it names must still exist.

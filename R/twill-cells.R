@@ -122,8 +122,8 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   job <- new_job_of(input, cells, model, sharing, settings, keep, min_count)
   # What is compressed needs its counts no longer, which are most of the memory.
   rm(input)
-  fit <- as_cells(fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM, started), has_leaves)
-  if (check) check_shared(fit, silent) else fit
+  finish_set(as_cells(fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM, started), has_leaves),
+             check, silent)
 }
 
 # The fit of the leaves' job as a fit of cells.

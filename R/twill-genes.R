@@ -177,8 +177,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   model <- in_words_of_genes(new_model(), variables_word(x))
   job <- new_job(input, model, given, sharing, settings, keep)
   if (check) check_slopes(model, silent, "sample")
-  fit <- fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM, started)
-  if (check) check_shared(fit, silent) else fit
+  finish_set(fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM, started), check, silent)
 }
 
 gene_methods <- c("hmc", "nuts", "laplace", "auto", "svi")

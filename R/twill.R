@@ -141,18 +141,21 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
   # An interrupt from here on must not lose the draws: it is let in where there is a fit to return.
   suspendInterrupts({
     fit <- sample_model(asked$model, settings, sample_prior, match.call(), silent, refresh)
-    write_cached(fit, path)
+    keep_if_interrupted(write_cached(fit, path), "{.arg file} does not have them.")
+    warn_partial(fit)
+    keep_if_interrupted(if (silent < 2) warn_diagnostics(fit))
   })
-  warn_partial(fit)
-  if (silent < 2) keep_if_interrupted(warn_diagnostics(fit))
   fit
 }
 
-# What is done when the draws are there already.
-keep_if_interrupted <- function(code) {
-  tryCatch(allowInterrupts(code), interrupt = function(e) {
-    warn_twill("interrupt", c("Interrupted while convergence was checked. The fit is complete.",
-                              "i" = "{.fn summary} and {.fn rhat} check it again."))
+# What is done when the draws are there already, with interrupts suspended around it. One that came while draws were put in
+# order ends here too, and does not reach the caller in the place of the fit.
+keep_if_interrupted <- function(code, note = "{.fn summary} and {.fn rhat} check them.") {
+  tryCatch(allowInterrupts({
+    Sys.sleep(0)
+    code
+  }), interrupt = function(e) {
+    warn_twill("interrupt", c("Interrupted when the draws were there: they are kept.", "i" = note))
   })
 }
 

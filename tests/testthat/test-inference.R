@@ -152,20 +152,6 @@ test_that("files are read, refitted and refused as file_refit says", {
   expect_true("b_x" %in% dimnames(quick(file = path, file_refit = "always")$draws)[[3]])
 })
 
-test_that("an interrupted run keeps what all chains have", {
-  draws <- array(rnorm(40), c(10, 2, 2), list(NULL, NULL, c("a", "b")))
-  result <- list(draws = draws, warmup_draws = NULL, sampler = draws, n_done = c(4L, 7L), interrupted = TRUE, info = "{}")
-  output <- sampler_output(result)
-  expect_true(output$partial)
-  expect_equal(unclass(output$draws), draws[1:4, , ], ignore_attr = TRUE)
-  expect_identical(chains_worth_keeping(c(100L, 98L, 3L, 0L)), 1:2)
-  expect_identical(chains_worth_keeping(c(50L, 40L, 45L)), 1:3)
-  result$n_done <- c(0L, 7L)
-  expect_identical(dim(sampler_output(result)$draws), c(7L, 1L, 2L))
-  result$n_done <- c(0L, 0L)
-  expect_error(sampler_output(result), class = "twill_error_interrupt")
-})
-
 test_that("errors of the engine become conditions, whatever their text", {
   raised <- function(kind) unwrap_engine(list(ok = NULL, err = "100%s%n {stop()}", kind = kind))
   expect_error(raised("spec"), "100%s%n {stop()}", fixed = TRUE, class = "twill_error_spec")

@@ -15,21 +15,68 @@ test_that("draws that cannot fit into memory are refused by name before the run"
   expect_error(check_memory(model, settings, 8 * 2 * 2 * 100 * 14 - 1), class = "twill_error_setting")
 })
 
-test_that("what was drawn is what comes back, without room for the rest", {
-  draws <- array(rnorm(28), c(7, 2, 2), list(NULL, NULL, c("a", "b")))
-  result <- list(draws = draws, sampler = draws, n_done = c(7L, 7L), n_kept = 1e6, interrupted = TRUE, info = "{}")
-  output <- sampler_output(result)
-  expect_true(output$partial)
-  expect_identical(dim(output$draws), c(7L, 2L, 2L))
-  result$n_kept <- 7
-  expect_false(sampler_output(result)$partial)
+# Runs `code` with Ctrl-C pressed at the beginning of the package's function `name`, and says so, once. An interrupt that
+# reaches the caller is an error here.
+interrupted_in <- function(name, code) {
+  real <- get(name, asNamespace("twill"))
+  local_function(name, function(...) {
+    # What it is given comes first: draws are.
+    list(...)
+    tools::pskill(Sys.getpid(), tools::SIGINT)
+    real(...)
+  })
+  said <- new.env()
+  note <- function(w) {
+    assign(class(w)[1], TRUE, said)
+    invokeRestart("muffleWarning")
+  }
+  value <- tryCatch(withCallingHandlers(code, twill_warning = note), interrupt = function(e) stop("the fit was lost"))
+  expect_true(any(c("twill_warning_interrupt", "twill_warning_partial") %in% ls(said)))
+  value
+}
+
+test_that("an interrupt keeps the draws that are there, wherever it comes", {
+  skip_on_os("windows")
+  quick <- function(...) twill(mpg ~ wt, mtcars, chains = 2, iter = 100, seed = 1, refresh = 0, ...)
+  whole <- suppressWarnings(quick())
+  for (name in c("sampler_output", "new_fit", "warn_diagnostics")) {
+    fit <- interrupted_in(name, quick())
+    expect_identical(fit$draws, whole$draws)
+    expect_false(is_partial(fit))
+  }
+  # No diagnostics are asked for, which would take the interrupt up.
+  expect_identical(interrupted_in("new_fit", quick(silent = 2))$draws, whole$draws)
+  path <- tempfile(fileext = ".rds")
+  expect_identical(interrupted_in("write_rds", quick(file = path))$draws, whole$draws)
+  expect_false(file.exists(path))
+  expect_error(interrupted_in("new_fit", kfold(whole, K = 2, seed = 1)), class = "twill_error_interrupt")
+})
+
+test_that("an interrupt keeps the genes that are finished, wherever it comes", {
+  skip_on_os("windows")
+  counts <- gene_counts(6)
+  genes <- function(...) {
+    twill_genes(counts, ~ condition, col_data = gene_samples(), share = "none", iter = 60, seed = 1, refresh = 0,
+                block_size = 3, ...)
+  }
+  whole <- suppressWarnings(genes())
+  for (name in c("new_set", "warn_set", "check_shared", "tw_shared_variation")) {
+    fit <- interrupted_in(name, genes())
+    expect_identical(fit$posterior$draws, whole$posterior$draws)
+    expect_false(is_partial(fit))
+  }
+  # While the first block is put in order, the run ends with that block.
+  fit <- interrupted_in("new_piece", genes())
+  expect_true(is_partial(fit))
+  expect_identical(fit$posterior$draws, whole$posterior$draws[, , 1:3])
+  more <- interrupted_in("c.twillset", update(whole[1:4, ], genes = c("gene5", "gene6")))
+  expect_identical(more$posterior$draws, whole$posterior$draws)
 })
 
 test_that("an interrupt while convergence is checked keeps the fit", {
   interrupt <- structure(class = c("interrupt", "condition"), list(message = "", call = NULL))
-  expect_warning(keep_if_interrupted(stop(interrupt)), "complete", class = "twill_warning_interrupt")
+  expect_warning(keep_if_interrupted(stop(interrupt)), "kept", class = "twill_warning_interrupt")
   expect_silent(keep_if_interrupted(NULL))
-  expect_match(paste(deparse(body(twill)), collapse = "\n"), "keep_if_interrupted(warn_diagnostics(fit))", fixed = TRUE)
 })
 
 test_that("progress says which phase it is, and an interrupt in warm-up that nothing was drawn", {

@@ -7,6 +7,7 @@
 mod cells;
 mod devices;
 mod diagnostics;
+mod draws;
 mod genes;
 mod locks;
 
@@ -16,9 +17,10 @@ use crate::design::{Design, RawArrays, RawTerm};
 use crate::draws::{ChainDraws, SAMPLER_NAMES};
 use crate::error::{Error, Result, panic_text};
 use crate::layout::{Layout, draw_names};
-use crate::run::{Output, Progress, sample};
+use crate::run::{Output, Progress, sample, worth_keeping};
 use crate::spec::{ApproximationSettings, ModelSpec, Settings, from_json};
 use crate::transport::Transport;
+use draws::{array, draws_array};
 use extendr_api::prelude::*;
 use std::os::raw::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -174,19 +176,19 @@ fn raw_term(term: &Robj) -> Result<RawTerm> {
 }
 
 fn output_to_r(output: &Output, spec: &ModelSpec, settings: &Settings, n_rows: usize) -> Result<Robj> {
+    let n_done: Vec<usize> = output.chains.iter().map(|c| c.sampler.len()).collect();
+    let kept = worth_keeping(&n_done).ok_or(Error::Interrupt)?;
+    let chains: Vec<&ChainDraws> = kept.chains.iter().map(|&c| &output.chains[c]).collect();
+    let of_chains = |values: fn(&ChainDraws) -> &[f64]| chains.iter().map(|c| values(c)).collect::<Vec<_>>();
     let names = draw_names(spec, settings.save_effects);
-    let draws = array(&output.chains, &names, |c| &c.values)?;
     let sampler_names: Vec<String> = SAMPLER_NAMES.iter().map(|s| (*s).into()).collect();
-    let sampler = array(&output.chains, &sampler_names, |c| c.sampler.as_flattened())?;
-    let warmup = if settings.save_warmup { array(&output.chains, &names, |c| &c.warmup)? } else { r!(NULL) };
-    let n_done: Vec<i32> = output.chains.iter().map(|c| c.sampler.len() as i32).collect();
+    let warmup =
+        if settings.save_warmup { draws_array(&of_chains(|c| &c.warmup), &names, settings.warmup)? } else { r!(NULL) };
     Ok(list!(
-        draws = draws,
+        draws = draws_array(&of_chains(|c| &c.values), &names, kept.draws)?,
         warmup_draws = warmup,
-        sampler = sampler,
-        n_done = n_done,
-        n_kept = settings.n_kept() as f64,
-        interrupted = output.interrupted,
+        sampler = array(&of_chains(|c| c.sampler.as_flattened()), &sampler_names, kept.draws)?,
+        partial = kept.draws < settings.n_kept() || chains.len() < n_done.len(),
         info = info(output, n_rows)
     )
     .into())
@@ -194,7 +196,7 @@ fn output_to_r(output: &Output, spec: &ModelSpec, settings: &Settings, n_rows: u
 
 fn approximation_to_r(output: &Approximation, spec: &ModelSpec, settings: &ApproximationSettings) -> Result<Robj> {
     let names = draw_names(spec, settings.save_effects);
-    let draws = array(&[&output.values], &names, |values| values)?;
+    let draws = draws_array(&[&output.values], &names, output.values.len() / names.len())?;
     let info = serde_json::json!({
         "engine": output.engine,
         "dim": output.dim,
@@ -212,38 +214,6 @@ fn approximation_to_r(output: &Approximation, spec: &ModelSpec, settings: &Appro
         info = info.to_string()
     )
     .into())
-}
-
-/// An iteration x chain x variable array with names, of as many iterations as the longest chain has; what a stopped chain
-/// did not reach is `NA`.
-///
-/// # Errors
-/// [`Error::Spec`] where there is no memory for it.
-fn array<C>(chains: &[C], names: &[String], values: impl Fn(&C) -> &[f64]) -> Result<Robj> {
-    let (n_chains, n_variables) = (chains.len(), names.len());
-    let n_iterations = chains.iter().map(|c| values(c).len() / n_variables).max().unwrap_or(0);
-    let n = n_iterations * n_chains * n_variables;
-    // R raises an error that would jump over this code, so it is asked for what there is alone.
-    let room = Vec::<f64>::new().try_reserve_exact(n);
-    room.map_err(|_| Error::Spec(format!("there is no memory for {n} numbers, the draws")))?;
-    // In memory of R, so that it is not copied.
-    let mut array: Robj = Doubles::new(n).into();
-    let out = array.as_real_slice_mut().unwrap_or_default();
-    out.fill(f64::na());
-    for (c, chain) in chains.iter().enumerate() {
-        for (i, draw) in values(chain).chunks_exact(n_variables).enumerate() {
-            for (v, value) in draw.iter().enumerate() {
-                out[(v * n_chains + c) * n_iterations + i] = *value;
-            }
-        }
-    }
-    let count = |n: usize| (1..=n).map(|i| i.to_string()).collect::<Vec<_>>();
-    let dimnames = list!(iteration = count(n_iterations), chain = count(n_chains), variable = names.to_vec());
-    // Both attributes fit by construction; extendr aborts on one that does not.
-    let dim = [n_iterations as i32, n_chains as i32, n_variables as i32];
-    let _ = array.set_attrib("dim", dim);
-    let _ = array.set_attrib("dimnames", dimnames);
-    Ok(array)
 }
 
 /// `rows`: those that the likelihood was evaluated on, after compression.

@@ -1,8 +1,10 @@
 //! Runs chains: streams of random numbers, starts, warm-up and draws, and attempts at rising targets of acceptance.
 
+mod keep;
 mod prepare;
 mod workers;
 
+pub use keep::{Kept, worth_keeping};
 pub use prepare::{Prepared, prepare, prepare_settled};
 pub use workers::{Progress, Shared, on_workers};
 
