@@ -7,7 +7,8 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
-use common::{Shape, arrays, spec};
+pub use common::Shape;
+use common::{arrays, spec};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};

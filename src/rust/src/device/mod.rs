@@ -19,6 +19,7 @@ pub mod genes;
 pub mod machine;
 pub mod pack;
 pub mod report;
+pub mod row_arrays;
 mod row_plan;
 pub mod rows;
 pub mod source;

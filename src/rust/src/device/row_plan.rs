@@ -1,6 +1,6 @@
 //! How the sums over a block of rows are cut into parts: chunks of rows, and segments of the rows of a level.
 
-use super::rows::RowArrays;
+use super::row_arrays::RowArrays;
 use crate::spec::Family;
 
 /// Rows of a chunk, at least; more where there would be too many chunks.

@@ -1,14 +1,14 @@
 //! Approximations of one gene's posterior, and whether they can be trusted.
 
-use super::fit::Task;
+use super::found::{Found, Guided};
 use super::input::{GeneSettings, Method};
-use super::on_device::{Found, Guided};
 use super::psis::Weights;
 use super::record::{Recorder, Report, Status};
 use super::svi;
 use super::svi::frame::Frame;
 use super::svi::noise::Noise;
 use super::svi::steps::Ascent;
+use super::task::Task;
 use crate::density::{LogDensity, Model};
 use crate::draws::Draw;
 use crate::error::{Error, Result};

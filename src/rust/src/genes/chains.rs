@@ -1,7 +1,7 @@
 //! Chains of one gene, one after the other: of one length or by NUTS, the first tuned and the others as it is.
 
-use super::fit::Task;
 use super::record::Recorder;
+use super::task::Task;
 use crate::adapt::{Stage, schedule};
 use crate::draws::Draw;
 use crate::error::{Error, Result};
@@ -11,7 +11,6 @@ use crate::hmc::fixed::Walk;
 use crate::run::start;
 use crate::spec::InitSpec;
 use crate::whiten::Whitened;
-use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 /// Shorter warm-ups adapt the step size alone: a metric from so few positions is worse than what the whitening
@@ -19,8 +18,6 @@ use rand_chacha::ChaCha8Rng;
 pub const METRIC_WARMUP: usize = 150;
 /// Chains after the first, tuned as it is, forget their start in this part of its warm-up.
 const LATER_WARMUP: usize = 4;
-/// Bits of a stream that belong to tries and chains of one gene.
-const STREAM_BITS: u32 = 12;
 
 /// How long and how carefully a try samples.
 pub struct Try {
@@ -138,12 +135,5 @@ impl Task<'_> {
             !self.is_cancelled()
         });
         *tuning = Some(Tuning { step_size: chain.step_size(), inverse_mass: chain.inverse_mass().to_vec() });
-    }
-
-    /// Stream of one chain of one try of this gene.
-    pub(super) fn rng(&self, attempt: u64, chain: usize) -> ChaCha8Rng {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.settings.seed);
-        rng.set_stream((self.set.index[self.gene] << STREAM_BITS) + (attempt << (STREAM_BITS - 2)) + chain as u64 + 1);
-        rng
     }
 }

@@ -1,12 +1,11 @@
 //! The posterior of one gene: settled, then sampled or approximated, then judged.
 
-use super::blueprint::Blueprint;
 use super::chains::{Counts, METRIC_WARMUP, Try};
-use super::input::{GeneSet, GeneSettings, Method};
+use super::input::Method;
 use super::lanes::{Less, Outcome};
-use super::on_device;
-use super::record::{Recorder, Report, Slot, Status};
+use super::record::{MAX_RHAT, Recorder, Report, Slot, Status};
 use super::summary::Diagnostics;
+use super::task::Task;
 use crate::density::{LogDensity, Model};
 use crate::draws::Draw;
 use crate::error::Result;
@@ -15,29 +14,9 @@ use crate::settle::settle_on;
 use crate::spec::{Engine, Metric};
 use crate::whiten::Whitened;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Above this R-hat or share of divergences a gene is sampled again, longer.
-const MAX_RHAT: f64 = 1.05;
-const MAX_DIVERGENT: f64 = 0.02;
 /// Acceptance aimed at by the last try.
 const LAST_TARGET: f64 = 0.95;
-
-/// One gene's task.
-pub struct Task<'a> {
-    /// What genes share.
-    pub blueprint: &'a Blueprint,
-    /// All genes.
-    pub set: &'a GeneSet,
-    /// Which of them.
-    pub gene: usize,
-    /// How.
-    pub settings: &'a GeneSettings,
-    /// What a device has found for it.
-    pub found: Option<&'a on_device::Found>,
-    /// Read before every gradient.
-    pub cancel: &'a AtomicBool,
-}
 
 impl Task<'_> {
     /// Fits the gene; its draws go to `slot`.
@@ -135,29 +114,5 @@ impl Task<'_> {
         let (rhat, ess) = recorder.draws().map(|x| diagnostics.of(x)).unzip();
         let Counts { divergent, n_gradients } = counts;
         Report { khat: f64::NAN, divergent, n_gradients, rhat, ess, ..Report::default() }
-    }
-
-    pub(super) fn is_cancelled(&self) -> bool {
-        self.cancel.load(Ordering::Relaxed)
-    }
-}
-
-impl Report {
-    /// What a further try found, with the gradients of this one.
-    fn then(self, mut later: Self) -> Self {
-        later.n_gradients += self.n_gradients;
-        later
-    }
-
-    /// Draws in the place of an approximation.
-    pub(super) fn refines(self, approximate: Self) -> Self {
-        let status = if self.status == Status::Ok { Status::Refined } else { self.status };
-        let n_gradients = self.n_gradients + approximate.n_gradients;
-        Self { status, n_gradients, khat: approximate.khat, elbo: approximate.elbo, ..self }
-    }
-
-    /// Whether the draws ask for a longer run.
-    pub(super) fn is_poor(&self, n_saved: usize) -> bool {
-        self.rhat.iter().any(|&r| r > MAX_RHAT) || self.divergent as f64 > MAX_DIVERGENT * n_saved as f64
     }
 }

@@ -4,9 +4,8 @@
 //! effective sample size see of a chain, they see of its lanes: one that stays elsewhere, or moves slowly, is a stretch of the
 //! chain that does.
 
-use super::fit::Task;
+use super::found::{Chains, Found};
 use super::input::{GeneSettings, Method};
-use super::on_device::{Chains, Found};
 use super::record::{Recorder, Report};
 use super::summary::Diagnostics;
 use super::svi::flat::FlatGene;
@@ -17,6 +16,7 @@ use super::svi::start::start;
 use super::svi::steps::{Ascent, ascend};
 use super::svi::target::Target;
 use super::svi::walks::Walks;
+use super::task::Task;
 use crate::density::Model;
 use crate::device::walks::Plan;
 use crate::error::{Error, Result};

@@ -7,6 +7,7 @@ mod approximate;
 pub mod blueprint;
 mod chains;
 mod fit;
+pub mod found;
 pub mod input;
 mod lanes;
 pub mod on_device;
@@ -14,12 +15,12 @@ pub mod psis;
 pub mod record;
 pub mod summary;
 pub mod svi;
+mod task;
 
 use crate::device::{self, machine::Machine};
 use crate::error::{Error, Result, panic_text};
 use crate::run::{Progress, Shared, on_workers};
 use blueprint::Blueprint;
-use fit::Task;
 use input::{Device, GeneSet, GeneSettings};
 use rayon::prelude::*;
 use record::{Report, Slot, Status};
@@ -27,6 +28,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use summary::Diagnostics;
+use task::Task;
 
 /// Reports of all genes.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use super::approximate::{ascent_of, draws_of};
 use super::blueprint::Blueprint;
+use super::found::{Chains, Found, Guided};
 use super::input::{GeneSet, GeneSettings, Method};
 use super::lanes;
 use super::svi::flat::FlatGene;
@@ -27,41 +28,6 @@ const HOST_BYTES: usize = 4 << 30;
 const ROW_BYTES: usize = 100;
 /// Steps per launch: between launches an interrupt is seen.
 const CHUNK: usize = 32;
-
-/// What a device gives for one gene.
-#[derive(Debug, Clone)]
-pub enum Found {
-    /// Draws of a guide.
-    Guide(Guided),
-    /// Chains.
-    Walks(Chains),
-}
-
-/// Chains of one gene.
-#[derive(Debug, Clone)]
-pub struct Chains {
-    /// `[n_saved, dim]` draws, as [`Guided::values`].
-    pub values: Vec<f64>,
-    /// Divergences.
-    pub divergent: usize,
-    /// Gradients taken, those of start and guide included.
-    pub n_gradients: usize,
-}
-
-/// Draws of one gene's guide.
-#[derive(Debug, Clone)]
-pub struct Guided {
-    /// `[n, dim]` draws: effects and coefficients in arrow order, standard deviations, shape.
-    pub values: Vec<f64>,
-    /// Logs of target over guide.
-    pub ratios: Vec<f64>,
-    /// Estimates of the ELBO.
-    pub elbo: Vec<f64>,
-    /// Whether the stopping rule was met.
-    pub converged: bool,
-    /// Gradients taken, those of the start included.
-    pub n_gradients: usize,
-}
 
 /// Whether a device has something to do in fits by this method.
 pub fn takes(method: Method) -> bool {

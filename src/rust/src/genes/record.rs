@@ -6,6 +6,10 @@ use crate::adapt::metric::Variances;
 use crate::density::Posterior;
 use crate::draws::push_draw;
 
+/// Above this R-hat or share of divergences a gene is sampled again, longer.
+pub(super) const MAX_RHAT: f64 = 1.05;
+const MAX_DIVERGENT: f64 = 0.02;
+
 /// How a gene's fit ended; the numbers cross the boundary.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Status {
@@ -51,6 +55,26 @@ pub struct Report {
     pub effects_mean: Vec<f64>,
     /// Posterior standard deviations of the effects.
     pub effects_sd: Vec<f64>,
+}
+
+impl Report {
+    /// What a further try found, with the gradients of this one.
+    pub(super) fn then(self, mut later: Self) -> Self {
+        later.n_gradients += self.n_gradients;
+        later
+    }
+
+    /// Draws in the place of an approximation.
+    pub(super) fn refines(self, approximate: Self) -> Self {
+        let status = if self.status == Status::Ok { Status::Refined } else { self.status };
+        let n_gradients = self.n_gradients + approximate.n_gradients;
+        Self { status, n_gradients, khat: approximate.khat, elbo: approximate.elbo, ..self }
+    }
+
+    /// Whether the draws ask for a longer run.
+    pub(super) fn is_poor(&self, n_saved: usize) -> bool {
+        self.rhat.iter().any(|&r| r > MAX_RHAT) || self.divergent as f64 > MAX_DIVERGENT * n_saved as f64
+    }
 }
 
 /// Where the draws of one gene go; `NaN` until they are there.
