@@ -55,7 +55,7 @@ fn row(name: &str, model: &Arc<Model>, engine: Engine, rates: &Rates) {
 fn bound(posterior: &Posterior, rates: &Rates) -> f64 {
     let factor = match &*posterior.transport {
         Transport::Joint(map) => {
-            let pattern = &map.skeleton.pattern;
+            let pattern = map.skeleton.pattern();
             3 * pattern.n_multiplications() + 4 * pattern.n_entries()
         }
         Transport::Levels(_) => 0,

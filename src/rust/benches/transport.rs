@@ -11,13 +11,14 @@ use support::{Shape, is_wanted, model, time};
 use twill::density::{LogDensity, Posterior};
 use twill::genes::svi::flat::FlatGene;
 use twill::genes::svi::frame::Frame;
-use twill::genes::svi::lane::Lane;
 use twill::genes::svi::start;
 use twill::genes::svi::target::Target;
+use twill::number::{Draws8, Parts};
 use twill::scales::ScaleGradient;
 use twill::settle::settle;
 use twill::spec::Engine;
 use twill::spec::Family::{Gaussian, NegBinomial};
+use twill::transport::conditional::{Conditional, Information, Scheme};
 use twill::transport::{Context, Mapped};
 
 /// Levels, effects of each, correlated.
@@ -64,22 +65,22 @@ fn chains(label: &str, shape: &Shape) {
     });
 }
 
-struct Eight<'a, 'b> {
-    target: &'a mut Target<'b>,
-    sd: &'a [Lane],
-    z: &'a [Lane],
-    d: &'a mut [Lane],
-    d_log_sd: &'a mut [Lane],
+struct Eight<'a> {
+    map: &'a mut Conditional<Draws8>,
+    scheme: &'a Scheme,
+    a: &'a Information<f64>,
+    scales: &'a [Draws8],
+    z: &'a Parts<Draws8>,
+    d: &'a mut Parts<Draws8>,
 }
 
-impl NullaryFnOnce for Eight<'_, '_> {
-    type Output = Lane;
+impl NullaryFnOnce for Eight<'_> {
+    type Output = Draws8;
 
     #[inline(always)]
-    fn call(self) -> Lane {
-        let (arrow, frame) = (&mut self.target.arrow, self.target.frame);
-        let value = arrow.forward(frame, &self.target.information, Lane::splat(0.9), self.sd, self.z);
-        value + arrow.backward(frame, self.d, self.d_log_sd)
+    fn call(self) -> Draws8 {
+        let value = self.map.forward(self.scheme, self.a, Draws8::splat(0.9), self.scales, self.z);
+        value + self.map.backward(self.scheme, self.scales, self.d)
     }
 }
 
@@ -91,15 +92,17 @@ fn eight(label: &str, shape: &Shape) {
     let Some(frame) = Frame::new(&model) else { return };
     let mut target = Target::new(&frame, FlatGene::new(&frame, &model).expect("valid by construction"));
     start::start(&mut target).expect("a start");
-    let lanes = |x: f64, n: usize| vec![Lane(std::array::from_fn(|s| x + 0.01 * s as f64)); n];
-    let mut sd = lanes(0.5, frame.n);
-    sd[frame.n - frame.p..].fill(Lane::splat(1.0));
-    let (z, mut d_log_sd) = (lanes(0.1, frame.n), lanes(0.0, frame.n_sd + 1));
-    let mut d = lanes(0.1, frame.n);
+    let draws = |x: f64, n: usize| vec![Draws8(std::array::from_fn(|s| x + 0.01 * s as f64)); n];
+    let mut scales = draws(0.5, frame.n_sd + 1);
+    scales[frame.n_sd] = Draws8::splat(1.0);
+    let (scheme, a) = (&frame.scheme, &target.information);
+    let mut map = Conditional::new(scheme);
+    let z = Parts { lead: draws(0.1, frame.n - frame.c), core: draws(0.1, frame.c) };
+    let mut d = z.clone();
     time(label, || {
-        d.fill(Lane::splat(0.1));
-        d_log_sd.fill(Lane::ZERO);
-        let call = Eight { target: &mut target, sd: &sd, z: &z, d: &mut d, d_log_sd: &mut d_log_sd };
+        d.lead.fill(Draws8::splat(0.1));
+        d.core.fill(Draws8::splat(0.1));
+        let call = Eight { map: &mut map, scheme, a, scales: &scales, z: &z, d: &mut d };
         black_box(Arch::new().dispatch(call));
     });
 }

@@ -96,10 +96,11 @@ proptest! {
         let mut posterior = Posterior::new(Arc::new(model), Arc::new(plain));
         for s in 0..8 {
             let mut position = vec![0.0; layout.dim()];
+            let standard = [&target.map.standard.lead[..], &target.map.standard.core].concat();
             for (a, &place) in frame.place.iter().enumerate() {
                 // Effects come after coefficients there.
                 let at = if place < layout.n_effects { frame.p + place } else { place - layout.n_effects };
-                position[at] = target.arrow.v[a].0[s];
+                position[at] = standard[a].0[s];
             }
             layout.theta().zip(&target.theta.straight).for_each(|(at, t)| position[at] = t.0[s]);
             posterior.evaluate(&position, &mut vec![0.0; layout.dim()]);

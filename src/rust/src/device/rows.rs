@@ -24,14 +24,14 @@ pub struct Rows<'a> {
     machine: &'a dyn Machine,
     precision: Precision,
     n_parameters: usize,
-    blocks: Vec<Block>,
+    blocks: Vec<RowBlock>,
     /// Derivatives of rows in the linear predictor and in the log dispersion; parts of sums; parameters; results.
     work: [Buffer; 5],
     max_lanes: usize,
 }
 
 /// Some of the rows.
-struct Block {
+struct RowBlock {
     plan: Plan,
     /// In the order of the kernels' parameters.
     place: Place,
@@ -103,7 +103,7 @@ impl<'a> Rows<'a> {
             let bytes = part.bytes(precision, &plan);
             let there = || bytes.iter().map(|b| upload(machine, b)).collect::<Result<_>>();
             let place = if is_resident { Place::There(there()?) } else { Place::Here(bytes) };
-            Ok(Block { plan, place })
+            Ok(RowBlock { plan, place })
         };
         let blocks = (0..arrays.n()).step_by(size).map(block).collect::<Result<Vec<_>>>()?;
         let most = |f: &dyn Fn(&Plan) -> usize| blocks.iter().map(|b| f(&b.plan)).max().unwrap_or(0);

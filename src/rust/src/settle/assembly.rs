@@ -4,11 +4,11 @@
 use super::incidence::{nodes, pairs_up_to, row_nodes, row_pieces, row_values, skeleton};
 use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
+use crate::linalg::cholesky::Factor;
 use crate::spec::Family;
-use crate::transport::joint::JointTransport;
-use crate::transport::lanes::Lanes;
+use crate::transport::joint::{DataAtCentre, JointTransport, factor_at};
 use crate::transport::pieces::{Incidence, Node, Piece, Skeleton};
-use crate::transport::small;
+use crate::transport::{Context, small};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl Assembly {
         let (incidence, renumbered) = Incidence::new(nodes, position, pieces);
         row_pieces.iter_mut().for_each(|p| *p = renumbered[*p as usize]);
         let incidence = Arc::new(incidence);
-        let skeleton = skeleton(&incidence).map(Arc::new);
+        let skeleton = skeleton(&incidence, &model.layout).map(Arc::new);
         Self { incidence, skeleton, first_node, row_pieces: Arc::new(row_pieces) }
     }
 
@@ -55,12 +55,22 @@ impl Assembly {
 
     /// Multiplications of one factorisation; `usize::MAX` if it is beyond memory.
     pub fn n_products(&self) -> usize {
-        self.skeleton.as_ref().map_or(usize::MAX, |s| s.pattern.n_products())
+        self.skeleton.as_ref().map_or(usize::MAX, |s| s.pattern().n_products())
     }
 
     /// Transport centred at the last evaluation of `posterior`; `None` if its factor is beyond memory.
     pub fn transport_at(&self, posterior: &Posterior) -> Option<JointTransport> {
         let skeleton = Arc::clone(self.skeleton.as_ref()?);
+        Some(JointTransport::new(skeleton, &self.centre_at(posterior)))
+    }
+
+    /// The factor that it has there.
+    pub fn factor_at(&self, posterior: &Posterior) -> Option<Factor<f64>> {
+        let ctx = Context { layout: &posterior.model.layout, scales: &posterior.scales };
+        factor_at(self.skeleton.as_ref()?, ctx, &self.centre_at(posterior))
+    }
+
+    fn centre_at(&self, posterior: &Posterior) -> DataAtCentre {
         let model = &posterior.model;
         let (information, pull) = if model.prior_only {
             (vec![0.0; self.incidence.n_values], vec![0.0; self.incidence.dim()])
@@ -70,18 +80,7 @@ impl Assembly {
         let (prior_precision, prior_pull) = coefficient_prior(posterior);
         let log_sigma = scaled_by_sigma(model).then(|| posterior.scales.dispersion[0]);
         let log_shape = excess(posterior);
-        let mut map = JointTransport {
-            skeleton,
-            information,
-            pull,
-            prior_precision,
-            prior_pull,
-            log_sigma,
-            log_shape,
-            lanes: None,
-        };
-        map.lanes = model.layout.blocks.first().and_then(|b| Lanes::of(&map, b.source));
-        Some(map)
+        DataAtCentre { information, pull, prior_precision, prior_pull, log_sigma, log_shape }
     }
 
     /// Cross-products that stand for the rows of a Gaussian model, about the last evaluation of

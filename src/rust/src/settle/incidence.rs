@@ -2,9 +2,10 @@
 //! pattern of the factor.
 
 use crate::density::Model;
-use crate::layout::Source;
-use crate::sparse::Pattern;
+use crate::layout::{Layout, Source};
+use crate::linalg::pattern::Pattern;
 use crate::transport::pieces::{Incidence, Node, Piece, Skeleton};
+use crate::transport::scale_places::{scheme, scheme_of_levels};
 use std::sync::Arc;
 
 /// Entries of a factor that are worth their memory.
@@ -93,11 +94,17 @@ pub fn pairs_up_to(n: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// The factor's pattern; `None` if it is beyond memory.
-pub fn skeleton(incidence: &Arc<Incidence>) -> Option<Skeleton> {
+pub fn skeleton(incidence: &Arc<Incidence>, layout: &Layout) -> Option<Skeleton> {
     let Incidence { nodes, pieces, n_values, .. } = &**incidence;
-    let pattern = Pattern::new(columns(nodes, pieces), MAX_ENTRIES)?;
+    let mut pattern = Pattern::new(columns(nodes, pieces), MAX_ENTRIES, None)?;
+    // A level's effects stay together.
+    let core = nodes.iter().map(|n| n.first).find(|&first| first >= pattern.core).unwrap_or(pattern.core);
+    if core > pattern.core {
+        pattern = Pattern::new(columns(nodes, pieces), MAX_ENTRIES, Some(pattern.dim() - core))?;
+    }
     let places = places(nodes, pieces, &pattern, *n_values);
-    Some(Skeleton { incidence: Arc::clone(incidence), pattern, places })
+    let (scheme, of_levels) = (scheme(incidence, layout, pattern), scheme_of_levels(incidence, layout));
+    Some(Skeleton { incidence: Arc::clone(incidence), scheme, of_levels, places })
 }
 
 /// Rows below the diagonal of each column.

@@ -79,7 +79,7 @@ fn affordable(model: &Model, assembly: &Assembly) -> usize {
         let products = worth * FREE_PRODUCTS.max(PRODUCTS_PER_ROW * model.design.n());
         return products.saturating_sub(2 * assembly.incidence.n_values);
     }
-    let n_entries = assembly.skeleton.as_ref().map_or(0, |s| s.pattern.n_entries());
+    let n_entries = assembly.skeleton.as_ref().map_or(0, |s| s.pattern().n_entries());
     let by_levels = 2 * assembly.incidence.n_values + 4 * n_entries;
     FREE_PRODUCTS_GAUSSIAN.max((GRADIENTS_SAVED * by_levels as f64) as usize)
 }

@@ -8,6 +8,7 @@ use crate::whiten::arrow::{Arrow, Effects};
 use crate::whiten::bend::Bent;
 use crate::whiten::frozen::Frozen;
 use crate::whiten::low_rank::LowRank;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Up to here a dense factor of everything.
@@ -54,14 +55,15 @@ pub fn precondition(posterior: &mut Posterior, position: &[f64], assembly: &Asse
 /// Whether solves with the joint factor cost about as much as a gradient.
 fn is_cheap(posterior: &Posterior, assembly: &Assembly) -> bool {
     let gradient = posterior.sums.as_ref().map_or_else(|| row_products(posterior), |s| s.n_products());
-    assembly.skeleton.as_ref().is_some_and(|s| s.pattern.n_entries() <= ENTRIES_PER_PRODUCT * gradient)
+    assembly.skeleton.as_ref().is_some_and(|s| s.pattern().n_entries() <= ENTRIES_PER_PRODUCT * gradient)
 }
 
 /// The factor that the joint transport has at `mode`.
 fn frozen(posterior: &mut Posterior, mode: &[f64], assembly: &Assembly) -> Option<Frozen> {
     posterior.evaluate_rows(mode);
     let Transport::Levels(levels) = &*posterior.transport else { return None };
-    Frozen::new(posterior, assembly.transport_at(posterior)?, levels)
+    let factor = assembly.factor_at(posterior)?;
+    Some(Frozen::new(posterior, Arc::clone(assembly.skeleton.as_ref()?), factor, levels))
 }
 
 /// Multiplications of a gradient over rows; a count's exponential and logarithm count as twenty.

@@ -1,32 +1,25 @@
-//! Transport of all effects and coefficients together, by their joint conditional Gaussian.
+//! Transport of all effects and coefficients together, by their joint conditional Gaussian ([`super::conditional`]).
 //!
-//! With `w` the standardised effects and the coefficients, `A` the information and `h` the pull of
-//! the data at the centre, `L` the block-diagonal factor of the effects (identity for coefficients),
-//! `S` the prior precision (identity for effects) and `v0 = S m` that of the coefficients' prior,
-//!
-//! ```text
-//! G = S + k L' A L = R R',    w = R^-T (R^-1 (v0 + k L' h) + z),    log |dw/dz| = -log |R|
-//! ```
-//!
-//! `k = (sigma_0 / sigma)^2` for a Gaussian with one residual sd, else 1. There the map is the exact
-//! conditional distribution: `z` is standard normal and independent of the scales, and the target
-//! at `z = 0` is the posterior of the scales with all coefficients integrated out. Sparse Cholesky
-//! as in MixedModels.jl (Bates et al. 2015, section 3), derivative by the reverse pass.
+//! Where the information falls with the square of one residual sd, `k = (sigma_0 / sigma)^2`, and the map is the exact conditional
+//! distribution: `z` is standard normal and independent of the scales, and the target at `z = 0` is the posterior of the scales with
+//! all coefficients integrated out. For counts with one shape `k` follows the variance that the shape adds; else it is 1. Sparse
+//! Cholesky as in MixedModels.jl (Bates et al. 2015, section 3). In a model of one term, levels go through it eight at a time.
 
-mod backward;
-
-use super::lanes::Lanes;
-use super::pieces::{Node, Piece, Skeleton, lower_transposed_times, times_lower};
-use super::{Context, Mapped, small};
-use crate::sparse::Work;
+use super::conditional::{Conditional, Information, Scheme};
+use super::pieces::{Incidence, Skeleton};
+use super::scale_places::{gather, scatter};
+use super::{Context, Mapped};
+use crate::linalg::cholesky::Factor;
+use crate::number::{Levels8, Parts, Real};
+use crate::scales::ScaleGradient;
+use crate::simd::LANES;
+use pulp::{Arch, NullaryFnOnce};
 use std::sync::Arc;
 
-/// Constants of the map.
-#[derive(Debug, Clone)]
-pub struct JointTransport {
-    /// Pattern and places.
-    pub skeleton: Arc<Skeleton>,
-    /// Values of all pieces.
+/// What the data and the priors say at a centre.
+#[derive(Debug)]
+pub struct DataAtCentre {
+    /// JointValues of all pieces.
     pub information: Vec<f64>,
     /// `h`, per column.
     pub pull: Vec<f64>,
@@ -39,25 +32,96 @@ pub struct JointTransport {
     /// Counts with one shape: `log phi_0` and the share of the rows' variance that is in excess of
     /// the Poisson's at the centre.
     pub log_shape: Option<(f64, f64)>,
-    /// The same in vector lanes, where that can be.
-    pub lanes: Option<Lanes>,
+}
+
+/// The map.
+#[derive(Debug, Clone)]
+pub struct JointTransport {
+    /// Pattern and places.
+    pub skeleton: Arc<Skeleton>,
+    /// As in [`DataAtCentre`].
+    pub log_sigma: Option<f64>,
+    log_shape: Option<(f64, f64)>,
+    constants: Constants,
+}
+
+/// Constants of the map, of single levels or eight at a time.
+#[derive(Debug, Clone)]
+enum Constants {
+    One(Information<f64>),
+    Eight(Information<Levels8>),
 }
 
 /// Memory of one evaluation.
 #[derive(Debug, Clone, Default)]
 pub struct JointScratch {
-    work: Work,
-    u: Vec<f64>,
-    w: Vec<f64>,
-    d_root: Vec<f64>,
-    e: Vec<f64>,
-    piece: Vec<f64>,
-    /// Per node of one effect, its factor; and the derivative in it.
-    l: Vec<f64>,
-    d_l: Vec<f64>,
+    scales: Vec<f64>,
+    slopes: Vec<f64>,
+    one: JointValues<f64>,
+    eight: JointValues<Levels8>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct JointValues<T: Real> {
+    map: Conditional<T>,
+    /// `z`, or derivatives.
+    z: Parts<T>,
+}
+
+impl<T: Real> JointValues<T> {
+    /// Memory of the scheme's size.
+    fn fit(&mut self, scheme: &Scheme) {
+        let p = &scheme.pattern;
+        let found = [self.map.standard.lead.len(), self.map.standard.core.len(), self.map.factor.values.lead.len()];
+        if found != [p.core, p.n_core(), p.n_lead()] {
+            *self = Self { map: Conditional::new(scheme), z: Parts::zeros(p.core, p.n_core()) };
+        }
+    }
+}
+
+struct Forward<'a, T: Real> {
+    scheme: &'a Scheme,
+    a: &'a Information<T::Datum>,
+    k: T::Sum,
+    scales: &'a [T::Sum],
+    at: &'a mut JointValues<T>,
+}
+
+impl<T: Real> NullaryFnOnce for Forward<'_, T> {
+    type Output = T::Sum;
+
+    #[inline(always)]
+    fn call(self) -> T::Sum {
+        self.at.map.forward(self.scheme, self.a, self.k, self.scales, &self.at.z)
+    }
+}
+
+struct Backward<'a, T: Real> {
+    scheme: &'a Scheme,
+    scales: &'a [T::Sum],
+    at: &'a mut JointValues<T>,
+}
+
+impl<T: Real> NullaryFnOnce for Backward<'_, T> {
+    type Output = T::Sum;
+
+    #[inline(always)]
+    fn call(self) -> T::Sum {
+        self.at.map.backward(self.scheme, self.scales, &mut self.at.z)
+    }
 }
 
 impl JointTransport {
+    /// The map about a centre.
+    pub fn new(skeleton: Arc<Skeleton>, centre: &DataAtCentre) -> Self {
+        let constants = match &skeleton.of_levels {
+            Some(scheme) => Constants::Eight(levels(scheme, &skeleton, centre)),
+            None => Constants::One(columns(&skeleton, centre)),
+        };
+        let DataAtCentre { log_sigma, log_shape, .. } = *centre;
+        Self { skeleton, log_sigma, log_shape, constants }
+    }
+
     /// `k` at the scales.
     pub fn scale(&self, ctx: Context) -> f64 {
         self.scale_slope(ctx).0
@@ -81,112 +145,198 @@ impl JointTransport {
 
     /// Maps a position to coefficients and effects.
     pub fn forward(&self, ctx: Context, position: &[f64], out: &mut Mapped) {
-        let (pattern, places) = (&self.skeleton.pattern, &self.skeleton.incidence.position);
-        let k = self.scale(ctx);
-        if let Some(lanes) = &self.lanes {
-            return lanes.forward(self, ctx, k, position, out);
-        }
-        self.assemble(ctx, k, out);
-        pattern.factor(&mut out.root, &mut out.joint.work);
-        if !out.root.iter().all(|v| v.is_finite()) {
-            out.joint.work.reset();
-        }
-        self.weighted_pull(ctx, k, &mut out.shift);
-        pattern.solve(&out.root, &mut out.shift);
-        out.joint.u.clear();
-        out.joint.u.extend(out.shift.iter().zip(places).map(|(t, &at)| t + position[at]));
-        out.joint.w.clone_from(&out.joint.u);
-        pattern.solve_transposed(&out.root, &mut out.joint.w);
-        out.log_jacobian = -(0..pattern.dim()).map(|j| out.root[pattern.starts[j]].ln()).sum::<f64>();
-        self.distribute(ctx, out);
-    }
-
-    /// `G` on the pattern.
-    fn assemble(&self, ctx: Context, k: f64, out: &mut Mapped) {
-        let (pattern, nodes) = (&self.skeleton.pattern, &self.skeleton.incidence.nodes);
-        out.root.clear();
-        out.root.resize(pattern.n_entries(), 0.0);
-        let incidence = &*self.skeleton.incidence;
-        out.joint.l.resize(pattern.dim(), 1.0);
-        for n in nodes.iter().filter(|n| n.q == 1) {
-            out.joint.l[n.first] = factor_of(ctx, n).map_or(1.0, |l| l[0]);
-        }
-        let (_, columns, blocks) = incidence.by_shape();
-        let (root, l, places) = (&mut out.root, &out.joint.l, &self.skeleton.places);
-        for bounds in incidence.number_starts.windows(2) {
-            let range = bounds[0]..bounds[1];
-            let f = k * l[incidence.number_rows[bounds[0]] as usize];
-            let entries = self.information[range.clone()].iter().zip(&incidence.number_rows[range.clone()]);
-            entries.zip(&places[range]).for_each(|((a, &i), &place)| root[place as usize] += f * a * l[i as usize]);
-        }
-        for p in columns {
-            let (f, range) = (k * l[nodes[p.j].first], p.at..p.at + nodes[p.i].q);
-            let values = self.information[range.clone()].iter().zip(&places[range]);
-            values.for_each(|(a, &place)| root[place as usize] += f * a);
-        }
-        for p in blocks {
-            self.assemble_block(ctx, k, p, out);
-        }
-        let swept = nodes.last().filter(|n| n.level.is_none()).map_or(0, |n| n.q);
-        (0..pattern.dim() - swept).for_each(|j| out.root[pattern.starts[j]] += 1.0);
-    }
-
-    fn assemble_block(&self, ctx: Context, k: f64, piece: &Piece, out: &mut Mapped) {
-        let (i, j) = (&self.skeleton.incidence.nodes[piece.i], &self.skeleton.incidence.nodes[piece.j]);
-        let n = i.q * j.q;
-        let (values, places) = (&self.information[piece.at..], &self.skeleton.places[piece.at..]);
-        out.joint.piece.resize(3 * n, 0.0);
-        let (right, both) = out.joint.piece.split_at_mut(n);
-        times_lower(i.q, j.q, &values[..n], factor_of(ctx, j), right);
-        lower_transposed_times(i.q, j.q, factor_of(ctx, i), right, &mut both[..n]);
-        let is_swept = i.level.is_none() && j.level.is_none();
-        for (at, (value, &place)) in both[..n].iter().zip(places).enumerate() {
-            // A diagonal piece has each entry below the diagonal twice.
-            if piece.i != piece.j || at % j.q <= at / j.q {
-                out.root[place as usize] += k * value + if is_swept { self.prior_precision[at] } else { 0.0 };
+        let (k, scratch) = (self.scale(ctx), &mut out.joint);
+        gather(ctx.layout, ctx.scales, &mut scratch.scales);
+        match &self.constants {
+            Constants::One(a) => {
+                let (incidence, scheme) = (&*self.skeleton.incidence, &self.skeleton.scheme);
+                scratch.one.fit(scheme);
+                let (lead, core) = incidence.position.split_at(scheme.pattern.core);
+                let z = &mut scratch.one.z;
+                z.lead.iter_mut().zip(lead).for_each(|(z, &at)| *z = position[at]);
+                z.core.iter_mut().zip(core).for_each(|(z, &at)| *z = position[at]);
+                let (scales, at) = (&scratch.scales, &mut scratch.one);
+                out.log_jacobian = Forward { scheme, a, k, scales, at }.call();
+                let map = &scratch.one.map;
+                let first = ctx.layout.z_effects().start;
+                let values = map.standard.lead.iter().chain(&map.standard.core);
+                let values = values.zip(map.natural.lead.iter().chain(&map.natural.core)).zip(&incidence.position);
+                for ((standard, natural), &at) in values.clone().take(scheme.n_effects) {
+                    (out.standard[at - first], out.effects[at - first]) = (*standard, *natural);
+                }
+                out.swept.iter_mut().zip(values.skip(scheme.n_effects)).for_each(|(w, ((_, b), _))| *w = *b);
+            }
+            Constants::Eight(a) => {
+                let Some(scheme) = &self.skeleton.of_levels else { return };
+                scratch.eight.fit(scheme);
+                let (layout, scales, at) = (ctx.layout, &scratch.scales, &mut scratch.eight);
+                let q = layout.blocks[0].q;
+                to_lanes(q, &position[layout.z_effects()], &mut at.z.lead);
+                at.z.core.copy_from_slice(&position[layout.z_swept()]);
+                out.log_jacobian = Arch::new().dispatch(Forward { scheme, a, k, scales, at });
+                let map = &scratch.eight.map;
+                from_lanes(q, &map.standard.lead, &mut out.standard);
+                from_lanes(q, &map.natural.lead, &mut out.effects);
+                out.swept.copy_from_slice(&map.natural.core);
             }
         }
     }
 
-    /// `v0 + k L' h`.
-    fn weighted_pull(&self, ctx: Context, k: f64, out: &mut Vec<f64>) {
-        out.clear();
-        out.resize(self.pull.len(), 0.0);
-        for node in &self.skeleton.incidence.nodes {
-            let columns = node.first..node.first + node.q;
-            let (pull, out) = (&self.pull[columns.clone()], &mut out[columns]);
-            match factor_of(ctx, node) {
-                Some(l) => small::multiply_transposed(node.q, l, pull, out),
-                None => out.copy_from_slice(pull),
+    /// Pulls derivatives back to the position and the scales.
+    pub fn backward(
+        &self, ctx: Context, at: &mut Mapped, d_swept: &[f64], d_effects: &[f64], gradient: &mut [f64],
+        d_scales: &mut ScaleGradient,
+    ) {
+        let scratch = &mut at.joint;
+        let scales = &scratch.scales;
+        let (d_log_k, scheme, slopes) = match &self.constants {
+            Constants::One(_) => {
+                let (incidence, scheme) = (&*self.skeleton.incidence, &self.skeleton.scheme);
+                let (first, core) = (ctx.layout.z_effects().start, scheme.pattern.core);
+                let z = &mut scratch.one.z;
+                let d = z.lead.iter_mut().chain(&mut z.core).zip(&incidence.position).enumerate();
+                d.for_each(|(j, (d, &at))| {
+                    *d = if j < scheme.n_effects { d_effects[at - first] } else { d_swept[j - scheme.n_effects] };
+                });
+                let d_log_k = Backward { scheme, scales, at: &mut scratch.one }.call();
+                let (lead, after) = incidence.position.split_at(core);
+                lead.iter().zip(&scratch.one.z.lead).for_each(|(&at, d)| gradient[at] = *d);
+                after.iter().zip(&scratch.one.z.core).for_each(|(&at, d)| gradient[at] = *d);
+                (d_log_k, scheme, &scratch.one.map.slopes)
             }
-            out.iter_mut().for_each(|v| *v *= k);
-            if node.level.is_none() {
-                out.iter_mut().zip(&self.prior_pull).for_each(|(v, p)| *v += p);
+            Constants::Eight(_) => {
+                let Some(scheme) = &self.skeleton.of_levels else { return };
+                let q = ctx.layout.blocks[0].q;
+                to_lanes(q, d_effects, &mut scratch.eight.z.lead);
+                scratch.eight.z.core.copy_from_slice(d_swept);
+                let d_log_k = Arch::new().dispatch(Backward { scheme, scales, at: &mut scratch.eight });
+                from_lanes(q, &scratch.eight.z.lead, &mut gradient[ctx.layout.z_effects()]);
+                gradient[ctx.layout.z_swept()].copy_from_slice(&scratch.eight.z.core);
+                (d_log_k, scheme, &scratch.eight.map.slopes)
+            }
+        };
+        scratch.slopes.clone_from(slopes);
+        scheme.to_factors(scales, &mut scratch.slopes);
+        scatter(ctx.layout, ctx.scales, &scratch.slopes, d_scales);
+        if self.log_sigma.is_some() || self.log_shape.is_some() {
+            let (k, slope) = self.scale_slope(ctx);
+            d_scales.dispersion[0] += slope * d_log_k / k;
+        }
+    }
+}
+
+/// The factor of all columns at the centre and its scales; `None` if it fails.
+pub fn factor_at(skeleton: &Skeleton, ctx: Context, centre: &DataAtCentre) -> Option<Factor<f64>> {
+    let (scheme, mut scales, mut at) = (&skeleton.scheme, vec![], JointValues::default());
+    gather(ctx.layout, ctx.scales, &mut scales);
+    at.fit(scheme);
+    Forward { scheme, a: &columns(skeleton, centre), k: 1.0, scales: &scales, at: &mut at }.call();
+    at.map.factor.is_finite().then_some(at.map.factor)
+}
+
+/// Constants on the pattern of all columns.
+fn columns(skeleton: &Skeleton, centre: &DataAtCentre) -> Information<f64> {
+    let scheme = &skeleton.scheme;
+    let (n_lead, first) = (scheme.pattern.n_lead(), scheme.pattern.core);
+    let mut out = Information::new(scheme);
+    for (value, &place) in centre.information.iter().zip(&skeleton.places) {
+        let place = place as usize;
+        *if place < n_lead { &mut out.lead[place] } else { &mut out.core[place - n_lead] } = *value;
+    }
+    out.pull.copy_from_slice(&centre.pull[..first]);
+    out.core_pull.copy_from_slice(&centre.pull[first..]);
+    add_prior(scheme, centre, &mut out);
+    out
+}
+
+/// Prior of the swept coefficients, which are the last columns of the core.
+fn add_prior<D>(scheme: &Scheme, centre: &DataAtCentre, out: &mut Information<D>) {
+    let (pattern, p) = (&scheme.pattern, centre.prior_pull.len());
+    let first = pattern.dim() - p;
+    for i in 0..p {
+        for j in 0..=i {
+            let place = pattern.place((first + i) as u32, (first + j) as u32) - pattern.n_lead();
+            out.prior[place] = centre.prior_precision[i * p + j];
+        }
+    }
+    let n = out.prior_pull.len();
+    out.prior_pull[n - p..].copy_from_slice(&centre.prior_pull);
+}
+
+/// Constants of eight levels at a time.
+fn levels(scheme: &Scheme, skeleton: &Skeleton, centre: &DataAtCentre) -> Information<Levels8> {
+    let Incidence { nodes, pieces, .. } = &*skeleton.incidence;
+    let (pattern, n_levels) = (&scheme.pattern, nodes.len() - 1);
+    let (q, p) = (nodes[0].q, nodes[n_levels].q);
+    let mut out: Information<Levels8> = Information::new(scheme);
+    for piece in pieces {
+        let values = &centre.information[piece.at..];
+        let (i, j) = (nodes[piece.i].q, nodes[piece.j].q);
+        let (group, lane) = (piece.j / LANES, piece.j % LANES);
+        for (a, b) in (0..i).flat_map(|a| (0..j).map(move |b| (a, b))) {
+            let value = values[a * j + b];
+            if piece.j == n_levels {
+                if a >= b {
+                    let place = pattern.place((pattern.core + a) as u32, (pattern.core + b) as u32);
+                    out.core[place - pattern.n_lead()] = value;
+                }
+            } else if piece.i == n_levels {
+                out.lead[pattern.place((pattern.core + a) as u32, (group * q + b) as u32)].0[lane] = value;
+            } else if a >= b {
+                out.lead[pattern.place((group * q + a) as u32, (group * q + b) as u32)].0[lane] = value;
             }
         }
     }
+    let n = n_levels * q;
+    to_lanes(q, &centre.pull[..n], &mut out.pull);
+    out.core_pull.copy_from_slice(&centre.pull[n..n + p]);
+    add_prior(scheme, centre, &mut out);
+    out
+}
 
-    /// From `w` to standardised and natural effects and coefficients.
-    fn distribute(&self, ctx: Context, out: &mut Mapped) {
-        for node in &self.skeleton.incidence.nodes {
-            let w = &out.joint.w[node.first..node.first + node.q];
-            let Some((e, l)) = effect_of(ctx, node) else {
-                out.swept.copy_from_slice(w);
-                continue;
-            };
-            out.standard[e..e + node.q].copy_from_slice(w);
-            small::multiply_lower(node.q, l, w, &mut out.effects[e..e + node.q]);
+/// From numbers level by level.
+fn to_lanes(q: usize, from: &[f64], to: &mut [Levels8]) {
+    match q {
+        1 => to_lanes_of::<1>(q, from, to),
+        2 => to_lanes_of::<2>(q, from, to),
+        _ => to_lanes_of::<0>(q, from, to),
+    }
+}
+
+/// To numbers level by level.
+fn from_lanes(q: usize, from: &[Levels8], to: &mut [f64]) {
+    match q {
+        1 => from_lanes_of::<1>(q, from, to),
+        2 => from_lanes_of::<2>(q, from, to),
+        _ => from_lanes_of::<0>(q, from, to),
+    }
+}
+
+/// With `Q` effects of a level, or any number.
+#[inline]
+fn to_lanes_of<const Q: usize>(q: usize, from: &[f64], to: &mut [Levels8]) {
+    let q = if Q == 0 { q } else { Q };
+    for (from, to) in from.chunks(LANES * q).zip(to.chunks_exact_mut(q)) {
+        if from.len() == LANES * q {
+            for lane in 0..LANES {
+                (0..q).for_each(|c| to[c].0[lane] = from[lane * q + c]);
+            }
+        } else {
+            from.iter().enumerate().for_each(|(at, x)| to[at % q].0[at / q] = *x);
         }
     }
 }
 
 #[inline]
-fn factor_of<'a>(ctx: Context<'a>, node: &Node) -> Option<&'a [f64]> {
-    node.level.map(|(block, level)| ctx.scales.factor_of(ctx.layout.blocks[block].source, level))
-}
-
-/// First effect and factor of a node; `None` for the swept coefficients.
-#[inline]
-fn effect_of<'a>(ctx: Context<'a>, node: &Node) -> Option<(usize, &'a [f64])> {
-    Some((node.first_effect(ctx.layout)?, factor_of(ctx, node)?))
+fn from_lanes_of<const Q: usize>(q: usize, from: &[Levels8], to: &mut [f64]) {
+    let q = if Q == 0 { q } else { Q };
+    for (to, from) in to.chunks_mut(LANES * q).zip(from.chunks_exact(q)) {
+        if to.len() == LANES * q {
+            for lane in 0..LANES {
+                (0..q).for_each(|c| to[lane * q + c] = from[c].0[lane]);
+            }
+        } else {
+            to.iter_mut().enumerate().for_each(|(at, x)| *x = from[at % q].0[at / q]);
+        }
+    }
 }

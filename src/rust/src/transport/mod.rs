@@ -7,17 +7,16 @@
 //! only decide how nearly normal it is. (Papaspiliopoulos, Roberts and Skold 2007 treat fixed
 //! mixtures of the two forms.)
 
+pub mod conditional;
 pub mod joint;
-pub mod lanes;
-mod level;
 pub mod levels;
 pub mod pieces;
+pub mod scale_places;
 pub mod small;
 
 use crate::layout::Layout;
 use crate::scales::{ScaleGradient, Scales};
 use joint::{JointScratch, JointTransport};
-use lanes::LanesScratch;
 use levels::{LevelScratch, LevelTransport};
 
 /// Where parameters are and what the scales are now.
@@ -49,17 +48,16 @@ pub struct Mapped {
     pub swept: Vec<f64>,
     /// `-sum log |R|`.
     pub log_jacobian: f64,
-    /// Cholesky factors of the conditional precisions.
+    /// Level by level, Cholesky factors of the conditional precisions.
     root: Vec<f64>,
     /// Conditional means in the units of `z` or `s`, as the map needs them.
     shift: Vec<f64>,
     joint: JointScratch,
-    lanes: LanesScratch,
     levels: LevelScratch,
 }
 
 impl Mapped {
-    /// Cholesky factors of the conditional precisions: on the pattern of a joint transport, or level by level.
+    /// Cholesky factors of the conditional precisions, level by level.
     pub fn root(&self) -> &[f64] {
         &self.root
     }

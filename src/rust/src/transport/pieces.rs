@@ -1,8 +1,9 @@
 //! The information of a joint transport in pieces: which columns belong together, where each piece
 //! goes in the factor's pattern, and products of a piece with the factors of its two sides.
 
+use super::conditional::Scheme;
 use crate::layout::Layout;
-use crate::sparse::Pattern;
+use crate::linalg::pattern::Pattern;
 use std::sync::Arc;
 
 /// Columns that are eliminated together: a level of a block, or all swept coefficients.
@@ -73,10 +74,19 @@ pub struct Incidence {
 pub struct Skeleton {
     /// Nodes and pieces.
     pub incidence: Arc<Incidence>,
-    /// Pattern of the factor.
-    pub pattern: Pattern,
+    /// Pattern of the factor, and which scales belong to its columns.
+    pub scheme: Scheme,
+    /// The same with eight levels for one, where that can be.
+    pub of_levels: Option<Scheme>,
     /// Per value of a piece, its place in the pattern (upper halves of diagonal pieces: that of the lower).
     pub places: Vec<u32>,
+}
+
+impl Skeleton {
+    /// Pattern of the factor.
+    pub fn pattern(&self) -> &Pattern {
+        &self.scheme.pattern
+    }
 }
 
 impl Incidence {
@@ -149,25 +159,5 @@ impl Node {
     /// First of its effects; `None` for the swept coefficients.
     pub fn first_effect(&self, layout: &Layout) -> Option<usize> {
         self.level.map(|(block, level)| layout.blocks[block].start + level * layout.blocks[block].q)
-    }
-}
-
-/// `out <- A L` for `A` `[q_i, q_j]` and lower `L` (`None`: identity).
-pub fn times_lower(q_i: usize, q_j: usize, a: &[f64], l: Option<&[f64]>, out: &mut [f64]) {
-    let Some(l) = l else { return out.copy_from_slice(a) };
-    for r in 0..q_i {
-        for c in 0..q_j {
-            out[r * q_j + c] = (c..q_j).map(|m| a[r * q_j + m] * l[m * q_j + c]).sum();
-        }
-    }
-}
-
-/// `out <- L' A` for lower `L` (`None`: identity) and `A` `[q_i, q_j]`.
-pub fn lower_transposed_times(q_i: usize, q_j: usize, l: Option<&[f64]>, a: &[f64], out: &mut [f64]) {
-    let Some(l) = l else { return out.copy_from_slice(a) };
-    for r in 0..q_i {
-        for c in 0..q_j {
-            out[r * q_j + c] = (r..q_i).map(|m| l[m * q_i + r] * a[m * q_j + c]).sum();
-        }
     }
 }

@@ -6,11 +6,11 @@
 
 use crate::density::Posterior;
 use crate::kernels::dot;
-use crate::sparse::Pattern;
-use crate::transport::joint::JointTransport;
+use crate::linalg::cholesky::Factor;
+use crate::linalg::pattern::Pattern;
 use crate::transport::levels::LevelTransport;
 use crate::transport::pieces::{Node, Skeleton};
-use crate::transport::{Context, Mapped, Transport, small};
+use crate::transport::{Context, small};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Frozen {
     skeleton: Arc<Skeleton>,
-    /// `R`, on the pattern.
-    root: Vec<f64>,
+    /// `R`.
+    root: Factor<f64>,
     nodes: Vec<LevelNode>,
     /// `R_l`, level by level.
     level_roots: Vec<f64>,
@@ -39,25 +39,16 @@ struct LevelNode {
 }
 
 impl Frozen {
-    /// At the last evaluation of `posterior`, whose transport is level by level. `None` if the factor fails.
-    pub fn new(posterior: &Posterior, joint: JointTransport, levels: &LevelTransport) -> Option<Self> {
+    /// At the last evaluation of `posterior`, whose transport is level by level, with the `root` of the joint one there.
+    pub fn new(posterior: &Posterior, skeleton: Arc<Skeleton>, root: Factor<f64>, levels: &LevelTransport) -> Self {
         let ctx = Context { layout: &posterior.model.layout, scales: &posterior.scales };
-        let skeleton = Arc::clone(&joint.skeleton);
-        // In lanes a transport keeps no factor.
-        let joint = JointTransport { lanes: None, ..joint };
-        let mut mapped = Mapped::default();
-        Transport::Joint(joint).forward(ctx, &vec![0.0; ctx.layout.dim()], &mut mapped);
-        let root = mapped.root().to_vec();
-        if !root.iter().all(|v| v.is_finite()) {
-            return None;
-        }
         let (nodes, level_roots) = (level_nodes(ctx, &skeleton), posterior.mapped.root().to_vec());
         let unspread = inverse_upper(&levels.spread, ctx.layout.swept.len());
-        Some(Self { sweep: sweep(ctx, levels), skeleton, root, nodes, level_roots, unspread })
+        Self { sweep: sweep(ctx, levels), skeleton, root, nodes, level_roots, unspread }
     }
 
     fn pattern(&self) -> &Pattern {
-        &self.skeleton.pattern
+        self.skeleton.pattern()
     }
 
     fn n_swept(&self) -> usize {
@@ -68,7 +59,7 @@ impl Frozen {
     pub fn multiply(&self, y: &[f64], out: &mut [f64], work: &mut Vec<f64>) {
         work.clear();
         work.extend(self.skeleton.incidence.position.iter().map(|&at| y[at]));
-        self.pattern().solve_transposed(&self.root, work);
+        self.pattern().solve_transposed_parts(&self.root, work.split_at_mut(self.pattern().core));
         let p = self.n_swept();
         let (swept, effects) = out.split_at_mut(p);
         let n = effects.len();
@@ -105,7 +96,10 @@ impl Frozen {
                 levels.iter_mut().zip(row).for_each(|(l, m)| *l += m * b);
             }
         }
-        self.pattern().solve(&self.root, work);
+        let pattern = self.pattern();
+        work.resize(pattern.dim() + pattern.n_core(), 0.0);
+        let (x, sums) = work.split_at_mut(pattern.dim());
+        pattern.solve_parts(&self.root, x.split_at_mut(pattern.core), sums);
         self.skeleton.incidence.position.iter().zip(work).for_each(|(&at, w)| out[at] = *w);
     }
 }

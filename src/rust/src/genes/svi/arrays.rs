@@ -44,13 +44,14 @@ impl Target<'_> {
     pub fn arrays(&self) -> GeneArrays {
         let (map, FlatGene { rising, .. }) = (&self.information, &self.gene);
         let [above, large, weights] = rising.parts();
-        let gene = &self.gene;
+        let (gene, frame) = (&self.gene, self.frame);
+        let [blocks, cross] = of_blocks(frame, &map.lead);
         GeneArrays {
             constant: gene.constant,
             excess: self.excess.unwrap_or((0.0, 0.0)),
-            information: [map.blocks.clone(), map.cross.clone(), map.core.clone()],
-            pull: map.pull.clone(),
-            core_prior: [map.prior.clone(), map.prior_pull.clone()],
+            information: [blocks, cross, lower(frame, &map.core)],
+            pull: [&map.pull[..], &map.core_pull].concat(),
+            core_prior: [frame.core_matrix(&map.prior), map.prior_pull.clone()],
             directions: gene.directions.clone(),
             bends: self.theta.bends.iter().map(|b| [b.middle, b.slope, b.both, b.skew]).collect(),
             above: above.to_vec(),
@@ -68,6 +69,25 @@ impl Guide {
         let d = self.dim();
         (0..d).flat_map(|i| self.root[i * d..=i * d + i].iter().copied()).collect()
     }
+}
+
+/// Information of the blocks, `[n_blocks, b, b]` lower, and between them and the core, `[n_blocks, c, b]`.
+fn of_blocks(frame: &Frame, lead: &[f64]) -> [Vec<f64>; 2] {
+    let Frame { n_blocks, b, c, .. } = *frame;
+    let (mut blocks, mut cross) = (vec![0.0; n_blocks * b * b], vec![0.0; n_blocks * c * b]);
+    for (g, j) in (0..n_blocks).flat_map(|g| (0..b).map(move |j| (g, j))) {
+        let column = &lead[frame.scheme.pattern.starts[g * b + j]..];
+        (j..b).for_each(|i| blocks[(g * b + i) * b + j] = column[i - j]);
+        (0..c).for_each(|i| cross[(g * c + i) * b + j] = column[b - j + i]);
+    }
+    [blocks, cross]
+}
+
+/// Lower half of a matrix of the core, `[c, c]`.
+fn lower(frame: &Frame, packed: &[f64]) -> Vec<f64> {
+    let mut out = frame.core_matrix(packed);
+    (0..frame.c).for_each(|i| out[i * frame.c + i + 1..(i + 1) * frame.c].fill(0.0));
+    out
 }
 
 /// Kind, three arguments and the log of the normalising constant, as `kernels/prior.cuh` reads them.

@@ -1,12 +1,12 @@
 //! The map's constants at a centre: information and pull of a gene's data there, and the first centre.
 
-use super::arrow::Information;
 use super::bend::Bend;
 use super::dense::{factor, solve};
 use super::flat::FlatGene;
 use super::frame::Frame;
 use super::target::Target;
 use crate::special::softplus_logistic;
+use crate::transport::conditional::Information;
 
 /// Added to the variance of a leaf's log rate: a rough account of dispersion and effects.
 const ROUGH_VARIANCE: f64 = 0.3;
@@ -28,9 +28,9 @@ pub struct Centre {
 pub fn rough(target: &Target) -> Centre {
     let (frame, gene) = (target.frame, &target.gene);
     let Frame { n, p, c, .. } = *frame;
-    let (a, b) = (&target.information.prior, &target.information.prior_pull);
-    let mut a: Vec<f64> = (0..p * p).map(|e| a[(c - p + e / p) * c + c - p + e % p]).collect();
-    let mut b = b[c - p..].to_vec();
+    let prior = frame.core_matrix(&target.information.prior);
+    let mut a: Vec<f64> = (0..p * p).map(|e| prior[(c - p + e / p) * c + c - p + e % p]).collect();
+    let mut b = target.information.prior_pull[c - p..].to_vec();
     for leaf in 0..frame.n_leaves() {
         let x = &frame.x[(leaf + 1) * c - p..(leaf + 1) * c];
         let (log_rate, weight) = rate(gene, leaf);
@@ -97,16 +97,22 @@ fn leaf_moments(gene: &FlatGene, leaf: usize, eta: f64, log_phi: Option<f64>) ->
 }
 
 /// Adds a leaf of this weight, with a response times it, to information and pull.
-fn add(a: &mut Information, frame: &Frame, leaf: usize, weight: f64, response: f64) {
-    let Frame { n, b, c, .. } = *frame;
+fn add(a: &mut Information<f64>, frame: &Frame, leaf: usize, weight: f64, response: f64) {
+    let Frame { b, c, .. } = *frame;
     let (z, x, g) = (&frame.z[leaf * b..(leaf + 1) * b], &frame.x[leaf * c..(leaf + 1) * c], frame.block[leaf]);
+    let starts = &frame.scheme.pattern.starts;
     for i in 0..b {
         a.pull[g * b + i] += response * z[i];
-        (0..=i).for_each(|j| a.blocks[(g * b + i) * b + j] += weight * z[i] * z[j]);
-        (0..c).for_each(|k| a.cross[(g * c + k) * b + i] += weight * z[i] * x[k]);
+        let column = &mut a.lead[starts[g * b + i]..];
+        (i..b).for_each(|j| column[j - i] += weight * z[i] * z[j]);
+        (0..c).for_each(|k| column[b - i + k] += weight * z[i] * x[k]);
     }
+    let mut at = 0;
     for i in 0..c {
-        a.pull[n - c + i] += response * x[i];
-        (0..=i).for_each(|j| a.core[i * c + j] += weight * x[i] * x[j]);
+        a.core_pull[i] += response * x[i];
+        for j in i..c {
+            a.core[at] += weight * x[i] * x[j];
+            at += 1;
+        }
     }
 }

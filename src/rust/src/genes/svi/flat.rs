@@ -5,6 +5,7 @@ use crate::density::Model;
 use crate::error::{Error, Result};
 use crate::prior::Prior;
 use crate::rising::Rising;
+use crate::transport::conditional::Information;
 
 /// Rows sorted by leaf, terms in `ln Gamma`, and priors.
 #[derive(Debug, Clone)]
@@ -56,5 +57,22 @@ impl FlatGene {
             directions: (0..frame.p).flat_map(|j| model.prior_direction(j, j)).collect(),
             scales: sds.into_iter().chain(model.scale_priors.dispersion().iter().cloned()).collect(),
         })
+    }
+
+    /// No data, and the priors: that of coefficients as a normal distribution of its location and precision.
+    pub fn without_data(&self, frame: &Frame) -> Information<f64> {
+        let Frame { c, p, .. } = *frame;
+        let mut a: Information<f64> = Information::new(&frame.scheme);
+        for (of, direction) in self.coefficients.iter().zip(self.directions.chunks_exact(p)) {
+            for (i, di) in direction.iter().enumerate() {
+                a.prior_pull[c - p + i] += di * of.precision() * of.location();
+            }
+            let last = a.prior.len() - p * (p + 1) / 2;
+            let lower = (0..p).flat_map(|j| (j..p).map(move |i| (i, j)));
+            for (s, (i, j)) in a.prior[last..].iter_mut().zip(lower) {
+                *s += direction[i] * direction[j] * of.precision();
+            }
+        }
+        a
     }
 }

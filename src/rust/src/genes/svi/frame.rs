@@ -8,7 +8,9 @@ use crate::compress::leaves::Leaves;
 use crate::density::Model;
 use crate::design::Design;
 use crate::layout::{Block, Source};
+use crate::linalg::pattern::Pattern;
 use crate::spec::Family;
+use crate::transport::conditional::Scheme;
 
 /// Largest core, and number of parameters: beyond, dense steps are no longer cheap.
 const MAX_CORE: usize = 24;
@@ -46,6 +48,8 @@ pub struct Frame {
     /// `[leaves, width]`: bits by which a row finds its leaf.
     keys: Vec<u64>,
     width: usize,
+    /// Columns of the joint map and their scales, in arrow order.
+    pub scheme: Scheme,
 }
 
 impl Frame {
@@ -77,13 +81,36 @@ impl Frame {
             x: vec![],
             keys: vec![],
             width: 0,
+            scheme: Scheme::default(),
         };
         if frame.c > MAX_CORE || b > MAX_BLOCK || frame.dim() > MAX_DIM {
             return None;
         }
         frame.order(model, &inner, &outer);
         frame.add_leaves(design, &inner, &outer);
+        frame.scheme = frame.scheme()?;
         Some(frame)
+    }
+
+    /// Blocks that meet the core only, all of them with all of it.
+    fn scheme(&self) -> Option<Scheme> {
+        let Self { n, b, c, n_sd, p, .. } = *self;
+        let first = n - c;
+        let own = |j: usize| if j < first { j + 1..(j / b + 1) * b } else { j + 1..n };
+        let below = |j: usize| own(j).chain(first.max(own(j).end)..n).map(|i| i as u32).collect();
+        let pattern = Pattern::new((0..n).map(below).collect(), usize::MAX, Some(c))?;
+        Some(Scheme::new(pattern, self.sd_of.clone(), [n_sd + 1, n - p], vec![], std::iter::empty()))
+    }
+
+    /// A symmetric matrix of the core, `[c, c]`, from its packed lower columns.
+    pub fn core_matrix(&self, packed: &[f64]) -> Vec<f64> {
+        let c = self.c;
+        let mut out = vec![0.0; c * c];
+        let lower = (0..c).flat_map(|j| (j..c).map(move |i| (i, j)));
+        for (x, (i, j)) in packed.iter().zip(lower) {
+            (out[i * c + j], out[j * c + i]) = (*x, *x);
+        }
+        out
     }
 
     /// Scale parameters.

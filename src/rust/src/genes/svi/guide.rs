@@ -190,10 +190,10 @@ impl NullaryFnOnce for Averaging<'_> {
         let Direction { mean, root } = self.direction;
         let d = mean.len();
         for (i, r) in self.r.iter().enumerate() {
-            mean[i] = r.total() / LANES as f64;
+            mean[i] = r.over_draws() / LANES as f64;
             let (before, own) = (&self.epsilon[..=i], &self.epsilon[i]);
             for ((out, e), s) in root[i * d..=i * d + i].iter_mut().zip(before).zip(self.r) {
-                *out = (*r * *e + *s * *own).total() / (2.0 * LANES as f64);
+                *out = (*r * *e + *s * *own).over_draws() / (2.0 * LANES as f64);
             }
         }
     }

@@ -1,13 +1,12 @@
 //! Variational inference of one gene: a normal guide with full covariance, in coordinates where that is nearly exact; and
 //! chains in the frame of a guide (`walks`).
 //!
-//! Coefficients and effects are mapped by their joint conditional Gaussian at the current scales (`arrow`), scale
+//! Coefficients and effects are mapped by their joint conditional Gaussian at the current scales ([`crate::transport::conditional`]), scale
 //! parameters are bent about their mode, and the guide starts as the normal approximation there (`start`). All
 //! densities are taken eight at a time (`lane`, `target`). What is here runs in plain arrays, so that a device can do the same
 //! for many genes.
 
 pub mod arrays;
-pub mod arrow;
 pub mod bend;
 pub mod centre;
 pub mod dense;
@@ -18,7 +17,6 @@ pub mod lane;
 pub mod noise;
 pub mod priors;
 pub mod rows;
-mod slopes;
 pub mod start;
 pub mod steps;
 pub mod target;

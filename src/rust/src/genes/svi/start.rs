@@ -148,7 +148,7 @@ impl Climb {
         let values = target.density(&self.y);
         let best = (0..LANES).filter(|&s| values.0[s] > value).max_by(|&a, &b| values.0[a].total_cmp(&values.0[b]));
         let Some(best) = best else { return false };
-        at.u.iter_mut().zip(&target.u).for_each(|(out, u)| *out = u.0[best]);
+        at.u.iter_mut().zip(target.u()).for_each(|(out, u)| *out = u.0[best]);
         at.theta.iter_mut().zip(&target.theta.straight).for_each(|(out, t)| *out = t.0[best]);
         true
     }

@@ -3,13 +3,14 @@
 //! A position has the map's normal coordinates in arrow order, then the bent scale parameters. Everything that depends
 //! on the position runs in lanes, one draw in each, so that the loops are the same whatever the design.
 
-use super::arrow::{Arrow, Information};
 use super::flat::FlatGene;
 use super::frame::Frame;
 use super::lane::Lane;
 use super::rows::{self, LeafSums};
 use super::theta::Theta;
+use crate::number::Parts;
 use crate::simd::LANES;
+use crate::transport::conditional::{Conditional, Information};
 use pulp::{Arch, NullaryFnOnce};
 use std::f64::consts::PI;
 
@@ -21,23 +22,23 @@ pub struct Target<'a> {
     /// The gene.
     pub gene: FlatGene,
     /// Constants of the map.
-    pub information: Information,
+    pub information: Information<f64>,
     /// Log shape at the map's centre, and the share of the variance there that is in excess of a Poisson's.
     pub excess: Option<(f64, f64)>,
     /// Scale parameters.
     pub theta: Theta,
-    /// Effects and coefficients at the last positions, in arrow order.
-    pub u: Vec<Lane>,
     /// Gradients at the last positions.
     pub gradient: Vec<Lane>,
     /// Log Jacobians of the map there.
     pub log_jacobian: Lane,
     /// Calls of [`Self::evaluate`].
     pub n_evaluations: usize,
-    /// The map, with standardised effects.
-    pub arrow: Arrow,
-    sd: Vec<Lane>,
-    d_u: Vec<Lane>,
+    /// The map, with effects and coefficients at the last positions.
+    pub map: Conditional<Lane>,
+    /// Standard deviations, and one.
+    scales: Vec<Lane>,
+    /// Positions, then derivatives in effects and coefficients.
+    z: Parts<Lane>,
     d_log_value: Vec<Lane>,
     d_log_phi: Lane,
 }
@@ -69,17 +70,16 @@ impl<'a> Target<'a> {
         let zeros = |n: usize| vec![Lane::ZERO; n];
         Self {
             frame,
-            information: Information::new(frame, &gene),
+            information: gene.without_data(frame),
             theta: Theta::new(frame, &gene),
             gene,
             excess: None,
-            u: zeros(frame.n),
             gradient: zeros(frame.dim()),
             log_jacobian: Lane::ZERO,
             n_evaluations: 0,
-            arrow: Arrow::new(frame),
-            sd: vec![Lane::splat(1.0); frame.n],
-            d_u: zeros(frame.n),
+            map: Conditional::new(&frame.scheme),
+            scales: vec![Lane::splat(1.0); frame.n_sd + 1],
+            z: Parts::zeros(frame.n - frame.c, frame.c),
             d_log_value: zeros(frame.n_sd + 1),
             d_log_phi: Lane::ZERO,
         }
@@ -97,6 +97,11 @@ impl<'a> Target<'a> {
         Arch::new().dispatch(Evaluation { target: self, y, with_gradient: false })
     }
 
+    /// Effects and coefficients at the last positions, in arrow order.
+    pub fn u(&self) -> impl Iterator<Item = &Lane> {
+        self.map.natural.lead.iter().chain(&self.map.natural.core)
+    }
+
     /// Natural values of the last draw in lane `s`: coefficients, shape, standard deviations, effects.
     pub fn values(&self, s: usize, out: &mut [f64]) {
         let Frame { p, n_sd, has_shape, .. } = *self.frame;
@@ -106,7 +111,7 @@ impl<'a> Target<'a> {
             out[p] = self.theta.value[n_sd].0[s];
         }
         out[first..first + n_sd].iter_mut().zip(&self.theta.value).for_each(|(out, sd)| *out = sd.0[s]);
-        for (u, &place) in self.u.iter().zip(&self.frame.place) {
+        for (u, &place) in self.u().zip(&self.frame.place) {
             out[if place < n_effects { first + n_sd + place } else { place - n_effects }] = u.0[s];
         }
     }
@@ -114,18 +119,17 @@ impl<'a> Target<'a> {
     #[inline(always)]
     fn value<const SLOPES: bool>(&mut self, y: &[Lane]) -> Lane {
         let (z, x) = y.split_at(self.frame.n);
+        let (lead, core) = z.split_at(self.frame.n - self.frame.c);
+        self.z.lead.copy_from_slice(lead);
+        self.z.core.copy_from_slice(core);
         let mut value = self.theta.forward(self.frame, &self.gene, x);
         let (k, _) = self.scale();
-        for (sd, &place) in self.sd.iter_mut().zip(&self.frame.sd_of[..self.frame.n - self.frame.p]) {
-            *sd = self.theta.value[place];
-        }
-        self.log_jacobian = self.arrow.forward(self.frame, &self.information, k, &self.sd, z);
+        self.scales[..self.frame.n_sd].copy_from_slice(&self.theta.value[..self.frame.n_sd]);
+        let (scheme, a) = (&self.frame.scheme, &self.information);
+        self.log_jacobian = self.map.forward(scheme, a, k, &self.scales, &self.z);
         value += self.log_jacobian;
-        for (u, (v, sd)) in self.u.iter_mut().zip(self.arrow.v.iter().zip(&self.sd)) {
-            *u = *v * *sd;
-        }
-        self.d_u.fill(Lane::ZERO);
-        self.d_log_value.fill(Lane::ZERO);
+        self.z.lead.fill(Lane::ZERO);
+        self.z.core.fill(Lane::ZERO);
         value += self.likelihood::<SLOPES>();
         value += self.coefficient_priors();
         value + self.effects()
@@ -135,11 +139,14 @@ impl<'a> Target<'a> {
     #[inline(always)]
     fn pull_back(&mut self) {
         let (_, d_k) = self.scale();
-        let d_scale = self.arrow.backward(self.frame, &mut self.d_u, &mut self.d_log_value);
-        // What the map's pull back left here is that of the coefficients, which have no scale.
+        let d_scale = self.map.backward(&self.frame.scheme, &self.scales, &mut self.z);
+        self.d_log_value.copy_from_slice(&self.map.slopes);
+        // What the map left there is that of the coefficients, which have no scale.
         self.d_log_value[self.frame.n_sd] = self.d_log_phi + d_scale * d_k;
         let (d_z, d_x) = self.gradient.split_at_mut(self.frame.n);
-        d_z.copy_from_slice(&self.d_u);
+        let (lead, core) = d_z.split_at_mut(self.z.lead.len());
+        lead.copy_from_slice(&self.z.lead);
+        core.copy_from_slice(&self.z.core);
         self.theta.backward(&self.d_log_value, d_x);
     }
 
@@ -152,7 +159,7 @@ impl<'a> Target<'a> {
         (k, k * t)
     }
 
-    /// Log-likelihood; sets `d_log_phi`, and `d_u` to the derivatives.
+    /// Log-likelihood; sets `d_log_phi`, and `z` to the derivatives.
     #[inline(always)]
     fn likelihood<const SLOPES: bool>(&mut self) -> Lane {
         let (mut value, mut d_log_phi) = (Lane::splat(self.gene.constant), Lane::ZERO);
@@ -177,8 +184,8 @@ impl<'a> Target<'a> {
 
     #[inline(always)]
     fn leaf<const SLOPES: bool>(&self, leaf: usize) -> LeafSums {
-        let Frame { n, b, c, .. } = *self.frame;
-        let (block, core) = (&self.u[self.frame.block[leaf] * b..], &self.u[n - c..]);
+        let Frame { b, c, .. } = *self.frame;
+        let (block, core) = (&self.map.natural.lead[self.frame.block[leaf] * b..], &self.map.natural.core);
         let mut eta = Lane::ZERO;
         self.frame.z[leaf * b..(leaf + 1) * b].iter().zip(block).for_each(|(z, u)| eta += *u * *z);
         self.frame.x[leaf * c..(leaf + 1) * c].iter().zip(core).for_each(|(x, u)| eta += *u * *x);
@@ -197,42 +204,38 @@ impl<'a> Target<'a> {
     /// Adds a derivative in the leaf's linear predictor to those in effects and coefficients.
     #[inline(always)]
     fn spread(&mut self, leaf: usize, d_eta: Lane) {
-        let Frame { n, b, c, .. } = *self.frame;
-        let (blocks, core) = self.d_u.split_at_mut(n - c);
-        let block = &mut blocks[self.frame.block[leaf] * b..];
+        let Frame { b, c, .. } = *self.frame;
+        let (block, core) = (&mut self.z.lead[self.frame.block[leaf] * b..], &mut self.z.core);
         self.frame.z[leaf * b..(leaf + 1) * b].iter().zip(block).for_each(|(z, d)| *d += d_eta * *z);
         self.frame.x[leaf * c..(leaf + 1) * c].iter().zip(core).for_each(|(x, d)| *d += d_eta * *x);
     }
 
     #[inline(always)]
     fn coefficient_priors(&mut self) -> Lane {
-        let (first, p) = (self.frame.n - self.frame.p, self.frame.p);
+        let (first, p) = (self.frame.c - self.frame.p, self.frame.p);
         let mut value = Lane::ZERO;
         for (j, prior) in self.gene.coefficients.iter().enumerate().filter(|(_, prior)| !prior.is_flat()) {
             let direction = &self.gene.directions[j * p..(j + 1) * p];
             let (mut argument, mut slope) = (Lane::ZERO, Lane::ZERO);
-            direction.iter().zip(&self.u[first..]).for_each(|(d, u)| argument += *u * *d);
+            direction.iter().zip(&self.map.natural.core[first..]).for_each(|(d, u)| argument += *u * *d);
             for s in 0..LANES {
                 let (log_density, d) = prior.log_density(argument.0[s]);
                 value.0[s] += log_density;
                 slope.0[s] = d;
             }
-            direction.iter().zip(&mut self.d_u[first..]).for_each(|(d, out)| *out += slope * *d);
+            direction.iter().zip(&mut self.z.core[first..]).for_each(|(d, out)| *out += slope * *d);
         }
         value
     }
 
-    /// Density of the standardised effects; takes `d_u` from derivatives in effects to those in standardised ones, and adds
-    /// those in the log standard deviations.
+    /// Density of the standardised effects; its derivatives are the map's.
     #[inline(always)]
-    fn effects(&mut self) -> Lane {
+    fn effects(&self) -> Lane {
         let n_effects = self.frame.n - self.frame.p;
+        let standard = &self.map.standard;
         let mut squares = Lane::ZERO;
-        for a in 0..n_effects {
-            let (v, d) = (self.arrow.v[a], self.d_u[a]);
-            squares += v * v;
-            self.d_log_value[self.frame.sd_of[a]] += d * self.u[a];
-            self.d_u[a] = d * self.sd[a] - v;
+        for v in standard.lead.iter().chain(&standard.core).take(n_effects) {
+            squares += *v * *v;
         }
         (squares + Lane::splat(n_effects as f64 * (2.0 * PI).ln())) * -0.5
     }

@@ -1,6 +1,6 @@
-//! The full columns at the end of a sparse factor, by dense matrix products.
+//! The core of a sparse factor, its full columns at the end, by dense matrix products, where it is large.
 //!
-//! With `B` the tail's rows of the columns before it, the tail of the matrix is `C = C_0 - BB'` and its
+//! With `B` the core's rows of the columns before it, the core of the matrix is `C = C_0 - BB'` and its
 //! factor `L` that of `C`. The derivative in `C` is `Z / 2`, `Z = L^-T (P + P') L^-1` with `P` the lower
 //! triangle of `L' dL`, its diagonal halved (Murray 2016, equation 10), and that in `B` is `-ZB`.
 
@@ -18,21 +18,19 @@ const DENSE: f64 = 0.2;
 /// Products of dense matrices that take as long as one product of sparse ones.
 const DENSE_PER_SPARSE: usize = 10;
 
-/// Places of the tail.
+/// Places of a core.
 #[derive(Debug, Clone, Default)]
-pub struct Tail {
-    /// First column; the number of columns if there is no tail.
-    pub start: usize,
-    /// Columns of the tail.
+pub struct Trailing {
+    /// Columns.
     dim: usize,
-    /// Entries in the tail's rows of each column before it that has any.
+    /// Entries in the core's rows of each column before it that has any.
     lead: Vec<Range<usize>>,
     is_dense: bool,
 }
 
 /// Memory of one factorisation.
 #[derive(Debug, Clone)]
-pub struct TailWork {
+pub struct TrailingWork {
     c: Mat<f64>,
     b: Mat<f64>,
     d: Mat<f64>,
@@ -41,32 +39,25 @@ pub struct TailWork {
     stack: Vec<MaybeUninit<u8>>,
 }
 
-impl Default for TailWork {
+impl Default for TrailingWork {
     fn default() -> Self {
         let [c, b, d, other, product] = std::array::from_fn(|_| Mat::new());
         Self { c, b, d, other, product, stack: vec![] }
     }
 }
 
-impl Tail {
-    /// First of the full columns at the end of a completed pattern (rows below the diagonal).
-    pub fn start(columns: &[Vec<u32>]) -> usize {
-        let dim = columns.len();
-        let full = (0..dim).rev().take_while(|&j| columns[j].len() == dim - 1 - j).count();
-        if full < SMALLEST { dim } else { dim - full }
-    }
-
-    /// Finds the rows of the tail in the columns before it.
-    pub fn new(start: usize, starts: &[usize], rows: &[u32]) -> Self {
-        let dim = starts.len() - 1 - start;
-        let tail_of = |j: usize| {
-            let column = starts[j]..starts[j + 1];
-            column.start + rows[column.clone()].partition_point(|&i| (i as usize) < start)..column.end
-        };
-        let lead: Vec<Range<usize>> = (0..start).map(tail_of).filter(|r| dim > 0 && !r.is_empty()).collect();
+impl Trailing {
+    /// Of `dim` columns; `lead` has the entries in the core's rows of each column before it that has any.
+    pub fn new(dim: usize, lead: Vec<Range<usize>>) -> Self {
         let n_entries: usize = lead.iter().map(ExactSizeIterator::len).sum();
         let is_dense = n_entries as f64 > DENSE * (dim * lead.len()) as f64;
-        Self { start, dim, lead, is_dense }
+        Self { dim, lead, is_dense }
+    }
+
+    /// Whether products of matrices are worth the copying.
+    #[inline]
+    pub fn is_large(&self) -> bool {
+        self.dim >= SMALLEST
     }
 
     /// Multiplications of one factorisation, those of dense products divided by `DENSE_PER_SPARSE`.
@@ -77,69 +68,66 @@ impl Tail {
     /// Multiplications of one factorisation, those of dense products divided by `per_dense`.
     pub fn n_multiplications(&self, per_dense: usize) -> usize {
         let m = self.dim;
-        let lead = if self.is_dense {
-            m * m / 2 * self.lead.len() / per_dense
-        } else {
-            self.lead.iter().map(|r| r.len() * (r.len() + 1) / 2).sum()
-        };
+        let sparse = || self.lead.iter().map(|r| r.len() * (r.len() + 1) / 2).sum::<usize>();
+        if !self.is_large() {
+            return sparse() + (0..m).map(|n| n * (n + 1) / 2).sum::<usize>();
+        }
+        let lead = if self.is_dense { m * m / 2 * self.lead.len() / per_dense } else { sparse() };
         m * m * m / 6 / per_dense + lead
     }
 
-    /// Factor of the tail, whose values begin at `first`.
-    pub fn factor(&self, first: usize, rows: &[u32], values: &mut [f64], work: &mut TailWork) {
-        if self.dim == 0 {
-            return;
-        }
-        self.unpack(&values[first..], &mut work.c);
+    /// Factor of the core, from column `start` on, whose values are `core`; `lead` are those of the columns before it.
+    pub fn factor(&self, (start, rows): (usize, &[u32]), lead: &[f64], core: &mut [f64], work: &mut TrailingWork) {
+        self.unpack(core, &mut work.c);
         if self.is_dense {
-            self.scatter(rows, values, &mut work.b);
-            let TailWork { c, b, .. } = work;
+            self.scatter(start, rows, lead, &mut work.b);
+            let TrailingWork { c, b, .. } = work;
             let (lower, full) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
             triangular_product(c.as_mut(), lower, Accum::Add, &*b, full, b.transpose(), full, -1.0, Par::Seq);
         } else {
-            self.subtract_sparse(rows, values, &mut work.c);
+            self.subtract_sparse(start, rows, lead, &mut work.c);
         }
         let scratch = cholesky_in_place_scratch::<f64>(self.dim, Par::Seq, Default::default());
         work.stack.resize(scratch.unaligned_bytes_required(), MaybeUninit::uninit());
         let stack = faer::dyn_stack::MemStack::new(&mut work.stack);
         match cholesky_in_place(work.c.as_mut(), Default::default(), Par::Seq, stack, Default::default()) {
-            Ok(_) => self.pack(&work.c, &mut values[first..]),
-            Err(_) => values[first..].fill(f64::NAN),
+            Ok(_) => self.pack(&work.c, core),
+            Err(_) => core.fill(f64::NAN),
         }
     }
 
-    /// Derivatives in the factor of the tail to those in the matrix and in `B`.
-    pub fn factor_adjoint(&self, first: usize, rows: &[u32], values: &[f64], d: &mut [f64], work: &mut TailWork) {
-        if self.dim == 0 {
-            return;
-        }
-        self.unpack(&values[first..], &mut work.c);
-        self.unpack(&d[first..], &mut work.other);
+    /// Derivatives in the factor of the core to those in the matrix and in `B`.
+    pub fn factor_adjoint(
+        &self, (start, rows): (usize, &[u32]), (lead, core): (&[f64], &[f64]), (d, d_core): (&mut [f64], &mut [f64]),
+        work: &mut TrailingWork,
+    ) {
+        self.unpack(core, &mut work.c);
+        self.unpack(d_core, &mut work.other);
         self.half_product(work);
-        let TailWork { c, b, d: z, other, product, .. } = work;
+        let TrailingWork { c, b, d: z, other, product, .. } = work;
         solve_upper_triangular_in_place(c.transpose(), z.as_mut(), Par::Seq);
         resize(other, self.dim, self.dim);
         other.copy_from(z.transpose());
         solve_upper_triangular_in_place(c.transpose(), other.as_mut(), Par::Seq);
         if self.is_dense {
-            self.scatter(rows, values, b);
+            self.scatter(start, rows, lead, b);
             resize(product, self.dim, self.lead.len());
             faer::linalg::matmul::matmul(product.as_mut(), Accum::Replace, &*other, &*b, -1.0, Par::Seq);
             for (column, range) in self.lead.iter().enumerate() {
                 let from = product.col_as_slice(column);
                 let places = d[range.clone()].iter_mut().zip(&rows[range.clone()]);
-                places.for_each(|(d, &i)| *d += from[i as usize - self.start]);
+                places.for_each(|(d, &i)| *d += from[i as usize - start]);
             }
         } else {
-            self.add_sparse(rows, values, other, d);
+            self.add_sparse(start, rows, lead, other, d);
         }
         (0..self.dim).for_each(|j| other[(j, j)] *= 0.5);
-        self.pack(other, &mut d[first..]);
+        self.pack(other, d_core);
     }
 
     /// `P + P'` into `work.d`, from the factor in `work.c` and its derivatives in `work.other`.
-    fn half_product(&self, work: &mut TailWork) {
-        let TailWork { c, d, other, .. } = work;
+    fn half_product(&self, work: &mut TrailingWork) {
+        let TrailingWork { c, d, other, .. } = work;
         resize(d, self.dim, self.dim);
         let (lower, upper) = (BlockStructure::TriangularLower, BlockStructure::TriangularUpper);
         triangular_product(d.as_mut(), lower, Accum::Replace, c.transpose(), upper, &*other, lower, 1.0, Par::Seq);
@@ -169,35 +157,35 @@ impl Tail {
     }
 
     /// `B`.
-    fn scatter(&self, rows: &[u32], values: &[f64], out: &mut Mat<f64>) {
+    fn scatter(&self, start: usize, rows: &[u32], values: &[f64], out: &mut Mat<f64>) {
         resize(out, self.dim, self.lead.len());
         for (column, range) in self.lead.iter().enumerate() {
             let to = out.col_as_slice_mut(column);
             to.fill(0.0);
             let entries = rows[range.clone()].iter().zip(&values[range.clone()]);
-            entries.for_each(|(&i, v)| to[i as usize - self.start] = *v);
+            entries.for_each(|(&i, v)| to[i as usize - start] = *v);
         }
     }
 
     /// `C - BB'` entry by entry.
-    fn subtract_sparse(&self, rows: &[u32], values: &[f64], c: &mut Mat<f64>) {
+    fn subtract_sparse(&self, start: usize, rows: &[u32], values: &[f64], c: &mut Mat<f64>) {
         for range in &self.lead {
             for at in range.clone() {
-                let column = c.col_as_slice_mut(rows[at] as usize - self.start);
+                let column = c.col_as_slice_mut(rows[at] as usize - start);
                 let v = values[at];
                 let below = rows[at..range.end].iter().zip(&values[at..range.end]);
-                below.for_each(|(&i, w)| column[i as usize - self.start] -= v * w);
+                below.for_each(|(&i, w)| column[i as usize - start] -= v * w);
             }
         }
     }
 
     /// `d - ZB` entry by entry.
-    fn add_sparse(&self, rows: &[u32], values: &[f64], z: &Mat<f64>, d: &mut [f64]) {
+    fn add_sparse(&self, start: usize, rows: &[u32], values: &[f64], z: &Mat<f64>, d: &mut [f64]) {
         for range in &self.lead {
             let entries = || rows[range.clone()].iter().zip(&values[range.clone()]);
             for at in range.clone() {
-                let column = z.col_as_slice(rows[at] as usize - self.start);
-                d[at] -= entries().map(|(&i, v)| column[i as usize - self.start] * v).sum::<f64>();
+                let column = z.col_as_slice(rows[at] as usize - start);
+                d[at] -= entries().map(|(&i, v)| column[i as usize - start] * v).sum::<f64>();
             }
         }
     }

@@ -1,0 +1,336 @@
+//! What a formula is written over: one number, eight draws at once, or eight levels of a group at once.
+//!
+//! A formula over levels has data that differ by level and parameters that all share; over draws it is the other way round. Both are
+//! instances of one definition ([`Real::Datum`], [`Real::Sum`]): a sum over all levels ends in [`Real::total`], which over
+//! draws leaves a number for each. Eight numbers in an array turn into the machine's vector instructions.
+
+use crate::kernels::elementary;
+use crate::simd::LANES;
+use std::fmt::Debug;
+use std::ops::{Add, AddAssign, Mul, MulAssign, Neg, Sub, SubAssign};
+
+/// A number, or eight, with what formulas need of them.
+pub trait Real:
+    Copy
+    + Debug
+    + Default
+    + Send
+    + Sync
+    + 'static
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Mul<f64, Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+{
+    /// What is constant: one number, or one per level.
+    type Datum: Copy + Debug + Default + Send + Sync + 'static;
+    /// What belongs to a position: one number, or one per draw.
+    type Sum: Real<Sum = Self::Sum, Datum = f64>;
+    /// Zero.
+    const ZERO: Self;
+
+    /// The same number for all.
+    fn splat(x: f64) -> Self;
+    /// From a constant.
+    fn of(x: Self::Datum) -> Self;
+    /// From what all levels share.
+    fn lift(x: Self::Sum) -> Self;
+    /// Sum over levels, in one order on every machine.
+    fn total(self) -> Self::Sum;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// `1 / x`.
+    fn recip(self) -> Self;
+    /// Natural logarithm.
+    fn ln(self) -> Self;
+
+    /// Single numbers as what they are, for routines that know nothing else.
+    #[inline(always)]
+    fn single(_: &[Self]) -> Option<&[f64]> {
+        None
+    }
+
+    /// As [`Self::single`], to write.
+    #[inline(always)]
+    fn single_mut(_: &mut [Self]) -> Option<&mut [f64]> {
+        None
+    }
+}
+
+impl Real for f64 {
+    type Datum = f64;
+    type Sum = f64;
+    const ZERO: Self = 0.0;
+
+    #[inline(always)]
+    fn splat(x: f64) -> Self {
+        x
+    }
+
+    #[inline(always)]
+    fn of(x: f64) -> Self {
+        x
+    }
+
+    #[inline(always)]
+    fn lift(x: f64) -> Self {
+        x
+    }
+
+    #[inline(always)]
+    fn total(self) -> f64 {
+        self
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self::sqrt(self)
+    }
+
+    #[inline(always)]
+    fn recip(self) -> Self {
+        1.0 / self
+    }
+
+    #[inline(always)]
+    fn ln(self) -> Self {
+        elementary::ln(self)
+    }
+
+    #[inline(always)]
+    fn single(x: &[Self]) -> Option<&[f64]> {
+        Some(x)
+    }
+
+    #[inline(always)]
+    fn single_mut(x: &mut [Self]) -> Option<&mut [f64]> {
+        Some(x)
+    }
+}
+
+/// Sum of eight numbers, in one order on every machine.
+#[inline(always)]
+fn sum_of(s: &[f64; LANES]) -> f64 {
+    ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
+}
+
+/// Eight numbers with the operators of arithmetic.
+macro_rules! eight {
+    ($name:ident) => {
+        impl $name {
+            /// Zeros.
+            pub const ZERO: Self = Self([0.0; LANES]);
+
+            /// The same number for all.
+            #[inline(always)]
+            pub fn splat(x: f64) -> Self {
+                Self([x; LANES])
+            }
+
+            /// `f` of each number.
+            #[inline(always)]
+            pub fn map(self, f: impl Fn(f64) -> f64) -> Self {
+                let mut out = self.0;
+                out.iter_mut().for_each(|x| *x = f(*x));
+                Self(out)
+            }
+
+            #[inline(always)]
+            fn zip(self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
+                let mut out = self.0;
+                out.iter_mut().zip(&other.0).for_each(|(a, b)| *a = f(*a, *b));
+                Self(out)
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::ZERO
+            }
+        }
+
+        impl Add for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                self.zip(other, |a, b| a + b)
+            }
+        }
+
+        impl Sub for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                self.zip(other, |a, b| a - b)
+            }
+        }
+
+        impl Mul for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                self.zip(other, |a, b| a * b)
+            }
+        }
+
+        impl Mul<f64> for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn mul(self, other: f64) -> Self {
+                self.map(|a| a * other)
+            }
+        }
+
+        impl Neg for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn neg(self) -> Self {
+                self.map(|a| -a)
+            }
+        }
+
+        impl AddAssign for $name {
+            #[inline(always)]
+            fn add_assign(&mut self, other: Self) {
+                *self = *self + other;
+            }
+        }
+
+        impl SubAssign for $name {
+            #[inline(always)]
+            fn sub_assign(&mut self, other: Self) {
+                *self = *self - other;
+            }
+        }
+
+        impl MulAssign for $name {
+            #[inline(always)]
+            fn mul_assign(&mut self, other: Self) {
+                *self = *self * other;
+            }
+        }
+    };
+}
+
+/// One number for each of eight draws.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(align(64))]
+pub struct Draws8(pub [f64; LANES]);
+
+/// One number for each of eight levels of a group.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(align(64))]
+pub struct Levels8(pub [f64; LANES]);
+
+eight!(Draws8);
+eight!(Levels8);
+
+/// What the two kinds of eight have in common as numbers.
+macro_rules! real_of_eight {
+    () => {
+        const ZERO: Self = Self::ZERO;
+
+        #[inline(always)]
+        fn splat(x: f64) -> Self {
+            Self::splat(x)
+        }
+
+        #[inline(always)]
+        fn sqrt(self) -> Self {
+            self.map(f64::sqrt)
+        }
+
+        #[inline(always)]
+        fn recip(self) -> Self {
+            self.map(|x| 1.0 / x)
+        }
+
+        #[inline(always)]
+        fn ln(self) -> Self {
+            self.map(elementary::ln)
+        }
+    };
+}
+
+impl Real for Draws8 {
+    type Datum = f64;
+    type Sum = Self;
+    real_of_eight!();
+
+    #[inline(always)]
+    fn of(x: f64) -> Self {
+        Self::splat(x)
+    }
+
+    #[inline(always)]
+    fn lift(x: Self) -> Self {
+        x
+    }
+
+    #[inline(always)]
+    fn total(self) -> Self {
+        self
+    }
+}
+
+impl Real for Levels8 {
+    type Datum = Self;
+    type Sum = f64;
+    real_of_eight!();
+
+    #[inline(always)]
+    fn of(x: Self) -> Self {
+        x
+    }
+
+    #[inline(always)]
+    fn lift(x: f64) -> Self {
+        Self::splat(x)
+    }
+
+    #[inline(always)]
+    fn total(self) -> f64 {
+        sum_of(&self.0)
+    }
+}
+
+impl Draws8 {
+    /// Sum over the draws.
+    #[inline(always)]
+    pub fn over_draws(self) -> f64 {
+        sum_of(&self.0)
+    }
+}
+
+/// Numbers in two parts: of the levels that are eliminated first, and of the core that they share.
+#[derive(Debug, Clone)]
+pub struct Parts<T: Real> {
+    /// Of the levels.
+    pub lead: Vec<T>,
+    /// Of the core.
+    pub core: Vec<T::Sum>,
+}
+
+impl<T: Real> Parts<T> {
+    /// Zeros.
+    pub fn zeros(lead: usize, core: usize) -> Self {
+        Self { lead: vec![T::ZERO; lead], core: vec![T::Sum::ZERO; core] }
+    }
+
+    /// The same numbers as `other`.
+    #[inline(always)]
+    pub fn copy_from(&mut self, other: &Self) {
+        self.lead.copy_from_slice(&other.lead);
+        self.core.copy_from_slice(&other.core);
+    }
+}
+
+impl<T: Real> Default for Parts<T> {
+    fn default() -> Self {
+        Self { lead: vec![], core: vec![] }
+    }
+}
