@@ -138,42 +138,11 @@ macro_rules! eight {
                 out.iter_mut().for_each(|x| *x = f(*x));
                 Self(out)
             }
-
-            #[inline(always)]
-            fn zip(self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
-                let mut out = self.0;
-                out.iter_mut().zip(&other.0).for_each(|(a, b)| *a = f(*a, *b));
-                Self(out)
-            }
         }
 
         impl Default for $name {
             fn default() -> Self {
                 Self::ZERO
-            }
-        }
-
-        impl Add for $name {
-            type Output = Self;
-            #[inline(always)]
-            fn add(self, other: Self) -> Self {
-                self.zip(other, |a, b| a + b)
-            }
-        }
-
-        impl Sub for $name {
-            type Output = Self;
-            #[inline(always)]
-            fn sub(self, other: Self) -> Self {
-                self.zip(other, |a, b| a - b)
-            }
-        }
-
-        impl Mul for $name {
-            type Output = Self;
-            #[inline(always)]
-            fn mul(self, other: Self) -> Self {
-                self.zip(other, |a, b| a * b)
             }
         }
 
@@ -193,24 +162,25 @@ macro_rules! eight {
             }
         }
 
-        impl AddAssign for $name {
+        eight!($name, Add add, AddAssign add_assign, +);
+        eight!($name, Sub sub, SubAssign sub_assign, -);
+        eight!($name, Mul mul, MulAssign mul_assign, *);
+    };
+    ($name:ident, $operator:ident $call:ident, $assign:ident $call_assign:ident, $sign:tt) => {
+        impl $operator for $name {
+            type Output = Self;
             #[inline(always)]
-            fn add_assign(&mut self, other: Self) {
-                *self = *self + other;
+            fn $call(self, other: Self) -> Self {
+                let mut out = self.0;
+                out.iter_mut().zip(&other.0).for_each(|(a, b)| *a = *a $sign *b);
+                Self(out)
             }
         }
 
-        impl SubAssign for $name {
+        impl $assign for $name {
             #[inline(always)]
-            fn sub_assign(&mut self, other: Self) {
-                *self = *self - other;
-            }
-        }
-
-        impl MulAssign for $name {
-            #[inline(always)]
-            fn mul_assign(&mut self, other: Self) {
-                *self = *self * other;
+            fn $call_assign(&mut self, other: Self) {
+                *self = *self $sign other;
             }
         }
     };

@@ -4,7 +4,7 @@
 //! the same bits on every machine.
 
 use pulp::Simd;
-use std::ops::{Add, Mul, Neg, Sub};
+use std::ops::{Add, Mul};
 
 /// Tables are padded to a multiple of this, which is a multiple of every machine's width.
 pub const LANES: usize = 8;
@@ -37,18 +37,6 @@ impl<S: Simd> V<S> {
     pub fn store(self, to: &mut [f64], at: usize) {
         S::as_mut_simd_f64s(&mut to[at..at + Self::WIDTH]).0[0] = self.x;
     }
-
-    /// Square root.
-    #[inline(always)]
-    pub fn sqrt(self) -> Self {
-        Self { x: self.simd.sqrt_f64s(self.x), ..self }
-    }
-
-    /// `1 / x`.
-    #[inline(always)]
-    pub fn recip(self) -> Self {
-        Self { x: self.simd.div_f64s(self.simd.splat_f64s(1.0), self.x), ..self }
-    }
 }
 
 impl<S: Simd> Add for V<S> {
@@ -56,14 +44,6 @@ impl<S: Simd> Add for V<S> {
     #[inline(always)]
     fn add(self, other: Self) -> Self {
         Self { x: self.simd.add_f64s(self.x, other.x), ..self }
-    }
-}
-
-impl<S: Simd> Sub for V<S> {
-    type Output = Self;
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        Self { x: self.simd.sub_f64s(self.x, other.x), ..self }
     }
 }
 
@@ -80,37 +60,5 @@ impl<S: Simd> Mul<f64> for V<S> {
     #[inline(always)]
     fn mul(self, other: f64) -> Self {
         self * Self::splat(self.simd, other)
-    }
-}
-
-impl<S: Simd> Neg for V<S> {
-    type Output = Self;
-    #[inline(always)]
-    fn neg(self) -> Self {
-        self * -1.0
-    }
-}
-
-/// A sum over a table's lanes, kept in `LANES` parts so that its bits do not depend on the width.
-#[derive(Debug, Clone, Copy)]
-pub struct Sum([f64; LANES]);
-
-impl Sum {
-    /// Nothing summed.
-    pub const ZERO: Self = Self([0.0; LANES]);
-
-    /// Adds the lanes of the table's column `at`.
-    #[inline(always)]
-    pub fn add<S: Simd>(&mut self, x: V<S>, at: usize) {
-        let at = at % LANES;
-        let sum = V::load(x.simd, &self.0, at) + x;
-        sum.store(&mut self.0, at);
-    }
-
-    /// The sum.
-    #[inline(always)]
-    pub fn total(&self) -> f64 {
-        let s = &self.0;
-        ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
     }
 }
