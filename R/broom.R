@@ -39,13 +39,8 @@ tidy.twillfit <- function(x, effects = c("fixed", "ran_pars"), robust = FALSE, c
                           conf.method = c("quantile", "HPDinterval"), exponentiate = FALSE, rhat = FALSE,
                           ess = FALSE, ...) {
   check_no_dots(...)
-  known <- c("fixed", "ran_pars", "ran_vals")
-  if (!is.character(effects) || !all(effects %in% known)) {
-    abort_twill("argument", c("{.arg effects} must be among {.val {known}}.", "x" = "It is {.val {given_value(effects)}}."))
-  }
   conf.method <- check_choice(conf.method, "conf.method", c("quantile", "HPDinterval"))
-  labels <- do.call(rbind, lapply(effects, function(effect) tidy_labels(x, effect)))
-  if (!"ran_vals" %in% effects) labels$level <- NULL
+  labels <- tidy_label_table(x, effects)
   draws <- draw_matrix(x, labels$variable)
   # Summaries of the exponential are not the exponential of summaries, but for quantiles; broom's way is taken.
   out <- cbind(labels, tidy_estimates(draws, robust, conf.int, conf.level, conf.method))
@@ -57,6 +52,17 @@ tidy.twillfit <- function(x, effects = c("fixed", "ran_pars"), robust = FALSE, c
   out$variable <- NULL
   rownames(out) <- NULL
   out
+}
+
+# One row per parameter of these kinds.
+tidy_label_table <- function(fit, effects) {
+  known <- c("fixed", "ran_pars", "ran_vals")
+  if (!is.character(effects) || length(effects) == 0 || !all(effects %in% known)) {
+    abort_twill("argument", c("{.arg effects} must be among {.val {known}}.", "x" = "It is {.val {given_value(effects)}}."))
+  }
+  labels <- do.call(rbind, lapply(effects, function(effect) tidy_labels(fit, effect)))
+  if (!"ran_vals" %in% effects) labels$level <- NULL
+  labels
 }
 
 tidy_labels <- function(fit, effect) {
@@ -101,9 +107,9 @@ ran_vals_labels <- function(fit) {
   }))
 }
 
-tidy_estimates <- function(draws, robust, conf.int, conf.level, conf.method) {
+tidy_estimates <- function(draws, robust, conf.int, conf.level, conf.method, quantile_type = 7) {
   check_level(conf.level, "conf.level")
-  stats <- summarise_columns(draws, robust, c(1 - conf.level, 1 + conf.level) / 2)
+  stats <- summarise_columns(draws, robust, c(1 - conf.level, 1 + conf.level) / 2, quantile_type)
   out <- data.frame(estimate = stats[, 1], std.error = stats[, 2])
   if (!check_flag(conf.int, "conf.int")) return(out)
   bounds <- if (conf.method == "quantile") stats[, 3:4, drop = FALSE] else t(apply(draws, 2, shortest_interval, conf.level))

@@ -55,8 +55,12 @@ spread_genes <- function(fit, leaves, n_genes) {
   total <- colSums(leaf_count_sums(fit, seq_along(fit$posterior$rows))[leaves, , drop = FALSE])
   known <- which(total > 0 & fit$posterior$usable & !set_genes(fit) %in% pooled_gene(fit))
   if (length(known) == 0) abort_twill("plot", "No gene has a count in these leaves.")
-  level <- log(total[known])
-  wanted <- seq(stats::quantile(level, 0.1), max(level), length.out = n_genes)
+  evenly_spaced(known, log(total[known]), n_genes)
+}
+
+# Of `known`, n whose levels are evenly spaced, from the lower tenth to the highest.
+evenly_spaced <- function(known, level, n) {
+  wanted <- seq(stats::quantile(level, 0.1, names = FALSE), max(level), length.out = n)
   unique(known[vapply(wanted, function(w) which.min(abs(level - w)), 1L)])
 }
 

@@ -4,15 +4,21 @@
 # integral over the line d (cells-integrate.R) and j the leaves that do not move. The grid is common to all leaves and draws.
 # F is exact at a few shapes; in between, its ratio to the likelihood at the draw's own effects is interpolated.
 
-has_one_shape <- function(fit) identical(fit$job$model$design$dispersion, "shape") && is.null(fit$job$model$design$x_disp)
+# A sigma of Gaussian values is integrated out alike.
+
+has_one_shape <- function(fit) {
+  design <- fit$job$model$design
+  isTRUE(design$dispersion %in% c("shape", "sigma")) && is.null(design$x_disp)
+}
 
 # One function per gene: log density of log shape.
 shape_priors <- function(fit, at) {
   part <- job_part(fit$job, fit$posterior$rows[at])
   view <- part_view(part)
   table <- view$model$parameters
-  parsed <- table$parsed[[match("shape", table$variable)]]
-  by_gene <- Filter(function(one) one$name == "shape", gene_priors(view$model, part, view$levels))
+  name <- fit$job$model$design$dispersion
+  parsed <- table$parsed[[match(name, table$variable)]]
+  by_gene <- Filter(function(one) one$name == name, gene_priors(view$model, part, view$levels))
   lapply(seq_along(at), function(g) {
     args <- parsed$args
     for (one in by_gene) args[one$arg + 1] <- one$values[g]
@@ -38,16 +44,25 @@ positive_log_density <- function(dist, a, x) {
 # Adds `shapes`: the grid `rho`, log `prior` at it, `rising` shape x leaf, `values` draw x leaf x shape and their `total` over
 # leaves, and the `constant` of each leaf.
 add_shapes <- function(gene, fit, prior) {
-  h <- gene_histogram(fit, gene$row)
-  rising <- function(rho) leaf_rising(h$value, h$number, matrix(exp(rho), length(rho), ncol(h$number)))
+  alone <- shape_terms(gene, fit)
+  rising <- alone$rising
   leaves <- seq_len(ncol(gene$log_mu))
   values <- function(r) vapply(leaves, function(l) gene$value(l, 0, r), numeric(nrow(gene$log_mu)))
   rho <- shape_grid(gene, prior, rising)
   by_shape <- vapply(exp(rho), values, gene$log_mu)
-  constant <- -colSums(h$number * lgamma(h$value + 1))
   total <- Reduce(`+`, lapply(leaves, function(l) by_shape[, l, ]))
-  gene$shapes <- list(rho = rho, prior = prior(rho), rising = rising(rho), values = by_shape, total = total, constant = constant)
+  gene$shapes <- list(rho = rho, prior = prior(rho), rising = rising(rho), values = by_shape, total = total,
+                      constant = alone$constant)
   gene
+}
+
+# list(rising, constant): the terms of leaves' log-likelihoods that depend on the shape alone, shape x leaf, and on nothing.
+shape_terms <- function(gene, fit) {
+  n <- ncol(gene$log_mu)
+  if (family(fit)$family == "gaussian") return(list(rising = function(rho) matrix(0, length(rho), n), constant = numeric(n)))
+  h <- gene_histogram(fit, gene$row)
+  list(rising = function(rho) leaf_rising(h$value, h$number, matrix(exp(rho), length(rho), n)),
+       constant = -colSums(h$number * lgamma(h$value + 1)))
 }
 
 # Steps of 1.2 standard deviations, wherever the shape may be with any one leaf left out.

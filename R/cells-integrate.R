@@ -16,10 +16,11 @@ left_out_log_lik <- function(fit, at) {
   plan <- lapply(seq_along(leaf_labels(fit)), leaf_siblings, fit = fit)
   log_mu <- leaf_log_mu(fit, at)
   size <- leaf_sizes(fit, at)
-  log_lik <- leaf_log_lik(fit, at)
+  log_lik <- unit_log_lik(fit, at)
+  functions <- if (has_sample_units(fit)) sample_functions else leaf_functions
   shape <- if (has_one_shape(fit)) shape_priors(fit, at)
   values <- lapply(seq_along(at), function(k) {
-    gene <- leaf_functions(fit, at[k], matrix(log_mu[, , k], nrow(log_mu)), matrix(size[, , k], nrow(log_mu)))
+    gene <- functions(fit, at[k], matrix(log_mu[, , k], nrow(log_mu)), matrix(size[, , k], nrow(log_mu)))
     gene$log_lik <- matrix(log_lik[, , k], nrow(log_mu))
     if (!is.null(shape)) gene <- add_shapes(gene, fit, shape[[k]])
     vapply(plan, function(one) left_out_ratio(fit, at[k], gene, one), numeric(nrow(log_mu)))

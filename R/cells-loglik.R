@@ -66,10 +66,27 @@ one_log_lik <- function(fit, leaf, total, nodes, log_mu, size) {
   cells <- rule$leaf + 1L == leaf
   with_capture <- total * log_mu + sum(nodes$mass[own] * nodes$at[own])
   if (is.infinite(size[1])) return(with_capture - exp(log_mu) * sum(rule$mass[cells] * exp(rule$at[cells])))
-  softplus <- function(at) log1p(exp(log_mu + at) / size)
-  of_counts <- sum_over_nodes(nodes$mass[own], nodes$at[own], softplus)
-  of_cells <- sum_over_nodes(rule$mass[cells], rule$at[cells], softplus)
+  # Of means and sizes only their ratio is in them.
+  ratio <- log_mu - log(size)
+  of_counts <- softplus_sum(nodes$mass[own], nodes$at[own], ratio)
+  of_cells <- softplus_sum(rule$mass[cells], rule$at[cells], ratio)
   with_capture - total * log(size) - of_counts - size * of_cells
+}
+
+# Distance of the points through which the function is laid where it is needed at many: a cubic spline is then off by
+# 5 / 384 h^4 = 8e-8 times the largest fourth derivative, which is below the function itself and below 0.2 of the masses.
+softplus_step <- 0.05
+
+# sum_j mass_j log(1 + exp(x + at_j)) at each of `x`.
+softplus_sum <- function(mass, at, x) {
+  exact <- function(x) sum_over_nodes(mass, at, function(a) log1p(exp(x + a)))
+  if (length(at) == 0) return(0)
+  range <- range(x)
+  steps <- ceiling(diff(range) / softplus_step) + 3
+  if (!is.finite(steps) || length(x) < 3 * steps) return(exact(x))
+  points <- range[1] + softplus_step * seq(-1, steps - 1)
+  x[] <- stats::splinefun(points, exact(points))(x)
+  x
 }
 
 # draw x leaf of sum_v number_v (lgamma(v + size) - lgamma(size)); once for all leaves where they have one size.
@@ -155,6 +172,11 @@ waic.twillcells <- function(x, ..., by = c("gene", "leaf"), genes = NULL, compar
 #' @export
 loo.twillcells <- function(x, ..., by = c("gene", "leaf"), genes = NULL, integrate = TRUE, compare = TRUE) {
   by <- check_choice(by, "by", c("gene", "leaf"))
+  loo_of_units(x, list(...), by, genes, integrate, compare, substitute(list(x, ...)), "twillcells")
+}
+
+# loo() of fits of genes and of cells; `names` and `class` as in several_criteria().
+loo_of_units <- function(x, dots, by, genes, integrate, compare, names, class) {
   left_out <- if (check_flag(integrate, "integrate")) left_out_log_lik else NULL
   classes <- c("psis_loo", "importance_sampling_loo", "loo")
   compute <- function(fit) {
@@ -162,8 +184,13 @@ loo.twillcells <- function(x, ..., by = c("gene", "leaf"), genes = NULL, integra
     warn_leaf_pareto(out)
     out
   }
-  several_criteria(x, list(...), compute, compare, substitute(list(x, ...)), "twillcells")
+  several_criteria(x, dots, compute, compare, names, class)
 }
+
+# What is left out as one observation.
+unit_of <- function(fit) if (has_sample_units(fit)) "sample" else "leaf"
+
+has_sample_units <- function(fit) fit$job$source$kind != "leaves" && !is_rows(fit)
 
 # One row per leaf and gene of a matrix of log-likelihoods: elpd, p, k.
 waic_units <- function(log_lik, left_out) {
@@ -182,7 +209,7 @@ loo_units <- function(log_lik, left_out) {
 leaf_criterion <- function(fit, genes, by, units, names, class, left_out = NULL) {
   at <- set_positions(fit, genes)
   values <- in_gene_steps(fit, at, function(some) {
-    log_lik <- leaf_log_lik(fit, some)
+    log_lik <- unit_log_lik(fit, some)
     own <- if (is.null(left_out)) log_lik else left_out(fit, some)
     array(units(matrix(log_lik, dim(log_lik)[1]), matrix(own, dim(own)[1])), c(dim(log_lik)[2:3], 3))
   })
@@ -192,11 +219,15 @@ leaf_criterion <- function(fit, genes, by, units, names, class, left_out = NULL)
   total <- function(k) apply(part(k), over, sum)
   k <- part(3)
   dimnames(k) <- list(leaf_labels(fit), set_genes(fit)[at])
-  new_criterion(total(1), total(2), k, labels, names, class, n_set_draws(fit), by)
+  new_criterion(total(1), total(2), k, labels, names, class, n_set_draws(fit), by, unit_of(fit))
 }
 
-new_criterion <- function(elpd, p, leaf_k, labels, names, class, n_draws, unit) {
-  k <- unname(apply(leaf_k, if (unit == "gene") 2 else 1, max))
+unit_log_lik <- function(fit, at) if (has_sample_units(fit)) sample_log_lik(fit, at) else leaf_log_lik(fit, at)
+
+# `unit_k` is unit x gene, `unit` a sample or a leaf, and `by` what rows of the criterion are.
+new_criterion <- function(elpd, p, unit_k, labels, names, class, n_draws, by, unit) {
+  highest <- function(k) if (all(is.na(k))) NA_real_ else max(k, na.rm = TRUE)
+  k <- unname(apply(unit_k, if (by == "gene") 2 else 1, highest))
   pointwise <- cbind(elpd, p, -2 * elpd)
   dimnames(pointwise) <- list(labels, names)
   estimates <- cbind(Estimate = colSums(pointwise), SE = sqrt(nrow(pointwise)) * column_sds(pointwise))
@@ -204,19 +235,26 @@ new_criterion <- function(elpd, p, leaf_k, labels, names, class, n_draws, unit) 
     pointwise <- cbind(pointwise[, 1, drop = FALSE], mcse_elpd_loo = NA_real_, pointwise[, -1, drop = FALSE],
                        influence_pareto_k = k)
   }
-  diagnostics <- list(pareto_k = k, n_eff = rep(NA_real_, length(k)), r_eff = rep(1, length(k)), leaf_k = leaf_k)
+  diagnostics <- list(pareto_k = k, n_eff = rep(NA_real_, length(k)), r_eff = rep(1, length(k)))
+  diagnostics[[paste0(unit, "_k")]] <- unit_k
   values <- stats::setNames(as.list(c(estimates)), c(names, paste0("se_", names)))
   out <- c(list(estimates = estimates, pointwise = pointwise, diagnostics = if (class[1] == "psis_loo") diagnostics), values)
-  structure(compact(out), dims = c(n_draws, nrow(pointwise)), class = c("tw_leaf_criterion", class), unit = unit)
+  structure(compact(out), dims = c(n_draws, nrow(pointwise)), class = c("tw_leaf_criterion", class), by = by, unit = unit)
 }
 
+unit_k_of <- function(loo) loo$diagnostics[[paste0(attr(loo, "unit"), "_k")]]
+
 warn_leaf_pareto <- function(loo) {
-  k <- loo$diagnostics$leaf_k
+  k <- unit_k_of(loo)
+  unit <- attr(loo, "unit")
+  units <- if (unit == "leaf") "leaves" else "samples"
+  page <- if (unit == "leaf") "twillcells-loo" else "twillset-loo"
   limit <- pareto_limit(loo)
   high <- sum(k > limit, na.rm = TRUE)
   if (high == 0) return(invisible())
-  warn_twill("pareto", c("Pareto k is above {round(limit, 2)} in {high} of {length(k)} leaves of genes: these are uncertain.",
-                         "i" = "{.code help(\"twillcells-loo\")} says why; {.code $diagnostics$leaf_k} which."))
+  n <- sum(!is.na(k))
+  warn_twill("pareto", c("Pareto k is above {round(limit, 2)} in {high} of {n} {units} of genes: these are uncertain.",
+                         "i" = "{.code help(\"{page}\")} says why; {.code $diagnostics${unit}_k} which."))
 }
 
 #' @rdname twillcells-loo
@@ -227,13 +265,15 @@ print.tw_leaf_criterion <- function(x, digits = 1, ...) {
   check_no_dots(..., allow = print_arguments)
   unit <- attr(x, "unit")
   n <- dim(x)
-  cat(sprintf("Leaves left out, added up by %s: %s rows, %s draws\n", unit, big(n[2]), big(n[1])))
+  left <- if (unit == "leaf") "Leaves" else "Samples"
+  cat(sprintf("%s left out, added up by %s: %s rows, %s draws\n", left, attr(x, "by"), big(n[2]), big(n[1])))
   shown <- x$estimates
   shown[] <- formatC(x$estimates, format = "f", digits = digits, big.mark = ",")
   print(shown, quote = FALSE, right = TRUE)
-  k <- x$diagnostics$leaf_k
+  k <- unit_k_of(x)
   high <- mean(k > 0.7, na.rm = TRUE)
-  if (!is.null(k)) cat(sprintf("Pareto k of a leaf in a gene: median %.2f; above 0.7 in %.1f%%.\n", stats::median(k), 100 * high))
-  cat(strwrap("Meant for differences between fits of the same cells, row by row: loo_compare(), $pointwise."), sep = "\n")
+  middle <- if (!is.null(k)) stats::median(k, na.rm = TRUE)
+  if (!is.null(k)) cat(sprintf("Pareto k of a %s in a gene: median %.2f; above 0.7 in %.1f%%.\n", unit, middle, 100 * high))
+  cat(strwrap("Meant for differences between fits of the same counts, row by row: loo_compare(), $pointwise."), sep = "\n")
   invisible(x)
 }

@@ -70,6 +70,7 @@ leaf_count_sums <- function(fit, at) {
 # How many cells have which count of a gene: list(value, number), `number` a matrix value x leaf. Zero always comes first.
 gene_histogram <- function(fit, row, leaves = seq_along(fit$job$cells$n)) {
   if (is_rows(fit)) return(row_histogram(fit, row, leaves))
+  if (has_sample_units(fit)) return(sample_histogram(fit, row))
   h <- fit$job$source$data$histogram
   at <- gene_places(h, row)
   at <- at[(h$leaf[at] + 1L) %in% leaves]

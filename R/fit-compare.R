@@ -34,6 +34,7 @@ model_label <- function(expression, fit) {
 
 # Of what was fitted: fits can be compared where it is the same.
 response_hash <- function(fit) {
+  if (inherits(fit, "twillset") && has_sample_units(fit)) return(value_hash(fit$job$source$data))
   y <- if (inherits(fit, "twillset")) fit$job$source$data$sums else fit$design$y
   cli::hash_md5(paste(sprintf("%.15g", as.numeric(y)), collapse = " "))
 }
@@ -43,7 +44,7 @@ response_hash <- function(fit) {
 #' Methods for [loo::loo_compare()], which compute the criterion of each fit first. What they do is
 #' `loo_compare(loo(fit), loo(fit0))`; the latter keeps what was computed.
 #'
-#' @param x A fit of class `twillfit` or `twillcells`, or what [loo()] gives for several fits.
+#' @param x A fit of class `twillfit` or `twillset`, or what [loo()] gives for several fits.
 #' @param ... Further fits (or criteria of fits), then arguments of [loo()], [waic()] or [kfold()].
 #' @param criterion `"loo"` (default), `"waic"` or `"kfold"`.
 #' @param model_names Names of the fits. Default: those of the arguments, or formulas.
@@ -62,14 +63,6 @@ NULL
 loo_compare.twillfit <- function(x, ..., criterion = c("loo", "waic", "kfold"), model_names = NULL) {
   criterion <- check_choice(criterion, "criterion", c("loo", "waic", "kfold"))
   compare_fits(x, list(...), criterion, model_names, substitute(list(x, ...)), "twillfit")
-}
-
-#' @rdname twill-loo-compare
-#' @method loo_compare twillcells
-#' @export
-loo_compare.twillcells <- function(x, ..., criterion = c("loo", "waic"), model_names = NULL) {
-  criterion <- check_choice(criterion, "criterion", c("loo", "waic"))
-  compare_fits(x, list(...), criterion, model_names, substitute(list(x, ...)), "twillcells")
 }
 
 #' @rdname twill-loo-compare

@@ -31,13 +31,20 @@ log_lik.twillfit <- function(object, newdata = NULL, re_formula = NULL, ndraws =
 log_lik_draws <- function(prediction) {
   eta <- linear_predictor(prediction)
   y <- rep(prediction$input$y, each = nrow(eta))
-  out <- switch(prediction$fit$family$family,
-    gaussian = stats::dnorm(y, eta, residual_sd(prediction), log = TRUE),
-    negbinomial = stats::dnbinom(y, mu = exp(eta), size = dispersion_draws(prediction), log = TRUE),
-    poisson = stats::dpois(y, exp(eta), log = TRUE))
+  family <- prediction$fit$family
+  dispersion <- if (family$family == "gaussian") residual_sd(prediction) else dispersion_draws(prediction)
+  out <- row_log_density(family, y, eta, dispersion)
   weights <- need_column(prediction$input$weights, prediction$fit$formula$addition$weights)
   if (any(weights != 1)) out <- out * rep(weights, each = nrow(eta))
   matrix(out, nrow(eta))
+}
+
+# log p(y | eta, dispersion): `dispersion` is sigma or shape, per draw or per draw and row.
+row_log_density <- function(family, y, eta, dispersion) {
+  switch(family$family,
+    gaussian = stats::dnorm(y, eta, dispersion, log = TRUE),
+    negbinomial = stats::dnbinom(y, mu = exp(eta), size = dispersion, log = TRUE),
+    poisson = stats::dpois(y, exp(eta), log = TRUE))
 }
 
 pointwise_log_lik <- function(prediction) {

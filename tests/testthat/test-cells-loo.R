@@ -153,3 +153,16 @@ test_that("one gene has a criterion of one row", {
   expect_identical(dim(one$pointwise), c(1L, 5L))
   expect_equal(one$estimates["elpd_loo", "Estimate"], one$pointwise[1, "elpd_loo"], ignore_attr = TRUE)
 })
+
+test_that("sums of log(1 + exp()) by splines are those by nodes", {
+  at <- c(-2, -0.5, 0.3, 1)
+  mass <- c(40, 300, 150, 10)
+  few <- c(-30, -8, -1, 0.2, 6, 25)
+  many <- seq(-30, 25, length.out = 1e5)
+  direct <- function(x) rowSums(vapply(at, function(a) log1p(exp(x + a)), x) %*% diag(mass))
+  expect_equal(softplus_sum(mass, at, few), direct(few))
+  error <- abs(softplus_sum(mass, at, many) - direct(many))
+  expect_lt(max(error), 1e-5)
+  expect_lt(max(error / direct(many)), 1e-7)
+  expect_identical(dim(softplus_sum(mass, at, matrix(many, 1000))), c(1000L, 100L))
+})

@@ -108,10 +108,10 @@ test_that("no verb answers with NULL or a riddle, by any door", {
 
 test_that("what is refused says how to ask", {
   fit <- fake_set()
-  expect_error(predict(fit), "tw_gene", class = "twill_error_method")
-  expect_error(loo(fit), "tw_gene\\(fit, \"NAME\"\\)", class = "twill_error_method")
+  expect_error(kfold(fit), "tw_gene\\(fit, \"NAME\"\\)", class = "twill_error_method")
+  expect_error(posterior_predict(cells_fit(cell_data(3))), "tw_means", class = "twill_error_method")
   expect_error(as.data.frame(fit), "tw_contrast", class = "twill_error_method")
-  expect_error(rhat(fit), "tw_status", class = "twill_error_method")
+  expect_error(simulate(fit), "posterior_predict", class = "twill_error_method")
   skip_if_not_installed("emmeans")
   expect_error(suppressMessages(emmeans::emmeans(fit, ~condition)), "tw_contrast")
   expect_error(deviance(shared_fit("sleep")), "loo", class = "twill_error_method")
