@@ -1,5 +1,5 @@
-# Checks that Rust modules use only modules above them, that only module r names extendr, and that no files use each other in a
-# circle.
+# Checks that Rust modules use only modules above them, that only module r names extendr, that no files use each other in a
+# circle, and that one name is one type.
 #
 # The order is the one that ARCHITECTURE.md states: modules as they first appear, top to bottom, in
 # the section whose heading has the word "arrows".
@@ -94,12 +94,29 @@ circles <- function(uses) {
   if (length(uses)) sprintf("%s and %s use each other in a circle", names(uses), vapply(uses, toString, ""))
 }
 
+types_of <- function(file) {
+  text <- code_of(file)
+  pattern <- "\\b(struct|enum|trait) [A-Z]\\w*"
+  sub("^\\w+ ", "", regmatches(text, gregexpr(pattern, text))[[1]])
+}
+
+# Names that still are two types each.
+pending <- c("Ascent", "Bend", "Cells", "Climb", "Fitted", "Guide", "Kind", "Nodes")
+
+# Types that stand in several files.
+doubles <- function(files) {
+  types <- lapply(files, function(file) unique(types_of(file)))
+  where <- split(rep(files, lengths(types)), unlist(types))
+  where <- where[lengths(where) > 1 & !names(where) %in% pending]
+  sprintf("%s is a type in each of %s", names(where), vapply(where, toString, ""))
+}
+
 files <- setdiff(list.files(source_folder, pattern = "\\.rs$", recursive = TRUE), "lib.rs")
 modules <- unique(module_of(files))
 order <- module_order(modules)
 paths <- setNames(as.list(files), vapply(files, function(file) paste(path_of(file), collapse = "/"), ""))
 found <- c(sprintf("%s is not in the list of ARCHITECTURE.md", setdiff(modules, order)),
            unlist(lapply(files, complaints_about, order = order)),
-           circles(setNames(lapply(names(paths), files_used, paths = paths), names(paths))))
+           circles(setNames(lapply(names(paths), files_used, paths = paths), names(paths))), doubles(files))
 if (length(found)) writeLines(found)
 quit(status = as.integer(length(found) > 0))

@@ -18,7 +18,8 @@ use twill::scales::ScaleGradient;
 use twill::settle::settle;
 use twill::spec::Engine;
 use twill::spec::Family::{Gaussian, NegBinomial};
-use twill::transport::conditional::{Conditional, Information, Scheme};
+use twill::transport::conditional::{Conditional, Information};
+use twill::transport::scheme::Scheme;
 use twill::transport::{Context, Mapped};
 
 /// Levels, effects of each, correlated.

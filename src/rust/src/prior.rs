@@ -5,13 +5,13 @@ mod kind;
 use crate::error::{Error, Result};
 use crate::spec::PriorSpec;
 use crate::special::{ln_gamma, log1p_exp};
-pub use kind::Kind;
+pub use kind::PriorKind;
 use std::f64::consts::PI;
 
 /// A prior with its normalising constant; on positive parameters truncated to `> 0`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prior {
-    kind: Kind,
+    kind: PriorKind,
     log_constant: f64,
 }
 
@@ -37,7 +37,7 @@ impl Prior {
     /// [`Error::Spec`] for an unknown name, a wrong number of arguments, a scale that is not positive, arguments beyond
     /// what can be computed, or no mass above zero where it is needed.
     pub fn new(spec: &PriorSpec, positive: bool) -> Result<Self> {
-        let kind = Kind::new(spec)?;
+        let kind = PriorKind::new(spec)?;
         let constant = kind.log_constant();
         if !constant.is_finite() {
             return Err(unusable(spec, "has arguments too extreme to compute its density"));
@@ -51,24 +51,24 @@ impl Prior {
 
     /// The improper constant density.
     pub const fn flat() -> Self {
-        Self { kind: Kind::Flat, log_constant: 0.0 }
+        Self { kind: PriorKind::Flat, log_constant: 0.0 }
     }
 
     /// The distribution, and the log of its normalising constant.
-    pub fn parts(&self) -> (Kind, f64) {
+    pub fn parts(&self) -> (PriorKind, f64) {
         (self.kind, self.log_constant)
     }
 
     /// Whether the density does not integrate.
     pub fn is_flat(&self) -> bool {
-        self.kind == Kind::Flat
+        self.kind == PriorKind::Flat
     }
 
     /// A positive parameter of this prior from the scale where it is not bounded: its log, but for
     /// `horseshoe_scale` the log of `tau lambda`, because the density is not bounded at the slab.
     pub fn positive(&self, t: f64) -> Positive {
         match self.kind {
-            Kind::HorseshoeScale { tau, slab } => horseshoe_scale(t, tau, slab),
+            PriorKind::HorseshoeScale { tau, slab } => horseshoe_scale(t, tau, slab),
             _ => self.positive_by_log(t),
         }
     }
@@ -83,23 +83,23 @@ impl Prior {
     /// What a positive parameter is measured in.
     pub fn scale(&self) -> f64 {
         let scale = match self.kind {
-            Kind::Normal { sd: scale, mean: location } | Kind::StudentT { scale, location, .. } => {
+            PriorKind::Normal { sd: scale, mean: location } | PriorKind::StudentT { scale, location, .. } => {
                 scale.max(location.abs())
             }
-            Kind::DoubleExponential { scale, location } => scale.max(location.abs()),
-            Kind::Gamma { shape, rate } => shape / rate,
-            Kind::InvGamma { shape, scale } => scale / (shape + 1.0),
-            Kind::LogNormal { mean_log, .. } => mean_log.exp(),
-            Kind::Uniform { upper, .. } => 0.5 * upper,
-            Kind::HorseshoeScale { tau, .. } => tau,
-            Kind::Flat => 1.0,
+            PriorKind::DoubleExponential { scale, location } => scale.max(location.abs()),
+            PriorKind::Gamma { shape, rate } => shape / rate,
+            PriorKind::InvGamma { shape, scale } => scale / (shape + 1.0),
+            PriorKind::LogNormal { mean_log, .. } => mean_log.exp(),
+            PriorKind::Uniform { upper, .. } => 0.5 * upper,
+            PriorKind::HorseshoeScale { tau, .. } => tau,
+            PriorKind::Flat => 1.0,
         };
         if kind::is_scale(scale) { scale } else { 1.0 }
     }
 
     /// Whether the log density is a quadratic: normal or flat.
     pub fn is_gaussian(&self) -> bool {
-        matches!(self.kind, Kind::Flat | Kind::Normal { .. })
+        matches!(self.kind, PriorKind::Flat | PriorKind::Normal { .. })
     }
 
     /// `(log p(x), d log p / dx)`; minus infinity outside the support.
@@ -112,10 +112,10 @@ impl Prior {
     /// Rough curvature, for whitening only: the inverse squared scale of the bulk.
     pub fn precision(&self) -> f64 {
         match self.kind {
-            Kind::Normal { sd, .. } => sd.powi(-2),
-            Kind::StudentT { df, scale, .. } => (df + 1.0) / ((df + 3.0) * scale * scale),
-            Kind::DoubleExponential { scale, .. } => 0.5 / (scale * scale),
-            Kind::Uniform { lower, upper } => 12.0 / (upper - lower).powi(2),
+            PriorKind::Normal { sd, .. } => sd.powi(-2),
+            PriorKind::StudentT { df, scale, .. } => (df + 1.0) / ((df + 3.0) * scale * scale),
+            PriorKind::DoubleExponential { scale, .. } => 0.5 / (scale * scale),
+            PriorKind::Uniform { lower, upper } => 12.0 / (upper - lower).powi(2),
             _ => 0.0,
         }
     }
@@ -123,9 +123,9 @@ impl Prior {
     /// Centre of the bulk, for starting values only.
     pub fn location(&self) -> f64 {
         match self.kind {
-            Kind::Normal { mean, .. } => mean,
-            Kind::StudentT { location, .. } | Kind::DoubleExponential { location, .. } => location,
-            Kind::Uniform { lower, upper } => 0.5 * (lower + upper),
+            PriorKind::Normal { mean, .. } => mean,
+            PriorKind::StudentT { location, .. } | PriorKind::DoubleExponential { location, .. } => location,
+            PriorKind::Uniform { lower, upper } => 0.5 * (lower + upper),
             _ => 0.0,
         }
     }

@@ -6,7 +6,7 @@
 mod common;
 
 use common::leaves::{Cells, allowed, evaluate, spec};
-use twill::cells::{Columns, compress};
+use twill::cells::{CellColumns, compress};
 use twill::compress::cells::{self, TOLERANCE};
 use twill::compress::statistics::CellStatistics;
 use twill::design::{Design, RawArrays, RawTerm};
@@ -39,7 +39,7 @@ fn compressed(design: &Design, n_leaves: usize) -> (Likelihood, Design) {
     let rows: Vec<i32> = (0..design.n() as i32).filter(|&i| design.y[i as usize] > 0.0).collect();
     let values: Vec<f64> = rows.iter().map(|&i| design.y[i as usize]).collect();
     let starts = [0, rows.len() as i32];
-    let kept = compress(&cells, Columns::new(&starts, &rows, &values, design.n()).unwrap(), 1, |_| true).unwrap();
+    let kept = compress(&cells, CellColumns::new(&starts, &rows, &values, design.n()).unwrap(), 1, |_| true).unwrap();
     let starts = |s: &[i32]| s.iter().map(|&s| s as usize).collect::<Vec<usize>>();
     // The rule serves genes with far more counts, and is shortened for this one.
     let (rule, own) = (cells.rule(1e4 * (1.0 + values.iter().sum::<f64>())), starts(&kept.node_starts));

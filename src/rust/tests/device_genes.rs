@@ -13,7 +13,7 @@ use twill::device::source::Precision;
 use twill::error::Error;
 use twill::genes::blueprint::Blueprint;
 use twill::genes::fit_on;
-use twill::genes::input::{Device, GeneSet, GeneSettings, Method, Responses};
+use twill::genes::input::{Device, GeneMethod, GeneSet, GeneSettings, Responses};
 use twill::genes::record::Slot;
 use twill::genes::svi::steps::Ascent;
 use twill::spec::Family;
@@ -47,7 +47,7 @@ const GENES: usize = 6;
 
 fn settings(max_steps: usize) -> GeneSettings {
     GeneSettings {
-        method: Method::Svi,
+        method: GeneMethod::Svi,
         chains: 1,
         iter: 30,
         warmup: 10,
@@ -139,5 +139,5 @@ fn a_guide_on_a_device_is_the_guide() {
 
 #[test]
 fn chains_on_a_device_are_the_chains() {
-    is_the_fit_of_the_cpu(&GeneSettings { method: Method::Hmc, chains: 2, retry: false, ..settings(10) });
+    is_the_fit_of_the_cpu(&GeneSettings { method: GeneMethod::Hmc, chains: 2, retry: false, ..settings(10) });
 }

@@ -7,7 +7,7 @@ use twill::density::Model;
 use twill::design::{Design, RawArrays};
 use twill::genes::blueprint::Blueprint;
 use twill::genes::fit;
-use twill::genes::input::{Device, GeneSet, GeneSettings, Method, Responses};
+use twill::genes::input::{Device, GeneMethod, GeneSet, GeneSettings, Responses};
 use twill::genes::record::{Slot, Status};
 use twill::genes::svi::flat::FlatGene;
 use twill::genes::svi::frame::Frame;
@@ -21,7 +21,7 @@ use twill::spec::{Family, ModelSpec, PriorSpec};
 
 const GENES: u64 = 3;
 
-fn settings(method: Method, chains: usize, n_kept: usize) -> GeneSettings {
+fn settings(method: GeneMethod, chains: usize, n_kept: usize) -> GeneSettings {
     GeneSettings {
         method,
         chains,
@@ -92,7 +92,7 @@ impl Moments {
     }
 }
 
-fn run(blueprint: &Blueprint, set: &GeneSet, method: Method) -> Moments {
+fn run(blueprint: &Blueprint, set: &GeneSet, method: GeneMethod) -> Moments {
     let settings = settings(method, 2, 3000);
     let (s, v) = (settings.n_saved(), blueprint.variables.names.len());
     let mut draws = vec![f64::NAN; s * v * set.len()];
@@ -120,7 +120,7 @@ fn lanes_sample_what_nuts_samples() {
     for (shape, sds, factor) in cases {
         let (blueprint, set) = genes(&shape, &with_priors(&shape, sds), factor);
         assert!(blueprint.frame.as_ref().unwrap().dim() <= 40);
-        let (z, ratios) = run(&blueprint, &set, Method::Hmc).against(&run(&blueprint, &set, Method::Nuts));
+        let (z, ratios) = run(&blueprint, &set, GeneMethod::Hmc).against(&run(&blueprint, &set, GeneMethod::Nuts));
         assert!(z.iter().all(|z| z.abs() < 4.5), "{shape:?} {z:.1?}");
         assert!(ratios.iter().all(|r| r.abs() < 0.15), "{shape:?} {ratios:.2?}");
     }

@@ -4,12 +4,12 @@ use super::data::from_env;
 use super::quantiles;
 use std::time::Instant;
 use twill::genes::blueprint::Blueprint;
-use twill::genes::input::{Device, GeneSet, GeneSettings, Method};
+use twill::genes::input::{Device, GeneMethod, GeneSet, GeneSettings};
 use twill::genes::record::{Report, Slot, Status};
-use twill::genes::{Output, fit};
+use twill::genes::{GenesOutput, fit};
 
 /// 300 draws; `CHAINS`, `WARMUP` and `DELTA` are read from the environment.
-fn settings(method: Method) -> GeneSettings {
+fn settings(method: GeneMethod) -> GeneSettings {
     let (chains, warmup) = (from_env("CHAINS", 2), from_env("WARMUP", 50));
     GeneSettings {
         method,
@@ -33,7 +33,7 @@ fn settings(method: Method) -> GeneSettings {
     }
 }
 
-pub fn whole(name: &str, method: Method, blueprint: &Blueprint, set: &GeneSet) {
+pub fn whole(name: &str, method: GeneMethod, blueprint: &Blueprint, set: &GeneSet) {
     let settings = settings(method);
     let n_variables = blueprint.variables.names.len();
     let mut draws = vec![f64::NAN; settings.n_saved() * n_variables * set.len()];
@@ -46,7 +46,7 @@ pub fn whole(name: &str, method: Method, blueprint: &Blueprint, set: &GeneSet) {
     describe(&output, blueprint);
 }
 
-fn describe(output: &Output, blueprint: &Blueprint) {
+fn describe(output: &GenesOutput, blueprint: &Blueprint) {
     let reports = &output.reports;
     let n = reports.len();
     let gradients = reports.iter().map(|r| r.n_gradients).sum::<usize>() / n;
@@ -85,7 +85,7 @@ fn share_of_good(khat: &[f64]) -> f64 {
 }
 
 /// Draws of all genes, by gene.
-fn draws(method: Method, n: usize, blueprint: &Blueprint, set: &GeneSet) -> (Vec<Vec<f64>>, Output) {
+fn draws(method: GeneMethod, n: usize, blueprint: &Blueprint, set: &GeneSet) -> (Vec<Vec<f64>>, GenesOutput) {
     let settings = GeneSettings { iter: n / 2 + 100, warmup: 100, chains: 2, refine: false, ..settings(method) };
     let size = settings.n_saved() * blueprint.variables.names.len();
     let mut draws = vec![vec![f64::NAN; size]; set.len()];
@@ -106,9 +106,9 @@ fn moments(draws: &[f64], log: bool) -> [f64; 4] {
 
 /// Means, standard deviations and ends of 90 % intervals of another method beside those of NUTS, over genes, in standard
 /// deviations; scales in logs too.
-pub fn agree(other: Method, blueprint: &Blueprint, set: &GeneSet) {
+pub fn agree(other: GeneMethod, blueprint: &Blueprint, set: &GeneSet) {
     let n = from_env("DRAWS", 4000);
-    let (exact, _) = draws(Method::Nuts, n, blueprint, set);
+    let (exact, _) = draws(GeneMethod::Nuts, n, blueprint, set);
     let (other, output) = draws(other, n, blueprint, set);
     let khat: Vec<f64> = output.reports.iter().map(|r| r.khat).collect();
     let at = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99];

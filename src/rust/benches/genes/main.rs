@@ -12,14 +12,14 @@ mod parts;
 mod support;
 
 use twill::genes::blueprint::Blueprint;
-use twill::genes::input::Method;
+use twill::genes::input::GeneMethod;
 
-const METHODS: [(&str, Method); 5] = [
-    ("hmc", Method::Hmc),
-    ("nuts", Method::Nuts),
-    ("laplace", Method::Laplace),
-    ("auto", Method::Auto),
-    ("svi", Method::Svi),
+const METHODS: [(&str, GeneMethod); 5] = [
+    ("hmc", GeneMethod::Hmc),
+    ("nuts", GeneMethod::Nuts),
+    ("laplace", GeneMethod::Laplace),
+    ("auto", GeneMethod::Auto),
+    ("svi", GeneMethod::Svi),
 ];
 
 fn main() {
@@ -39,7 +39,7 @@ fn main() {
         parts::guide(&blueprint, &set);
     }
     if what == "agree" {
-        let other = if args.get(2).is_some_and(|a| a == "hmc") { Method::Hmc } else { Method::Svi };
+        let other = if args.get(2).is_some_and(|a| a == "hmc") { GeneMethod::Hmc } else { GeneMethod::Svi };
         fits::agree(other, &blueprint, &set);
     }
     for (name, method) in METHODS.into_iter().filter(|(name, _)| is_wanted(name)) {

@@ -21,7 +21,7 @@ use common::{gene_checks, row_checks};
 use std::process::ExitCode;
 use twill::device::cache::Cache;
 use twill::device::cuda::{Card, nvrtc};
-use twill::device::error::Kind;
+use twill::device::error::FailureKind;
 use twill::device::machine::Machine;
 use twill::device::report;
 use twill::device::source::{Precision, ptx_heading};
@@ -120,7 +120,7 @@ fn report_lines(lines: &[Result<String, String>]) -> Outcome {
 fn memory(card: &Card) -> Result<String, String> {
     let free = card.free_bytes().map_err(|e| e.to_string())?;
     match card.zeros(free.saturating_mul(4)) {
-        Err(error) if error.kind == Kind::OutOfMemory => card
+        Err(error) if error.kind == FailureKind::OutOfMemory => card
             .zeros(1 << 20)
             .map(|_| "too much memory is refused, and less is given".into())
             .map_err(|e| e.to_string()),

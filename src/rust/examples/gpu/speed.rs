@@ -7,10 +7,10 @@ use std::time::Instant;
 use twill::device::cells::Cells;
 use twill::device::error::Result as DeviceResult;
 use twill::device::genes::Genes;
-use twill::device::machine::{Argument, Machine, Shape, real_bytes};
+use twill::device::machine::{Argument, LaunchShape, Machine, real_bytes};
 use twill::device::pack::GeneArrays;
 use twill::device::source::Precision;
-use twill::device::walks::Plan;
+use twill::device::walks::WalkPlan;
 use twill::genes::svi::Fit;
 use twill::genes::svi::flat::FlatGene;
 use twill::genes::svi::frame::Frame;
@@ -25,7 +25,7 @@ const ASCENT: Ascent = Ascent { max_steps: 400, polish: 32, tolerance: 0.02 };
 /// Before chains.
 const FEW: Ascent = Ascent { max_steps: 16, polish: 16, tolerance: 0.0 };
 /// Two chains of 150 draws, as a fit has them.
-const PLAN: Plan = Plan {
+const PLAN: WalkPlan = WalkPlan {
     chains: 2,
     n_kept: 150,
     lanes: 4,
@@ -98,7 +98,7 @@ pub fn median(mut run: impl FnMut() -> DeviceResult<()>) -> DeviceResult<f64> {
 /// Bytes read and written per second by a plain copy.
 fn copy(machine: &dyn Machine, bytes: usize) -> DeviceResult<f64> {
     let (from, to) = (machine.zeros(bytes)?, machine.zeros(bytes)?);
-    let shape = Shape { blocks: (4096, 1), threads: 256, shared_bytes: 0 };
+    let shape = LaunchShape { blocks: (4096, 1), threads: 256, shared_bytes: 0 };
     let arguments = [Argument::Pointer(&from), Argument::Pointer(&to), Argument::Long((bytes / 16) as u64)];
     let seconds = median(|| {
         machine.launch("twill_copy", Precision::Single, shape, &arguments)?;

@@ -16,7 +16,7 @@
 //! Neither the scale of `nu` nor a factor common to the cells of one leaf is in the data: `mu` takes up both. After each
 //! step each leaf is moved so that the mean of `t_c - centre_c` over its cells is zero.
 
-use super::Columns;
+use super::CellColumns;
 use crate::error::{Error, Result};
 use crate::run::{Progress, Shared, on_workers};
 use rayon::prelude::*;
@@ -37,7 +37,7 @@ const DISPERSION: (f64, f64) = (1e-3, 20.0);
 
 /// What is known of the cells.
 #[derive(Debug)]
-pub struct Prior<'a> {
+pub struct CapturePrior<'a> {
     /// Leaf of each cell.
     pub leaf: &'a [u32],
     /// Number of leaves.
@@ -78,12 +78,12 @@ struct Smooth {
 /// # Errors
 /// [`Error::Interrupt`] if `watch` says so, or if threads cannot be started.
 pub fn estimate(
-    prior: &Prior, counts: Columns, threads: usize, watch: impl FnMut(Progress) -> bool,
+    prior: &CapturePrior, counts: CellColumns, threads: usize, watch: impl FnMut(Progress) -> bool,
 ) -> Result<Capture> {
     on_workers(threads, MAX_STEPS, watch, |shared| climb(prior, counts, shared))
 }
 
-fn climb(prior: &Prior, counts: Columns, shared: &Shared) -> Result<Capture> {
+fn climb(prior: &CapturePrior, counts: CellColumns, shared: &Shared) -> Result<Capture> {
     let mut log_capture = prior.centre.to_vec();
     let mut sd = vec![prior.sd; log_capture.len()];
     for step in 1..=MAX_STEPS {
@@ -100,7 +100,7 @@ fn climb(prior: &Prior, counts: Columns, shared: &Shared) -> Result<Capture> {
 }
 
 /// One step of all cells; returns the longest.
-fn newton(prior: &Prior, counts: Columns, t: &mut [f64], sd: &mut [f64]) -> f64 {
+fn newton(prior: &CapturePrior, counts: CellColumns, t: &mut [f64], sd: &mut [f64]) -> f64 {
     let nu: Vec<f64> = t.iter().map(|t| t.exp()).collect();
     let genes = genes(prior, counts, &nu);
     let smooth = leaf_functions(prior, &genes, t);
@@ -119,7 +119,7 @@ fn newton(prior: &Prior, counts: Columns, t: &mut [f64], sd: &mut [f64]) -> f64 
 }
 
 /// Moves each leaf to a mean difference of zero from the centres.
-fn recentre(prior: &Prior, t: &mut [f64]) {
+fn recentre(prior: &CapturePrior, t: &mut [f64]) {
     let (mut sum, mut n) = (vec![0.0; prior.n_leaves], vec![0.0; prior.n_leaves]);
     for ((t, centre), &leaf) in t.iter().zip(prior.centre).zip(prior.leaf) {
         sum[leaf as usize] += t - centre;
@@ -128,7 +128,7 @@ fn recentre(prior: &Prior, t: &mut [f64]) {
     t.iter_mut().zip(prior.leaf).for_each(|(t, &leaf)| *t -= sum[leaf as usize] / n[leaf as usize]);
 }
 
-fn genes(prior: &Prior, counts: Columns, nu: &[f64]) -> Vec<Gene> {
+fn genes(prior: &CapturePrior, counts: CellColumns, nu: &[f64]) -> Vec<Gene> {
     let mut exposure = vec![(0.0, 0.0); prior.n_leaves];
     for (nu, &leaf) in nu.iter().zip(prior.leaf) {
         exposure[leaf as usize].0 += nu;
@@ -137,7 +137,7 @@ fn genes(prior: &Prior, counts: Columns, nu: &[f64]) -> Vec<Gene> {
     (0..counts.n_genes()).into_par_iter().map(|g| gene(prior, counts.of(g), nu, &exposure)).collect()
 }
 
-fn gene(prior: &Prior, (cells, values): (&[i32], &[f64]), nu: &[f64], exposure: &[(f64, f64)]) -> Gene {
+fn gene(prior: &CapturePrior, (cells, values): (&[i32], &[f64]), nu: &[f64], exposure: &[(f64, f64)]) -> Gene {
     let mut sums = vec![0.0; prior.n_leaves];
     cells.iter().zip(values).for_each(|(&c, u)| sums[prior.leaf[c as usize] as usize] += u);
     let all: f64 = exposure.iter().map(|e| e.0).sum();
@@ -156,7 +156,7 @@ fn gene(prior: &Prior, (cells, values): (&[i32], &[f64]), nu: &[f64], exposure: 
     Gene { mu, phi: dispersion.recip() }
 }
 
-fn leaf_functions(prior: &Prior, genes: &[Gene], t: &[f64]) -> Vec<Smooth> {
+fn leaf_functions(prior: &CapturePrior, genes: &[Gene], t: &[f64]) -> Vec<Smooth> {
     let mut range = vec![(f64::INFINITY, f64::NEG_INFINITY); prior.n_leaves];
     for (t, &leaf) in t.iter().zip(prior.leaf) {
         let r = &mut range[leaf as usize];
@@ -166,7 +166,7 @@ fn leaf_functions(prior: &Prior, genes: &[Gene], t: &[f64]) -> Vec<Smooth> {
 }
 
 /// Sums over the counts above zero of `u - u m / (phi + m)`, and of `u phi m / (phi + m)^2`, by cell.
-fn of_counts(prior: &Prior, counts: Columns, genes: &[Gene], nu: &[f64]) -> (Vec<f64>, Vec<f64>) {
+fn of_counts(prior: &CapturePrior, counts: CellColumns, genes: &[Gene], nu: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let size = counts.n_genes().div_ceil(PARTS).max(1);
     let part = |k: usize| {
         let (mut pull, mut curvature) = (vec![0.0; nu.len()], vec![0.0; nu.len()]);
@@ -257,10 +257,10 @@ mod tests {
             }
             starts.push(values.len() as i32);
         }
-        let counts = Columns::new(&starts, &cells, &values, n).unwrap();
+        let counts = CellColumns::new(&starts, &cells, &values, n).unwrap();
         let mean = |l: usize| truth.iter().skip(l).step_by(2).sum::<f64>() / (n / 2) as f64;
         let centre: Vec<f64> = (0..n).map(|c| mean(c % 2)).collect();
-        let prior = Prior { leaf: &leaf, n_leaves: 2, centre: &centre, sd: 1.0 };
+        let prior = CapturePrior { leaf: &leaf, n_leaves: 2, centre: &centre, sd: 1.0 };
         let found = estimate(&prior, counts, 2, |_| true).unwrap();
         let square = |c: usize| ((found.log_capture[c] - truth[c]) / found.sd[c]).powi(2);
         // Of 400 squares of standard normals the mean is 1 with standard error 0.07.

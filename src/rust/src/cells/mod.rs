@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 
 /// Counts above zero, cells x genes, in compressed columns.
 #[derive(Debug, Clone, Copy)]
-pub struct Columns<'a> {
+pub struct CellColumns<'a> {
     /// `[n_genes + 1]` starts of the columns.
     pub starts: &'a [i32],
     /// Cell of each value.
@@ -20,7 +20,7 @@ pub struct Columns<'a> {
     pub values: &'a [f64],
 }
 
-impl<'a> Columns<'a> {
+impl<'a> CellColumns<'a> {
     /// Checked.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl<'a> Columns<'a> {
 
 /// What is kept of each gene.
 #[derive(Debug, Default)]
-pub struct Compressed {
+pub struct CompressedCells {
     /// `[n_genes + 1]` starts of `nodes`.
     pub node_starts: Vec<i32>,
     /// Rules of the counts.
@@ -60,8 +60,8 @@ pub struct Compressed {
 /// # Errors
 /// [`Error::Interrupt`] if `watch` says so, or if threads cannot be started.
 pub fn compress(
-    cells: &Cells, counts: Columns, threads: usize, watch: impl FnMut(Progress) -> bool,
-) -> Result<Compressed> {
+    cells: &Cells, counts: CellColumns, threads: usize, watch: impl FnMut(Progress) -> bool,
+) -> Result<CompressedCells> {
     on_workers(threads, counts.n_genes(), watch, |shared| {
         let gene = |g: usize| {
             if shared.cancel.load(Ordering::Relaxed) {
@@ -77,8 +77,8 @@ pub fn compress(
     })
 }
 
-fn joined(genes: Vec<(Nodes, Histogram)>) -> Compressed {
-    let mut out = Compressed { node_starts: vec![0], histogram_starts: vec![0], ..Compressed::default() };
+fn joined(genes: Vec<(Nodes, Histogram)>) -> CompressedCells {
+    let mut out = CompressedCells { node_starts: vec![0], histogram_starts: vec![0], ..CompressedCells::default() };
     for (nodes, histogram) in genes {
         out.nodes.append(nodes);
         out.histogram.append(histogram);

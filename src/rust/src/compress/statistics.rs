@@ -65,7 +65,7 @@ impl CellStatistics {
         let group_of = Leaves::of_dispersion(design).of_row;
         let mut leaves: Vec<usize> = (0..design.n()).collect();
         leaves.sort_by_key(|&leaf| group_of[leaf]);
-        let (mut rows, rule) = (Rows::default(), self.rule_of(g));
+        let (mut rows, rule) = (RowsMade::default(), self.rule_of(g));
         for leaf in leaves {
             self.add_leaf(g, leaf as u32, rule, &mut rows);
             if is_regression {
@@ -90,7 +90,7 @@ impl CellStatistics {
         self.coarser.iter().find(|(most, _)| total <= *most).map_or(&self.rule, |(_, rule)| rule)
     }
 
-    fn add_leaf(&self, g: usize, leaf: u32, rule: &Nodes, rows: &mut Rows) {
+    fn add_leaf(&self, g: usize, leaf: u32, rule: &Nodes, rows: &mut RowsMade) {
         let counts = of_leaf(&self.nodes, self.node_starts[g]..self.node_starts[g + 1], leaf);
         let cells = of_leaf(rule, 0..rule.leaf.len(), leaf);
         // Where there are no other rows, a gene's mean rate in the leaf is a rough start.
@@ -113,7 +113,7 @@ fn of_leaf(nodes: &Nodes, own: Range<usize>, leaf: u32) -> Range<usize> {
 
 /// Rows of the likelihood as they are made.
 #[derive(Default)]
-struct Rows {
+struct RowsMade {
     leaf: Vec<usize>,
     offset: Vec<f64>,
     weight: Vec<f64>,
@@ -121,7 +121,7 @@ struct Rows {
     mean: Vec<f64>,
 }
 
-impl Rows {
+impl RowsMade {
     fn push(&mut self, leaf: u32, at: f64, weight: f64, total: f64, rate: f64) {
         self.leaf.push(leaf as usize);
         self.offset.push(at);

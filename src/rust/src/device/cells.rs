@@ -9,7 +9,7 @@
 //! has not either; with a node per cell the zeros cost what they cost there.
 
 use super::error::Result;
-use super::machine::{Argument, Buffer, Machine, Shape, download, index_bytes, real_bytes, upload};
+use super::machine::{Argument, Buffer, LaunchShape, Machine, download, index_bytes, real_bytes, upload};
 use super::source::Precision;
 use std::ops::Range;
 
@@ -148,7 +148,7 @@ impl<'a> Cells<'a> {
         let last = [segments.start, segments.end, self.n_genes].map(|n| Argument::Int(n as i32));
         arguments.extend(last);
         let shared_bytes = 8 * THREADS.div_ceil(32) * (leaves + covariates + 2);
-        let shape = Shape { blocks: (self.n_genes as u32, 1), threads: THREADS, shared_bytes };
+        let shape = LaunchShape { blocks: (self.n_genes as u32, 1), threads: THREADS, shared_bytes };
         self.machine.launch("twill_cells", self.precision, shape, &arguments)
     }
 

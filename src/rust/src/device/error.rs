@@ -8,7 +8,7 @@ pub type Result<T> = std::result::Result<T, DeviceError>;
 
 /// Kinds that differ in their way out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FailureKind {
     /// This build has no support of GPUs.
     NotBuilt,
     /// NVIDIA's driver is not on this machine.
@@ -39,12 +39,12 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceError {
     /// What kind of failure.
-    pub kind: Kind,
+    pub kind: FailureKind,
     /// What was seen.
     pub why: String,
 }
 
-impl Kind {
+impl FailureKind {
     /// What the user can do.
     pub fn way_out(self) -> &'static str {
         match self {
@@ -80,7 +80,7 @@ impl Kind {
 
 impl DeviceError {
     /// A failure of this kind.
-    pub fn new(kind: Kind, why: impl Into<String>) -> Self {
+    pub fn new(kind: FailureKind, why: impl Into<String>) -> Self {
         Self { kind, why: why.into() }
     }
 }
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_failure_says_what_to_do() {
-        let error = Error::from(DeviceError::new(Kind::OutOfMemory, "no room for 3 bytes"));
+        let error = Error::from(DeviceError::new(FailureKind::OutOfMemory, "no room for 3 bytes"));
         assert_eq!(error.kind(), "device");
         let text = error.to_string();
         assert!(text.starts_with("no room for 3 bytes\n") && text.contains("block_size"), "{text}");

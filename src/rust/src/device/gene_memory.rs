@@ -1,7 +1,7 @@
 //! What genes take of a device's memory: their arrays, and what a block of threads works with.
 
 use super::error::Result;
-use super::machine::{Argument, Buffer, Machine, Shape, index_bytes, real_bytes, upload};
+use super::machine::{Argument, Buffer, LaunchShape, Machine, index_bytes, real_bytes, upload};
 use super::pack::{FrameArrays, GeneArrays, LANES, Packed};
 use super::source::Precision;
 
@@ -34,7 +34,7 @@ impl Sizes {
     pub(super) fn of(machine: &dyn Machine, precision: Precision, arrays: &[Buffer]) -> Result<Self> {
         let out = machine.zeros(48)?;
         let arguments = [&arrays[0], &arrays[1], &out].map(Argument::Pointer);
-        let shape = Shape { blocks: (1, 1), threads: 32, shared_bytes: 0 };
+        let shape = LaunchShape { blocks: (1, 1), threads: 32, shared_bytes: 0 };
         machine.launch("twill_sizes", precision, shape, &arguments)?;
         let mut bytes = [0; 48];
         machine.read(&out, &mut bytes)?;

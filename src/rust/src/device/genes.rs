@@ -1,8 +1,8 @@
 //! Many genes on a device: their arrays stay there, and what travels is positions, bounds and draws.
 
-use super::error::{DeviceError, Kind, Result};
+use super::error::{DeviceError, FailureKind, Result};
 use super::gene_memory::{HEAD, Sizes, is_shared, upload_all};
-use super::machine::{Argument, Buffer, Machine, Shape, download, index_bytes, real_bytes, upload};
+use super::machine::{Argument, Buffer, LaunchShape, Machine, download, index_bytes, real_bytes, upload};
 use super::pack::{FrameArrays, GeneArrays, LANES, Packed};
 use super::source::Precision;
 
@@ -79,7 +79,7 @@ impl<'a> Genes<'a> {
     /// Puts genes on a device; `numbers` choose their noise.
     ///
     /// # Errors
-    /// [`Kind::OutOfMemory`], and a device that does not answer.
+    /// [`FailureKind::OutOfMemory`], and a device that does not answer.
     pub fn new(
         machine: &'a dyn Machine, precision: Precision, frame: &FrameArrays, genes: &[&GeneArrays], numbers: &[u32],
     ) -> Result<Self> {
@@ -87,7 +87,7 @@ impl<'a> Genes<'a> {
         let arrays = upload_all(machine, precision, frame, &packed)?;
         let sizes = Sizes::of(machine, precision, &arrays)?;
         if sizes.record * genes.len() != packed.records.len() {
-            return Err(DeviceError::new(Kind::Internal, "the arrays of the genes do not fit the kernels"));
+            return Err(DeviceError::new(FailureKind::Internal, "the arrays of the genes do not fit the kernels"));
         }
         let blocks_elsewhere = genes.len().min(BLOCKS_ELSEWHERE);
         let elsewhere = sizes.elsewhere(machine).map(|most| machine.zeros(8 * most * blocks_elsewhere)).transpose()?;
@@ -202,7 +202,7 @@ impl<'a> Genes<'a> {
         arguments.push(Argument::Long(work as u64));
         let shared_bytes = if elsewhere.is_some() { 0 } else { 8 * work as u32 };
         let blocks = if elsewhere.is_some() { items.min(self.blocks_elsewhere) } else { items };
-        let shape = Shape { blocks: (blocks as u32, 1), threads: self.threads as u32, shared_bytes };
+        let shape = LaunchShape { blocks: (blocks as u32, 1), threads: self.threads as u32, shared_bytes };
         self.machine.launch(kernel, self.precision, shape, &arguments)
     }
 

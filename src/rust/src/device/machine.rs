@@ -70,7 +70,7 @@ impl Argument<'_> {
 
 /// Blocks, threads of a block, and bytes of memory that a block's threads share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
+pub struct LaunchShape {
     /// Blocks in both directions of the grid.
     pub blocks: (u32, u32),
     /// Threads per block.
@@ -96,7 +96,7 @@ pub trait Machine: Send + Sync {
     /// Memory filled with zeros.
     ///
     /// # Errors
-    /// [`super::error::Kind::OutOfMemory`], and a device that does not answer.
+    /// [`super::error::FailureKind::OutOfMemory`], and a device that does not answer.
     fn zeros(&self, bytes: usize) -> Result<Buffer>;
 
     /// Copies to the device, from the start of the buffer. Longer than the buffer is a panic.
@@ -115,7 +115,7 @@ pub trait Machine: Send + Sync {
     ///
     /// # Errors
     /// A kernel that does not exist or compile, or a shape that the device cannot run.
-    fn launch(&self, kernel: &str, precision: Precision, shape: Shape, arguments: &[Argument]) -> Result<()>;
+    fn launch(&self, kernel: &str, precision: Precision, shape: LaunchShape, arguments: &[Argument]) -> Result<()>;
 
     /// Waits until all kernels are done.
     ///

@@ -4,7 +4,7 @@ use super::error::DeviceError;
 
 /// One device, or what stands in the way of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct DeviceReport {
     /// `"cpu"` or `"cuda"`.
     pub device: &'static str,
     /// What it calls itself, or empty.
@@ -18,9 +18,9 @@ pub struct Report {
 }
 
 /// All devices: the CPU, then GPUs or the reason why there are none.
-pub fn devices() -> Vec<Report> {
+pub fn devices() -> Vec<DeviceReport> {
     let detail = std::thread::available_parallelism().map_or(String::new(), |n| format!("{n} threads"));
-    let cpu = Report { device: "cpu", name: String::new(), usable: true, memory: 0, detail };
+    let cpu = DeviceReport { device: "cpu", name: String::new(), usable: true, memory: 0, detail };
     std::iter::once(cpu).chain(gpus()).collect()
 }
 
@@ -31,7 +31,7 @@ pub fn check(ordinal: i32) -> super::error::Result<()> {
     {
         let (_, cards) = super::cuda::cards()?;
         let card = cards.iter().find(|card| card.ordinal == ordinal);
-        let none = || DeviceError::new(super::error::Kind::NoGpu, format!("There is no GPU number {ordinal}."));
+        let none = || DeviceError::new(super::error::FailureKind::NoGpu, format!("There is no GPU number {ordinal}."));
         card.ok_or_else(none)?.check()
     }
     #[cfg(not(feature = "cuda"))]
@@ -44,21 +44,21 @@ pub fn check(ordinal: i32) -> super::error::Result<()> {
 /// Why there is none in this build.
 #[cfg(not(feature = "cuda"))]
 pub fn not_built() -> DeviceError {
-    DeviceError::new(super::error::Kind::NotBuilt, "This build of twill has no support of GPUs.")
+    DeviceError::new(super::error::FailureKind::NotBuilt, "This build of twill has no support of GPUs.")
 }
 
-fn missing(error: &DeviceError) -> Report {
+fn missing(error: &DeviceError) -> DeviceReport {
     let detail = error.to_string();
-    Report { device: "cuda", name: String::new(), usable: false, memory: 0, detail }
+    DeviceReport { device: "cuda", name: String::new(), usable: false, memory: 0, detail }
 }
 
 #[cfg(not(feature = "cuda"))]
-fn gpus() -> Vec<Report> {
+fn gpus() -> Vec<DeviceReport> {
     vec![missing(&not_built())]
 }
 
 #[cfg(feature = "cuda")]
-fn gpus() -> Vec<Report> {
+fn gpus() -> Vec<DeviceReport> {
     match super::cuda::cards() {
         Err(error) => vec![missing(&error)],
         Ok((driver, cards)) => cards.iter().map(|card| gpu(driver, card)).collect(),
@@ -66,7 +66,7 @@ fn gpus() -> Vec<Report> {
 }
 
 #[cfg(feature = "cuda")]
-fn gpu(driver: i32, card: &super::cuda::CardInfo) -> Report {
+fn gpu(driver: i32, card: &super::cuda::CardInfo) -> DeviceReport {
     let (major, minor) = card.capability;
     let compiler = super::cuda::nvrtc::version();
     let kernels = compiler.map_or("PTX of this package".into(), |(a, b)| format!("NVRTC {a}.{b}"));
@@ -77,7 +77,7 @@ fn gpu(driver: i32, card: &super::cuda::CardInfo) -> Report {
     );
     let checked = card.check();
     let detail = checked.as_ref().map_or_else(ToString::to_string, |()| what);
-    Report { device: "cuda", name: card.name.clone(), usable: checked.is_ok(), memory: card.memory, detail }
+    DeviceReport { device: "cuda", name: card.name.clone(), usable: checked.is_ok(), memory: card.memory, detail }
 }
 
 #[cfg(test)]

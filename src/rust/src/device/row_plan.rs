@@ -11,7 +11,7 @@ const SEGMENT: usize = 256;
 
 /// Parts of all sums, in the order in which they are added.
 #[derive(Debug, Clone, Default)]
-pub struct Plan {
+pub struct RowPlan {
     /// Rows.
     pub n: usize,
     /// Rows of a chunk.
@@ -32,7 +32,7 @@ pub struct Plan {
     pub most_columns: usize,
 }
 
-impl Plan {
+impl RowPlan {
     /// For these rows.
     pub fn new(rows: &RowArrays) -> Self {
         let n = rows.n();

@@ -4,10 +4,10 @@
 //! Rows that are more than its memory holds go through it in blocks, anew at each evaluation. Sums run in an order
 //! that depends on the data alone.
 
-use super::error::{Kind, Result};
-use super::machine::{Argument, Buffer, Machine, Shape, download, index_bytes, real_bytes, upload};
+use super::error::{FailureKind, Result};
+use super::machine::{Argument, Buffer, LaunchShape, Machine, download, index_bytes, real_bytes, upload};
 use super::row_arrays::RowArrays;
-use super::row_plan::Plan;
+use super::row_plan::RowPlan;
 use super::source::Precision;
 
 /// Positions at once, at most.
@@ -32,12 +32,12 @@ pub struct Rows<'a> {
 
 /// Some of the rows.
 struct RowBlock {
-    plan: Plan,
+    plan: RowPlan,
     /// In the order of the kernels' parameters.
-    place: Place,
+    place: BlockPlace,
 }
 
-enum Place {
+enum BlockPlace {
     There(Vec<Buffer>),
     Here(Vec<Vec<u8>>),
 }
@@ -53,7 +53,7 @@ impl RowArrays {
     }
 
     /// In the order of the kernels' parameters, and last the rows of each term sorted by level.
-    fn bytes(&self, precision: Precision, plan: &Plan) -> Vec<Vec<u8>> {
+    fn bytes(&self, precision: Precision, plan: &RowPlan) -> Vec<Vec<u8>> {
         let rows =
             [&self.offset, &self.totals, &self.weights, &self.counts, &self.squares, &self.se2, &self.x, &self.w];
         let mut out = vec![index_bytes(&plan.header)];
@@ -80,7 +80,7 @@ impl<'a> Rows<'a> {
         loop {
             match Self::in_blocks(machine, precision, arrays, max_lanes, size.min(arrays.n()), is_resident) {
                 // Another process may have taken some of the memory.
-                Err(error) if error.kind == Kind::OutOfMemory && size > least => {
+                Err(error) if error.kind == FailureKind::OutOfMemory && size > least => {
                     size = (size.min(arrays.n()) / 2).max(least)
                 }
                 done => return done,
@@ -99,14 +99,14 @@ impl<'a> Rows<'a> {
     ) -> Result<Self> {
         let block = |first: usize| {
             let part = arrays.part(first, arrays.n().min(first + size));
-            let plan = Plan::new(&part);
+            let plan = RowPlan::new(&part);
             let bytes = part.bytes(precision, &plan);
             let there = || bytes.iter().map(|b| upload(machine, b)).collect::<Result<_>>();
-            let place = if is_resident { Place::There(there()?) } else { Place::Here(bytes) };
+            let place = if is_resident { BlockPlace::There(there()?) } else { BlockPlace::Here(bytes) };
             Ok(RowBlock { plan, place })
         };
         let blocks = (0..arrays.n()).step_by(size).map(block).collect::<Result<Vec<_>>>()?;
-        let most = |f: &dyn Fn(&Plan) -> usize| blocks.iter().map(|b| f(&b.plan)).max().unwrap_or(0);
+        let most = |f: &dyn Fn(&RowPlan) -> usize| blocks.iter().map(|b| f(&b.plan)).max().unwrap_or(0);
         let n = precision.bytes() * max_lanes * most(&|p| p.n);
         let (n_log, parts) = (if arrays.w.is_empty() { 1 } else { n }, 8 * max_lanes * most(&|p| p.n_parts));
         let out = 8 * max_lanes * (1 + arrays.n_parameters());
@@ -131,7 +131,7 @@ impl<'a> Rows<'a> {
 
     /// Whether all rows stay on the device.
     pub fn is_resident(&self) -> bool {
-        self.blocks.iter().all(|b| matches!(b.place, Place::There(_)))
+        self.blocks.iter().all(|b| matches!(b.place, BlockPlace::There(_)))
     }
 
     /// `[value, derivatives][lanes]` at `parameters`, `[n_parameters][lanes]`: coefficients and effects as differences from
@@ -147,8 +147,8 @@ impl<'a> Rows<'a> {
         for block in &self.blocks {
             let call = Call { rows: self, plan: &block.plan, lanes, n_out };
             match &block.place {
-                Place::There(arrays) => call.start(arrays)?,
-                Place::Here(bytes) => {
+                BlockPlace::There(arrays) => call.start(arrays)?,
+                BlockPlace::Here(bytes) => {
                     call.start(&bytes.iter().map(|b| upload(self.machine, b)).collect::<Result<Vec<_>>>()?)?
                 }
             }
@@ -162,7 +162,7 @@ impl<'a> Rows<'a> {
 /// One block at some positions.
 struct Call<'a> {
     rows: &'a Rows<'a>,
-    plan: &'a Plan,
+    plan: &'a RowPlan,
     lanes: usize,
     n_out: usize,
 }
@@ -187,7 +187,7 @@ impl Call<'_> {
 
     fn launch(&self, kernel: &str, blocks: usize, arguments: &[Argument]) -> Result<()> {
         let shared_bytes = (8 * self.lanes * THREADS / 32) as u32;
-        let shape = Shape { blocks: (blocks as u32, 1), threads: THREADS as u32, shared_bytes };
+        let shape = LaunchShape { blocks: (blocks as u32, 1), threads: THREADS as u32, shared_bytes };
         self.rows.machine.launch(kernel, self.rows.precision, shape, arguments)
     }
 }

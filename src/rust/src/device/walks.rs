@@ -7,7 +7,7 @@ use super::source::Precision;
 
 /// How lanes make up chains (`genes/lanes.rs`), and how long they go.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct WalkPlan {
     /// Chains asked for.
     pub chains: usize,
     /// Draws kept of each chain.
@@ -48,7 +48,7 @@ const DONE: f64 = 2.0;
 /// Where a walk keeps its phase, divergences and evaluations.
 const NUMBERS: [usize; 3] = [0, 6, 7];
 
-impl Plan {
+impl WalkPlan {
     fn constants(&self) -> [f64; 10] {
         let counts = [self.chains, self.n_kept, self.lanes, self.each, self.thin, self.warmup, self.walks, self.apart];
         let [chains, kept, lanes, each, thin, warmup, walks, apart] = counts.map(|n| n as f64);
@@ -61,7 +61,7 @@ impl Genes<'_> {
     ///
     /// # Errors
     /// A device that does not answer.
-    pub fn walk(&self, plan: &Plan, seed: u64, chunk: usize, mut goes_on: impl FnMut() -> bool) -> Result<Walked> {
+    pub fn walk(&self, plan: &WalkPlan, seed: u64, chunk: usize, mut goes_on: impl FnMut() -> bool) -> Result<Walked> {
         let (n, double) = (self.n_genes * plan.walks, Precision::Double);
         let n_values = self.n_genes * plan.chains * plan.n_kept * self.dim;
         let constants = upload(self.machine, &real_bytes(&plan.constants(), double))?;

@@ -1,7 +1,7 @@
 //! Approximations of one gene's posterior, and whether they can be trusted.
 
 use super::found::{Found, Guided};
-use super::input::{GeneSettings, Method};
+use super::input::{GeneMethod, GeneSettings};
 use super::psis::Weights;
 use super::record::{Recorder, Report, Status};
 use super::svi;
@@ -59,8 +59,8 @@ impl Task<'_> {
     pub(super) fn is_refined(&self, report: &Report) -> bool {
         let is_far = report.khat > MAX_KHAT || report.khat.is_nan();
         match self.settings.method {
-            Method::Svi => self.settings.refine && (is_far || report.status == Status::HighKhat),
-            Method::Auto => is_far || report.ess.iter().any(|&e| e < MIN_ESS),
+            GeneMethod::Svi => self.settings.refine && (is_far || report.status == Status::HighKhat),
+            GeneMethod::Auto => is_far || report.ess.iter().any(|&e| e < MIN_ESS),
             _ => false,
         }
     }

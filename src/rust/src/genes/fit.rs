@@ -1,7 +1,7 @@
 //! The posterior of one gene: settled, then sampled or approximated, then judged.
 
 use super::chains::{Counts, METRIC_WARMUP, Try};
-use super::input::Method;
+use super::input::GeneMethod;
 use super::lanes::{Less, Outcome};
 use super::record::{MAX_RHAT, Recorder, Report, Slot, Status};
 use super::summary::Diagnostics;
@@ -52,9 +52,9 @@ impl Task<'_> {
         let dim = target.dim();
         target.stretch(dim - theta..dim);
         let approximate = match (self.settings.method, less.approximate) {
-            (Method::Hmc | Method::Nuts, _) => return self.sample(&target, less.walked, recorder, diagnostics),
+            (GeneMethod::Hmc | GeneMethod::Nuts, _) => return self.sample(&target, less.walked, recorder, diagnostics),
             (_, Some(approximate)) => approximate,
-            (Method::Svi, None) => self.guided(&mut target, recorder)?,
+            (GeneMethod::Svi, None) => self.guided(&mut target, recorder)?,
             _ => self.approximate(&mut target, recorder)?,
         };
         if !self.is_refined(&approximate) {
@@ -76,7 +76,7 @@ impl Task<'_> {
             return Ok(report);
         }
         // Divergences ask for smaller steps, not for more of them.
-        if s.method != Method::Nuts && report.divergent == 0 {
+        if s.method != GeneMethod::Nuts && report.divergent == 0 {
             let how = Try { number: 3, warmup: 2 * s.warmup, thin: 2 * s.thin, ..self.first_try() };
             report = report.then(self.attempt(target, &how, recorder, diagnostics)?);
             if !report.is_poor(s.n_saved()) {
@@ -92,7 +92,7 @@ impl Task<'_> {
 
     fn first_try(&self) -> Try {
         let s = self.settings;
-        let by_nuts = s.method == Method::Nuts;
+        let by_nuts = s.method == GeneMethod::Nuts;
         Try { number: 0, by_nuts, warmup: s.warmup, thin: s.thin, adapt_delta: s.adapt_delta }
     }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// How a gene's posterior is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Method {
+pub enum GeneMethod {
     /// Trajectories of one length; NUTS, longer, for the genes where those do not suffice.
     Hmc,
     /// NUTS.
@@ -29,7 +29,7 @@ pub enum Method {
 #[serde(deny_unknown_fields)]
 pub struct GeneSettings {
     /// How posteriors are found.
-    pub method: Method,
+    pub method: GeneMethod,
     /// Chains per gene, one after the other.
     pub chains: usize,
     /// Iterations per chain, warm-up included.
@@ -93,7 +93,7 @@ impl GeneSettings {
 
     /// Draws per gene.
     pub fn n_saved(&self) -> usize {
-        if self.method == Method::Laplace { self.n_draws } else { self.chains * self.n_kept() }
+        if self.method == GeneMethod::Laplace { self.n_draws } else { self.chains * self.n_kept() }
     }
 
     /// # Errors

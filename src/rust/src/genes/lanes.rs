@@ -5,7 +5,7 @@
 //! chain that does.
 
 use super::found::{Chains, Found};
-use super::input::{GeneSettings, Method};
+use super::input::{GeneMethod, GeneSettings};
 use super::record::{Recorder, Report};
 use super::summary::Diagnostics;
 use super::svi::flat::FlatGene;
@@ -18,7 +18,7 @@ use super::svi::target::Target;
 use super::svi::walks::Walks;
 use super::task::Task;
 use crate::density::Model;
-use crate::device::walks::Plan;
+use crate::device::walks::WalkPlan;
 use crate::error::{Error, Result};
 use crate::simd::LANES;
 
@@ -32,7 +32,7 @@ const MIN_WARMUP: usize = 8;
 /// Lanes that still accept less than this after warm-up are given up.
 const MIN_ACCEPTED: f64 = 0.5;
 
-impl Plan {
+impl WalkPlan {
     /// Every iteration kept, the shortest warm-up.
     fn new(chains: usize, n_kept: usize) -> Self {
         let lanes = (LANES / chains).max(1);
@@ -92,8 +92,8 @@ impl Task<'_> {
         &self, model: &Model, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Outcome> {
         let approximate = match self.settings.method {
-            Method::Hmc => None,
-            Method::Svi => self.guided_in_lanes(model, recorder)?,
+            GeneMethod::Hmc => None,
+            GeneMethod::Svi => self.guided_in_lanes(model, recorder)?,
             _ => return Ok(Outcome::Poor(Less::default())),
         };
         let approximate = match approximate {
@@ -121,7 +121,7 @@ impl Task<'_> {
         let mut target = Target::new(frame, FlatGene::new(frame, model)?);
         let Some(guide) = start(&mut target) else { return Ok(None) };
         let guide = ascend(&mut target, guide, ASCENT, &noise).guide;
-        let (plan, mut report) = (Plan::of(self.settings), Report { khat: f64::NAN, ..Report::default() });
+        let (plan, mut report) = (WalkPlan::of(self.settings), Report { khat: f64::NAN, ..Report::default() });
         recorder.restart();
         for first in plan.firsts() {
             if !self.walk_eight(&target, &guide, noise, first, recorder, &mut report)? {
@@ -151,7 +151,7 @@ impl Task<'_> {
     fn walk_eight(
         &self, target: &Target, guide: &Guide, noise: Noise, first: usize, recorder: &mut Recorder, report: &mut Report,
     ) -> Result<bool> {
-        let plan = Plan::of(self.settings);
+        let plan = WalkPlan::of(self.settings);
         let Some(mut walks) = Walks::new(target.clone(), guide.clone(), noise, first) else { return Ok(false) };
         let accepted = walks.adapt(plan.warmup, plan.target);
         if accepted < MIN_ACCEPTED {
@@ -166,7 +166,7 @@ impl Task<'_> {
 
     /// Iteration `i` after warm-up.
     fn keep_eight(
-        &self, walks: &mut Walks, plan: &Plan, [first, i]: [usize; 2], recorder: &mut Recorder, report: &mut Report,
+        &self, walks: &mut Walks, plan: &WalkPlan, [first, i]: [usize; 2], recorder: &mut Recorder, report: &mut Report,
     ) -> Result<()> {
         let moved = walks.step();
         if self.is_cancelled() {
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn each_draw_has_one_place() {
         for (chains, n_kept) in [(1, 3), (1, 120), (2, 150), (3, 7), (4, 100), (5, 11), (8, 9), (13, 20)] {
-            let plan = Plan::new(chains, n_kept);
+            let plan = WalkPlan::new(chains, n_kept);
             let mut taken = vec![0; chains * n_kept];
             for first in plan.firsts() {
                 let lanes = (first..first + plan.apart).flat_map(|l| (0..plan.each).map(move |i| (l, i)));
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn r_hat_sees_a_lane_that_is_elsewhere() {
         for (chains, shift) in [(1, 4.0), (2, 2.0), (4, 2.0)] {
-            let (plan, mut draws) = (Plan::new(chains, 300 / chains), vec![0.0; 300]);
+            let (plan, mut draws) = (WalkPlan::new(chains, 300 / chains), vec![0.0; 300]);
             let rhat = |draws: &[f64]| Diagnostics::new(chains, 300 / chains).of(draws).0;
             draws.iter_mut().enumerate().for_each(|(i, x)| *x = (i as f64 * 0.618_034).fract() * 3.5);
             assert!(rhat(&draws) < 1.02, "{}", rhat(&draws));

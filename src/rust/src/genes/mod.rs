@@ -32,7 +32,7 @@ use task::Task;
 
 /// Reports of all genes.
 #[derive(Debug)]
-pub struct Output {
+pub struct GenesOutput {
     /// One per gene.
     pub reports: Vec<Report>,
     /// Whether the run was stopped early.
@@ -48,7 +48,7 @@ pub struct Output {
 pub fn fit(
     blueprint: &Blueprint, set: &GeneSet, settings: &GeneSettings, slots: Vec<Slot>,
     watch: impl FnMut(Progress) -> bool,
-) -> Result<Output> {
+) -> Result<GenesOutput> {
     let is_there = settings.device == Device::Cuda && on_device::takes(settings.method);
     let machine = if is_there { Some(device::open(&settings.kernel_cache)?) } else { None };
     fit_on(machine.as_deref(), blueprint, set, settings, slots, watch)
@@ -61,7 +61,7 @@ pub fn fit(
 pub fn fit_on(
     machine: Option<&dyn Machine>, blueprint: &Blueprint, set: &GeneSet, settings: &GeneSettings, slots: Vec<Slot>,
     watch: impl FnMut(Progress) -> bool,
-) -> Result<Output> {
+) -> Result<GenesOutput> {
     settings.check()?;
     on_workers(settings.threads, set.len(), watch, |shared| {
         let found = machine.map(|machine| on_device::found(machine, blueprint, set, settings, &shared.cancel));
@@ -77,7 +77,7 @@ pub fn fit_on(
             },
         );
         let reports = reports.collect();
-        Ok(Output { reports, interrupted: shared.cancel.load(Ordering::Relaxed) })
+        Ok(GenesOutput { reports, interrupted: shared.cancel.load(Ordering::Relaxed) })
     })
 }
 

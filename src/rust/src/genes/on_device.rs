@@ -3,18 +3,18 @@
 use super::approximate::{ascent_of, draws_of};
 use super::blueprint::Blueprint;
 use super::found::{Chains, Found, Guided};
-use super::input::{GeneSet, GeneSettings, Method};
+use super::input::{GeneMethod, GeneSet, GeneSettings};
 use super::lanes;
 use super::svi::flat::FlatGene;
 use super::svi::frame::Frame;
 use super::svi::target::Target;
-use crate::device::error::{self as device, Kind};
+use crate::device::error::{self as device, FailureKind};
 use crate::device::gene_memory::bytes_of;
 use crate::device::genes::{Draws, Genes, GuideArrays};
 use crate::device::machine::Machine;
 use crate::device::pack::{FrameArrays, GeneArrays, LANES};
 use crate::device::source::Precision;
-use crate::device::walks::{Plan, Walked};
+use crate::device::walks::{WalkPlan, Walked};
 use crate::error::Result;
 use rayon::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,8 +30,8 @@ const ROW_BYTES: usize = 100;
 const CHUNK: usize = 32;
 
 /// Whether a device has something to do in fits by this method.
-pub fn takes(method: Method) -> bool {
-    matches!(method, Method::Svi | Method::Hmc)
+pub fn takes(method: GeneMethod) -> bool {
+    matches!(method, GeneMethod::Svi | GeneMethod::Hmc)
 }
 
 /// Guides or chains of all genes; `None` for those without a start, or whose chains do not move. Empty where the model needs
@@ -43,10 +43,10 @@ pub fn found(
     machine: &dyn Machine, blueprint: &Blueprint, set: &GeneSet, settings: &GeneSettings, cancel: &AtomicBool,
 ) -> Result<Vec<Option<Found>>> {
     let Some(frame) = &blueprint.frame else { return Ok(vec![]) };
-    if settings.method == Method::Hmc && !lanes::covers(frame) {
+    if settings.method == GeneMethod::Hmc && !lanes::covers(frame) {
         return Ok(vec![]);
     }
-    let job = Job { machine, frame, frame_arrays: frame.arrays(), set, settings, cancel };
+    let job = DeviceJob { machine, frame, frame_arrays: frame.arrays(), set, settings, cancel };
     let mut out = vec![None; set.len()];
     let mut first = 0;
     while first < set.len() && !cancel.load(Ordering::Relaxed) {
@@ -61,7 +61,7 @@ pub fn found(
 }
 
 /// What all blocks of genes share.
-struct Job<'a> {
+struct DeviceJob<'a> {
     machine: &'a dyn Machine,
     frame: &'a Frame,
     frame_arrays: FrameArrays,
@@ -70,7 +70,7 @@ struct Job<'a> {
     cancel: &'a AtomicBool,
 }
 
-impl Job<'_> {
+impl DeviceJob<'_> {
     /// A gene before its start. What goes wrong is found again, and told, where genes are fitted one by one.
     fn arrays(&self, blueprint: &Blueprint, gene: usize) -> Option<GeneArrays> {
         if self.cancel.load(Ordering::Relaxed) {
@@ -99,7 +99,7 @@ impl Job<'_> {
     /// [`Self::run`], in halves where memory does not suffice: another process may have taken some of it.
     fn in_parts(&self, known: &[(usize, GeneArrays)], out: &mut [Option<Found>]) -> device::Result<()> {
         match self.run(known, out) {
-            Err(error) if error.kind == Kind::OutOfMemory && known.len() > 1 => {
+            Err(error) if error.kind == FailureKind::OutOfMemory && known.len() > 1 => {
                 let (first, second) = known.split_at(known.len() / 2);
                 self.in_parts(first, out)?;
                 self.in_parts(second, out)
@@ -117,7 +117,7 @@ impl Job<'_> {
         let arrays: Vec<&GeneArrays> = known.iter().map(|(_, arrays)| arrays).collect();
         let genes = Genes::new(self.machine, Precision::Single, &self.frame_arrays, &arrays, &numbers)?;
         genes.start()?;
-        let found = if self.settings.method == Method::Hmc { self.walks(&genes)? } else { self.guides(&genes)? };
+        let found = if self.settings.method == GeneMethod::Hmc { self.walks(&genes)? } else { self.guides(&genes)? };
         known.iter().zip(found).for_each(|((gene, _), found)| out[*gene] = found);
         Ok(())
     }
@@ -142,7 +142,7 @@ impl Job<'_> {
     /// Chains in the frames of guides; nothing after an interrupt.
     fn walks(&self, genes: &Genes) -> device::Result<Vec<Option<Found>>> {
         let guides = genes.ascend(&lanes::ASCENT.rules(), self.settings.seed, CHUNK, || self.goes_on())?;
-        let walked = genes.walk(&Plan::of(self.settings), self.settings.seed, CHUNK / 2, || self.goes_on())?;
+        let walked = genes.walk(&WalkPlan::of(self.settings), self.settings.seed, CHUNK / 2, || self.goes_on())?;
         if !self.goes_on() {
             return Ok(vec![]);
         }

@@ -39,7 +39,7 @@ struct Ends {
 
 /// Buffers of one level of the recursion.
 #[derive(Debug, Clone, Default)]
-struct Frame {
+struct Subtrees {
     near: Ends,
     far: Ends,
     proposal: Vec<f64>,
@@ -48,7 +48,7 @@ struct Frame {
 /// The sampler's memory; nothing is allocated during a transition.
 #[derive(Debug)]
 pub struct Tree {
-    frames: Vec<Frame>,
+    frames: Vec<Subtrees>,
     whole: Ends,
     grown: Ends,
     forward: PhasePoint,
@@ -79,7 +79,7 @@ impl Tree {
         let v = || vec![0.0; dim];
         let ends = || Ends { first: v(), last: v(), rho: v() };
         let point = || PhasePoint { position: v(), momentum: v(), gradient: v(), log_density: 0.0 };
-        let frame = |_| Frame { near: ends(), far: ends(), proposal: v() };
+        let frame = |_| Subtrees { near: ends(), far: ends(), proposal: v() };
         Self {
             frames: (0..max_depth).map(frame).collect(),
             whole: ends(),
@@ -180,7 +180,8 @@ impl Tree {
     }
 
     fn branch<D: LogDensity, R: Rng>(
-        &mut self, d: &mut Dynamics<D>, depth: usize, sign: f64, frame: &mut Frame, proposal: &mut [f64], rng: &mut R,
+        &mut self, d: &mut Dynamics<D>, depth: usize, sign: f64, frame: &mut Subtrees, proposal: &mut [f64],
+        rng: &mut R,
     ) -> Option<f64> {
         let near = self.build(d, depth - 1, sign, &mut frame.near, proposal, rng)?;
         let far = self.build(d, depth - 1, sign, &mut frame.far, &mut frame.proposal, rng)?;

@@ -16,7 +16,7 @@ use pulp::{Arch, NullaryFnOnce};
 pub const BLOCK: usize = 128;
 
 /// Weighted response `t`, weight and linear predictor of the rows, and where the derivative goes.
-struct Rows<'a, F> {
+struct RowLoop<'a, F> {
     totals: &'a [f64],
     weights: &'a [f64],
     eta: &'a [f64],
@@ -25,7 +25,7 @@ struct Rows<'a, F> {
     row: F,
 }
 
-impl<F: Fn(f64, f64, f64) -> (f64, f64, f64)> NullaryFnOnce for Rows<'_, F> {
+impl<F: Fn(f64, f64, f64) -> (f64, f64, f64)> NullaryFnOnce for RowLoop<'_, F> {
     type Output = (f64, f64);
 
     /// Sums of values and of dispersions' derivatives.
@@ -59,7 +59,7 @@ impl<F: Fn(f64, f64, f64) -> (f64, f64, f64)> NullaryFnOnce for Rows<'_, F> {
 pub fn negative_binomial(totals: &[f64], weights: &[f64], eta: &[f64], log_phi: f64, d_eta: &mut [f64]) -> (f64, f64) {
     let phi = log_phi.exp();
     let row = move |t: f64, w: f64, eta: f64| negative_binomial_row(t, w * phi, eta - log_phi);
-    Arch::new().dispatch(Rows { totals, weights, eta, d_eta, row })
+    Arch::new().dispatch(RowLoop { totals, weights, eta, d_eta, row })
 }
 
 #[inline(always)]
@@ -71,7 +71,7 @@ fn negative_binomial_row(t: f64, w_phi: f64, u: f64) -> (f64, f64, f64) {
 
 /// Rows of a Poisson with weighted counts `t`: `t eta - w mu`. Writes `d_eta`; returns the sum.
 pub fn poisson(totals: &[f64], weights: &[f64], eta: &[f64], d_eta: &mut [f64]) -> f64 {
-    Arch::new().dispatch(Rows { totals, weights, eta, d_eta, row: poisson_row }).0
+    Arch::new().dispatch(RowLoop { totals, weights, eta, d_eta, row: poisson_row }).0
 }
 
 #[inline(always)]

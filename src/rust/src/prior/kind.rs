@@ -10,7 +10,7 @@ use std::f64::consts::PI;
 /// Parameters as in Stan's functions of the same names.
 #[allow(missing_docs)]
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
+pub enum PriorKind {
     Flat,
     Normal {
         mean: f64,
@@ -48,21 +48,21 @@ pub enum Kind {
     },
 }
 
-impl Kind {
+impl PriorKind {
     pub(super) fn new(spec: &PriorSpec) -> Result<Self> {
         let args = spec.args.as_slice();
         let kind = match (spec.dist.as_str(), args) {
-            ("flat", []) => Kind::Flat,
-            ("normal", &[mean, sd]) => Kind::Normal { mean, sd },
-            ("student_t", &[df, location, scale]) => Kind::StudentT { df, location, scale },
-            ("cauchy", &[location, scale]) => Kind::StudentT { df: 1.0, location, scale },
-            ("exponential", &[rate]) => Kind::Gamma { shape: 1.0, rate },
-            ("gamma", &[shape, rate]) => Kind::Gamma { shape, rate },
-            ("inv_gamma", &[shape, scale]) => Kind::InvGamma { shape, scale },
-            ("lognormal", &[mean_log, sd_log]) => Kind::LogNormal { mean_log, sd_log },
-            ("uniform", &[lower, upper]) => Kind::Uniform { lower, upper },
-            ("double_exponential", &[location, scale]) => Kind::DoubleExponential { location, scale },
-            ("horseshoe_scale", &[tau, slab]) => Kind::HorseshoeScale { tau, slab },
+            ("flat", []) => PriorKind::Flat,
+            ("normal", &[mean, sd]) => PriorKind::Normal { mean, sd },
+            ("student_t", &[df, location, scale]) => PriorKind::StudentT { df, location, scale },
+            ("cauchy", &[location, scale]) => PriorKind::StudentT { df: 1.0, location, scale },
+            ("exponential", &[rate]) => PriorKind::Gamma { shape: 1.0, rate },
+            ("gamma", &[shape, rate]) => PriorKind::Gamma { shape, rate },
+            ("inv_gamma", &[shape, scale]) => PriorKind::InvGamma { shape, scale },
+            ("lognormal", &[mean_log, sd_log]) => PriorKind::LogNormal { mean_log, sd_log },
+            ("uniform", &[lower, upper]) => PriorKind::Uniform { lower, upper },
+            ("double_exponential", &[location, scale]) => PriorKind::DoubleExponential { location, scale },
+            ("horseshoe_scale", &[tau, slab]) => PriorKind::HorseshoeScale { tau, slab },
             _ => return Err(unusable(spec, "is not a known prior with that number of arguments")),
         };
         if kind.is_valid() { Ok(kind) } else { Err(unusable(spec, "has arguments out of range")) }
@@ -70,30 +70,32 @@ impl Kind {
 
     pub(super) fn is_valid(self) -> bool {
         match self {
-            Kind::Flat => true,
-            Kind::Normal { mean, sd: scale }
-            | Kind::LogNormal { mean_log: mean, sd_log: scale }
-            | Kind::DoubleExponential { location: mean, scale } => mean.is_finite() && is_scale(scale),
-            Kind::StudentT { df, location, scale } => is_scale(df) && location.is_finite() && is_scale(scale),
-            Kind::Gamma { shape: a, rate: b } | Kind::InvGamma { shape: a, scale: b } => is_scale(a) && is_scale(b),
-            Kind::HorseshoeScale { tau, slab } => is_scale(tau) && is_scale(slab),
-            Kind::Uniform { lower, upper } => lower.is_finite() && upper.is_finite() && lower < upper,
+            PriorKind::Flat => true,
+            PriorKind::Normal { mean, sd: scale }
+            | PriorKind::LogNormal { mean_log: mean, sd_log: scale }
+            | PriorKind::DoubleExponential { location: mean, scale } => mean.is_finite() && is_scale(scale),
+            PriorKind::StudentT { df, location, scale } => is_scale(df) && location.is_finite() && is_scale(scale),
+            PriorKind::Gamma { shape: a, rate: b } | PriorKind::InvGamma { shape: a, scale: b } => {
+                is_scale(a) && is_scale(b)
+            }
+            PriorKind::HorseshoeScale { tau, slab } => is_scale(tau) && is_scale(slab),
+            PriorKind::Uniform { lower, upper } => lower.is_finite() && upper.is_finite() && lower < upper,
         }
     }
 
     pub(super) fn log_constant(self) -> f64 {
         match self {
-            Kind::Flat => 0.0,
-            Kind::Normal { sd, .. } => -sd.ln() - 0.5 * (2.0 * PI).ln(),
-            Kind::StudentT { df, scale, .. } => {
+            PriorKind::Flat => 0.0,
+            PriorKind::Normal { sd, .. } => -sd.ln() - 0.5 * (2.0 * PI).ln(),
+            PriorKind::StudentT { df, scale, .. } => {
                 ln_gamma(0.5 * (df + 1.0)) - ln_gamma(0.5 * df) - 0.5 * (df * PI).ln() - scale.ln()
             }
-            Kind::Gamma { shape, rate } => shape * rate.ln() - ln_gamma(shape),
-            Kind::InvGamma { shape, scale } => shape * scale.ln() - ln_gamma(shape),
-            Kind::LogNormal { sd_log, .. } => -sd_log.ln() - 0.5 * (2.0 * PI).ln(),
-            Kind::Uniform { lower, upper } => -(upper - lower).ln(),
-            Kind::DoubleExponential { scale, .. } => -(2.0 * scale).ln(),
-            Kind::HorseshoeScale { tau, .. } => (2.0 * tau / PI).ln(),
+            PriorKind::Gamma { shape, rate } => shape * rate.ln() - ln_gamma(shape),
+            PriorKind::InvGamma { shape, scale } => shape * scale.ln() - ln_gamma(shape),
+            PriorKind::LogNormal { sd_log, .. } => -sd_log.ln() - 0.5 * (2.0 * PI).ln(),
+            PriorKind::Uniform { lower, upper } => -(upper - lower).ln(),
+            PriorKind::DoubleExponential { scale, .. } => -(2.0 * scale).ln(),
+            PriorKind::HorseshoeScale { tau, .. } => (2.0 * tau / PI).ln(),
         }
     }
 
@@ -101,29 +103,31 @@ impl Kind {
     #[inline]
     pub(super) fn kernel(self, x: f64) -> (f64, f64) {
         match self {
-            Kind::Flat => (0.0, 0.0),
-            Kind::Normal { mean, sd } => {
+            PriorKind::Flat => (0.0, 0.0),
+            PriorKind::Normal { mean, sd } => {
                 let d = (x - mean) / sd;
                 (-0.5 * d * d, -d / sd)
             }
-            Kind::StudentT { df, location, scale } => {
+            PriorKind::StudentT { df, location, scale } => {
                 let d = (x - location) / scale;
                 (-0.5 * (df + 1.0) * (d * d / df).ln_1p(), -(df + 1.0) * d / ((df + d * d) * scale))
             }
-            Kind::DoubleExponential { location, scale } => {
+            PriorKind::DoubleExponential { location, scale } => {
                 let d = (x - location) / scale;
                 (-d.abs(), -d.signum() / scale)
             }
-            Kind::Uniform { lower, upper } if x >= lower && x <= upper => (0.0, 0.0),
-            Kind::Gamma { shape, rate } if x > 0.0 => ((shape - 1.0) * x.ln() - rate * x, (shape - 1.0) / x - rate),
-            Kind::InvGamma { shape, scale } if x > 0.0 => {
+            PriorKind::Uniform { lower, upper } if x >= lower && x <= upper => (0.0, 0.0),
+            PriorKind::Gamma { shape, rate } if x > 0.0 => {
+                ((shape - 1.0) * x.ln() - rate * x, (shape - 1.0) / x - rate)
+            }
+            PriorKind::InvGamma { shape, scale } if x > 0.0 => {
                 (-(shape + 1.0) * x.ln() - scale / x, (scale / x - shape - 1.0) / x)
             }
-            Kind::LogNormal { mean_log, sd_log } if x > 0.0 => {
+            PriorKind::LogNormal { mean_log, sd_log } if x > 0.0 => {
                 let d = (x.ln() - mean_log) / sd_log;
                 (-0.5 * d * d - x.ln(), -(d / sd_log + 1.0) / x)
             }
-            Kind::HorseshoeScale { tau, slab } if x > 0.0 && x < slab => {
+            PriorKind::HorseshoeScale { tau, slab } if x > 0.0 && x < slab => {
                 // With u = (x / c)^2 and v = 1 - u: v^(-1/2) / (tau^2 v + x^2), times 2 tau / pi.
                 let (d_u, t2) = (2.0 * x / (slab * slab), tau * tau);
                 let v = (1.0 - x / slab) * (1.0 + x / slab);
@@ -138,15 +142,17 @@ impl Kind {
     pub(super) fn mass_above_zero(self) -> f64 {
         // The arguments were checked, so the constructors of statrs cannot fail.
         match self {
-            Kind::Normal { mean, sd } => Normal::new(mean, sd).map_or(1.0, |d| d.sf(0.0)),
+            PriorKind::Normal { mean, sd } => Normal::new(mean, sd).map_or(1.0, |d| d.sf(0.0)),
             // Half of the subnormal numbers is zero, which statrs refuses by a panic.
-            Kind::StudentT { df, .. } if df < f64::MIN_POSITIVE => 0.5,
-            Kind::StudentT { df, location, scale } => StudentsT::new(location, scale, df).map_or(1.0, |d| d.sf(0.0)),
-            Kind::DoubleExponential { location, scale } => {
+            PriorKind::StudentT { df, .. } if df < f64::MIN_POSITIVE => 0.5,
+            PriorKind::StudentT { df, location, scale } => {
+                StudentsT::new(location, scale, df).map_or(1.0, |d| d.sf(0.0))
+            }
+            PriorKind::DoubleExponential { location, scale } => {
                 let d = location / scale;
                 if d >= 0.0 { 1.0 - 0.5 * (-d).exp() } else { 0.5 * d.exp() }
             }
-            Kind::Uniform { lower, upper } => (upper - lower.max(0.0)).max(0.0) / (upper - lower),
+            PriorKind::Uniform { lower, upper } => (upper - lower.max(0.0)).max(0.0) / (upper - lower),
             _ => 1.0,
         }
     }

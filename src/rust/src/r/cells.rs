@@ -1,8 +1,8 @@
 //! The boundary with R for single cells.
 
 use super::{as_list, field, guarded, reals, unsigned, watching};
-use crate::cells::capture::{Prior, estimate};
-use crate::cells::{Columns, compress};
+use crate::cells::capture::{CapturePrior, estimate};
+use crate::cells::{CellColumns, compress};
 use crate::compress::cells::{Cells, Histogram, Nodes};
 use crate::compress::statistics::CellStatistics;
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ fn engine_capture(counts: Robj, leaf: Robj, centre: Robj, sd: f64, threads: i32,
         let arrays = Arrays::new(&counts)?;
         let (leaf, n_leaves) = leaves(&leaf)?;
         let centre = reals("centre", &centre)?;
-        let prior = Prior { leaf: &leaf, n_leaves, centre: &centre, sd };
+        let prior = CapturePrior { leaf: &leaf, n_leaves, centre: &centre, sd };
         let found = estimate(&prior, arrays.columns(leaf.len())?, threads.max(1) as usize, watching(&progress))?;
         Ok(list!(log_capture = found.log_capture, sd = found.sd, steps = found.steps as i32).into())
     })
@@ -57,12 +57,12 @@ impl Arrays {
         Ok(Self { starts: field(&list, "p")?, cells: field(&list, "i")?, values: field(&list, "x")? })
     }
 
-    fn columns(&self, n: usize) -> Result<Columns<'_>> {
+    fn columns(&self, n: usize) -> Result<CellColumns<'_>> {
         let wrong = |name: &str| Error::Spec(format!("'{name}' of the counts has the wrong type"));
         let starts = self.starts.as_integer_slice().ok_or_else(|| wrong("p"))?;
         let cells = self.cells.as_integer_slice().ok_or_else(|| wrong("i"))?;
         let values = self.values.as_real_slice().ok_or_else(|| wrong("x"))?;
-        Columns::new(starts, cells, values, n)
+        CellColumns::new(starts, cells, values, n)
     }
 }
 

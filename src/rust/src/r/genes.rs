@@ -8,7 +8,7 @@ use crate::genes::blueprint::{Blueprint, Variables};
 use crate::genes::input::{GeneSet, GeneSettings, PriorOverride, Responses};
 use crate::genes::record::{Report, Slot};
 use crate::genes::svi::steps::WINDOW;
-use crate::genes::{Output, fit};
+use crate::genes::{GenesOutput, fit};
 use crate::spec::{ModelSpec, from_json};
 use extendr_api::prelude::*;
 
@@ -118,7 +118,7 @@ fn split(mut values: &mut [f64], size: usize, n: usize) -> Vec<&mut [f64]> {
     out
 }
 
-fn output_to_r(output: &Output, values: Values, variables: &Variables) -> Robj {
+fn output_to_r(output: &GenesOutput, values: Values, variables: &Variables) -> Robj {
     let [s, v, e, n] = values.shape;
     let reports = &output.reports;
     let stacked = |f: &dyn Fn(&Report) -> &Vec<f64>, rows: usize| {

@@ -4,7 +4,7 @@ use super::Targets;
 use crate::density::Model;
 use crate::density::batch::Natural;
 use crate::density::in_parts::InParts;
-use crate::device::error::{DeviceError, Kind, Result};
+use crate::device::error::{DeviceError, FailureKind, Result};
 use crate::device::machine::Machine;
 use crate::device::row_arrays::{RowArrays, TermArrays};
 use crate::device::rows::Rows;
@@ -38,7 +38,7 @@ pub fn objection<D: InParts>(target: &mut D) -> Option<&'static str> {
 
 /// The error that goes with an objection.
 pub fn unsuitable(why: &str) -> DeviceError {
-    DeviceError::new(Kind::Unsuitable, why)
+    DeviceError::new(FailureKind::Unsuitable, why)
 }
 
 impl<'a, D: InParts + Clone + Send> OnDevice<'a, D> {
@@ -46,7 +46,7 @@ impl<'a, D: InParts + Clone + Send> OnDevice<'a, D> {
     /// centre, the mode, at zero.
     ///
     /// # Errors
-    /// [`Kind::Unsuitable`], memory that does not suffice, and a device that does not answer.
+    /// [`FailureKind::Unsuitable`], memory that does not suffice, and a device that does not answer.
     pub fn new(machine: &'a dyn Machine, precision: Precision, target: &D, n_draws: usize) -> Result<Self> {
         let mut target = target.clone();
         if let Some(why) = objection(&mut target) {

@@ -8,10 +8,13 @@
 //! mixtures of the two forms.)
 
 pub mod conditional;
+mod correlated;
 pub mod joint;
+pub mod joint_constants;
 pub mod levels;
 pub mod pieces;
 pub mod scale_places;
+pub mod scheme;
 pub mod small;
 
 use crate::layout::Layout;

@@ -1,7 +1,7 @@
 //! The information of a joint transport in pieces: which columns belong together, where each piece
 //! goes in the factor's pattern, and products of a piece with the factors of its two sides.
 
-use super::conditional::Scheme;
+use super::scheme::Scheme;
 use crate::layout::Layout;
 use crate::linalg::pattern::Pattern;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Where the scales of effects stand in the list that the joint transport reads: per term its standard deviations, or all of `L` where
 //! effects are correlated; per level of a horseshoe its own; and last one, for coefficients.
 
-use super::conditional::{CorrelatedTerm, Scheme};
 use super::pieces::{Incidence, Node};
+use super::scheme::{CorrelatedTerm, Scheme};
 use crate::layout::{Layout, Source};
 use crate::linalg::pattern::Pattern;
 use crate::scales::{ScaleGradient, Scales};

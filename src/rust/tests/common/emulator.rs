@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use twill::device::error::{DeviceError, Kind, Result};
-use twill::device::machine::{Argument, Buffer, Machine, Shape};
+use twill::device::error::{DeviceError, FailureKind, Result};
+use twill::device::machine::{Argument, Buffer, LaunchShape, Machine};
 use twill::device::source::Precision;
 
 type Launch = unsafe extern "C" fn(*const c_char, *const u32, *mut *mut c_void) -> i32;
@@ -99,7 +99,7 @@ impl Machine for Emulator {
 
     fn zeros(&self, bytes: usize) -> Result<Buffer> {
         if bytes > self.most {
-            return Err(DeviceError::new(Kind::OutOfMemory, "The emulator's memory is full."));
+            return Err(DeviceError::new(FailureKind::OutOfMemory, "The emulator's memory is full."));
         }
         let words = bytes.div_ceil(8).max(1);
         let memory = Box::leak(vec![0u64; words].into_boxed_slice());
@@ -124,9 +124,9 @@ impl Machine for Emulator {
         Ok(())
     }
 
-    fn launch(&self, kernel: &str, precision: Precision, shape: Shape, arguments: &[Argument]) -> Result<()> {
+    fn launch(&self, kernel: &str, precision: Precision, shape: LaunchShape, arguments: &[Argument]) -> Result<()> {
         if self.launches.fetch_add(1, Ordering::Relaxed) >= self.lost_after {
-            return Err(DeviceError::new(Kind::Lost, "The emulator is lost."));
+            return Err(DeviceError::new(FailureKind::Lost, "The emulator is lost."));
         }
         let library = &libraries().expect("made by new()")[usize::from(precision == Precision::Double)];
         let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -139,7 +139,11 @@ impl Machine for Emulator {
             let launch = library.get::<Launch>(b"twill_launch\0").expect("the entry of shim.cpp");
             launch(name.as_ptr(), shape.as_ptr(), pointers.as_mut_ptr())
         };
-        if code == 0 { Ok(()) } else { Err(DeviceError::new(Kind::Internal, format!("there is no kernel {kernel}"))) }
+        if code == 0 {
+            Ok(())
+        } else {
+            Err(DeviceError::new(FailureKind::Internal, format!("there is no kernel {kernel}")))
+        }
     }
 
     fn finish(&self) -> Result<()> {

@@ -6,7 +6,7 @@ use super::gene_cases::{Case, Started, cases, frame, started, unstarted};
 use twill::device::machine::Machine;
 use twill::device::pack::LANES;
 use twill::device::source::Precision;
-use twill::device::walks::Plan;
+use twill::device::walks::WalkPlan;
 use twill::genes::svi::Fit;
 use twill::genes::svi::frame::Frame;
 use twill::genes::svi::guide::{Guide, LONGEST_PATH};
@@ -170,7 +170,7 @@ pub fn draws(machine: &dyn Machine, case: &Case, precision: Precision, n: usize)
 }
 
 /// Two chains of four lanes each, every other iteration kept, and one draw fewer than they make.
-const PLAN: Plan = Plan {
+const PLAN: WalkPlan = WalkPlan {
     chains: 2,
     n_kept: 11,
     lanes: 4,

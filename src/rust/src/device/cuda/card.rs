@@ -7,8 +7,8 @@
 use super::driver::{CardInfo, cards, guarded};
 use super::nvrtc;
 use crate::device::cache::Cache;
-use crate::device::error::{DeviceError, Kind, Result};
-use crate::device::machine::{Argument, Buffer, Machine, Shape};
+use crate::device::error::{DeviceError, FailureKind, Result};
+use crate::device::machine::{Argument, Buffer, LaunchShape, Machine};
 use crate::device::source::{PTX, Precision, fingerprint};
 use cudarc::driver::result::{self, ctx, function, module};
 use cudarc::driver::sys::{CUcontext, CUfunction, CUfunction_attribute, CUmodule};
@@ -19,12 +19,12 @@ use std::sync::{Arc, Mutex};
 
 /// A context, which the driver lets any thread use.
 #[derive(Clone, Copy)]
-struct Context(CUcontext);
+struct CardContext(CUcontext);
 
 // SAFETY: a context and what belongs to it may be used by all threads, one `set_current` before each use.
-unsafe impl Send for Context {}
+unsafe impl Send for CardContext {}
 // SAFETY: as above.
-unsafe impl Sync for Context {}
+unsafe impl Sync for CardContext {}
 
 /// Modules by precision.
 struct Modules(HashMap<Precision, CUmodule>);
@@ -35,7 +35,7 @@ unsafe impl Send for Modules {}
 /// A GPU in use.
 pub struct Card {
     info: CardInfo,
-    context: Context,
+    context: CardContext,
     cache: Cache,
     only_ptx: bool,
     modules: Mutex<Modules>,
@@ -49,7 +49,8 @@ impl Card {
     pub fn new(ordinal: i32, cache: Cache) -> Result<Self> {
         let (_, all) = cards()?;
         let info = all.into_iter().find(|card| card.ordinal == ordinal);
-        let info = info.ok_or_else(|| DeviceError::new(Kind::NoGpu, format!("There is no GPU number {ordinal}.")))?;
+        let info =
+            info.ok_or_else(|| DeviceError::new(FailureKind::NoGpu, format!("There is no GPU number {ordinal}.")))?;
         info.check()?;
         let context = guarded("starting the GPU", || {
             let device = result::device::get(ordinal)?;
@@ -58,7 +59,7 @@ impl Card {
         })?;
         Ok(Self {
             info,
-            context: Context(context),
+            context: CardContext(context),
             cache,
             only_ptx: false,
             modules: Mutex::new(Modules(HashMap::new())),
@@ -103,12 +104,12 @@ impl Card {
     }
 
     fn load_ptx(&self) -> Result<CUmodule> {
-        let text = CString::new(PTX).map_err(|_| DeviceError::new(Kind::Internal, "the PTX has a zero byte"))?;
+        let text = CString::new(PTX).map_err(|_| DeviceError::new(FailureKind::Internal, "the PTX has a zero byte"))?;
         self.load_image(text.as_bytes_with_nul())
     }
 
     fn machine_code(&self, precision: Precision) -> Result<Vec<u8>> {
-        let none = || DeviceError::new(Kind::Compile, "NVRTC is not installed.");
+        let none = || DeviceError::new(FailureKind::Compile, "NVRTC is not installed.");
         let compiler = nvrtc::version().ok_or_else(none)?;
         let architecture = self.info.architecture();
         let key = fingerprint(&architecture, precision, compiler);
@@ -127,7 +128,8 @@ impl Card {
 
     fn function(&self, kernel: &str, precision: Precision, shared_bytes: u32) -> Result<CUfunction> {
         let module = self.module(precision)?;
-        let name = CString::new(kernel).map_err(|_| DeviceError::new(Kind::Internal, "a kernel's name has a zero"))?;
+        let name =
+            CString::new(kernel).map_err(|_| DeviceError::new(FailureKind::Internal, "a kernel's name has a zero"))?;
         self.with("looking for a kernel", || {
             // SAFETY: the module is loaded as long as the card.
             let function = unsafe { module::get_function(module, name) }?;
@@ -140,7 +142,7 @@ impl Card {
 }
 
 fn in_context<T>(
-    context: Context, doing: &str, calls: impl FnOnce() -> std::result::Result<T, result::DriverError>,
+    context: CardContext, doing: &str, calls: impl FnOnce() -> std::result::Result<T, result::DriverError>,
 ) -> Result<T> {
     guarded(doing, || {
         // SAFETY: the context lives as long as the process: it is never released.
@@ -190,7 +192,7 @@ impl Machine for Card {
         self.with("copying from the GPU", || unsafe { result::memcpy_dtoh_sync(bytes, buffer.address()) })
     }
 
-    fn launch(&self, kernel: &str, precision: Precision, shape: Shape, arguments: &[Argument]) -> Result<()> {
+    fn launch(&self, kernel: &str, precision: Precision, shape: LaunchShape, arguments: &[Argument]) -> Result<()> {
         let function = self.function(kernel, precision, shape.shared_bytes)?;
         let mut values: Vec<u64> = arguments.iter().map(Argument::bits).collect();
         let mut pointers: Vec<*mut c_void> = values.iter_mut().map(|v| ptr::from_mut(v).cast()).collect();

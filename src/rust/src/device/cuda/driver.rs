@@ -3,7 +3,7 @@
 //! cudarc panics where a library or a symbol is missing. The library is looked for first; a symbol
 //! that an old driver lacks becomes an error in [`guarded`].
 
-use crate::device::error::{DeviceError, Kind, Result};
+use crate::device::error::{DeviceError, FailureKind, Result};
 use crate::device::source::{OLDEST, OLDEST_DRIVER};
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUdevice_attribute, CUresult};
@@ -33,14 +33,14 @@ impl CardInfo {
     }
 
     /// # Errors
-    /// [`Kind::OldGpu`].
+    /// [`FailureKind::OldGpu`].
     pub fn check(&self) -> Result<()> {
         if self.capability >= OLDEST {
             return Ok(());
         }
         let (major, minor) = self.capability;
         let why = format!("The GPU ({}) has compute capability {major}.{minor}, and 7.5 is needed.", self.name);
-        Err(DeviceError::new(Kind::OldGpu, why))
+        Err(DeviceError::new(FailureKind::OldGpu, why))
     }
 }
 
@@ -51,7 +51,10 @@ impl CardInfo {
 pub fn cards() -> Result<(i32, Vec<CardInfo>)> {
     // SAFETY: opens the library, which runs its initialiser and nothing else.
     if !unsafe { sys::is_culib_present() } {
-        return Err(DeviceError::new(Kind::NoDriver, "There is no driver of NVIDIA GPUs on this machine (libcuda)."));
+        return Err(DeviceError::new(
+            FailureKind::NoDriver,
+            "There is no driver of NVIDIA GPUs on this machine (libcuda).",
+        ));
     }
     guarded("starting the driver", || {
         result::init()?;
@@ -67,9 +70,9 @@ pub fn cards() -> Result<(i32, Vec<CardInfo>)> {
 fn check_driver(found: (i32, Vec<CardInfo>)) -> Result<(i32, Vec<CardInfo>)> {
     if found.0 < OLDEST_DRIVER {
         let why = format!("NVIDIA's driver knows CUDA {}, and 12.0 is needed.", version_text(found.0));
-        return Err(DeviceError::new(Kind::OldDriver, why));
+        return Err(DeviceError::new(FailureKind::OldDriver, why));
     }
-    if found.1.is_empty() { Err(DeviceError::new(Kind::NoGpu, "The driver sees no GPU.")) } else { Ok(found) }
+    if found.1.is_empty() { Err(DeviceError::new(FailureKind::NoGpu, "The driver sees no GPU.")) } else { Ok(found) }
 }
 
 /// `12.4` for 12040.
@@ -101,7 +104,9 @@ pub fn guarded<T>(doing: &str, calls: impl FnOnce() -> std::result::Result<T, Dr
     match catch_unwind(AssertUnwindSafe(calls)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(DriverError(code))) => Err(translated(code, doing)),
-        Err(_) => Err(DeviceError::new(Kind::OldDriver, format!("NVIDIA's driver lacks what is needed for {doing}."))),
+        Err(_) => {
+            Err(DeviceError::new(FailureKind::OldDriver, format!("NVIDIA's driver lacks what is needed for {doing}.")))
+        }
     }
 }
 
@@ -109,18 +114,18 @@ pub fn guarded<T>(doing: &str, calls: impl FnOnce() -> std::result::Result<T, Dr
 pub fn translated(code: CUresult, doing: &str) -> DeviceError {
     use CUresult as C;
     let kind = match code {
-        C::CUDA_ERROR_OUT_OF_MEMORY => Kind::OutOfMemory,
-        C::CUDA_ERROR_NO_DEVICE | C::CUDA_ERROR_INVALID_DEVICE => Kind::NoGpu,
-        C::CUDA_ERROR_STUB_LIBRARY | C::CUDA_ERROR_SYSTEM_NOT_READY => Kind::NoDriver,
-        C::CUDA_ERROR_DEVICE_UNAVAILABLE => Kind::Busy,
-        C::CUDA_ERROR_NOT_INITIALIZED => Kind::Forked,
+        C::CUDA_ERROR_OUT_OF_MEMORY => FailureKind::OutOfMemory,
+        C::CUDA_ERROR_NO_DEVICE | C::CUDA_ERROR_INVALID_DEVICE => FailureKind::NoGpu,
+        C::CUDA_ERROR_STUB_LIBRARY | C::CUDA_ERROR_SYSTEM_NOT_READY => FailureKind::NoDriver,
+        C::CUDA_ERROR_DEVICE_UNAVAILABLE => FailureKind::Busy,
+        C::CUDA_ERROR_NOT_INITIALIZED => FailureKind::Forked,
         C::CUDA_ERROR_UNSUPPORTED_PTX_VERSION
         | C::CUDA_ERROR_INVALID_IMAGE
         | C::CUDA_ERROR_NO_BINARY_FOR_GPU
         | C::CUDA_ERROR_INVALID_PTX
         | C::CUDA_ERROR_JIT_COMPILER_NOT_FOUND
         | C::CUDA_ERROR_SYSTEM_DRIVER_MISMATCH
-        | C::CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE => Kind::OldDriver,
+        | C::CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE => FailureKind::OldDriver,
         C::CUDA_ERROR_ILLEGAL_ADDRESS
         | C::CUDA_ERROR_LAUNCH_TIMEOUT
         | C::CUDA_ERROR_LAUNCH_FAILED
@@ -129,14 +134,14 @@ pub fn translated(code: CUresult, doing: &str) -> DeviceError {
         | C::CUDA_ERROR_MISALIGNED_ADDRESS
         | C::CUDA_ERROR_ECC_UNCORRECTABLE
         | C::CUDA_ERROR_CONTEXT_IS_DESTROYED
-        | C::CUDA_ERROR_UNKNOWN => Kind::Lost,
-        _ => Kind::Internal,
+        | C::CUDA_ERROR_UNKNOWN => FailureKind::Lost,
+        _ => FailureKind::Internal,
     };
     let why = match kind {
-        Kind::OutOfMemory => format!("The GPU's memory is full ({doing})."),
-        Kind::Busy => "Another process has the GPU for itself.".into(),
-        Kind::Forked => "A GPU cannot be used in a process that was forked from one that had used it.".into(),
-        Kind::Lost => format!("The GPU stopped answering while {doing} ({code:?})."),
+        FailureKind::OutOfMemory => format!("The GPU's memory is full ({doing})."),
+        FailureKind::Busy => "Another process has the GPU for itself.".into(),
+        FailureKind::Forked => "A GPU cannot be used in a process that was forked from one that had used it.".into(),
+        FailureKind::Lost => format!("The GPU stopped answering while {doing} ({code:?})."),
         _ => format!("The GPU's driver failed while {doing} ({code:?})."),
     };
     DeviceError::new(kind, why)
@@ -149,26 +154,26 @@ mod tests {
     #[test]
     fn codes_have_their_way_out() {
         let kind = |code| translated(code, "testing").kind;
-        assert_eq!(kind(CUresult::CUDA_ERROR_OUT_OF_MEMORY), Kind::OutOfMemory);
-        assert_eq!(kind(CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION), Kind::OldDriver);
-        assert_eq!(kind(CUresult::CUDA_ERROR_LAUNCH_FAILED), Kind::Lost);
-        assert_eq!(kind(CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE), Kind::Busy);
-        assert_eq!(kind(CUresult::CUDA_ERROR_INVALID_VALUE), Kind::Internal);
+        assert_eq!(kind(CUresult::CUDA_ERROR_OUT_OF_MEMORY), FailureKind::OutOfMemory);
+        assert_eq!(kind(CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION), FailureKind::OldDriver);
+        assert_eq!(kind(CUresult::CUDA_ERROR_LAUNCH_FAILED), FailureKind::Lost);
+        assert_eq!(kind(CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE), FailureKind::Busy);
+        assert_eq!(kind(CUresult::CUDA_ERROR_INVALID_VALUE), FailureKind::Internal);
     }
 
     #[test]
     fn a_missing_symbol_is_an_old_driver() {
         let failed = guarded("testing", || -> std::result::Result<(), _> { panic!("Expected symbol in library") });
-        assert_eq!(failed.unwrap_err().kind, Kind::OldDriver);
+        assert_eq!(failed.unwrap_err().kind, FailureKind::OldDriver);
     }
 
     #[test]
     fn old_drivers_and_old_cards_are_refused() {
-        assert_eq!(check_driver((11_080, vec![])).unwrap_err().kind, Kind::OldDriver);
-        assert_eq!(check_driver((12_020, vec![])).unwrap_err().kind, Kind::NoGpu);
+        assert_eq!(check_driver((11_080, vec![])).unwrap_err().kind, FailureKind::OldDriver);
+        assert_eq!(check_driver((12_020, vec![])).unwrap_err().kind, FailureKind::NoGpu);
         let (capability, name) = ((7, 0), "V100".into());
         let card = CardInfo { ordinal: 0, name, capability, memory: 0, processors: 80, shared_bytes: 0 };
-        assert_eq!(card.check().unwrap_err().kind, Kind::OldGpu);
+        assert_eq!(card.check().unwrap_err().kind, FailureKind::OldGpu);
         assert_eq!(card.architecture(), "sm_70");
     }
 }

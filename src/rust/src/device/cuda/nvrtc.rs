@@ -1,6 +1,6 @@
 //! NVIDIA's run-time compiler, where it is installed: kernels in the machine code of one architecture.
 
-use crate::device::error::{DeviceError, Kind, Result};
+use crate::device::error::{DeviceError, FailureKind, Result};
 use crate::device::source::{Precision, options, text};
 use cudarc::nvrtc::result::{self, NvrtcError};
 use cudarc::nvrtc::sys;
@@ -21,7 +21,7 @@ pub fn version() -> Option<(i32, i32)> {
 /// What the compiler makes: PTX for `compute_NN`, machine code for `sm_NN`.
 ///
 /// # Errors
-/// [`Kind::Compile`] with the compiler's messages.
+/// [`FailureKind::Compile`] with the compiler's messages.
 pub fn compile(architecture: &str, precision: Precision) -> Result<Vec<u8>> {
     let source = CString::new(text()).map_err(|_| failed("the source has a zero byte"))?;
     let program = result::create_program(&source, Some(c"twill.cu")).map_err(|e| failed(&e.to_string()))?;
@@ -60,5 +60,5 @@ fn log(program: sys::nvrtcProgram) -> String {
 }
 
 fn failed(why: &str) -> DeviceError {
-    DeviceError::new(Kind::Compile, format!("NVRTC cannot compile the kernels: {why}"))
+    DeviceError::new(FailureKind::Compile, format!("NVRTC cannot compile the kernels: {why}"))
 }

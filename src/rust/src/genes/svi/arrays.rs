@@ -5,7 +5,7 @@ use super::frame::Frame;
 use super::guide::Guide;
 use super::target::Target;
 use crate::device::pack::{FrameArrays, GeneArrays, PRIOR_SIZE};
-use crate::prior::{Kind, Prior};
+use crate::prior::{Prior, PriorKind};
 
 impl Frame {
     /// What genes share.
@@ -94,15 +94,15 @@ fn lower(frame: &Frame, packed: &[f64]) -> Vec<f64> {
 fn numbers(prior: &Prior) -> [f64; PRIOR_SIZE] {
     let (kind, constant) = prior.parts();
     let [kind, a, b, c] = match kind {
-        Kind::Flat => [0.0; 4],
-        Kind::Normal { mean, sd } => [1.0, mean, sd, 0.0],
-        Kind::StudentT { df, location, scale } => [2.0, df, location, scale],
-        Kind::Gamma { shape, rate } => [3.0, shape, rate, 0.0],
-        Kind::InvGamma { shape, scale } => [4.0, shape, scale, 0.0],
-        Kind::LogNormal { mean_log, sd_log } => [5.0, mean_log, sd_log, 0.0],
-        Kind::Uniform { lower, upper } => [6.0, lower, upper, 0.0],
-        Kind::DoubleExponential { location, scale } => [7.0, location, scale, 0.0],
-        Kind::HorseshoeScale { tau, slab } => [8.0, tau, slab, 0.0],
+        PriorKind::Flat => [0.0; 4],
+        PriorKind::Normal { mean, sd } => [1.0, mean, sd, 0.0],
+        PriorKind::StudentT { df, location, scale } => [2.0, df, location, scale],
+        PriorKind::Gamma { shape, rate } => [3.0, shape, rate, 0.0],
+        PriorKind::InvGamma { shape, scale } => [4.0, shape, scale, 0.0],
+        PriorKind::LogNormal { mean_log, sd_log } => [5.0, mean_log, sd_log, 0.0],
+        PriorKind::Uniform { lower, upper } => [6.0, lower, upper, 0.0],
+        PriorKind::DoubleExponential { location, scale } => [7.0, location, scale, 0.0],
+        PriorKind::HorseshoeScale { tau, slab } => [8.0, tau, slab, 0.0],
     };
     [kind, a, b, c, constant]
 }

@@ -10,7 +10,7 @@ use crate::design::Design;
 use crate::layout::{Block, Source};
 use crate::linalg::pattern::Pattern;
 use crate::spec::Family;
-use crate::transport::conditional::Scheme;
+use crate::transport::scheme::Scheme;
 
 /// Largest core, and number of parameters: beyond, dense steps are no longer cheap.
 const MAX_CORE: usize = 24;

@@ -1,7 +1,7 @@
 //! Positive parameters of eight draws at once: the formulas of [`crate::prior`] in loops that turn into vector instructions.
 
 use crate::kernels::elementary::{MAX_EXPONENT, exp, log1p};
-use crate::prior::{Kind, Prior};
+use crate::prior::{Prior, PriorKind};
 use crate::simd::LANES;
 
 /// Positive parameters at unconstrained values, as [`crate::prior::Positive`].
@@ -22,19 +22,19 @@ pub struct Positives {
 pub fn positives(prior: &Prior, t: &[f64; LANES], by_log: bool) -> Positives {
     let (kind, constant) = prior.parts();
     match kind {
-        Kind::StudentT { df, location, scale } => from_log(t, |_, x| {
+        PriorKind::StudentT { df, location, scale } => from_log(t, |_, x| {
             let d = (x - location) / scale;
             (constant - 0.5 * (df + 1.0) * log1p(d * d / df), -(df + 1.0) * d / ((df + d * d) * scale))
         }),
-        Kind::Normal { mean, sd } => from_log(t, |_, x| {
+        PriorKind::Normal { mean, sd } => from_log(t, |_, x| {
             let d = (x - mean) / sd;
             (constant - 0.5 * d * d, -d / sd)
         }),
-        Kind::LogNormal { mean_log, sd_log } => from_log(t, |t, x| {
+        PriorKind::LogNormal { mean_log, sd_log } => from_log(t, |t, x| {
             let d = (t - mean_log) / sd_log;
             (constant - 0.5 * d * d - t, -(d / sd_log + 1.0) / x)
         }),
-        Kind::Gamma { shape, rate } => {
+        PriorKind::Gamma { shape, rate } => {
             from_log(t, |t, x| (constant + (shape - 1.0) * t - rate * x, (shape - 1.0) / x - rate))
         }
         _ => one_by_one(prior, t, by_log),
