@@ -33,7 +33,10 @@ check_no_dots <- function(..., allow = character()) {
   names <- setdiff(names, allow)
   if (length(names) == 0) return(invisible())
   method <- sys.function(sys.parent())
-  refuse_unknown(names[[1]], verb_of(method, sys.call(sys.parent())), names(formals(method))[-1])
+  known <- names(formals(method))
+  # What the verb is of is not among what else it takes.
+  if (known[1] %in% c("x", "object", "fit")) known <- known[-1]
+  refuse_unknown(names[[1]], verb_of(method, sys.call(sys.parent())), known)
 }
 
 # For functions further in that dots are handed on to: the words are those of the function that the user called.
@@ -54,7 +57,7 @@ dot_names <- function(dots) if (length(dots) > 0) names(dots) %||% rep("", lengt
 
 refuse_unknown <- function(name, verb, known) {
   known <- setdiff(known, "...")
-  takes <- if (length(known) > 0) c("i" = "It takes {.arg {known}}.") else c("i" = "It takes the object alone.")
+  takes <- if (length(known) > 0) c("i" = "It takes {.arg {known}}.") else c("i" = "It takes no other argument.")
   if (is.na(name) || name == "") {
     abort_twill("argument", c("{.fn {verb}} was given an argument too many: what is not used is refused.", takes))
   }

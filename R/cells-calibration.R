@@ -36,7 +36,8 @@
 #' calibration
 #' plot(calibration)
 #' @export
-tw_calibration <- function(fit, what = c("mean", "zeros"), genes = NULL) {
+tw_calibration <- function(fit, what = c("mean", "zeros"), genes = NULL, ...) {
+  check_no_dots(...)
   check_cells(fit)
   what <- check_choice(what, "what", c("mean", "zeros"))
   at <- set_positions(fit, genes)

@@ -19,6 +19,7 @@
 #' @param genes Names or numbers of genes. Results are dense: 8 bytes times genes times cells.
 #' @param assay Name of the assay of an experiment. Default: `"counts"`.
 #' @param ndraws Number of posterior draws to average over. Default: 50.
+#' @param ... Must be empty.
 #' @return A matrix of genes x cells (the cells of the fit, in the order of `x`). Errors have class `twill_error_genes` or
 #'   `twill_error_draws`.
 #' @examples
@@ -30,7 +31,8 @@
 #'                    iter = 200, seed = 1)
 #' tw_denoised(fit, counts, genes = c("gene1", "gene2"))[, 1:4]
 #' @export
-tw_denoised <- function(fit, x, genes, assay = "counts", ndraws = 50) {
+tw_denoised <- function(fit, x, genes, assay = "counts", ndraws = 50, ...) {
+  check_no_dots(...)
   check_cells(fit)
   at <- set_positions(fit, genes)
   ids <- spaced_draws(fit, ndraws)

@@ -34,7 +34,8 @@
 #' response <- tw_effect(fit, "condition:donor")
 #' dim(response[["d1", "d2"]])
 #' @export
-tw_effect <- function(fit, term, genes = NULL) {
+tw_effect <- function(fit, term, genes = NULL, ...) {
+  check_no_dots(...)
   check_set(fit)
   parts <- find_effect(fit, term)
   at <- set_positions(fit, genes)

@@ -36,7 +36,8 @@
 #' summary(groups$d1, contrast = c("stim", "ctrl"))
 #' vapply(groups, function(group) mean(group[["stim", "ctrl"]][, "gene1"]), 0)
 #' @export
-tw_groups <- function(fit, by = NULL) {
+tw_groups <- function(fit, by = NULL, ...) {
+  check_no_dots(...)
   check_set(fit)
   if (is_rows(fit)) need_leaves("tw_groups")
   data <- model.frame.twillset(fit)

@@ -12,6 +12,7 @@
 #' @param leaf Which leaves: values of the design's variables, `c(donor = "D1")`, or labels. Default: all.
 #' @param summary Summarise the draws? Default: yes.
 #' @param level Probability of the intervals. Default: 0.95.
+#' @param ... Must be empty.
 #' @return A data frame with one row per gene and leaf: `gene`, `leaf`, the variables of the design, `estimate` (posterior
 #'   mean), `sd`, `lower`, `upper`, and for cells `cells` and `observed` (counts over summed captures). With
 #'   `summary = FALSE` an array draw x gene x leaf. Errors have class `twill_error_genes`, `twill_error_leaf` or
@@ -26,7 +27,8 @@
 #' head(tw_means(fit))
 #' dim(tw_means(fit, genes = "gene1", summary = FALSE))
 #' @export
-tw_means <- function(fit, genes = NULL, leaf = NULL, summary = TRUE, level = 0.95) {
+tw_means <- function(fit, genes = NULL, leaf = NULL, summary = TRUE, level = 0.95, ...) {
+  check_no_dots(...)
   leaves <- NULL
   if (inherits(fit, "tw_group")) {
     leaves <- unname(fit$leaves)

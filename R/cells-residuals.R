@@ -32,7 +32,8 @@
 #' tw_residuals(fit, seed = 1)
 #' dim(residuals(fit, genes = c("gene1", "gene2"), x = counts))
 #' @export
-tw_residuals <- function(fit, genes = NULL, ndraws = NULL, seed = NULL) {
+tw_residuals <- function(fit, genes = NULL, ndraws = NULL, seed = NULL, ...) {
+  check_no_dots(...)
   check_cells(fit)
   at <- set_positions(fit, genes)
   ids <- spaced_draws(fit, ndraws %||% if (length(at) > 1000) 2 else 10)

@@ -28,7 +28,8 @@
 #' spread
 #' plot(spread)
 #' @export
-tw_spread <- function(fit, contrast = NULL, group = NULL) {
+tw_spread <- function(fit, contrast = NULL, group = NULL, ...) {
+  check_no_dots(...)
   check_set(fit)
   if (!has_draws(fit)) {
     abort_twill("draws", c("{.fn tw_spread} needs the draws, which this fit has not kept.", lost_folder(fit),

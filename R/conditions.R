@@ -33,8 +33,10 @@ user_frame <- function() {
   NULL
 }
 
-# Some values of a long vector, for messages. cli shows 20 by itself, which is too many for rows.
+# Some values of a long vector, for messages; the class of what has no values to show. cli shows 20 by itself, which is too many
+# for rows.
 some <- function(x, n = 5) {
+  if (!is.atomic(x)) return(class(x)[1])
   if (is.numeric(x)) x <- signif(x, 6)
   cli::cli_vec(x, list("vec-trunc" = max(n, 5)))
 }

@@ -18,7 +18,7 @@ checked_weights <- function(formula, data) {
   if (is.null(formula$addition$weights)) return(rep(1, nrow(data)))
   weights <- row_values(formula$addition$weights, "weights", formula, data)
   refuse_rows(weights < 0, weights, "weights", "Weights must not be negative.", data)
-  if (all(weights == 0)) abort_twill("data", "All weights are zero: no row would count.")
+  if (all(weights == 0)) abort_twill("data", "All {.arg weights} are zero: no row would count.")
   weights
 }
 

@@ -49,12 +49,14 @@
 #' its memory suffices. If it does not, or if the card is lost, the fit stops with an error of class `twill_error_device`, or
 #' with `device = "auto"` goes on on the CPU with a message; finished blocks in a `folder` serve on any device.
 #'
+#' @param ... Must be empty.
 #' @return A data frame of class `tw_devices` with a row per device: `device` (`"cpu"` or `"cuda"`), `name`, `usable`,
 #'   `memory` (bytes, `NA` for the CPU) and `detail` (what it is, or why it cannot be used).
 #' @examples
 #' tw_devices()
 #' @export
-tw_devices <- function() {
+tw_devices <- function(...) {
+  check_no_dots(...)
   found <- unwrap_engine(engine_devices())
   found$memory[found$device == "cpu" | found$memory == 0] <- NA
   structure(as.data.frame(found), class = c("tw_devices", "data.frame"))

@@ -42,8 +42,8 @@ sampler_diagnostics <- function(fit) {
        bfmi = apply(record("energy__"), 2, energy_bfmi))
 }
 
-# Estimated Bayesian fraction of missing information of one chain (Betancourt 2016, eq. 7).
-energy_bfmi <- function(energy) sum(diff(energy)^2) / sum((energy - mean(energy))^2)
+# Estimated Bayesian fraction of missing information of one chain (Betancourt 2016, eq. 7); NA where it did not move.
+energy_bfmi <- function(energy) nan_to_na(sum(diff(energy)^2) / sum((energy - mean(energy))^2))
 
 diagnostics_text <- function(d, fit) {
   value <- function(x, format) if (length(x)) sprintf(paste0(format, " (%s)"), x, names(x)) else "NA"

@@ -11,13 +11,15 @@
 #' means (`theta`) is estimated with a prior here.
 #'
 #' @param link Link function of the mean; `"log"` is the only one.
+#' @param ... Must be empty.
 #' @return An object of class `c("twill_family", "family")`: a list with `family`, `link`, `linkfun`, `linkinv`,
 #'   `mu.eta` and `dispersion`, the name of the dispersion parameter (`"shape"`).
 #' Another link is an error of class `twill_error_family`.
 #' @examples
 #' negbinomial()
 #' @export
-negbinomial <- function(link = "log") {
+negbinomial <- function(link = "log", ...) {
+  check_no_dots(...)
   new_family("negbinomial", deparse_link(substitute(link), link))
 }
 

@@ -99,6 +99,9 @@ NULL
 #' @method loo twillfit
 #' @export
 loo.twillfit <- function(x, ..., compare = TRUE, pointwise = FALSE, save_psis = FALSE, cores = 1) {
+  check_flag(pointwise, "pointwise")
+  check_flag(save_psis, "save_psis")
+  check_whole(cores, "cores", 1, 4096)
   compute <- function(fit, ...) {
     log_lik <- log_lik(fit, pointwise = pointwise, ...)
     r_eff <- relative_efficiency(log_lik, fit, cores, list(...)$draw_ids)
@@ -114,8 +117,12 @@ loo.twillfit <- function(x, ..., compare = TRUE, pointwise = FALSE, save_psis = 
 #' @rdname twill-loo
 #' @method waic twillfit
 #' @export
-waic.twillfit <- function(x, ..., compare = TRUE) {
-  compute <- function(fit, ...) waic(log_lik(fit, ...))
+waic.twillfit <- function(x, ..., compare = TRUE, pointwise = FALSE) {
+  check_flag(pointwise, "pointwise")
+  compute <- function(fit, ...) {
+    log_lik <- log_lik(fit, pointwise = pointwise, ...)
+    if (pointwise) waic(log_lik, data = attr(log_lik, "data"), draws = attr(log_lik, "draws")) else waic(log_lik)
+  }
   several_criteria(x, list(...), compute, compare, substitute(list(x, ...)))
 }
 

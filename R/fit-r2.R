@@ -55,6 +55,7 @@ loo_R2.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.
 loo_predict.twillfit <- function(object, type = c("mean", "var", "quantile"), probs = 0.5,
                                  psis_object = NULL, ...) {
   type <- check_choice(type, "type", c("mean", "var", "quantile"))
+  check_probs(probs, open = TRUE)
   if (type == "var") type <- "variance"
   weights <- psis_weights(object, psis_object)
   draws <- posterior_predict.twillfit(object, ...)

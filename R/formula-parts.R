@@ -16,6 +16,7 @@
 #' @param mean Prior of the mean: one string for all coefficients of the term, or a vector named by coefficient
 #'   (`c(Intercept = "normal(0, 5)", x = "normal(0, 1)")`); coefficients it leaves out have no free mean. Without it a
 #'   weak prior scaled to the data is used.
+#' @param ... Must be empty.
 #' @return Nothing: it is only understood inside the formula of [twill()]. Elsewhere it is an error of class
 #'   `twill_error_formula`.
 #' @examples
@@ -23,7 +24,8 @@
 #'              tw_re(cell_line, mean = "normal(0, 2)"))
 #' tw_formula(logfc ~ 0 + tw_re(1 + rna || gene, mean = "normal(0, 5)"))
 #' @export
-tw_re <- function(term, mean) {
+tw_re <- function(term, mean, ...) {
+  check_no_dots(...)
   abort_twill("formula", "{.fn tw_re} is a term of a formula and is only understood inside the formula of {.fn twill}.")
 }
 

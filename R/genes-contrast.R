@@ -105,6 +105,7 @@
 #'   conditions (posterior median, in nats; it does not depend on capture, and is \eqn{r (\rho + 1/\rho - 2)} for a ratio
 #'   \eqn{\rho} of means and one shape); `"lvr"`, the log ratio of the variances \eqn{\mu + \mu^2 / r}, as `lvr`, `lvrSE` and
 #'   `lvr_lfsr`. Both are means over donors. Default: none.
+#' @param ... Must be empty.
 #' @return An S4Vectors `DataFrame` with descriptions in `mcols()`, or without that package a data frame with the attribute
 #'   `description`. One row per gene, in the order of the fit: `baseMean`, `log2FoldChange` (posterior mean), `lfcSE`
 #'   (posterior sd), `lower`, `upper`, `lfsr`, `fsos` (with a threshold), `svalue`, `prob` (that the size of the effect
@@ -126,7 +127,8 @@
 tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("population", "observed", "new_donor"),
                         level = 0.95, log2 = TRUE, adaptive = TRUE, names = c("twill", "limma"),
                         scale = c("expression", "composition", "clr"), donor_weights = c("uniform", "cells", "harmonic"),
-                        reference = "all", mask = NULL, cell_noise = FALSE, extra = NULL) {
+                        reference = "all", mask = NULL, cell_noise = FALSE, extra = NULL, ...) {
+  check_no_dots(...)
   check_set(fit)
   estimand <- check_choice(estimand, "estimand", c("population", "observed", "new_donor"))
   names <- check_choice(names, "names", c("twill", "limma"))

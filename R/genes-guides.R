@@ -8,6 +8,7 @@
 #' @param coef Name of a population-level coefficient. Default: the only one besides the intercept, else the intercept.
 #' @param genes Names or numbers of genes, or a condition. Default: all.
 #' @param level Probability of the intervals. Default: 0.95.
+#' @param ... Must be empty.
 #' @return A data frame with one row per guide: `gene`, `guide`, `log2FoldChange` (posterior mean), `lfcSE` (posterior sd),
 #'   `lower`, `upper`, and `efficacy`, the posterior probability that the guide has at least half of its gene's effect, in the
 #'   same direction (it says little about genes without effect). Errors have class `twill_error_genes`,
@@ -19,7 +20,8 @@
 #' fit <- tw_screen(counts, gene = rep(c("A", "B"), each = 4), plasmid = plasmid, iter = 200, seed = 1)
 #' tw_guides(fit)
 #' @export
-tw_guides <- function(fit, coef = NULL, genes = NULL, level = 0.95) {
+tw_guides <- function(fit, coef = NULL, genes = NULL, level = 0.95, ...) {
+  check_no_dots(...)
   check_set(fit)
   if (is.null(fit$screen)) abort_twill("genes", c("{.arg fit} must be a screen, made by {.fn tw_screen}.",
                                                 "x" = "It is of class {.cls {class(fit)[1]}}.",

@@ -14,6 +14,7 @@ new_job <- function(input, model, given, sharing, settings, keep) {
   chosen <- pick_genes(given$genes, source$genes)
   reason <- filter_reasons(scan, chosen, check_not_negative(given$min_count, "min_count"), is_count, n_samples(source))
   if (!is_count) reason[reason == "" & genes_without_spread(source, model)] <- "no spread within combinations of the design"
+  if (!is.null(dim(weights))) reason[reason == "" & rowSums(weights[, model$rows, drop = FALSE]) == 0] <- "weights of zero"
   check_any_gene(reason, given$min_count)
   how <- if (is.numeric(given$size_factors)) given$size_factors[model$rows] else given$size_factors
   has_offset <- !is.null(offset) || isTRUE(source$may_miss) || has_formula_offset(model)
@@ -58,6 +59,7 @@ add_offsets <- function(job, offset, weights) {
 
 check_gene_weights <- function(weights, source) {
   weights <- check_gene_matrix(weights, "weights", source)
+  if (length(weights) > 0 && all(weights == 0)) abort_twill("genes", "All {.arg weights} are zero: no sample would count.")
   if (is.null(weights) || all(weights >= 0)) return(weights)
   abort_twill("genes", "{.arg weights} must not be negative: {sum(weights < 0)} {?is/are}.")
 }
@@ -89,10 +91,20 @@ finish_set <- function(code, check, silent) {
     fit <- code
     keep_if_interrupted({
       if (silent < 2) warn_set(fit)
-      if (check) fit <- check_shared(fit, silent)
+      if (check) {
+        fit <- check_shared(fit, silent)
+        say_unlooked(fit$info$shared, silent)
+      }
     }, "{.fn tw_status} and {.fn tw_shared_variation} check them.")
   })
   fit
+}
+
+# Of designs that leave too little to look at.
+say_unlooked <- function(shared, silent) {
+  if (is.null(shared) || attr(shared, "df") >= 3) return(invisible())
+  inform_twill("shared", c("Whether samples share variation cannot be looked at: three directions are needed.",
+                           "x" = "{.arg design} leaves {attr(shared, 'df')} of {nrow(shared)} sample{?s}."), silent)
 }
 
 # How the rows are cut into blocks and what all genes share.

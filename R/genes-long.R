@@ -20,6 +20,7 @@ long_plan <- function(x, design, gene) {
   columns <- intersect(columns, names(x))
   complete <- stats::complete.cases(x[c(columns, gene)])
   if (!all(complete)) inform_twill("missing", "Dropped {sum(!complete)} of {nrow(x)} row{?s} with missing covariates or gene.")
+  check_rows(x[complete, columns, drop = FALSE], "Each row of {.arg x} misses a covariate or the gene.")
   list(x = x[complete, , drop = FALSE], columns = columns, gene = gene, response = response)
 }
 

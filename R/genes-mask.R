@@ -23,6 +23,7 @@
 #'   for mitochondrial and ribosomal genes and haemoglobins. Default: none.
 #' @param min_expression Smallest rate, in counts per unit of size factor or capture. Default: 0.
 #' @param genes Names or numbers of further genes to mask. Default: none.
+#' @param ... Must be empty.
 #' @return A logical vector named by genes, `TRUE` for masked genes, of class `tw_mask`, which prints what it does. Any
 #'   logical vector with one value per gene can stand in its place. Errors have class `twill_error_mask` or
 #'   `twill_error_genes`.
@@ -38,7 +39,8 @@
 #' mask
 #' tw_contrast(fit, scale = "clr", mask = mask)
 #' @export
-tw_mask <- function(fit, coverage = 0.95, drop = NULL, min_expression = 0, genes = NULL) {
+tw_mask <- function(fit, coverage = 0.95, drop = NULL, min_expression = 0, genes = NULL, ...) {
+  check_no_dots(...)
   check_set(fit)
   check_mask_arguments(fit, coverage, min_expression)
   rates <- condition_rates(fit)
@@ -46,7 +48,7 @@ tw_mask <- function(fit, coverage = 0.95, drop = NULL, min_expression = 0, genes
                   "rates below %g" = apply(rates, 2, max) < min_expression,
                   "names" = matched_names(set_genes(fit), drop),
                   "chosen" = if (!is.null(genes)) seq_len(ncol(rates)) %in% set_positions(fit, genes),
-                  "_other" = set_genes(fit) == (pooled_gene(fit) %||% "_other"))
+                  "_other" = set_genes(fit) %in% pooled_gene(fit))
   names(reasons)[1:2] <- sprintf(names(reasons)[1:2], c(coverage, min_expression))
   reasons <- Filter(any, compact(reasons))
   masked <- Reduce(`|`, reasons, logical(ncol(rates)))

@@ -15,6 +15,7 @@
 #' The horseshoe belongs to the standard deviation of a gene, not to single donors: genes whose donors agree are pulled to zero,
 #' the others left alone up to the slab c (Piironen and Vehtari 2017). In `twill()` a horseshoe is said by
 #' `tw_prior("horseshoe(1)", class = "b")`.
+#' @param ... Must be empty.
 #' @return An object of class `tw_pooling`.
 #' @references Piironen J, Vehtari A (2017). Sparsity information and regularization in the horseshoe and other shrinkage
 #'   priors. *Electronic Journal of Statistics* 11, 5018-5051.
@@ -27,19 +28,31 @@ new_pooling <- function(kind) structure(list(kind = kind), class = "tw_pooling")
 
 #' @rdname pooling
 #' @export
-horseshoe <- function() new_pooling("horseshoe")
+horseshoe <- function(...) {
+  check_no_dots(...)
+  new_pooling("horseshoe")
+}
 
 #' @rdname pooling
 #' @export
-log_normal <- function() new_pooling("lognormal")
+log_normal <- function(...) {
+  check_no_dots(...)
+  new_pooling("lognormal")
+}
 
 #' @rdname pooling
 #' @export
-half_t <- function() new_pooling("half_t")
+half_t <- function(...) {
+  check_no_dots(...)
+  new_pooling("half_t")
+}
 
 #' @rdname pooling
 #' @export
-half_normal <- function() new_pooling("half_normal")
+half_normal <- function(...) {
+  check_no_dots(...)
+  new_pooling("half_normal")
+}
 
 #' @method print tw_pooling
 #' @export

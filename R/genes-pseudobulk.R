@@ -10,6 +10,7 @@
 #' @param by Names of columns of `colData(x)`, such as `c("donor", "condition")`. Samples are their observed combinations.
 #' @param assay Name of the assay of counts. Default: `"counts"`.
 #' @param min_cells Samples of fewer cells are left out, with a message that names them. Default: 10.
+#' @param ... Must be empty.
 #' @return A SingleCellExperiment with one column per sample, named by the values of `by` joined with `"_"` (with `" | "` where
 #'   two samples would have the same name). Its `colData` holds `by`, other columns that are constant within samples, and
 #'   `ncells`; size factors of the cells are dropped, with a message. Errors have class
@@ -21,7 +22,8 @@
 #' sce <- SingleCellExperiment::SingleCellExperiment(list(counts = counts), colData = cells)
 #' tw_pseudobulk(sce, by = c("donor", "condition"))
 #' @export
-tw_pseudobulk <- function(x, by, assay = "counts", min_cells = 10) {
+tw_pseudobulk <- function(x, by, assay = "counts", min_cells = 10, ...) {
+  check_no_dots(...)
   need_package("scuttle", "to add up cells")
   if (!is_experiment(x)) refuse_pseudobulk(x)
   min_cells <- check_whole(min_cells, "min_cells", 0, 1e9)

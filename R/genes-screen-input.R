@@ -33,6 +33,7 @@ split_plasmid <- function(input, plasmid) {
   if (is.null(plasmid)) return(input)
   plasmid <- plain_column(plasmid)
   if (is.numeric(plasmid)) return(c(input, list(plasmid = check_plasmid(plasmid, input))))
+  if (!is.atomic(plasmid)) plasmid <- class(plasmid)[1]
   unknown <- setdiff(plasmid, input$samples)
   if (length(unknown) > 0 || length(plasmid) == 0) {
     given <- if (length(plasmid)) some(unknown) else given_value(plasmid)

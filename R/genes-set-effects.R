@@ -32,6 +32,7 @@
 #' @param donors `"together"` (default) or `"independent"`, see below.
 #' @param adaptive Learn a prior of the effect over the sets for `lfsr`, `fsos`, `svalue` and `prob`, as [tw_contrast()] does over
 #'   genes? Default: yes, as most sets of a collection have no effect; never with `cell_noise`.
+#' @param ... Must be empty.
 #' @return A table as of [tw_contrast()] with one row per set: `genes` (found), `log2FoldChange`, `lfcSE`, `lower`, `upper`,
 #'   `lfsr`, `fsos` (with a threshold), `svalue` (over the sets), `prob`, and with donors together `sd_donors`, the posterior
 #'   mean of `sigma_S`. Sets without genes are `NA`. Errors have class `twill_error_contrast` or `twill_error_setting`.
@@ -48,7 +49,8 @@
 tw_sets <- function(fit, contrast = NULL, sets, lfc_threshold = 0, estimand = c("population", "observed", "new_donor"),
                     level = 0.95, log2 = TRUE, scale = c("expression", "composition", "clr"),
                     donor_weights = c("uniform", "cells", "harmonic"), reference = "all", mask = NULL, cell_noise = FALSE,
-                    donors = c("together", "independent"), adaptive = TRUE) {
+                    donors = c("together", "independent"), adaptive = TRUE, ...) {
+  check_no_dots(...)
   check_set(fit)
   check_not_negative(lfc_threshold, "lfc_threshold", "contrast")
   check_level(level, "level")

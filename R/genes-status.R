@@ -4,6 +4,7 @@
 #'
 #' @param fit A fit of class `twillset`, from [twill_genes()].
 #' @param all Also the genes that were not fitted? Default: no.
+#' @param ... Must be empty.
 #' @return A data frame with one row per gene: `status` (see [twill_genes()]; `"skipped"` with the reason as `message`),
 #'   `rhat` and `ess` (the worst of its parameters), `divergent` (transitions), `khat` (approximations), `n_used` and
 #'   `n_nonzero` (samples used, with counts), `total` (counts), `n_gradients`, `seconds` and `message`.
@@ -13,7 +14,8 @@
 #' fit <- twill_genes(counts, ~ x, col_data = data.frame(x = gl(2, 5)), iter = 200, seed = 1)
 #' tw_status(fit, all = TRUE)
 #' @export
-tw_status <- function(fit, all = FALSE) {
+tw_status <- function(fit, all = FALSE, ...) {
+  check_no_dots(...)
   check_set(fit)
   p <- fit$posterior
   worst <- function(values, f) apply(values, 2, function(v) if (all(is.na(v))) NA_real_ else f(v, na.rm = TRUE))
@@ -74,6 +76,7 @@ say_left_out <- function(job, silent) {
 #' @param genes Names or numbers of genes, or a condition. Default: all.
 #' @param level Probability of the intervals. Default: 0.95.
 #' @param long One row per gene and part? Default: no, one row per gene.
+#' @param ... Must be empty.
 #' @return A table as of [tw_contrast()] with genes in rows and the posterior mean of each share in the columns; or with
 #'   `long = TRUE` a data frame with `gene`, `part`, `estimate`, `lower`, `upper`.
 #' @references Nakagawa S, Johnson PCD, Schielzeth H (2017). The coefficient of determination R2 and intra-class
@@ -87,7 +90,8 @@ say_left_out <- function(job, silent) {
 #'                    col_data = samples, iter = 200, seed = 1)
 #' tw_variance(fit)
 #' @export
-tw_variance <- function(fit, genes = NULL, level = 0.95, long = FALSE) {
+tw_variance <- function(fit, genes = NULL, level = 0.95, long = FALSE, ...) {
+  check_no_dots(...)
   check_set(fit)
   at <- set_positions(fit, genes)
   parts <- variance_parts(fit, at)

@@ -189,6 +189,7 @@ as_described <- function(table, texts) {
 #' @param results A table with genes as row names, those of `x` or what the fit made of them (`"g1.1"` for the second `"g1"`,
 #'   `"NA.1"` for one without a name). The `_other` of [twill_cells()] is left out.
 #' @param prefix Put before the names of the columns. Default: `"twill_"`.
+#' @param ... Must be empty.
 #' @return `x` with new columns in its `rowData`, described in `mcols(rowData(x))$description`: rows that the table does not
 #'   have are `NA`. Columns of the same name are replaced. Errors have class `twill_error_genes` or `twill_error_package`.
 #' @examplesIf requireNamespace("SummarizedExperiment", quietly = TRUE)
@@ -199,7 +200,8 @@ as_described <- function(table, texts) {
 #' se <- tw_row_data(se, tw_contrast(fit, "x2"))
 #' SummarizedExperiment::rowData(se)
 #' @export
-tw_row_data <- function(x, results, prefix = "twill_") {
+tw_row_data <- function(x, results, prefix = "twill_", ...) {
+  check_no_dots(...)
   need_package("SummarizedExperiment", "to write into {.arg x}")
   if (!is_experiment(x)) abort_twill("genes", "{.arg x} must be a SummarizedExperiment, not of class {.cls {class(x)[1]}}.")
   check_results(results)

@@ -34,7 +34,8 @@
 #' tw_hypothesis(fit, "Days > 0", group = "Subject", scope = "coef")
 #' @export
 tw_hypothesis <- function(fit, hypothesis, class = "b", group = "", scope = c("standard", "ranef", "coef"),
-                          alpha = 0.05, robust = FALSE) {
+                          alpha = 0.05, robust = FALSE, ...) {
+  check_no_dots(...)
   check_fit(fit)
   scope <- check_choice(scope, "scope", c("standard", "ranef", "coef"))
   if (!is.character(hypothesis) || anyNA(hypothesis) || length(hypothesis) == 0) refuse_hypothesis(hypothesis)

@@ -5,12 +5,14 @@
 #' @param group Whether the draws of group-level effects (`r_*`) are kept. Without them a fit of thousands of levels is
 #'   small, but predictions for known levels and [loo::loo()] are not possible. Default: `TRUE`.
 #' @param warmup Whether the draws of the warm-up are kept, for `as_draws(fit, inc_warmup = TRUE)`. Default: `FALSE`.
+#' @param ... Must be empty.
 #' @return An object of class `tw_save` for the argument `save_pars` of [twill()], which also takes
 #'   `brms::save_pars()`.
 #' @examples
 #' tw_save(group = FALSE)
 #' @export
-tw_save <- function(group = TRUE, warmup = FALSE) {
+tw_save <- function(group = TRUE, warmup = FALSE, ...) {
+  check_no_dots(...)
   structure(list(group = check_flag(group, "group"), warmup = check_flag(warmup, "warmup")), class = "tw_save")
 }
 

@@ -11,6 +11,7 @@
 #'   hyperbolic tangents of partial correlations, the logarithm of the dispersion or its
 #'   coefficients, and the logarithms of horseshoe scales.
 #' @param gradient Give the gradient too? Default: no.
+#' @param ... Must be empty.
 #' @return One number; with `gradient = TRUE` it has the attribute `gradient`, named by coordinate. Not finite outside
 #'   of the support. Errors have class `twill_error_argument` or `twill_error_spec`.
 #' @examples
@@ -19,7 +20,8 @@
 #' # 2 coefficients, 18 effects, one standard deviation, sigma
 #' tw_log_prob(fit, rep(0, 22), gradient = TRUE)
 #' @export
-tw_log_prob <- function(fit, position, gradient = FALSE) {
+tw_log_prob <- function(fit, position, gradient = FALSE, ...) {
+  check_no_dots(...)
   check_fit(fit)
   if (!is.numeric(position) || anyNA(position)) {
     abort_twill("argument", c("{.arg position} must hold numbers, one per coordinate of the sampler.",

@@ -109,10 +109,14 @@ bayesplot_warning <- function(w) {
 pairs.twillfit <- function(x, variable = NULL, regex = FALSE, ...) {
   chosen <- plotted_variables(x, variable, regex)
   if (is.null(variable)) chosen <- utils::head(chosen, 8)
+  constant <- Filter(function(name) diff(range(one_variable(x, name))) == 0, chosen)
+  chosen <- setdiff(chosen, constant)
   if (length(chosen) < 2) {
-    abort_twill("plot", c("{.fn pairs} needs at least two variables.", "x" = "There is {.val {chosen}}.",
+    abort_twill("plot", c("{.fn pairs} needs at least two variables that vary.",
+                          "x" = if (length(chosen)) "There is {.val {chosen}}." else "There is none.",
                           "i" = "{.fn variables} has all names."))
   }
+  if (length(constant)) inform_twill("plot", "Not shown, as all draws are the same: {.val {some(constant)}}.")
   arguments <- list(off_diag_args = list(size = 0.6, alpha = 0.4))
   arguments <- utils::modifyList(arguments, list(...))
   with_plot_theme(do.call(bayesplot::mcmc_pairs, c(list(x$draws[, , chosen]), pair_marks(x), arguments)))
@@ -174,7 +178,8 @@ nuts_plot <- function(fit, type, plot, ...) {
 
 #' @rdname twill-plots
 #' @export
-tw_forest <- function(fit, group = NULL, coef = NULL, own = FALSE, n = 40, prob = 0.5, prob_outer = 0.95) {
+tw_forest <- function(fit, group = NULL, coef = NULL, own = FALSE, n = 40, prob = 0.5, prob_outer = 0.95, ...) {
+  check_no_dots(...)
   check_fit(fit)
   check_level(prob, "prob")
   check_level(prob_outer, "prob_outer")

@@ -24,13 +24,15 @@
 #' shows what was used.
 #'
 #' @inheritParams twill
+#' @param ... Must be empty.
 #' @return A table of class `twill_prior`, one row per parameter (see [tw_prior()]). Errors are those of [twill()].
 #' @examples
 #' tw_default_prior(Reaction ~ Days + (1 + Days | Subject), lme4::sleepstudy)
 #' tw_default_prior(TICKS ~ YEAR + (1 | BROOD), lme4::grouseticks, family = negbinomial())
 #' @export
 tw_default_prior <- function(formula, data, family = gaussian(), intercept = c("centred", "raw"),
-                             na.action = stats::na.omit, contrasts = NULL) {
+                             na.action = stats::na.omit, contrasts = NULL, ...) {
+  check_no_dots(...)
   old <- plain_options()
   on.exit(options(old))
   family <- as_twill_family(family)

@@ -37,6 +37,7 @@
 #' @param prior Text of the distribution, such as `"normal(0, 1)"`. A vector gives one prior per element.
 #' @param class,coef,group,dpar The parameters it is for; see below. Default: all of class `b`.
 #' @param lb,ub Bounds, for the sake of brms' tables: `lb = 0` on positive parameters, where it always holds.
+#' @param ... Must be empty.
 #' @return A data frame of class `twill_prior` with the columns of brms: `prior`, `class`, `coef`, `group`, `resp`,
 #'   `dpar`, `nlpar`, `lb`, `ub`, `source`. Errors have class `twill_error_prior`.
 #' @examples
@@ -44,7 +45,8 @@
 #' c(tw_prior("horseshoe(1)"), tw_prior("exponential(1)", class = "sd", group = "gene"))
 #' tw_prior("normal(0, 1)", coef = "x") + tw_prior("lkj(2)", class = "cor")
 #' @export
-tw_prior <- function(prior, class = "b", coef = "", group = "", dpar = "", lb = NA, ub = NA) {
+tw_prior <- function(prior, class = "b", coef = "", group = "", dpar = "", lb = NA, ub = NA, ...) {
+  check_no_dots(...)
   texts <- list(prior = prior, class = class, coef = coef, group = group, dpar = dpar)
   for (name in names(texts)) check_text(texts[[name]], name)
   new_prior(prior = trimws(prior), class = class, coef = coef, group = group, dpar = dpar, lb = as.character(lb),

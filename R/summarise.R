@@ -62,8 +62,11 @@ check_level <- function(level, name = "level") {
   abort_twill("argument", c("{.arg {name}} must be one probability between 0 and 1.", "x" = "It is {.val {given}}."))
 }
 
-check_probs <- function(probs, name = "probs") {
-  if (is.numeric(probs) && !anyNA(probs) && all(probs >= 0 & probs <= 1)) return(invisible())
+# `open`: 0 and 1, which no weighted draws have, are none.
+check_probs <- function(probs, name = "probs", open = FALSE) {
+  is_inside <- function() all(if (open) probs > 0 & probs < 1 else probs >= 0 & probs <= 1)
+  if (is.numeric(probs) && !anyNA(probs) && is_inside() && (!open || length(probs) > 0)) return(invisible())
   given <- given_value(probs)
-  abort_twill("argument", c("{.arg {name}} must hold probabilities.", "x" = "You supplied {.val {given}}."))
+  rule <- if (open) "{.arg {name}} must hold probabilities between 0 and 1." else "{.arg {name}} must hold probabilities."
+  abort_twill("argument", c(rule, "x" = "You supplied {.val {given}}."))
 }

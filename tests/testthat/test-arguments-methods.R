@@ -67,6 +67,41 @@ test_that("every method refuses an argument that it does not have, by name", {
   expect_identical(swallowed, character())
 })
 
+# Exported functions whose dots are names of the user's own, and what a call of the others needs.
+takes_names <- c(cond = "variables of the design", tw_formula = "formulas of the dispersion", tw_gene = "arguments of twill()",
+                 tw_shared_variation = "has no dots: R refuses")
+call_needs <- list(
+  tw_effects = function() list(shared_fit("sleep")), tw_mcmc_plot = function() list(shared_fit("sleep")),
+  tw_screen = function() list(matrix(1:8, 4), ~1, c("a", "a", "b", "b")))
+
+# A name with one of its last letters left out, of the longest argument.
+misspelt <- function(f) {
+  known <- setdiff(names(formals(f)), c("...", "fit", "x", "object"))
+  name <- if (length(known)) known[which.max(nchar(known))] else "argument"
+  c(name, if (nchar(name) < 3) paste0(name, "z") else sub("(.)(..)$", "\\2", name))
+}
+
+test_that("every exported function refuses a misspelt argument, and names the one that was meant", {
+  namespace <- asNamespace("twill")
+  is_ours <- function(name) {
+    f <- get(name, namespace)
+    is.function(f) && identical(environment(f), namespace) && !name %in% names(takes_names)
+  }
+  verbs <- Filter(is_ours, getNamespaceExports("twill"))
+  expect_gt(length(verbs), 30)
+  wrong <- character()
+  for (verb in verbs) {
+    f <- get(verb, namespace)
+    names <- misspelt(f)
+    given <- if (verb %in% names(call_needs)) call_needs[[verb]]() else list()
+    said <- tryCatch(do.call(f, c(given, stats::setNames(list(1), names[2]))), error = identity)
+    fine <- inherits(said, "twill_error") && grepl(names[2], conditionMessage(said), fixed = TRUE) &&
+      (length(formals(f)) < 2 || grepl(sprintf("Did you mean [`\"]%s[`\"]", names[1]), conditionMessage(said)))
+    if (!fine) wrong <- c(wrong, paste(verb, names[2], if (inherits(said, "error")) conditionMessage(said)))
+  }
+  expect_identical(wrong, character())
+})
+
 test_that("nothing that is unnamed and too much is swallowed", {
   fit <- shared_fit("sleep")
   expect_error(nobs(fit, 3), "too many", class = "twill_error_argument")

@@ -101,6 +101,8 @@ given_parts <- c("data", "design", "prior", "parameters", "spec_json", "call", "
                  "model", "grobs", "ggplot")
 
 not_finite <- function(value, name = "") {
+  # Genes without draws say so in their status.
+  if (inherits(value, "twillset")) value$posterior <- value[value$posterior$usable, ]$posterior
   if (inherits(value, c("ggplot", "gtable", "formula", "twill_family", "twill_prior", "family"))) return(NULL)
   if (isS4(value)) value <- tryCatch(as.data.frame(value), error = function(e) NULL)
   if (inherits(value, "rvar")) value <- posterior::draws_of(value)
@@ -112,17 +114,29 @@ not_finite <- function(value, name = "") {
     return(unlist(lapply(keep, function(i) not_finite(.subset2(value, i), paste0(name, "$", parts[i])))))
   }
   if (!is.numeric(value) || inherits(value, "integer64")) return(NULL)
+  if (is.matrix(value) && !is.null(colnames(value))) {
+    return(unlist(lapply(unique(colnames(value)), function(column) {
+      not_finite_values(value[, colnames(value) == column], paste0(name, "[", column, "]"))
+    })))
+  }
+  not_finite_values(value, name)
+}
+
+not_finite_values <- function(value, name) {
   if (any(is.infinite(value))) return(paste(name, "is infinite"))
   if (any(is.nan(value))) return(paste(name, "is NaN"))
   if (grepl("draws$", name) && anyNA(value)) paste(name, "is NA")
 }
 
-# Odds of a hypothesis that every draw agrees with are infinite, as in brms; a user's own infinite number stays one. Diagnostics
-# that a gene does not have are NaN in its fit, and NA where they are shown; a k that cannot be estimated is infinite, as in
-# loo.
+# What is not finite and right. Odds of a hypothesis that every draw agrees with are infinite, as in brms. A k that cannot be
+# estimated is infinite, as in loo. What a gene does not have (R-hat of approximations, the spread of one draw) is NaN in the
+# engine's own record, and NA where it is shown. A user's own number stays what it is.
+allowed <- c("Evid.Ratio is infinite$", "(pareto_k|khat|leaf_k|influence_pareto_k)([[][^]]*[]]|[]])? is infinite$",
+             "^[$]posterior[$](khat|rhat|ess|effects_sd) is NaN$")
+
 is_allowed <- function(where, code) {
-  grepl("Evid.Ratio|posterior\\$(khat|rhat|ess|sd|effects_sd)|pareto_k|diagnostics[$](khat|bfmi)|[$]pointwise",
-        where) || one_line(code[[1]]) %in% c("model.frame", "model.matrix", "weights", "augment")
+  is_own <- one_line(code[[1]]) == "augment" && grepl("^[$][^.]", where)
+  is_own || any(vapply(allowed, grepl, TRUE, where))
 }
 
 # Text -----------------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ use super::summary::Diagnostics;
 use super::task::Task;
 use crate::density::{LogDensity, Model};
 use crate::draws::Draw;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::run::{Prepared, prepare_settled};
 use crate::settle::settle_on;
 use crate::spec::{Engine, Metric};
@@ -48,6 +48,9 @@ impl Task<'_> {
     fn by_method<D: Draw + Clone>(
         &self, mut target: Whitened<D>, less: Less, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Report> {
+        if self.is_cancelled() {
+            return Err(Error::Interrupt);
+        }
         let theta = target.posterior().model.layout.n_theta;
         let dim = target.dim();
         target.stretch(dim - theta..dim);

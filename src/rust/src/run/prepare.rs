@@ -43,25 +43,25 @@ pub fn prepare_settled(settled: Settled, engine: Engine, metric: Metric, cancel:
     if let Some(target) = may_collapse.then(|| Collapsed::new(posterior.clone())).flatten() {
         let (mode, all) = (mode[theta.clone()].to_vec(), 0..theta.len());
         let by_hessian = |target: &mut Bent<_>, mode| Whitening::at_mode(target, mode, cancel);
-        return Ok(Prepared::Collapsed(whitened(target, mode, all, metric, by_hessian)));
+        return Ok(Prepared::Collapsed(whitened(target, mode, all, metric, cancel, by_hessian)));
     }
     if engine == Engine::Collapsed {
         return Err(Error::Spec(NOT_COLLAPSIBLE.into()));
     }
     let name = if matches!(*posterior.transport, Transport::Joint(_)) { "joint" } else { "levels" };
     let as_affordable = |target: &mut Bent<_>, mode| whitening(target, mode, &assembly, cancel);
-    Ok(Prepared::Full(name, whitened(posterior, mode, theta, metric, as_affordable)))
+    Ok(Prepared::Full(name, whitened(posterior, mode, theta, metric, cancel, as_affordable)))
 }
 
 /// Bends the `scales` of a target and whitens it at its mode, unless `metric` leaves it as it is.
 fn whitened<D: LogDensity>(
-    target: D, mode: Vec<f64>, scales: Range<usize>, metric: Metric,
+    target: D, mode: Vec<f64>, scales: Range<usize>, metric: Metric, cancel: &AtomicBool,
     whitening: impl FnOnce(&mut Bent<D>, Vec<f64>) -> Whitening,
 ) -> Whitened<Bent<D>> {
     let (target, map) = match metric {
         Metric::Diag => (Bent::straight(target), Whitening::shift(mode)),
         Metric::Auto => {
-            let mut target = Bent::at_mode(target, &mode, scales);
+            let mut target = Bent::at_mode(target, &mode, scales, cancel);
             let map = whitening(&mut target, mode);
             (target, map)
         }

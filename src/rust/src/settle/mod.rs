@@ -145,7 +145,7 @@ impl Settling<'_> {
 
     /// Climbs to the mode; many levels in coordinates that are whitened where the climb begins.
     fn climb(&self, posterior: &mut Posterior, mode: &mut Vec<f64>, max_iterations: usize) {
-        let map = if self.is_joint { None } else { precondition(posterior, mode, self.assembly) };
+        let map = if self.is_joint { None } else { precondition(posterior, mode, self.assembly, self.cancel) };
         let Some(map) = map.map(Arc::new) else {
             climb(posterior, mode, max_iterations, TOLERANCE, self.cancel);
             return;

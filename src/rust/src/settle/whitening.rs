@@ -28,7 +28,7 @@ pub fn whitening(target: &mut Bent<Posterior>, mode: Vec<f64>, assembly: &Assemb
         Transport::Joint(_) => Effects::Identity,
         Transport::Levels(_) => level_effects(&mut target.inner, &mode, assembly, cancel),
     };
-    let arrow = Arrow::at_mode(target, &mode, theta, effects);
+    let arrow = Arrow::at_mode(target, &mode, theta, effects, cancel);
     Whitening::in_parts(mode, arrow)
 }
 
@@ -42,13 +42,15 @@ fn level_effects(posterior: &mut Posterior, mode: &[f64], assembly: &Assembly, c
 
 /// Whitening of a level transport about a point that is not the mode yet; `None` where it would cost more than
 /// a climb without.
-pub fn precondition(posterior: &mut Posterior, position: &[f64], assembly: &Assembly) -> Option<Whitening> {
+pub fn precondition(
+    posterior: &mut Posterior, position: &[f64], assembly: &Assembly, cancel: &AtomicBool,
+) -> Option<Whitening> {
     let theta = posterior.model.layout.theta();
     if position.len() <= MAX_DENSE || assembly.n_products() > MAX_PRODUCTS {
         return None;
     }
     let effects = Effects::Frozen(frozen(posterior, position, assembly)?);
-    let arrow = Arrow::at_mode(posterior, position, theta, effects);
+    let arrow = Arrow::at_mode(posterior, position, theta, effects, cancel);
     Some(Whitening::in_parts(position.to_vec(), arrow))
 }
 

@@ -16,6 +16,7 @@ use crate::density::LogDensity;
 use crate::kernels::dot;
 use faer::Mat;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The factor `C` of coefficients and effects.
 #[derive(Debug)]
@@ -61,15 +62,18 @@ impl Effects {
 
 impl Arrow {
     /// Completes `effects` by the scales, at places `theta` (the last ones), with two gradients each.
-    /// `None` if the curvature is not finite.
+    /// `None` if the curvature is not finite, or after a cancel.
     pub fn at_mode<D: LogDensity>(
-        density: &mut D, mode: &[f64], theta: Range<usize>, effects: Effects,
+        density: &mut D, mode: &[f64], theta: Range<usize>, effects: Effects, cancel: &AtomicBool,
     ) -> Option<Self> {
         let (n, k) = (theta.start, theta.len());
         let (mut x, mut column, mut work) = (mode.to_vec(), vec![0.0; mode.len()], vec![]);
         let mut f = Mat::<f64>::zeros(k, k);
         let mut white = vec![vec![0.0; n]; k];
         for j in 0..k {
+            if cancel.load(Ordering::Relaxed) {
+                return None;
+            }
             dense::curvature_along(density, &mut x, std::iter::once((n + j, 1.0)), &mut column);
             (0..k).for_each(|i| f[(i, j)] = column[n + i]);
             effects.multiply_transposed(&column[..n], &mut white[j], &mut work);

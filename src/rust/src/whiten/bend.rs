@@ -15,6 +15,7 @@ use crate::density::in_parts::InParts;
 use crate::density::{LogDensity, Posterior};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Largest change of the slope.
 const SLOPE: f64 = 0.8;
@@ -79,9 +80,10 @@ impl Bend {
 }
 
 impl<D: LogDensity> Bent<D> {
-    /// Bends the coordinates `places` of `density` about its mode.
-    pub fn at_mode(mut inner: D, mode: &[f64], places: Range<usize>) -> Self {
+    /// Bends the coordinates `places` of `density` about its mode; after a cancel no more of them.
+    pub fn at_mode(mut inner: D, mode: &[f64], places: Range<usize>, cancel: &AtomicBool) -> Self {
         let (mut x, mut work) = (mode.to_vec(), vec![0.0; mode.len()]);
+        let places = places.take_while(|_| !cancel.load(Ordering::Relaxed));
         let bends: Vec<_> = places.filter_map(|place| Bend::at_mode(&mut inner, &mut x, &mut work, place)).collect();
         Self { inner, slopes: vec![[1.0, 0.0]; bends.len()], bends: Arc::new(bends), x }
     }
@@ -167,13 +169,25 @@ mod tests {
     }
 
     fn bent(shape: f64) -> Bent<LogGamma> {
-        Bent::at_mode(LogGamma(shape), &[0.0], 0..1)
+        Bent::at_mode(LogGamma(shape), &[0.0], 0..1, &AtomicBool::new(false))
     }
 
     #[test]
     fn a_log_scale_takes_the_cube_root() {
         let k = bent(200.0).bends[0].k;
         assert!((k - 2.0 / 3.0).abs() < 0.01, "{k}");
+    }
+
+    /// A gradient of a large model takes a tenth of a second, and its scales are hundreds.
+    #[test]
+    fn a_cancel_stops_the_bends_and_the_whitening_of_scales() {
+        use crate::whiten::arrow::{Arrow, Effects};
+        let arrow = |cancelled| {
+            Arrow::at_mode(&mut LogGamma(2.0), &[0.0], 0..1, Effects::Identity, &AtomicBool::new(cancelled))
+        };
+        assert!(arrow(false).is_some());
+        assert!(arrow(true).is_none());
+        assert_eq!(Bent::at_mode(LogGamma(2.0), &[0.0], 0..1, &AtomicBool::new(true)).bends.len(), 0);
     }
 
     #[test]

@@ -95,6 +95,9 @@ impl<D: LogDensity> Whitened<D> {
     /// Gives the coordinates `places` unit variance along their own axes through the mode, where the curvature at the mode
     /// says less than the whole profile: log scales with few levels have long tails. A factor in parts stays as it is.
     pub fn stretch(&mut self, places: Range<usize>) {
+        if !matches!(self.map.kind, Kind::Dense(_)) {
+            return;
+        }
         let spreads: Vec<(usize, f64)> = places.map(|j| (j, self.spread_along(j))).collect();
         if let Some(Whitening { kind: Kind::Dense(factor), .. }) = Arc::get_mut(&mut self.map) {
             spreads.into_iter().for_each(|(j, spread)| factor.stretch(j, spread));

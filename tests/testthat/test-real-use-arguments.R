@@ -1,0 +1,82 @@
+# Values that no argument takes: refused by name, wherever they would reach another package or R itself.
+
+test_that("arguments of loo, waic and loo_predict are refused by name", {
+  fit <- shared_fit("sleep")
+  expect_error(loo(fit, save_psis = c(a = 1, b = 2)), "save_psis", class = "twill_error_setting")
+  expect_error(loo(fit, pointwise = "yes"), "pointwise", class = "twill_error_setting")
+  expect_error(loo(fit, cores = 0), "cores", class = "twill_error_setting")
+  expect_error(waic(fit, pointwise = 1), "pointwise", class = "twill_error_setting")
+  for (probs in list(2, 0, 1, numeric(0), "a", NA_real_)) {
+    expect_error(loo_predict(fit, type = "quantile", probs = probs), "probs", class = "twill_error_argument")
+  }
+})
+
+test_that("waic row by row is waic", {
+  fit <- shared_fit("sleep")
+  whole <- suppressWarnings(waic(fit))
+  by_row <- suppressWarnings(waic(fit, pointwise = TRUE))
+  expect_equal(by_row$pointwise, whole$pointwise, ignore_attr = TRUE)
+  expect_equal(by_row$estimates, whole$estimates)
+})
+
+test_that("what has no values to show is shown by its class", {
+  expect_identical(as.character(some(quote(x))), "name")
+  expect_identical(some(mean), "function")
+  samples <- data.frame(f = rep(c("a", "b"), 5))
+  counts <- matrix(rpois(60, 20), 6, dimnames = list(paste0("g", 1:6), NULL))
+  for (genes in list(quote(x), mean, list(1), new.env())) {
+    expect_error(twill_genes(counts, ~f, col_data = samples, genes = genes, silent = 2), "genes", class = "twill_error_genes")
+    expect_error(tw_screen(counts, ~f, gene = rep(1:3, 2), plasmid = genes, col_data = samples, silent = 2), "plasmid",
+                 class = "twill_error_genes")
+  }
+})
+
+test_that("long data without a complete row are refused", {
+  data <- expand.grid(gene = c("a", "b"), sample = 1:6)
+  data$y <- rpois(12, 20)
+  data$x <- NA_real_
+  expect_error(suppressMessages(twill_genes(data, y ~ x, gene = "gene", silent = 2)), "covariate", class = "twill_error_data")
+})
+
+test_that("weights of zero are refused, and genes without weight left out", {
+  data <- data.frame(y = 1:20 / 7, x = sin(1:20), w = 0)
+  expect_error(twill(y ~ x, data, weights = w, silent = 2), "`weights` are zero", class = "twill_error_data")
+  samples <- data.frame(f = rep(c("a", "b"), 5))
+  counts <- with_fixed_seed(1, matrix(rpois(60, 20), 6, dimnames = list(paste0("g", 1:6), NULL)))
+  genes <- function(weights) {
+    twill_genes(counts, ~f, col_data = samples, weights = weights, share = "none", iter = 40, seed = 1, silent = 2)
+  }
+  expect_error(genes(rep(0, 10)), "`weights` are zero", class = "twill_error_genes")
+  expect_error(genes(counts * 0), "`weights` are zero", class = "twill_error_genes")
+  fit <- genes(pmin(counts * 0 + (1:6 != 3), 1))
+  expect_identical(rownames(fit), paste0("g", c(1, 2, 4:6)))
+  expect_match(tw_status(fit, all = TRUE)["g3", "message"], "weights of zero")
+})
+
+test_that("a gene that users call `_other` is a gene", {
+  counts <- gene_counts(6)
+  rownames(counts)[2] <- "_other"
+  fit <- fake_set(counts = counts)
+  expect_false(any(tw_mask(fit, coverage = 1)))
+})
+
+test_that("designs that leave too little to look for shared variation say so", {
+  samples <- data.frame(f = rep(c("a", "b"), 2))
+  counts <- with_fixed_seed(1, matrix(rnbinom(120, mu = 50, size = 20), 30, dimnames = list(paste0("g", 1:30), NULL)))
+  fit <- function(...) {
+    suppressWarnings(twill_genes(counts, ~f, col_data = samples, share = "none", method = "laplace", iter = 40, seed = 1, ...))
+  }
+  expect_message(fit(), "three directions.*leaves 2 of 4 samples", class = "twill_message_shared")
+  expect_no_message(fit(check = FALSE), class = "twill_message_shared")
+})
+
+test_that("draws that do not vary have no pairs and no E-BFMI", {
+  fit <- shared_fit("sleep")
+  fit$draws[, , "sigma"] <- 1
+  fit$sampler[, 1, "energy__"] <- 3
+  expect_message(pairs(fit, variable = c("sigma", "b_Days", "b_Intercept")), "sigma", class = "twill_message_plot")
+  expect_error(pairs(fit, variable = c("sigma", "b_Days")), "vary", class = "twill_error_plot")
+  expect_identical(is.na(diagnostics(fit)$bfmi), c(TRUE, FALSE))
+  expect_false(anyNA(summary(fit)$diagnostics$rhat))
+  expect_silent(warn_bfmi(sampler_diagnostics(fit)))
+})
