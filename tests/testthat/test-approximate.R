@@ -101,6 +101,11 @@ test_that("draws outside the support of a prior have weight zero", {
 test_that("resampling takes each draw as often as its weight says", {
   weights <- c(0.5, 0.25, 0.25, 0)
   expect_identical(as.vector(table(factor(resample(weights, 400, 1), levels = 1:4))), c(200L, 100L, 100L, 0L))
+  # One offset for all: each draw of 300 floor(n w) or ceiling(n w) times, where offsets of their own would miss some.
+  uneven <- with_fixed_seed(1, stats::rexp(300))
+  uneven <- uneven / sum(uneven)
+  times <- tabulate(resample(uneven, 900, 1), 300)
+  expect_true(all(times == floor(900 * uneven) | times == ceiling(900 * uneven)))
 })
 
 # 3,000 counts with a covariate of their own each, so that nothing compresses.

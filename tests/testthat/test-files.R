@@ -339,6 +339,7 @@ test_that("what is saved holds nothing of where it was made", {
 test_that("calls made by do.call() can be updated", {
   fit <- do.call(twill, list(y ~ x, rows, chains = 1, iter = 20, silent = 2, seed = 1, control = list(adapt_delta = 0.9)))
   expect_identical(suppressWarnings(update(fit, iter = 30))$info$iter, 30)
+  expect_identical(fit$call$data, quote(data))
   local_engine(fake_engine)
   set <- do.call(twill_genes, list(gene_counts(12), ~ condition, col_data = gene_samples(), iter = 20, share = "none",
                                    silent = 2))

@@ -91,7 +91,9 @@ test_that("fits are compared as they are, by each criterion", {
   folds <- rep(1:2, 16)
   expect_setequal(rownames(loo_compare(fit, fit0, criterion = "kfold", folds = folds, seed = 1)), c("fit", "fit0"))
   expect_error(loo_compare(fit), "at least two", class = "twill_error_argument")
-  expect_error(loo_compare(fit, fit0, model_names = "a"), "model_names", class = "twill_error_argument")
+  for (names in list("a", c("a", "a"), 1:2)) {
+    expect_error(loo_compare(fit, fit0, model_names = names), "model_names", class = "twill_error_argument")
+  }
   expect_error(loo_compare(fit, fit0, zzz = 1), "zzz", class = "twill_error_argument")
 })
 
@@ -114,6 +116,7 @@ test_that("kfold by group keeps levels together", {
   expect_identical(alone$folds, as.integer(factor(school_data()$school)))
   grouped <- kfold(fit, K = 3, folds = "grouped", group = "school", seed = 1, chains = 1, iter = 200)
   expect_true(all(tapply(grouped$folds, school_data()$school, function(fold) length(unique(fold))) == 1))
+  expect_setequal(grouped$folds, 1:3)
   expect_true(all(is.finite(grouped$pointwise)))
   expect_error(kfold(fit, group = "schol"), "schol", class = "twill_error_folds")
   expect_error(kfold(fit, folds = 1:3), class = "twill_error_folds")
