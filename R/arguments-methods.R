@@ -21,8 +21,8 @@ foreign_words <- c(
   model_names = "Names are those of the arguments; {.fn loo_compare} takes a named list.",
   condVar = "Their standard deviations always come along, as {.field Est.Error}.",
   postVar = "Their standard deviations always come along, as {.field Est.Error}.",
-  fixed.only = "{.code lme4::nobars(formula(fit))} leaves out the group-level terms.",
-  random.only = "{.code lme4::findbars(formula(fit))} gives the group-level terms.",
+  fixed.only = "{.code terms(fit)} leaves out the group-level terms.",
+  random.only = "{.code formula(fit)} has the group-level terms; {.fn ranef} their effects.",
   summary = "Draws are what {.fn as_draws_df} gives.", robust = "Means and standard deviations are given.",
   inc_warmup = "Warm-up draws are not kept here.", combine_chains = "{.fn as_draws_matrix} puts chains together.")
 

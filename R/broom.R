@@ -23,7 +23,7 @@
 #'   estimate, std.error, conf.low, conf.high. `glance()`: algorithm, pss (number of draws),
 #'   nobs, sigma, n_divergent, max_rhat, min_ess; of an approximation pareto_k (k-hat) and ess_proposals in the place of the last
 #'   three. `augment()`: the data with `.fitted`, `.se.fit`, and `.resid` where the response is known.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' tidy(fit)

@@ -102,7 +102,7 @@ summary.tw_calibration <- function(object, ...) {
     part <- object[rows, ]
     used <- if (is_mean) part$observed > 0 & part$predicted > 0 else part$observed < 1 & part$observed > 0
     scale <- if (is_mean) log else identity
-    related <- if (sum(used) > 2) stats::cor(scale(part$observed[used]), scale(part$predicted[used])) else NA_real_
+    related <- correlation_if_any(scale(part$observed[used]), scale(part$predicted[used]))
     ratio <- stats::quantile((part$predicted / part$observed)[used], c(0.5, 0.05, 0.95), names = FALSE)
     data.frame(leaf = part$leaf[1], cells = part$cells[1], genes = sum(used), correlation = related, ratio = ratio[1],
                low = ratio[2], high = ratio[3])
@@ -132,6 +132,11 @@ print.tw_calibration <- function(x, n = 20, ...) {
 }
 
 # All leaves in their order, or the worst.
+# NA for fewer than three values, or where one side does not vary.
+correlation_if_any <- function(a, b) {
+  if (length(a) > 2 && stats::sd(a) > 0 && stats::sd(b) > 0) stats::cor(a, b) else NA_real_
+}
+
 worst_leaves <- function(table, n) {
   if (nrow(table) <= n) table else table[utils::head(order(-abs(log(table$ratio))), n), ]
 }

@@ -29,7 +29,7 @@
 #'   list of class `tw_effects` with a data frame per effect, holding the predictors,
 #'   `effect1__`, `effect2__`, `cond__`, `estimate__`, `se__`, `lower__` and `upper__`. `plot()`:
 #'   a list of ggplots, invisibly. Errors have class `twill_error_effects`.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' effects <- tw_effects(fit)

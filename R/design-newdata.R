@@ -68,8 +68,8 @@ wanted_terms <- function(fit, re_formula) {
                              "i" = "A formula such as {.code ~ (1 | g)} chooses terms of the model."))
   }
   env <- environment(re_formula)
-  marked <- stats::as.formula(call("~", mark_group_terms(re_formula[[length(re_formula)]], env)), env)
-  found <- lapply(lme4::findbars(marked), function(bar) match_bar(decode_bar(bar, env), fit))
+  bars <- group_bars(mark_group_terms(re_formula[[length(re_formula)]], env))
+  found <- lapply(bars, function(bar) match_bar(decode_bar(bar, env), fit))
   merge_wanted(unlist(found, recursive = FALSE), all)
 }
 

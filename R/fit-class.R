@@ -18,7 +18,7 @@
 #' * `prior_summary()`: the priors used, a data frame with the columns of brms and the `source`
 #'   of each (`"default"` or `"user"`). `prior_draws()` (a method for the generic of brms): the
 #'   draws from the priors that `sample_prior = "yes"` adds, a data frame.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' nobs(fit)
@@ -154,7 +154,7 @@ prior_summary.twillfit <- function(object, all = TRUE, ...) {
 #' @param prob,level Probability of the interval. Default: 0.95.
 #' @param parm Coefficients or variables. Default: the population-level coefficients.
 #' @return A matrix with one row per variable and columns for the lower and upper bound.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' posterior_interval(fit, variable = c("b_Days", "sigma"), prob = 0.9)

@@ -49,7 +49,7 @@ response_hash <- function(fit) {
 #' @param criterion `"loo"` (default), `"waic"` or `"kfold"`.
 #' @param model_names Names of the fits. Default: those of the arguments, or formulas.
 #' @return A matrix of class `compare.loo`: see [loo::loo_compare()]. Errors have class `twill_error_argument`.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' fit0 <- update(fit, . ~ . - Days)

@@ -23,7 +23,7 @@
 #'   variables array, `as.data.frame()` a data frame with one row per draw. `posterior_summary()` (a method for the generic of
 #'   brms): variable x (Estimate, Est.Error, quantiles).
 #' @seealso [posterior::summarise_draws()], which takes a fit as it is.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' as_draws_df(fit, variable = c("b_Days", "sigma"))
@@ -124,7 +124,7 @@ posterior_summary.twillfit <- function(x, variable = NULL, regex = FALSE, probs 
 #' @param ... Not used.
 #' @return `variables()` the names of the variables; `nvariables()`, `ndraws()`, `nchains()`
 #'   and `niterations()` (kept iterations per chain) a whole number.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' head(variables(fit))

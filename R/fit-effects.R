@@ -26,7 +26,7 @@
 #'   `residual__` holds `sigma` of Gaussian models. With `summary = FALSE` the first index is
 #'   the draw.
 #' * `ngrps()`: named list of the number of levels.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 + Days | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' fixef(fit)
@@ -89,10 +89,16 @@ VarCorr.twillfit <- function(x, sigma = 1, summary = TRUE, robust = FALSE,
   })
 }
 
+# The generics of lme4 and brms are two; neither package is needed.
+#' @rdname twill-effects
+#' @export
+ngrps <- function(object, ...) UseMethod("ngrps")
+
 #' @rdname twill-effects
 #' @method ngrps twillfit
 #' @export
 #' @rawNamespace S3method(brms::ngrps, twillfit)
+#' @rawNamespace S3method(lme4::ngrps, twillfit)
 ngrps.twillfit <- function(object, ...) {
   check_no_dots(...)
   terms <- object$design$terms

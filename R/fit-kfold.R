@@ -22,7 +22,7 @@
 #'   estimates `elpd_kfold`, `p_kfold`, `kfoldic`, and per row in `pointwise`; the fold of each
 #'   row in `folds`. With `save_fits`, a list of the refits in `fits`.
 #' Errors have class `twill_error_folds`.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' kfold(fit, K = 3, seed = 1)

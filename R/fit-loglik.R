@@ -13,7 +13,7 @@
 #' @param combine Not used; part of the habit.
 #' @return A draws x rows matrix, or with `pointwise = TRUE` a function `f(data_i, draws)` with
 #'   attributes `data` and `draws`, as [loo::loo.function()] takes it.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' dim(log_lik(fit))
@@ -88,7 +88,7 @@ one_row <- function(prediction, i) {
 #' @return An object of class `loo` (or `waic`), to be used with [loo_compare()]; for several
 #'   fits a list of class `tw_loo_list` with elements `loos` and `diffs`.
 #' @seealso [kfold.twillfit()], [bayes_R2.twillfit()]
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' loo(fit)

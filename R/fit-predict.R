@@ -39,7 +39,7 @@
 #'   `fitted()`: a matrix with one row per row of the data and columns Estimate, Est.Error and
 #'   quantiles. `predictive_interval()`: a matrix of lower and upper bounds.
 #' Errors have class `twill_error_newdata`, `twill_error_argument` or `twill_error_group`.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 + Days | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' new <- data.frame(Days = c(0, 9), Subject = "308")

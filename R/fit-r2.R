@@ -14,7 +14,7 @@
 #' @return `bayes_R2()` and `loo_R2()`: a matrix with the row `R2` and columns Estimate,
 #'   Est.Error and quantiles, or the draws with `summary = FALSE`. `loo_predict()`: a list with
 #'   elements `value` and `pareto_k`.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' bayes_R2(fit)

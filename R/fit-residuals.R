@@ -19,7 +19,7 @@
 #' @return A matrix with one row per row of the data and columns Estimate, Est.Error and
 #'   quantiles; a draws x rows matrix with `summary = FALSE`; a numeric vector for
 #'   `type = "quantile"`.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' head(residuals(fit))

@@ -15,7 +15,7 @@
 #' @return `nuts_params()` a data frame with columns Chain, Iteration, Parameter, Value;
 #'   `log_posterior()` one with Chain, Iteration, Value; `rhat()` and `neff_ratio()` named
 #'   numbers; `control_params()` a named list (a method for the generic of brms).
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' head(nuts_params(fit, pars = "treedepth__"))

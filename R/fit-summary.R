@@ -18,7 +18,7 @@
 #' @return `summary()`: an object of class `summary.twillfit`, a list with the tables `random`
 #'   (one per group), `fixed`, `means`, `horseshoe` and `spec_pars`, and with `formula`,
 #'   `family`, `nobs`, `ngrps`, `diagnostics`. `print()`: its argument, invisibly.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' summary(fit)

@@ -16,7 +16,7 @@
 #' @param ... Arguments of [twill()] to change, such as `iter`, `chains`, `control`, `prior`. `weights`, `offset` and
 #'   `subset` replace those of the fit, whether these were arguments or stood in the formula; `NULL` removes them.
 #' @return A fit of class `twillfit`. Errors are those of [twill()].
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' formula(update(fit, . ~ . - Days))

@@ -94,8 +94,38 @@ refuse_addition <- function(name, text) {
 
 # Group-level terms ----------------------------------------------------------------------------------------------
 
-# Rewrites every group-level term as `(.group_term(lhs, cor, mean) | a:b)`, a form that lme4's parser takes apart and
-# that keeps what lme4's grammar has no place for.
+# Group-level terms of an expression, as `lhs | group`, from left to right; they stand in parentheses and are added.
+group_bars <- function(expression) {
+  if (is_call_to(expression, "+")) return(unlist(lapply(as.list(expression)[-1], group_bars), recursive = FALSE))
+  if (is_call_to(expression, "-") && length(expression) == 3) return(group_bars(expression[[2]]))
+  if (!is_call_to(expression, "(")) return(NULL)
+  inner <- expression[[2]]
+  if (is_call_to(inner, c("|", "||"))) list(inner) else group_bars(inner)
+}
+
+# The expression without its group-level terms, 1 if nothing is left.
+without_bars <- function(expression) drop_bars(expression) %||% 1
+
+drop_bars <- function(expression) {
+  if (is_call_to(expression, "tw_re")) return(NULL)
+  if (is_call_to(expression, "(")) {
+    inner <- expression[[2]]
+    if (is_call_to(inner, c("|", "||"))) return(NULL)
+    inner <- drop_bars(inner)
+    return(if (!is.null(inner)) call("(", inner))
+  }
+  if (!is_call_to(expression, c("+", "-"))) return(expression)
+  operator <- expression[[1]]
+  left <- drop_bars(expression[[2]])
+  if (length(expression) == 2) return(if (!is.null(left)) as.call(list(operator, left)))
+  right <- drop_bars(expression[[3]])
+  if (is.null(right)) return(left)
+  # What is taken away stays so: (1 | g) - 1 is -1.
+  if (is.null(left)) return(if (identical(operator, quote(`-`))) as.call(list(operator, right)) else right)
+  as.call(list(operator, left, right))
+}
+
+# Rewrites every group-level term as `(.group_term(lhs, cor, mean) | a:b)`, which keeps what lme4's grammar has no place for.
 mark_group_terms <- function(expression, env) {
   walk <- function(e) mark_group_terms(e, env)
   if (is_call_to(expression, "+")) return(as.call(c(as.name("+"), lapply(as.list(expression)[-1], walk))))

@@ -55,12 +55,11 @@ new_twill_formula <- function(formula) {
   check_two_sided(formula)
   env <- environment(formula)
   rhs <- mark_group_terms(formula[[3]], env)
-  marked <- stats::as.formula(call("~", rhs), env)
   response <- parse_response(formula[[2]])
-  fixed <- stats::as.formula(call("~", response$response, lme4::nobars(marked)[[2]]), env)
+  fixed <- stats::as.formula(call("~", response$response, without_bars(rhs)), env)
   check_terms(fixed)
   parts <- c(list(formula = plain_formula(formula, env)), response,
-             list(fixed = fixed, bars = lapply(lme4::findbars(marked), decode_bar, env = env)))
+             list(fixed = fixed, bars = lapply(group_bars(rhs), decode_bar, env = env)))
   structure(c(parts, list(dispersion = NULL, dpar = NULL, env = env)), class = "twill_formula")
 }
 

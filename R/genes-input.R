@@ -7,7 +7,16 @@ read_genes <- function(x, assay, col_data) {
   list(source = source, data = matrix_samples(col_data, source), sizes = NULL)
 }
 
-is_experiment <- function(x) inherits(x, "SummarizedExperiment")
+is_experiment <- function(x) {
+  load_class(x)
+  inherits(x, "SummarizedExperiment")
+}
+
+# Objects read from a file can be of a class whose package is not loaded: it is needed to look into them.
+load_class <- function(x) {
+  package <- if (isS4(x)) attr(class(x), "package")
+  if (is.character(package) && package != ".GlobalEnv") requireNamespace(package, quietly = TRUE)
+}
 
 default_assay <- function(family) if (as_twill_family(family)$link == "log") "counts" else "logcounts"
 

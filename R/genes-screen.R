@@ -73,6 +73,9 @@ fit_screen <- function(input, slots, design, prior, dots) {
                    size_factors = "none", min_count = 0, prior = prior, keep = "effects")
   fixed <- intersect(names(dots), setdiff(names(defaults), c("keep", "min_count")))
   if (length(fixed)) abort_twill("setting", "{.fn tw_screen} sets {.arg {fixed}} itself.")
+  # do.call() would compute code a second time.
+  is_code <- vapply(dots, function(value) is.language(value) && !inherits(value, "formula"), TRUE)
+  if (any(is_code)) abort_twill("argument", "{.arg {names(dots)[is_code]}} must be a value, not code that is quoted.")
   check <- check_flag(dots$check %||% TRUE, "check")
   dots$check <- FALSE
   fit <- do.call(twill_genes, utils::modifyList(defaults, dots))
@@ -104,6 +107,9 @@ screen_sizes <- function(input, size_factors, controls) {
 
 control_rows <- function(input, controls) {
   if (is.null(controls)) return(seq_along(input$gene))
+  if (!is.atomic(controls)) {
+    abort_twill("argument", c("{.arg controls} must hold names of genes.", "x" = "It is of class {.cls {class(controls)[1]}}."))
+  }
   rows <- which(input$gene %in% as.character(controls))
   if (length(rows) > 0) return(rows)
   abort_twill("genes", c("{.arg controls} names no gene of {.arg x}: {.val {some(controls)}}.",
@@ -165,16 +171,14 @@ screen_design <- function(design, n_slots) {
   formula <- response_formula(design)
   if (is.character(design)) design <- stats::as.formula(call("~", formula$formula[[3]]), formula$env)
   if ("guide" %in% all.vars(design) || n_slots == 1) return(design)
-  fixed <- lme4::nobars(design)
-  right <- if (is.null(fixed)) 1 else fixed[[length(fixed)]]
-  term <- call("(", call("||", right, quote(guide)))
+  term <- call("(", call("||", without_bars(design[[2]]), quote(guide)))
   stats::as.formula(call("~", call("+", design[[2]], term)), environment(design))
 }
 
 # The prior of the fold change is around zero, unless the user has one.
 screen_prior <- function(prior, design, has_plasmid) {
   user <- as_twill_prior(prior)
-  has_intercept <- attr(stats::terms(lme4::nobars(design)), "intercept") == 1
+  has_intercept <- attr(stats::terms(stats::as.formula(call("~", without_bars(design[[2]])))), "intercept") == 1
   if (!has_plasmid || !has_intercept || any(user$class == "Intercept")) return(user)
   c.twill_prior(user, tw_prior("student_t(3, 0, 2.5)", class = "Intercept"))
 }

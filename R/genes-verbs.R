@@ -192,6 +192,7 @@ terms.twillset <- function(x, ...) {
 #' @method ngrps twillset
 #' @export
 #' @rawNamespace S3method(brms::ngrps, twillset)
+#' @rawNamespace S3method(lme4::ngrps, twillset)
 ngrps.twillset <- function(object, ...) {
   check_no_dots(...)
   ngrps.twillfit(object$job$model)

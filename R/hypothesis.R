@@ -27,7 +27,7 @@
 #'   for levels) and `samples`, the draws of \eqn{d}. `Star` is `*` where the posterior
 #'   probability exceeds `1 - alpha`, or zero is outside the interval of `=`.
 #' Errors have class `twill_error_hypothesis`.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 + Days | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' tw_hypothesis(fit, c("Days > 8", "Intercept = 250"))

@@ -14,7 +14,7 @@
 #' @param ... Must be empty.
 #' @return One number; with `gradient = TRUE` it has the attribute `gradient`, named by coordinate. Not finite outside
 #'   of the support. Errors have class `twill_error_argument` or `twill_error_spec`.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' # 2 coefficients, 18 effects, one standard deviation, sigma

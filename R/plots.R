@@ -27,7 +27,7 @@
 #'   (a method for the generic of brms) and its double `tw_mcmc_plot()`, and `tw_forest()`: a
 #'   ggplot. Errors have class `twill_error_plot`, `twill_error_variable` or
 #'   `twill_error_group`.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 + Days | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' plot(fit, variable = c("b_Days", "sigma"))

@@ -17,7 +17,7 @@
 #' @param draw_ids Numbers of the draws to use. Default: chosen by `ndraws`.
 #' @param re_formula,seed,... As in [posterior_predict()]; other arguments go to bayesplot.
 #' @return A ggplot. Errors have class `twill_error_plot`.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' pp_check(fit, ndraws = 20)
@@ -37,8 +37,15 @@ pp_check.twillfit <- function(object, type = NULL, ndraws = NULL, prefix = c("pp
   if (startsWith(type, "loo_")) arguments <- c(arguments, loo_arguments(prediction))
   if (startsWith(type, "ecdf_overlay")) arguments$discrete <- object$family$family != "gaussian"
   y <- if (prefix == "ppc") observed_response(prediction)
+  check_discrete(type, c(y, yrep[1, ]))
   if (type == "rootogram") return(rootogram(y, yrep, ...))
   draw_check(paste0(prefix, "_", type), y, yrep, arguments, ...)
+}
+
+check_discrete <- function(type, y) {
+  if (!grepl("^(bars|rootogram)", type) || all(y == round(y))) return(invisible())
+  abort_twill("plot", c("{.code type = \"{type}\"} shows how often each count comes, and this response is continuous.",
+                        "i" = "{.val dens_overlay}, {.val hist} and {.val ecdf_overlay} show it."))
 }
 
 # bayesplot warns of arguments that a plot does not have, so each gets only its own.

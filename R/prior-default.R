@@ -26,7 +26,7 @@
 #' @inheritParams twill
 #' @param ... Must be empty.
 #' @return A table of class `twill_prior`, one row per parameter (see [tw_prior()]). Errors are those of [twill()].
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' tw_default_prior(Reaction ~ Days + (1 + Days | Subject), lme4::sleepstudy)
 #' tw_default_prior(TICKS ~ YEAR + (1 | BROOD), lme4::grouseticks, family = negbinomial())
 #' @export

@@ -12,10 +12,6 @@ nlme::ranef
 #' @export
 nlme::VarCorr
 
-#' @importFrom lme4 ngrps
-#' @export
-lme4::ngrps
-
 #' @importFrom posterior as_draws
 #' @export
 posterior::as_draws

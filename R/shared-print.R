@@ -77,7 +77,7 @@ as_symbol_text <- function(name) deparse1(as.name(name), backtick = TRUE)
 print.tw_shared_variation <- function(x, n = 10, ...) {
   check_no_dots(..., allow = print_arguments)
   n <- check_whole(n, "n", 1, 1e4)
-  cat(sprintf("Variation that samples share: %s genes, %s samples, %d directions that the design leaves\n",
+  cat(sprintf("Variation that samples share: %s genes, %s samples, %d free directions\n",
               big(attr(x, "n_genes")), big(nrow(x)), attr(x, "df")))
   if (nrow(attr(x, "components")) == 0) {
     cat(sprintf("Not looked for: %s.\n", if (attr(x, "df") < 3) "three directions are needed" else

@@ -41,6 +41,7 @@
 #' @param fit A fit of class `twillset`, from [twill_genes()], [tw_screen()] or [twill_cells()].
 #' @param genes Names or numbers of genes, or a condition. Default: up to 1000, see below.
 #' @param seed A whole number. Default: the fit's.
+#' @param ... Not used.
 #' @param x,object A table made by `tw_shared_variation()`.
 #' @param n How many samples to show, those with the largest loadings. Default: 10.
 #' @param component Number of the component to plot. Default: 1.
@@ -67,7 +68,8 @@
 #' plot(shared)
 #' better <- update(fit, design = ~ condition + (1 | batch))
 #' @export
-tw_shared_variation <- function(fit, genes = NULL, seed = NULL) {
+tw_shared_variation <- function(fit, genes = NULL, seed = NULL, ...) {
+  check_no_dots(...)
   check_set(fit)
   started <- proc.time()[["elapsed"]]
   at <- if (is.null(genes)) residual_genes(fit) else set_positions(fit, genes)
@@ -89,7 +91,7 @@ strong_size <- 0.5
 # Genes whose counts tell something of single samples, or the 200 with most, evenly spaced.
 residual_genes <- function(fit) {
   p <- fit$posterior
-  known <- which(p$usable & is.finite(p$mean[1, ]) & set_genes(fit) != "_other")
+  known <- which(p$usable & is.finite(p$mean[1, ]) & !set_genes(fit) %in% pooled_gene(fit))
   if (fit$job$model$family$link == "log") {
     total <- fit$job$scan$total[p$rows[known]]
     enough <- total >= 5 * n_samples(fit$job$source) | rank(-total, ties.method = "first") <= 200

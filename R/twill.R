@@ -99,7 +99,7 @@
 #'   Errors have the class `twill_error` and one of `twill_error_formula`, `_data`, `_design`, `_family`, `_prior`,
 #'   `_setting`, `_file`, `_start`, `_interrupt`, `_device`.
 #' @seealso [tw_formula()] for formulas, [tw_prior()] for priors.
-#' @examples
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 + Days | Subject), data = lme4::sleepstudy,
 #'              prior = tw_prior("normal(0, 30)", class = "b"), chains = 2, iter = 500, seed = 1)
 #' fit

@@ -69,7 +69,7 @@ test_that("every method refuses an argument that it does not have, by name", {
 
 # Exported functions whose dots are names of the user's own, and what a call of the others needs.
 takes_names <- c(cond = "variables of the design", tw_formula = "formulas of the dispersion", tw_gene = "arguments of twill()",
-                 tw_shared_variation = "has no dots: R refuses")
+                 ngrps = "a generic")
 call_needs <- list(
   tw_effects = function() list(shared_fit("sleep")), tw_mcmc_plot = function() list(shared_fit("sleep")),
   tw_screen = function() list(matrix(1:8, 4), ~1, c("a", "a", "b", "b")))

@@ -97,3 +97,19 @@ test_that("what is not in the grammar is refused with the way out", {
 test_that("user text in errors is never read as a format", {
   expect_error(tw_formula("y ~ {stop('x')} %s%n ~"), "{stop('x')} %s%n", fixed = TRUE, class = "twill_error_formula")
 })
+
+test_that("group-level terms are taken apart as lme4 does", {
+  skip_if_not_installed("lme4")
+  formulas <- list(y ~ x + (1 | g), y ~ (1 | g), y ~ 0 + x + (1 + x | g) + (0 + x | h), y ~ x * z + (x || g), y ~ x,
+                   y ~ (1 | g) + offset(z) + x, y ~ x + (1 | g) - z, y ~ (x + z) + (1 | g), y ~ -1 + x + (1 | g))
+  for (formula in formulas) {
+    bars <- suppressMessages(suppressWarnings(lme4::findbars(formula)))
+    if (!grepl("||", deparse1(formula), fixed = TRUE)) {
+      expect_identical(vapply(as.list(group_bars(formula[[3]])), deparse1, ""), vapply(as.list(bars), deparse1, ""))
+    }
+    expect_identical(deparse1(without_bars(formula[[3]])), deparse1(lme4::nobars(formula)[[3]]))
+  }
+  # lme4 loses the minus of what is left.
+  expect_identical(without_bars(quote((1 | g) - 1)), quote(-1))
+  expect_identical(without_bars(quote(tw_re(g) + x)), quote(x))
+})

@@ -80,3 +80,17 @@ test_that("draws that do not vary have no pairs and no E-BFMI", {
   expect_false(anyNA(summary(fit)$diagnostics$rhat))
   expect_silent(warn_bfmi(sampler_diagnostics(fit)))
 })
+
+test_that("checks of counts refuse continuous responses, and quoted code and functions are no settings", {
+  fit <- shared_fit("sleep")
+  for (type in c("bars", "rootogram")) {
+    expect_error(pp_check(fit, type = type, ndraws = 2), "continuous", class = "twill_error_plot")
+  }
+  counts <- with_fixed_seed(1, matrix(rpois(8 * 4, 100), 8))
+  screen <- function(...) {
+    tw_screen(counts, ~arm, gene = rep(c("A", "B"), 4), col_data = data.frame(arm = gl(2, 2)), ..., silent = 2)
+  }
+  expect_error(screen(iter = quote(x + 1)), "iter", class = "twill_error_argument")
+  expect_error(screen(controls = function(x) x), "controls", class = "twill_error_argument")
+  expect_identical(correlation_if_any(c(1, 1, 1), 1:3), NA_real_)
+})
