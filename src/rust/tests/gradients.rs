@@ -80,6 +80,23 @@ proptest! {
         }
     }
 
+    /// Whatever a position is, the next one has the value and the gradient that it has by itself.
+    #[test]
+    fn a_position_without_density_leaves_nothing_behind(shape in shapes(), seed in 0..1000u64) {
+        let model = Arc::new(model(&shape, seed));
+        for engine in [Engine::Levels, Engine::Joint] {
+            let mut settled = settle(&model, engine, &AtomicBool::new(false)).posterior;
+            let position = random_position(settled.dim(), seed);
+            let (mut before, mut after) = (vec![0.0; position.len()], vec![0.0; position.len()]);
+            let value = settled.evaluate(&position, &mut before);
+            for far in [f64::NAN, f64::INFINITY, 1e3, -1e3] {
+                settled.evaluate(&vec![far; position.len()], &mut after);
+                prop_assert_eq!(settled.evaluate(&position, &mut after), value);
+                prop_assert_eq!(&after, &before);
+            }
+        }
+    }
+
     /// lp is a function of the parameters alone, whatever the coordinates that led to them.
     #[test]
     fn transport_changes_coordinates_and_nothing_else(shape in shapes(), seed in 0..1000u64, joint: bool) {

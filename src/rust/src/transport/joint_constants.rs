@@ -112,6 +112,8 @@ fn to_lanes_of<const Q: usize>(q: usize, from: &[f64], to: &mut [Levels8]) {
                 (0..q).for_each(|c| to[c].0[lane] = from[lane * q + c]);
             }
         } else {
+            // Lanes without a level stay zero whatever the last position left there.
+            to.fill(Levels8::ZERO);
             from.iter().enumerate().for_each(|(at, x)| to[at % q].0[at / q] = *x);
         }
     }
