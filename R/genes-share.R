@@ -204,3 +204,13 @@ weigh_columns <- function(x) {
   list(log_mean = top + log(sums / n) + pmin(square - 1 / n, 1 / n) / 2, square = square,
        scores = w * (1 + (w - rep(square, each = n)) * rep(is_even, each = n)))
 }
+
+# A kind of pooling in the place of priors.
+refuse_pooling <- function(prior) {
+  if (!is.character(prior) || is.data.frame(prior)) return(invisible())
+  kinds <- sd_prior_kinds
+  said <- kinds[startsWith(sub("_", "", prior[1], fixed = TRUE), sub("_", "", kinds, fixed = TRUE))]
+  if (length(said) == 0) return(invisible())
+  abort_twill("prior", c("{.arg prior} holds priors made by {.fn tw_prior}.",
+                         "i" = "{.code sd_prior = \"{said[1]}\"} pools the standard deviations of genes."))
+}

@@ -53,9 +53,7 @@
 #'   that share, and their union. The others are summed to one gene, `_other`, which is modelled as genes are. Default:
 #'   `NULL`, all genes.
 #' @param min_count Genes with fewer counts over all cells are not fitted. Default: 5.
-#' @param prior How standard deviations are pooled over genes, [log_normal()] (default), [half_t()],
-#'   [half_normal()] or [horseshoe()]; or priors
-#'   for all genes, made by [tw_prior()]; or a list of both.
+#' @param prior Priors for all genes, made by [tw_prior()]. How standard deviations are pooled over genes is said by `sd_prior`.
 #' @param keep `"effects"` (default): the draws of all parameters and of the effects of single levels, which
 #'   contrasts on other scales, `"observed"` effects and predictions read; `"draws"` and `"moments"` as in [twill_genes()].
 #'   Draws need 8 bytes times draws times parameters times genes: 0.9 GB for 17,500 genes, 7 donors and 300 draws.
@@ -95,11 +93,11 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   if (family$link != "log") {
     abort_twill("family", "{.fn twill_cells} is for counts: {.arg family} must be {.val negbinomial} or {.val poisson}.")
   }
-  pooled <- split_prior(prior, sd_prior)
+  refuse_pooling(prior)
   folder <- open_folder(folder)
   on.exit(close_folder(folder), add = TRUE)
   settings <- gene_settings(method, chains, iter, warmup, thin, cores, threads, control, seed, device, silent, folder)
-  sharing <- check_sharing(share, pooled$sd_prior, effect_prior)
+  sharing <- check_sharing(share, sd_prior, effect_prior)
   keep <- check_choice(keep, "keep", c("effects", "draws", "moments"))
   BPPARAM <- check_bpparam(BPPARAM)
   how <- check_capture(capture, organism, capture_efficiency)
@@ -111,7 +109,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
                        check_not_negative(min_count, "min_count"))
   settings$progress <- cell_progress(silent, refresh)
   data <- if (input$has_leaves) input$leaves else input$data
-  new_model <- function() quiet_if(silent, new_gene_model(formula, data, family, pooled$prior, contrasts, silent))
+  new_model <- function() quiet_if(silent, new_gene_model(formula, data, family, prior, contrasts, silent))
   model <- in_words_of_genes(new_model(), variables_word(x))
   check_cells_design(model, input, how$how, silent)
   if (check) check_slopes(model, silent, "cell")

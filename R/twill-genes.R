@@ -88,8 +88,7 @@
 #' @param offset Natural logarithms added to the linear predictor: one number per sample, or a matrix like `x`.
 #' @param weights Multiply the log-likelihood of samples: one number per sample, or a matrix like `x`.
 #' @param min_count Genes with fewer counts over all samples are not fitted. Default: 5.
-#' @param prior Priors for all genes, made by [tw_prior()]; or how standard deviations are pooled, such as [horseshoe()], in the
-#'   place of `sd_prior`; or a list of both.
+#' @param prior Priors for all genes, made by [tw_prior()]. How standard deviations are pooled over genes is said by `sd_prior`.
 #' @param contrasts A list of contrasts by factor, as in [stats::lm()].
 #' @param dispersion A formula for the logarithm of `shape` (or `sigma`), population-level terms only. Default: `~ 1`, one
 #'   number per gene.
@@ -162,8 +161,8 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   folder <- open_folder(folder)
   on.exit(close_folder(folder), add = TRUE)
   settings <- gene_settings(method, chains, iter, warmup, thin, cores, threads, control, seed, device, silent, folder)
-  pooled <- split_prior(prior, sd_prior)
-  sharing <- check_sharing(share, pooled$sd_prior, effect_prior)
+  refuse_pooling(prior)
+  sharing <- check_sharing(share, sd_prior, effect_prior)
   keep <- check_choice(keep, "keep", c("draws", "effects", "moments"))
   BPPARAM <- check_bpparam(BPPARAM)
   input <- if (is.data.frame(x)) read_long(x, design, gene) else read_genes(x, assay, col_data)
@@ -173,7 +172,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   given <- lapply(given, plain_column)
   input <- forget_cell_sizes(input, given, family, silent)
   refuse_odd_columns(formula_variables(input$design), input$data, variables_word(x))
-  new_model <- function() quiet_if(silent, new_gene_model(input$design, input$data, family, pooled$prior, contrasts, silent))
+  new_model <- function() quiet_if(silent, new_gene_model(input$design, input$data, family, prior, contrasts, silent))
   model <- in_words_of_genes(new_model(), variables_word(x))
   job <- new_job(input, model, given, sharing, settings, keep)
   if (check) check_slopes(model, silent, "sample")

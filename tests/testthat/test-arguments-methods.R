@@ -14,7 +14,7 @@ object_makers <- list(
   tw_leaf_criterion = function() waic(object_of("twillcells"), genes = 1:2),
   tw_shared_variation = function() tw_shared_variation(object_of("twillset"), seed = 1),
   tw_loo_list = function() waic(shared_fit("sleep"), shared_fit("sleep")), tw_mask = function() tw_mask(object_of("twillset")),
-  tw_pooling = function() half_normal(), tw_spread = function() tw_spread(object_of("twillcells")),
+  tw_spread = function() tw_spread(object_of("twillcells")),
   twill_family = function() negbinomial(), twill_formula = function() tw_formula(y ~ x),
   twill_prior = function() tw_prior("normal(0, 1)"))
 

@@ -114,11 +114,14 @@ test_that("covariates of single cells are fitted cell by cell", {
   expect_identical(ncol(fit), 400L)
 })
 
-test_that("pooling may be said as a prior", {
-  expect_identical(fit_sim(prior = horseshoe(), method = "laplace")$job$sharing$sd_prior, "horseshoe")
-  both <- fit_sim(prior = list(half_t(), tw_prior("normal(0, 1)", class = "b")), method = "laplace")
-  expect_identical(both$job$sharing$sd_prior, "half_t")
-  expect_match(prior_summary(both)$prior[1:2], "normal(0, 1)", fixed = TRUE, all = FALSE)
+test_that("pooling is said by sd_prior, and a horseshoe in prior is told so", {
+  fit <- fit_sim(sd_prior = "half_t", prior = tw_prior("normal(0, 1)", class = "b"), method = "laplace")
+  expect_identical(fit$job$sharing$sd_prior, "half_t")
+  expect_match(prior_summary(fit)$prior[1:2], "normal(0, 1)", fixed = TRUE, all = FALSE)
+  # What brms::horseshoe() gives is text with attributes.
+  expect_error(fit_sim(prior = structure("horseshoe(1)", class = "brmsprior")), "sd_prior = \"horseshoe\"",
+               class = "twill_error_prior")
+  expect_false("horseshoe" %in% getNamespaceExports("twill"))
 })
 
 test_that("bad input is refused by name", {
