@@ -78,7 +78,7 @@
 #' Without, probabilities are shares of draws under a normal kernel that keeps mean and standard deviation; below one over
 #' the number of draws they are at least those of a normal with these, rank genes and are not exact.
 #'
-#' @param fit A fit of class `twillset`, from [twill_genes()] or [tw_screen()].
+#' @param fit A fit of class `twillset`, from [twill_genes()] or [twill_screen()].
 #' @param contrast A difference of [cond()]s; the name of a coefficient or a linear expression of names
 #'   (`"dose2 - dose1"`); weights of the coefficients; or `c("condition", "stim", "ctrl")`. Default: the only
 #'   coefficient besides the intercept.

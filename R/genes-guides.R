@@ -2,9 +2,9 @@
 
 #' Guides of a screen
 #'
-#' The effect of each guide, `beta + b_k` of [tw_screen()], for one coefficient.
+#' The effect of each guide, `beta + b_k` of [twill_screen()], for one coefficient.
 #'
-#' @param fit A fit of class `twill_screen`, from [tw_screen()].
+#' @param fit A fit of class `twill_screen`, from [twill_screen()].
 #' @param coef Name of a population-level coefficient. Default: the only one besides the intercept, else the intercept.
 #' @param genes Names or numbers of genes, or a condition. Default: all.
 #' @param level Probability of the intervals. Default: 0.95.
@@ -17,13 +17,13 @@
 #' set.seed(1)
 #' plasmid <- rpois(8, 300)
 #' counts <- matrix(rnbinom(16, mu = plasmid * c(0.2, 0.2, 0.2, 0.8, 1, 1, 1, 1), size = 20), 8)
-#' fit <- tw_screen(counts, gene = rep(c("A", "B"), each = 4), plasmid = plasmid, iter = 200, seed = 1)
+#' fit <- twill_screen(counts, gene = rep(c("A", "B"), each = 4), plasmid = plasmid, iter = 200, seed = 1)
 #' tw_guides(fit)
 #' @export
 tw_guides <- function(fit, coef = NULL, genes = NULL, level = 0.95, ...) {
   check_no_dots(...)
   check_set(fit)
-  if (is.null(fit$screen)) abort_twill("genes", c("{.arg fit} must be a screen, made by {.fn tw_screen}.",
+  if (is.null(fit$screen)) abort_twill("genes", c("{.arg fit} must be a screen, made by {.fn twill_screen}.",
                                                 "x" = "It is of class {.cls {class(fit)[1]}}.",
                                                 "i" = "{.code ranef(fit)} has the effects of levels of other fits."))
   check_level(level, "level")

@@ -13,7 +13,7 @@
 #' for leaves of cells: `help("twillcells-loo")` has the formulas. `integrate = FALSE` takes the draws as they are.
 #' `kfold(tw_gene(fit, "NAME"), group = "donor")` leaves out a donor, one gene at a time.
 #'
-#' @param object,x A fit of class `twillset`, from [twill_genes()] or [tw_screen()].
+#' @param object,x A fit of class `twillset`, from [twill_genes()] or [twill_screen()].
 #' @param ... Further fits of the same counts to compare with; for `log_lik()` not used.
 #' @param genes Names or numbers of genes, or a condition. Default: all. `log_lik()` needs 8 bytes times draws times samples times
 #'   genes; `loo()` with integration about half a second per gene of a dozen samples: of thousands name some hundred.

@@ -14,7 +14,7 @@
 #' ([bayesplot::PPC-overview]) or, for one gene, by any check. The default shows each sample's count within the 50 and 90 %
 #' intervals of its replicates.
 #'
-#' @param object A fit of class `twillset`, from [twill_genes()] or [tw_screen()].
+#' @param object A fit of class `twillset`, from [twill_genes()] or [twill_screen()].
 #' @param newdata Data frame of the design's variables. Default: the samples of the fit.
 #' @param genes Names or numbers of genes, or a condition. Default: all; `pp_check()` takes up to nine evenly spaced over the
 #'   logarithms of their means.

@@ -1,4 +1,4 @@
-# Input of tw_screen(): matrices, tables and long data become counts, guides x samples, with their genes and plasmid counts.
+# Input of twill_screen(): matrices, tables and long data become counts, guides x samples, with their genes and plasmid counts.
 
 # list(counts, gene, guide, plasmid, data): a matrix guides x samples and what is known of either.
 wide_screen <- function(x, gene, plasmid, col_data, assay) {

@@ -5,7 +5,7 @@
 #' A batch that the design leaves out moves many genes in the same samples. Each gene takes it for noise of its own, so
 #' calibration gene by gene looks well, while effects of the genes are wrong together wherever the batch is uneven over the
 #' conditions. This looks at all genes at once, for directions of samples in which residuals vary more than chance allows. It runs
-#' after each fit of [twill_genes()], [tw_screen()] and [twill_cells()], with a warning if it finds one.
+#' after each fit of [twill_genes()], [twill_screen()] and [twill_cells()], with a warning if it finds one.
 #'
 #' @section How:
 #' Residuals are quantile residuals (Dunn and Smyth 1996) at posterior means, on the scale of the logarithm, of samples or of
@@ -38,7 +38,7 @@
 #' * Whether it is technical. Sex, age, the mixture of cells, or one pathway that all genes follow are shared as well, and effects
 #'   are as uncertain without them.
 #'
-#' @param fit A fit of class `twillset`, from [twill_genes()], [tw_screen()] or [twill_cells()].
+#' @param fit A fit of class `twillset`, from [twill_genes()], [twill_screen()] or [twill_cells()].
 #' @param genes Names or numbers of genes, or a condition. Default: up to 1000, see below.
 #' @param seed A whole number. Default: the fit's.
 #' @param ... Not used.

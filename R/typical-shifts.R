@@ -17,15 +17,23 @@ typical_shifts <- function(logs, x) {
   shifts - mean(shifts)
 }
 
-# Tukey's biweight (Beaton and Tukey 1974), from the median: nothing beyond three of the spread counts.
-redescending_location <- function(values) {
-  spread <- stats::mad(values)
-  at <- stats::median(values)
+# Tukey's biweight (Beaton and Tukey 1974), from the median: nothing beyond `reach` of the spread counts.
+redescending_location <- function(values, at = stats::median(values), spread = stats::mad(values), reach = 3) {
   if (!isTRUE(spread > 0)) return(at)
   for (i in 1:50) {
-    u <- (values - at) / (3 * spread)
+    u <- (values - at) / (reach * spread)
     weights <- ifelse(abs(u) < 1, (1 - u^2)^2, 0)
     at <- if (sum(weights) > 0) sum(weights * values) / sum(weights) else at
   }
   at
+}
+
+# list(middle, width): the mean and width of the shortest interval with half of the values; 1.349 standard deviations of a
+# normal are as wide.
+shortest_half <- function(values) {
+  values <- sort(unname(values))
+  half <- length(values) %/% 2 + 1
+  width <- values[half:length(values)] - values[seq_len(length(values) - half + 1)]
+  start <- which.min(width)
+  list(middle = mean(values[seq(start, length.out = half)]), width = width[start])
 }

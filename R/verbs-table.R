@@ -39,7 +39,7 @@ verb_help <- function() {
   verbs <- unlist(verb_groups, use.names = FALSE)
   row <- function(...) paste(..., sep = " \\tab ")
   rows <- row(sprintf("\\code{%s()}", verbs), verb_rows("s"), verb_rows("g"), verb_rows("c"))
-  head <- row("\\strong{verb}", "\\code{twill()}", "\\code{twill_genes()}, \\code{tw_screen()}", "\\code{twill_cells()}")
+  head <- row("\\strong{verb}", "\\code{twill()}", "\\code{twill_genes()}, \\code{twill_screen()}", "\\code{twill_cells()}")
   c("@details", "\\tabular{lccc}{", paste(c(head, rows), collapse = " \\cr\n"), "}")
 }
 

@@ -63,8 +63,9 @@ crispr <- function(n_genes = 600) {
   data <- data[data$gene %in% unlist(known), ]
   counts <- as.matrix(data[c("T0", "T18A", "T18B", "T18C")])
   rownames(counts) <- data$guide
-  seconds <- system.time(fit <- tw_screen(counts, gene = data$gene, plasmid = "T0", controls = intersect(lists[[2]], data$gene),
-                                          seed = 1, silent = 2))[["elapsed"]]
+  controls <- intersect(lists[[2]], data$gene)
+  ask <- function() twill_screen(counts, gene = data$gene, plasmid = "T0", controls = controls, seed = 1, silent = 2)
+  seconds <- system.time(fit <- ask())[["elapsed"]]
   print(fit)
   res <- as.data.frame(tw_contrast(fit))
   essential <- rownames(res) %in% lists[[1]]
@@ -98,7 +99,7 @@ depmap_lines <- function(counts, genes, samples, n) {
   rownames(values) <- counts$guide[known]
   samples$cell_line <- factor(samples$cell_line)
   design <- if (n > 1) ~ 1 + (1 | cell_line) else ~1
-  seconds <- system.time(fit <- tw_screen(values, design, gene = gene, plasmid = samples$sample[samples$cell_line == "pDNA"],
+  seconds <- system.time(fit <- twill_screen(values, design, gene = gene, plasmid = samples$sample[samples$cell_line == "pDNA"],
                                           col_data = samples["cell_line"], controls = genes$gene[genes$nonessential == 1],
                                           seed = 1, silent = 2))[["elapsed"]]
   res <- as.data.frame(tw_contrast(fit, "Intercept"))

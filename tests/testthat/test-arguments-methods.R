@@ -72,6 +72,7 @@ takes_names <- c(cond = "variables of the design", tw_formula = "formulas of the
                  ngrps = "a generic")
 call_needs <- list(
   tw_effects = function() list(shared_fit("sleep")), tw_mcmc_plot = function() list(shared_fit("sleep")),
+  twill_screen = function() list(matrix(1:8, 4), ~1, c("a", "a", "b", "b")),
   tw_screen = function() list(matrix(1:8, 4), ~1, c("a", "a", "b", "b")))
 
 # A name with one of its last letters left out, of the longest argument.

@@ -121,7 +121,7 @@ test_that("what is refused says how to ask", {
 test_that("screens have fitted values and residuals, without those of guides that are not there", {
   counts <- with_fixed_seed(1, matrix(rpois(7 * 4, 100), 7, dimnames = list(paste0("g", 1:7), paste0("s", 1:4))))
   local_engine(fake_engine)
-  fit <- tw_screen(counts, ~arm, gene = rep(c("A", "B"), c(4, 3)), col_data = data.frame(arm = gl(2, 2)), iter = 60, seed = 1,
+  fit <- twill_screen(counts, ~arm, gene = rep(c("A", "B"), c(4, 3)), col_data = data.frame(arm = gl(2, 2)), iter = 60, seed = 1,
                    silent = 2, share = "none")
   expect_identical(dim(fitted(fit)), dim(fit))
   expect_identical(sum(!is.na(residuals(fit))), length(counts))

@@ -1,4 +1,4 @@
-# What must not change a fit of twill_genes() and tw_screen(): orders, labels, forms of the matrix, blocks, threads; more
+# What must not change a fit of twill_genes() and twill_screen(): orders, labels, forms of the matrix, blocks, threads; more
 # counts.
 
 property_counts <- function(n_genes = 6) gene_counts(n_genes, n_responding = 2, seed = 4)
@@ -142,7 +142,7 @@ test_that("orders of guides and forms of a screen change no more than Monte Carl
   counts <- with_fixed_seed(2, matrix(rnbinom(36, mu = plasmid * exp(rep(c(-1.5, 0, 0.5), each = 4)), size = 20), 12))
   dimnames(counts) <- list(paste0("guide", 1:12), paste0("rep", 1:3))
   screen <- function(rows = 1:12, x = counts[rows, ]) {
-    tw_screen(x, gene = gene[rows], plasmid = plasmid[rows], iter = 400, seed = 1, silent = 2, share = "none")
+    twill_screen(x, gene = gene[rows], plasmid = plasmid[rows], iter = 400, seed = 1, silent = 2, share = "none")
   }
   fit <- screen()
   expect_identical(fit$posterior$draws, screen(x = methods::as(counts, "CsparseMatrix"))$posterior$draws)

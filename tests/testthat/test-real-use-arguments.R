@@ -26,7 +26,7 @@ test_that("what has no values to show is shown by its class", {
   counts <- matrix(rpois(60, 20), 6, dimnames = list(paste0("g", 1:6), NULL))
   for (genes in list(quote(x), mean, list(1), new.env())) {
     expect_error(twill_genes(counts, ~f, col_data = samples, genes = genes, silent = 2), "genes", class = "twill_error_genes")
-    expect_error(tw_screen(counts, ~f, gene = rep(1:3, 2), plasmid = genes, col_data = samples, silent = 2), "plasmid",
+    expect_error(twill_screen(counts, ~f, gene = rep(1:3, 2), plasmid = genes, col_data = samples, silent = 2), "plasmid",
                  class = "twill_error_genes")
   }
 })
@@ -88,7 +88,7 @@ test_that("checks of counts refuse continuous responses, and quoted code and fun
   }
   counts <- with_fixed_seed(1, matrix(rpois(8 * 4, 100), 8))
   screen <- function(...) {
-    tw_screen(counts, ~arm, gene = rep(c("A", "B"), 4), col_data = data.frame(arm = gl(2, 2)), ..., silent = 2)
+    twill_screen(counts, ~arm, gene = rep(c("A", "B"), 4), col_data = data.frame(arm = gl(2, 2)), ..., silent = 2)
   }
   expect_error(screen(iter = quote(x + 1)), "iter", class = "twill_error_argument")
   expect_error(screen(controls = function(x) x), "controls", class = "twill_error_argument")

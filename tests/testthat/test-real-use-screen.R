@@ -12,7 +12,7 @@ screen_data <- function(n_genes = 4, n_guides = 3, seed = 1) {
 
 fake_screen <- function(...) {
   local_engine(fake_engine)
-  tw_screen(..., iter = 100, seed = 1, silent = 2, share = "none")
+  twill_screen(..., iter = 100, seed = 1, silent = 2, share = "none")
 }
 
 long_rows <- function(d, own = c(1, 1, 2, 2)) {
@@ -55,7 +55,7 @@ test_that("a guide is left out in the samples where its plasmid count is low", {
   d$plasmid[2, ] <- 5
   local_engine(fake_engine)
   own <- d$plasmid[, c(1, 1, 2, 2)]
-  run <- function() tw_screen(d$counts, gene = d$gene, plasmid = own, iter = 100, silent = 2, share = "none")
+  run <- function() twill_screen(d$counts, gene = d$gene, plasmid = own, iter = 100, silent = 2, share = "none")
   expect_message(fit <- run(), "Left out 1 guide with fewer.*Left out 1 guide in those samples where it has fewer",
                  class = "twill_message_genes")
   expect_identical(fit$screen$guides$guide[1:2], c("guide1", "guide3"))

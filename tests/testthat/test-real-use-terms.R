@@ -183,7 +183,7 @@ test_that("constants and dots are refused as terms by every door, with what they
     function(right) twill(as.formula(call("~", quote(y), right)), data, silent = 2),
     function(right) twill_genes(counts, as.formula(call("~", right)), col_data = data, silent = 2),
     function(right) twill_cells(counts, as.formula(call("~", right)), col_data = data, silent = 2),
-    function(right) tw_screen(counts, as.formula(call("~", right)), gene = c("a", "a", "b", "b"), col_data = data, silent = 2))
+    function(right) twill_screen(counts, as.formula(call("~", right)), gene = c("a", "a", "b", "b"), col_data = data, silent = 2))
   right_sides <- expression("x", f + "text", x + 1e5, x:2, x + 2L, x + -3, x + (0 + 2 | g), x:f + ., x + (1 + . | g), x %in% 2)
   for (door in doors) for (right in right_sides) {
     expect_error(door(right), class = "twill_error_formula", info = deparse1(right))

@@ -121,7 +121,7 @@ test_that("samples of a screen are looked at over their guides", {
   })
   dimnames(counts) <- list(paste0("sg", 1:80), paste0("r", 1:8))
   data$drug[8] <- NA
-  screen <- function(...) suppressMessages(tw_screen(counts, ~drug, gene = gene, col_data = data, iter = 60, seed = 1,
+  screen <- function(...) suppressMessages(twill_screen(counts, ~drug, gene = gene, col_data = data, iter = 60, seed = 1,
                                                      share = "none", method = "laplace", cores = 1, ...))
   expect_warning(fit <- screen(), "\\+ \\(1 \\| lane\\)", class = "twill_warning_shared")
   expect_identical(fit$info$shared$sample, paste0("r", 1:7))

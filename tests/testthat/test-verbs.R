@@ -10,8 +10,8 @@ small_fits <- function() {
     twill_genes(x, ~ condition + (1 | donor), family, col_data = gene_samples(), iter = 100, seed = 1, silent = 2, check = FALSE)
   }
   cells <- function(family) cells_fit(cell_data(3), family = family)
-  screen <- twill::tw_screen(counts[, 1:4], ~arm, gene = rep(c("A", "B"), 3), col_data = data.frame(arm = gl(2, 2)), iter = 100,
-                             seed = 1, silent = 2, check = FALSE)
+  screen <- twill_screen(counts[, 1:4], ~arm, gene = rep(c("A", "B"), 3), col_data = data.frame(arm = gl(2, 2)), iter = 100,
+                         seed = 1, silent = 2, check = FALSE)
   list(s.gaussian = single(value ~ x + (1 | g)), s.poisson = single(count ~ x + (1 | g), family = poisson()),
        s.negbinomial = single(count ~ x + (1 | g), family = negbinomial()),
        g.gaussian = genes("gaussian", log(counts + 1)), g.poisson = genes("poisson"), g.negbinomial = genes("negbinomial"),

@@ -100,7 +100,7 @@ random_screen <- function() {
       1),
               size_factors = any_of(rep(1, n), rep(0, n), runif(n)))
   optional <- gene_only_settings[setdiff(names(gene_only_settings), c("weights", "genes"))]
-  list(code = random_call("tw_screen", required, c(optional, own)), data = input)
+  list(code = random_call("twill_screen", required, c(optional, own)), data = input)
 }
 
 spoil_genes <- function(gene) one_of(replace(gene, 1, NA), rep("a", length(gene)), gene[-1], seq_along(gene), replace(gene, 1,
@@ -118,6 +118,6 @@ random_long_screen <- function(input) {
   required <- c(list(quote(data), one_of(quote(y ~ 1), quote(y ~ x), quote(y ~ x + (1 | sample)), quote(~x)), gene = "gene",
                      guide = "guide"),
                 if (chance(0.7)) list(plasmid = "before"), common(), gene_method())
-  list(code = random_call("tw_screen", required, gene_only_settings[c("chains", "thin", "prior", "keep", "share")]),
+  list(code = random_call("twill_screen", required, gene_only_settings[c("chains", "thin", "prior", "keep", "share")]),
        data = list(data = data, n = 18))
 }
