@@ -1,13 +1,12 @@
 //! Genes and cells as large as real ones, simulated.
 
 use crate::common::{Shape, spec};
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma, Poisson, StandardNormal};
 use rayon::prelude::*;
 use twill::density::Model;
 use twill::design::{Design, RawArrays, RawTerm};
-use twill::device::cells::{CellArrays, CountArrays, Nodes};
 use twill::genes::svi::flat::FlatGene;
 use twill::genes::svi::frame::Frame;
 use twill::rising::Rising;
@@ -82,35 +81,4 @@ pub fn genes(model: &Model, frame: &Frame, n: usize, cells: usize) -> Vec<FlatGe
         }
     };
     (0..n).into_par_iter().map(one).collect()
-}
-
-/// Sparse counts: `density` of the entries of cells x genes are not zero. The values matter to nobody.
-pub fn cells(n_cells: usize, n_genes: usize, density: f64) -> (CellArrays, CountArrays) {
-    let mut rng = ChaCha8Rng::seed_from_u64(4);
-    let offset: Vec<f64> = (0..n_cells).map(|_| rng.random_range(-1.0..1.0)).collect();
-    let range = |leaf: usize| leaf * n_cells / LEAVES..(leaf + 1) * n_cells / LEAVES;
-    let segments = (0..LEAVES).map(|leaf| (leaf as u32, range(leaf))).collect();
-    let nodes = Nodes {
-        starts: (0..=LEAVES as u32).map(|leaf| leaf * 16).collect(),
-        offset: (0..LEAVES * 16).map(|i| (i % 16) as f64 / 8.0 - 1.0).collect(),
-        mass: vec![n_cells as f64 / (LEAVES * 16) as f64; LEAVES * 16],
-        covariates: vec![],
-    };
-    let (n_leaves, rate) = (LEAVES, vec![1.0; LEAVES]);
-    let cells = CellArrays { n_leaves, segments, rate, offset, covariates: vec![], n_covariates: 0, nodes };
-    let one = |g: usize| {
-        let mut rng = ChaCha8Rng::seed_from_u64(g as u64);
-        let mut own = CountArrays::default();
-        let found = (0..n_cells).filter(|_| rng.random::<f64>() < density).map(|c| (c, 1 + (c % 3) as u32));
-        own.push(&cells, found.collect::<Vec<_>>());
-        own
-    };
-    let parts: Vec<CountArrays> = (0..n_genes).into_par_iter().map(one).collect();
-    let mut all = CountArrays::default();
-    for part in parts {
-        let from = all.entries.len() as u32;
-        all.starts.extend(part.starts.iter().map(|s| s + from));
-        all.entries.extend(part.entries);
-    }
-    (cells, all)
 }

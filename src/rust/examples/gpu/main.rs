@@ -9,8 +9,6 @@
 //! gpu bench-cpu [--small]    what of it needs no card
 //! ```
 
-#[path = "../../tests/common/cell_checks.rs"]
-mod cell_checks;
 #[path = "../../tests/common/mod.rs"]
 mod common;
 mod data;
@@ -92,14 +90,12 @@ fn test(n_genes: usize) -> Outcome {
     let mut lines = vec![memory(&card)];
     if nvrtc::version().is_some() {
         lines.extend(gene_checks::all(&card, n_genes, &Precision::ALL));
-        lines.extend(cell_checks::all(&card, &Precision::ALL));
         lines.extend(row_checks::all(&card, &Precision::ALL));
     } else {
         println!("skipped: double precision, NVRTC is not installed");
     }
     let card = open()?.with_ptx();
     lines.extend(gene_checks::all(&card, n_genes, &[Precision::Single]));
-    lines.extend(cell_checks::all(&card, &[Precision::Single]));
     lines.extend(row_checks::all(&card, &[Precision::Single]));
     report_lines(&lines)
 }

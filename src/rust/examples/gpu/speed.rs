@@ -1,13 +1,12 @@
 //! Time per step, bytes per second against the card's own, and the ratio to this machine's CPU.
 
-use crate::data::{LEAVES, cells, donor_frame, genes};
+use crate::data::{donor_frame, genes};
 use crate::rows_speed;
 use rayon::prelude::*;
 use std::time::Instant;
-use twill::device::cells::Cells;
 use twill::device::error::Result as DeviceResult;
 use twill::device::genes::Genes;
-use twill::device::machine::{Argument, LaunchShape, Machine, real_bytes};
+use twill::device::machine::{Argument, LaunchShape, Machine};
 use twill::device::pack::GeneArrays;
 use twill::device::source::Precision;
 use twill::device::walks::WalkPlan;
@@ -53,7 +52,6 @@ pub fn all(machine: &dyn Machine, is_small: bool) -> Outcome {
     let bandwidth = copy(machine, (1 << 30) / by).map_err(|e| e.to_string())?;
     genes_speed(machine, "pseudobulk", 10_000 / by, 1).map_err(|e| e.to_string())?;
     genes_speed(machine, "single cells, compressed", 17_528 / by, 350).map_err(|e| e.to_string())?;
-    cells_speed(machine, 50_000 / by, 10_000 / by, bandwidth).map_err(|e| e.to_string())?;
     rows_speed::all(machine, 1_000_000 / by, bandwidth).map_err(|e| e.to_string())
 }
 
@@ -235,24 +233,4 @@ fn chains(start: &Start, noise: Noise) -> usize {
     walks.adapt(PLAN.warmup, PLAN.target);
     (0..PLAN.each).for_each(|_| _ = walks.step());
     walks.values(0).len()
-}
-
-/// A full-data gradient on sparse counts at 10 %.
-fn cells_speed(machine: &dyn Machine, n_cells: usize, n_genes: usize, bandwidth: f64) -> DeviceResult<()> {
-    let (arrays, counts) = cells(n_cells, n_genes, 0.1);
-    let bytes = 4.0 * (counts.entries.len() + counts.starts.len()) as f64;
-    let on_card = Cells::new(machine, Precision::Single, &arrays, &counts)?;
-    let memory = on_card.memory()?;
-    machine.write(&memory[0], &real_bytes(&vec![-1.0; n_genes * (LEAVES + 1)], Precision::Double))?;
-    let seconds = median(|| {
-        on_card.start(0..LEAVES, &memory)?;
-        machine.finish()
-    })?;
-    println!(
-        "\n{n_cells} cells x {n_genes} genes, {:.1e} counts: gradient of all in {:.3} ms",
-        counts.entries.len() as f64,
-        1e3 * seconds
-    );
-    println!("  {:.0} GB/s of counts, {:.0} % of the copy", bytes / seconds / 1e9, 100.0 * bytes / seconds / bandwidth);
-    Ok(())
 }

@@ -4,12 +4,10 @@
 //! kernels/   the source, CUDA C that is also C++        source   how it is compiled
 //! machine    what a device can do                       cuda     NVIDIA's GPUs (feature `cuda`)
 //! genes      blocks of genes on any machine             walks    their chains
-//! cells      their sparse counts                        rows     rows of one model
-//! report     what is there, and why not
+//! rows       rows of one model                          report   what is there, and why not
 //! ```
 
 pub mod cache;
-pub mod cells;
 #[cfg(feature = "cuda")]
 #[allow(unsafe_code)]
 pub mod cuda;

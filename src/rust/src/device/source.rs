@@ -13,7 +13,7 @@ macro_rules! files {
 }
 
 /// The files of `kernels/`, each after those that it needs.
-pub const FILES: [(&str, &str); 21] = files!(
+pub const FILES: [(&str, &str); 20] = files!(
     "numbers.cuh",
     "prior.cuh",
     "noise.cuh",
@@ -31,7 +31,6 @@ pub const FILES: [(&str, &str); 21] = files!(
     "genes.cu",
     "start.cu",
     "walks.cu",
-    "cells.cu",
     "families.cuh",
     "model.cu",
     "speed.cu"

@@ -19,7 +19,6 @@
 #include "genes.cu"
 #include "start.cu"
 #include "walks.cu"
-#include "cells.cu"
 #include "families.cuh"
 #include "model.cu"
 #include "speed.cu"
@@ -47,8 +46,7 @@ struct Named {
 };
 #define NAMED(kernel) {#kernel, behind_pointers<kernel>}
 static const Named kernels[] = {NAMED(twill_sizes), NAMED(twill_target), NAMED(twill_svi), NAMED(twill_draws),
-                                NAMED(twill_start), NAMED(twill_walks),
-                                NAMED(twill_cells), NAMED(twill_copy),   NAMED(twill_model_rows),
+                                NAMED(twill_start), NAMED(twill_walks), NAMED(twill_copy), NAMED(twill_model_rows),
                                 NAMED(twill_model_levels), NAMED(twill_model_sums)};
 
 // Runs a kernel; shape: blocks in both directions, threads, bytes of shared memory, order of the
