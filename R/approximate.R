@@ -107,6 +107,9 @@ approximation_output <- function(result, settings) {
   info$elbo <- result$elbo
   if (length(result$elbo)) info$elbo_all_rows <- mean(result$log_ratios[is.finite(result$log_ratios)])
   info$ess_proposals <- 1 / sum(weights$weights^2)
+  evidence <- log_mean_exp(result$log_ratios)
+  info$log_evidence <- evidence$value
+  info$evidence_error <- evidence$error
   draws <- cut_rows(result$draws, keep)
   if (!all(is.finite(draws))) abort_infinite_draws()
   list(draws = as_array_of_draws(draws), sampler = NULL, warmup_draws = NULL, info = info,

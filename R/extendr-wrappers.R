@@ -8,6 +8,11 @@ engine_sample <- function(spec_json, arrays, settings_json, progress) .Call(wrap
 #' @noRd
 engine_approximate <- function(spec_json, arrays, settings_json, progress) .Call(wrap__engine_approximate, spec_json, arrays, settings_json, progress)
 
+#' Runs the chains of a fit again and compares their posterior with a normal distribution: log densities of both at draws of
+#' both.
+#' @noRd
+engine_bridge <- function(spec_json, arrays, settings_json, progress) .Call(wrap__engine_bridge, spec_json, arrays, settings_json, progress)
+
 #' Log density and gradient at a position in non-centred coordinates: coefficients, standardised
 #' effects, then log sds, partial correlations (atanh), log dispersion and horseshoe logs.
 #' @noRd

@@ -30,7 +30,7 @@ const RANK: usize = 10;
 pub struct Approximation {
     /// Values, `n_variables` per draw.
     pub values: Vec<f64>,
-    /// Log of target over approximation, per draw, up to a constant.
+    /// Log of target over approximation, per draw: the mean of their exponentials estimates the evidence.
     pub log_ratios: Vec<f64>,
     /// ELBO per step; empty for Laplace.
     pub elbo: Vec<f64>,
@@ -146,6 +146,8 @@ impl Job<'_> {
             }
         };
         self.draw(&mut target, &proposals, &mut rng, &mut out)?;
+        let constant = target.log_constant();
+        out.log_ratios.iter_mut().chain(&mut out.elbo).for_each(|value| *value += constant);
         out.interrupted = self.shared.cancel.load(Ordering::Relaxed);
         Ok(out)
     }

@@ -11,6 +11,7 @@ use crate::spec::Family;
 use crate::transport::Transport;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
+use std::f64::consts::PI;
 
 /// The posterior of the scale parameters.
 #[derive(Debug, Clone)]
@@ -53,6 +54,11 @@ impl LogDensity for Collapsed {
         let value = self.inner.evaluate(&self.position, &mut self.gradient);
         gradient.copy_from_slice(&self.gradient[theta]);
         value
+    }
+
+    /// Values are those at `z = 0`, where a standard normal has its density for a factor.
+    fn log_constant(&self) -> f64 {
+        self.inner.log_constant() + 0.5 * self.inner.model.layout.theta().start as f64 * (2.0 * PI).ln()
     }
 }
 

@@ -20,8 +20,14 @@ use std::sync::Arc;
 pub trait LogDensity {
     /// Length of a position.
     fn dim(&self) -> usize;
-    /// Log density at `position`, up to a constant; overwrites `gradient`. Not finite where there is no mass.
+    /// Log density at `position`, up to [`LogDensity::log_constant`]; overwrites `gradient`. Not finite where there is no
+    /// mass.
     fn evaluate(&mut self, position: &[f64], gradient: &mut [f64]) -> f64;
+    /// What is to be added to values so that the density's integral over positions is the evidence: the same everywhere,
+    /// so that samplers need not ask.
+    fn log_constant(&self) -> f64 {
+        0.0
+    }
 }
 
 /// The posterior in transported coordinates, with the scratch space of one chain.
@@ -194,5 +200,9 @@ impl LogDensity for Posterior {
         self.place(position);
         let log_likelihood = self.log_likelihood();
         self.finish(log_likelihood, gradient)
+    }
+
+    fn log_constant(&self) -> f64 {
+        self.transport.log_constant()
     }
 }

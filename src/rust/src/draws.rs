@@ -64,6 +64,10 @@ pub struct ChainDraws {
     pub values: Vec<f64>,
     /// Sampler reports, one row of [`SAMPLER_NAMES`] per draw.
     pub sampler: Vec<[f64; 6]>,
+    /// Positions of the sampler, draw by draw, and the log density there up to its constant, if asked for.
+    pub positions: Vec<f64>,
+    /// One per draw.
+    pub log_density: Vec<f64>,
     /// Draws of the warm-up, if kept.
     pub warmup: Vec<f64>,
     /// Divergences during warm-up.

@@ -21,6 +21,7 @@ pub mod design;
 pub mod device;
 pub mod draws;
 pub mod error;
+pub mod evidence;
 pub mod genes;
 pub mod hmc;
 pub mod kernels;

@@ -16,6 +16,7 @@ use crate::density::{LogDensity, Model, Posterior};
 use crate::design::{Design, RawArrays, RawTerm};
 use crate::draws::{ChainDraws, SAMPLER_NAMES};
 use crate::error::{Error, Result, panic_text};
+use crate::evidence::bridge;
 use crate::layout::{Layout, draw_names};
 use crate::run::{Output, Progress, sample, worth_keeping};
 use crate::spec::{ApproximationSettings, ModelSpec, Settings, from_json};
@@ -26,12 +27,13 @@ use std::os::raw::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-unsafe extern "C" {
+// "-unwind": R leaves `check_interrupt` by a jump, which a plain "C" function must not be left by.
+unsafe extern "C-unwind" {
     fn R_CheckUserInterrupt();
-    fn R_ToplevelExec(f: extern "C" fn(*mut c_void), data: *mut c_void) -> i32;
+    fn R_ToplevelExec(f: extern "C-unwind" fn(*mut c_void), data: *mut c_void) -> i32;
 }
 
-extern "C" fn check_interrupt(_: *mut c_void) {
+extern "C-unwind" fn check_interrupt(_: *mut c_void) {
     // SAFETY: called by R_ToplevelExec on R's main thread; its longjmp ends there and crosses no Rust frame.
     unsafe { R_CheckUserInterrupt() }
 }
@@ -74,6 +76,28 @@ fn engine_approximate(spec_json: Robj, arrays: Robj, settings_json: Robj, progre
         let settings: ApproximationSettings = from_json(text("settings_json", &settings_json)?)?;
         let output = approximate(model, &settings, watching(&progress))?;
         approximation_to_r(&output, &spec, &settings)
+    })
+}
+
+/// Runs the chains of a fit again and compares their posterior with a normal distribution: log densities of both at draws of
+/// both.
+/// @noRd
+#[extendr]
+fn engine_bridge(spec_json: Robj, arrays: Robj, settings_json: Robj, progress: Robj) -> Robj {
+    guarded(|| {
+        let (_, model) = model(&spec_json, &arrays)?;
+        let settings: Settings = from_json(text("settings_json", &settings_json)?)?;
+        let output = bridge(model, &settings, watching(&progress))?;
+        let part = |pairs: &[[f64; 2]], which: usize| pairs.iter().map(|pair| pair[which]).collect::<Vec<f64>>();
+        Ok(list!(
+            q11 = part(&output.at_posterior, 0),
+            q12 = part(&output.at_posterior, 1),
+            q21 = part(&output.at_normal, 0),
+            q22 = part(&output.at_normal, 1),
+            chains = output.n_chains as i32,
+            interrupted = output.interrupted
+        )
+        .into())
     })
 }
 
@@ -135,6 +159,18 @@ fn reals(name: &str, value: &Robj) -> Result<Vec<f64>> {
 
 fn integers(name: &str, value: &Robj) -> Result<Vec<i32>> {
     value.as_integer_vector().ok_or_else(|| Error::Spec(format!("'{name}' must be an integer vector")))
+}
+
+fn real(name: &str, value: &Robj) -> Result<f64> {
+    value.as_real().ok_or_else(|| Error::Spec(format!("'{name}' must be one number")))
+}
+
+/// One integer, at least 1: a number of threads.
+fn at_least_one(name: &str, value: &Robj) -> Result<usize> {
+    match value.as_integer() {
+        Some(n) if n >= 1 => Ok(n as usize),
+        _ => Err(Error::Spec(format!("'{name}' must be one integer, 1 at least"))),
+    }
 }
 
 /// Integers of which none is negative.
@@ -237,6 +273,7 @@ extendr_module! {
     mod twill;
     fn engine_sample;
     fn engine_approximate;
+    fn engine_bridge;
     fn engine_log_density;
     use cells;
     use devices;

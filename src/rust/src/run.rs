@@ -41,9 +41,19 @@ pub struct Output {
     pub adapt_delta: f64,
 }
 
+/// What is kept of each draw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    /// Natural values.
+    Values,
+    /// The sampler's position and the log density there.
+    Positions,
+}
+
 /// One run of all chains at one target of acceptance.
 struct Attempt<'a> {
     number: usize,
+    keeps: Keeps,
     settings: &'a Settings,
     shared: &'a Shared,
 }
@@ -59,8 +69,8 @@ pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> 
     settings.check()?;
     on_workers(settings.threads, settings.chains * settings.iter, watch, |shared| {
         match prepare(Arc::new(model), settings.engine, settings.metric, &shared.cancel)? {
-            Prepared::Collapsed(target) => run_chains("collapsed", &target, settings, shared),
-            Prepared::Full(name, target) => run_chains(name, &target, settings, shared),
+            Prepared::Collapsed(target) => run_chains("collapsed", &target, settings, shared, Keeps::Values),
+            Prepared::Full(name, target) => run_chains(name, &target, settings, shared, Keeps::Values),
         }
     })
 }
@@ -68,10 +78,13 @@ pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> 
 /// Attempts at rising targets of acceptance until none of the chains diverges, or there is no higher target.
 ///
 /// A divergence is a property of the attempt's streams, so which attempt is kept does not depend on threads.
-fn run_chains<D: Draw + Clone + Send + Sync>(
-    engine: &'static str, target: &Whitened<D>, settings: &Settings, shared: &Shared,
+///
+/// # Errors
+/// [`Error::Start`] if no finite starting point is found.
+pub fn run_chains<D: Draw + Clone + Send + Sync>(
+    engine: &'static str, target: &Whitened<D>, settings: &Settings, shared: &Shared, keeps: Keeps,
 ) -> Result<Output> {
-    let mut attempt = Attempt { number: 0, settings, shared };
+    let mut attempt = Attempt { number: 0, keeps, settings, shared };
     loop {
         shared.restart(attempt.number);
         let chains = (0..settings.chains).into_par_iter();
@@ -137,9 +150,21 @@ impl Attempt<'_> {
             if i % s.thin == 0 {
                 self.shared.count_kept();
                 draws.push_report(&t, chain.step_size());
-                record(chain.density(), s.save_effects, rng, &mut draws.values);
+                self.keep(chain, rng, draws);
             }
         }
+    }
+}
+
+impl Attempt<'_> {
+    /// Keeps a draw, or where it is. The random numbers are the same.
+    fn keep<D: Draw>(&self, chain: &mut Chain<Whitened<D>>, rng: &mut ChaCha8Rng, draws: &mut ChainDraws) {
+        if self.keeps == Keeps::Values {
+            return record(chain.density(), self.settings.save_effects, rng, &mut draws.values);
+        }
+        draws.positions.extend_from_slice(&chain.state().position);
+        draws.log_density.push(chain.state().log_density);
+        chain.density().complete(&[], rng);
     }
 }
 

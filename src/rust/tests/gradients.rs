@@ -9,8 +9,10 @@ use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use twill::density::{LogDensity, Posterior};
+use twill::draws::Draw;
+use twill::run::{Prepared, prepare};
 use twill::settle::settle;
-use twill::spec::{Engine, Family};
+use twill::spec::{Engine, Family, Metric};
 use twill::transport::Transport;
 
 fn shapes() -> impl Strategy<Value = Shape> {
@@ -145,5 +147,60 @@ proptest! {
         }
         let log_det = if n == 0 { 0.0 } else { jacobian.determinant().abs().ln() };
         prop_assert!((log_det - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{log_det} {expected}");
+    }
+}
+
+/// Log of the absolute determinant of the map from a target's positions to coefficients, standardised effects and `theta`,
+/// by differences.
+fn log_det_of_map<D: Draw>(target: &mut D, position: &[f64]) -> f64 {
+    let (n, mut gradient) = (position.len(), vec![0.0; position.len()]);
+    let mut image = |x: &[f64]| {
+        target.evaluate(x, &mut gradient);
+        let posterior = target.posterior();
+        [posterior.mapped.swept.clone(), posterior.mapped.standard.clone(), posterior.scales.theta.clone()].concat()
+    };
+    let mut jacobian = faer::Mat::<f64>::zeros(n, n);
+    for j in 0..n {
+        let mut x = position.to_vec();
+        x[j] += 1e-5;
+        let up = image(&x);
+        x[j] -= 2e-5;
+        let down = image(&x);
+        (0..n).for_each(|i| jacobian[(i, j)] = (up[i] - down[i]) / 2e-5);
+    }
+    jacobian.determinant().abs().ln()
+}
+
+/// Shapes with all parts of a density, and one whose whitening is in parts: more than 100 parameters.
+fn parts() -> Vec<Shape> {
+    let plain = |family, terms: &[(usize, usize, bool)]| Shape::plain(family, 60, 2, terms);
+    vec![
+        plain(Family::Gaussian, &[(4, 2, true), (3, 1, false)]),
+        Shape { regression: true, ..plain(Family::Gaussian, &[(4, 2, true)]) },
+        Shape { se: true, horseshoe_b: true, ..plain(Family::Gaussian, &[(3, 1, false)]) },
+        Shape { horseshoe_sd: true, ..plain(Family::NegBinomial, &[(3, 3, true)]) },
+        Shape { regression: true, ..plain(Family::NegBinomial, &[(4, 2, false)]) },
+        plain(Family::Poisson, &[(4, 2, true), (3, 1, false)]),
+        Shape { n: 300, ..plain(Family::NegBinomial, &[(60, 1, false), (45, 1, false)]) },
+        Shape { n: 300, ..plain(Family::Poisson, &[(30, 3, true), (15, 1, false)]) },
+    ]
+}
+
+/// Whatever the coordinates, the target with its constant is the density of the parameters times the determinant of the map.
+#[test]
+fn targets_with_their_constants_are_densities() {
+    for (i, shape) in parts().iter().enumerate() {
+        for (engine, metric) in
+            [Engine::Joint, Engine::Levels].into_iter().flat_map(|e| [(e, Metric::Auto), (e, Metric::Diag)])
+        {
+            let model = Arc::new(model(shape, i as u64));
+            let prepared = prepare(model, engine, metric, &AtomicBool::new(false)).unwrap();
+            let Prepared::Full(_, mut target) = prepared else { unreachable!("neither engine integrates") };
+            let position: Vec<f64> = random_position(target.dim(), 7).iter().map(|x| 0.5 * x).collect();
+            let value = target.evaluate(&position, &mut vec![0.0; position.len()]) + target.log_constant();
+            let density = target.posterior().lp;
+            let expected = density + log_det_of_map(&mut target, &position);
+            assert!((value - expected).abs() < 1e-4, "{shape:?} {engine:?} {metric:?}: {value} {expected}");
+        }
     }
 }

@@ -143,7 +143,9 @@ impl Task<'_> {
         }
         (n_kept..n_saved).for_each(|s| recorder.repeat(s));
         let n_gradients = SLOW_DRAWS * fitted.elbo.len() + ratios.len();
-        Ok(self.of_guide(&Weights::from_log_ratios(&ratios), fitted.converged, fitted.elbo, n_gradients))
+        let constant = LogDensity::log_constant(target);
+        let elbo = fitted.elbo.iter().map(|value| value + constant).collect();
+        Ok(self.of_guide(&Weights::from_log_ratios(&ratios), fitted.converged, elbo, n_gradients))
     }
 
     /// Laplace approximation, resampled by importance if its weights can be trusted.

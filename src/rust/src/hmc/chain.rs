@@ -82,6 +82,11 @@ impl<'a, D: LogDensity> Chain<'a, D> {
         &mut self.density
     }
 
+    /// Where the chain is.
+    pub fn state(&self) -> &PhasePoint {
+        &self.state
+    }
+
     /// Step size in use.
     pub fn step_size(&self) -> f64 {
         self.step_size

@@ -121,6 +121,15 @@ mod tests {
     }
 
     #[test]
+    fn no_point_is_taken_for_an_infinite_density() {
+        let energy = |log_density: f64| PhasePoint { log_density, ..start() }.energy(&[1.0, 1.0]);
+        for log_density in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+            assert_eq!(energy(log_density), f64::INFINITY);
+        }
+        assert!(energy(-3.0).is_finite());
+    }
+
+    #[test]
     fn energy_error_falls_with_the_square_of_the_step() {
         let error = |step: f64| {
             let mut point = start();

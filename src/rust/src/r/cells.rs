@@ -1,6 +1,6 @@
 //! The boundary with R for single cells.
 
-use super::{as_list, field, guarded, reals, unsigned, watching};
+use super::{as_list, at_least_one, field, guarded, real, reals, unsigned, watching};
 use crate::cells::capture::{CapturePrior, estimate};
 use crate::cells::{CellColumns, compress};
 use crate::compress::cells::{Cells, Histogram, Nodes};
@@ -11,13 +11,14 @@ use extendr_api::prelude::*;
 /// Captures of cells; `counts` is a cells x genes matrix in compressed columns (p, i, x), `leaf` is from 0.
 /// @noRd
 #[extendr]
-fn engine_capture(counts: Robj, leaf: Robj, centre: Robj, sd: f64, threads: i32, progress: Robj) -> Robj {
+fn engine_capture(counts: Robj, leaf: Robj, centre: Robj, sd: Robj, threads: Robj, progress: Robj) -> Robj {
     guarded(|| {
         let arrays = Arrays::new(&counts)?;
         let (leaf, n_leaves) = leaves(&leaf)?;
         let centre = reals("centre", &centre)?;
-        let prior = CapturePrior { leaf: &leaf, n_leaves, centre: &centre, sd };
-        let found = estimate(&prior, arrays.columns(leaf.len())?, threads.max(1) as usize, watching(&progress))?;
+        let prior = CapturePrior { leaf: &leaf, n_leaves, centre: &centre, sd: real("sd", &sd)? };
+        let threads = at_least_one("threads", &threads)?;
+        let found = estimate(&prior, arrays.columns(leaf.len())?, threads, watching(&progress))?;
         Ok(list!(log_capture = found.log_capture, sd = found.sd, steps = found.steps as i32).into())
     })
 }
@@ -25,15 +26,16 @@ fn engine_capture(counts: Robj, leaf: Robj, centre: Robj, sd: f64, threads: i32,
 /// Counts compressed gene by gene. `cells` is list(leaf, log_capture, sd, total): `total` bounds the counts of a gene.
 /// @noRd
 #[extendr]
-fn engine_compress(counts: Robj, cells: Robj, threads: i32, progress: Robj) -> Robj {
+fn engine_compress(counts: Robj, cells: Robj, threads: Robj, progress: Robj) -> Robj {
     guarded(|| {
         let arrays = Arrays::new(&counts)?;
         let list = as_list("cells", &cells)?;
-        let real = |name: &str| reals(name, &field(&list, name)?);
+        let of_cells = |name: &str| reals(name, &field(&list, name)?);
         let (leaf, n_leaves) = leaves(&field(&list, "leaf")?)?;
-        let total = real("total")?.first().copied().unwrap_or(0.0);
-        let cells = Cells { leaf, log_capture: real("log_capture")?, sd: real("sd")?, n_leaves };
-        let kept = compress(&cells, arrays.columns(cells.leaf.len())?, threads.max(1) as usize, watching(&progress))?;
+        let total = real("total", &field(&list, "total")?)?;
+        let cells = Cells { leaf, log_capture: of_cells("log_capture")?, sd: of_cells("sd")?, n_leaves };
+        let threads = at_least_one("threads", &threads)?;
+        let kept = compress(&cells, arrays.columns(cells.leaf.len())?, threads, watching(&progress))?;
         let rule = cells.rule(total);
         Ok(list!(
             rule = nodes_to_r(None, rule),

@@ -23,11 +23,7 @@ pub fn draws_array(chains: &[&[f64]], names: &[String], n_iterations: usize) -> 
 pub fn array(chains: &[&[f64]], names: &[String], n_iterations: usize) -> Result<Robj> {
     let (n_chains, n_variables) = (chains.len(), names.len());
     let n = n_iterations * n_chains * n_variables;
-    // R raises an error that would jump over this code, so it is asked for what there is alone.
-    let room = Vec::<f64>::new().try_reserve_exact(n);
-    room.map_err(|_| Error::Spec(format!("there is no memory for {n} numbers, the draws")))?;
-    // In memory of R, so that it is not copied.
-    let mut array: Robj = Doubles::new(n).into();
+    let mut array = memory(n)?;
     let out = array.as_real_slice_mut().unwrap_or_default();
     for (c, values) in chains.iter().enumerate() {
         let blocks = values[..n_iterations * n_variables].chunks(BLOCK * n_variables);
@@ -45,6 +41,17 @@ pub fn array(chains: &[&[f64]], names: &[String], n_iterations: usize) -> Result
     let _ = array.set_attrib("dim", dim);
     let _ = array.set_attrib("dimnames", dimnames);
     Ok(array)
+}
+
+/// Memory of R for `n` numbers, so that draws are not copied.
+///
+/// # Errors
+/// [`Error::Spec`] where there is none.
+pub fn memory(n: usize) -> Result<Robj> {
+    // R raises an error that would jump over this code, so it is asked for what there is alone.
+    let room = Vec::<f64>::new().try_reserve_exact(n);
+    room.map_err(|_| Error::Spec(format!("there is no memory for {n} numbers, the draws")))?;
+    Ok(Doubles::new(n).into())
 }
 
 /// "1" to `n`, of which R makes texts when they are looked at: a million of them take longer than their draws.

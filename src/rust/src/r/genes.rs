@@ -1,6 +1,7 @@
 //! The boundary with R for many genes under one design.
 
 use super::cells::cell_statistics;
+use super::draws::memory;
 use super::{as_list, field, guarded, integers, raw_arrays, reals, text, unsigned, watching};
 use crate::design::Design;
 use crate::error::{Error, Result};
@@ -23,7 +24,7 @@ fn engine_genes(spec_json: Robj, arrays: Robj, genes: Robj, settings_json: Robj,
         let design = Design::new(raw_arrays(&arrays)?, &spec)?;
         let set = gene_set(&genes, design.n())?;
         let blueprint = Blueprint::new(design, spec, &set)?;
-        let mut values = Values::new(&blueprint.variables, set.len(), &settings);
+        let mut values = Values::new(&blueprint.variables, set.len(), &settings)?;
         let output = fit(&blueprint, &set, &settings, values.slots(), watching(&progress))?;
         Ok(output_to_r(&output, values, &blueprint.variables))
     })
@@ -81,15 +82,15 @@ struct Values {
 }
 
 impl Values {
-    fn new(variables: &Variables, n_genes: usize, settings: &GeneSettings) -> Self {
+    fn new(variables: &Variables, n_genes: usize, settings: &GeneSettings) -> Result<Self> {
         let (s, v, e) = (settings.n_saved(), variables.names.len(), variables.effect_names.len());
         let kept = if settings.keep_effects { s * e * n_genes } else { 0 };
-        Self {
-            draws: missing(s * v * n_genes),
-            effects: missing(kept),
+        Ok(Self {
+            draws: missing(s * v * n_genes)?,
+            effects: missing(kept)?,
             shape: [s, v, e, n_genes],
             keeps_effects: settings.keep_effects,
-        }
+        })
     }
 
     fn slots(&mut self) -> Vec<Slot<'_>> {
@@ -101,10 +102,10 @@ impl Values {
     }
 }
 
-fn missing(n: usize) -> Robj {
-    let mut values: Robj = Doubles::new(n).into();
+fn missing(n: usize) -> Result<Robj> {
+    let mut values = memory(n)?;
     values.as_real_slice_mut().unwrap_or_default().fill(f64::NAN);
-    values
+    Ok(values)
 }
 
 /// The first `n` pieces of `size` numbers.

@@ -53,6 +53,8 @@ pub trait Targets {
     /// # Errors
     /// Those of a device.
     fn evaluate_all(&mut self, positions: &[Vec<f64>], gradients: &mut [Vec<f64>]) -> Result<Vec<f64>>;
+    /// As [`LogDensity::log_constant`].
+    fn log_constant(&self) -> f64;
 }
 
 impl<D: LogDensity> Targets for D {
@@ -66,6 +68,10 @@ impl<D: LogDensity> Targets for D {
 
     fn evaluate_all(&mut self, positions: &[Vec<f64>], gradients: &mut [Vec<f64>]) -> Result<Vec<f64>> {
         Ok(positions.iter().zip(gradients).map(|(position, gradient)| self.evaluate(position, gradient)).collect())
+    }
+
+    fn log_constant(&self) -> f64 {
+        LogDensity::log_constant(self)
     }
 }
 

@@ -106,6 +106,10 @@ impl<D: InParts + Clone + Send> Targets for OnDevice<'_, D> {
     fn evaluate_all(&mut self, positions: &[Vec<f64>], gradients: &mut [Vec<f64>]) -> Result<Vec<f64>> {
         self.run(positions, Some(gradients))
     }
+
+    fn log_constant(&self) -> f64 {
+        self.targets[0].log_constant()
+    }
 }
 
 impl Reference {

@@ -47,6 +47,12 @@ impl LevelTransport {
         }
     }
 
+    /// Log determinant of `T`.
+    pub fn log_spread(&self) -> f64 {
+        let p = self.centre.len();
+        (0..p).map(|i| self.spread[i * p + i].ln()).sum()
+    }
+
     /// Maps a position to coefficients and effects.
     pub fn forward(&self, ctx: Context, position: &[f64], out: &mut Mapped) {
         let Context { layout, scales } = ctx;

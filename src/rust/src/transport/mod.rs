@@ -72,6 +72,14 @@ impl Transport {
         Self::Levels(LevelTransport::identity(layout, centre, spread))
     }
 
+    /// The part of the log Jacobian that is the same at all positions and not in [`Mapped::log_jacobian`].
+    pub fn log_constant(&self) -> f64 {
+        match self {
+            Self::Levels(map) => map.log_spread(),
+            Self::Joint(_) => 0.0,
+        }
+    }
+
     /// Maps a position to coefficients and effects.
     pub fn forward(&self, ctx: Context, position: &[f64], out: &mut Mapped) {
         let layout = ctx.layout;

@@ -41,6 +41,15 @@ pub struct Arrow {
 }
 
 impl Effects {
+    /// Logarithm of `|det C|`.
+    fn log_det(&self) -> f64 {
+        match self {
+            Self::Identity => 0.0,
+            Self::Frozen(c) => c.log_det(),
+            Self::LowRank(c) => c.log_det(),
+        }
+    }
+
     /// `out <- C y`.
     fn multiply(&self, y: &[f64], out: &mut [f64], work: &mut Vec<f64>) {
         match self {
@@ -89,6 +98,12 @@ impl Arrow {
             effects.multiply(&sum, column, &mut work);
         }
         Some(Self { effects, theta, cross, scales })
+    }
+
+    /// Logarithm of `|det W|`.
+    pub fn log_det(&self) -> f64 {
+        let k = self.theta.len();
+        self.effects.log_det() + (0..k).map(|i| self.scales[i * k + i].abs().ln()).sum::<f64>()
     }
 
     /// `out <- W y`.

@@ -132,6 +132,10 @@ impl<D: LogDensity> LogDensity for Bent<D> {
         self.pull_back(gradient);
         value + log_jacobian
     }
+
+    fn log_constant(&self) -> f64 {
+        self.inner.log_constant()
+    }
 }
 
 impl<D: InParts> InParts for Bent<D> {

@@ -92,6 +92,13 @@ fn lifted(curvature: &Mat<f64>) -> Option<Mat<f64>> {
     Some(&scaled * u.transpose())
 }
 
+/// Row-major `L` of `A = L L'` from its lower triangle; `None` if it is not positive definite.
+pub fn lower_root(a: &Mat<f64>) -> Option<Vec<f64>> {
+    let (dim, factor) = (a.nrows(), a.llt(Side::Lower).ok()?);
+    let l = factor.L();
+    Some((0..dim * dim).map(|at| if at % dim <= at / dim { l[(at / dim, at % dim)] } else { 0.0 }).collect())
+}
+
 /// `L^-T` as a row-major upper triangle.
 fn inverse_transpose(l: &Mat<f64>, dim: usize) -> Vec<f64> {
     let mut inverse = Mat::<f64>::identity(dim, dim);

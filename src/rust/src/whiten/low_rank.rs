@@ -47,6 +47,11 @@ impl LowRank {
         Self { directions: (0..t.nrows()).filter(is_used).map(direction).collect() }
     }
 
+    /// Logarithm of `|det C|`.
+    pub fn log_det(&self) -> f64 {
+        self.directions.iter().map(|(_, stretch)| stretch.ln_1p()).sum()
+    }
+
     /// `out <- C y`; symmetric.
     pub fn multiply(&self, y: &[f64], out: &mut [f64]) {
         out.copy_from_slice(y);

@@ -81,6 +81,15 @@ impl Whitening {
         x.iter_mut().zip(&self.centre).for_each(|(x, c)| *x += c);
     }
 
+    /// Logarithm of `|det W|`.
+    fn log_det(&self) -> f64 {
+        match &self.kind {
+            Kind::Identity => 0.0,
+            Kind::Dense(factor) => factor.log_det(),
+            Kind::Arrow(arrow) => arrow.log_det(),
+        }
+    }
+
     /// `d_y = W' d_x`.
     fn pull_back(&self, d_x: &[f64], d_y: &mut [f64], work: &mut Vec<f64>) {
         match &self.kind {
@@ -99,9 +108,11 @@ impl<D: LogDensity> Whitened<D> {
             return;
         }
         let spreads: Vec<(usize, f64)> = places.map(|j| (j, self.spread_along(j))).collect();
-        if let Some(Whitening { kind: Kind::Dense(factor), .. }) = Arc::get_mut(&mut self.map) {
-            spreads.into_iter().for_each(|(j, spread)| factor.stretch(j, spread));
-        }
+        let Kind::Dense(factor) = &self.map.kind else { return };
+        // Others that share the map keep theirs.
+        let mut factor = factor.clone();
+        spreads.into_iter().for_each(|(j, spread)| factor.stretch(j, spread));
+        self.map = Arc::new(Whitening { centre: self.map.centre.clone(), kind: Kind::Dense(factor) });
     }
 
     /// Standard deviation of the density along axis `j`, by the trapezoidal rule.
@@ -143,6 +154,10 @@ impl<D: LogDensity> LogDensity for Whitened<D> {
         let value = self.inner.evaluate(&self.x, &mut self.d_x);
         self.map.pull_back(&self.d_x, gradient, &mut self.work);
         value
+    }
+
+    fn log_constant(&self) -> f64 {
+        self.inner.log_constant() + self.map.log_det()
     }
 }
 
@@ -206,6 +221,19 @@ mod tests {
         // The far end of the left tail is beyond the profile.
         assert!((white.x[0] - 1.0).abs() < 0.02 && (0.9..1.0).contains(&(white.x[1] / sd)), "{:?}", white.x);
         assert!((g[1] - white.x[1] * (1.0 - white.x[1].exp())).abs() < 1e-9, "{g:?}");
+    }
+
+    /// A clone shares the map: the one is stretched, and the other is not.
+    #[test]
+    fn a_map_that_is_shared_is_stretched_for_one_alone() {
+        let map = Whitening::at_mode(&mut Skew, vec![0.0; 2], &AtomicBool::new(false));
+        let mut white = Whitened::new(Skew, Arc::new(map));
+        let mut other = white.clone();
+        white.stretch(0..2);
+        let mut g = [0.0; 2];
+        [&mut white, &mut other].into_iter().for_each(|w| _ = w.evaluate(&[0.0, 1.0], &mut g));
+        assert!(white.x[1] > 1.1 && (other.x[1] - 1.0).abs() < 1e-3, "{:?} {:?}", white.x, other.x);
+        assert!((white.log_constant() - other.log_constant() - white.x[1].ln()).abs() < 0.03);
     }
 
     #[test]

@@ -32,6 +32,11 @@ impl Triangle {
         (0..self.dim).for_each(|i| self.rows[i * self.padded + j] *= factor);
     }
 
+    /// Logarithm of `|det W|`.
+    pub fn log_det(&self) -> f64 {
+        (0..self.dim).map(|i| self.rows[i * self.padded + i].abs().ln()).sum()
+    }
+
     /// `out <- W y`.
     pub fn multiply(&self, y: &[f64], out: &mut [f64], work: &mut Vec<f64>) {
         self.product(&self.columns, y, out, work, |first, _| first..self.dim);

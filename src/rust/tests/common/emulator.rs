@@ -34,11 +34,17 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// `None`, with a word about it, where there is no C++ compiler.
+    /// `None` where it is asked for: a machine without a C++ compiler must not pass unseen what it has not run.
+    ///
+    /// # Panics
+    /// Without a compiler.
     pub fn new() -> Option<Self> {
-        if libraries().is_none() {
-            eprintln!("skipped: no C++ compiler (c++) to run the kernels on the CPU");
+        if std::env::var_os("TWILL_SKIP_EMULATOR").is_some() {
+            eprintln!("skipped: TWILL_SKIP_EMULATOR is set");
+            return None;
         }
+        let why = "no C++ compiler (c++) to run the kernels on the CPU: install g++, or set TWILL_SKIP_EMULATOR=true to do without";
+        assert!(libraries().is_some(), "{why}");
         libraries().map(|_| Self {
             shared_bytes: 1 << 20,
             free: 1 << 30,

@@ -1,0 +1,53 @@
+# twill(method = "svi") on the models of the benchmark: how far the guide is from the posterior, and what it costs.
+#
+#   Rscript bench/svi.R [--models a,b] [--seed 1] [--evidence FILE]
+#
+# Columns: parameters approximated, steps, seconds of the processor for the whole call, log evidence less ELBO (over the last
+# fifty steps), Pareto k-hat, and effective draws per hundred proposals. The evidence is that of NUTS by bridge sampling, which
+# takes minutes for the large models; it is kept in FILE (bench-output/evidence.csv) and read from there when it is known.
+source("bench/models.R")
+suppressMessages(library(twill))
+
+argument <- function(name, default) {
+  given <- commandArgs(TRUE)
+  at <- match(paste0("--", name), given)
+  if (is.na(at)) default else given[at + 1]
+}
+
+chosen <- strsplit(argument("models", paste(names(benchmark_models), collapse = ",")), ",")[[1]]
+seed <- as.numeric(argument("seed", 1))
+file <- argument("evidence", "bench-output/evidence.csv")
+
+fit_of <- function(model, data, ...) {
+  twill(model$formula, data, benchmark_family(model), prior = benchmark_prior(model), seed = seed, silent = 2, ...)
+}
+
+known_evidence <- function(name, model, data) {
+  known <- if (file.exists(file)) utils::read.csv(file) else data.frame()
+  at <- match(name, known$model)
+  if (!is.na(at)) return(known[at, ])
+  if (!"tw_log_evidence" %in% getNamespaceExports("twill")) return(data.frame(log_evidence = NA, mcse = NA))
+  found <- suppressWarnings(tw_log_evidence(fit_of(model, data), silent = 2))
+  row <- data.frame(model = name, log_evidence = found$log_evidence, mcse = found$mcse)
+  dir.create(dirname(file), FALSE, TRUE)
+  utils::write.csv(rbind(known, row), file, row.names = FALSE)
+  row
+}
+
+row_of <- function(name) {
+  model <- benchmark_models[[name]]
+  data <- model$data()
+  seconds <- sum(system.time(fit <- suppressWarnings(fit_of(model, data, method = "svi")))[c("user.self", "sys.self")])
+  evidence <- known_evidence(name, model, data)
+  info <- fit$info
+  row <- data.frame(
+    model = name, parameters = info$dim, steps = length(info$elbo), seconds = round(seconds, 2),
+    gap = round(evidence$log_evidence - mean(utils::tail(info$elbo, 50)), 2), mcse = round(evidence$mcse, 2),
+    khat = round(info$pareto_k, 2),
+    efficiency = round(100 * info$ess_proposals / (info$settings$n_kept * if (is.null(info$n_proposals)) 4 else info$n_proposals)))
+  cat(sprintf("| %s |\n", paste(unlist(row), collapse = " | ")))
+  row
+}
+
+cat("| model | parameters | steps | seconds | gap | its error | k-hat | efficiency |\n|---|---|---|---|---|---|---|---|\n")
+invisible(lapply(chosen, row_of))
