@@ -3,7 +3,7 @@
 # Above this Pareto k-hat importance sampling cannot be trusted (Vehtari et al. 2024, section 3).
 khat_limit <- 0.7
 
-# More proposals than draws, so that resampling repeats few of them.
+# More proposals than draws, so that resampling repeats few of them; half of these where a full-rank guide is near.
 proposals_per_draw <- 4
 
 # Each proposal is evaluated on all rows, which is what steps over batches of them save.
@@ -23,9 +23,21 @@ approximation_settings <- function(chains, iter, warmup, thin, threads, seed, sa
 check_svi_control <- function(control) {
   control$guide <- check_choice(control$guide, "control$guide", c("auto", "fullrank", "lowrank", "meanfield"))
   control$max_steps <- check_whole(control$max_steps, "control$max_steps", 1, 1e7)
-  control$n_draws <- check_whole(control$n_draws, "control$n_draws", 1, 1000)
-  for (name in c("step_size", "tolerance")) check_positive(control[[name]], paste0("control$", name))
+  if (!is.null(control$n_draws)) control$n_draws <- check_whole(control$n_draws, "control$n_draws", 1, 1000)
+  for (name in intersect(c("step_size", "tolerance"), names(control))) check_positive(control[[name]], paste0("control$", name))
   check_batch(control)
+}
+
+# Settings of Adam: draws of a step, size of the first, and standard errors that the ELBO must gain. Who says one of them asks for
+# Adam, where natural gradients, which have none of them, would be taken.
+adam_defaults <- list(n_draws = 4, step_size = 0.05, tolerance = 1)
+
+takes_natural_gradients <- function(control) {
+  control$guide %in% c("auto", "fullrank") && control$batch == 0 && !any(names(adam_defaults) %in% names(control))
+}
+
+svi_control <- function(control) {
+  c(utils::modifyList(adam_defaults, control), list(natural = takes_natural_gradients(control)))
 }
 
 # NULL and 0 take all rows. Engine "collapsed" sees cross-products and no rows.
@@ -87,10 +99,11 @@ suggest_batch <- function(info, settings) {
 }
 
 engine_approximation_settings <- function(settings) {
-  unused <- list(guide = "auto", max_steps = 0, n_draws = 1, step_size = 1, tolerance = 1)
+  unused <- c(adam_defaults, list(guide = "auto", max_steps = 0))
+  control <- if (settings$method == "svi") svi_control(settings$control) else utils::modifyList(unused, settings$control)
   threads <- if (identical(settings$device, "cuda")) settings$threads else 1
   c(list(method = settings$method, draws = n_proposals(settings), threads = threads,
-         seed = settings$seed, save_effects = settings$save_effects), utils::modifyList(unused, settings$control),
+         seed = settings$seed, save_effects = settings$save_effects), control,
     settings[intersect(names(settings), c("device", "fallback", "kernel_cache"))])
 }
 
@@ -107,6 +120,7 @@ approximation_output <- function(result, settings) {
   info$elbo <- result$elbo
   if (length(result$elbo)) info$elbo_all_rows <- mean(result$log_ratios[is.finite(result$log_ratios)])
   info$ess_proposals <- 1 / sum(weights$weights^2)
+  info$proposals <- length(result$log_ratios)
   evidence <- log_mean_exp(result$log_ratios)
   info$log_evidence <- evidence$value
   info$evidence_error <- evidence$error
@@ -166,14 +180,13 @@ is_approximation <- function(fit) !identical(fit$info$method %||% "nuts", "nuts"
 approximation_diagnostics <- function(fit) {
   info <- fit$info
   trust <- if (info$is_resampled) "below 0.7: resampled by importance" else "above 0.7: not to be trusted, not resampled"
-  elbo <- utils::tail(info$elbo, 200)
   text <- c("Diagnostics:", sprintf("  Pareto k-hat %.2f (%s)", info$pareto_k, trust),
-            sprintf("  effective sample size of %d proposals %.0f", as.integer(n_proposals(info$settings)),
+            sprintf("  effective sample size of %d proposals %.0f", as.integer(info$proposals %||% n_proposals(info$settings)),
                     info$ess_proposals),
-            if (length(elbo)) sprintf("  ELBO %.1f over the last %d of %d steps; %s", mean(elbo), length(elbo),
-                                      length(info$elbo), if (info$converged) "settled" else "NOT settled"),
-            if (uses_batches(info$settings)) sprintf("  steps of %d rows drawn at random; ELBO on all rows %.1f",
-                                            as.integer(info$settings$control$batch), info$elbo_all_rows))
+            if (length(info$elbo)) sprintf("  ELBO %.1f after %d steps; %s", info$elbo_all_rows, length(info$elbo),
+                                           if (info$converged) "settled" else "NOT settled"),
+            if (uses_batches(info$settings)) sprintf("  steps of %d rows drawn at random",
+                                                     as.integer(info$settings$control$batch)))
   list(khat = info$pareto_k, is_resampled = info$is_resampled, converged = info$converged, text = text)
 }
 
@@ -185,9 +198,10 @@ warn_approximation <- function(fit) {
       "i" = "Its intervals are not to be trusted. Sample the posterior: {.code update(fit, method = \"nuts\")}."))
   }
   if (!info$converged) {
+    smaller <- if (identical(info$optimiser, "natural")) "" else ", or a smaller {.arg step_size}"
     warn_twill("elbo", c(
       "The variational fit had not converged after {length(info$elbo)} steps: its ELBO was still changing.",
-      "i" = "Take more: {.code control = list(max_steps = {2 * length(info$elbo)})}, or a smaller {.arg step_size}."))
+      "i" = paste0("Take more: {.code control = list(max_steps = {2 * length(info$elbo)})}", smaller, ".")))
   }
   invisible(fit)
 }

@@ -84,8 +84,10 @@ check_init <- function(init) {
 control_defaults <- list(
   nuts = list(adapt_delta = c(0.65, 0.9, 0.99), max_treedepth = 10, engine = "auto", metric = "auto"),
   laplace = list(engine = "auto"),
-  svi = list(engine = "auto", guide = "auto", batch = 0, max_steps = 5000, n_draws = 4, step_size = 0.05,
-             tolerance = 1))
+  svi = list(engine = "auto", guide = "auto", batch = 0, max_steps = 5000))
+
+# And what it may hold without a default of its own.
+control_extras <- list(svi = names(adam_defaults))
 
 check_control <- function(control, method = "nuts") {
   defaults <- control_defaults[[method]]
@@ -93,7 +95,8 @@ check_control <- function(control, method = "nuts") {
   if (!is.list(control) || (length(control) > 0 && is.null(names(control)))) {
     abort_twill("setting", "{.arg control} must be a named list such as {.code list(adapt_delta = 0.95)}.")
   }
-  for (name in setdiff(names(control), names(defaults))) refuse_control(name, defaults, method)
+  known <- c(names(defaults), control_extras[[method]])
+  for (name in setdiff(names(control), known)) refuse_control(name, known, method)
   control <- utils::modifyList(defaults, control)
   control$engine <- check_choice(control$engine, "control$engine", c("auto", "collapsed", "joint", "levels"))
   switch(method, nuts = check_nuts_control(control), svi = check_svi_control(control), control)
@@ -106,8 +109,7 @@ check_nuts_control <- function(control) {
   control
 }
 
-refuse_control <- function(name, defaults, method) {
-  known <- names(defaults)
+refuse_control <- function(name, known, method) {
   abort_twill("setting", c("{.arg control} has an element that method {.val {method}} does not know: {.val {name}}.",
                            did_you_mean(name, known), "i" = "Its elements are {.val {known}}."))
 }

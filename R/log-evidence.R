@@ -134,7 +134,7 @@ evidence_of_ratios <- function(fit) {
     warn_twill("khat", c("The evidence is not to be trusted: Pareto k-hat is {sprintf('%.2f', info$pareto_k)}, above {khat_limit}.",
                          "i" = "Sample the posterior: {.code tw_log_evidence(update(fit, method = \"nuts\"))}."))
   }
-  new_log_evidence(info$log_evidence, info$evidence_error, "importance", n_proposals(info$settings))
+  new_log_evidence(info$log_evidence, info$evidence_error, "importance", info$proposals)
 }
 
 # Chains -----------------------------------------------------------------------------------------------------------

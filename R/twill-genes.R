@@ -215,7 +215,7 @@ gene_control <- function(control, guide, method) {
   control <- control %||% list()
   if (!is.list(control)) return(control)
   own <- list(adapt_delta = 0.75, max_treedepth = 10)
-  for (name in setdiff(names(control), names(c(own, guide)))) refuse_control(name, c(own, guide), method)
+  for (name in setdiff(names(control), names(c(own, guide)))) refuse_control(name, names(c(own, guide)), method)
   control <- control[!names(control) %in% names(guide)]
   if (is.null(control$adapt_delta)) c(control, own["adapt_delta"]) else control
 }

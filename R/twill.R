@@ -76,14 +76,17 @@
 #' @param refresh 0 turns progress off: the bar, and the lines that stand for it in log files, at most one in 30 seconds.
 #'   Other values have no effect.
 #' @param method `"nuts"` (default) samples the posterior. `"laplace"` and `"svi"` approximate it in a fraction of the
-#'   time: by a normal at the mode, or by the Gaussian guide with the largest ELBO, fitted by Adam. Both are made in the
+#'   time: by a normal at the mode, or by the Gaussian guide with the largest ELBO. Both are made in the
 #'   sampler's coordinates and then resampled by Pareto-smoothed importance weights (Vehtari et al. 2024). The k-hat that
 #'   `print()` shows says whether that can be trusted: below 0.7 it can; above, a warning says so and the draws are those
-#'   of the approximation itself. `fit$info$elbo` is the trace of the ELBO. The number of draws is that of `chains`,
+#'   of the approximation itself. `fit$info$elbo` is the trace of the ELBO, a lower bound of
+#'   the log evidence ([tw_log_evidence()]). The number of draws is that of `chains`,
 #'   `iter`, `warmup` and `thin`. For `"svi"`, `control` takes `guide` (`"fullrank"`, `"lowrank"`, `"meanfield"`;
-#'   default dense up to 100 parameters), `max_steps` (5000), `n_draws` per step (4), `step_size` (0.05) and `tolerance`
-#'   (1: stops when 200 steps gain less than one standard error of the ELBO's mean), and `batch`: a number of rows. Each
-#'   gradient then comes from so many rows drawn at random (of those left when rows of the same design are merged),
+#'   default dense up to 100 parameters), `max_steps` (5000), and `batch`: a number of rows. A dense guide is fitted by natural
+#'   gradients, until what is left to gain is negligible; other guides, and batches, by Adam, which `control` may tell `n_draws` per
+#'   step (4), `step_size` (0.05) and `tolerance` (1: stops when 200 steps gain less than one standard error of the ELBO's mean), and
+#'   which a dense guide takes where one of these is said. With `batch` each
+#'   gradient comes from so many rows drawn at random (of those left when rows of the same design are merged),
 #'   weighted so that it is right on average; the prior is whole, and `fit$info$elbo_all_rows` and k-hat are computed on
 #'   all rows, from one proposal per draw instead of four. Default: 0, all rows in each step. Batches serve data of
 #'   100,000 rows or more that hardly compress, as those with a covariate that differs from row to row; the noise that

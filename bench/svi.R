@@ -44,7 +44,7 @@ row_of <- function(name) {
     model = name, parameters = info$dim, steps = length(info$elbo), seconds = round(seconds, 2),
     gap = round(evidence$log_evidence - mean(utils::tail(info$elbo, 50)), 2), mcse = round(evidence$mcse, 2),
     khat = round(info$pareto_k, 2),
-    efficiency = round(100 * info$ess_proposals / (info$settings$n_kept * if (is.null(info$n_proposals)) 4 else info$n_proposals)))
+    efficiency = round(100 * info$ess_proposals / if (is.null(info$proposals)) 4 * info$settings$n_kept else info$proposals))
   cat(sprintf("| %s |\n", paste(unlist(row), collapse = " | ")))
   row
 }

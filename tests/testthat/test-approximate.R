@@ -30,10 +30,33 @@ test_that("counts are approximated, with every guide", {
   for (guide in c("fullrank", "lowrank", "meanfield")) {
     fit <- model(method = "svi", control = list(guide = guide))
     expect_true(fit$info$converged)
-    expect_gt(length(fit$info$elbo), 100)
+    expect_identical(fit$info$optimiser, if (guide == "fullrank") "natural" else "adam")
+    expect_gt(length(fit$info$elbo), if (guide == "fullrank") 30 else 100)
     d <- distance(fit, exact)
     expect_lt(d$mean, 0.3)
   }
+})
+
+test_that("a dense guide is as near as its evidence, in few steps", {
+  fits <- list(gaussian = approximated("svi"),
+               counts = twill(y ~ trt + lage + (1 | subject), MASS::epil, negbinomial(), seed = 1, silent = 2, method = "svi"))
+  for (fit in fits) {
+    expect_identical(fit$info$optimiser, "natural")
+    expect_lt(length(fit$info$elbo), 200)
+    expect_lt(fit$info$pareto_k, 0.7)
+    # The importance ratios know the evidence to a hundredth.
+    expect_lt(abs(fit$info$log_evidence - mean(tail(fit$info$elbo, 20)) - 0.1), 0.2)
+  }
+})
+
+test_that("who speaks of Adam's steps gets Adam, and update() keeps it", {
+  fit <- approximated("svi", control = list(n_draws = 2, max_steps = 600))
+  expect_identical(fit$info$optimiser, "adam")
+  expect_identical(update(fit, silent = 2)$draws, fit$draws)
+  expect_identical(update(fit, control = list(max_steps = 400), silent = 2)$info$optimiser, "adam")
+  near <- approximated("svi")
+  expect_identical(update(near, silent = 2)$draws, near$draws)
+  expect_error(approximated("svi", control = list(natural = TRUE)), "natural", class = "twill_error_setting")
 })
 
 test_that("the same seed gives the same draws", {

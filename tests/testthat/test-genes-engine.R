@@ -169,3 +169,25 @@ test_that("the engine refuses arrays that do not fit, by name", {
   expect_match(run(priors = list(list(name = "b_x", arg = 0L, values = c(0, 0))))$err, "b_x")
   expect_match(run(counts = list(p = c(0L, 1L, 1L), i = 99L, x = 1))$err, "observation 99")
 })
+
+test_that("draws that no memory holds are refused before R is asked for them", {
+  model <- quiet_if(2, new_gene_model(response_formula(~ condition + (1 | donor)), gene_samples(), negbinomial(), NULL, NULL, 2))
+  part <- list(settings = gene_settings("nuts", 1, 40, 20, 1, 1, NULL, list(), 1), keep = "draws")
+  genes <- list(counts = list(dense = as.double(t(gene_counts(2)))), offset = double(), weights = double(), index = 0:1,
+                priors = list())
+  # More bytes than there are addresses.
+  settings <- sub("\"iter\": *40", "\"iter\":4000000000000", gene_settings_json(part))
+  result <- engine_genes(model$spec_json, spec_arrays(model$design), genes, settings, NULL)
+  expect_match(result$err, "no memory for [0-9]+ numbers")
+  expect_identical(result$kind, "spec")
+})
+
+test_that("arguments of the wrong type are refused by name, whatever they hold", {
+  counts <- list(p = c(0L, 1L), i = 0L, x = 1)
+  cells <- list(leaf = 0L, log_capture = 0, sd = 0, total = 1)
+  expect_match(engine_capture(counts, 0L, 0, "5%s%n", 1L, NULL)$err, "'sd' must be one number")
+  expect_match(engine_capture(counts, 0L, 0, 1, "5%s%n", NULL)$err, "'threads'")
+  expect_match(engine_capture(counts, 0L, 0, 1, 0L, NULL)$err, "'threads'")
+  expect_match(engine_compress(counts, cells, "5%s%n", NULL)$err, "'threads'")
+  expect_match(engine_compress(counts, utils::modifyList(cells, list(total = "5%s%n")), 1L, NULL)$err, "'total'")
+})

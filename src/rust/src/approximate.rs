@@ -1,19 +1,23 @@
 //! Approximations of a posterior by a guide: Laplace at the mode or variational, with the ratios that
 //! say how good they are.
 
+pub mod marginals;
+mod natural;
 mod placing;
 
 use crate::density::batch::Batch;
 use crate::density::{LogDensity, Model, Posterior};
 use crate::device::machine::Machine;
 use crate::error::Result;
+use crate::genes::svi::guide::Guide as FullRank;
 use crate::laplace;
 use crate::run::{Prepared, Progress, Shared, on_workers, prepare};
 use crate::spec::{ApproximationSettings, Device, Engine, Family, GuideKind, Method, Metric};
 use crate::svi::guide::{Guide, Kind};
-use crate::svi::{Ascent, Fitted, Targets, fit};
+use crate::svi::{Ascent, Targets, fit};
 use crate::whiten::Whitened;
 use crate::whiten::bend::Bent;
+use marginals::Marginals;
 use placing::{Drawing, Place};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -34,6 +38,8 @@ pub struct Approximation {
     pub log_ratios: Vec<f64>,
     /// ELBO per step; empty for Laplace.
     pub elbo: Vec<f64>,
+    /// What has fitted the guide, `"natural"` gradients or `"adam"`; empty for Laplace.
+    pub optimiser: &'static str,
     /// Whether the ascent met its stopping rule.
     pub converged: bool,
     /// Whether the run was stopped early.
@@ -76,21 +82,28 @@ pub fn approximate_on(
     let steps = if settings.method == Method::Svi { settings.max_steps } else { 0 };
     on_workers(settings.threads, steps + settings.draws, watch, |shared| {
         let n_theta = model.layout.n_theta;
+        let is_laplace = settings.method == Method::Laplace;
         let uses_batches = settings.method == Method::Svi && (1..model.design.n()).contains(&settings.batch);
         let engine = if uses_batches { engine_of_rows(&model, settings.engine) } else { settings.engine };
         let mut prepared = prepare(Arc::new(model), engine, Metric::Auto, &shared.cancel)?;
         let place = placing::place(machine, &mut prepared, settings)?;
         let job = Job { n_theta, settings, shared, place };
         match prepared {
-            Prepared::Collapsed(target) => job.run("collapsed", target),
-            Prepared::Full(name, mut target) if uses_batches => {
-                let batches = batches(&mut target, settings);
-                job.run_with(name, target, Some(batches))
+            Prepared::Collapsed(target) if is_laplace => job.run("collapsed", target),
+            Prepared::Full(name, target) if is_laplace => job.run(name, target),
+            Prepared::Collapsed(target) => job.run("collapsed", Marginals::fit(target, 0..n_theta)),
+            Prepared::Full(name, target) => {
+                let dim = LogDensity::dim(&target);
+                let mut target = Marginals::fit(target, dim - n_theta..dim);
+                if uses_batches {
+                    let batches = batches(&mut target, settings);
+                    return job.run_with(name, target, Some(batches));
+                }
+                match job.on_device(&target)? {
+                    Some(there) => job.run(name, there),
+                    None => job.run(name, target),
+                }
             }
-            Prepared::Full(name, target) => match job.on_device(&target)? {
-                Some(there) => job.run(name, there),
-                None => job.run(name, target),
-            },
         }
     })
 }
@@ -101,13 +114,16 @@ fn engine_of_rows(model: &Model, engine: Engine) -> Engine {
 }
 
 /// The target estimated from batches, centred at the mode.
-fn batches(target: &mut Whitened<Bent<Posterior>>, settings: &ApproximationSettings) -> Whitened<Bent<Posterior>> {
+fn batches(target: &mut Full, settings: &ApproximationSettings) -> Full {
     let dim = LogDensity::dim(target);
     target.evaluate(&vec![0.0; dim], &mut vec![0.0; dim]);
     let mut out = target.clone();
-    out.inner.inner.batch = Some(Box::new(Batch::new(&target.inner.inner, settings.batch, settings.seed)));
+    out.inner.inner.inner.batch = Some(Box::new(Batch::new(&target.inner.inner.inner, settings.batch, settings.seed)));
     out
 }
+
+/// A target of all parameters.
+type Full = Marginals<Whitened<Bent<Posterior>>>;
 
 /// What a run needs beside its target.
 struct Job<'a> {
@@ -121,6 +137,7 @@ struct Job<'a> {
 enum Proposals {
     Laplace { n_theta: usize },
     Guide(Guide),
+    FullRank(FullRank),
 }
 
 impl Job<'_> {
@@ -136,14 +153,11 @@ impl Job<'_> {
         let mut out = self.empty(engine, &target);
         let proposals = match self.settings.method {
             Method::Laplace => Proposals::Laplace { n_theta: self.n_theta },
-            Method::Svi => {
-                let fitted = match batches {
-                    Some(mut batches) => self.ascend(&mut batches, &mut rng)?,
-                    None => self.ascend(&mut target, &mut rng)?,
-                };
-                (out.elbo, out.converged) = (fitted.elbo, fitted.converged);
-                Proposals::Guide(fitted.guide)
-            }
+            Method::Svi => match batches {
+                Some(mut batches) => self.ascend(&mut batches, &mut rng, &mut out)?,
+                None if self.takes_natural_gradients(target.dim()) => self.ascend_naturally(&mut target, &mut out)?,
+                None => self.ascend(&mut target, &mut rng, &mut out)?,
+            },
         };
         self.draw(&mut target, &proposals, &mut rng, &mut out)?;
         let constant = target.log_constant();
@@ -166,17 +180,32 @@ impl Job<'_> {
         }
     }
 
-    fn ascend<T: Targets>(&self, target: &mut T, rng: &mut ChaCha8Rng) -> Result<Fitted> {
+    /// Batches would add their noise to steps that are too long for it; other guides have no such gradient here.
+    fn takes_natural_gradients(&self, dim: usize) -> bool {
+        self.settings.natural && kind(self.settings.guide, dim) == Kind::FullRank
+    }
+
+    fn ascend_naturally<T: Targets>(&self, target: &mut T, out: &mut Approximation) -> Result<Proposals> {
+        let (steps, seed) = (self.settings.max_steps, self.settings.seed);
+        let fitted = natural::fit(target, steps, seed, || self.shared.tick())?;
+        (out.elbo, out.converged, out.optimiser) = (fitted.elbo, fitted.converged, "natural");
+        Ok(Proposals::FullRank(fitted.guide))
+    }
+
+    fn ascend<T: Targets>(&self, target: &mut T, rng: &mut ChaCha8Rng, out: &mut Approximation) -> Result<Proposals> {
         let start = Guide::standard(kind(self.settings.guide, target.dim()), target.dim());
-        Ok(fit(target, start, ascent(self.settings), rng, &self.shared.cancel, || self.shared.tick())?)
+        let fitted = fit(target, start, ascent(self.settings), rng, &self.shared.cancel, || self.shared.tick())?;
+        (out.elbo, out.converged, out.optimiser) = (fitted.elbo, fitted.converged, "adam");
+        Ok(Proposals::Guide(fitted.guide))
     }
 
     /// Draws and their ratios, as many at a time as the target takes.
     fn draw<T: Drawing>(
         &self, target: &mut T, proposals: &Proposals, rng: &mut ChaCha8Rng, out: &mut Approximation,
     ) -> Result<()> {
-        while out.log_ratios.len() < self.settings.draws {
-            let n = target.width().min(self.settings.draws - out.log_ratios.len());
+        let n_draws = proposals.number(self.settings.draws);
+        while out.log_ratios.len() < n_draws {
+            let n = target.width().min(n_draws - out.log_ratios.len());
             let (positions, log_q): (Vec<_>, Vec<_>) = (0..n).map(|_| proposals.propose(target.dim(), rng)).unzip();
             let values = target.values(&positions)?;
             for (i, (value, log_q)) in values.iter().zip(log_q).enumerate() {
@@ -193,6 +222,14 @@ impl Job<'_> {
 }
 
 impl Proposals {
+    /// How many are made where `n` are asked for: a full-rank guide is so near that resampling needs half of them.
+    fn number(&self, n: usize) -> usize {
+        match self {
+            Self::FullRank(_) => n.div_ceil(2),
+            _ => n,
+        }
+    }
+
     /// A position and its log density.
     fn propose<R: Rng>(&self, dim: usize, rng: &mut R) -> (Vec<f64>, f64) {
         match self {
@@ -201,6 +238,7 @@ impl Proposals {
                 let log_q = laplace::propose(dim, *n_theta, rng, &mut y);
                 (y, log_q)
             }
+            Self::FullRank(guide) => natural::draw(guide, rng),
             Self::Guide(guide) => {
                 let drawn = guide.draw(rng);
                 let log_q = guide.log_density(&drawn);

@@ -237,6 +237,7 @@ fn approximation_to_r(output: &Approximation, spec: &ModelSpec, settings: &Appro
         "engine": output.engine,
         "dim": output.dim,
         "converged": output.converged,
+        "optimiser": output.optimiser,
         "rows": output.rows,
         "uses_rows": output.uses_rows,
         "device": output.device,

@@ -91,6 +91,7 @@ fn settings(batch: usize) -> ApproximationSettings {
         seed: 7,
         engine: Engine::Joint,
         guide: GuideKind::Auto,
+        natural: false,
         batch,
         max_steps: 4000,
         n_draws: 4,

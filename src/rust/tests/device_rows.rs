@@ -77,6 +77,7 @@ fn settings(device: Device, fallback: bool) -> ApproximationSettings {
         seed: 7,
         engine: Engine::Auto,
         guide: GuideKind::Auto,
+        natural: false,
         batch: 0,
         max_steps: 15,
         n_draws: 3,

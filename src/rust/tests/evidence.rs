@@ -47,6 +47,7 @@ fn approximated(model: Model, engine: Engine, method: Method) -> (f64, f64) {
         seed: 1,
         engine,
         guide: GuideKind::Auto,
+        natural: true,
         batch: 0,
         max_steps: 600,
         n_draws: 4,

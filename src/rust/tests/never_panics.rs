@@ -101,6 +101,7 @@ fn approximation(method: Method, engine: Engine, guide: GuideKind, batch: usize)
         seed: 1,
         engine,
         guide,
+        natural: true,
         batch,
         max_steps: 5,
         n_draws: 2,

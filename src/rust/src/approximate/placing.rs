@@ -1,6 +1,6 @@
 //! Where the rows of a variational fit are: on a device, or why not; and draws from targets in either place.
 
-use super::Job;
+use super::{Full, Job};
 use crate::density::Posterior;
 use crate::density::in_parts::InParts;
 use crate::device::machine::Machine;
@@ -11,8 +11,6 @@ use crate::run::Prepared;
 use crate::spec::{ApproximationSettings, Method};
 use crate::svi::Targets;
 use crate::svi::on_device::{OnDevice, objection, unsuitable};
-use crate::whiten::Whitened;
-use crate::whiten::bend::Bent;
 use rand::Rng;
 
 /// Rows from which on a device may pay where the choice is ours: fewer take the CPU no longer than a device's launches.
@@ -73,7 +71,7 @@ pub trait Drawing: Targets {
     fn push_draw<R: Rng>(&mut self, number: usize, with_effects: bool, rng: &mut R, out: &mut Vec<f64>);
 }
 
-impl<D: Draw> Drawing for Whitened<D> {
+impl<D: Draw> Drawing for D {
     fn values(&mut self, positions: &[Vec<f64>]) -> crate::device::error::Result<Vec<f64>> {
         let mut gradients = vec![vec![0.0; Targets::dim(self)]; positions.len()];
         self.evaluate_all(positions, &mut gradients)
@@ -109,9 +107,7 @@ impl<'a> Job<'a> {
     ///
     /// # Errors
     /// Those of a device.
-    pub fn on_device(
-        &self, target: &Whitened<Bent<Posterior>>,
-    ) -> Result<Option<OnDevice<'a, Whitened<Bent<Posterior>>>>> {
+    pub fn on_device(&self, target: &Full) -> Result<Option<OnDevice<'a, Full>>> {
         let Some(machine) = self.place.machine else { return Ok(None) };
         Ok(Some(OnDevice::new(machine, Precision::Single, target, self.settings.n_draws)?))
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct ApproximationSettings {
     /// `laplace` or `svi`.
     pub method: Method,
-    /// Draws of the approximation.
+    /// Draws of the approximation at most.
     pub draws: usize,
     /// Worker threads: one, or with a GPU as many as there are, for what is computed beside it.
     pub threads: usize,
@@ -22,6 +22,9 @@ pub struct ApproximationSettings {
     /// Structure of the guide's covariance.
     #[serde(default)]
     pub guide: GuideKind,
+    /// Whether a dense guide is fitted by natural gradients where no batches are drawn, rather than by Adam.
+    #[serde(default)]
+    pub natural: bool,
     /// Rows drawn for each gradient; 0 takes them all.
     #[serde(default)]
     pub batch: usize,

@@ -8,7 +8,6 @@
 use super::guide::{Direction, Guide, LONGEST_MEAN, LONGEST_PATH, LONGEST_ROOT};
 use super::lane::Lane;
 use super::noise::Noise;
-use super::target::Target;
 use crate::device::genes::Rules;
 use crate::simd::LANES;
 
@@ -58,11 +57,29 @@ pub struct Fitted {
     pub converged: bool,
 }
 
+/// Log densities at eight positions at once.
+pub trait InLanes {
+    /// Values at positions, a coordinate a lane; the gradients are left in [`Self::gradients`].
+    fn evaluate_eight(&mut self, y: &[Lane]) -> Lane;
+    /// Gradients at the last positions.
+    fn gradients(&self) -> &[Lane];
+}
+
 /// Fits `guide` to `target`.
-pub fn ascend(target: &mut Target, guide: Guide, ascent: Ascent, noise: &Noise) -> Fitted {
+pub fn ascend<T: InLanes>(target: &mut T, guide: Guide, ascent: Ascent, noise: &Noise) -> Fitted {
+    ascend_while(target, guide, ascent, noise, || true)
+}
+
+/// As [`ascend`], while `go_on` says so before a step.
+pub fn ascend_while<T: InLanes>(
+    target: &mut T, guide: Guide, ascent: Ascent, noise: &Noise, mut go_on: impl FnMut() -> bool,
+) -> Fitted {
     let mut climb = Climb::new(guide, ascent.max_steps);
     let mut polished = None;
     for step in 0..ascent.max_steps {
+        if !go_on() {
+            break;
+        }
         climb.estimate(target, noise, step);
         let rate = polished.map_or(SEARCH_RATE, |start| 1.0 / ((step - start) as f64 + 1.0 / SEARCH_RATE));
         climb.fitted.guide.step(&climb.direction, rate, &mut climb.work);
@@ -110,17 +127,17 @@ impl Climb {
     }
 
     /// ELBO and direction from eight draws, in pairs of opposite noise.
-    fn estimate(&mut self, target: &mut Target, noise: &Noise, step: usize) {
+    fn estimate<T: InLanes>(&mut self, target: &mut T, noise: &Noise, step: usize) {
         let guide = &self.fitted.guide;
         noise.normals(std::array::from_fn(|s| (s % PAIRS) as u32), step as u32, &mut self.epsilon);
         self.epsilon.iter_mut().for_each(|e| e.0[PAIRS..].iter_mut().for_each(|e| *e = -*e));
         guide.place(&self.epsilon, &mut self.y);
-        let value = target.evaluate(&self.y) + guide.surprise(&self.epsilon);
+        let value = target.evaluate_eight(&self.y) + guide.surprise(&self.epsilon);
         let is_finite = value.0.map(f64::is_finite);
         let n = is_finite.iter().filter(|&&finite| finite).count();
         let sum: f64 = value.0.iter().filter(|v| v.is_finite()).sum();
         self.fitted.elbo.push(if n == 0 { f64::NEG_INFINITY } else { sum / n as f64 });
-        guide.path(&self.epsilon, &target.gradient, &is_finite, &mut self.r);
+        guide.path(&self.epsilon, target.gradients(), &is_finite, &mut self.r);
         self.direction.estimate(&self.epsilon, &self.r);
         self.halves[step % WINDOW / (WINDOW / 2)].add(&self.direction);
     }

@@ -7,6 +7,7 @@ use super::flat::FlatGene;
 use super::frame::Frame;
 use super::lane::Lane;
 use super::rows::{self, LeafSums};
+use super::steps::InLanes;
 use super::theta::Theta;
 use crate::number::Parts;
 use crate::simd::LANES;
@@ -41,6 +42,16 @@ pub struct Target<'a> {
     z: Parts<Lane>,
     d_log_value: Vec<Lane>,
     d_log_phi: Lane,
+}
+
+impl InLanes for Target<'_> {
+    fn evaluate_eight(&mut self, y: &[Lane]) -> Lane {
+        self.evaluate(y)
+    }
+
+    fn gradients(&self) -> &[Lane] {
+        &self.gradient
+    }
 }
 
 /// One call of [`Target::evaluate`], compiled for the machine.
