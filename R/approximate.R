@@ -121,7 +121,7 @@ approximation_output <- function(result, settings) {
   if (length(result$elbo)) info$elbo_all_rows <- mean(result$log_ratios[is.finite(result$log_ratios)])
   info$ess_proposals <- 1 / sum(weights$weights^2)
   info$proposals <- length(result$log_ratios)
-  evidence <- log_mean_exp(result$log_ratios)
+  evidence <- mean_of_ratios(result$log_ratios)
   info$log_evidence <- evidence$value
   info$evidence_error <- evidence$error
   draws <- cut_rows(result$draws, keep)

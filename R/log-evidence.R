@@ -15,15 +15,16 @@
 #' distribution, draws `theta_i` of the posterior and `t_j` of `q`,
 #'
 #' ```
-#' p(y) = [ 1/n2 sum_j p(t_j) / (s1 p(t_j) + s2 p(y) q(t_j)) ] / [ 1/n1 sum_i q(theta_i) / (s1 p(theta_i) + s2 p(y) q(theta_i)) ]
+#' p(y) = [ 1/n2 sum_j p(t_j)     / (s1 p(t_j)     + s2 p(y) q(t_j)) ] /
+#'        [ 1/n1 sum_i q(theta_i) / (s1 p(theta_i) + s2 p(y) q(theta_i)) ]
 #' ```
 #'
-#' is solved by iteration (Gronau et al. 2017), `s1` and `s2` being the shares of effective draws of the posterior and of draws of
-#' `q`. Fits keep draws on their natural scale only, so the chains are run again, with the seed and settings of the fit: it takes
-#' as long as they did. They are compared with `q` in the sampler's own coordinates, where effects follow the scales, the posterior
-#' of a Gaussian model is that of its scales alone, and all is nearly normal; the first half of each chain gives `q` its mean and
-#' covariance, the second half is compared. The Monte Carlo error is that of Fruehwirth-Schnatter (2004), for draws that depend on
-#' each other.
+#' is solved by iteration (Gronau et al. 2017), `s1` and `s2` being the shares of effective draws of the posterior and of
+#' draws of `q`. Fits keep draws on their natural scale only, so the chains are run again, with the seed and settings of the
+#' fit: it takes as long as they did. They are compared with `q` in the sampler's own coordinates, where effects follow the
+#' scales, the posterior of a Gaussian model is that of its scales alone, and all is nearly normal; the first half of each
+#' chain gives `q` its mean and covariance, the second half is compared. The Monte Carlo error is that of
+#' Fruehwirth-Schnatter (2004), for draws that depend on each other.
 #'
 #' *Fits by `"svi"` and `"laplace"`*: the mean of the importance ratios `p(t_j) / q(t_j)` over the draws of the
 #' approximation, whose mean logarithm over draws of a guide is the ELBO (`fit$info$elbo`). It is not to be trusted where the
@@ -118,7 +119,7 @@ flat_parameters <- function(spec) {
 # Approximations ---------------------------------------------------------------------------------------------------
 
 # Logarithm of the mean of exp(x), and its Monte Carlo error for independent draws. What is not finite has no mass.
-log_mean_exp <- function(x) {
+mean_of_ratios <- function(x) {
   top <- max(x[is.finite(x)], -Inf)
   if (top == -Inf) return(list(value = -Inf, error = NA_real_))
   ratios <- ifelse(is.finite(x), exp(x - top), 0)
@@ -128,10 +129,12 @@ log_mean_exp <- function(x) {
 evidence_of_ratios <- function(fit) {
   info <- fit$info
   if (is.null(info$log_evidence)) {
-    abort_twill("argument", c("This fit has no evidence: it was made before there was one.", "i" = "Fit it again: {.code update(fit)}."))
+    abort_twill("argument", c("This fit has no evidence: it was made before there was one.",
+                              "i" = "Fit it again: {.code update(fit)}."))
   }
   if (!isTRUE(info$pareto_k <= khat_limit)) {
-    warn_twill("khat", c("The evidence is not to be trusted: Pareto k-hat is {sprintf('%.2f', info$pareto_k)}, above {khat_limit}.",
+    khat <- sprintf("%.2f", info$pareto_k)
+    warn_twill("khat", c("The evidence is not to be trusted: Pareto k-hat is {khat}, above {khat_limit}.",
                          "i" = "Sample the posterior: {.code tw_log_evidence(update(fit, method = \"nuts\"))}."))
   }
   new_log_evidence(info$log_evidence, info$evidence_error, "importance", info$proposals)
@@ -191,10 +194,12 @@ effective_draws <- function(x, otherwise) {
 bridge_sampler.twillfit <- function(samples, ..., cores = NULL, silent = 1) {
   check_evidence(samples)
   if (is_approximation(samples)) {
-    abort_twill("method", c("{.fn bridge_sampler} needs draws of chains, and this fit is by {.val {samples$info$method}}.",
-                            "i" = "{.fn tw_log_evidence} takes its importance ratios; or {.code update(fit, method = \"nuts\")}."))
+    abort_twill("method", c("{.fn bridge_sampler} needs draws of chains.",
+                            "x" = "This fit is by {.val {samples$info$method}}.",
+                            "i" = "{.fn tw_log_evidence} takes its importance ratios.",
+                            "i" = "{.code update(fit, method = \"nuts\")} samples."))
   }
   found <- bridge_of(samples, cores, check_silent(silent))
-  structure(c(list(logml = found$log_evidence, niter = found$steps, method = "normal"), found$logs[c("q11", "q12", "q21", "q22")]),
-            class = "bridge")
+  estimate <- list(logml = found$log_evidence, niter = found$steps, method = "normal")
+  structure(c(estimate, found$logs[c("q11", "q12", "q21", "q22")]), class = "bridge")
 }

@@ -82,10 +82,10 @@
 #'   of the approximation itself. `fit$info$elbo` is the trace of the ELBO, a lower bound of
 #'   the log evidence ([tw_log_evidence()]). The number of draws is that of `chains`,
 #'   `iter`, `warmup` and `thin`. For `"svi"`, `control` takes `guide` (`"fullrank"`, `"lowrank"`, `"meanfield"`;
-#'   default dense up to 100 parameters), `max_steps` (5000), and `batch`: a number of rows. A dense guide is fitted by natural
-#'   gradients, until what is left to gain is negligible; other guides, and batches, by Adam, which `control` may tell `n_draws` per
-#'   step (4), `step_size` (0.05) and `tolerance` (1: stops when 200 steps gain less than one standard error of the ELBO's mean), and
-#'   which a dense guide takes where one of these is said. With `batch` each
+#'   default dense up to 100 parameters), `max_steps` (5000), and `batch`: a number of rows. A dense guide is fitted by
+#'   natural gradients, until what is left to gain is negligible; other guides, and batches, by Adam, of which `control` may
+#'   say `n_draws` per step (4), `step_size` (0.05) and `tolerance` (1: stops when 200 steps gain less than one standard error
+#'   of the ELBO's mean); where one of these is said a dense guide is fitted by Adam too. With `batch` each
 #'   gradient comes from so many rows drawn at random (of those left when rows of the same design are merged),
 #'   weighted so that it is right on average; the prior is whole, and `fit$info$elbo_all_rows` and k-hat are computed on
 #'   all rows, from one proposal per draw instead of four. Default: 0, all rows in each step. Batches serve data of

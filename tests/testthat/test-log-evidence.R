@@ -49,7 +49,8 @@ test_that("the evidence of a Gaussian model is its integral, by every engine and
     expect_evidence(tw_log_evidence(gaussian_fit(control = list(engine = engine)), silent = 2), expected)
     for (method in c("svi", "laplace")) {
       fit <- gaussian_fit(control = list(engine = engine), method = method)
-      expect_evidence(tw_log_evidence(fit), expected)
+      # Two scales of five groups: hardly any ratio is large, and these few have a tail.
+      expect_evidence(suppressWarnings(tw_log_evidence(fit), classes = "twill_warning_khat"), expected)
       # A lower bound, near where the guide is good.
       if (method == "svi") expect_lt(abs(expected - mean(tail(fit$info$elbo, 50)) - 0.25), 0.35)
     }
