@@ -175,7 +175,7 @@ cut_rows <- function(x, rows) {
   x
 }
 
-is_approximation <- function(fit) !identical(fit$info$method %||% "nuts", "nuts")
+is_approximation <- function(fit) !(fit$info$method %||% "nuts") %in% chain_methods
 
 approximation_diagnostics <- function(fit) {
   info <- fit$info

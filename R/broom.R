@@ -136,7 +136,7 @@ exponentiate_fixed <- function(table) {
 #' @export
 glance.twillfit <- function(x, looic = FALSE, ...) {
   check_no_dots(...)
-  algorithm <- if (is_approximation(x)) x$info$method else "NUTS"
+  algorithm <- if (is_approximation(x)) x$info$method else toupper(x$info$method %||% "nuts")
   out <- data.frame(algorithm, pss = ndraws(x), nobs = nobs(x), sigma = sigma(x), fit_quality(x))
   if (check_flag(looic, "looic")) {
     estimates <- loo(x)$estimates

@@ -45,11 +45,16 @@ sampler_diagnostics <- function(fit) {
 # Estimated Bayesian fraction of missing information of one chain (Betancourt 2016, eq. 7); NA where it did not move.
 energy_bfmi <- function(energy) nan_to_na(sum(diff(energy)^2) / sum((energy - mean(energy))^2))
 
+# Trajectories of one length have no tree.
+tree_text <- function(d, fit) {
+  if (identical(fit$info$method, "hmc")) return("")
+  sprintf("at maximal tree depth (%d) %d; ", as.integer(d$max_treedepth), as.integer(d$at_max_depth))
+}
+
 diagnostics_text <- function(d, fit) {
   value <- function(x, format) if (length(x)) sprintf(paste0(format, " (%s)"), x, names(x)) else "NA"
   c(if (length(fit$design$terms)) "Diagnostics (rhat() and neff_ratio() give those of group effects):" else "Diagnostics:",
-    sprintf("  divergent transitions %d; at maximal tree depth (%d) %d; lowest E-BFMI %.2f",
-            as.integer(d$divergent), as.integer(d$max_treedepth), as.integer(d$at_max_depth), min(d$bfmi)),
+    sprintf("  divergent transitions %d; %slowest E-BFMI %.2f", as.integer(d$divergent), tree_text(d, fit), min(d$bfmi)),
     if (is_escalated(d)) sprintf("  begun again with smaller steps: adapt_delta %g after %g", d$adapt_delta, d$first_delta),
     sprintf("  worst R-hat %s", value(d$rhat, "%.3f")),
     sprintf("  smallest bulk ESS %s", value(d$bulk_ess, "%.0f")),

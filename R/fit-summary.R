@@ -108,6 +108,7 @@ engine_line <- function(fit) {
 draws_line <- function(fit) {
   info <- fit$info
   if (is_approximation(fit)) return(sprintf("%d by %s in %s coordinates", ndraws(fit), info$method, info$engine))
-  sprintf("%d chains, iter = %d, warmup = %d, thin = %d; %d draws", nchains(fit), as.integer(info$iter),
+  by <- if (identical(info$method, "hmc")) " by hmc" else ""
+  sprintf("%d chains%s, iter = %d, warmup = %d, thin = %d; %d draws", nchains(fit), by, as.integer(info$iter),
           as.integer(info$warmup), as.integer(info$thin), ndraws(fit))
 }

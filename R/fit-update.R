@@ -195,10 +195,10 @@ kept_arguments <- function(fit, formula, data, changes) {
 
 # Settings of one method mean nothing to another.
 kept_control <- function(used, changes) {
-  if (!is.null(changes$method) && changes$method != (used$method %||% "nuts")) return(list())
+  if (!is.null(changes$method) && changes$method != method_of(used)) return(list())
   if (!is.null(used$control)) return(used$control)
   used$adapt_delta <- unlist(used$adapt_delta)
-  used[c("adapt_delta", "max_treedepth", "engine", "metric")]
+  used[names(control_defaults[[method_of(used)]])]
 }
 
 kept_contrasts <- function(fit, formula, data) {

@@ -23,16 +23,23 @@ new_settings <- function(chains, iter, warmup, thin, cores, threads, control, in
   warmup <- check_warmup(warmup, iter)
   control <- check_control(control, method)
   save <- check_save(save_pars)
-  if (method != "nuts") {
+  if (!method %in% chain_methods) {
     threads <- check_threads(cores, threads, chains)
     return(approximation_settings(chains, iter, warmup, thin, threads, seed, save, control, method))
   }
-  list(chains = chains, iter = iter, warmup = warmup, thin = check_thin(thin, iter - warmup),
-       threads = check_threads(cores, threads, chains), seed = check_seed(seed),
-       adapt_delta = as.list(control$adapt_delta), max_treedepth = control$max_treedepth, init = check_init(init),
-       save_effects = save$group, save_warmup = save$warmup, engine = control$engine,
-       metric = control$metric)
+  settings <- list(chains = chains, iter = iter, warmup = warmup, thin = check_thin(thin, iter - warmup),
+                   threads = check_threads(cores, threads, chains), seed = check_seed(seed),
+                   adapt_delta = as.list(control$adapt_delta), max_treedepth = control$max_treedepth, init = check_init(init),
+                   save_effects = save$group, save_warmup = save$warmup, engine = control$engine,
+                   metric = control$metric)
+  c(settings, if (method != "nuts") list(sampler = method))
 }
+
+# Methods that run chains; the others approximate.
+chain_methods <- c("nuts", "hmc")
+
+# The method that settings are of.
+method_of <- function(settings) settings$method %||% settings$sampler %||% "nuts"
 
 check_warmup <- function(warmup, iter) {
   warmup <- check_whole(warmup %||% floor(iter / 2), "warmup", 0, 1e8)
@@ -83,6 +90,7 @@ check_init <- function(init) {
 # What `control` may hold, by method.
 control_defaults <- list(
   nuts = list(adapt_delta = c(0.65, 0.9, 0.99), max_treedepth = 10, engine = "auto", metric = "auto"),
+  hmc = list(adapt_delta = c(0.75, 0.9, 0.99), engine = "auto", metric = "auto"),
   laplace = list(engine = "auto"),
   svi = list(engine = "auto", guide = "auto", batch = 0, max_steps = 5000))
 
@@ -99,12 +107,13 @@ check_control <- function(control, method = "nuts") {
   for (name in setdiff(names(control), known)) refuse_control(name, known, method)
   control <- utils::modifyList(defaults, control)
   control$engine <- check_choice(control$engine, "control$engine", c("auto", "collapsed", "joint", "levels"))
-  switch(method, nuts = check_nuts_control(control), svi = check_svi_control(control), control)
+  switch(method, nuts = , hmc = check_chain_control(control), svi = check_svi_control(control), control)
 }
 
-check_nuts_control <- function(control) {
+# Trajectories of one length have no tree; the engine has a number for its depth all the same.
+check_chain_control <- function(control) {
   check_adapt_delta(control$adapt_delta)
-  control$max_treedepth <- check_whole(control$max_treedepth, "control$max_treedepth", 1, 20)
+  control$max_treedepth <- check_whole(control$max_treedepth %||% 10, "control$max_treedepth", 1, 20)
   control$metric <- check_metric(control$metric)
   control
 }

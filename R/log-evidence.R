@@ -11,8 +11,8 @@
 #' all that depends on data alone. A weight multiplies the log-likelihood of its row; such products integrate to one over no
 #' response.
 #'
-#' *Fits by `"nuts"`*: bridge sampling (Meng and Wong 1996). With `p(theta)` the posterior times the evidence, `q` a normal
-#' distribution, draws `theta_i` of the posterior and `t_j` of `q`,
+#' *Fits by `"nuts"` or `"hmc"`*: bridge sampling (Meng and Wong 1996). With `p(theta)` the posterior times the evidence, `q` a
+#' normal distribution, draws `theta_i` of the posterior and `t_j` of `q`,
 #'
 #' ```
 #' p(y) = [ 1/n2 sum_j p(t_j)     / (s1 p(t_j)     + s2 p(y) q(t_j)) ] /
@@ -42,7 +42,7 @@
 #'   (`"bridge"` or `"importance"`) and the number of `draws` compared. Errors have class `twill_error_prior` (flat priors),
 #'   `twill_error_method` (fits of genes or cells), `twill_error_argument` or `twill_error_interrupt`.
 #'
-#'   `bridgesampling::bridge_sampler()` has a method for fits by `"nuts"`, which gives an object of class `bridge` for
+#'   `bridgesampling::bridge_sampler()` has a method for fits of chains, which gives an object of class `bridge` for
 #'   `bridgesampling::bf()`, `post_prob()` and `error_measures()`.
 #' @references
 #' Meng, X.-L. and Wong, W. H. (1996). Simulating ratios of normalizing constants via a simple identity. *Statistica Sinica* 6,

@@ -75,7 +75,9 @@
 #'   `print()` or `rhat()` of the fit for what the warnings would have said.
 #' @param refresh 0 turns progress off: the bar, and the lines that stand for it in log files, at most one in 30 seconds.
 #'   Other values have no effect.
-#' @param method `"nuts"` (default) samples the posterior. `"laplace"` and `"svi"` approximate it in a fraction of the
+#' @param method `"nuts"` (default) samples the posterior, and so does `"hmc"`, by trajectories of one length in the whitened
+#'   coordinates, three gradients each where the posterior is nearly normal there; it adapts the number of steps alone, so watch
+#'   R-hat where models have thousands of parameters. `"laplace"` and `"svi"` approximate it in a fraction of the
 #'   time: by a normal at the mode, or by the Gaussian guide with the largest ELBO. Both are made in the
 #'   sampler's coordinates and then resampled by Pareto-smoothed importance weights (Vehtari et al. 2024). The k-hat that
 #'   `print()` shows says whether that can be trusted: below 0.7 it can; above, a warning says so and the draws are those
@@ -113,11 +115,11 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
                   offset = NULL, subset = NULL, na.action = stats::na.omit, contrasts = NULL,
                   intercept = c("centred", "raw"), sample_prior = c("no", "yes", "only"), save_pars = tw_save(),
                   init = "mode", seed = NULL, file = NULL, file_refit = c("never", "on_change", "always"), silent = 1,
-                  refresh = NULL, method = c("nuts", "laplace", "svi"), device = c("cpu", "cuda", "auto")) {
+                  refresh = NULL, method = c("nuts", "hmc", "laplace", "svi"), device = c("cpu", "cuda", "auto")) {
   old <- plain_options()
   on.exit(options(old))
   check_dots(list(...), ...names())
-  method <- check_choice(method, "method", c("nuts", "laplace", "svi"))
+  method <- check_choice(method, "method", c("nuts", "hmc", "laplace", "svi"))
   silent <- check_silent(silent)
   sample_prior <- check_sample_prior(sample_prior)
   file_refit <- check_choice(file_refit, "file_refit", c("never", "on_change", "always"))
@@ -212,7 +214,7 @@ add_prior_draws <- function(draws, model, seed) {
 new_fit <- function(model, output, settings, sample_prior, call) {
   run <- list(seed = settings$seed, chains = dim(output$draws)[2], iter = settings$iter, warmup = settings$warmup,
               thin = settings$thin, cores = settings$threads, max_treedepth = settings$max_treedepth,
-              partial = output$partial, sample_prior = sample_prior, method = settings$method %||% "nuts",
+              partial = output$partial, sample_prior = sample_prior, method = method_of(settings),
               settings = settings)
   fit <- list(call = small_call(call), formula = model$formula, family = model$family, data = model$data,
               prior = model$prior, intercept = model$intercept, design = model$design, draws = output$draws,

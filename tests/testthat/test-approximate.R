@@ -107,7 +107,8 @@ test_that("draws outside the support of a prior have weight zero", {
   expect_equal(sum(weights$weights), 1)
   expect_identical(smoothed_weights(rep(-Inf, 10))$khat, Inf)
   prior <- tw_prior("uniform(0, 60)", class = "sd")
-  exact <- approximated("nuts", prior = prior)
+  # Steps of NUTS over the edge of a uniform prior diverge, and with some seeds a chain stays there.
+  exact <- approximated("hmc", prior = prior)
   for (method in c("laplace", "svi")) {
     fit <- approximated(method, prior = prior)
     expect_lt(distance(fit, exact)$mean, 0.25)

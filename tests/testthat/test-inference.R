@@ -219,3 +219,35 @@ test_that("checks of packages have two threads at most", {
   expect_equal(threads("warn"), c(2, 2, 2))
   expect_equal(threads("FALSE"), c(8, 8, 8))
 })
+
+test_that("trajectories of one length sample the same posterior, three gradients a draw", {
+  fit <- function(...) twill(y ~ trt + lage + (1 | subject), MASS::epil, negbinomial(), seed = 1, silent = 2, iter = 1500, ...)
+  nuts <- fit()
+  hmc <- fit(method = "hmc")
+  expect_identical(hmc$info$method, "hmc")
+  expect_lt(mean(hmc$sampler[, , "n_leapfrog__"]), 5)
+  main <- grep("^(b_|sd_|shape)", posterior::variables(nuts$draws), value = TRUE)
+  summary_of <- function(fit) {
+    posterior::summarise_draws(posterior::subset_draws(fit$draws, main), "mean", "sd", "mcse_mean", "rhat")
+  }
+  a <- summary_of(nuts)
+  b <- summary_of(hmc)
+  expect_true(all(abs(a$mean - b$mean) < 4.5 * sqrt(a$mcse_mean^2 + b$mcse_mean^2)))
+  expect_true(all(abs(log(a$sd / b$sd)) < 0.12))
+  expect_lt(max(b$rhat), 1.02)
+  shown <- paste(capture.output(print(hmc)), collapse = "\n")
+  expect_match(shown, "4 chains by hmc")
+  expect_no_match(shown, "tree depth")
+  expect_identical(glance(hmc)$algorithm, "HMC")
+  evidence <- lapply(list(nuts, hmc), tw_log_evidence, silent = 2)
+  expect_lt(abs(evidence[[1]]$log_evidence - evidence[[2]]$log_evidence), 4.5 * sqrt(evidence[[1]]$mcse^2 + evidence[[2]]$mcse^2))
+})
+
+test_that("hmc keeps its settings, and takes those that it has", {
+  fit <- function(...) twill(mpg ~ wt, datasets::mtcars, seed = 1, silent = 2, chains = 2, iter = 300, method = "hmc", ...)
+  expect_identical(fit()$draws, fit(cores = 1)$draws)
+  expect_identical(update(fit(), silent = 2)$draws, fit()$draws)
+  expect_identical(update(fit(), method = "nuts", silent = 2)$info$method, "nuts")
+  expect_error(fit(control = list(max_treedepth = 12)), "max_treedepth", class = "twill_error_setting")
+  expect_identical(dim(posterior::as_draws_array(fit(save_pars = tw_save(warmup = TRUE)), inc_warmup = TRUE))[1], 300L)
+})

@@ -9,7 +9,7 @@ use crate::density::{LogDensity, Model};
 use crate::draws::{ChainDraws, Draw};
 use crate::error::{Error, Result};
 use crate::kernels::dot;
-use crate::run::{Keeps, Prepared, Progress, Shared, on_workers, prepare, run_chains};
+use crate::run::{Keeps, Prepared, Progress, Shared, on_workers, prepare, run_chains, suited};
 use crate::spec::Settings;
 use crate::whiten::Whitened;
 use crate::whiten::dense::lower_root;
@@ -61,8 +61,8 @@ pub fn bridge(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> 
     }
     on_workers(settings.threads, settings.chains * settings.iter, watch, |shared| {
         match prepare(Arc::new(model), settings.engine, settings.metric, &shared.cancel)? {
-            Prepared::Collapsed(target) => compare(&target, settings, shared),
-            Prepared::Full(_, target) => compare(&target, settings, shared),
+            Prepared::Collapsed(target) => compare(&suited(target, settings), settings, shared),
+            Prepared::Full(_, target) => compare(&suited(target, settings), settings, shared),
         }
     })
 }

@@ -11,9 +11,11 @@ pub use workers::{Progress, Shared, on_workers};
 use crate::density::{LogDensity, Model};
 use crate::draws::{ChainDraws, Draw, push_draw};
 use crate::error::{Error, Result};
+use crate::hmc::Sampler;
 use crate::hmc::chain::Chain;
+use crate::hmc::fixed::Walk;
 use crate::hmc::hamiltonian::PhasePoint;
-use crate::spec::{InitSpec, Settings};
+use crate::spec::{InitSpec, Sampling, Settings};
 use crate::whiten::Whitened;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -69,10 +71,23 @@ pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> 
     settings.check()?;
     on_workers(settings.threads, settings.chains * settings.iter, watch, |shared| {
         match prepare(Arc::new(model), settings.engine, settings.metric, &shared.cancel)? {
-            Prepared::Collapsed(target) => run_chains("collapsed", &target, settings, shared, Keeps::Values),
-            Prepared::Full(name, target) => run_chains(name, &target, settings, shared, Keeps::Values),
+            Prepared::Collapsed(target) => {
+                run_chains("collapsed", &suited(target, settings), settings, shared, Keeps::Values)
+            }
+            Prepared::Full(name, target) => {
+                run_chains(name, &suited(target, settings), settings, shared, Keeps::Values)
+            }
         }
     })
+}
+
+/// Trajectories of one length have no metric that adapts: their scales get unit variance beforehand.
+pub fn suited<D: Draw>(mut target: Whitened<D>, settings: &Settings) -> Whitened<D> {
+    if settings.sampler == Sampling::Hmc {
+        let (scales, dim) = (target.posterior().model.layout.n_theta, target.dim());
+        target.stretch(dim - scales..dim);
+    }
+    target
 }
 
 /// Attempts at rising targets of acceptance until none of the chains diverges, or there is no higher target.
@@ -112,13 +127,19 @@ impl Attempt<'_> {
         rng.set_stream(c as u64 + 1 + ((self.number as u64) << 32));
         let start = start(&mut target, &self.settings.init, &mut rng)?;
         let mut draws = ChainDraws::default();
-        let mut chain = Chain::new(target, start, self.settings.max_treedepth, &self.shared.cancel);
         let clock = Instant::now();
-        self.warm_up(&mut chain, &mut rng, &mut draws);
-        draws.step_size = chain.step_size();
-        draws.seconds[0] = clock.elapsed().as_secs_f64();
-        self.sample(&mut chain, &mut rng, &mut draws);
-        draws.seconds[1] = clock.elapsed().as_secs_f64() - draws.seconds[0];
+        match self.settings.sampler {
+            Sampling::Nuts => {
+                let mut chain = Chain::new(target, start, self.settings.max_treedepth, &self.shared.cancel);
+                self.warm_up(&mut chain, &mut rng, &mut draws);
+                self.after_warmup(&mut chain, clock, &mut rng, &mut draws);
+            }
+            Sampling::Hmc => {
+                let mut walk = Walk::new(target, start, 0, &self.shared.cancel);
+                self.warm_up_walk(&mut walk, &mut rng, &mut draws);
+                self.after_warmup(&mut walk, clock, &mut rng, &mut draws);
+            }
+        }
         Ok(draws)
     }
 
@@ -134,18 +155,42 @@ impl Attempt<'_> {
         });
     }
 
-    fn sample<D: Draw>(&self, chain: &mut Chain<Whitened<D>>, rng: &mut ChaCha8Rng, draws: &mut ChainDraws) {
+    fn warm_up_walk<D: Draw>(&self, walk: &mut Walk<Whitened<D>>, rng: &mut ChaCha8Rng, draws: &mut ChainDraws) {
+        let s = self.settings;
+        walk.adapt(s.warmup, self.adapt_delta(), rng, |walk, t, rng| {
+            draws.n_gradients += t.n_leapfrog;
+            draws.warmup_divergent += usize::from(t.divergent);
+            if s.save_warmup {
+                record(walk.current(&mut draws.n_gradients), s.save_effects, rng, &mut draws.warmup);
+            }
+            self.shared.tick() && !self.is_given_up()
+        });
+    }
+
+    fn after_warmup<D: Draw, S: Sampler<Target = Whitened<D>>>(
+        &self, chain: &mut S, clock: Instant, rng: &mut ChaCha8Rng, draws: &mut ChainDraws,
+    ) {
+        draws.step_size = chain.step_size();
+        draws.seconds[0] = clock.elapsed().as_secs_f64();
+        self.sample(chain, rng, draws);
+        draws.seconds[1] = clock.elapsed().as_secs_f64() - draws.seconds[0];
+    }
+
+    fn sample<D: Draw, S: Sampler<Target = Whitened<D>>>(
+        &self, chain: &mut S, rng: &mut ChaCha8Rng, draws: &mut ChainDraws,
+    ) {
         let s = self.settings;
         for i in 0..s.iter - s.warmup {
             if self.shared.cancel.load(Ordering::Relaxed) || self.is_given_up() {
                 break;
             }
-            let t = chain.transition(rng);
+            let mut n_gradients = 0;
+            let t = chain.step(rng, &mut n_gradients);
             // A transition cut short by a cancel is not a draw.
             if !self.shared.tick() {
                 break;
             }
-            draws.n_gradients += t.n_leapfrog + 1;
+            draws.n_gradients += n_gradients;
             self.shared.count_divergent(usize::from(t.divergent));
             if i % s.thin == 0 {
                 self.shared.count_kept();
@@ -154,17 +199,18 @@ impl Attempt<'_> {
             }
         }
     }
-}
 
-impl Attempt<'_> {
     /// Keeps a draw, or where it is. The random numbers are the same.
-    fn keep<D: Draw>(&self, chain: &mut Chain<Whitened<D>>, rng: &mut ChaCha8Rng, draws: &mut ChainDraws) {
+    fn keep<D: Draw, S: Sampler<Target = Whitened<D>>>(
+        &self, chain: &mut S, rng: &mut ChaCha8Rng, draws: &mut ChainDraws,
+    ) {
         if self.keeps == Keeps::Values {
-            return record(chain.density(), self.settings.save_effects, rng, &mut draws.values);
+            let target = chain.current(&mut draws.n_gradients);
+            return record(target, self.settings.save_effects, rng, &mut draws.values);
         }
         draws.positions.extend_from_slice(&chain.state().position);
         draws.log_density.push(chain.state().log_density);
-        chain.density().complete(&[], rng);
+        chain.current(&mut draws.n_gradients).complete(&[], rng);
     }
 }
 

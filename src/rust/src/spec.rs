@@ -239,6 +239,17 @@ pub enum Metric {
     Diag,
 }
 
+/// How a chain moves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sampling {
+    /// Trajectories that stop when they turn back.
+    #[default]
+    Nuts,
+    /// Trajectories of one length.
+    Hmc,
+}
+
 /// How the sampler runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -266,6 +277,9 @@ pub struct Settings {
     /// Whether draws of the warm-up are kept.
     #[serde(default)]
     pub save_warmup: bool,
+    /// How chains move.
+    #[serde(default)]
+    pub sampler: Sampling,
     /// Which coordinates to sample in.
     #[serde(default)]
     pub engine: Engine,

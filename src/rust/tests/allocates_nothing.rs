@@ -58,7 +58,7 @@ fn calls<D: Draw + Clone>(mut target: Whitened<D>) -> usize {
     let position = vec![0.1; target.dim()];
     let start = PhasePoint::at(&mut target, position);
     let mut walk = Walk::new(target.clone(), start.clone(), 3, &cancel);
-    walk.adapt(12, 0.8, &mut rng, |_| ());
+    walk.adapt(12, 0.8, &mut rng, |_, _, _| true);
     let mut chain = Chain::new(target, start, 8, &cancel);
     chain.warm_up(60, 0.8, &mut rng, |_, _, _| true);
     let before = CALLS.get();

@@ -74,6 +74,7 @@ fn bridged(model: Model, engine: Engine) -> (f64, f64) {
         init: InitSpec::Mode,
         save_effects: false,
         save_warmup: false,
+        sampler: Sampling::Nuts,
         engine,
         metric: Metric::Auto,
     };

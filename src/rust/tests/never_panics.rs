@@ -10,7 +10,7 @@ use twill::design::Design;
 use twill::run::sample;
 use twill::spec::{
     ApproximationSettings, Device, DispersionSpec, Engine, Family, GuideKind, InitSpec, Method, Metric, ModelSpec,
-    PriorSpec, Settings,
+    PriorSpec, Sampling, Settings,
 };
 
 /// Levels, coefficients per level and correlations of terms: below and above where coordinates change.
@@ -88,6 +88,7 @@ fn settings(engine: Engine, metric: Metric) -> Settings {
         init: InitSpec::Mode,
         save_effects: true,
         save_warmup: true,
+        sampler: if engine == Engine::Joint { Sampling::Hmc } else { Sampling::Nuts },
         engine,
         metric,
     }

@@ -13,7 +13,7 @@ use twill::design::Design;
 use twill::hmc::chain::Chain;
 use twill::hmc::hamiltonian::PhasePoint;
 use twill::run::sample;
-use twill::spec::{Engine, Family, InitSpec, Metric, ModelSpec, Settings};
+use twill::spec::{Engine, Family, InitSpec, Metric, ModelSpec, Sampling, Settings};
 
 /// Independent normals with the given standard deviations.
 #[derive(Clone)]
@@ -126,6 +126,7 @@ fn settings(engine: Engine, threads: usize) -> Settings {
         init: InitSpec::Mode,
         save_effects: true,
         save_warmup: false,
+        sampler: Sampling::Nuts,
         engine,
         metric: Metric::Auto,
     }
@@ -154,7 +155,9 @@ fn engines_agree() {
     ] {
         let shape = crossed(family, family == Family::NegBinomial);
         let spec = spec(&shape);
-        let runs: Vec<_> = engines.iter().map(|&e| columns(&shape, &spec, &settings(e, 2))).collect();
+        let mut runs: Vec<_> = engines.iter().map(|&e| columns(&shape, &spec, &settings(e, 2))).collect();
+        let by_hmc = |&e| Settings { sampler: Sampling::Hmc, adapt_delta: vec![0.75], ..settings(e, 2) };
+        runs.extend(engines.iter().map(|e| columns(&shape, &spec, &by_hmc(e))));
         // lp__ has no fixed distribution to compare: its Monte Carlo error is that of all others.
         for v in 0..runs[0].len() - 1 {
             for other in &runs[1..] {

@@ -63,7 +63,10 @@ impl Task<'_> {
         let start = start(&mut target, &InitSpec::Mode, &mut rng)?;
         let mut walk = Walk::new(target, start, rung.unwrap_or(0), self.cancel);
         let adapted = if rung.is_none() { how.warmup } else { 0 };
-        walk.adapt(adapted, how.adapt_delta, &mut rng, |t| counts.n_gradients += t.n_leapfrog);
+        walk.adapt(adapted, how.adapt_delta, &mut rng, |_, t, _| {
+            counts.n_gradients += t.n_leapfrog;
+            true
+        });
         let forgotten = if rung.is_none() { 0 } else { how.warmup.div_ceil(LATER_WARMUP) };
         (0..forgotten).for_each(|_| _ = walk.step(&mut rng, &mut counts.n_gradients));
         *rung = Some(walk.rung());

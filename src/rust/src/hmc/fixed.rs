@@ -51,15 +51,20 @@ impl<'a, D: LogDensity> Walk<'a, D> {
         Self { density, candidate: state.clone(), state, unit, rung, is_current: true, has_accepted: true, cancel }
     }
 
-    /// Adapts the number of steps to a mean acceptance of at least `target`; `watch` sees each transition.
-    pub fn adapt<R: Rng>(&mut self, n: usize, target: f64, rng: &mut R, mut watch: impl FnMut(&Transition)) {
+    /// Adapts the number of steps to a mean acceptance of at least `target`; `watch` sees each transition,
+    /// and ends the adaptation by `false`.
+    pub fn adapt<R: Rng>(
+        &mut self, n: usize, target: f64, rng: &mut R, mut watch: impl FnMut(&mut Self, &Transition, &mut R) -> bool,
+    ) {
         for block in (0..n).step_by(BLOCK) {
             let length = BLOCK.min(n - block);
             let mut accepted = 0.0;
             for _ in 0..length {
                 let t = self.transition(rng);
                 accepted += t.accept_stat;
-                watch(&t);
+                if !watch(self, &t, rng) {
+                    return;
+                }
             }
             // Half a block says too little.
             if 2 * length > BLOCK {
@@ -97,6 +102,16 @@ impl<'a, D: LogDensity> Walk<'a, D> {
             self.is_current = true;
         }
         (&mut self.density, is_stale)
+    }
+
+    /// Where the chain is.
+    pub fn state(&self) -> &PhasePoint {
+        &self.state
+    }
+
+    /// Mean size of a step of the splitting.
+    pub fn step_size(&self) -> f64 {
+        LENGTH / LADDER[self.rung].0 as f64
     }
 
     /// Whether the last transition led to another position.
@@ -141,7 +156,7 @@ mod tests {
         let mut target = LogGamma(spread);
         let start = PhasePoint::at(&mut target, vec![spread; 5]);
         let mut walk = Walk::new(target, start, 0, &cancel);
-        walk.adapt(warmup, 0.75, &mut rng, |_| {});
+        walk.adapt(warmup, 0.75, &mut rng, |_, _, _| true);
         let (n, mut sum, mut squares, mut accepted) = (20_000, 0.0, 0.0, 0);
         for _ in 0..n {
             walk.transition(&mut rng);

@@ -8,6 +8,7 @@ pub mod tree;
 use crate::density::LogDensity;
 use chain::Chain;
 use fixed::Walk;
+use hamiltonian::PhasePoint;
 use rand::Rng;
 use tree::Transition;
 
@@ -21,6 +22,10 @@ pub trait Sampler {
     fn has_moved(&self) -> bool;
     /// The target, evaluated at the current position.
     fn current(&mut self, n_gradients: &mut usize) -> &mut Self::Target;
+    /// Where it is.
+    fn state(&self) -> &PhasePoint;
+    /// Size of its steps.
+    fn step_size(&self) -> f64;
 }
 
 impl<D: LogDensity> Sampler for Chain<'_, D> {
@@ -39,6 +44,14 @@ impl<D: LogDensity> Sampler for Chain<'_, D> {
 
     fn current(&mut self, _: &mut usize) -> &mut D {
         self.density()
+    }
+
+    fn state(&self) -> &PhasePoint {
+        self.state()
+    }
+
+    fn step_size(&self) -> f64 {
+        self.step_size()
     }
 }
 
@@ -59,5 +72,13 @@ impl<D: LogDensity> Sampler for Walk<'_, D> {
         let (density, was_stale) = self.density();
         *n_gradients += usize::from(was_stale);
         density
+    }
+
+    fn state(&self) -> &PhasePoint {
+        self.state()
+    }
+
+    fn step_size(&self) -> f64 {
+        self.step_size()
     }
 }

@@ -57,11 +57,10 @@ impl Frozen {
 
     /// Logarithm of `|det C|`: of `R^-T`, and of the triangles behind it.
     pub fn log_det(&self) -> f64 {
-        let (pattern, p) = (self.pattern(), self.n_swept());
-        let root: f64 = (0..pattern.dim()).map(|j| self.root[pattern.starts[j]].ln()).sum();
+        let p = self.n_swept();
         let unspread: f64 = (0..p).map(|i| self.unspread[i * p + i].abs().ln()).sum();
         let of_level = |n: &LevelNode| (0..n.q).map(|i| self.level_roots[n.root + i * n.q + i].ln()).sum::<f64>();
-        unspread + self.nodes.iter().map(of_level).sum::<f64>() - root
+        unspread + self.nodes.iter().map(of_level).sum::<f64>() + self.root.minus_log_det()
     }
 
     /// `out <- C y`.
