@@ -204,3 +204,29 @@ fn targets_with_their_constants_are_densities() {
         }
     }
 }
+
+/// A step to where nothing is finite leaves nothing behind: the next evaluation is that of a target which never was there.
+#[test]
+fn targets_forget_where_they_were() {
+    let terms: [&[(usize, usize, bool)]; 4] =
+        [&[(4, 2, true)], &[(11, 2, false)], &[(5, 1, false)], &[(4, 3, true), (3, 1, false)]];
+    for (i, terms) in terms.into_iter().enumerate() {
+        for (family, engine) in [Family::Gaussian, Family::NegBinomial, Family::Poisson]
+            .into_iter()
+            .flat_map(|f| [Engine::Joint, Engine::Levels].map(|e| (f, e)))
+        {
+            let model = Arc::new(model(&Shape::plain(family, 60, 2, terms), i as u64));
+            let mut fresh = settle(&model, engine, &AtomicBool::new(false)).posterior;
+            let mut used = fresh.clone();
+            let position = random_position(fresh.dim(), 3);
+            let mut gradients = [vec![0.0; position.len()], vec![0.0; position.len()]];
+            for wild in [f64::NAN, f64::INFINITY, 1e3, -1e3] {
+                used.evaluate(&vec![wild; position.len()], &mut gradients[0]);
+                used.evaluate(&position, &mut gradients[0]);
+                fresh.evaluate(&position, &mut gradients[1]);
+                assert!(gradients[1].iter().all(|g| g.is_finite()));
+                assert_eq!(gradients[0], gradients[1], "{family:?} {engine:?} {terms:?} after {wild}");
+            }
+        }
+    }
+}
