@@ -38,7 +38,8 @@
 #' @param fit A fit of class `twillfit`; [tw_gene()] makes one of a gene.
 #' @param cores Threads for the chains. Default: as the fit had.
 #' @param silent With 2 no progress is shown. Default: 1.
-#' @return A data frame of class `tw_log_evidence` with one row: `log_evidence`, its Monte Carlo error `mcse`, `method`
+#' @param ... Not used.
+#' @return A data frame with one row: `log_evidence`, its Monte Carlo error `mcse`, `method`
 #'   (`"bridge"` or `"importance"`) and the number of `draws` compared. Errors have class `twill_error_prior` (flat priors),
 #'   `twill_error_method` (fits of genes or cells), `twill_error_argument` or `twill_error_interrupt`.
 #'
@@ -59,7 +60,8 @@
 #' tw_log_evidence(with_slope, silent = 2)
 #' tw_log_evidence(without, silent = 2)
 #' @export
-tw_log_evidence <- function(fit, cores = NULL, silent = 1) {
+tw_log_evidence <- function(fit, cores = NULL, silent = 1, ...) {
+  check_no_dots(...)
   check_evidence(fit)
   if (is_approximation(fit)) return(evidence_of_ratios(fit))
   found <- bridge_of(fit, cores, check_silent(silent))
@@ -67,21 +69,7 @@ tw_log_evidence <- function(fit, cores = NULL, silent = 1) {
 }
 
 new_log_evidence <- function(log_evidence, mcse, method, draws) {
-  out <- data.frame(log_evidence = log_evidence, mcse = mcse, method = method, draws = draws)
-  structure(out, class = c("tw_log_evidence", "data.frame"))
-}
-
-#' @rdname tw_log_evidence
-#' @param x What `tw_log_evidence()` returns.
-#' @param digits Decimals. Default: 2.
-#' @param ... Not used.
-#' @method print tw_log_evidence
-#' @export
-print.tw_log_evidence <- function(x, digits = 2, ...) {
-  how <- c(bridge = "bridge sampling", importance = "importance sampling")[x$method]
-  cat(sprintf("Log evidence %.*f (Monte Carlo error %.*f), by %s with %d draws\n", digits, x$log_evidence, digits, x$mcse, how,
-              as.integer(x$draws)), sep = "")
-  invisible(x)
+  data.frame(log_evidence = log_evidence, mcse = mcse, method = method, draws = draws)
 }
 
 check_evidence <- function(fit) {
@@ -192,6 +180,7 @@ effective_draws <- function(x, otherwise) {
 
 #' @exportS3Method bridgesampling::bridge_sampler
 bridge_sampler.twillfit <- function(samples, ..., cores = NULL, silent = 1) {
+  check_no_dots(...)
   check_evidence(samples)
   if (is_approximation(samples)) {
     abort_twill("method", c("{.fn bridge_sampler} needs draws of chains.",

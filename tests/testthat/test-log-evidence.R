@@ -158,5 +158,6 @@ test_that("what has no evidence is refused by name", {
   }
   poor$info$log_evidence <- NULL
   expect_error(tw_log_evidence(poor), "update", class = "twill_error_argument") |> suppressWarnings()
-  expect_output(print(tw_log_evidence(gaussian_fit(method = "laplace"))), "Log evidence -.*importance sampling")
+  expect_named(tw_log_evidence(gaussian_fit(method = "laplace")), c("log_evidence", "mcse", "method", "draws"))
+  expect_error(tw_log_evidence(poor, silnt = 2), "Did you mean", class = "twill_error_argument")
 })
