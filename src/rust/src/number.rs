@@ -47,6 +47,8 @@ pub trait Real:
     fn recip(self) -> Self;
     /// Natural logarithm.
     fn ln(self) -> Self;
+    /// A function of each number.
+    fn each(self, f: impl Fn(f64) -> f64) -> Self;
 
     /// Single numbers as what they are, for routines that know nothing else.
     #[inline(always)]
@@ -99,6 +101,11 @@ impl Real for f64 {
     #[inline(always)]
     fn ln(self) -> Self {
         elementary::ln(self)
+    }
+
+    #[inline(always)]
+    fn each(self, f: impl Fn(f64) -> f64) -> Self {
+        f(self)
     }
 
     #[inline(always)]
@@ -172,7 +179,7 @@ macro_rules! eight {
             #[inline(always)]
             fn $call(self, other: Self) -> Self {
                 let mut out = self.0;
-                out.iter_mut().zip(&other.0).for_each(|(a, b)| *a = *a $sign *b);
+                out.iter_mut().zip(&other.0).for_each(|(a, b)| a.$call_assign(*b));
                 Self(out)
             }
         }
@@ -222,6 +229,11 @@ macro_rules! real_of_eight {
         #[inline(always)]
         fn ln(self) -> Self {
             self.map(elementary::ln)
+        }
+
+        #[inline(always)]
+        fn each(self, f: impl Fn(f64) -> f64) -> Self {
+            self.map(f)
         }
     };
 }

@@ -4,7 +4,7 @@
 //! A term's factor is `L = diag(sd) C`, lower triangular, `C` the Cholesky factor of its correlation matrix
 //! ([`correlation`]), so that a level's effects are `b = L s` with `s ~ N(0, I)`.
 
-mod correlation;
+pub mod correlation;
 mod horseshoe;
 
 use crate::error::Result;
@@ -101,6 +101,11 @@ impl ScalePriors {
             SdPrior::Horseshoe { .. } => None,
         };
         self.sds.iter().flatten().map(own).collect()
+    }
+
+    /// Per term, the `eta` of its correlations; `None` without.
+    pub fn cor_eta(&self) -> &[Option<f64>] {
+        &self.cor_eta
     }
 
     /// Priors of the dispersion or of its coefficients.

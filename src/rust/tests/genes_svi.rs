@@ -22,7 +22,7 @@ use twill::spec::Family;
 use twill::transport::Transport;
 
 fn shapes() -> impl Strategy<Value = Shape> {
-    let term = (1..5usize, 1..4usize, Just(false));
+    let term = (1..5usize, 1..4usize, any::<bool>());
     (any::<bool>(), 1..4usize, prop::collection::vec(term, 0..3), any::<bool>()).prop_map(
         |(poisson, p, terms, centred)| {
             let family = if poisson { Family::Poisson } else { Family::NegBinomial };
@@ -102,7 +102,13 @@ proptest! {
                 let at = if place < layout.n_effects { frame.p + place } else { place - layout.n_effects };
                 position[at] = standard[a].0[s];
             }
-            layout.theta().zip(&target.theta.straight).for_each(|(at, t)| position[at] = t.0[s]);
+            // Correlations come last there.
+            let (first, n_cor) = (layout.theta().start, frame.n_cor());
+            for (k, t) in target.theta.straight.iter().enumerate() {
+                let cor = frame.n_theta() - n_cor;
+                let shift = if k >= cor { k - cor + frame.n_sd } else { k + if k >= frame.n_sd { n_cor } else { 0 } };
+                position[first + shift] = t.0[s];
+            }
             posterior.evaluate(&position, &mut vec![0.0; layout.dim()]);
             let density = value.0[s] - target.log_jacobian.0[s];
             prop_assert!((density - posterior.lp).abs() < 1e-8 * (1.0 + posterior.lp.abs()), "{density} {}", posterior.lp);

@@ -5,7 +5,7 @@
 //! proportional to `(1 - z^2)^(b_j - 1)`, `b_j = eta + (q - 2 - j) / 2` (Lewandowski, Kurowicka and Joe 2009).
 
 use super::{ScaleGradient, ScalePriors, Scales};
-use crate::layout::pairs;
+use crate::number::Real;
 use crate::special::ln_gamma;
 
 impl ScalePriors {
@@ -18,35 +18,61 @@ impl ScalePriors {
             (0..q).for_each(|i| chol[i * q + i] = 1.0);
             return;
         };
-        let mut partial = theta[self.layout.cors[k].clone()].iter();
-        for i in 0..q {
-            let mut remaining: f64 = 1.0;
-            for (j, &y) in (0..i).zip(&mut partial) {
-                let z = y.tanh();
-                chol[i * q + j] = z * remaining.sqrt();
-                remaining *= 1.0 - z * z;
-                out.log_jacobian += (1.0 - z * z).ln() * 0.5 * (q - j) as f64;
-                out.lprior += (eta - 1.0) * (1.0 - z * z).ln() - log_beta_width(eta, q, j);
-            }
-            chol[i * q + i] = remaining.sqrt();
-        }
+        let [lprior, log_jacobian] = correlation_factor(q, eta, &theta[self.layout.cors[k].clone()], chol);
+        out.lprior += lprior;
+        out.log_jacobian += log_jacobian;
     }
 
     pub(super) fn cor_backward(
         &self, k: usize, theta: &[f64], at: &Scales, upstream: &ScaleGradient, d_theta: &mut [f64],
     ) {
         let Some(eta) = self.cor_eta[k] else { return };
-        let q = self.sds[k].len();
-        let (chol, sd, g) = (&at.chol[k], &at.sd[k], &upstream.factor[k]);
-        let start = self.layout.cors[k].start;
-        for (place, (i, j)) in pairs(q).enumerate() {
-            let z = theta[start + place].tanh();
-            let b = eta + 0.5 * (q as f64 - 2.0 - j as f64);
+        let place = self.layout.cors[k].clone();
+        let values = (&at.chol[k][..], &at.sd[k][..], &upstream.factor[k][..]);
+        correlation_adjoint(eta, &theta[place.clone()], values, &mut d_theta[place]);
+    }
+}
+
+/// Sets `chol` to `C` at unconstrained partial correlations, in the order of [`crate::layout::pairs`]; returns the log density of LKJ(eta) and the log
+/// Jacobian.
+#[inline(always)]
+pub fn correlation_factor<T: Real>(q: usize, eta: f64, partial: &[T], chol: &mut [T]) -> [T; 2] {
+    let (mut lprior, mut log_jacobian, mut place) = (T::ZERO, T::ZERO, 0);
+    for i in 0..q {
+        let mut remaining = T::splat(1.0);
+        for j in 0..i {
+            let z = partial[place].each(f64::tanh);
+            place += 1;
+            chol[i * q + j] = z * remaining.sqrt();
+            let rest = T::splat(1.0) - z * z;
+            remaining *= rest;
+            let log = rest.each(f64::ln);
+            log_jacobian += log * (0.5 * (q - j) as f64);
+            lprior += log * (eta - 1.0) - T::splat(log_beta_width(eta, q, j));
+        }
+        chol[i * q + i] = remaining.sqrt();
+    }
+    [lprior, log_jacobian]
+}
+
+/// Adds to `d_partial` the derivatives of that density with its Jacobian, and of what has the derivative `g` in `L = diag(sd) C`.
+#[inline(always)]
+pub fn correlation_adjoint<T: Real>(eta: f64, partial: &[T], (chol, sd, g): (&[T], &[T], &[T]), d_partial: &mut [T]) {
+    let (q, mut place) = (sd.len(), 0);
+    for i in 1..q {
+        let (first, mut before) = (place, T::splat(1.0));
+        for j in 0..i {
+            let z = partial[first + j].each(f64::tanh);
+            let (rest, b) = (T::splat(1.0) - z * z, eta + 0.5 * (q as f64 - 2.0 - j as f64));
             // dC_ij/dy_ij = (1 - z^2) C_ij / z, written without the division.
-            let before: f64 = (0..j).map(|l| 1.0 - theta[start + i * (i - 1) / 2 + l].tanh().powi(2)).product();
-            let own = (1.0 - z * z) * before.sqrt() * g[i * q + j];
-            let later: f64 = (j + 1..=i).map(|l| chol[i * q + l] * g[i * q + l]).sum();
-            d_theta[start + place] += sd[i] * (own - z * later) - 2.0 * z * b;
+            let own = rest * before.sqrt() * g[i * q + j];
+            let mut later = T::ZERO;
+            for l in j + 1..=i {
+                later += chol[i * q + l] * g[i * q + l];
+            }
+            d_partial[place] += sd[i] * (own - z * later) - z * (2.0 * b);
+            before *= rest;
+            place += 1;
         }
     }
 }

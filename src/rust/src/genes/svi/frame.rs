@@ -6,11 +6,11 @@
 
 use crate::compress::leaves::Leaves;
 use crate::density::Model;
-use crate::design::Design;
+use crate::design::{Design, GroupTerm};
 use crate::layout::{Block, Source};
 use crate::linalg::pattern::Pattern;
 use crate::spec::Family;
-use crate::transport::scheme::Scheme;
+use crate::transport::scheme::{CorrelatedTerm, Scheme};
 
 /// Largest core, and number of parameters: beyond, dense steps are no longer cheap.
 const MAX_CORE: usize = 24;
@@ -39,6 +39,8 @@ pub struct Frame {
     pub place: Vec<usize>,
     /// Per place, number of the standard deviation; `n_sd` for coefficients.
     pub sd_of: Vec<usize>,
+    /// Scales of each term.
+    pub terms: Vec<TermScales>,
     /// Per leaf, its block.
     pub block: Vec<usize>,
     /// `[leaves, b]`: what multiplies the block's effects.
@@ -52,14 +54,26 @@ pub struct Frame {
     pub scheme: Scheme,
 }
 
+/// Places of a term's scales.
+#[derive(Debug, Clone, Copy)]
+pub struct TermScales {
+    /// Effects of a level.
+    pub q: usize,
+    /// First standard deviation.
+    pub sd: usize,
+    /// Among the scales of the map: first standard deviation, or entry of `L` where effects are correlated.
+    pub scale: usize,
+    /// Of correlations: the first, the first entry of their Cholesky factor among all, and `eta`.
+    pub cor: Option<(usize, usize, f64)>,
+}
+
 impl Frame {
-    /// Of a model whose rows are all those of the design. `None` for models that need more: correlated effects, a
-    /// regression of the dispersion, horseshoes, Gaussian responses; or too large.
+    /// Of a model whose rows are all those of the design. `None` for models that need more: a regression of the
+    /// dispersion, horseshoes, Gaussian responses; or too large.
     pub fn new(model: &Model) -> Option<Self> {
         let (layout, design) = (&model.layout, &model.design);
-        let is_plain = layout.cors.iter().all(std::ops::Range::is_empty) && layout.horseshoes.is_empty();
         let is_count = model.family() != Family::Gaussian && design.x_disp.ncols() == 0 && !model.prior_only;
-        if !is_plain || !is_count || model.scale_priors.own_sds().is_none() {
+        if !layout.horseshoes.is_empty() || !is_count || model.scale_priors.own_sds().is_none() {
             return None;
         }
         let (inner, outer) = factors(design);
@@ -76,6 +90,7 @@ impl Frame {
             c: p + layout.n_effects - n_blocks * b,
             place: vec![],
             sd_of: vec![],
+            terms: terms(model),
             block: vec![],
             z: vec![],
             x: vec![],
@@ -88,18 +103,42 @@ impl Frame {
         }
         frame.order(model, &inner, &outer);
         frame.add_leaves(design, &inner, &outer);
-        frame.scheme = frame.scheme()?;
+        frame.scheme = frame.scheme(&inner, &outer, design)?;
         Some(frame)
     }
 
     /// Blocks that meet the core only, all of them with all of it.
-    fn scheme(&self) -> Option<Scheme> {
-        let Self { n, b, c, n_sd, p, .. } = *self;
+    fn scheme(&self, inner: &[usize], outer: &[usize], design: &Design) -> Option<Scheme> {
+        let Self { n, n_blocks, b, c, p, .. } = *self;
         let first = n - c;
         let own = |j: usize| if j < first { j + 1..(j / b + 1) * b } else { j + 1..n };
         let below = |j: usize| own(j).chain(first.max(own(j).end)..n).map(|i| i as u32).collect();
         let pattern = Pattern::new((0..n).map(below).collect(), usize::MAX, Some(c))?;
-        Some(Scheme::new(pattern, self.sd_of.clone(), [n_sd + 1, n - p], vec![], std::iter::empty()))
+        let levels = |k: &usize| std::iter::repeat_n(*k, design.terms[*k].n_levels);
+        let of_blocks = (0..n_blocks).flat_map(|_| inner.iter().copied());
+        let (mut scale_of, mut correlated, mut found) = (vec![], vec![], vec![]);
+        let number = |k: usize| self.terms[..k].iter().filter(|t| t.cor.is_some()).count();
+        for k in of_blocks.chain(outer.iter().flat_map(levels)) {
+            let TermScales { q, scale, cor, .. } = self.terms[k];
+            if cor.is_some() {
+                found.push((scale_of.len(), number(k)));
+            }
+            scale_of.extend((0..q).map(|i| scale + if cor.is_some() { i * q + i } else { i }));
+        }
+        let of = |t: &TermScales| t.cor.map(|_| CorrelatedTerm { first: t.scale, q: t.q });
+        correlated.extend(self.terms.iter().filter_map(of));
+        scale_of.extend(std::iter::repeat_n(self.n_scales() - 1, p));
+        Some(Scheme::new(pattern, scale_of, [self.n_scales(), n - p], correlated, found.into_iter()))
+    }
+
+    /// Scales of the map, with the one of coefficients.
+    pub fn n_scales(&self) -> usize {
+        1 + self.terms.iter().map(|t| if t.cor.is_some() { t.q * t.q } else { t.q }).sum::<usize>()
+    }
+
+    /// Correlations.
+    pub fn n_cor(&self) -> usize {
+        self.terms.iter().filter(|t| t.cor.is_some()).map(|t| t.q * (t.q - 1) / 2).sum()
     }
 
     /// A symmetric matrix of the core, `[c, c]`, from its packed lower columns.
@@ -113,9 +152,9 @@ impl Frame {
         out
     }
 
-    /// Scale parameters.
+    /// Scale parameters: standard deviations, shape, correlations.
     pub fn n_theta(&self) -> usize {
-        self.n_sd + usize::from(self.has_shape)
+        self.n_sd + usize::from(self.has_shape) + self.n_cor()
     }
 
     /// All parameters.
@@ -177,6 +216,22 @@ impl Frame {
         };
         (0..design.n()).map(&mut leaf_of).collect()
     }
+}
+
+/// Places of all terms' scales.
+fn terms(model: &Model) -> Vec<TermScales> {
+    let (mut sd, mut scale, mut cor, mut entry) = (0, 0, 0, 0);
+    let one = |(term, eta): (&GroupTerm, &Option<f64>)| {
+        let q = term.q;
+        let out = TermScales { q, sd, scale, cor: eta.map(|eta| (cor, entry, eta)) };
+        sd += q;
+        scale += if eta.is_some() { q * q } else { q };
+        if eta.is_some() {
+            (cor, entry) = (cor + q * (q - 1) / 2, entry + q * q);
+        }
+        out
+    };
+    model.design.terms.iter().zip(model.scale_priors.cor_eta()).map(one).collect()
 }
 
 /// Terms of the grouping factor that has most effects, and the other terms.

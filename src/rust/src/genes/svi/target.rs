@@ -36,11 +36,8 @@ pub struct Target<'a> {
     pub n_evaluations: usize,
     /// The map, with effects and coefficients at the last positions.
     pub map: Conditional<Lane>,
-    /// Standard deviations, and one.
-    scales: Vec<Lane>,
     /// Positions, then derivatives in effects and coefficients.
     z: Parts<Lane>,
-    d_log_value: Vec<Lane>,
     d_log_phi: Lane,
 }
 
@@ -89,9 +86,7 @@ impl<'a> Target<'a> {
             log_jacobian: Lane::ZERO,
             n_evaluations: 0,
             map: Conditional::new(&frame.scheme),
-            scales: vec![Lane::splat(1.0); frame.n_sd + 1],
             z: Parts::zeros(frame.n - frame.c, frame.c),
-            d_log_value: zeros(frame.n_sd + 1),
             d_log_phi: Lane::ZERO,
         }
     }
@@ -113,17 +108,21 @@ impl<'a> Target<'a> {
         self.map.natural.lead.iter().chain(&self.map.natural.core)
     }
 
-    /// Natural values of the last draw in lane `s`: coefficients, shape, standard deviations, effects.
+    /// Natural values of the last draw in lane `s`: coefficients, shape, standard deviations, correlations, effects.
     pub fn values(&self, s: usize, out: &mut [f64]) {
         let Frame { p, n_sd, has_shape, .. } = *self.frame;
         let n_effects = self.frame.n - p;
-        let first = p + usize::from(has_shape);
+        let (first, n_cor) = (p + usize::from(has_shape), self.frame.n_cor());
         if has_shape {
             out[p] = self.theta.value[n_sd].0[s];
         }
         out[first..first + n_sd].iter_mut().zip(&self.theta.value).for_each(|(out, sd)| *out = sd.0[s]);
+        if n_cor > 0 {
+            self.theta.correlations(self.frame, s, &mut out[first + n_sd..first + n_sd + n_cor]);
+        }
+        let first = first + n_sd + n_cor;
         for (u, &place) in self.u().zip(&self.frame.place) {
-            out[if place < n_effects { first + n_sd + place } else { place - n_effects }] = u.0[s];
+            out[if place < n_effects { first + place } else { place - n_effects }] = u.0[s];
         }
     }
 
@@ -135,9 +134,8 @@ impl<'a> Target<'a> {
         self.z.core.copy_from_slice(core);
         let mut value = self.theta.forward(self.frame, &self.gene, x);
         let (k, _) = self.scale();
-        self.scales[..self.frame.n_sd].copy_from_slice(&self.theta.value[..self.frame.n_sd]);
         let (scheme, a) = (&self.frame.scheme, &self.information);
-        self.log_jacobian = self.map.forward(scheme, a, k, &self.scales, &self.z);
+        self.log_jacobian = self.map.forward(scheme, a, k, &self.theta.scales, &self.z);
         value += self.log_jacobian;
         self.z.lead.fill(Lane::ZERO);
         self.z.core.fill(Lane::ZERO);
@@ -150,15 +148,14 @@ impl<'a> Target<'a> {
     #[inline(always)]
     fn pull_back(&mut self) {
         let (_, d_k) = self.scale();
-        let d_scale = self.map.backward(&self.frame.scheme, &self.scales, &mut self.z);
-        self.d_log_value.copy_from_slice(&self.map.slopes);
-        // What the map left there is that of the coefficients, which have no scale.
-        self.d_log_value[self.frame.n_sd] = self.d_log_phi + d_scale * d_k;
+        let (scheme, scales) = (&self.frame.scheme, &self.theta.scales);
+        let d_scale = self.map.backward(scheme, scales, &mut self.z);
+        scheme.to_factors(scales, &mut self.map.slopes);
         let (d_z, d_x) = self.gradient.split_at_mut(self.frame.n);
         let (lead, core) = d_z.split_at_mut(self.z.lead.len());
         lead.copy_from_slice(&self.z.lead);
         core.copy_from_slice(&self.z.core);
-        self.theta.backward(&self.d_log_value, d_x);
+        self.theta.backward(self.frame, &self.map.slopes, self.d_log_phi + d_scale * d_k, d_x);
     }
 
     /// What the information is multiplied by at the shape, and the derivative of its log in the log shape.
