@@ -136,12 +136,15 @@ test_that("bridgesampling takes a fit, and finds the same by itself", {
   effects <- draws[, grep("^r_g", colnames(draws))]
   positions <- cbind(draws[, "b_Intercept"], effects / as.vector(sd), log(sd), log(draws[, "sigma"]))
   positions <- matrix(positions, nrow(draws), dimnames = list(NULL, paste0("p", seq_len(ncol(positions)))))
-  alone <- bridgesampling::bridge_sampler(
+  alone <- with_fixed_seed(1, bridgesampling::bridge_sampler(
     positions, log_posterior = function(position, data) tw_log_prob(data, position), data = fit,
     lb = stats::setNames(rep(-Inf, ncol(positions)), colnames(positions)),
-    ub = stats::setNames(rep(Inf, ncol(positions)), colnames(positions)), silent = TRUE)
-  expect_lt(abs(alone$logml - gaussian_evidence()), 0.1)
-  expect_lt(abs(found$logml - alone$logml), 0.1)
+    ub = stats::setNames(rep(Inf, ncol(positions)), colnames(positions)), silent = TRUE))
+  # Its own account of its error, relative to the evidence.
+  error <- bridgesampling::error_measures(alone)$cv
+  expect_lt(error, 0.1)
+  expect_lt(abs(alone$logml - gaussian_evidence()), 4 * error)
+  expect_lt(abs(found$logml - alone$logml), 4 * error)
 })
 
 test_that("what has no evidence is refused by name", {
