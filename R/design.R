@@ -28,6 +28,17 @@ new_blueprint <- function(fixed, dispersion, terms) {
 
 # Model matrices -------------------------------------------------------------------------------------------------
 
+# One vector of numbers each: R adds them up.
+check_offset_types <- function(frame, terms) {
+  for (k in attr(terms, "offset")) {
+    value <- frame[[k]]
+    if (is.numeric(value) && NCOL(value) == 1) next
+    given <- if (is.null(dim(value))) class(value)[1] else "matrix"
+    abort_twill("data", c("An offset must hold one number per row.",
+                          "x" = "{.code {names(frame)[k]}} is of class {.cls {given}}."))
+  }
+}
+
 # The model matrix of one formula with what rebuilds it: terms (with the predvars of poly() and the like), levels and
 # contrasts of factors, and the names of the columns.
 model_part <- function(formula, data, contrasts = NULL) {
@@ -35,6 +46,7 @@ model_part <- function(formula, data, contrasts = NULL) {
   terms <- attr(frame, "terms")
   warn_row_dependent(terms, data)
   check_factor_levels(frame, terms)
+  check_offset_types(frame, terms)
   used <- contrasts[intersect(names(contrasts), names(frame))]
   x <- evaluated(stats::model.matrix(terms, frame, contrasts.arg = if (length(used) > 0) used), formula)
   part <- list(terms = terms, xlevels = stats::.getXlevels(terms, frame), contrasts = attr(x, "contrasts"),

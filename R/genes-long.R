@@ -36,7 +36,9 @@ is_one_sided <- function(design) {
 }
 
 check_gene_column <- function(gene, x) {
-  if (is.character(gene) && length(gene) == 1 && gene %in% names(x)) return(invisible())
+  is_name <- is.character(gene) && length(gene) == 1 && gene %in% names(x)
+  if (is_name && NCOL(x[[gene]]) == 1) return(invisible())
+  if (is_name) abort_twill("genes", "The column {.val {gene}} of {.arg x} must be one vector of names, not a matrix or table.")
   given <- if (is.null(gene)) "nothing" else given_value(gene)
   abort_twill("genes", c("{.arg gene} must name the column of {.arg x} that holds the names of genes.",
                          "x" = "It is {.val {given}}.", if (is.character(gene)) did_you_mean(gene[1], names(x)),

@@ -32,8 +32,12 @@ missing_slopes <- function(model) {
 columns_of_terms <- function(model) {
   blueprint <- model$design$blueprint
   labels <- attr(blueprint$terms, "term.labels")
-  assign <- attr(part_matrix(blueprint, model$data), "assign")
-  lapply(stats::setNames(seq_along(labels), labels), function(k) model$design$x[, which(assign == k), drop = FALSE])
+  whole <- part_matrix(blueprint, model$data)
+  names <- coef_name(colnames(whole))
+  # Columns that others determine have been dropped from the design.
+  kept <- intersect(names, colnames(model$design$x))
+  of_term <- function(k) model$design$x[, intersect(names[attr(whole, "assign") == k], kept), drop = FALSE]
+  Filter(ncol, lapply(stats::setNames(seq_along(labels), labels), of_term))
 }
 
 # list(codes, z) by group, with the columns of all terms of the group.

@@ -94,3 +94,21 @@ test_that("checks of counts refuse continuous responses, and quoted code and fun
   expect_error(screen(controls = function(x) x), "controls", class = "twill_error_argument")
   expect_identical(correlation_if_any(c(1, 1, 1), 1:3), NA_real_)
 })
+
+test_that("offsets that are no numbers, flags that are none and columns that are matrices are named", {
+  data <- with_fixed_seed(1, data.frame(y = rnorm(12), f = gl(3, 4), g = gl(4, 3)))
+  expect_error(twill(y ~ 1 + (1 | g), data, offset = f, silent = 2), "offset", class = "twill_error_data")
+  expect_error(twill(y ~ offset(f) + (1 | g), data, silent = 2), "factor", class = "twill_error_data")
+  expect_error(summary(shared_fit("sleep"), priors = c(2, NA)), "priors", class = "twill_error_setting")
+  long <- data.frame(y = rpois(8, 20), gene = rep(c("A", "B"), 4))
+  long$guide <- matrix(letters[1:16], 8)
+  expect_error(twill_screen(long, y ~ 1, gene = "gene", guide = "guide", silent = 2), "guide", class = "twill_error_genes")
+})
+
+test_that("slopes are looked for among the columns that are in the design", {
+  samples <- data.frame(a = gl(2, 1, 12), g = gl(4, 3))
+  samples$b <- samples$a
+  counts <- with_fixed_seed(1, matrix(rpois(12 * 8, 50), 8))
+  fit <- suppressMessages(suppressWarnings(twill_genes(counts, ~ a + b + (1 | g), col_data = samples, iter = 60, seed = 1)))
+  expect_s3_class(fit, "twillset")
+})
