@@ -1,5 +1,8 @@
 # Data and fits of genes that tests share.
 
+# as() to a sparse matrix needs its classes, which twill loads when it meets one.
+loadNamespace("Matrix")
+
 gene_samples <- function(n_donors = 5) {
   expand.grid(condition = factor(c("ctrl", "stim")), donor = factor(paste0("d", seq_len(n_donors))))
 }
