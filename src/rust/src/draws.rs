@@ -4,14 +4,15 @@ use crate::density::{LogDensity, Posterior};
 use crate::hmc::tree::Transition;
 use crate::layout::Source;
 use crate::whiten::Whitened;
-use crate::whiten::bend::Bent;
+use crate::whiten::coordinatewise::{Coordinatewise, Map};
 use rand::Rng;
 
 /// A target that gives whole draws of the model's parameters.
 pub trait Draw: LogDensity {
     /// Whether [`Draw::complete`] adds anything.
     const IS_PARTIAL: bool;
-    /// Adds what the sampler does not move, at the target's own `position`.
+    /// Adds what the sampler does not move, where the target was evaluated last. That is `position` in its coordinates, which those
+    /// remember themselves that map it to others.
     fn complete<R: Rng>(&mut self, position: &[f64], rng: &mut R);
     /// The posterior, evaluated at the completed draw.
     fn posterior(&self) -> &Posterior;
@@ -40,11 +41,11 @@ impl<D: Draw> Draw for Whitened<D> {
     }
 }
 
-impl<D: Draw> Draw for Bent<D> {
+impl<D: Draw, M: Map> Draw for Coordinatewise<D, M> {
     const IS_PARTIAL: bool = D::IS_PARTIAL;
 
-    fn complete<R: Rng>(&mut self, position: &[f64], rng: &mut R) {
-        let (inner, x) = self.parts(position);
+    fn complete<R: Rng>(&mut self, _position: &[f64], rng: &mut R) {
+        let (inner, x) = self.parts();
         inner.complete(x, rng);
     }
 

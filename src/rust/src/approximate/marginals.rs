@@ -4,106 +4,35 @@
 //! the axis of each through the mode the density is taken on a grid, and its quantiles are matched to those of a normal
 //! distribution ([`crate::genes::svi::bend`]). Whitening has put the ridge of a scale along its axis.
 
-use crate::density::in_parts::InParts;
-use crate::density::{LogDensity, Posterior};
-use crate::draws::Draw;
+use crate::density::LogDensity;
 use crate::genes::svi::bend::Bend;
-use rand::Rng;
+use crate::whiten::coordinatewise::{Coordinatewise, Map};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// A density in such coordinates.
-#[derive(Debug, Clone)]
-pub struct Marginals<D> {
-    /// The whitened density.
-    pub inner: D,
-    /// Of the coordinates from `first` on.
-    bends: Arc<Vec<Bend>>,
-    first: usize,
-    y: Vec<f64>,
-    /// Per bend, its slope and the derivative of the slope's logarithm at the last position.
-    slopes: Vec<[f64; 2]>,
+pub type Marginals<D> = Coordinatewise<D, Bend>;
+
+impl Map for Bend {
+    fn at(&self, w: f64) -> (f64, f64, f64) {
+        Self::at(self, w)
+    }
 }
 
 impl<D: LogDensity> Marginals<D> {
-    /// Of the coordinates `places`, which reach to the last.
+    /// Of the coordinates `places`.
     pub fn fit(mut inner: D, places: Range<usize>) -> Self {
         let dim = inner.dim();
         let (mut y, mut gradient) = (vec![0.0; dim], vec![0.0; dim]);
-        let mut bend = |place: usize| {
+        let bend = |place: usize| {
             let profile = Bend::grid().map(|t| {
                 y[place] = t;
                 inner.evaluate(&y, &mut gradient)
             });
             y[place] = 0.0;
-            Bend::fit(0.0, 1.0, &profile).unwrap_or_else(|| Bend::straight(0.0))
+            (place, Bend::fit(0.0, 1.0, &profile).unwrap_or_else(|| Bend::straight(0.0)))
         };
-        let bends: Vec<Bend> = places.clone().map(&mut bend).collect();
-        Self { inner, first: places.start, slopes: vec![[1.0, 0.0]; bends.len()], bends: Arc::new(bends), y }
-    }
-
-    /// Sets the whitened position; the logarithm of the map's Jacobian.
-    fn unbend(&mut self, position: &[f64]) -> f64 {
-        self.y.copy_from_slice(position);
-        let mut log_jacobian = 0.0;
-        for ((bend, y), own) in self.bends.iter().zip(&mut self.y[self.first..]).zip(&mut self.slopes) {
-            let (at, slope, curve) = bend.at(*y);
-            (*y, *own) = (at, [slope, curve]);
-            log_jacobian += slope.ln();
-        }
-        log_jacobian
-    }
-
-    /// From the gradient in whitened coordinates to that in these.
-    fn pull_back(&self, gradient: &mut [f64]) {
-        let own = gradient[self.first..].iter_mut().zip(&self.slopes);
-        own.for_each(|(d, [slope, curve])| *d = *d * slope + curve);
-    }
-}
-
-impl<D: LogDensity> LogDensity for Marginals<D> {
-    fn dim(&self) -> usize {
-        self.y.len()
-    }
-
-    fn evaluate(&mut self, position: &[f64], gradient: &mut [f64]) -> f64 {
-        let log_jacobian = self.unbend(position);
-        let value = self.inner.evaluate(&self.y, gradient);
-        self.pull_back(gradient);
-        value + log_jacobian
-    }
-
-    fn log_constant(&self) -> f64 {
-        self.inner.log_constant()
-    }
-}
-
-impl<D: InParts> InParts for Marginals<D> {
-    fn place(&mut self, position: &[f64]) {
-        self.unbend(position);
-        self.inner.place(&self.y);
-    }
-
-    fn bottom(&mut self) -> &mut Posterior {
-        self.inner.bottom()
-    }
-
-    fn finish(&mut self, log_likelihood: f64, gradient: &mut [f64]) -> f64 {
-        let value = self.inner.finish(log_likelihood, gradient);
-        self.pull_back(gradient);
-        value + self.slopes.iter().map(|[slope, _]| slope.ln()).sum::<f64>()
-    }
-}
-
-impl<D: Draw> Draw for Marginals<D> {
-    const IS_PARTIAL: bool = D::IS_PARTIAL;
-
-    fn complete<R: Rng>(&mut self, _position: &[f64], rng: &mut R) {
-        self.inner.complete(&self.y, rng);
-    }
-
-    fn posterior(&self) -> &Posterior {
-        self.inner.posterior()
+        let bends = places.map(bend).collect();
+        Self::new(inner, bends)
     }
 }
 

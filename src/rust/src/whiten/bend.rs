@@ -11,10 +11,9 @@
 //! the cube root of Wilson and Hilferty (1931). Slopes stay between `1 - d` and `1 + d`, so that exponential tails
 //! stay exponential.
 
-use crate::density::in_parts::InParts;
-use crate::density::{LogDensity, Posterior};
+use super::coordinatewise::{Coordinatewise, Map};
+use crate::density::LogDensity;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Largest change of the slope.
@@ -28,22 +27,13 @@ const DIFFERENCE: f64 = 1e-3;
 
 /// The map of one coordinate.
 #[derive(Debug, Clone, Copy)]
-struct Bend {
-    place: usize,
+pub struct Bend {
     mode: f64,
     k: f64,
 }
 
 /// A density in coordinates of which some are bent; the others, and the mode, stay where they are.
-#[derive(Debug, Clone)]
-pub struct Bent<D> {
-    /// The density of straight coordinates.
-    pub inner: D,
-    bends: Arc<Vec<Bend>>,
-    x: Vec<f64>,
-    /// Per bend, `da/dw` and the derivative of its logarithm at the last position.
-    slopes: Vec<[f64; 2]>,
-}
+pub type Bent<D> = Coordinatewise<D, Bend>;
 
 impl Bend {
     /// `None` where the density is straight enough.
@@ -63,9 +53,11 @@ impl Bend {
         let third = (up - 2.0 * middle + down) / (sd * sd);
         let k = -third / (3.0 * second);
         let is_bent = k.is_finite() && (k * sd).abs() > NEARLY_STRAIGHT;
-        is_bent.then_some(Self { place, mode, k })
+        is_bent.then_some(Self { mode, k })
     }
+}
 
+impl Map for Bend {
     /// `a`, `da/dw` and the derivative of its logarithm at `w + m`.
     fn at(&self, w: f64) -> (f64, f64, f64) {
         let w = w - self.mode;
@@ -84,74 +76,9 @@ impl<D: LogDensity> Bent<D> {
     pub fn at_mode(mut inner: D, mode: &[f64], places: Range<usize>, cancel: &AtomicBool) -> Self {
         let (mut x, mut work) = (mode.to_vec(), vec![0.0; mode.len()]);
         let places = places.take_while(|_| !cancel.load(Ordering::Relaxed));
-        let bends: Vec<_> = places.filter_map(|place| Bend::at_mode(&mut inner, &mut x, &mut work, place)).collect();
-        Self { inner, slopes: vec![[1.0, 0.0]; bends.len()], bends: Arc::new(bends), x }
-    }
-
-    /// Leaves all coordinates straight.
-    pub fn straight(inner: D) -> Self {
-        let x = vec![0.0; inner.dim()];
-        Self { inner, slopes: vec![], bends: Arc::new(vec![]), x }
-    }
-
-    /// The inner density and the straight position of `position`.
-    pub fn parts(&mut self, position: &[f64]) -> (&mut D, &[f64]) {
-        self.unbend(position);
-        (&mut self.inner, &self.x)
-    }
-
-    /// Sets the straight position; the logarithm of the map's Jacobian.
-    fn unbend(&mut self, position: &[f64]) -> f64 {
-        self.x.copy_from_slice(position);
-        let mut log_jacobian = 0.0;
-        for (bend, own) in self.bends.iter().zip(&mut self.slopes) {
-            let (a, slope, curve) = bend.at(position[bend.place]);
-            self.x[bend.place] = a;
-            *own = [slope, curve];
-            log_jacobian += slope.ln();
-        }
-        log_jacobian
-    }
-
-    /// The gradient in bent coordinates, from that in straight ones.
-    fn pull_back(&self, gradient: &mut [f64]) {
-        for (bend, [slope, curve]) in self.bends.iter().zip(&self.slopes) {
-            gradient[bend.place] = gradient[bend.place] * slope + curve;
-        }
-    }
-}
-
-impl<D: LogDensity> LogDensity for Bent<D> {
-    fn dim(&self) -> usize {
-        self.x.len()
-    }
-
-    fn evaluate(&mut self, position: &[f64], gradient: &mut [f64]) -> f64 {
-        let log_jacobian = self.unbend(position);
-        let value = self.inner.evaluate(&self.x, gradient);
-        self.pull_back(gradient);
-        value + log_jacobian
-    }
-
-    fn log_constant(&self) -> f64 {
-        self.inner.log_constant()
-    }
-}
-
-impl<D: InParts> InParts for Bent<D> {
-    fn place(&mut self, position: &[f64]) {
-        self.unbend(position);
-        self.inner.place(&self.x);
-    }
-
-    fn bottom(&mut self) -> &mut Posterior {
-        self.inner.bottom()
-    }
-
-    fn finish(&mut self, log_likelihood: f64, gradient: &mut [f64]) -> f64 {
-        let value = self.inner.finish(log_likelihood, gradient);
-        self.pull_back(gradient);
-        value + self.slopes.iter().map(|[slope, _]| slope.ln()).sum::<f64>()
+        let bend = |place| Bend::at_mode(&mut inner, &mut x, &mut work, place).map(|bend| (place, bend));
+        let bends = places.filter_map(bend).collect();
+        Self::new(inner, bends)
     }
 }
 
@@ -178,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_log_scale_takes_the_cube_root() {
-        let k = bent(200.0).bends[0].k;
+        let k = bent(200.0).maps()[0].1.k;
         assert!((k - 2.0 / 3.0).abs() < 0.01, "{k}");
     }
 
@@ -191,7 +118,7 @@ mod tests {
         };
         assert!(arrow(false).is_some());
         assert!(arrow(true).is_none());
-        assert_eq!(Bent::at_mode(LogGamma(2.0), &[0.0], 0..1, &AtomicBool::new(true)).bends.len(), 0);
+        assert_eq!(Bent::at_mode(LogGamma(2.0), &[0.0], 0..1, &AtomicBool::new(true)).maps().len(), 0);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 pub mod arrow;
 pub mod bend;
+pub mod coordinatewise;
 pub mod dense;
 pub mod frozen;
 pub mod low_rank;
