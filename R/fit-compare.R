@@ -9,6 +9,7 @@ several_criteria <- function(x, dots, compute, compare, names, class = "twillfit
 
 # The criterion of each fit, named as the call names the fits. Dots that are no fits are for `compute`.
 all_criteria <- function(x, dots, compute, names, class) {
+  refuse_other_fits(x, dots, class)
   is_fit <- vapply(dots, inherits, NA, class)
   if (!"..." %in% names(formals(compute))) check_dots_of(dots[!is_fit], compute)
   fits <- c(list(x), unname(dots[is_fit]))
@@ -77,7 +78,7 @@ compare_fits <- function(x, dots, criterion, model_names, names, class) {
   is_done <- vapply(dots, inherits, NA, "loo")
   names <- names[c(TRUE, TRUE, !is_done)]
   others <- dots[!is_done]
-  n <- 1 + sum(is_done) + sum(vapply(others, inherits, NA, class))
+  n <- 1 + sum(is_done) + sum(vapply(others, inherits, NA, c("twillfit", "twillset")))
   if (n < 2) {
     abort_twill("argument", c("{.fn loo_compare} compares at least two fits; it was given one.",
                               "i" = "For example {.code loo_compare(fit, update(fit, . ~ . - x))}."))
@@ -87,6 +88,15 @@ compare_fits <- function(x, dots, criterion, model_names, names, class) {
   compute <- function(fit, ...) getExportedValue("loo", criterion)(fit, ...)
   loos <- c(all_criteria(x, others, compute, names, class), dots[is_done])
   loo_compare(if (is.null(model_names)) loos else stats::setNames(loos, model_names))
+}
+
+# A fit by another door is no argument of a criterion.
+refuse_other_fits <- function(x, dots, class) {
+  is_other <- vapply(dots, inherits, NA, c("twillfit", "twillset")) & !vapply(dots, inherits, NA, class)
+  if (!any(is_other)) return(invisible())
+  others <- unique(vapply(dots[is_other], function(fit) class(fit)[1], ""))
+  abort_twill("argument", c("Only fits of the same kind and data can be compared.",
+                            "x" = "The first is of class {.cls {class(x)[1]}}, another of class {.cls {others}}."))
 }
 
 check_names <- function(names, n) {

@@ -56,7 +56,7 @@ log_lik.twillset <- function(object, genes = NULL, ...) {
 #' @export
 waic.twillset <- function(x, ..., by = c("gene", "sample"), genes = NULL, compare = TRUE) {
   by <- check_choice(by, "by", c("gene", "sample"))
-  compute <- function(fit) leaf_criterion(fit, genes, by, waic_units, c("elpd_waic", "p_waic", "waic"), c("waic", "loo"))
+  compute <- function(fit) unit_criterion(fit, genes, by, waic_units, c("elpd_waic", "p_waic", "waic"), c("waic", "loo"))
   several_criteria(x, list(...), compute, compare, substitute(list(x, ...)), "twillset")
 }
 

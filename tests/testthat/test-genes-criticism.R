@@ -84,6 +84,9 @@ test_that("criteria add up, compare and name what is wrong", {
   expect_identical(rownames(both), names(sort(elpd, decreasing = TRUE)))
   expect_equal(both[2, "elpd_diff"], min(elpd) - max(elpd))
   expect_error(loo(fit, genez = 1), class = "twill_error_argument")
+  for (compare in c(loo, loo_compare)) {
+    expect_error(compare(fit, shared_fit("sleep")), "another of class <twillfit>", class = "twill_error_argument")
+  }
   expect_error(loo(fit, by = "leaf"), class = "twill_error")
   expect_output(print(by_gene), "Samples left out, added up by gene: 12 rows")
 })
