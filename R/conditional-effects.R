@@ -6,7 +6,7 @@
 #' at their mean, factors at their first level, offsets at their mean. A number that the formula makes a factor of, as in
 #' `factor(cyl)`, counts as one. Combinations of which the data say nothing are left out, with a message.
 #'
-#' @param x,fit A fit of class `twillfit`, or for `plot()` and `print()` what `tw_effects()` made.
+#' @param x,fit A fit of class `twillfit`, or for `plot()` and `print()` what `tw_conditional_effects()` made.
 #' @param effects Names of predictors, or pairs such as `"x:z"`. Default: all main effects and
 #'   interactions of two.
 #' @param conditions A data frame: for each of its rows, predictions with the predictors fixed
@@ -25,18 +25,18 @@
 #' @param plot Draw the plots? Default: yes. If not, they are only returned.
 #' @param ask Wait before each plot after the first? Default: in interactive sessions.
 #' @param ... Further arguments of the prediction, such as `seed`.
-#' @return `tw_effects()`, and the method of `brms::conditional_effects()`, which is the same: a
-#'   list of class `tw_effects` with a data frame per effect, holding the predictors,
+#' @return `tw_conditional_effects()`, and the method of `brms::conditional_effects()`, which is the same: a
+#'   list of class `tw_conditional_effects` with a data frame per effect, holding the predictors,
 #'   `effect1__`, `effect2__`, `cond__`, `estimate__`, `se__`, `lower__` and `upper__`. `plot()`:
 #'   a list of ggplots, invisibly. Errors have class `twill_error_effects`.
 #' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
 #'              chains = 2, iter = 400, seed = 1, silent = 2)
-#' effects <- tw_effects(fit)
+#' effects <- tw_conditional_effects(fit)
 #' head(effects$Days[c("effect1__", "estimate__", "lower__", "upper__")])
 #' plot(effects, points = TRUE)
 #' @export
-tw_effects <- function(fit, effects = NULL, conditions = NULL, int_conditions = list(), re_formula = NA,
+tw_conditional_effects <- function(fit, effects = NULL, conditions = NULL, int_conditions = list(), re_formula = NA,
                        prob = 0.95, robust = TRUE,
                        method = c("posterior_epred", "posterior_linpred", "posterior_predict"),
                        spaghetti = FALSE, resolution = 100, ndraws = NULL, ...) {
@@ -55,16 +55,16 @@ tw_effects <- function(fit, effects = NULL, conditions = NULL, int_conditions = 
     effect_table(grid, predict(grid), effect, prob, robust, spaghetti)
   })
   names(tables) <- vapply(effects, paste, "", collapse = ":")
-  structure(tables, class = "tw_effects", response = deparse1(fit$formula$response), method = method,
+  structure(tables, class = "tw_conditional_effects", response = deparse1(fit$formula$response), method = method,
             points = cbind(fit$data, resp__ = fit$design$y))
 }
 
-#' @rdname tw_effects
+#' @rdname tw_conditional_effects
 #' @exportS3Method brms::conditional_effects
 conditional_effects.twillfit <- function(x, effects = NULL, conditions = NULL, int_conditions = NULL,
                                          re_formula = NA, prob = 0.95, robust = TRUE,
                                          method = "posterior_epred", spaghetti = FALSE, resolution = 100, ...) {
-  tw_effects(x, effects, conditions, int_conditions, re_formula, prob, robust, method, spaghetti, resolution, ...)
+  tw_conditional_effects(x, effects, conditions, int_conditions, re_formula, prob, robust, method, spaghetti, resolution, ...)
 }
 
 # Columns that predict: of the population-level part (and the dispersion's), not the response or groups only.

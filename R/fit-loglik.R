@@ -159,6 +159,6 @@ relative_efficiency <- function(log_lik, fit, cores, draw_ids = NULL) {
 
 # Criteria are made of variances and weights of draws.
 need_spread <- function(fit) {
-  if (inherits(fit, "twillset") || ndraws(fit) > 1) return(invisible())
+  if (inherits(fit, "twillgenes") || ndraws(fit) > 1) return(invisible())
   abort_twill("draws", c("One draw has no criterion: it needs several.", "i" = "Fit with a larger {.arg iter}."))
 }

@@ -19,7 +19,7 @@
 #' by Gauss quadratures, and the terms in the gamma function by a histogram of the counts. The log-likelihood of a gene is
 #' kept within about 1e-3 (the bound is a formula, tested), and costs the same for a thousand cells and a hundred thousand.
 #' Covariates that differ from cell to cell leave no leaves: such designs are fitted cell by cell, as [twill_genes()] would, to an
-#' object of class `c("twillrows", "twillset")`. Its cells are grouped by the other variables of the design for
+#' object of class `c("twillrows", "twillgenes")`. Its cells are grouped by the other variables of the design for
 #' [tw_calibration()], [pp_check()][pp_check.twillcells], [tw_residuals()], [tw_denoised()] and [plot()][plot.twillcells];
 #' [tw_groups()], `log_lik()`, `waic()` and `loo()` need leaves.
 #'
@@ -57,9 +57,9 @@
 #' @param keep `"effects"` (default): the draws of all parameters and of the effects of single levels, which
 #'   contrasts on other scales, `"observed"` effects and predictions read; `"draws"` and `"moments"` as in [twill_genes()].
 #'   Draws need 8 bytes times draws times parameters times genes: 0.9 GB for 17,500 genes, 7 donors and 300 draws.
-#' @return A list of class `c("twillcells", "twillset")`: as from [twill_genes()], with `job$cells` (leaf, log capture and total
+#' @return A list of class `c("twillcells", "twillgenes")`: as from [twill_genes()], with `job$cells` (leaf, log capture and total
 #'   of each cell, a table of the leaves). Everything that takes a fit of genes takes it, see [tw_contrast()],
-#'   [tw_status()], [tw_variance()], [tw_gene()]. Errors have the classes of [twill_genes()] and `twill_error_capture`.
+#'   [tw_diagnostics()], [tw_variance()], [tw_gene()]. Errors have the classes of [twill_genes()] and `twill_error_capture`.
 #' @references
 #' Golub GH, Welsch JH (1969). Calculation of Gauss quadrature rules. *Mathematics of Computation* 23, 221-230.
 #' @examples
@@ -126,6 +126,6 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
 
 # The fit of the leaves' job as a fit of cells.
 as_cells <- function(fit, has_leaves) {
-  class(fit) <- c(intersect(class(fit), "twill_partial"), if (has_leaves) "twillcells" else "twillrows", "twillset")
+  class(fit) <- c(intersect(class(fit), "twill_partial"), if (has_leaves) "twillcells" else "twillrows", "twillgenes")
   fit
 }

@@ -49,13 +49,12 @@
 #' the sampler. The sum of the ELBO over genes, step by step, is `fit$posterior$elbo`: `plot(fit, "loss")`.
 #'
 #' @section Statuses:
-#' [tw_status()] says of each gene `"ok"`; `"refined"` (approximated badly, so sampled); `"high_khat"` (approximated badly, and
-#' not to be sampled); `"separated"` (no count at all in
-#' one combination of the covariates: an effect is bounded on one side by its prior alone; or no value that tells of a
-#' coefficient, whose posterior then is its prior); `"few_counts"` (not more
-#' samples with counts, or values, than coefficients); `"high_rhat"` (the chains disagreed in each try); `"no_start"` or
-#' `"failed"` (no draws); and why a gene was not fitted: few counts, or values without spread within combinations of the
-#' design, of which any effect would be exact.
+#' [tw_diagnostics()] says of each gene `"ok"`; `"refined"` (approximated badly, so sampled); `"high_khat"` (approximated
+#' badly, and not to be sampled); `"separated"` (no count at all in one combination of the covariates: an effect is bounded on
+#' one side by its prior alone; or no value that tells of a coefficient, whose posterior then is its prior); `"few_counts"`
+#' (not more samples with counts, or values, than coefficients); `"high_rhat"` (the chains disagreed in each try);
+#' `"no_start"` or `"failed"` (no draws); and why a gene was not fitted: few counts, or values without spread within
+#' combinations of the design, of which any effect would be exact.
 #'
 #' @section Running in parallel:
 #' Threads work inside of one process. `BPPARAM` of BiocParallel cuts the genes into blocks for several processes or
@@ -65,7 +64,7 @@
 #' `seed` it takes theirs. Each file carries a hash of its content, and of data, model, settings, seed and version: other calls
 #' are refused with what differs, damaged blocks fitted again. One process at a time uses a folder. Only folders that you trust
 #' should be given: their files are read by [readRDS()], which can be made to run code.
-#' An interrupt returns the finished genes, as a fit of class `c("twill_partial", "twillset")`.
+#' An interrupt returns the finished genes, as a fit of class `c("twill_partial", "twillgenes")`.
 #'
 #' @param x A SummarizedExperiment or SingleCellExperiment; a matrix, sparse matrix or DelayedMatrix (such as one on disk by
 #'   HDF5Array, which is read in blocks) with genes in rows and samples in columns; or a data frame with one row per gene
@@ -124,9 +123,9 @@
 #' @param check Look for what the design leaves out? Default: yes. Before the fit for responses that may differ between the levels
 #'   of a group (donors) where the design has no varying slope, after it for variation that samples share, see
 #'   [tw_shared_variation()], which takes about a second. `silent = 2` does neither.
-#' @return A list of class `twillset`: `job` (design, priors, counts, settings), `posterior` (draws, moments and
-#'   diagnostics, genes last) and `info`; see [tw_contrast()], [tw_status()], [tw_variance()], [tw_gene()],
-#'   [twillset-methods] and [plot.twillset()]. Errors have the classes of [twill()] and `twill_error_genes`,
+#' @return A list of class `twillgenes`: `job` (design, priors, counts, settings), `posterior` (draws, moments and
+#'   diagnostics, genes last) and `info`; see [tw_contrast()], [tw_diagnostics()], [tw_variance()], [tw_gene()],
+#'   [twillgenes-methods] and [plot.twillgenes()]. Errors have the classes of [twill()] and `twill_error_genes`,
 #'   `twill_error_package`.
 #' @references
 #' Geyer CJ (1994). On the convergence of Monte Carlo maximum likelihood calculations. *Journal of the Royal Statistical

@@ -59,8 +59,9 @@ verb_help <- function() {
 #' @section Verbs of one gene:
 #' [tw_gene()] fits one gene as a model of its own, with the priors learned over genes: it answers all of the first column.
 #'
-#' @seealso [twill-draws], [twill-predict], [twill-loo], [twillset-effects], [twillset-predict], [twillset-loo], [twillset-tidy],
-#'   [twillset-fitted]
+#' @seealso [twill-draws], [twill-predict], [twill-loo], [twillgenes-effects], [twillgenes-predict], [twillgenes-loo],
+#' [twillgenes-tidy],
+#'   [twillgenes-fitted]
 #' @eval verb_help()
 #' @name twill-verbs
 NULL

@@ -22,7 +22,7 @@ wanted <- c(effect = "b_conditiontreated", intercept = "b_Intercept", `log sd in
             `log sd effect` = "sd_donor__conditiontreated", `log shape` = "shape")
 on_its_scale <- function(x, name) if (startsWith(name, "log")) log(x) else x
 
-# A piece (R/genes-run.R) of all genes under what the fit has learned.
+# A piece (R/run-blocks.R) of all genes under what the fit has learned.
 run_method <- function(fit, method) {
   part <- twill:::job_part(fit$job, which(fit$job$reason == ""))
   part$keep <- "draws"

@@ -85,7 +85,7 @@ fit_case <- function(size, method, threads) {
 }
 
 of_fit <- function(fit) {
-  status <- tw_status(fit)
+  status <- tw_diagnostics(fit)
   column <- function(name) if (is.null(status[[name]])) NA else status[[name]]
   data.frame(fitted = sum(!is.na(column("seconds"))), gradients = round(mean(column("n_gradients"), na.rm = TRUE)),
              engine = round(sum(column("seconds"), na.rm = TRUE), 1),

@@ -32,7 +32,7 @@ run_case <- function(sim, design, threads, method) {
   suppressMessages(library(twill))
   seconds <- system.time(fit <- twill_genes(sim$counts, formulas[[design]], col_data = sim$samples, seed = 1, cores = threads,
                                             method = method, silent = 2))[["elapsed"]]
-  status <- tw_status(fit)
+  status <- tw_diagnostics(fit)
   table <- system.time(tw_contrast(fit))[["elapsed"]]
   data.frame(method = method, design = design, genes = nrow(status), samples = ncol(sim$counts), threads = threads,
              draws = dim(fit$posterior$draws)[1], seconds = round(seconds, 1), table = round(table, 1),

@@ -2,18 +2,20 @@
 
 # One object of every class that has methods, each made once.
 object_makers <- list(
-  twillfit = function() shared_fit("sleep"), twillset = function() fake_set(), twillcells = function() cells_fit(),
+  twillfit = function() shared_fit("sleep"), twillgenes = function() fake_set(), twillcells = function() cells_fit(),
   twillrows = function() rows_fit(), summary.twillfit = function() summary(shared_fit("sleep")),
-  summary.twillset = function() summary(object_of("twillset")), summary.twillcells = function() summary(object_of("twillcells")),
+  summary.twillgenes = function() summary(object_of("twillgenes")),
+  summary.twillcells = function() summary(object_of("twillcells")),
   tw_calibration = function() tw_calibration(object_of("twillcells")), tw_cond = function() cond(condition = "stim"),
-  tw_devices = function() tw_devices(), tw_effect = function() tw_effect(object_of("twillcells"), "condition"),
-  tw_effects = function() tw_effects(shared_fit("sleep"), resolution = 5, ndraws = 10),
+  tw_devices = function() tw_devices(), tw_draws = function() tw_draws(object_of("twillcells"), "condition"),
+  tw_conditional_effects = function() tw_conditional_effects(shared_fit("sleep"), resolution = 5, ndraws = 10),
   tw_group = function() tw_groups(object_of("twillcells"), "donor")[[1]],
   tw_groups = function() tw_groups(object_of("twillcells"), "donor"),
   tw_hypothesis = function() tw_hypothesis(shared_fit("sleep"), "Days > 0"),
   tw_leaf_criterion = function() waic(object_of("twillcells"), genes = 1:2),
-  tw_shared_variation = function() tw_shared_variation(object_of("twillset"), seed = 1),
-  tw_loo_list = function() waic(shared_fit("sleep"), shared_fit("sleep")), tw_mask = function() tw_mask(object_of("twillset")),
+  tw_shared_variation = function() tw_shared_variation(object_of("twillgenes"), seed = 1),
+  tw_loo_list = function() waic(shared_fit("sleep"), shared_fit("sleep")),
+  tw_mask = function() tw_mask(object_of("twillgenes")),
   tw_spread = function() tw_spread(object_of("twillcells")),
   twill_family = function() negbinomial(), twill_formula = function() tw_formula(y ~ x),
   twill_prior = function() tw_prior("normal(0, 1)"))
@@ -34,8 +36,8 @@ object_of <- function(class) {
 # Methods that may take any argument, and why.
 takes_any <- c("[.tw_calibration" = "indices of a data frame", "[.tw_spread" = "indices of a data frame",
                "[.tw_shared_variation" = "indices of a data frame",
-               "c.twill_prior" = "the priors that are joined", "c.twillset" = "the fits that are joined",
-               "recover_data.twillfit" = "what emmeans hands on", "recover_data.twillset" = "what emmeans hands on",
+               "c.twill_prior" = "the priors that are joined", "c.twillgenes" = "the fits that are joined",
+               "recover_data.twillfit" = "what emmeans hands on", "recover_data.twillgenes" = "what emmeans hands on",
                "emm_basis.twillfit" = "what emmeans hands on",
                "find_formula.twillfit" = "what insight hands on", "model_info.twillfit" = "what insight hands on",
                "get_data.twillfit" = "what insight hands on", "find_parameters.twillfit" = "what insight hands on",
@@ -71,7 +73,7 @@ test_that("every method refuses an argument that it does not have, by name", {
 takes_names <- c(cond = "variables of the design", tw_formula = "formulas of the dispersion", tw_gene = "arguments of twill()",
                  ngrps = "a generic")
 call_needs <- list(
-  tw_effects = function() list(shared_fit("sleep")), tw_mcmc_plot = function() list(shared_fit("sleep")),
+  tw_conditional_effects = function() list(shared_fit("sleep")), tw_mcmc_plot = function() list(shared_fit("sleep")),
   twill_screen = function() list(matrix(1:8, 4), ~1, c("a", "a", "b", "b")),
   tw_screen = function() list(matrix(1:8, 4), ~1, c("a", "a", "b", "b")))
 
@@ -112,7 +114,7 @@ test_that("nothing that is unnamed and too much is swallowed", {
 
 test_that("the way out is named", {
   fit <- shared_fit("sleep")
-  set <- object_of("twillset")
+  set <- object_of("twillgenes")
   expect_error(summary(fit, probs = 0.9), "`summary\\(\\)` has no argument `probs`", class = "twill_error_argument")
   expect_error(summary(fit, prb = 0.9), "Did you mean `prob`")
   expect_error(as_draws_df(fit, pars = "b_Days"), "Say `variable`")
@@ -132,7 +134,7 @@ test_that("the way out is named", {
 
 test_that("arguments that brms users expect are there", {
   fit <- shared_fit("sleep")
-  set <- object_of("twillset")
+  set <- object_of("twillgenes")
   cells <- object_of("twillcells")
   summary <- ranef(cells, probs = c(0.1, 0.9))$donor
   expect_identical(dimnames(summary)[[2]], c("Estimate", "Est.Error", "Q10", "Q90"))
@@ -156,7 +158,7 @@ test_that("probabilities of intervals are checked in every place", {
     expect_error(tidy(fit, conf.level = bad), "conf.level", class = "twill_error_argument")
     expect_error(posterior_interval(fit, prob = bad), "prob", class = "twill_error_argument")
     expect_error(predictive_interval(fit, prob = bad), "prob", class = "twill_error_argument")
-    expect_error(tw_contrast(object_of("twillset"), level = bad), "level", class = "twill_error_argument")
+    expect_error(tw_contrast(object_of("twillgenes"), level = bad), "level", class = "twill_error_argument")
   }
 })
 
@@ -169,12 +171,12 @@ test_that("coda takes the chains", {
   expect_identical(as.vector(chains[[2]][, "sigma"]), as.vector(unclass(as_draws_array(fit))[, 2, "sigma"]))
   expect_s3_class(coda::as.mcmc(fit), "mcmc.list")
   expect_s3_class(coda::as.mcmc(fit, combine_chains = TRUE), "mcmc")
-  expect_s3_class(coda::as.mcmc(object_of("twillset"), genes = "gene1"), "mcmc.list")
+  expect_s3_class(coda::as.mcmc(object_of("twillgenes"), genes = "gene1"), "mcmc.list")
 })
 
 test_that("methods for Bioconductor refuse too", {
   skip_if_not_installed("BiocGenerics")
-  fit <- object_of("twillset")
+  fit <- object_of("twillgenes")
   for (verb in c("sizeFactors", "counts", "design", "plotDispEsts", "plotMA")) {
     expect_error(getExportedValue("BiocGenerics", verb)(fit, zzz = 1), "zzz", class = "twill_error_argument")
   }

@@ -144,6 +144,6 @@ test_that("fits of samples have means, groups, effects and spreads too", {
   log_mu <- vapply(seq_len(n_set_draws(fit)), plain_log_mu, 0, fit = fit, gene = "gene2", leaf = 4)
   expect_equal(table$estimate[4], mean(exp(log_mu)))
   expect_named(tw_groups(fit)$d4, c("ctrl", "stim"))
-  expect_equal(length(tw_effect(fit, "donor")), 5)
+  expect_equal(length(tw_draws(fit, "donor")), 5)
   expect_equal(nrow(tw_spread(fit)), 30)
 })

@@ -27,5 +27,5 @@ test_that("fits of cells take all scales, and count cells", {
   expect_true(mask[["_other"]])
   kept <- tw_contrast(fit, stim, scale = "clr", mask = mask, estimand = "new_donor", reference = "iqr")
   expect_identical(is.na(kept$log2FoldChange), unname(unclass(mask)[genes]))
-  expect_identical(tw_sets(fit, stim, list(a = genes[1:3]), scale = "composition")$genes, 3L)
+  expect_identical(tw_gene_sets(fit, stim, list(a = genes[1:3]), scale = "composition")$genes, 3L)
 })

@@ -206,10 +206,10 @@ test_that("a second process on a folder is told, and one that was killed leaves 
   expect_length(block_files(folder), 0)
   tools::pskill(pid, tools::SIGKILL)
   Sys.sleep(0.3)
-  expect_s3_class(small_set(folder), "twillset")
+  expect_s3_class(small_set(folder), "twillgenes")
   # Given back at the end, also of a call that fails.
   expect_error(small_set(folder, seed = 2), class = "twill_error_file")
-  expect_s3_class(small_set(folder), "twillset")
+  expect_s3_class(small_set(folder), "twillgenes")
 })
 
 test_that("blocks that could not be saved are counted, and the fit is whole", {

@@ -10,7 +10,7 @@ test_that("probabilities, flags, names and draws of verbs are checked", {
     expect_refused(confint(fit, level = bad))
     expect_refused(predictive_interval(fit, prob = bad))
     expect_refused(tidy(fit, conf.level = bad))
-    expect_refused(tw_effects(fit, "Days", prob = bad))
+    expect_refused(tw_conditional_effects(fit, "Days", prob = bad))
   }
   for (bad in list(NA, quote(x + 1), c(TRUE, FALSE), "yes", NULL, list())) {
     expect_refused(fixef(fit, summary = bad))
@@ -66,7 +66,7 @@ test_that("few draws have criteria too", {
 test_that("what one draw or one chain does not have is NA, not NaN", {
   fit <- fake_set(iter = 2, warmup = 1, chains = 1)
   expect_true(all(is.na(fixef(fit)[, "Est.Error", ]) & !is.nan(fixef(fit)[, "Est.Error", ])))
-  status <- tw_status(fit)
+  status <- tw_diagnostics(fit)
   expect_false(any(vapply(status, function(x) any(is.nan(x)), TRUE)))
   expect_identical(did_you_mean(NA_character_, c("a", NA)), NULL)
 })

@@ -101,7 +101,7 @@ test_that("approximated genes are close to sampled ones, and bad approximations 
   expect_true(all(is.finite(laplace$posterior$khat)))
   expect_identical(auto$posterior$khat, laplace$posterior$khat)
   expect_true(all(auto$posterior$khat[auto$posterior$status == "ok"] <= 0.7))
-  expect_true(all(tw_status(auto)$status %in% c("ok", "refined", "high_rhat")))
+  expect_true(all(tw_diagnostics(auto)$status %in% c("ok", "refined", "high_rhat")))
   expect_true(all(nuts$posterior$khat[nuts$posterior$status == "ok"] %in% NaN))
 })
 
@@ -147,7 +147,7 @@ test_that("every gene has finite results, whatever its counts", {
   expect_true(all(is.finite(fit$posterior$draws)))
   res <- tw_contrast(fit)
   expect_true(all(is.finite(res$log2FoldChange)) && all(is.finite(res$lfcSE)) && all(is.finite(res$lfsr)))
-  status <- tw_status(fit)$status
+  status <- tw_diagnostics(fit)$status
   expect_identical(status[1:2], c("separated", "few_counts"))
   expect_false(any(status %in% c("no_start", "failed")))
 })

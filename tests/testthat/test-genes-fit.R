@@ -71,7 +71,7 @@ test_that("a folder of another run is refused, with what differs", {
   expect_error(fake_set(folder = file.path(tempdir(), "no", "where")), class = "twill_error_file")
   expect_error(fake_set(folder = 3), class = "twill_error_file")
   # More threads do not change the draws, so they do not make another run.
-  expect_s3_class(fake_set(folder = folder, cores = 1), "twillset")
+  expect_s3_class(fake_set(folder = folder, cores = 1), "twillgenes")
 })
 
 test_that("moments keep the draws of all genes on disk, and those of few can be had without", {
@@ -113,14 +113,14 @@ test_that("an interrupt returns the finished genes, and update() the others", {
   whole <- fit_with(fake_engine)
   expect_warning(partial <- fit_with(stopping_engine(17), block_size = 10, silent = 1), "17 of 30",
                  class = "twill_warning_partial")
-  expect_s3_class(partial, c("twill_partial", "twillset"), exact = TRUE)
+  expect_s3_class(partial, c("twill_partial", "twillgenes"), exact = TRUE)
   expect_identical(rownames(partial), paste0("gene", 1:17))
   expect_output(print(partial), "PARTIAL")
   parts_equal(partial, whole[1:17, ])
-  expect_identical(tw_status(partial, all = TRUE)["gene18", "message"], "not finished")
+  expect_identical(tw_diagnostics(partial, all = TRUE)["gene18", "message"], "not finished")
   local_engine(fake_engine)
   done <- update(partial, genes = paste0("gene", 18:30))
-  expect_s3_class(done, "twillset", exact = TRUE)
+  expect_s3_class(done, "twillgenes", exact = TRUE)
   parts_equal(done, whole)
   expect_error(fit_with(stopping_engine(0)), class = "twill_error_interrupt")
   local_engine(stopping_engine(40))
@@ -141,8 +141,8 @@ test_that("a gene that fails is a status, never the run's end", {
     twill_genes(gene_counts(), ~ condition + (1 | donor), col_data = gene_samples(), iter = 60, seed = 1, silent = silent)
   }
   expect_warning(fit <- run(1), "3 of 30", class = "twill_warning_genes")
-  expect_identical(tw_status(fit)[c("gene3", "gene5", "gene7"), "status"], c("no_start", "failed", "high_rhat"))
-  expect_identical(tw_status(fit)["gene3", "message"], "why it failed")
+  expect_identical(tw_diagnostics(fit)[c("gene3", "gene5", "gene7"), "status"], c("no_start", "failed", "high_rhat"))
+  expect_identical(tw_diagnostics(fit)["gene3", "message"], "why it failed")
   res <- tw_contrast(fit)
   expect_identical(which(is.na(res$lfsr)), c(3L, 5L, 7L))
   expect_identical(which(is.na(res$svalue)), c(3L, 5L, 7L))
@@ -153,7 +153,7 @@ test_that("odd counts are told by the status", {
   counts <- gene_counts()
   counts[1, gene_samples()$condition == "ctrl"] <- 0L
   counts[2, ] <- c(0L, 9L, integer(8))
-  status <- tw_status(fake_set(counts = counts))
+  status <- tw_diagnostics(fake_set(counts = counts))
   expect_identical(status[1:3, "status"], c("separated", "few_counts", "ok"))
   expect_identical(status$total[1], sum(counts[1, ]))
 })

@@ -28,12 +28,12 @@ test_that("means and standard deviations are those of NUTS", {
 test_that("genes whose guide cannot be trusted are sampled, if asked", {
   counts <- rbind(gene_counts(6), odd = c(0, 900, 0, 0, 0, 0, 0, 3, 0, 0))
   kept <- suppressWarnings(svi_fit(counts = counts, iter = 200, warmup = 50, control = list(refine = FALSE, max_steps = 7)))
-  expect_true(all(tw_status(kept)$status %in% c("high_khat", "few_counts", "separated")))
+  expect_true(all(tw_diagnostics(kept)$status %in% c("high_khat", "few_counts", "separated")))
   expect_length(kept$posterior$elbo, 7)
   refined <- svi_fit(counts = counts, iter = 200, warmup = 50, control = list(max_steps = 7))
   sampled <- svi_fit(counts = counts, iter = 200, warmup = 50, method = "hmc")
   expect_identical(refined$posterior$draws, sampled$posterior$draws)
-  expect_true(all(tw_status(refined)$status %in% c("refined", "few_counts", "separated", "high_rhat")))
+  expect_true(all(tw_diagnostics(refined)$status %in% c("refined", "few_counts", "separated", "high_rhat")))
   expect_warning(twill_genes(counts[1:2, ], ~condition, col_data = gene_samples(), method = "svi", silent = 1, seed = 1,
                              share = "none", control = list(refine = FALSE, max_steps = 1)), class = "twill_warning_genes")
 })
@@ -62,7 +62,7 @@ test_that("Poisson models, models without groups and crossed groups are fitted",
     for (family in c("poisson", "negbinomial")) {
       fit <- twill_genes(counts, design, family, col_data = samples, method = "svi", seed = 1, silent = 2, share = "none")
       expect_true(all(is.finite(fit$posterior$draws)))
-      expect_true(all(fit$posterior$khat < 0.7 | tw_status(fit)$status != "ok"))
+      expect_true(all(fit$posterior$khat < 0.7 | tw_diagnostics(fit)$status != "ok"))
     }
   }
 })

@@ -50,7 +50,7 @@ test_that("weights of zero are refused, and genes without weight left out", {
   expect_error(genes(counts * 0), "`weights` are zero", class = "twill_error_genes")
   fit <- genes(pmin(counts * 0 + (1:6 != 3), 1))
   expect_identical(rownames(fit), paste0("g", c(1, 2, 4:6)))
-  expect_match(tw_status(fit, all = TRUE)["g3", "message"], "weights of zero")
+  expect_match(tw_diagnostics(fit, all = TRUE)["g3", "message"], "weights of zero")
 })
 
 test_that("a gene that users call `_other` is a gene", {
@@ -110,5 +110,5 @@ test_that("slopes are looked for among the columns that are in the design", {
   samples$b <- samples$a
   counts <- with_fixed_seed(1, matrix(rpois(12 * 8, 50), 8))
   fit <- suppressMessages(suppressWarnings(twill_genes(counts, ~ a + b + (1 | g), col_data = samples, iter = 60, seed = 1)))
-  expect_s3_class(fit, "twillset")
+  expect_s3_class(fit, "twillgenes")
 })

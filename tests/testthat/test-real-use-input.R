@@ -83,7 +83,7 @@ test_that("genes without a name, with that of another or of the pooled ones have
   known <- c("A", "NA.1", "NA.2", "A.2", "A.1", "NA", "_other", "B")
   expect_identical(rownames(fit), known)
   expect_identical(rownames(tw_contrast(fit)), known)
-  expect_identical(rownames(tw_status(fit)), known)
+  expect_identical(rownames(tw_diagnostics(fit)), known)
   for (gene in known) expect_identical(rownames(fit[gene, ]), gene)
   expect_error(suppressWarnings(fake_set(counts = counts, genes = "Q")), "not there", class = "twill_error_genes")
 })
@@ -101,7 +101,8 @@ test_that("the pooled gene of cells has a name that no gene has", {
   expect_identical(twill:::gene_counts(fit, "_other.1", made$counts), as.numeric(colSums(made$counts[pooled, ])))
   skip_if_not_installed("SingleCellExperiment")
   sce <- SingleCellExperiment::SingleCellExperiment(list(counts = made$counts))
-  expect_identical(sum(!is.na(SummarizedExperiment::rowData(tw_row_data(sce, tw_status(fit)))$twill_status)), 8L - length(pooled))
+  told <- SummarizedExperiment::rowData(tw_row_data(sce, tw_diagnostics(fit)))$twill_status
+  expect_identical(sum(!is.na(told)), 8L - length(pooled))
 })
 
 test_that("results go back into the rows that they were made of, with their descriptions", {
@@ -169,7 +170,7 @@ test_that("genes of continuous values without spread or without an arm are said 
   values[8, ] <- replace(values[2, ], 3, NA)
   for (x in list(values, Matrix::Matrix(values, sparse = TRUE))) {
     fit <- fake_set(counts = x, col_data = samples, family = "gaussian", design = ~ condition + (1 | donor))
-    status <- tw_status(fit, all = TRUE)[rownames(values), ]
+    status <- tw_diagnostics(fit, all = TRUE)[rownames(values), ]
     expect_identical(status$status, c("separated", "skipped", "few_counts", "skipped", "ok", "ok", "ok", "skipped", "ok"))
     expect_match(status$message[c(2, 4, 8)], "no spread")
   }

@@ -69,7 +69,7 @@ test_that("an interrupt keeps the genes that are finished, wherever it comes", {
   fit <- interrupted_in("new_piece", genes())
   expect_true(is_partial(fit))
   expect_identical(fit$posterior$draws, whole$posterior$draws[, , 1:3])
-  more <- interrupted_in("c.twillset", update(whole[1:4, ], genes = c("gene5", "gene6")))
+  more <- interrupted_in("c.twillgenes", update(whole[1:4, ], genes = c("gene5", "gene6")))
   expect_identical(more$posterior$draws, whole$posterior$draws)
 })
 

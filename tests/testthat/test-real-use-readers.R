@@ -29,9 +29,9 @@ test_that("means, differences and effects of continuous values are in their unit
   of_group <- summary(group, contrast = c("stim", "ctrl"))
   expect_equal(of_group$log2FoldChange, unname(colMeans(group[["stim", "ctrl"]])))
   expect_lt(max(abs(of_group[1:3, "log2FoldChange"] - 2)), 0.5)
-  text <- paste(capture.output(print(tw_effect(fit, "condition"))), collapse = "\n")
+  text <- paste(capture.output(print(tw_draws(fit, "condition"))), collapse = "\n")
   expect_false(grepl("fold", text))
-  plot <- plot(tw_effect(fit, "condition"))
+  plot <- plot(tw_draws(fit, "condition"))
   expect_false(grepl("fold|dashed", plot$labels$subtitle))
   expect_false(any(vapply(plot$layers, function(layer) identical(layer$data$xintercept, c(-1, 1)), TRUE)))
   is_log <- function(scale) "x" %in% scale$aesthetics && scale$trans$name == "log-10"
@@ -40,15 +40,15 @@ test_that("means, differences and effects of continuous values are in their unit
   expect_false(is_log_scale(plot(fit, "dispersion")))
 })
 
-test_that("genes that a fit of cells leaves out are counted at the fit, in print and in tw_status()", {
+test_that("genes that a fit of cells leaves out are counted at the fit, in print and in tw_diagnostics()", {
   expect_message(fit <- cells_fit(silent = 1), "Left out genes: 2 with fewer than 5 counts", class = "twill_message_left_out")
   expect_output(print(fit), "2 left out with fewer than 5 counts")
-  status <- tw_status(fit, all = TRUE)
+  status <- tw_diagnostics(fit, all = TRUE)
   expect_setequal(rownames(status), paste0("gene", 1:9))
   expect_identical(status[c("gene2", "gene3"), "message"], c("0 counts in all", "3 counts in all"))
   expect_identical(status[c("gene2", "gene3"), "total"], c(0, 3))
   pooled <- suppressMessages(cells_fit(gene_coverage = 0.7, silent = 2))
-  status <- tw_status(pooled, all = TRUE)
+  status <- tw_diagnostics(pooled, all = TRUE)
   expect_setequal(rownames(status), c(paste0("gene", 1:9), "_other"))
   outside <- setdiff(paste0("gene", 1:9), rownames(pooled))
   expect_match(status[setdiff(outside, c("gene2", "gene3")), "message"], "outside of the coverage; in _other")
@@ -56,7 +56,7 @@ test_that("genes that a fit of cells leaves out are counted at the fit, in print
   # Those that were pooled are told of once.
   expect_output(print(pooled), sprintf("stands for %d genes\\); 1 left out with", length(outside) - 1))
   asked <- cells_fit(genes = c("gene1", "gene2"), silent = 2)
-  status <- tw_status(asked, all = TRUE)
+  status <- tw_diagnostics(asked, all = TRUE)
   expect_identical(status[c("gene1", "gene2"), "message"], c("", "0 counts in all"))
   expect_output(print(asked), "1 left out with fewer")
 })
@@ -67,17 +67,17 @@ test_that("fits of cells answer to the generics of BiocGenerics", {
   expect_identical(BiocGenerics::design(fit), formula(fit))
   sizes <- BiocGenerics::sizeFactors(fit)
   expect_equal(sizes, setNames(tw_means(fit, "gene1")$observed, names(sizes))^-1 * BiocGenerics::counts(fit)["gene1", ])
-  expect_equal(unname(rowSums(BiocGenerics::counts(fit))), tw_status(fit)$total)
+  expect_equal(unname(rowSums(BiocGenerics::counts(fit))), tw_diagnostics(fit)$total)
   expect_s3_class(BiocGenerics::plotMA(fit), "ggplot")
   expect_s3_class(BiocGenerics::plotDispEsts(fit), "ggplot")
   for (class in c("twillrows", "twill_screen", "twill_partial")) {
     other <- fit
-    class(other) <- c(class, "twillset")
+    class(other) <- c(class, "twillgenes")
     expect_identical(BiocGenerics::design(other), formula(fit))
   }
-  class(other) <- c("twill_partial", "twillcells", "twillset")
+  class(other) <- c("twill_partial", "twillcells", "twillgenes")
   expect_identical(BiocGenerics::sizeFactors(other), sizes)
-  expect_true(methods::is(fit, "twillset"))
+  expect_true(methods::is(fit, "twillgenes"))
 })
 
 crossed_fit <- function(design = ~ dose * sex + age + (1 + dose || donor)) {

@@ -59,7 +59,7 @@ test_that("a guide is left out in the samples where its plasmid count is low", {
   expect_message(fit <- run(), "Left out 1 guide with fewer.*Left out 1 guide in those samples where it has fewer",
                  class = "twill_message_genes")
   expect_identical(fit$screen$guides$guide[1:2], c("guide1", "guide3"))
-  expect_identical(tw_status(fit)["A", "n_used"], 6)
+  expect_identical(tw_diagnostics(fit)["A", "n_used"], 6)
   bad <- own
   bad[3, 4] <- NA
   expect_error(fake_screen(d$counts, gene = d$gene, plasmid = bad), "for 1 guide", class = "twill_error_genes")

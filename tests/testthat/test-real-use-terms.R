@@ -78,12 +78,12 @@ test_that("what was dropped is NonEst in emmeans and left out of conditional eff
     expect_identical(which(is.na(means$emmean)), which(means$time == "A" & means$lake == "ref1"))
     expect_equal(means$emmean[means$time == "B" & means$lake == "ref1"], median(draws))
   }
-  expect_message(effects <- tw_effects(fit, "time:lake"), "Left out 1 of 12", class = "twill_message_effects")
+  expect_message(effects <- tw_conditional_effects(fit, "time:lake"), "Left out 1 of 12", class = "twill_message_effects")
   table <- effects[["time:lake"]]
   expect_identical(nrow(table), 11L)
   confounded <- transform(data, x = rep(1:2, length.out = nrow(data)), time = relevel(time, "B"))
   confounded$site <- factor(paste(confounded$lake, confounded$rep %% 2), levels = rev(unique(paste(data$lake, data$rep %% 2))))
-  held <- tw_effects(quick_counts(n ~ lake + site + x, confounded), "x")$x
+  held <- tw_conditional_effects(quick_counts(n ~ lake + site + x, confounded), "x")$x
   expect_identical(nrow(held), 100L)
   expect_true(startsWith(as.character(held$site[1]), as.character(held$lake[1])))
   expect_equal(table$estimate__[table$time == "B" & table$lake == "ref1"], median(exp(draws)))
@@ -119,16 +119,16 @@ test_that("designs of genes lose such columns too, and contrasts that need them 
 test_that("a number that the formula makes a factor of has effects at its values", {
   data <- terms_data()
   fit <- quick_counts(n ~ factor(cyl) * x + (1 | g), data)
-  effects <- tw_effects(fit)
+  effects <- tw_conditional_effects(fit)
   expect_identical(effects$cyl$cyl, c(4, 6, 8))
   expect_identical(sort(unique(effects$`cyl:x`$cyl)), c(4, 6, 8))
   expect_identical(unique(effects$x$cyl), 4)
   expect_equal(effects$cyl$estimate__, apply(posterior_epred(fit, newdata = effects$cyl, re_formula = NA), 2, median))
   expect_s3_class(plot(effects, plot = FALSE, points = TRUE)$cyl, "ggplot")
-  reversed <- tw_effects(quick_counts(n ~ factor(cyl, levels = c(8, 6, 4)) + as.character(cyl > 5) + x, data))
+  reversed <- tw_conditional_effects(quick_counts(n ~ factor(cyl, levels = c(8, 6, 4)) + as.character(cyl > 5) + x, data))
   expect_identical(unique(reversed$x$cyl), 8)
-  expect_identical(nrow(tw_effects(quick_counts(n ~ cut(x, c(-1, 1, 2, 5)), data))$x), 100L)
-  expect_identical(nrow(tw_effects(quick_counts(n ~ day + wait, data))$wait), 100L)
+  expect_identical(nrow(tw_conditional_effects(quick_counts(n ~ cut(x, c(-1, 1, 2, 5)), data))$x), 100L)
+  expect_identical(nrow(tw_conditional_effects(quick_counts(n ~ day + wait, data))$wait), 100L)
 })
 
 test_that("a term that depends on other rows is named when it is fitted", {

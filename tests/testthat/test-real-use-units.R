@@ -113,7 +113,7 @@ test_that("genes without error are left out, the others fitted", {
   values <- with_fixed_seed(1, rbind(noisy = rnorm(15), flat = rep(rnorm(5), each = 3), line = 2 + 3 * samples$x))
   fit <- twill_genes(values, ~ x + (1 | donor), family = gaussian(), col_data = samples, iter = 200, seed = 1, silent = 2,
                      share = "none")
-  status <- tw_status(fit, all = TRUE)$status
+  status <- tw_diagnostics(fit, all = TRUE)$status
   expect_identical(status[1], "ok")
   expect_true(all(status[2:3] %in% c("skipped", "failed")))
 })

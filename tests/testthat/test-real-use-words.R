@@ -46,7 +46,7 @@ test_that("numeric matrices are covariates, with a coefficient per column", {
   plain <- transform(data, one = as.vector(data$one))
   expect_equal(posterior_epred(scaled, newdata = plain), posterior_epred(scaled))
   expect_equal(posterior_epred(odd_fit(y ~ one + (1 | g), plain), newdata = data), posterior_epred(scaled))
-  expect_named(tw_effects(scaled), "one")
+  expect_named(tw_conditional_effects(scaled), "one")
 })
 
 test_that("binomial responses are told that there is no such family, and where there is", {

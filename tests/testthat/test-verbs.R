@@ -57,7 +57,7 @@ test_that("the table of verbs holds for every door and family", {
 
 test_that("numbers of all doors are those of draws", {
   for (fit in small_fits()[c("s.poisson", "g.gaussian", "g.poisson", "g.negbinomial", "c.poisson")]) {
-    is_set <- inherits(fit, "twillset")
+    is_set <- inherits(fit, "twillgenes")
     draws <- if (is_set) as_draws_matrix(fit, genes = 1) else as_draws_matrix(fit)
     coef <- grep("^b_", colnames(draws), value = TRUE)[2]
     estimate <- mean(draws[, coef])

@@ -87,7 +87,7 @@ frames_here <- function() {
 show_value <- function(value) {
   if (inherits(value, c("ggplot", "bayesplot_grid", "gtable"))) return(draw(value))
   if (is.list(value) && length(value) && all(vapply(value, inherits, TRUE, c("ggplot", "gtable")))) return(lapply(value, draw))
-  if (inherits(value, c("twillfit", "twillset", "tw_contrast", "twill_prior")) || any(startsWith(class(value)[1], c("tw_",
+  if (inherits(value, c("twillfit", "twillgenes", "tw_contrast", "twill_prior")) || any(startsWith(class(value)[1], c("tw_",
       "summary.tw")))) print(value)
 }
 
@@ -102,7 +102,7 @@ given_parts <- c("data", "design", "prior", "parameters", "spec_json", "call", "
 
 not_finite <- function(value, name = "") {
   # Genes without draws say so in their status.
-  if (inherits(value, "twillset")) value$posterior <- value[value$posterior$usable, ]$posterior
+  if (inherits(value, "twillgenes")) value$posterior <- value[value$posterior$usable, ]$posterior
   if (inherits(value, c("ggplot", "gtable", "formula", "twill_family", "twill_prior", "family"))) return(NULL)
   if (isS4(value)) value <- tryCatch(as.data.frame(value), error = function(e) NULL)
   if (inherits(value, "rvar")) value <- posterior::draws_of(value)

@@ -1,0 +1,108 @@
+# Log-likelihood and log prior of one gene along a line in its coefficients and effects (contrast-density.R), draw by draw.
+
+# function(linear, slope, move, draws): draw x point of the log-likelihood of all samples, whose linear predictors without
+# offsets are `linear` (draw x sample) and move by `slope`.
+line_likelihoods <- function(fit, at) {
+  size <- leaf_sizes(fit, at)
+  one <- function(g) if (fit$job$source$kind == "leaves") leaf_likelihood(fit, at[g]) else count_likelihood(fit, at[g])
+  lapply(seq_along(at), function(g) {
+    value <- one(g)
+    sizes <- matrix(size[, , g], dim(size)[1])
+    function(linear, slope, move, draws) {
+      total <- 0
+      for (i in which(slope != 0)) total <- total + value(i, linear[, i] + slope[i] * move, sizes[draws, i])
+      total
+    }
+  })
+}
+
+leaf_likelihood <- function(fit, at) {
+  row <- fit$posterior$rows[at]
+  nodes <- gene_nodes(fit, row)
+  total <- fit$job$source$data$sums[, row]
+  function(i, log_mu, size) one_log_lik(fit, i, total[i], nodes, log_mu, size)
+}
+
+count_likelihood <- function(fit, at) {
+  view <- part_view(job_part(fit$job, fit$posterior$rows[at]))
+  design <- fit$job$model$design
+  y <- drop(dense_block(view$block))
+  offset <- design$offset + drop(view$offset %||% 0)
+  weights <- design$weights * drop(view$weights %||% 1)
+  function(i, log_mu, size) {
+    mu <- exp(log_mu + offset[i])
+    # dnbinom() with mu itself is exact for large sizes too.
+    weights[i] * if (is.infinite(size[1])) stats::dpois(y[i], mu, log = TRUE) else stats::dnbinom(y[i], size, mu = mu, log = TRUE)
+  }
+}
+
+# function(p, u, move, draws): draw x point of the log prior of coefficients and effects on the line.
+line_priors <- function(fit, at) {
+  model <- fit$job$model
+  part <- job_part(fit$job, fit$posterior$rows[at])
+  view <- part_view(part)
+  overrides <- gene_priors(view$model, part, view$levels)
+  to_centred <- centred_columns(model)
+  priors <- coefficient_priors(fit)
+  names <- model$design$coef_names
+  of_coefs <- function(g) {
+    args <- lapply(seq_along(priors), function(k) overridden(priors[[k]]$args, overrides, names[k], g))
+    function(p, u, move) {
+      total <- 0
+      for (k in seq_along(priors)) {
+        if (priors[[k]]$dist == "flat") next
+        weights <- to_centred[, k]
+        on_line <- drop(p[, seq_along(names), drop = FALSE] %*% weights) + sum(u[seq_along(names)] * weights) * move
+        total <- total + positive_log_density(priors[[k]]$dist, args[[k]], on_line)
+      }
+      total
+    }
+  }
+  lapply(seq_along(at), function(g) {
+    coefs <- of_coefs(g)
+    effects <- effect_prior_on_line(fit, at[g])
+    function(p, u, move, draws) coefs(p, u, move) + effects(p, u, move, draws)
+  })
+}
+
+overridden <- function(args, overrides, name, g) {
+  for (one in overrides) if (one$name == name) args[one$arg + 1] <- one$values[g]
+  args
+}
+
+# Coefficients x coefficients: the intercept's prior is on the value at the means of the columns.
+centred_columns <- function(model) {
+  design <- model$design
+  out <- diag(length(design$coef_names))
+  at <- which(design$coefficients$class == "Intercept")
+  if (length(at) == 1 && identical(model$intercept, "centred")) out[, at] <- colMeans(design$x)
+  out
+}
+
+# -(1/2) b' (S R S)^-1 b of every level, draw by draw, along the line.
+effect_prior_on_line <- function(fit, at) {
+  design <- fit$job$model$design
+  terms <- lapply(design$terms, function(term) {
+    identity <- diag(length(term$coefs))
+    dimnames(identity) <- list(NULL, term$coefs)
+    of_coef <- function(coef) match(effect_variables(term$group, term$levels, coef), fit$posterior$effect_names)
+    places <- vapply(term$coefs, of_coef, integer(length(term$levels)))
+    list(covariance = function() array(term_covariance(fit, term, identity, at), c(n_set_draws(fit), rep(length(term$coefs), 2))),
+         places = matrix(places, length(term$levels)) + length(design$coef_names))
+  })
+  function(p, u, move, draws) {
+    total <- 0
+    for (term in terms) {
+      covariance <- term$covariance()[draws, , , drop = FALSE]
+      for (level in seq_len(nrow(term$places))) {
+        at <- term$places[level, ]
+        b <- p[, at, drop = FALSE]
+        d <- matrix(u[at], nrow(b), length(at), byrow = TRUE)
+        scaled_b <- solve_draws(covariance, b)
+        scaled_d <- solve_draws(covariance, d)
+        total <- total - rowSums(d * scaled_b) * move - rowSums(d * scaled_d) * move^2 / 2
+      }
+    }
+    total
+  }
+}

@@ -1,0 +1,241 @@
+# Tables of contrasts: statistics of draws, columns with descriptions, and the way back into an experiment.
+
+# mean, sd, bounds and tail probabilities of the effect of each gene: below and above 0, `threshold` and -`threshold`. Genes
+# in `effect$densities` have their own (contrast-density.R).
+effect_statistics <- function(effect, threshold, level, seed) {
+  probs <- c(1 - level, 1 + level) / 2
+  at <- c(0, threshold, -threshold)
+  if (is.null(effect$draws)) return(normal_statistics(effect, at, probs))
+  mean <- colMeans(effect$draws)
+  sd <- column_sds(effect$draws)
+  total <- if (is.null(effect$extra)) sd else sqrt(sd^2 + colMeans(effect$extra))
+  tails <- list(below = kernel_tails(effect, mean, sd, total, at, TRUE), above = kernel_tails(effect, mean, sd, total, at, FALSE))
+  if (is.null(effect$extra)) for (own in effect$densities) {
+    found <- own_tails(own, at)
+    for (side in names(tails)) tails[[side]][own$gene, ] <- found[[side]]
+  }
+  effect_columns(mean, total, column_quantiles(noisy_draws(effect, seed), probs, few_draws_type), tails)
+}
+
+normal_statistics <- function(effect, at, probs) {
+  tail <- function(lower) matrix(vapply(at, stats::pnorm, effect$mean, effect$mean, effect$sd, lower), length(effect$mean))
+  bounds <- effect$mean + outer(effect$sd, stats::qnorm(probs))
+  effect_columns(effect$mean, effect$sd, bounds, list(below = tail(TRUE), above = tail(FALSE)))
+}
+
+# Both tails as such, so that small ones are not rounding error: genes x (0, threshold, -threshold).
+effect_columns <- function(mean, sd, bounds, tails) {
+  below <- tails$below
+  above <- tails$above
+  list(mean = mean, sd = sd, lower = bounds[, 1], upper = bounds[, 2], lfsr = pmin(below[, 1], above[, 1]),
+       fsos = pmin(below[, 2], above[, 3]), prob = pmin(1, above[, 2] + below[, 3]))
+}
+
+# Shares of a smoothed sample below (`lower`) or above points, genes x points: each draw is pulled towards the mean and
+# widened, so that mean and standard deviation stay. Bandwidth of the normal reference rule. Where less than one draw is left,
+# kernels fall faster than any posterior: there, at least the normal's tail, as far as that is less than one draw too.
+kernel_tails <- function(effect, mean, sd, total, at, lower) {
+  n <- nrow(effect$draws)
+  h <- 0.9 * n^-0.2
+  centre <- rep(mean, each = n)
+  pulled <- centre + (effect$draws - centre) / sqrt(1 + h^2)
+  width <- rep(h / sqrt(1 + h^2) * sd, each = n)
+  if (!is.null(effect$extra)) width <- sqrt(width^2 + effect$extra)
+  width <- pmax(width, .Machine$double.xmin)
+  one <- function(x) {
+    share <- colMeans(matrix(stats::pnorm(x, pulled, width, lower.tail = lower), n))
+    pmax(share, pmin(1 / n, stats::pnorm(x, mean, pmax(total, .Machine$double.xmin), lower.tail = lower)))
+  }
+  matrix(vapply(at, one, numeric(length(mean))), length(mean))
+}
+
+# With the variance of a new level: one normal deviate per draw, spread evenly over its quantiles.
+noisy_draws <- function(effect, seed) {
+  if (is.null(effect$extra)) return(effect$draws)
+  n <- nrow(effect$draws)
+  z <- with_local_seed(seed, sample(stats::qnorm((seq_len(n) - 0.5) / n)))
+  effect$draws + sqrt(effect$extra) * z
+}
+
+# Mean of the rates of all genes with a rate at most as large. Genes without draws have none.
+s_values <- function(rate) {
+  sorted <- order(rate, na.last = NA)
+  running <- cumsum(rate[sorted]) / seq_along(sorted)
+  # Genes with the same rate are in it together.
+  last <- stats::ave(seq_along(sorted), rate[sorted], FUN = max)
+  out <- rep(NA_real_, length(rate))
+  out[sorted] <- running[last]
+  out
+}
+
+# Statistics of the genes that a mask keeps, with NA for the others.
+unmask <- function(statistics, mask) {
+  if (!any(mask)) return(statistics)
+  lapply(statistics, function(values) replace(rep(NA_real_, length(mask)), !mask, values))
+}
+
+contrast_table <- function(fit, statistics, weights, unit, has_threshold, mask) {
+  s <- statistics
+  posterior <- fit$posterior
+  table <- data.frame(baseMean = posterior$base_mean, log2FoldChange = s$mean / unit, lfcSE = s$sd / unit, lower = s$lower / unit,
+                      upper = s$upper / unit, lfsr = s$lfsr)
+  if (has_threshold) table$fsos <- s$fsos
+  table$svalue <- s_values(if (has_threshold) s$fsos else s$lfsr)
+  table$prob <- s$prob
+  table <- cbind(table, spread_columns(fit, weights, unit), worst_columns(fit, weights))
+  table[mask, -1] <- NA
+  table$status <- ifelse(mask, "masked", posterior$status)
+  rownames(table) <- set_genes(fit)
+  table
+}
+
+insert_before_status <- function(table, columns) {
+  if (is.null(columns)) return(table)
+  cbind(table[names(table) != "status"], columns, table["status"])
+}
+
+# Posterior mean of the standard deviation of the effect over the levels of each group that it varies over.
+spread_columns <- function(fit, weights, unit) {
+  terms <- fit$job$model$design$terms
+  columns <- lapply(seq_along(terms), function(k) {
+    w <- weights$terms[[k]]$weights
+    if (nrow(w) > 1 || all(w == 0)) return(NULL)
+    stats::setNames(list(mean_spread(fit, k, w) / unit), paste0("sd_", terms[[k]]$group))
+  })
+  columns <- as.data.frame(unlist(columns, recursive = FALSE), optional = TRUE)
+  if (length(columns)) columns else data.frame(row.names = seq_along(fit$posterior$rows))
+}
+
+mean_spread <- function(fit, k, w) {
+  at <- seq_along(fit$posterior$rows)
+  if (has_draws(fit)) return(colMeans(sqrt(term_variance(fit, k, w, at))))
+  used <- colnames(w)[w[1, ] != 0]
+  rows <- match(sd_names(fit$job$model$design$terms[[k]], used), fit$posterior$names)
+  sqrt(colSums((fit$posterior$mean[rows, , drop = FALSE] * w[1, used])^2))
+}
+
+worst_columns <- function(fit, weights) {
+  posterior <- fit$posterior
+  used <- match(fit$job$model$design$coef_names[weights$x != 0], posterior$names)
+  worst <- function(values, f) nan_to_na(apply(values[used, , drop = FALSE], 2, f))
+  columns <- data.frame(rhat = worst(posterior$rhat, max), ess = worst(posterior$ess, min))
+  if (!is_sampled(fit)) columns$khat <- nan_to_na(posterior$khat)
+  columns
+}
+
+# What effects are divided by for the user: logarithms of counts are given in base 2.
+effect_unit <- function(fit, log2 = TRUE) if (check_flag(log2, "log2") && family(fit)$link == "log") log(2) else 1
+
+# Descriptions -----------------------------------------------------------------------------------------------------
+
+column_texts <- function(fit, weights, ask, unit, level, lfc_threshold, prior = NULL) {
+  is_log <- family(fit)$link == "log"
+  units <- if (!is_log) "in units of the values" else if (unit == 1) "natural logarithm" else "log2"
+  threshold <- sprintf("threshold %g", lfc_threshold)
+  what <- sprintf("%s; %s effect%s, %s", weights$label, sub("_", " ", ask$estimand), scale_text(ask), units)
+  approximate <- if (!has_draws(fit)) " (normal with the posterior's moments)" else ""
+  c(baseMean = if (is_log) "mean of counts over size factors" else "mean of the values",
+    log2FoldChange = paste0("posterior mean of ", what), lfcSE = paste0("posterior sd of ", what),
+    lower = sprintf("lower end of the %g%% interval%s", 100 * level, approximate),
+    upper = sprintf("upper end of the %g%% interval%s", 100 * level, approximate),
+    lfsr = paste0("local false sign rate: posterior probability of the other sign", prior_note(prior)),
+    fsos = paste("probability of the other sign or a size below the", threshold),
+    svalue = sprintf("mean %s of all genes with one at most as large", if (lfc_threshold > 0) "fsos" else "lfsr"),
+    prob = paste("probability of a size above the", threshold),
+    rhat = "worst R-hat of the coefficients involved", ess = "smallest bulk effective sample size of the coefficients involved",
+    khat = "Pareto k-hat of the approximation; NA where the gene was sampled", extra_texts(unit), status = "see ?tw_diagnostics")
+}
+
+# What is unusual about an effect: its scale, weights of donors, cells.
+scale_text <- function(ask) {
+  reference <- if (identical(ask$reference, "all")) "all genes" else sprintf("%d genes", length(ask$reference))
+  scale <- switch(ask$scale, composition = " of composition", clr = sprintf(" on centred log-ratios to %s", reference))
+  weights <- if (is.numeric(ask$donor_weights)) "given numbers" else ask$donor_weights
+  parts <- c(scale, if (!identical(weights, "uniform")) paste(" with donors weighted by", weights),
+             if (ask$cell_noise) " of single cells")
+  paste(parts, collapse = "")
+}
+
+prior_note <- function(prior) {
+  if (is.null(prior)) return("")
+  sprintf(", or none, under a prior learned over genes: %.0f%% without effect", 100 * prior$shares[1])
+}
+
+# A DataFrame with mcols(), or a data frame with the attribute `description`.
+described_table <- function(table, texts, names = "twill") {
+  is_spread <- startsWith(names(table), "sd_")
+  texts <- texts[names(table)]
+  texts[is_spread] <- paste("posterior mean of the sd of the effect over", sub("^sd_", "", names(table)[is_spread]))
+  if (names == "limma") {
+    renamed <- c(baseMean = "AveExpr", log2FoldChange = "logFC")
+    names(table) <- ifelse(names(table) %in% names(renamed), renamed[names(table)], names(table))
+  }
+  as_described(table, unname(texts))
+}
+
+as_described <- function(table, texts) {
+  if (!requireNamespace("S4Vectors", quietly = TRUE)) return(structure(table, description = stats::setNames(texts, names(table))))
+  out <- S4Vectors::DataFrame(table, check.names = FALSE, row.names = rownames(table))
+  type <- ifelse(names(table) %in% c("baseMean", "AveExpr"), "intermediate", "results")
+  S4Vectors::mcols(out) <- S4Vectors::DataFrame(type = type, description = texts)
+  out
+}
+
+#' Put results into an experiment
+#'
+#' Adds a table of [tw_contrast()], [tw_diagnostics()] or [tw_variance()] to the `rowData` of the experiment that was fitted.
+#'
+#' @param x A SummarizedExperiment or SingleCellExperiment.
+#' @param results A table with genes as row names, those of `x` or what the fit made of them (`"g1.1"` for the second `"g1"`,
+#'   `"NA.1"` for one without a name). The `_other` of [twill_cells()] is left out.
+#' @param prefix Put before the names of the columns. Default: `"twill_"`.
+#' @param ... Must be empty.
+#' @return `x` with new columns in its `rowData`, described in `mcols(rowData(x))$description`: rows that the table does not
+#'   have are `NA`. Columns of the same name are replaced. Errors have class `twill_error_genes` or `twill_error_package`.
+#' @examplesIf requireNamespace("SummarizedExperiment", quietly = TRUE)
+#' counts <- matrix(rpois(60, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
+#' col_data <- data.frame(x = gl(2, 5))
+#' se <- SummarizedExperiment::SummarizedExperiment(list(counts = counts), colData = col_data)
+#' fit <- twill_genes(se, ~ x, iter = 200, seed = 1)
+#' se <- tw_row_data(se, tw_contrast(fit, "x2"))
+#' SummarizedExperiment::rowData(se)
+#' @export
+tw_row_data <- function(x, results, prefix = "twill_", ...) {
+  check_no_dots(...)
+  need_package("SummarizedExperiment", "to write into {.arg x}")
+  if (!is_experiment(x)) abort_twill("genes", "{.arg x} must be a SummarizedExperiment, not of class {.cls {class(x)[1]}}.")
+  check_results(results)
+  known <- unique_names(rownames(x), nrow(x))
+  unknown <- setdiff(rownames(results), c(known, setdiff(other_name(known), known)))
+  if (length(unknown) > 0) {
+    abort_twill("genes", c("{.arg results} has genes that {.arg x} does not have: {.val {some(unknown)}}."))
+  }
+  data <- SummarizedExperiment::rowData(x)
+  columns <- paste0(prefix, names(results))
+  for (k in seq_along(columns)) data[[columns[k]]] <- results[[k]][match(known, rownames(results))]
+  SummarizedExperiment::rowData(x) <- describe_columns(data, columns, column_descriptions(results))
+  x
+}
+
+check_results <- function(results) {
+  if ((is.data.frame(results) || inherits(results, "DFrame")) && !is.null(rownames(results))) return(invisible())
+  given <- class(results)[1]
+  abort_twill("genes", c("{.arg results} must be a table with one row per gene, such as {.fn tw_contrast} makes.",
+                         "x" = "It is of class {.cls {given}}."))
+}
+
+# What the columns of a table of results are, NULL where it does not say.
+column_descriptions <- function(results) {
+  if (isS4(results)) S4Vectors::mcols(results)$description else attr(results, "description")
+}
+
+# Descriptions stand in the metadata of columns, as in results of DESeq2.
+describe_columns <- function(data, columns, texts) {
+  if (length(texts) != length(columns)) return(data)
+  known <- S4Vectors::mcols(data)
+  if (is.null(known)) known <- S4Vectors::DataFrame(row.names = names(data))
+  if (is.null(known[["description"]])) known$description <- rep(NA_character_, length(names(data)))
+  known$description[match(columns, names(data))] <- unname(texts)
+  S4Vectors::mcols(data) <- known
+  data
+}

@@ -1,0 +1,275 @@
+# tw_contrast(): a contrast of all genes, as a table made from draws.
+
+#' Contrasts of genes
+#'
+#' Answers one question about every gene from the posterior draws of its coefficients: by how much do two conditions
+#' differ, and how sure is that.
+#'
+#' @section Estimands:
+#' With \eqn{c} the weights of the population-level coefficients and \eqn{d_k} those of term k's effects:
+#' * `"population"`: \eqn{c'\beta_g}, the mean effect in the population of donors (levels). Its posterior sd contains the
+#'   spread between donors, about `sd / sqrt(donors)`.
+#' * `"observed"`: \eqn{c'\beta_g + \sum_k d_k' \bar b_{gk}}, the mean over the donors in the data, each counting once, or
+#'   weighted by `donor_weights`.
+#' * `"new_donor"`: \eqn{c'\beta_g + \sum_k d_k' b_{gk}} with b of a level that has not been seen, for every group.
+#'
+#' @section Scales:
+#' A contrast has conditions a with weights \eqn{w_a} (1 and -1 for a difference). In condition a and donor j gene g has the mean
+#' \eqn{\mu_{gaj} = \exp(x_a'\beta_g + \sum_k z_{ak}' b_{gkj})}, without size factors, capture and offsets. With \eqn{v_j} the
+#' donors' weights, every effect is
+#' \deqn{\sum_j v_j \sum_a w_a \, y_{gaj}}{sum_j v_j sum_a w_a y_gaj}
+#' where the *scale* says what \eqn{y} is,
+#' * `"expression"`: \eqn{y_{gaj} = \log \mu_{gaj}}, the expression itself. It is what the data say only as far as size
+#'   factors or capture make the conditions comparable;
+#' * `"composition"`: \eqn{y_{gaj} = \log(\mu_{gaj} / \sum_h \mu_{haj})}, the share of the gene in all genes of the fit. A few
+#'   strong genes that rise make all others fall;
+#' * `"clr"`: \eqn{y_{gaj} = \log \mu_{gaj} - \mathrm{mean}_{h \in R} \log \mu_{haj}}, centred log-ratios to the mean of a
+#'   reference R. It does not change when one condition as a whole is multiplied by a number. Masked genes are in R as one
+#'   gene, whose \eqn{\mu} is the sum of theirs;
+#'
+#' and the *estimand* which donors j there are: `"observed"` those in the data (their combinations, with several groups),
+#' `"population"` the one whose effects b are all zero, the centre of the population, and `"new_donor"` one whose effects are
+#' drawn anew for every draw, independently for each gene, the same in all conditions unless the group's levels differ between
+#' them. On the scales of expression and CLR (without a mask) the effect at the centre is the mean of the effect over the
+#' population. On that of composition it is not quite, as \eqn{\log\sum\exp} is not linear: there `"population"` is the effect
+#' in the typical donor, and the mean over donors differs by an amount that is common to all genes, about half the change of
+#' the abundance-weighted variance of donor effects.
+#'
+#' All of this is computed draw by draw, with the same draw of every gene. Genes are independent given the hyper-parameters,
+#' which [twill_genes()] holds constant, so that any pairing of their draws is a draw of all of them. Genes that were not
+#' fitted, and those of `fit` that were taken out by `[`, are in no sum.
+#'
+#' `cell_noise = TRUE` replaces \eqn{\mu_{gaj}} by the rate of one cell, \eqn{\mathrm{Gamma}(r_g, r_g / \mu_{gaj})}, drawn
+#' independently for each gene, condition and donor: the question is then about single cells, and no number of donors makes
+#' the answer sure. In fits of pseudobulk a cell is a sample.
+#'
+#' @section Calls:
+#' The genes with `svalue <= rate` are the largest set in which the expected share of wrong signs is at most `rate`. With a
+#' threshold, those of genes with a wrong sign or an effect below it.
+#'
+#' @section Probabilities:
+#' `lfsr`, the local false sign rate, is the probability that the likelier sign is wrong; `svalue` is the mean of `lfsr`
+#' over all genes with one at most as large, the expected share of wrong signs among them (Stephens 2017). With
+#' `lfc_threshold` above zero, `fsos` is the probability that the effect has the other sign or is smaller than the
+#' threshold, and `svalue` is made of it.
+#'
+#' Taken gene by gene, these cannot know that most genes do not respond: of those, one in ten has an `lfsr` below 0.05.
+#' With `adaptive = TRUE`, `lfsr`, `fsos`, `svalue` and `prob` are therefore under a prior of the effect learned over the genes
+#' of the fit: a share without effect, and zero-mean normals of many sizes (the mixture of Stephens 2017, at the optimum of
+#' its likelihood; a warning says if that was not reached), with a t in place of each gene's likelihood whose degrees of freedom
+#' are those of the draws' tails. A sign claimed for a gene without effect counts as wrong. Some genes without effect are taken
+#' for granted, \eqn{10 + G / 25} of G: where genes are few they are the prior, so that even for a single one an
+#' s-value errs on the side of doubt. The description of `lfsr` says what share is without effect. Estimates and intervals stay
+#' those of the gene's own posterior.
+#'
+#' A gene with few counts on one side of the contrast (a knock-out, a gene that is silent without the stimulus) has an effect
+#' that the data bound on one side and the prior alone on the other. No t looks like that: on the scale of expression, and with
+#' draws, its likelihood is computed along a line through its draws, down to zero and beyond.
+#'
+#' For `"new_donor"` the same posterior of the population's effect \eqn{\theta_g} is widened by what a donor adds. With \eqn{\pi}
+#' the weights of its normal components \eqn{\theta_g \sim N(m_i, v_i)}, \eqn{\pi_0} that of no effect, and \eqn{\tau^2} the
+#' variance over donors, averaged over its draws,
+#' \deqn{\mathrm{lfsr} = \pi_0 + \sum_i \pi_i \, E_\tau \Phi\left(-|m_i| / \sqrt{v_i + \tau^2}\right),}{lfsr =
+#' pi_0 + sum_i pi_i E Phi(-|m_i| / sqrt(v_i + tau^2)),}
+#' which is the population's at \eqn{\tau = 0} and grows with \eqn{\tau}: a statement about one more donor is never surer than
+#' the same about the population. A gene without effect in the population counts as wrong for a new donor too. `fsos` is
+#' made likewise, and is at least the population's.
+#'
+#' Without, probabilities are shares of draws under a normal kernel that keeps mean and standard deviation; below one over
+#' the number of draws they are at least those of a normal with these, rank genes and are not exact.
+#'
+#' @param fit A fit of class `twillgenes`, from [twill_genes()] or [twill_screen()].
+#' @param contrast A difference of [cond()]s; the name of a coefficient or a linear expression of names
+#'   (`"dose2 - dose1"`); weights of the coefficients; or `c("condition", "stim", "ctrl")`. Default: the only
+#'   coefficient besides the intercept.
+#' @param lfc_threshold Size of effects worth knowing, in the units of the table. Default: 0.
+#' @param estimand `"population"` (default), `"observed"` or `"new_donor"`.
+#' @param scale `"expression"` (default), `"composition"` or `"clr"`, see below. The last two need counts and draws of all
+#'   genes, and for `"observed"` a fit with `keep = "effects"`. Contrasts of coefficients are taken at the reference levels of
+#'   all variables.
+#' @param level Probability of the intervals, between quantiles of the draws of type 6 (see [stats::quantile()]), which hold for
+#'   few draws too. Default: 0.95.
+#' @param adaptive Learn a prior of the effect over genes for the probabilities? Default: yes, see below; never with
+#'   `cell_noise`.
+#' @param log2 Logarithms in base 2 for counts? Default: yes. Gaussian models have the units of their values.
+#' @param names `"twill"` (default), or `"limma"` for the column names `logFC` and `AveExpr`.
+#' @param donor_weights For `"observed"`: `"uniform"` (default), `"cells"` (the number of cells, or samples, in the conditions
+#'   of the contrast), `"harmonic"` (its harmonic mean over the conditions), or numbers named by levels. Donors without a
+#'   level on one side (groups such as donor:condition) are left out, unless no donor has all.
+#' @param reference For `"clr"`: `"all"` (default; genes that are not masked, and the masked ones as one), `"iqr"` (genes
+#'   whose variance over samples of the centred `log(count + 0.5)` is between its quartiles), or names of genes.
+#' @param mask Genes to leave out, made by [tw_mask()]. Their rows are `NA`, with status `"masked"`. Default: none.
+#' @param cell_noise Add the noise of single cells? Default: no.
+#' @param extra Further columns, of the scale of expression: `"kl"`, the symmetric Kullback-Leibler divergence
+#'   \eqn{KL(a, b) + KL(b, a)} between the Gamma distributions of the cells' rates, shape r and mean \eqn{\mu}, in the two
+#'   conditions (posterior median, in nats; it does not depend on capture, and is \eqn{r (\rho + 1/\rho - 2)} for a ratio
+#'   \eqn{\rho} of means and one shape); `"lvr"`, the log ratio of the variances \eqn{\mu + \mu^2 / r}, as `lvr`, `lvrSE` and
+#'   `lvr_lfsr`. Both are means over donors. Default: none.
+#' @param ... Must be empty.
+#' @return An S4Vectors `DataFrame` with descriptions in `mcols()`, or without that package a data frame with the attribute
+#'   `description`. One row per gene, in the order of the fit: `baseMean`, `log2FoldChange` (posterior mean), `lfcSE`
+#'   (posterior sd), `lower`, `upper`, `lfsr`, `fsos` (with a threshold), `svalue`, `prob` (that the size of the effect
+#'   exceeds the threshold), `sd_<group>` (posterior mean of the effect's sd over the levels of each group), `rhat` and
+#'   `ess` (the worst of the parameters involved; `khat` for approximations), columns of `extra`, `status`. `sd_<group>` is of
+#'   the scale of expression on all scales. Errors have class
+#'   `twill_error_contrast`.
+#' @references Stephens M (2017). False discovery rates: a new deal. *Biostatistics* 18, 275-294.
+#' @examples
+#' set.seed(1)
+#' samples <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4))
+#' counts <- matrix(rpois(48, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
+#' fit <- twill_genes(counts, ~ condition + (1 + condition || donor),
+#'                    col_data = samples, iter = 200, seed = 1)
+#' stim <- cond(condition = "stim") - cond(condition = "ctrl")
+#' tw_contrast(fit, stim, lfc_threshold = 0.5)
+#' tw_contrast(fit, stim, scale = "clr", estimand = "new_donor")
+#' @export
+tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("population", "observed", "new_donor"),
+                        level = 0.95, log2 = TRUE, adaptive = TRUE, names = c("twill", "limma"),
+                        scale = c("expression", "composition", "clr"), donor_weights = c("uniform", "cells", "harmonic"),
+                        reference = "all", mask = NULL, cell_noise = FALSE, extra = NULL, ...) {
+  check_no_dots(...)
+  check_set(fit)
+  estimand <- check_choice(estimand, "estimand", c("population", "observed", "new_donor"))
+  names <- check_choice(names, "names", c("twill", "limma"))
+  check_not_negative(lfc_threshold, "lfc_threshold", "contrast")
+  check_level(level, "level")
+  contrast <- contrast %||% only_coefficient(fit$job$model)
+  weights <- resolve_contrast(fit$job$model, contrast)
+  say_reference_levels(fit$job$model, contrast)
+  ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, extra)
+  unit <- effect_unit(fit, log2)
+  prior <- check_flag(adaptive, "adaptive") && !cell_noise
+  answer <- contrast_answer(fit, contrast, weights, ask, lfc_threshold * unit, level, prior)
+  table <- contrast_table(fit, answer$statistics, weights, unit, lfc_threshold > 0, ask$mask)
+  table <- insert_before_status(table, extra_columns(fit, contrast, ask, unit))
+  described_table(table, column_texts(fit, weights, ask, unit, level, lfc_threshold, answer$prior), names)
+}
+
+# list(statistics, prior): of all genes, with a prior learned over those that are not masked if `adaptive`.
+contrast_answer <- function(fit, contrast, weights, ask, threshold, level, adaptive) {
+  effect <- asked_effect(fit, contrast, weights, ask)
+  effect$densities <- effect_densities(fit, weights, ask, effect, threshold)
+  statistics <- effect_statistics(effect, threshold, level, fit$job$settings$seed)
+  base <- rate_base(fit, contrast, weights, ask, effect, statistics, threshold, level)
+  prior <- if (adaptive) learn_effect_prior(base$draws, base$statistics$mean, base$statistics$sd, base$densities)
+  statistics <- adapt_statistics(statistics, prior, threshold, base)
+  if (!is.null(base$extra)) statistics <- no_surer(statistics, adapt_statistics(base$statistics, prior, threshold,
+                                                                                base[c("statistics", "densities")]))
+  list(statistics = unmask(statistics, ask$mask), prior = prior)
+}
+
+only_coefficient <- function(model) {
+  known <- contrast_coefs(model)
+  others <- setdiff(known, "Intercept")
+  if (length(others) == 1) return(others)
+  if (length(others) == 0) return(known[1])
+  abort_twill("contrast", c("{.arg contrast} is missing, and the design has several coefficients.",
+                            "i" = "They are {.val {some(others, 20)}}.",
+                            "i" = "Say {.code cond(x = \"a\") - cond(x = \"b\")}, or name one."))
+}
+
+# Draws of the effect ----------------------------------------------------------------------------------------------
+
+# list(draws, extra, mean, sd): draws x genes of what is sampled, and the variance that a new level adds, draw by draw;
+# or, for fits without draws, the mean and sd of a normal.
+contrast_effect <- function(fit, weights, estimand) {
+  linear <- linear_weights(fit, weights, estimand)
+  if (!has_draws(fit)) return(normal_effect(fit, linear, estimand))
+  at <- seq_along(fit$posterior$rows)
+  draws <- weighted_draws(fit, linear, at)
+  if (estimand == "observed") draws <- add_level_means(draws, fit, weights, at)
+  extra <- if (estimand == "new_donor") new_level_variance(fit, weights, at)
+  # One row of zeros: the contrast is the same for all donors.
+  if (NROW(extra) < nrow(draws)) extra <- NULL
+  list(draws = draws, extra = extra)
+}
+
+# Weights of population-level variables, named, without zeros. Averages over all levels are variables of the posterior.
+linear_weights <- function(fit, weights, estimand) {
+  out <- stats::setNames(weights$x, fit$job$model$design$coef_names)
+  if (estimand == "observed") {
+    for (k in seq_along(weights$terms)) {
+      w <- weights$terms[[k]]$weights
+      if (nrow(w) == 1) out[paste0("mean_r_", fit$job$model$design$terms[[k]]$group, "__", colnames(w))] <- w[1, ]
+    }
+  }
+  out[out != 0]
+}
+
+weighted_draws <- function(fit, linear, at) {
+  if (length(linear) == 0) abort_twill("contrast", c("{.arg contrast} is zero for every gene: its two sides are the same.",
+                                                    "i" = "Name different levels: {.code cond(x = \"a\") - cond(x = \"b\")}."))
+  weighted_sum(set_draws(fit, names(linear), at), linear)
+}
+
+# Where the sides of a contrast are about different levels of a group (donor:condition), the averages are over the levels
+# of each side, which needs the effects themselves.
+add_level_means <- function(draws, fit, weights, at) {
+  for (k in seq_along(weights$terms)) {
+    part <- weights$terms[[k]]
+    if (nrow(part$weights) < 2 || all(part$weights == 0)) next
+    draws <- draws + side_means(fit, k, part, at)
+  }
+  draws
+}
+
+side_means <- function(fit, k, part, at) {
+  term <- fit$job$model$design$terms[[k]]
+  sides <- lapply(seq_len(nrow(part$weights)), function(i) {
+    levels <- term$levels[levels_with(fit, k, part$values[[i]])]
+    sums <- lapply(colnames(part$weights), function(coef) {
+      effects <- effect_draws(fit, effect_variables(term$group, levels, coef), at)
+      part$weights[i, coef] * apply(effects, c(1, 3), mean)
+    })
+    Reduce(`+`, sums)
+  })
+  Reduce(`+`, sides)
+}
+
+# The levels of a term whose variables have these values.
+levels_with <- function(fit, k, values) {
+  term <- fit$job$model$design$terms[[k]]
+  first <- match(seq_along(term$levels), term$codes)
+  rows_with(fit$job$model$data[first, , drop = FALSE], values)
+}
+
+# Variance of sum_k d_k' b for new levels: d' S R S d, one summand for each level that the contrast tells apart.
+new_level_variance <- function(fit, weights, at) {
+  total <- 0
+  for (k in seq_along(weights$terms)) total <- total + term_variance(fit, k, weights$terms[[k]]$weights, at)
+  if (length(total) == 1) matrix(0, 1, length(at)) else total
+}
+
+term_variance <- function(fit, k, weights, at) {
+  term <- fit$job$model$design$terms[[k]]
+  used <- colnames(weights)[colSums(weights != 0) > 0]
+  if (length(used) == 0) return(0)
+  sds <- set_draws(fit, sd_names(term, used), at)
+  total <- 0
+  for (i in seq_len(nrow(weights))) for (a in seq_along(used)) for (b in seq_len(a)) {
+    both <- weights[i, used[a]] * weights[i, used[b]] * (if (a == b) 1 else 2)
+    if (both == 0 || (a != b && !term$cor)) next
+    total <- total + both * sds[, a, ] * sds[, b, ] * (if (a == b) 1 else correlation_of(fit, term, used[b], used[a], at))
+  }
+  matrix(total, dim(sds)[1])
+}
+
+correlation_of <- function(fit, term, first, second, at) {
+  name <- paste0("cor_", term$group, "__", c(paste0(first, "__", second), paste0(second, "__", first)))
+  set_draws(fit, intersect(name, fit$posterior$names), at)[, 1, ]
+}
+
+# Without draws: normal with the mean and variance of the contrast.
+normal_effect <- function(fit, linear, estimand) {
+  if (estimand == "new_donor") {
+    abort_twill("draws", c("The estimand {.val new_donor} needs draws, and the fit has moments only.", lost_folder(fit),
+                           "i" = "Fit with {.code keep = \"draws\"}, or with {.arg folder}."))
+  }
+  if (!is.null(fit$info$folder)) warn_twill("draws", c("Normal approximations stand for draws.", lost_folder(fit)))
+  rows <- match(names(linear), fit$posterior$names)
+  mean <- drop(linear %*% fit$posterior$mean[rows, , drop = FALSE])
+  quadratic <- function(v) drop(linear %*% matrix(v, length(linear)) %*% linear)
+  variance <- apply(fit$posterior$cov[rows, rows, , drop = FALSE], 3, quadratic)
+  list(mean = mean, sd = sqrt(variance))
+}

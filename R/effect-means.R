@@ -1,0 +1,77 @@
+# tw_means(): the mean of every gene in every leaf, with its uncertainty, as a table or as draws.
+
+#' Means of leaves
+#'
+#' The mean expression \eqn{\mu_{gl} = \exp(x_l \beta_g + \sum_k z_{lk} b_{gk})} of each gene in each leaf, a combination of
+#' the design's variables that occurs: molecules per cell before capture, in the units that the captures fix; the mean at a
+#' size factor (and offset) of one for fits of [twill_genes()], whose leaves are their samples. Gaussian models have no
+#' exponential: means are in the units of the values.
+#'
+#' @param fit A fit of class `twillcells` or `twillgenes` with effects kept, or one group of [tw_groups()].
+#' @param genes Names or numbers of genes, or a condition. Default: all.
+#' @param leaf Which leaves: values of the design's variables, `c(donor = "D1")`, or labels. Default: all.
+#' @param summary Summarise the draws? Default: yes.
+#' @param level Probability of the intervals. Default: 0.95.
+#' @param ... Must be empty.
+#' @return A data frame with one row per gene and leaf: `gene`, `leaf`, the variables of the design, `estimate` (posterior
+#'   mean), `sd`, `lower`, `upper`, and for cells `cells` and `observed` (counts over summed captures). With
+#'   `summary = FALSE` an array draw x gene x leaf. Errors have class `twill_error_genes`, `twill_error_leaf` or
+#'   `twill_error_draws`.
+#' @examples
+#' set.seed(1)
+#' cells <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4), cell = 1:25)
+#' counts <- matrix(rnbinom(8 * 200, mu = 2, size = 2), 8, dimnames = list(paste0("gene", 1:8), NULL))
+#' fit <- twill_cells(counts, ~ condition + (1 + condition || donor),
+#'                    col_data = cells, capture = runif(200, 0.1, 0.3),
+#'                    iter = 200, seed = 1)
+#' head(tw_means(fit))
+#' dim(tw_means(fit, genes = "gene1", summary = FALSE))
+#' @export
+tw_means <- function(fit, genes = NULL, leaf = NULL, summary = TRUE, level = 0.95, ...) {
+  check_no_dots(...)
+  leaves <- NULL
+  if (inherits(fit, "tw_group")) {
+    leaves <- unname(fit$leaves)
+    fit <- fit$fit
+  }
+  check_set(fit)
+  check_level(level, "level")
+  at <- set_positions(fit, genes)
+  leaves <- if (is.null(leaf)) leaves %||% seq_along(leaf_labels(fit)) else check_within(pick_leaves(fit, leaf), leaves)
+  if (!check_flag(summary, "summary")) return(mean_draws(fit, at, leaves))
+  probs <- c(1 - level, 1 + level) / 2
+  statistics <- do.call(rbind, in_gene_steps(fit, at, function(some) mean_statistics(fit, some, leaves, probs)))
+  mean_table(fit, at, leaves, statistics)
+}
+
+check_within <- function(leaves, allowed) {
+  both <- if (is.null(allowed)) leaves else intersect(leaves, allowed)
+  if (length(both) > 0) return(both)
+  abort_twill("leaf", c("{.arg leaf} names leaves outside of the group that {.arg fit} is.",
+                        "i" = "Give the whole fit, or leaves of this group."))
+}
+
+# draw x gene x leaf.
+mean_draws <- function(fit, at, leaves) {
+  draws <- inverse_link(fit, leaf_log_mu(fit, at)[, leaves, , drop = FALSE])
+  draws <- aperm(draws, c(1, 3, 2))
+  array(draws, dim(draws), list(NULL, set_genes(fit)[at], leaf_labels(fit)[leaves]))
+}
+
+# One row per gene and leaf, leaves first.
+mean_statistics <- function(fit, at, leaves, probs) {
+  draws <- inverse_link(fit, leaf_log_mu(fit, at)[, leaves, , drop = FALSE])
+  summarise_columns(matrix(draws, dim(draws)[1]), probs = probs, type = few_draws_type)
+}
+
+mean_table <- function(fit, at, leaves, statistics) {
+  l <- rep(leaves, length(at))
+  g <- rep(at, each = length(leaves))
+  table <- data.frame(gene = set_genes(fit)[g], leaf = leaf_labels(fit)[l], model.frame.twillgenes(fit)[l, , drop = FALSE],
+                      estimate = statistics[, 1], sd = statistics[, 2], lower = statistics[, 3], upper = statistics[, 4],
+                      row.names = NULL, check.names = FALSE)
+  if (!inherits(fit, "twillcells")) return(table)
+  table$cells <- fit$job$cells$n[l]
+  table$observed <- fit$job$source$data$sums[cbind(l, fit$posterior$rows[g])] / leaf_exposures(fit)[l]
+  table
+}

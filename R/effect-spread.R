@@ -1,0 +1,128 @@
+# tw_spread(): how much donors differ at baseline and in their response, beside the size of the effect.
+
+#' Spread over donors
+#'
+#' Two standard deviations over the levels of a group (donors): of their baseline, \eqn{sd_{g,Intercept}}, and of their
+#' response to what a contrast compares, \eqn{\sqrt{d' S_g R_g S_g d}} with d the weights of the group's slopes. Genes whose
+#' response sd exceeds the effect are those in which donors do not agree on the sign.
+#'
+#' @param fit A fit of class `twillcells` or `twillgenes` with draws and a random slope.
+#' @param contrast A contrast as in [tw_contrast()]. Default: the only coefficient besides the intercept.
+#' @param group Name of the group. Default: the first that the contrast varies over.
+#' @param x A table made by `tw_spread()`.
+#' @param n_labels For `plot()`: number of genes to name, those with the largest response sd. Default: 8.
+#' @param ... For `[`: rows and columns, as of a data frame. Else not used.
+#' @return A data frame of class `tw_spread` with genes as row names: `mean` (baseMean), `effect` (posterior mean of the effect
+#'   in the population), `baseline` and `response` (posterior means of the standard deviations), `ratio` (response over
+#'   baseline) and `agreement` (probability that a new donor responds with the sign of the population). For counts in base
+#'   2. `print()` shows how the parts compare over genes, `plot()` both spreads against the effect. Errors have class
+#'   `twill_error_contrast`, `twill_error_draws` or `twill_error_plot`.
+#' @examples
+#' set.seed(1)
+#' cells <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4), cell = 1:25)
+#' counts <- matrix(rnbinom(8 * 200, mu = 2, size = 2), 8, dimnames = list(paste0("gene", 1:8), NULL))
+#' fit <- twill_cells(counts, ~ condition + (1 + condition || donor),
+#'                    col_data = cells, capture = runif(200, 0.1, 0.3),
+#'                    iter = 200, seed = 1)
+#' spread <- tw_spread(fit)
+#' spread
+#' plot(spread)
+#' @export
+tw_spread <- function(fit, contrast = NULL, group = NULL, ...) {
+  check_no_dots(...)
+  check_set(fit)
+  if (!has_draws(fit)) {
+    abort_twill("draws", c("{.fn tw_spread} needs the draws, which this fit has not kept.", lost_folder(fit),
+                           "i" = "Fit with {.code keep = \"draws\"} or {.val effects}."))
+  }
+  contrast <- contrast %||% only_coefficient(fit$job$model)
+  weights <- resolve_contrast(fit$job$model, contrast)
+  say_reference_levels(fit$job$model, contrast)
+  term <- fit$job$model$design$terms[[forest_term(fit, weights, group)]]
+  unit <- effect_unit(fit)
+  at <- seq_along(fit$posterior$rows)
+  effect <- weighted_draws(fit, linear_weights(fit, weights, "population"), at)
+  variance <- response_variance(fit, weights, term$group, at)
+  table <- data.frame(mean = fit$posterior$base_mean, effect = colMeans(effect) / unit,
+                      baseline = baseline_spread(fit, term$group) / unit, response = colMeans(sqrt(variance)) / unit)
+  table$ratio <- table$response / table$baseline
+  sign <- rep(sign(table$effect), each = nrow(effect))
+  table$agreement <- colMeans(matrix(stats::pnorm(sign * effect / sqrt(variance)), nrow(effect)))
+  rownames(table) <- set_genes(fit)
+  structure(table, class = c("tw_spread", "data.frame"), group = term$group, label = weights$label, is_log = unit != 1)
+}
+
+# Over all terms of the group: uncorrelated coefficients may stand in terms of their own.
+response_variance <- function(fit, weights, group, at) {
+  same <- which(group_names(fit$job$model) == group)
+  Reduce(`+`, lapply(same, function(k) term_variance(fit, k, weights$terms[[k]]$weights, at)))
+}
+
+baseline_spread <- function(fit, group) {
+  row <- match(paste0("sd_", group, "__Intercept"), fit$posterior$names)
+  if (is.na(row)) NA_real_ else fit$posterior$mean[row, ]
+}
+
+#' @rdname tw_spread
+#' @method print tw_spread
+#' @export
+print.tw_spread <- function(x, ...) {
+  check_no_dots(..., allow = print_arguments)
+  group <- attr(x, "group")
+  unit <- if (attr(x, "is_log")) ", log2" else ""
+  cat("Spread over ", group, " of ", attr(x, "label"), ", ", big(nrow(x)), " genes", unit, ":\n", sep = "")
+  columns <- c("|effect|" = "effect", "baseline sd" = "baseline", "response sd" = "response", "response / baseline" = "ratio",
+               agreement = "agreement")
+  quantiles <- t(vapply(columns, function(name) stats::quantile(abs(x[[name]]), c(0.05, 0.25, 0.5, 0.75, 0.95), na.rm = TRUE),
+                        numeric(5)))
+  shown <- matrix(formatC(quantiles, format = "f", digits = 2), nrow(quantiles))
+  dimnames(shown) <- list(names(columns), paste0(c(5, 25, 50, 75, 95), "%"))
+  print(shown, quote = FALSE, right = TRUE)
+  cat(sprintf("Response sd above half of the effect in %.0f%% of genes, above the effect in %.0f%%.\n",
+              100 * mean(x$response > abs(x$effect) / 2), 100 * mean(x$response > abs(x$effect))))
+  cat("Next: plot(), x[order(-x$response), ].\n")
+  invisible(x)
+}
+
+#' @rdname tw_spread
+#' @method [ tw_spread
+#' @export
+`[.tw_spread` <- function(x, ...) plain_table(x)[...]
+
+#' @rdname tw_spread
+#' @method plot tw_spread
+#' @export
+plot.tw_spread <- function(x, n_labels = 8, ...) {
+  check_no_dots(...)
+  group <- attr(x, "group")
+  kinds <- c(baseline = "baseline", response = "response")
+  long <- data.frame(effect = abs(rep(x$effect, 2)), sd = c(x$baseline, x$response), kind = rep(kinds, each = nrow(x)))
+  top <- utils::head(order(-x$response), check_whole(n_labels, "n_labels", 0, 1e4))
+  named <- data.frame(effect = abs(x$effect[top]), sd = x$response[top], label = rownames(x)[top])
+  named$kind <- rep("response", nrow(named))
+  named$across <- sqrt(named$effect / max(abs(x$effect)))
+  unit <- if (attr(x, "is_log")) " (log2)" else ""
+  plot <- ggplot2::ggplot(long[is.finite(long$sd), ], ggplot2::aes(x = .data$effect, y = .data$sd)) +
+    spread_layers(max(0.5, 2 - log10(nrow(x)) / 4), named) +
+    ggplot2::labs(x = sprintf("size of the effect%s, square-root axes", unit), y = paste0("sd over ", group, unit))
+  headed(plot, sprintf("Spread over %s at baseline and in the response", group),
+         sprintf("%s. Response sd over baseline sd: median %.2f. Dashed: sd equal to effect", attr(x, "label"),
+                 stats::median(x$ratio, na.rm = TRUE)))
+}
+
+spread_names <- function(named) {
+  if (!has_ggrepel()) {
+    return(ggplot2::geom_text(ggplot2::aes(label = .data$label, hjust = .data$across), data = named, size = 2.8, vjust = -0.6,
+                              check_overlap = TRUE))
+  }
+  repelled_names(named)
+}
+
+# Under the root the line of equal values stays straight, and small effects are told apart.
+spread_layers <- function(size, named) {
+  list(ggplot2::geom_point(ggplot2::aes(colour = .data$kind), size = size, alpha = 0.6, show.legend = FALSE),
+       ggplot2::geom_abline(linewidth = 0.3, linetype = 2), ggplot2::facet_wrap("kind"),
+       spread_names(named),
+       ggplot2::scale_colour_manual(values = twill_colours[1:2]), ggplot2::scale_x_continuous(trans = "sqrt"),
+       ggplot2::scale_y_continuous(trans = "sqrt"))
+}

@@ -1,0 +1,107 @@
+# What the readers of a fit of cells share: leaves by name, captures, the counts of a gene, work in steps.
+
+check_cells <- function(fit, argument = "fit") {
+  if (inherits(fit, c("twillcells", "twillrows"))) return(invisible(fit))
+  given <- class(fit)[1]
+  abort_twill("argument", c("{.arg {argument}} must be a fit of class {.cls twillcells}, made by {.fn twill_cells}.",
+                            "x" = "It is of class {.cls {given}}."))
+}
+
+leaf_labels <- function(fit) fit$job$source$samples
+
+# Variables of the design that are categories: those of groups, which become columns of panels, and the others, rows.
+leaf_factors <- function(fit) {
+  data <- model.frame.twillgenes(fit)
+  if (is_rows(fit)) data <- cell_leaves(fit)
+  names <- names(data)[vapply(data, is_category, TRUE)]
+  groups <- unlist(lapply(fit$job$model$design$terms, `[[`, "vars"))
+  list(groups = intersect(names, groups), others = setdiff(names, groups))
+}
+
+# Leaves by label, number, or values of the design's variables, c(donor = "D1", condition = "ctrl").
+pick_leaves <- function(fit, leaf, data = model.frame.twillgenes(fit), known = leaf_labels(fit)) {
+  if (is.null(leaf)) return(seq_along(known))
+  if (!is.null(names(leaf))) return(leaves_with(leaf, data, known))
+  if (is.character(leaf) && length(leaf) > 0 && all(leaf %in% known)) return(match(leaf, known))
+  if (is.numeric(leaf) && length(leaf) > 0 && all(leaf %in% seq_along(known))) return(leaf)
+  given <- given_value(leaf)
+  abort_twill("leaf", c("{.arg leaf} must name values of the design's variables, or leaves.", "x" = "It is {.val {given}}.",
+                        "i" = "Leaves are {.val {some(known, 20)}}.",
+                        "i" = "Say {.code c({names(data)[1]} = )} for all that have a value."))
+}
+
+leaves_with <- function(leaf, data, known) {
+  unknown <- setdiff(names(leaf), names(data))
+  if (length(unknown) > 0) {
+    abort_twill("leaf", c("{.arg leaf} names what is no variable of the design: {.val {unknown}}.",
+                          did_you_mean(unknown[1], names(data)), "i" = "Its variables are {.val {names(data)}}."))
+  }
+  same <- lapply(names(leaf), function(name) level_text(data[[name]]) %in% text_like(leaf[[name]], data[[name]]))
+  found <- which(Reduce(`&`, same))
+  if (length(found) > 0) return(found)
+  given <- paste(names(leaf), "=", vapply(leaf, toString, ""))
+  abort_twill("leaf", c("There is no leaf with {.val {given}}.", "i" = "There are {.val {some(known, 20)}}."))
+}
+
+# Sums of captures of the cells of each leaf.
+leaf_exposures <- function(fit) {
+  cells <- fit$job$cells
+  sums_by(exp(cells$log_capture), cells$leaf, length(leaf_labels(fit)))
+}
+
+# Applies f to genes in steps, so that draws x leaves x genes stay small, and returns the list of its values.
+in_gene_steps <- function(fit, at, f, numbers = 4e6) {
+  size <- max(1, floor(numbers / (n_set_draws(fit) * length(leaf_labels(fit)))))
+  lapply(unname(split(at, ceiling(seq_along(at) / size))), f)
+}
+
+# Draws evenly spaced over the posterior.
+spaced_draws <- function(fit, ndraws) {
+  all <- n_set_draws(fit)
+  unique(round(seq(1, all, length.out = min(all, check_whole(ndraws, "ndraws", 1, 1e6)))))
+}
+
+# Sums of counts, leaf x gene.
+leaf_count_sums <- function(fit, at) {
+  if (is_rows(fit)) return(row_sums_by_leaf(fit, row_counts(fit, at)))
+  fit$job$source$data$sums[, fit$posterior$rows[at], drop = FALSE]
+}
+
+# How many cells have which count of a gene: list(value, number), `number` a matrix value x leaf. Zero always comes first.
+gene_histogram <- function(fit, row, leaves = seq_along(fit$job$cells$n)) {
+  if (is_rows(fit)) return(row_histogram(fit, row, leaves))
+  if (has_sample_units(fit)) return(sample_histogram(fit, row))
+  h <- fit$job$source$data$histogram
+  at <- gene_places(h, row)
+  at <- at[(h$leaf[at] + 1L) %in% leaves]
+  value <- c(0, sort(unique(h$value[at])))
+  number <- matrix(0, length(value), length(leaves))
+  number[cbind(match(h$value[at], value), match(h$leaf[at] + 1L, leaves))] <- h$number[at]
+  number[1, ] <- fit$job$cells$n[leaves] - colSums(number)
+  list(value = value, number = number)
+}
+
+# The captures of a leaf's cells in groups of equal size: list(capture, number). Up to `n` cells stand for themselves.
+capture_groups <- function(fit, leaf, n = 40) {
+  capture <- sort(exp(fit$job$cells$log_capture[fit$job$cells$leaf == leaf]))
+  group <- ceiling(seq_along(capture) * min(1, n / length(capture)))
+  list(capture = as.numeric(tapply(capture, group, mean)), number = as.numeric(table(group)))
+}
+
+# A table without its class and what that hangs on it: what is taken out of it is an ordinary data frame.
+plain_table <- function(x) {
+  attributes(x) <- list(names = names(x), row.names = attr(x, "row.names"), class = "data.frame")
+  x
+}
+
+# Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
+twill_colours <- c("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
+
+category_colours <- function(n) if (n <= length(twill_colours)) twill_colours[seq_len(n)] else grDevices::hcl.colors(n, "viridis")
+
+# A plot's heading: what is seen, and how to read it.
+headed <- function(plot, title, subtitle = NULL) {
+  plot + ggplot2::labs(title = title, subtitle = if (!is.null(subtitle)) paste(strwrap(subtitle, 68), collapse = "\n")) +
+    plot_theme() + ggplot2::theme(plot.title = ggplot2::element_text(size = ggplot2::rel(1.05), face = "bold"),
+                                  plot.subtitle = ggplot2::element_text(size = ggplot2::rel(0.8)))
+}

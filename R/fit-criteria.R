@@ -1,0 +1,122 @@
+# Criteria of several fits beside each other, under the names that the user gave the fits.
+
+# Applies a criterion to one fit, or to several with their comparison.
+several_criteria <- function(x, dots, compute, compare, names, class = "twillfit") {
+  loos <- all_criteria(x, dots, compute, names, class)
+  if (length(loos) == 1) return(loos[[1]])
+  structure(list(loos = loos, diffs = if (check_flag(compare, "compare")) loo_compare(loos)), class = "tw_loo_list")
+}
+
+# The criterion of each fit, named as the call names the fits. Dots that are no fits are for `compute`.
+all_criteria <- function(x, dots, compute, names, class) {
+  refuse_other_fits(x, dots, class)
+  is_fit <- vapply(dots, inherits, NA, class)
+  if (!"..." %in% names(formals(compute))) check_dots_of(dots[!is_fit], compute)
+  fits <- c(list(x), unname(dots[is_fit]))
+  lapply(fits, need_spread)
+  labels <- mapply(model_label, as.list(names)[-1][c(TRUE, is_fit)], fits)
+  loos <- lapply(seq_along(fits), function(k) {
+    out <- do.call(compute, c(fits[k], dots[!is_fit]))
+    structure(out, yhash = response_hash(fits[[k]]), model_name = labels[[k]])
+  })
+  stats::setNames(loos, make.unique(unname(labels)))
+}
+
+# What a comparison calls a model: the name that the user gave its fit, else its formula.
+model_label <- function(expression, fit) {
+  is_constant <- function(e) is.character(e) || is.numeric(e) || is.name(e)
+  is_part <- is.call(expression) && as.character(expression[[1]])[1] %in% c("$", "[[", "@")
+  if (is_part && is.name(expression[[2]]) && is_constant(expression[[3]]) && !identical(expression, quote(X[[i]]))) {
+    return(deparse1(expression))
+  }
+  if (is.name(expression) && !as.character(expression) %in% c(".", ".x", "x")) return(as.character(expression))
+  if (inherits(fit, "twillgenes")) design_text(fit$job$model)[1] else deparse1(fit$formula$formula)
+}
+
+# Of what was fitted: fits can be compared where it is the same.
+response_hash <- function(fit) {
+  if (inherits(fit, "twillgenes") && has_sample_units(fit)) return(value_hash(fit$job$source$data))
+  y <- if (inherits(fit, "twillgenes")) fit$job$source$data$sums else fit$design$y
+  cli::hash_md5(paste(sprintf("%.15g", as.numeric(y)), collapse = " "))
+}
+
+#' Compare fits
+#'
+#' Methods for [loo::loo_compare()], which compute the criterion of each fit first. What they do is
+#' `loo_compare(loo(fit), loo(fit0))`; the latter keeps what was computed.
+#'
+#' @param x A fit of class `twillfit` or `twillgenes`, or what [loo()] gives for several fits.
+#' @param ... Further fits (or criteria of fits), then arguments of [loo()], [waic()] or [kfold()].
+#' @param criterion `"loo"` (default), `"waic"` or `"kfold"`.
+#' @param model_names Names of the fits. Default: those of the arguments, or formulas.
+#' @return A matrix of class `compare.loo`: see [loo::loo_compare()]. Errors have class `twill_error_argument`.
+#' @examplesIf requireNamespace("lme4", quietly = TRUE)
+#' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
+#' fit0 <- update(fit, . ~ . - Days)
+#' loo_compare(fit, fit0)
+#' @name twill-loo-compare
+NULL
+
+#' @rdname twill-loo-compare
+#' @method loo_compare twillfit
+#' @export
+loo_compare.twillfit <- function(x, ..., criterion = c("loo", "waic", "kfold"), model_names = NULL) {
+  criterion <- check_choice(criterion, "criterion", c("loo", "waic", "kfold"))
+  compare_fits(x, list(...), criterion, model_names, substitute(list(x, ...)), "twillfit")
+}
+
+#' @rdname twill-loo-compare
+#' @method loo_compare tw_loo_list
+#' @export
+loo_compare.tw_loo_list <- function(x, ...) {
+  check_no_dots(...)
+  loo_compare(x$loos)
+}
+
+compare_fits <- function(x, dots, criterion, model_names, names, class) {
+  is_done <- vapply(dots, inherits, NA, "loo")
+  names <- names[c(TRUE, TRUE, !is_done)]
+  others <- dots[!is_done]
+  n <- 1 + sum(is_done) + sum(vapply(others, inherits, NA, c("twillfit", "twillgenes")))
+  if (n < 2) {
+    abort_twill("argument", c("{.fn loo_compare} compares at least two fits; it was given one.",
+                              "i" = "For example {.code loo_compare(fit, update(fit, . ~ . - x))}."))
+  }
+  if (!is.null(model_names)) check_names(model_names, n)
+  if (criterion == "kfold") others$seed <- others$seed %||% draw_seed()
+  compute <- function(fit, ...) getExportedValue("loo", criterion)(fit, ...)
+  loos <- c(all_criteria(x, others, compute, names, class), dots[is_done])
+  loo_compare(if (is.null(model_names)) loos else stats::setNames(loos, model_names))
+}
+
+# A fit by another door is no argument of a criterion.
+refuse_other_fits <- function(x, dots, class) {
+  is_other <- vapply(dots, inherits, NA, c("twillfit", "twillgenes")) & !vapply(dots, inherits, NA, class)
+  if (!any(is_other)) return(invisible())
+  others <- unique(vapply(dots[is_other], function(fit) class(fit)[1], ""))
+  abort_twill("argument", c("Only fits of the same kind and data can be compared.",
+                            "x" = "The first is of class {.cls {class(x)[1]}}, another of class {.cls {others}}."))
+}
+
+check_names <- function(names, n) {
+  if (is.character(names) && length(names) == n && !anyDuplicated(names)) return(names)
+  abort_twill("argument", c("{.arg model_names} must hold one name per fit, {n} in all.",
+                            "x" = "It is {.val {given_value(names)}}."))
+}
+
+#' @method print tw_loo_list
+#' @export
+print.tw_loo_list <- function(x, digits = 1, ...) {
+  check_no_dots(..., allow = print_arguments)
+  for (name in names(x$loos)) {
+    cat("Output of model '", name, "':\n", sep = "")
+    print(x$loos[[name]], digits = digits)
+    cat("\n")
+  }
+  if (!is.null(x$diffs)) {
+    cat("Model comparisons:\n")
+    print(x$diffs, digits = digits)
+  }
+  invisible(x)
+}

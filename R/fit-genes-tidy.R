@@ -1,0 +1,163 @@
+# Tidy tables, convergence and covariances of fits of genes, under the generics that single fits have.
+
+#' Tidy tables and convergence of fits of genes
+#'
+#' As [tidy.twillfit()] and its companions, with a column (or a dimension) more: the gene.
+#'
+#' @param x,object A fit of class `twillgenes`, from [twill_genes()], [twill_cells()] or [twill_screen()].
+#' @param effects Which parameters: any of `"fixed"`, `"ran_pars"` and `"ran_vals"`, as in [tidy.twillfit()]. Default: the first
+#'   two.
+#' @param robust Use median and MAD in place of mean and standard deviation? Default: no.
+#' @param conf.int Give intervals? Default: yes.
+#' @param conf.level,prob Probability of the intervals. Default: 0.95.
+#' @param conf.method `"quantile"` (default), or `"HPDinterval"`, the shortest interval.
+#' @param exponentiate Exponentiate the coefficients, as rate ratios of counts? Default: no.
+#' @param genes Names or numbers of genes, or a condition. Default: all.
+#' @param pars Names of variables. Default: all that were monitored.
+#' @param correlation Correlations in the place of covariances? Default: no.
+#' @param ... Not used.
+#' @return
+#' * `tidy()`: a data frame with one row per gene and parameter: gene, effect, component, group, level (for `"ran_vals"`), term,
+#'   estimate, std.error, conf.low, conf.high, on the scale of the link (natural log for counts). Effects are neither shrunken nor
+#'   signed: [tw_contrast()] has s-values.
+#' * `glance()`: a data frame with one row per gene: gene, algorithm, pss (number of draws), nobs, n_divergent, max_rhat, min_ess;
+#'   of an approximation pareto_k in the place of the last three; and `status`, as in [tw_diagnostics()].
+#' * `augment()`: a data frame with one row per gene and sample: gene, sample, the variables of the design, the count (or value)
+#'   as `.observed`, `.fitted`, `.se.fit` and `.resid`. Fits of cells do not have it.
+#' * `rhat()`, `neff_ratio()`: a matrix gene x variable.
+#' * `vcov()`: array gene x coefficient x coefficient. `posterior_interval()`: array gene x bounds x coefficient.
+#'
+#' Errors have class `twill_error_genes` or `twill_error_argument`.
+#' @examples
+#' set.seed(1)
+#' samples <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4))
+#' counts <- matrix(rpois(48, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
+#' fit <- twill_genes(counts, ~ condition + (1 | donor), col_data = samples, iter = 200, seed = 1)
+#' head(tidy(fit, effects = "fixed"))
+#' head(glance(fit))
+#' head(augment(fit, genes = "gene1"))
+#' rhat(fit)
+#' vcov(fit, genes = "gene1")
+#' @name twillgenes-tidy
+NULL
+
+#' @rdname twillgenes-tidy
+#' @method tidy twillgenes
+#' @export
+tidy.twillgenes <- function(x, effects = c("fixed", "ran_pars"), robust = FALSE, conf.int = TRUE, conf.level = 0.95,
+                          conf.method = c("quantile", "HPDinterval"), exponentiate = FALSE, genes = NULL, ...) {
+  check_no_dots(...)
+  conf.method <- check_choice(conf.method, "conf.method", c("quantile", "HPDinterval"))
+  at <- set_positions(x, genes)
+  labels <- tidy_label_table(gene_view(x, at[1]), effects)
+  main <- labels$variable %in% x$posterior$names
+  tables <- lapply(seq_len(nrow(labels)), function(k) {
+    variable <- labels$variable[k]
+    draws <- if (main[k]) set_draws(x, variable, at) else effect_draws(x, variable, at)
+    estimates <- tidy_estimates(matrix(draws, dim(draws)[1]), robust, conf.int, conf.level, conf.method, few_draws_type)
+    cbind(gene = set_genes(x)[at], labels[k, setdiff(names(labels), "variable")], estimates, row.names = NULL)
+  })
+  out <- do.call(rbind, tables)
+  if (check_flag(exponentiate, "exponentiate")) out <- exponentiate_fixed(out)
+  # Gene by gene, and within these in the order of parameters.
+  out <- out[order(rep(seq_along(at), length(tables)), rep(seq_along(tables), each = length(at))), ]
+  rownames(out) <- NULL
+  out
+}
+
+#' @rdname twillgenes-tidy
+#' @method glance twillgenes
+#' @export
+glance.twillgenes <- function(x, genes = NULL, ...) {
+  check_no_dots(...)
+  at <- set_positions(x, genes)
+  status <- tw_diagnostics(x)[at, ]
+  method <- x$job$settings$method
+  out <- data.frame(gene = set_genes(x)[at], algorithm = if (is_sampled(x)) toupper(method) else method, pss = ndraws(x),
+                    nobs = status$n_used)
+  quality <- if (is_sampled(x)) data.frame(n_divergent = status$divergent, max_rhat = status$rhat, min_ess = status$ess) else
+    data.frame(pareto_k = status$khat)
+  cbind(out, quality, status = status$status)
+}
+
+#' @rdname twillgenes-tidy
+#' @method augment twillgenes
+#' @export
+augment.twillgenes <- function(x, genes = NULL, ...) {
+  check_no_dots(...)
+  at <- dense_positions(x, genes, n_samples(x$job$source) * 8)
+  samples <- x$job$source$samples
+  frame <- model.frame.twillgenes(x)
+  tables <- over_views(x, at, function(view) {
+    stats <- fitted.twillfit(view)
+    data.frame(.observed = view$design$y, .fitted = stats[, "Estimate"], .se.fit = stats[, "Est.Error"],
+               .resid = view$design$y - stats[, "Estimate"])
+  })
+  rows <- lapply(seq_along(at), function(k) {
+    known <- which(!has_no_count(x, at[k]))
+    data.frame(gene = set_genes(x)[at[k]], sample = samples[known], frame[known, , drop = FALSE], tables[[k]], row.names = NULL,
+               check.names = FALSE)
+  })
+  do.call(rbind, rows)
+}
+
+#' @rdname twillgenes-tidy
+#' @method rhat twillgenes
+#' @export
+#' @rawNamespace S3method(posterior::rhat, twillgenes)
+rhat.twillgenes <- function(x, pars = NULL, genes = NULL, ...) {
+  check_no_dots(...)
+  monitored(x, "rhat", pars, genes)
+}
+
+#' @rdname twillgenes-tidy
+#' @method neff_ratio twillgenes
+#' @export
+neff_ratio.twillgenes <- function(object, pars = NULL, genes = NULL, ...) {
+  check_no_dots(...)
+  monitored(object, "ess", pars, genes) / n_set_draws(object)
+}
+
+# gene x variable.
+monitored <- function(fit, measure, pars, genes) {
+  if (!is_sampled(fit)) {
+    abort_twill("method", c("Fits by {.code method = \"{fit$job$settings$method}\"} have no chains to compare.",
+                            "i" = "{.fn tw_diagnostics} has their k-hat."))
+  }
+  at <- set_positions(fit, genes)
+  names <- fit$posterior$names
+  values <- t(fit$posterior[[measure]][, at, drop = FALSE])
+  dimnames(values) <- list(set_genes(fit)[at], names[seq_len(ncol(values))])
+  if (is.null(pars)) values else values[, checked_among(pars, colnames(values)), drop = FALSE]
+}
+
+checked_among <- function(pars, known) {
+  unknown <- if (is.character(pars)) setdiff(pars, known) else pars
+  if (length(unknown) == 0) return(pars)
+  abort_twill("variable", c("{.arg pars} must be among {.val {some(known, 20)}}.", "x" = "It is {.val {given_value(pars)}}.",
+                            did_you_mean(as.character(unknown)[1], known)))
+}
+
+#' @rdname twillgenes-tidy
+#' @method vcov twillgenes
+#' @export
+vcov.twillgenes <- function(object, correlation = FALSE, genes = NULL, ...) {
+  check_no_dots(..., allow = "complete")
+  at <- set_positions(object, genes)
+  design <- object$job$model$design
+  variable <- c(design$coef_names, design$disp_names[!is.null(design$x_disp)])
+  draws <- set_draws(object, variable, at)
+  measure <- if (check_flag(correlation, "correlation")) stats::cor else stats::cov
+  values <- vapply(seq_along(at), function(k) measure(matrix(draws[, , k], dim(draws)[1])), diag(length(variable)))
+  labels <- sub("^b_", "", variable)
+  aperm(array(values, c(length(labels), length(labels), length(at)), list(labels, labels, set_genes(object)[at])), c(3, 1, 2))
+}
+
+#' @rdname twillgenes-tidy
+#' @method posterior_interval twillgenes
+#' @export
+posterior_interval.twillgenes <- function(object, prob = 0.95, genes = NULL, ...) {
+  check_no_dots(...)
+  check_level(prob, "prob")
+  confint.twillgenes(object, level = prob, genes = genes)
+}

@@ -1,0 +1,61 @@
+# Verbs that a fit does not have: refused with the way to ask, where R would answer NULL or a riddle.
+
+one_gene_hint <- "{.code tw_gene(fit, \"NAME\")} fits one gene as a model of its own, which has {.fn {verb}}."
+criterion_hint <- "{.fn loo}, {.fn waic} and {.fn kfold} measure fit and compare models: {.code loo_compare(fit, simpler)}."
+
+prediction_verbs <- c("posterior_epred", "posterior_linpred", "posterior_predict", "predictive_error", "predictive_interval",
+                      "bayes_R2")
+
+# Predictions of fits of genes are of samples; cells differ in their capture.
+cell_refusals <- function(data, left_out) {
+  of_cells <- c("{.fn tw_means} has the means of leaves, {.fn fitted} those of cells.", "{.fn pp_check} draws counts of cells.")
+  list(list("stats", c("weights", "df.residual"), data), list("loo", "kfold", left_out), list("stats", "predict", of_cells),
+       list("rstantools", prediction_verbs, of_cells),
+       list("generics", "augment", of_cells))
+}
+
+# By class of fit: the generics, as list(package, verbs, hints).
+refused_verbs <- list(
+  twillgenes = list(
+    list("stats", "simulate", "{.fn posterior_predict} draws new responses."),
+    list("stats", c("logLik", "deviance", "anova"), "{.fn loo} compares models: {.code loo_compare(fit, simpler)}."),
+    list("base", c("as.matrix", "as.array", "as.data.frame"),
+         c("{.fn tw_contrast} makes the table of effects, {.fn tidy} that of parameters, {.fn fitted} a matrix of means.",
+           "{.code as_draws_matrix(fit, genes = )} and {.fn as_draws_df} hold draws.")),
+    list("rstantools", c("loo_R2", "loo_predict"), one_gene_hint),
+    list("loo", "kfold", one_gene_hint),
+    list("bayesplot", c("nuts_params", "log_posterior"), one_gene_hint),
+    list("graphics", "pairs", one_gene_hint),
+    list("brms", c("conditional_effects", "hypothesis", "mcmc_plot", "posterior_summary"), one_gene_hint)),
+  twillcells = cell_refusals("The data are cells; {.fn summary} has the numbers of each leaf.", "{.fn loo} leaves out leaves."),
+  twillrows = cell_refusals("The data are cells; {.fn summary} has their numbers.",
+                            "Fits whose cells make up leaves have {.fn loo}."),
+  twillfit = list(
+    list("stats", c("logLik", "deviance", "anova"), criterion_hint),
+    list("stats", "simulate", "{.fn posterior_predict} draws new responses."),
+    list("parameters", "model_parameters", "{.fn tidy} and {.fn summary} make that table.")))
+
+refusing <- function(verb, class, hints) {
+  force(verb)
+  what <- switch(class, twillgenes = "fits of genes", twillfit = "fits of this kind", "fits of cells")
+  function(...) {
+    abort_twill("method", c("{.fn {verb}} is not there for {what}.", stats::setNames(hints, rep("i", length(hints)))))
+  }
+}
+
+set_refused_verbs <- function() {
+  for (class in names(refused_verbs)) for (entry in refused_verbs[[class]]) set_when_loaded(entry, class)
+  on_load("bayestestR", set_draws_verbs)
+}
+
+set_when_loaded <- function(entry, class) {
+  force(class)
+  on_load(entry[[1]], function(...) {
+    for (verb in entry[[2]]) {
+      if (!exists(verb, asNamespace(entry[[1]]), inherits = FALSE)) next
+      registerS3method(verb, class, refusing(verb, class, entry[[3]]), envir = asNamespace(entry[[1]]))
+    }
+  })
+}
+
+on_load <- function(package, set) if (isNamespaceLoaded(package)) set() else setHook(packageEvent(package, "onLoad"), set)
