@@ -17,10 +17,10 @@ foreign_arguments <- c(
   save_ranef = "Say {.code save_pars = tw_save(group = FALSE)}.",
   data2 = "Only columns of {.arg data} are used.", stanvars = "Models cannot be extended with Stan code.",
   autocor = "Autocorrelation is not supported.", cov_ranef = "Known covariances of levels are not supported.",
-  sparse = "Nothing is to be said: group-level terms are never expanded.",
+  sparse = "Not needed: group-level terms are always sparse.",
   ziformula = "Zero inflation is not there: {.code negbinomial()} has many zeros where {.field shape} is small.",
   random = "Say it in {.arg formula}: {.code y ~ x + (1 | g)}.", correlation = "Autocorrelation is not supported.",
-  nAGQ = "Nothing is to be said: posteriors are sampled.", verbose = "Say {.arg silent}.", trials = binomial_way_out,
+  nAGQ = "Not needed: posteriors are sampled.", verbose = "Say {.arg silent}.", trials = binomial_way_out,
   dispersion = "Say {.code tw_formula(y ~ x, shape ~ x)}.", dispformula = "Say {.code tw_formula(y ~ x, shape ~ x)}.",
   REML = "Posteriors know no REML.")
 

@@ -19,8 +19,8 @@
 #' donors' weights, every effect is
 #' \deqn{\sum_j v_j \sum_a w_a \, y_{gaj}}{sum_j v_j sum_a w_a y_gaj}
 #' where the *scale* says what \eqn{y} is,
-#' * `"expression"`: \eqn{y_{gaj} = \log \mu_{gaj}}, the expression itself. It is what the data say only as far as size
-#'   factors or capture make the conditions comparable;
+#' * `"expression"`: \eqn{y_{gaj} = \log \mu_{gaj}}, the expression itself. It is interpretable only if size factors or
+#'   captures make the conditions comparable;
 #' * `"composition"`: \eqn{y_{gaj} = \log(\mu_{gaj} / \sum_h \mu_{haj})}, the share of the gene in all genes of the fit. A few
 #'   strong genes that rise make all others fall;
 #' * `"clr"`: \eqn{y_{gaj} = \log \mu_{gaj} - \mathrm{mean}_{h \in R} \log \mu_{haj}}, centred log-ratios to the mean of a

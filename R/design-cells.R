@@ -70,7 +70,8 @@ check_nesting <- function(model, factor, term) {
   alone <- names(n_arms)[n_arms == 1]
   if (length(alone) == 0) return(invisible())
   text <- "{length(alone)} of {length(n_arms)} {term$group}s {cli::qty(length(alone))}{?has/have} one {.field {factor}} only:"
-  inform_twill("unpaired", c(paste(text, "{.val {some(alone)}}."), "i" = "Used for the baseline; of responses the others tell."))
+  inform_twill("unpaired", c(paste(text, "{.val {some(alone)}}."),
+                             "i" = "They inform the baseline; responses are estimated from the other {term$group}s."))
 }
 
 warn_nested <- function(factor, term, levels, arm) {
