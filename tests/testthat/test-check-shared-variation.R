@@ -169,3 +169,25 @@ test_that("columns whose levels include NA are looked at as others are", {
   expect_s3_class(twill_cells(sim$counts, design, col_data = sim$cells, iter = 20, seed = 1, silent = 2, method = "laplace",
                               capture = exp(sim$log_capture)), "twillcells")
 })
+
+test_that("what all genes share as one number per sample is taken out, and nothing else", {
+  set.seed(5)
+  genes <- 30
+  carries <- lapply(seq_len(genes), function(g) qr.resid(qr(cbind(1, rnorm(6))), diag(exp(rnorm(6, 0, 0.3)))))
+  shift <- rnorm(6)
+  of_shift <- t(vapply(carries, function(carry) drop(carry %*% shift), numeric(6)))
+  own <- matrix(rnorm(6 * genes), genes)
+  expect_equal(without_shifts(of_shift, carries), 0 * of_shift, tolerance = 1e-8)
+  expect_equal(without_shifts(own + of_shift, carries), without_shifts(own, carries), tolerance = 1e-8)
+  left <- without_shifts(own, carries)
+  expect_equal(Reduce(`+`, lapply(seq_len(genes), function(g) crossprod(carries[[g]], left[g, ]))), matrix(0, 6, 1),
+               tolerance = 1e-8)
+})
+
+test_that("cells of unequal capture count for fewer", {
+  leaves <- list(job = list(source = list(kind = "leaves", samples = 1:2),
+                            cells = list(log_capture = log(c(2, 2, 2, 1, 3)), leaf = c(1, 1, 1, 2, 2))))
+  expect_equal(effective_cells(leaves), c(3, 1.6))
+  leaves$job$source$kind <- "dense"
+  expect_identical(effective_cells(leaves), 1)
+})
