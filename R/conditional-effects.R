@@ -37,12 +37,14 @@
 #' plot(effects, points = TRUE)
 #' @export
 tw_conditional_effects <- function(fit, effects = NULL, conditions = NULL, int_conditions = list(), re_formula = NA,
-                       prob = 0.95, robust = TRUE,
-                       method = c("posterior_epred", "posterior_linpred", "posterior_predict"),
-                       spaghetti = FALSE, resolution = 100, ndraws = NULL, ...) {
+                                   prob = 0.95, robust = TRUE,
+                                   method = c("posterior_epred", "posterior_linpred", "posterior_predict"),
+                                   spaghetti = FALSE, resolution = 100, ndraws = NULL, ...) {
   check_fit(fit)
   method <- check_choice(method, "method", c("posterior_epred", "posterior_linpred", "posterior_predict"))
   check_level(prob, "prob")
+  check_flag(robust, "robust")
+  check_flag(spaghetti, "spaghetti")
   effects <- if (is.null(effects)) default_effects(fit) else check_effects(effects, fit)
   conditions <- condition_rows(fit, conditions)
   ids <- choose_draws(fit, ndraws %||% if (spaghetti) min(100, ndraws(fit)))

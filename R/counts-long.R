@@ -55,6 +55,7 @@ response_column <- function(formula, x) {
 # One of the plan's columns of numbers, genes x samples.
 spread_long <- function(plan, response) {
   x <- plan$x
+  check_long_numbers(x[[response]], response)
   columns <- plan$columns
   gene_code <- factor(x[[plan$gene]], levels = unique(as.character(x[[plan$gene]])))
   cell <- if (length(columns)) combined_codes(lapply(x[columns], function(v) factor(match(v, unique(v))))) else rep(1L, nrow(x))
@@ -67,6 +68,14 @@ spread_long <- function(plan, response) {
   data <- x[first, columns, drop = FALSE]
   rownames(data) <- NULL
   list(source = new_source(values, may_miss = TRUE), data = data, sizes = NULL)
+}
+
+check_long_numbers <- function(values, name) {
+  is_plain <- is.numeric(values) && NCOL(values) == 1 && !inherits(values, c("factor", "Date", "POSIXt", "difftime"))
+  if (is_plain) return(invisible())
+  shape <- if (length(dim(values)) > 1) sprintf(" with %d columns", NCOL(values)) else ""
+  abort_twill("genes", c("The column {.field {name}} of {.arg x} must hold numbers, one per row.",
+                         "x" = "It is of class {.cls {class(values)[1]}}{shape}."))
 }
 
 # How often a pair has come so far: 1 for its first row, 2 for its second.

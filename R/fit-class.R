@@ -142,7 +142,7 @@ prior_draws.twillfit <- function(x, variable = NULL, ...) {
 prior_summary.twillfit <- function(object, all = TRUE, ...) {
   check_no_dots(...)
   table <- object$prior
-  if (all) table else table[table$source != "default", , drop = FALSE]
+  if (check_flag(all, "all")) table else table[table$source != "default", , drop = FALSE]
 }
 
 #' Posterior intervals

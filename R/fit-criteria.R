@@ -2,9 +2,10 @@
 
 # Applies a criterion to one fit, or to several with their comparison.
 several_criteria <- function(x, dots, compute, compare, names, class = "twillfit") {
+  check_flag(compare, "compare")
   loos <- all_criteria(x, dots, compute, names, class)
   if (length(loos) == 1) return(loos[[1]])
-  structure(list(loos = loos, diffs = if (check_flag(compare, "compare")) loo_compare(loos)), class = "tw_loo_list")
+  structure(list(loos = loos, diffs = if (compare) loo_compare(loos)), class = "tw_loo_list")
 }
 
 # The criterion of each fit, named as the call names the fits. Dots that are no fits are for `compute`.

@@ -37,7 +37,7 @@ NULL
 #' @export
 as_draws_array.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
   check_no_dots(...)
-  draws <- if (inc_warmup) draws_with_warmup(x) else fit_draws(x)
+  draws <- if (check_flag(inc_warmup, "inc_warmup")) draws_with_warmup(x) else fit_draws(x)
   if (is.null(variable)) return(draws)
   draws[, , intersect(select_variables(x, variable, regex), posterior::variables(draws)), drop = FALSE]
 }
@@ -96,6 +96,7 @@ as.matrix.twillfit <- function(x, variable = NULL, regex = FALSE, draw = NULL, .
 as.data.frame.twillfit <- function(x, row.names = NULL, optional = TRUE, variable = NULL,
                                    regex = FALSE, draw = NULL, ...) {
   check_no_dots(..., allow = frame_arguments)
+  check_flag(optional, "optional")
   out <- draw_matrix(x, select_variables(x, variable, regex), draw)
   as.data.frame(out, optional = TRUE)
 }
@@ -178,10 +179,10 @@ nsamples.twillfit <- function(object, ...) {
 
 # Names of the chosen variables; a bare name also stands for its indexed elements.
 select_variables <- function(fit, variable = NULL, regex = FALSE) {
+  check_flag(regex, "regex")
   all <- variables(fit)
   if (is.null(variable)) return(all)
   if (!is.character(variable) || length(variable) == 0 || anyNA(variable)) abort_no_names(variable)
-  check_flag(regex, "regex")
   found <- lapply(variable, match_variable, all = all, regex = regex)
   missing <- variable[lengths(found) == 0]
   if (length(missing)) abort_no_variable(missing, all)

@@ -241,6 +241,7 @@ variables.twillgenes <- function(x, ...) {
 #' @export
 as_draws_array.twillgenes <- function(x, genes = NULL, variable = NULL, regex = FALSE, ...) {
   check_no_dots(...)
+  check_flag(regex, "regex")
   at <- set_positions(x, genes)
   chosen <- if (is.null(variable)) kept_variables(x) else select_variables(x, variable, regex)
   main <- intersect(chosen, x$posterior$names)

@@ -84,6 +84,7 @@ predict.twillgenes <- function(object, newdata = NULL, ..., genes = NULL, summar
                              seed = NULL) {
   if (!check_flag(summary, "summary")) return(posterior_predict.twillgenes(object, newdata, ..., genes = genes, seed = seed))
   check_probs(probs)
+  check_flag(robust, "robust")
   summary_over_genes(object, genes, newdata, predict.twillfit, list(..., robust = robust, probs = probs), seed)
 }
 

@@ -119,6 +119,7 @@ dimnames.twillgenes <- function(x) list(set_genes(x), x$job$source$samples)
 #' @export
 `[.twillgenes` <- function(x, i, j, ..., drop = FALSE) {
   check_no_dots(...)
+  check_flag(drop, "drop")
   if (!missing(j)) abort_twill("genes", "Samples cannot be taken out of a fit: say {.code fit[genes, ]}.")
   if (missing(i)) return(x)
   x$posterior <- piece_genes(x$posterior, set_positions(x, i))

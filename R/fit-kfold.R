@@ -29,6 +29,7 @@
 #' @method kfold twillfit
 #' @export
 kfold.twillfit <- function(x, ..., K = 10, folds = NULL, group = NULL, save_fits = FALSE, seed = NULL) {
+  check_flag(save_fits, "save_fits")
   seed <- seed %||% draw_seed()
   ids <- with_seed(seed, choose_folds(x, K, folds, group))
   runs <- lapply(sort(unique(ids)), run_fold, fit = x, ids = ids, seed = seed, save = save_fits, ...)

@@ -21,6 +21,7 @@
 #' @export
 log_lik.twillfit <- function(object, newdata = NULL, re_formula = NULL, ndraws = NULL,
                              draw_ids = NULL, pointwise = FALSE, combine = TRUE, seed = NULL, ...) {
+  check_flag(combine, "combine")
   with_seed(seed, {
     prediction <- prepare_prediction(object, newdata, re_formula, ndraws, draw_ids, ...)
     prediction$input$y <- observed_response(prediction)

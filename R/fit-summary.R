@@ -32,6 +32,7 @@ NULL
 summary.twillfit <- function(object, priors = FALSE, prob = 0.95, robust = FALSE, mc_se = FALSE, ...) {
   check_no_dots(...)
   check_flag(priors, "priors")
+  check_flag(mc_se, "mc_se")
   table <- parameter_summary(object, main_variables(object), prob, robust, mc_se)
   structure(c(
     list(formula = object$formula, family = object$family, nobs = nobs(object), ngrps = ngrps(object),

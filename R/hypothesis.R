@@ -37,6 +37,7 @@ tw_hypothesis <- function(fit, hypothesis, class = "b", group = "", scope = c("s
                           alpha = 0.05, robust = FALSE, ...) {
   check_no_dots(...)
   check_fit(fit)
+  check_flag(robust, "robust")
   scope <- check_choice(scope, "scope", c("standard", "ranef", "coef"))
   if (!is.character(hypothesis) || anyNA(hypothesis) || length(hypothesis) == 0) refuse_hypothesis(hypothesis)
   parsed <- lapply(hypothesis, parse_hypothesis)

@@ -5,6 +5,8 @@
 #' @export
 plot.tw_conditional_effects <- function(x, points = FALSE, plot = TRUE, ask = interactive(), ...) {
   check_no_dots(...)
+  check_flag(points, "points")
+  check_flag(plot, "plot")
   plots <- lapply(stats::setNames(nm = names(x)), function(name) {
     draw_effect(x[[name]], y_label(x), if (points) attr(x, "points"))
   })

@@ -44,6 +44,7 @@ NULL
 #' @importFrom gridExtra arrangeGrob
 plot.twillfit <- function(x, combo = NULL, nvariables = 5, variable = NULL,
                           regex = FALSE, plot = TRUE, ask = interactive(), ...) {
+  check_flag(plot, "plot")
   # Draws of an approximation are independent and in no order: a trace of them shows nothing.
   combo <- combo %||% if (is_approximation(x)) "hist" else c("hist", "trace")
   variable <- plotted_variables(x, variable, regex)
@@ -133,6 +134,7 @@ pair_marks <- function(fit) {
 divergence_marks <- function(fit) if (!is_approximation(fit)) list(np = nuts_params(fit))
 
 plotted_variables <- function(fit, variable, regex) {
+  check_flag(regex, "regex")
   if (is.null(variable)) main_variables(fit) else select_variables(fit, variable, regex)
 }
 

@@ -74,8 +74,7 @@ takes_names <- c(cond = "variables of the design", tw_formula = "formulas of the
                  ngrps = "a generic")
 call_needs <- list(
   tw_conditional_effects = function() list(shared_fit("sleep")), tw_mcmc_plot = function() list(shared_fit("sleep")),
-  twill_screen = function() list(matrix(1:8, 4), ~1, c("a", "a", "b", "b")),
-  tw_screen = function() list(matrix(1:8, 4), ~1, c("a", "a", "b", "b")))
+  twill_screen = function() list(matrix(1:8, 4), ~1, c("a", "a", "b", "b")))
 
 # A name with one of its last letters left out, of the longest argument.
 misspelt <- function(f) {
@@ -182,4 +181,22 @@ test_that("methods for Bioconductor refuse too", {
     expect_error(getExportedValue("BiocGenerics", verb)(fit, zzz = 1), "zzz", class = "twill_error_argument")
   }
   expect_error(BiocGenerics::sizeFactors(fit, zzz = 1), "`sizeFactors\\(\\)` has no argument")
+})
+
+flags_of <- function(f) Filter(function(arg) isTRUE(formals(f)[[arg]]) || isFALSE(formals(f)[[arg]]), names(formals(f)))
+
+test_that("a flag of a method is TRUE or FALSE, or an error says so by name", {
+  table <- as.data.frame(getNamespaceInfo("twill", "S3methods")[, 1:3])
+  names(table) <- c("generic", "class", "method")
+  ours <- table$method %in% our_methods()$method & table$class %in% names(object_makers)
+  wrong <- character()
+  for (k in which(ours)) {
+    method <- get(table$method[k], asNamespace("twill"))
+    for (flag in flags_of(method)) for (value in list("yes", NA, c(TRUE, FALSE), quote(x))) {
+      given <- stats::setNames(list(object_of(table$class[k]), value), c("", flag))
+      error <- tryCatch(suppressWarnings(do.call(method, given, quote = TRUE)), error = identity)
+      if (!inherits(error, "twill_error")) wrong <- c(wrong, sprintf("%s(%s = %s)", table$method[k], flag, deparse1(value)))
+    }
+  }
+  expect_identical(wrong, character())
 })

@@ -240,3 +240,13 @@ test_that("what the samples lack is said in the words of the call", {
                class = "twill_error_design")
   expect_error(run(~ condition, x = gene_counts(3)[0, ]), "no rows", class = "twill_error_genes")
 })
+
+test_that("the numbers of long data are numbers, not codes of levels, dates or columns side by side", {
+  long <- data.frame(gene = rep(c("a", "b"), each = 4), f = rep(c("u", "v"), 4))
+  odd <- list(matrix(1:16, 8), letters[1:8], factor(1:8), as.list(1:8), as.Date("2020-01-01") + 1:8, complex(real = 1:8),
+              as.difftime(1:8, units = "mins"), rep(TRUE, 8))
+  for (y in odd) {
+    long$y <- y
+    expect_error(twill_genes(long, y ~ f, gene = "gene", seed = 1, silent = 2), "must hold numbers", class = "twill_error_genes")
+  }
+})
