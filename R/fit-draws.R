@@ -37,6 +37,7 @@ NULL
 #' @export
 as_draws_array.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
   check_no_dots(...)
+  check_flag(regex, "regex")
   draws <- if (check_flag(inc_warmup, "inc_warmup")) draws_with_warmup(x) else fit_draws(x)
   if (is.null(variable)) return(draws)
   draws[, , intersect(select_variables(x, variable, regex), posterior::variables(draws)), drop = FALSE]

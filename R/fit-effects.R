@@ -130,7 +130,7 @@ group_names <- function(fit) vapply(fit$design$terms, `[[`, "", "group")
 pick_groups <- function(fit, groups) {
   all <- unique(group_names(fit))
   if (is.null(groups)) groups <- all
-  unknown <- setdiff(groups, all)
+  unknown <- if (is.character(groups)) setdiff(groups, all) else given_value(groups)
   if (length(unknown)) {
     abort_twill("group", c(
       "{.arg groups} must name groups of the fit.",
