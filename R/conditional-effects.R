@@ -97,7 +97,7 @@ check_effects <- function(effects, fit) {
                                                         "i" = "They are {.val {predictor_names(fit)}}."))
   effects <- strsplit(effects, ":", fixed = TRUE)
   unknown <- setdiff(unlist(effects), predictor_names(fit))
-  if (length(unknown) || any(lengths(effects) > 2)) {
+  if (length(unknown) || !all(lengths(effects) %in% 1:2)) {
     abort_twill("effects", c("{.arg effects} must name one predictor, or two joined by a colon.",
                              "x" = "Not among the predictors: {.val {unknown}}.",
                              "i" = "They are {.val {predictor_names(fit)}}."))
