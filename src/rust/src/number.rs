@@ -4,7 +4,7 @@
 //! instances of one definition ([`Real::Datum`], [`Real::Sum`]): a sum over all levels ends in [`Real::total`], which over
 //! draws leaves a number for each. Eight numbers in an array turn into the machine's vector instructions.
 
-use crate::kernels::elementary;
+use crate::elementary;
 use crate::simd::LANES;
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Mul, MulAssign, Neg, Sub, SubAssign};
@@ -41,14 +41,40 @@ pub trait Real:
     fn lift(x: Self::Sum) -> Self;
     /// Sum over levels, in one order on every machine.
     fn total(self) -> Self::Sum;
-    /// Square root.
-    fn sqrt(self) -> Self;
-    /// `1 / x`.
-    fn recip(self) -> Self;
-    /// Natural logarithm.
-    fn ln(self) -> Self;
     /// A function of each number.
     fn each(self, f: impl Fn(f64) -> f64) -> Self;
+    /// Two functions of each number.
+    fn each_two(self, f: impl Fn(f64) -> (f64, f64)) -> [Self; 2];
+
+    /// Square root.
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        self.each(f64::sqrt)
+    }
+
+    /// `1 / x`.
+    #[inline(always)]
+    fn recip(self) -> Self {
+        self.each(|x| 1.0 / x)
+    }
+
+    /// Natural logarithm.
+    #[inline(always)]
+    fn ln(self) -> Self {
+        self.each(elementary::ln)
+    }
+
+    /// `exp(x)`; beyond 708 constant.
+    #[inline(always)]
+    fn exp(self) -> Self {
+        self.each(elementary::bounded_exp)
+    }
+
+    /// `log(1 + exp(x))` and `1 / (1 + exp(-x))`.
+    #[inline(always)]
+    fn softplus_logistic(self) -> [Self; 2] {
+        self.each_two(elementary::softplus_logistic)
+    }
 
     /// Single numbers as what they are, for routines that know nothing else.
     #[inline(always)]
@@ -89,23 +115,13 @@ impl Real for f64 {
     }
 
     #[inline(always)]
-    fn sqrt(self) -> Self {
-        Self::sqrt(self)
-    }
-
-    #[inline(always)]
-    fn recip(self) -> Self {
-        1.0 / self
-    }
-
-    #[inline(always)]
-    fn ln(self) -> Self {
-        elementary::ln(self)
-    }
-
-    #[inline(always)]
     fn each(self, f: impl Fn(f64) -> f64) -> Self {
         f(self)
+    }
+
+    #[inline(always)]
+    fn each_two(self, f: impl Fn(f64) -> (f64, f64)) -> [Self; 2] {
+        f(self).into()
     }
 
     #[inline(always)]
@@ -217,23 +233,17 @@ macro_rules! real_of_eight {
         }
 
         #[inline(always)]
-        fn sqrt(self) -> Self {
-            self.map(f64::sqrt)
-        }
-
-        #[inline(always)]
-        fn recip(self) -> Self {
-            self.map(|x| 1.0 / x)
-        }
-
-        #[inline(always)]
-        fn ln(self) -> Self {
-            self.map(elementary::ln)
-        }
-
-        #[inline(always)]
         fn each(self, f: impl Fn(f64) -> f64) -> Self {
             self.map(f)
+        }
+
+        #[inline(always)]
+        fn each_two(self, f: impl Fn(f64) -> (f64, f64)) -> [Self; 2] {
+            let mut out = [Self::ZERO; 2];
+            for (i, x) in self.0.into_iter().enumerate() {
+                (out[0].0[i], out[1].0[i]) = f(x);
+            }
+            out
         }
     };
 }

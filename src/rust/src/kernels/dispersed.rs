@@ -1,14 +1,16 @@
 //! Rows that have each their own dispersion.
 
 use super::BLOCK;
-use super::elementary::{MAX_EXPONENT, exp, ln, ln_rising, ln_rising_few, softplus_logistic};
+use crate::elementary::{bounded_exp, ln};
+use crate::families::{RowSum, gaussian, negative_binomial};
+use crate::rising::one::{ln_rising, ln_rising_few};
 use pulp::{Arch, NullaryFnOnce};
 use std::marker::PhantomData;
 
-/// A row's value and derivatives. A trait and no function to be passed: those are calls, not loops, if they are long.
+/// A row from four numbers. A trait and no function to be passed: those are calls, not loops, if they are long.
 trait Row {
-    /// `(value, d_eta, d_log_dispersion)`.
-    fn evaluate(inputs: [f64; 4]) -> (f64, f64, f64);
+    /// Value and derivatives.
+    fn evaluate(inputs: [f64; 4]) -> RowSum<f64>;
 }
 
 /// Four numbers per row, and where the derivatives go.
@@ -34,7 +36,8 @@ impl<R: Row> NullaryFnOnce for DispersedRows<'_, R> {
             let outputs =
                 values.iter_mut().zip(&mut self.d_eta[start..end]).zip(&mut self.d_log_dispersion[start..end]);
             for ((((a, b), c), d), ((value, d_eta), d_dispersion)) in a.iter().zip(b).zip(c).zip(d).zip(outputs) {
-                (*value, *d_eta, *d_dispersion) = R::evaluate([*a, *b, *c, *d]);
+                let row = R::evaluate([*a, *b, *c, *d]);
+                (*value, *d_eta, *d_dispersion) = (row.value, row.d_eta, row.d_log);
             }
             sum += values[..end - start].iter().sum::<f64>();
         }
@@ -67,13 +70,11 @@ struct NegativeBinomial<const FEW: usize>;
 
 impl<const FEW: usize> Row for NegativeBinomial<FEW> {
     #[inline(always)]
-    fn evaluate([y, w, eta, log_phi]: [f64; 4]) -> (f64, f64, f64) {
-        let phi = exp(log_phi.clamp(-MAX_EXPONENT, MAX_EXPONENT));
-        let (log1p_ratio, share) = softplus_logistic(eta - log_phi);
+    fn evaluate([y, w, eta, log_phi]: [f64; 4]) -> RowSum<f64> {
+        let phi = bounded_exp(log_phi);
         let rising = if FEW == 0 { ln_rising(log_phi, phi, y) } else { ln_rising_few::<FEW>(log_phi, phi, y) };
-        let value = y * (eta - log_phi - log1p_ratio) - phi * log1p_ratio + rising.0;
-        let d_log_phi = phi * (share - log1p_ratio) + rising.1 - y * (1.0 - share);
-        (w * value, w * (y - (y + phi) * share), w * d_log_phi)
+        let row = negative_binomial(y, phi, eta - log_phi, rising.into());
+        RowSum { value: w * row.value, d_eta: w * row.d_eta, d_log: w * row.d_log }
     }
 }
 
@@ -101,10 +102,7 @@ pub fn gaussian_rows(
         let rows = start..(start + BLOCK).min(d_eta.len());
         let variance = &mut variances[..rows.len()];
         let own = log_sigma[rows.clone()].iter().zip(&se2[rows.clone()]);
-        variance
-            .iter_mut()
-            .zip(own)
-            .for_each(|(v, (l, se2))| *v = sampled * exp((2.0 * l).clamp(-MAX_EXPONENT, MAX_EXPONENT)) + se2);
+        variance.iter_mut().zip(own).for_each(|(v, (l, se2))| *v = sampled * bounded_exp(2.0 * l) + se2);
         let inputs = [&r[rows.clone()], &w[rows.clone()], &s[rows.clone()], &*variance];
         let (d_eta, d_log_sigma) = (&mut d_eta[rows.clone()], &mut d_log_sigma[rows.clone()]);
         let known = DispersedRows { inputs, d_eta, d_log_dispersion: &mut *d_log_sigma, row: PhantomData::<Known> };
@@ -120,10 +118,8 @@ struct Gaussian;
 
 impl Row for Gaussian {
     #[inline(always)]
-    fn evaluate([r, w, s, log_sigma]: [f64; 4]) -> (f64, f64, f64) {
-        let precision = exp((-2.0 * log_sigma).clamp(-MAX_EXPONENT, MAX_EXPONENT));
-        let squares = (w * r * r + s) * precision;
-        (-0.5 * squares - w * log_sigma, w * r * precision, squares - w)
+    fn evaluate([r, w, s, log_sigma]: [f64; 4]) -> RowSum<f64> {
+        gaussian(w * r, w, w * r * r + s, bounded_exp(-2.0 * log_sigma), log_sigma)
     }
 }
 
@@ -132,9 +128,7 @@ struct Known;
 
 impl Row for Known {
     #[inline(always)]
-    fn evaluate([r, w, s, variance]: [f64; 4]) -> (f64, f64, f64) {
-        let precision = 1.0 / variance;
-        let squares = (w * r * r + s) * precision;
-        (-0.5 * (squares + w * ln(variance)), w * r * precision, squares - w)
+    fn evaluate([r, w, s, variance]: [f64; 4]) -> RowSum<f64> {
+        gaussian(w * r, w, w * r * r + s, 1.0 / variance, 0.5 * ln(variance))
     }
 }

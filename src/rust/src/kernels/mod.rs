@@ -5,11 +5,10 @@
 //! machine.
 
 mod dispersed;
-pub mod elementary;
 
 pub use dispersed::{gaussian_rows, negative_binomial_rows};
 
-use elementary::{MAX_EXPONENT, exp, softplus_logistic};
+use crate::families::{self, RowSum};
 use pulp::{Arch, NullaryFnOnce};
 
 /// Rows at a time: their buffers stay in the first cache.
@@ -21,11 +20,11 @@ struct RowLoop<'a, F> {
     weights: &'a [f64],
     eta: &'a [f64],
     d_eta: &'a mut [f64],
-    /// `row(t, w, eta) -> (value, d_eta, d_dispersion)`.
+    /// Of `t`, `w` and `eta`.
     row: F,
 }
 
-impl<F: Fn(f64, f64, f64) -> (f64, f64, f64)> NullaryFnOnce for RowLoop<'_, F> {
+impl<F: Fn(f64, f64, f64) -> RowSum<f64>> NullaryFnOnce for RowLoop<'_, F> {
     type Output = (f64, f64);
 
     /// Sums of values and of dispersions' derivatives.
@@ -43,7 +42,8 @@ impl<F: Fn(f64, f64, f64) -> (f64, f64, f64)> NullaryFnOnce for RowLoop<'_, F> {
             let inputs = t.iter().zip(w).zip(eta);
             let outputs = values.iter_mut().zip(dispersions.iter_mut()).zip(d_eta);
             for (((t, w), eta), ((value, dispersion), d_eta)) in inputs.zip(outputs) {
-                (*value, *d_eta, *dispersion) = (self.row)(*t, *w, *eta);
+                let row = (self.row)(*t, *w, *eta);
+                (*value, *d_eta, *dispersion) = (row.value, row.d_eta, row.d_log);
             }
             value += values.iter().sum::<f64>();
             dispersion += dispersions.iter().sum::<f64>();
@@ -52,32 +52,17 @@ impl<F: Fn(f64, f64, f64) -> (f64, f64, f64)> NullaryFnOnce for RowLoop<'_, F> {
     }
 }
 
-/// Rows of a negative binomial with one shape, but for the terms in `ln Gamma`: with weighted counts
-/// `t`, `t (eta - log phi - l) - w phi l`, `l = log(1 + mu / phi)`.
-///
-/// Writes `d_eta`; returns the sum and its derivative in log phi.
+/// Rows of a negative binomial with one shape, but for the terms in `ln Gamma`; `totals` are weighted counts. Writes `d_eta`;
+/// returns the sum and its derivative in log phi.
 pub fn negative_binomial(totals: &[f64], weights: &[f64], eta: &[f64], log_phi: f64, d_eta: &mut [f64]) -> (f64, f64) {
     let phi = log_phi.exp();
-    let row = move |t: f64, w: f64, eta: f64| negative_binomial_row(t, w * phi, eta - log_phi);
+    let row = move |t: f64, w: f64, eta: f64| families::negative_binomial(t, w * phi, eta - log_phi, [0.0; 2]);
     Arch::new().dispatch(RowLoop { totals, weights, eta, d_eta, row })
 }
 
-#[inline(always)]
-fn negative_binomial_row(t: f64, w_phi: f64, u: f64) -> (f64, f64, f64) {
-    let (log1p_ratio, share) = softplus_logistic(u);
-    let value = t * (u - log1p_ratio) - w_phi * log1p_ratio;
-    (value, t - (t + w_phi) * share, w_phi * (share - log1p_ratio) - t * (1.0 - share))
-}
-
-/// Rows of a Poisson with weighted counts `t`: `t eta - w mu`. Writes `d_eta`; returns the sum.
+/// Rows of a Poisson with weighted counts `totals`. Writes `d_eta`; returns the sum.
 pub fn poisson(totals: &[f64], weights: &[f64], eta: &[f64], d_eta: &mut [f64]) -> f64 {
-    Arch::new().dispatch(RowLoop { totals, weights, eta, d_eta, row: poisson_row }).0
-}
-
-#[inline(always)]
-fn poisson_row(t: f64, w: f64, eta: f64) -> (f64, f64, f64) {
-    let mu = w * exp(eta.clamp(-MAX_EXPONENT, MAX_EXPONENT));
-    (t * eta - mu, t - mu, 0.0)
+    Arch::new().dispatch(RowLoop { totals, weights, eta, d_eta, row: families::poisson }).0
 }
 
 /// Sum of products, in eight lanes.

@@ -3,6 +3,7 @@
 use super::Likelihood;
 use super::dispersion::{Dispersion, parts};
 use crate::compress::groups::DispersionGroup;
+use crate::families;
 use crate::kernels::{self, BLOCK};
 use std::ops::Range;
 
@@ -38,8 +39,9 @@ impl Likelihood {
             n += w;
             *d = w * r * precision;
         }
-        group.add(squares * precision - n, d_coefficients);
-        -0.5 * squares * precision - n * log_sigma
+        let sum = families::gaussian(0.0, n, squares, precision, log_sigma);
+        group.add(sum.d_log, d_coefficients);
+        sum.value
     }
 
     /// Rows that have each their own variance.

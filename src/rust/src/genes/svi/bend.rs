@@ -10,7 +10,7 @@
 //! along the ridge of the scale parameter at the mode of all others, on a grid, are matched to those of `x`.
 
 use super::dense::{factor, solve};
-use crate::kernels::elementary::ln;
+use crate::elementary::ln;
 use statrs::function::erf::erfc;
 use std::f64::consts::SQRT_2;
 

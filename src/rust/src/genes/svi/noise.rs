@@ -4,7 +4,7 @@
 //! once.
 
 use super::lane::Lane;
-use crate::kernels::elementary::{ln, sin_cos_turns};
+use crate::elementary::{ln, sin_cos_turns};
 use crate::simd::LANES;
 use pulp::{Arch, NullaryFnOnce};
 

@@ -1,6 +1,6 @@
 //! Positive parameters of eight draws at once: the formulas of [`crate::prior`] in loops that turn into vector instructions.
 
-use crate::kernels::elementary::{MAX_EXPONENT, exp, log1p};
+use crate::elementary::{bounded_exp, log1p};
 use crate::prior::{Prior, PriorKind};
 use crate::simd::LANES;
 
@@ -58,7 +58,7 @@ fn from_log(t: &[f64; LANES], density: impl Fn(f64, f64) -> (f64, f64)) -> Posit
     let mut out =
         Positives { value: [0.0; LANES], d_log: [1.0; LANES], log_density: [0.0; LANES], slope: [0.0; LANES] };
     for s in 0..LANES {
-        let x = exp(t[s].clamp(-MAX_EXPONENT, MAX_EXPONENT));
+        let x = bounded_exp(t[s]);
         let (log_density, slope) = density(t[s], x);
         (out.value[s], out.log_density[s], out.slope[s]) = (x, log_density + t[s], slope * x + 1.0);
     }

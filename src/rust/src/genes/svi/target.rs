@@ -6,9 +6,10 @@
 use super::flat::FlatGene;
 use super::frame::Frame;
 use super::lane::Lane;
-use super::rows::{self, LeafSums};
+use super::rows;
 use super::steps::InLanes;
 use super::theta::Theta;
+use crate::families::RowSum;
 use crate::number::Parts;
 use crate::simd::LANES;
 use crate::transport::conditional::{Conditional, Information};
@@ -179,11 +180,11 @@ impl<'a> Target<'a> {
             }
         }
         for leaf in 0..self.frame.n_leaves() {
-            let sums = self.leaf::<SLOPES>(leaf);
-            value += sums.value;
-            d_log_phi += sums.d_log_phi;
+            let sum = self.leaf(leaf);
+            value += sum.value;
             if SLOPES {
-                self.spread(leaf, sums.d_eta);
+                d_log_phi += sum.d_log;
+                self.spread(leaf, sum.d_eta);
             }
         }
         self.d_log_phi = d_log_phi;
@@ -191,7 +192,7 @@ impl<'a> Target<'a> {
     }
 
     #[inline(always)]
-    fn leaf<const SLOPES: bool>(&self, leaf: usize) -> LeafSums {
+    fn leaf(&self, leaf: usize) -> RowSum<Lane> {
         let Frame { b, c, .. } = *self.frame;
         let (block, core) = (&self.map.natural.lead[self.frame.block[leaf] * b..], &self.map.natural.core);
         let mut eta = Lane::ZERO;
@@ -199,14 +200,14 @@ impl<'a> Target<'a> {
         self.frame.x[leaf * c..(leaf + 1) * c].iter().zip(core).for_each(|(x, u)| eta += *u * *x);
         if self.frame.has_shape {
             let place = self.frame.n_sd;
-            return rows::negative_binomial::<SLOPES>(
+            return rows::negative_binomial(
                 &self.gene,
                 leaf,
-                &(eta - self.theta.straight[place]),
-                &self.theta.value[place],
+                eta - self.theta.straight[place],
+                self.theta.value[place],
             );
         }
-        rows::poisson(&self.gene, leaf, &eta)
+        rows::poisson(&self.gene, leaf, eta)
     }
 
     /// Adds a derivative in the leaf's linear predictor to those in effects and coefficients.

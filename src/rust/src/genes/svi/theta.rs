@@ -5,7 +5,7 @@ use super::flat::FlatGene;
 use super::frame::{Frame, TermScales};
 use super::lane::Lane;
 use super::priors::positives;
-use crate::kernels::elementary::ln;
+use crate::elementary::ln;
 use crate::layout::pairs;
 use crate::scales::correlation::{correlation_adjoint, correlation_factor};
 use crate::simd::LANES;

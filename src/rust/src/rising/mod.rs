@@ -11,9 +11,15 @@
 //!
 //! All loops run without branches, so that they turn into vector instructions.
 
-use crate::kernels::elementary::{ln, ln_ratio};
+pub mod one;
+mod series;
+
+use crate::elementary::{ln, ln_ratio};
 use crate::simd::LANES;
 use pulp::{Arch, NullaryFnOnce};
+use series::Terms;
+
+type Series = Terms<5>;
 
 /// Factors taken one by one.
 const DIRECT: usize = 16;
@@ -116,7 +122,7 @@ impl NullaryFnOnce for Stirling<'_> {
     fn call(self) -> (f64, f64) {
         let Rising { excess, weights, .. } = self.rising;
         let (base, from) = (self.base, 1.0 / self.base);
-        let (below, d_below) = (correction(from), d_correction(from));
+        let (below, d_below) = (Series::ln_gamma(from), Series::digamma(from));
         let linear = base.ln() - 1.0;
         let (mut value, mut slope) = (0.0, 0.0);
         let (mut values, mut slopes) = ([0.0; LANES], [0.0; LANES]);
@@ -124,28 +130,14 @@ impl NullaryFnOnce for Stirling<'_> {
             for i in 0..LANES {
                 let top = base + d[i];
                 let (log, r) = (ln_ratio(d[i], base), 1.0 / top);
-                values[i] = w[i] * ((top - 0.5) * log + d[i] * linear + correction(r) - below);
-                slopes[i] = w[i] * (log + 0.5 * d[i] * from * r + d_correction(r) - d_below);
+                values[i] = w[i] * ((top - 0.5) * log + d[i] * linear + Series::ln_gamma(r) - below);
+                slopes[i] = w[i] * (log + 0.5 * d[i] * from * r + Series::digamma(r) - d_below);
             }
             value += values.iter().sum::<f64>();
             slope += slopes.iter().sum::<f64>();
         }
         (value, slope)
     }
-}
-
-/// `ln Gamma(x) - [(x - 1/2) log x - x + log(2 pi) / 2]` for `r = 1 / x`, `x >= 16`.
-#[inline(always)]
-fn correction(r: f64) -> f64 {
-    let s = r * r;
-    r * (1.0 / 12.0 - s * (1.0 / 360.0 - s * (1.0 / 1260.0 - s * (1.0 / 1680.0 - s / 1188.0))))
-}
-
-/// `psi(x) - [log x - 1 / (2 x)]` likewise.
-#[inline(always)]
-fn d_correction(r: f64) -> f64 {
-    let s = r * r;
-    -s * (1.0 / 12.0 - s * (1.0 / 120.0 - s * (1.0 / 252.0 - s * (1.0 / 240.0 - s / 132.0))))
 }
 
 #[cfg(test)]
