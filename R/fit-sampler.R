@@ -78,7 +78,10 @@ neff_ratio.twillfit <- function(object, pars = NULL, ...) {
 control_params.twillfit <- function(x, pars = NULL, ...) {
   check_no_dots(...)
   out <- x$info[c("adapt_delta", "max_treedepth")]
-  if (is.null(pars)) out else out[intersect(pars, names(out))]
+  if (is.null(pars)) return(out)
+  unknown <- if (is.character(pars)) setdiff(pars, names(out)) else given_value(pars)
+  if (length(unknown)) abort_twill("argument", c("{.arg pars} must be {.or {.val {names(out)}}}.", "x" = "It has {.val {unknown}}."))
+  out[pars]
 }
 
 # A convergence measure, one number per variable, of draws given as iterations x chains.

@@ -81,7 +81,7 @@ check_init <- function(init) {
   if (is.null(init) || identical(init, "mode")) return(list(kind = "mode"))
   if (identical(init, "random")) return(list(kind = "random", radius = 2))
   if (identical(init, "0")) init <- 0
-  if (is_number(init) && init >= 0) return(list(kind = "random", radius = init))
+  if (is_number(init) && init >= 0) return(list(kind = "random", radius = as.numeric(init)))
   given <- given_value(init)
   abort_twill("setting", c("{.arg init} must be {.val mode}, {.val random} or a radius that is not negative.",
                            "x" = "It is {.val {given}}.", "i" = "Lists of starting values are not supported."))
@@ -112,7 +112,7 @@ check_control <- function(control, method = "nuts") {
 
 # Trajectories of one length have no tree; the engine has a number for its depth all the same.
 check_chain_control <- function(control) {
-  check_adapt_delta(control$adapt_delta)
+  control$adapt_delta <- check_adapt_delta(control$adapt_delta)
   control$max_treedepth <- check_whole(control$max_treedepth %||% 10, "control$max_treedepth", 1, 20)
   control$metric <- check_metric(control$metric)
   control
@@ -125,7 +125,7 @@ refuse_control <- function(name, known, method) {
 
 check_adapt_delta <- function(adapt_delta) {
   is_target <- is.numeric(adapt_delta) && length(adapt_delta) > 0 && all(is.finite(adapt_delta))
-  if (is_target && all(adapt_delta > 0 & adapt_delta < 1) && !is.unsorted(adapt_delta, strictly = TRUE)) return(invisible())
+  if (is_target && all(adapt_delta > 0 & adapt_delta < 1) && !is.unsorted(adapt_delta, strictly = TRUE)) return(as.numeric(adapt_delta))
   given <- given_value(adapt_delta)
   abort_twill("setting", c(
     "{.arg control$adapt_delta} must be a number between 0 and 1, or rising numbers to try one after the other.",
@@ -151,19 +151,19 @@ check_save <- function(save_pars) {
 is_number <- function(x) is.numeric(x) && length(x) == 1 && is.finite(x)
 
 check_positive <- function(x, name) {
-  if (is_number(x) && x > 0) return(x)
+  if (is_number(x) && x > 0) return(as.numeric(x))
   given <- given_value(x)
   abort_twill("setting", c("{.arg {name}} must be a positive number.", "x" = "It is {.val {given}}."))
 }
 
 check_not_negative <- function(x, name, kind = "setting") {
-  if (is_number(x) && x >= 0) return(x)
+  if (is_number(x) && x >= 0) return(as.numeric(x))
   given <- given_value(x)
   abort_twill(kind, c("{.arg {name}} must be a number that is not negative.", "x" = "It is {.val {given}}."))
 }
 
 check_share <- function(x, name, kind = "setting") {
-  if (is_number(x) && x > 0 && x <= 1) return(x)
+  if (is_number(x) && x > 0 && x <= 1) return(as.numeric(x))
   given <- given_value(x)
   abort_twill(kind, c("{.arg {name}} must be a number above 0 and at most 1.", "x" = "It is {.val {given}}."))
 }
@@ -176,7 +176,7 @@ check_whole <- function(x, name, min, max) {
 }
 
 check_flag <- function(x, name) {
-  if (isTRUE(x) || isFALSE(x)) return(x)
+  if (isTRUE(x) || isFALSE(x)) return(as.vector(unname(x)))
   given <- given_value(x)
   abort_twill("setting", c("{.arg {name}} must be TRUE or FALSE.", "x" = "It is {.val {given}}."))
 }

@@ -86,7 +86,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   old <- plain_options()
   on.exit(options(old))
   check_dots(list(...), ...names(), "twill_cells")
-  check_iterations(iter)
+  iter <- check_iterations(iter)
   check_flag(check, "check")
   silent <- check_silent(silent)
   family <- as_twill_family(family)

@@ -153,7 +153,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   old <- plain_options()
   on.exit(options(old))
   check_dots(list(...), ...names(), "twill_genes")
-  check_iterations(iter)
+  iter <- check_iterations(iter)
   check_flag(check, "check")
   silent <- check_silent(silent)
   family <- as_twill_family(family)
@@ -197,11 +197,12 @@ gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, co
                           folder = NULL) {
   warmup <- check_warmup(warmup, iter)
   thin <- check_thin(thin, iter - warmup)
+  chains <- check_whole(chains, "chains", 1, 1000)
   method <- check_choice(method, "method", gene_methods)
   guide <- guide_control(control, method)
   control <- check_control(gene_control(control, guide, method))
   settings <- list(
-    method = method, chains = check_whole(chains, "chains", 1, 1000), iter = iter, warmup = warmup, thin = thin,
+    method = method, chains = chains, iter = iter, warmup = warmup, thin = thin,
     threads = limit_threads(check_whole(threads %||% cores %||% 2, "cores", 1, 4096)),
     seed = check_seed(seed) %||% folder_seed(folder) %||% draw_seed(),
     adapt_delta = control$adapt_delta[1], max_treedepth = control$max_treedepth,

@@ -130,7 +130,7 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
   env <- parent.frame()
   has_family <- !missing(family)
   ask <- function(silent) {
-    check_iterations(iter)
+    iter <- check_iterations(iter)
     settings <- new_settings(chains, iter, warmup, thin, cores, threads, control, init, seed, save_pars, method)
     formula <- tw_formula(formula)
     family <- as_twill_family(if (has_family) family else formula$family %||% family)
