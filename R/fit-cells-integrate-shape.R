@@ -7,8 +7,9 @@
 # A sigma of Gaussian values is integrated out alike.
 
 has_one_shape <- function(fit) {
-  design <- fit$job$model$design
-  isTRUE(design$dispersion %in% c("shape", "sigma")) && is.null(design$x_disp)
+  model <- fit$job$model
+  has_one <- isTRUE(model$design$dispersion %in% c("shape", "sigma")) && is.null(model$design$x_disp)
+  has_one && model$parameters$parsed[[match(model$design$dispersion, model$parameters$variable)]]$dist != "constant"
 }
 
 # One function per gene: log density of log shape.

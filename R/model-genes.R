@@ -13,6 +13,7 @@ new_gene_model <- function(formula, data, family, prior, contrasts, silent) {
   input$data[[response_name]] <- rep_len(c(0, 1), nrow(input$data))
   check_samples(input$data)
   model <- new_model(input, family, prior, contrasts, "centred", prior_only = FALSE)
+  refuse_known_coefficients(model)
   check_any_column(model$design)
   model$design$y <- numeric(nrow(input$data))
   model$rows <- match(rownames(input$data), rownames_before)

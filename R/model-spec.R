@@ -20,14 +20,17 @@ spec_prior <- function(parsed) {
 }
 
 spec_coefficients <- function(design, parameters) {
-  rows <- match(design$coef_names, parameters$variable)
-  Map(function(name, parsed) list(name = unbox(name), prior = spec_prior(parsed)),
-      unname(design$coef_names), parameters$parsed[rows]) |> unname()
+  names <- unname(design$coef_names[sampled_columns(design)])
+  rows <- match(names, parameters$variable)
+  Map(function(name, parsed) list(name = unbox(name), prior = spec_prior(parsed)), names, parameters$parsed[rows]) |> unname()
 }
 
 # Centring only concerns the prior of the intercept: it is put on the intercept at the mean of the other regular
 # columns. Free means keep their own meaning and are not centred.
-spec_intercept <- function(design, intercept) centred_intercept(design$coefficients$class, design$x, intercept)
+spec_intercept <- function(design, intercept) {
+  sampled <- sampled_columns(design)
+  centred_intercept(design$coefficients$class[sampled], design$x[, sampled, drop = FALSE], intercept)
+}
 
 centred_intercept <- function(class, x, intercept) {
   if (intercept == "raw" || !"Intercept" %in% class) return(NULL)
@@ -49,15 +52,17 @@ spec_terms <- function(design, parameters) {
   lapply(design$terms, function(term) {
     parsed <- parameters$parsed[match(sd_names(term), parameters$variable)]
     list(group = unbox(term$group), levels = term$levels, coefs = term$coefs, sd_priors = lapply(parsed, spec_prior),
-         cor = if (term$cor) list(eta = unbox(term_cor_eta(term, parameters))))
+         cor = if (term$cor) spec_cor(term, parameters))
   })
 }
 
-sd_names <- function(term, coefs = term$coefs) paste0("sd_", term$group, "__", coefs)
-
-term_cor_eta <- function(term, parameters) {
-  parameters$parsed[[match(paste0("cor_", term$group), parameters$variable)]]$args
+spec_cor <- function(term, parameters) {
+  parsed <- parameters$parsed[[match(paste0("cor_", term$group), parameters$variable)]]
+  constant <- known_correlation(term, parsed)
+  if (is.null(constant)) list(eta = unbox(parsed$args)) else list(eta = unbox(1), constant = constant)
 }
+
+sd_names <- function(term, coefs = term$coefs) paste0("sd_", term$group, "__", coefs)
 
 # One entry per horseshoe of the user; members by 0-based column of x, or by term and coefficient.
 spec_horseshoes <- function(design, parameters) {
@@ -69,7 +74,7 @@ spec_horseshoes <- function(design, parameters) {
 
 horseshoe_members <- function(members, design) {
   if (members$class[1] == "b") {
-    return(list(on = unbox("b"), columns = match(members$variable, design$coef_names) - 1L))
+    return(list(on = unbox("b"), columns = match(members$variable, design$coef_names[sampled_columns(design)]) - 1L))
   }
   positions <- do.call(rbind, lapply(seq_along(design$terms), function(k) {
     names <- sd_names(design$terms[[k]])
@@ -88,8 +93,9 @@ horseshoe_numbers <- function(args, design) {
 
 # Plain vectors, column by column, as the engine reads them.
 spec_arrays <- function(design) {
-  list(y = as.double(design$y), offset = as.double(design$offset), weights = as.double(design$weights),
-       se = as.double(design$se), x = as.double(design$x), x_disp = as.double(design$x_disp),
+  columns <- engine_columns(design)
+  list(y = as.double(design$y), offset = as.double(columns$offset), weights = as.double(design$weights),
+       se = as.double(design$se), x = as.double(columns$x), x_disp = as.double(design$x_disp),
        terms = lapply(design$terms, function(term) {
          list(codes = as.integer(term$codes) - 1L, z = as.double(term$z))
        }))

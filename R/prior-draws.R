@@ -1,8 +1,8 @@
 # Draws from the priors themselves, for sample_prior = "yes", with a generator of their own.
 
-# An iteration x chain x variable array, variables named prior_<parameter>. Improper priors have no draws.
+# An iteration x chain x variable array, variables named prior_<parameter>. Improper priors and constants have no draws.
 prior_draws_array <- function(parameters, design, intercept, n_iterations, n_chains, seed) {
-  parameters <- parameters[vapply(parameters$parsed, function(p) p$dist != "flat", TRUE), ]
+  parameters <- parameters[vapply(parameters$parsed, function(p) !p$dist %in% c("flat", "constant"), TRUE), ]
   n <- n_iterations * n_chains
   values <- with_local_seed(seed, {
     lapply(seq_len(nrow(parameters)), function(i) prior_draws_of(parameters[i, ], design, n))

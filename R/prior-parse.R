@@ -3,6 +3,7 @@
 # Arguments of each distribution and which of them must be positive, in the order of Stan's functions.
 prior_distributions <- list(
   flat = list(args = character(), positive = character()),
+  constant = list(args = "value", positive = character()),
   normal = list(args = c("mean", "sd"), positive = "sd"),
   student_t = list(args = c("df", "location", "scale"), positive = c("df", "scale")),
   cauchy = list(args = c("location", "scale"), positive = "scale"),
@@ -31,7 +32,6 @@ prior_aliases <- list(
 
 # Distributions of brms that do not exist here, with the way out.
 unsupported_priors <- c(
-  constant = "A parameter cannot be fixed by its prior. A narrow prior such as {.val normal(1, 0.001)} comes close.",
   R2D2 = "For shrinkage there is {.val horseshoe(1)}.", lasso = "For shrinkage there is {.val horseshoe(1)}.")
 
 # Reads a prior. Returns list(dist, args): args a numeric vector in Stan's order, for horseshoe a named list; `half`
@@ -128,7 +128,8 @@ positive_distributions <- c("exponential", "gamma", "inv_gamma", "lognormal", "h
 check_prior_class <- function(parsed, text, class, dpar) {
   is_positive <- class %in% positive_classes
   dist <- parsed$dist
-  why <- if (class == "cor" && dist != "lkj") "Correlations take {.val lkj(eta)}."
+  why <- if (dist == "constant") constant_trouble(parsed$args, class)
+  else if (class == "cor" && dist != "lkj") "Correlations take {.val lkj(eta)}, or {.val constant(r)} for all pairs."
   else if (class != "cor" && dist == "lkj") "{.val lkj} is for correlations: {.code class = \"cor\"}."
   else if (!is_positive && (parsed$half || dist %in% positive_distributions)) {
     "Its density is zero below 0, and parameters of this class can be negative."
@@ -141,4 +142,12 @@ check_prior_class <- function(parsed, text, class, dpar) {
   }
   if (is.null(why)) return(invisible())
   abort_twill("prior", c("The prior {.val {text}} cannot be used on class {.val {class}}.", "i" = why))
+}
+
+# Why a parameter of the class cannot have a value; NULL if it can.
+constant_trouble <- function(value, class) {
+  if (class == "cor" && abs(value) >= 1) return("Correlations lie between -1 and 1.")
+  if (class %in% positive_classes && value <= 0) {
+    return("Parameters of this class are positive. Without a term its standard deviations are zero.")
+  }
 }

@@ -27,6 +27,11 @@
 #' these scales implies for one standard deviation, `1 / sqrt(1 / slab^2 + 1 / (tau l)^2)` with `l` half-Cauchy), and all
 #' others truncated to positive values, so that `normal(0, 5)` and `half_normal(5)` are the same; `lkj(eta)` for correlations.
 #'
+#' `constant(value)` fixes a parameter, as in brms: of any class; of class `cor` all correlations of a term. It is not sampled,
+#' has that value in all draws, and adds nothing to `lprior`. A constant `Intercept` is the one that the class means, at the
+#' means of the other columns unless `intercept = "raw"`, so that `b_Intercept` follows from the slopes. [twill_genes()] and
+#' [twill_cells()] take it for standard deviations, correlations and dispersions.
+#'
 #' `horseshoe(df = 1, scale_global = 1, df_global = 1, scale_slab = 2, df_slab = 4, autoscale = TRUE)` is the
 #' regularised horseshoe (Piironen and Vehtari 2017), on class `b` or `sd`. With `autoscale` the global scale is
 #' multiplied by `sigma` in Gaussian models, as in brms.

@@ -183,6 +183,7 @@ new_model <- function(input, family, prior, contrasts, intercept, prior_only) {
   if (!prior_only) check_constant_response(design$y, family, priors$parameters)
   if (!prior_only) check_rows_of_levels(design)
   if (prior_only) refuse_flat_priors(priors$parameters)
+  design <- with_known_coefficients(design, priors$parameters, intercept)
   spec <- new_spec(design, family, priors$parameters, intercept, prior_only)
   list(formula = input$formula, family = family, data = input$data, design = design, parameters = priors$parameters,
        prior = priors$table, intercept = intercept, spec_json = to_json(spec))
@@ -202,6 +203,7 @@ sample_model <- function(model, settings, sample_prior, call, silent, refresh) {
   if (is.null(settings$method)) describe_run(model, settings, silent)
   run <- if (is.null(settings$method)) run_sampler else run_approximation
   output <- run(model$spec_json, spec_arrays(model$design), settings, silent, refresh)
+  output[c("draws", "warmup_draws")] <- lapply(output[c("draws", "warmup_draws")], with_known_draws, design = model$design)
   if (sample_prior == "yes") output$draws <- add_prior_draws(output$draws, model, settings$seed)
   new_fit(model, output, settings, sample_prior, call)
 }

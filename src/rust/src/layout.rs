@@ -1,6 +1,6 @@
 //! Where each parameter sits in the sampler's position, and what its draws are called.
 
-use crate::spec::{HorseshoeTarget, ModelSpec};
+use crate::spec::{HorseshoeTarget, ModelSpec, TermSpec};
 use std::ops::Range;
 
 /// What gives a block of effects its scale.
@@ -73,7 +73,7 @@ pub struct HorseshoePlaces {
     pub local: Range<usize>,
 }
 
-/// Order of the position: swept coefficients, effects, scale parameters (`theta`).
+/// Order of the position: swept coefficients, effects, scale parameters that are not known (`theta`).
 #[derive(Debug, Clone)]
 pub struct Layout {
     /// Columns of `x` that are not under a horseshoe.
@@ -82,15 +82,19 @@ pub struct Layout {
     pub blocks: Vec<Block>,
     /// Total number of effects.
     pub n_effects: usize,
-    /// Per term, places of the log standard deviations in `theta`.
+    /// Per term, places of the log standard deviations among the scale parameters.
     pub sds: Vec<Range<usize>>,
-    /// Per term, places of the partial correlations in `theta` (empty if uncorrelated).
+    /// Per term, places of the partial correlations among them (empty if uncorrelated).
     pub cors: Vec<Range<usize>>,
-    /// Place of the log dispersion or of its coefficients in `theta`.
+    /// Place of the log dispersion or of its coefficients among them.
     pub dispersion: Range<usize>,
-    /// Per horseshoe, its places in `theta`.
+    /// Per horseshoe, its places among them.
     pub horseshoes: Vec<HorseshoePlaces>,
-    /// Length of `theta`.
+    /// Number of scale parameters, known ones included.
+    pub n_scales: usize,
+    /// Places of those that are sampled.
+    pub free: Vec<usize>,
+    /// Length of `theta`, which holds these.
     pub n_theta: usize,
 }
 
@@ -110,7 +114,30 @@ impl Layout {
         });
         let horseshoes = horseshoes.collect();
         let (blocks, n_effects) = blocks(spec);
-        Self { swept: swept_columns(spec), blocks, n_effects, sds, cors, dispersion, horseshoes, n_theta: at.0 }
+        let (swept, n_scales) = (swept_columns(spec), at.0);
+        let mut layout =
+            Self { swept, blocks, n_effects, sds, cors, dispersion, horseshoes, n_scales, free: vec![], n_theta: 0 };
+        let known = layout.known(spec);
+        layout.free = (0..n_scales).filter(|place| !known.contains(place)).collect();
+        layout.n_theta = layout.free.len();
+        layout
+    }
+
+    /// Places of the scale parameters that are numbers.
+    fn known(&self, spec: &ModelSpec) -> Vec<usize> {
+        let priors = spec.terms.iter().flat_map(|t| &t.sd_priors);
+        let sds = self.sds.iter().flat_map(Clone::clone).zip(priors);
+        let dispersion = self.dispersion.clone().zip(spec.dispersion.iter().flat_map(|d| d.priors()));
+        let single = sds.chain(dispersion).filter(|(_, prior)| prior.is_constant()).map(|(place, _)| place);
+        let is_known = |t: &TermSpec| t.cor.as_ref().is_some_and(|c| c.constant.is_some());
+        let cors =
+            self.cors.iter().zip(&spec.terms).filter(|(_, t)| is_known(t)).flat_map(|(places, _)| places.clone());
+        single.chain(cors).collect()
+    }
+
+    /// Whether some scale parameters are known.
+    pub fn has_known_scales(&self) -> bool {
+        self.n_theta < self.n_scales
     }
 
     /// Length of the position.

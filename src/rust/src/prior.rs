@@ -59,6 +59,14 @@ impl Prior {
         (self.kind, self.log_constant)
     }
 
+    /// The value of a parameter that has no other.
+    pub fn constant(&self) -> Option<f64> {
+        match self.kind {
+            PriorKind::Constant { value } => Some(value),
+            _ => None,
+        }
+    }
+
     /// Whether the density does not integrate.
     pub fn is_flat(&self) -> bool {
         self.kind == PriorKind::Flat
@@ -75,6 +83,9 @@ impl Prior {
 
     /// As [`Self::positive`], always from the log.
     pub fn positive_by_log(&self, t: f64) -> Positive {
+        if let PriorKind::Constant { value } = self.kind {
+            return Positive { value, d_log: 0.0, lprior: 0.0, log_jacobian: 0.0, slope: 0.0 };
+        }
         let value = t.exp();
         let (lprior, slope) = self.log_density(value);
         Positive { value, d_log: 1.0, lprior, log_jacobian: t, slope: slope * value + 1.0 }
@@ -92,6 +103,7 @@ impl Prior {
             PriorKind::LogNormal { mean_log, .. } => mean_log.exp(),
             PriorKind::Uniform { upper, .. } => 0.5 * upper,
             PriorKind::HorseshoeScale { tau, .. } => tau,
+            PriorKind::Constant { value } => value,
             PriorKind::Flat => 1.0,
         };
         if kind::is_scale(scale) { scale } else { 1.0 }
@@ -124,6 +136,7 @@ impl Prior {
     pub fn location(&self) -> f64 {
         match self.kind {
             PriorKind::Normal { mean, .. } => mean,
+            PriorKind::Constant { value } => value,
             PriorKind::StudentT { location, .. } | PriorKind::DoubleExponential { location, .. } => location,
             PriorKind::Uniform { lower, upper } => 0.5 * (lower + upper),
             _ => 0.0,

@@ -28,6 +28,8 @@ pub struct ScalePriors {
     layout: Layout,
     sds: Vec<Vec<SdPrior>>,
     cor_eta: Vec<Option<f64>>,
+    /// Values of all scale parameters, of those that are not sampled.
+    known: Vec<f64>,
     dispersion: Vec<Prior>,
     /// A single positive parameter on the log scale (true) or coefficients (false).
     constant_dispersion: bool,
@@ -39,7 +41,7 @@ pub struct ScalePriors {
 /// Natural values of the scale parameters at one `theta`.
 #[derive(Debug, Clone, Default)]
 pub struct Scales {
-    /// The unconstrained values.
+    /// The unconstrained values, known ones included.
     pub theta: Vec<f64>,
     /// Per term, standard deviations.
     pub sd: Vec<Vec<f64>>,
@@ -89,9 +91,10 @@ impl ScalePriors {
         let dispersion = spec.dispersion.iter().flat_map(|d| d.priors());
         let dispersion = dispersion.map(|p| Prior::new(p, constant_dispersion)).collect::<Result<_>>()?;
         let cor_eta = spec.terms.iter().map(|t| t.cor.as_ref().map(|c| c.eta)).collect();
+        let known = known_values(&layout, spec)?;
         let dispersion_intercept = spec.dispersion.as_ref().and_then(DispersionSpec::intercept).cloned();
         let horseshoes = spec.horseshoes.clone();
-        Ok(Self { layout, sds, cor_eta, dispersion, constant_dispersion, dispersion_intercept, horseshoes })
+        Ok(Self { layout, sds, cor_eta, known, dispersion, constant_dispersion, dispersion_intercept, horseshoes })
     }
 
     /// Priors of the standard deviations, term by term; `None` if some are under a horseshoe.
@@ -101,6 +104,11 @@ impl ScalePriors {
             SdPrior::Horseshoe { .. } => None,
         };
         self.sds.iter().flatten().map(own).collect()
+    }
+
+    /// Whether some scale parameters are known.
+    pub fn has_known(&self) -> bool {
+        self.layout.has_known_scales()
     }
 
     /// Per term, the `eta` of its correlations; `None` without.
@@ -124,8 +132,14 @@ impl ScalePriors {
 
     /// Fills `out` at `theta`.
     pub fn evaluate(&self, theta: &[f64], out: &mut Scales) {
-        out.theta.clear();
-        out.theta.extend_from_slice(theta);
+        let mut all = std::mem::take(&mut out.theta);
+        all.clone_from(&self.known);
+        self.layout.free.iter().zip(theta).for_each(|(&place, t)| all[place] = *t);
+        self.evaluate_all(&all, out);
+        out.theta = all;
+    }
+
+    fn evaluate_all(&self, theta: &[f64], out: &mut Scales) {
         out.lprior = 0.0;
         out.log_jacobian = 0.0;
         self.dispersion_forward(theta, out);
@@ -146,8 +160,17 @@ impl ScalePriors {
         }
     }
 
-    /// Adds to `d_theta` the gradient of priors, Jacobians and whatever `upstream` says.
-    pub fn pull_back(&self, theta: &[f64], at: &Scales, upstream: &mut ScaleGradient, d_theta: &mut [f64]) {
+    /// Adds to `d_theta` the gradient of priors, Jacobians and whatever `upstream` says, at the last `theta`.
+    pub fn pull_back(&self, at: &Scales, upstream: &mut ScaleGradient, d_theta: &mut [f64]) {
+        if !self.layout.has_known_scales() {
+            return self.pull_back_all(&at.theta, at, upstream, d_theta);
+        }
+        let mut all = vec![0.0; self.layout.n_scales];
+        self.pull_back_all(&at.theta, at, upstream, &mut all);
+        d_theta.iter_mut().zip(&self.layout.free).for_each(|(d, &place)| *d += all[place]);
+    }
+
+    fn pull_back_all(&self, theta: &[f64], at: &Scales, upstream: &mut ScaleGradient, d_theta: &mut [f64]) {
         for k in 0..self.sds.len() {
             self.cor_backward(k, theta, at, upstream, d_theta);
             self.sd_backward(k, at, upstream, d_theta);
@@ -255,6 +278,34 @@ impl ScaleGradient {
         self.dispersion.clear();
         self.dispersion.resize(scales.dispersion.len(), 0.0);
     }
+}
+
+/// Unconstrained values of the scale parameters that are known; zero for the others.
+fn known_values(layout: &Layout, spec: &ModelSpec) -> Result<Vec<f64>> {
+    let mut out = vec![0.0; layout.n_scales];
+    for (places, term) in layout.sds.iter().zip(&spec.terms) {
+        for (place, prior) in places.clone().zip(&term.sd_priors) {
+            out[place] = known_value(prior, true)?;
+        }
+    }
+    for (places, term) in layout.cors.iter().zip(&spec.terms) {
+        if let Some(r) = term.cor.as_ref().and_then(|c| c.constant) {
+            let partial = correlation::partial_of_equal(term.coefs.len(), r)?;
+            out[places.clone()].copy_from_slice(&partial);
+        }
+    }
+    if let Some(dispersion) = &spec.dispersion {
+        let is_positive = matches!(dispersion, DispersionSpec::Constant { .. });
+        for (place, prior) in layout.dispersion.clone().zip(dispersion.priors()) {
+            out[place] = known_value(prior, is_positive)?;
+        }
+    }
+    Ok(out)
+}
+
+fn known_value(prior: &PriorSpec, is_positive: bool) -> Result<f64> {
+    let value = Prior::new(prior, is_positive)?.constant();
+    Ok(value.map_or(0.0, |value| if is_positive { value.ln() } else { value }))
 }
 
 fn multiply_rows(sd: &[f64], chol: &[f64], out: &mut Vec<f64>) {

@@ -30,6 +30,13 @@ pub struct PriorSpec {
     pub args: Vec<f64>,
 }
 
+impl PriorSpec {
+    /// Whether the parameter is a number.
+    pub fn is_constant(&self) -> bool {
+        self.dist == "constant"
+    }
+}
+
 /// A population-level coefficient: one column of `x`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -115,12 +122,15 @@ impl DispersionSpec {
     }
 }
 
-/// LKJ prior of a term's correlation matrix.
+/// LKJ prior of a term's correlation matrix, or one known correlation of all pairs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CorSpec {
     /// Shape; 1 is uniform over correlation matrices.
     pub eta: f64,
+    /// The correlation, if it is known.
+    #[serde(default)]
+    pub constant: Option<f64>,
 }
 
 /// A group-level term `(coefs | group)`.

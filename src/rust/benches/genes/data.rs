@@ -27,7 +27,7 @@ pub fn spec() -> ModelSpec {
         levels: (0..n_donors()).map(|d| d.to_string()).collect(),
         coefs: vec!["Intercept".into(), "conditionstim".into()],
         sd_priors: vec![prior("student_t", &[3.0, 0.0, 0.5]); 2],
-        cor: (from_env("CORRELATED", 0) == 1).then_some(CorSpec { eta: 1.0 }),
+        cor: (from_env("CORRELATED", 0) == 1).then_some(CorSpec { eta: 1.0, constant: None }),
     };
     ModelSpec {
         family: Family::NegBinomial,

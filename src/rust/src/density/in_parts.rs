@@ -59,7 +59,7 @@ impl InParts for Posterior {
         let (at, d) = (&mut self.mapped, &mut self.d_scales);
         let ctx = Context { layout: &model.layout, scales: &self.scales };
         self.transport.backward(ctx, at, &self.d_swept, &mut self.d_effects, gradient, d);
-        model.scale_priors.pull_back(&self.scales.theta, &self.scales, d, &mut gradient[model.layout.theta()]);
+        model.scale_priors.pull_back(&self.scales, d, &mut gradient[model.layout.theta()]);
         self.lprior = prior + self.scales.lprior;
         self.lp = log_likelihood + self.lprior + self.scales.log_jacobian + standard;
         self.lp + self.mapped.log_jacobian

@@ -12,6 +12,10 @@ use std::f64::consts::PI;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum PriorKind {
     Flat,
+    /// All mass at one value: no parameter, and no density.
+    Constant {
+        value: f64,
+    },
     Normal {
         mean: f64,
         sd: f64,
@@ -53,6 +57,7 @@ impl PriorKind {
         let args = spec.args.as_slice();
         let kind = match (spec.dist.as_str(), args) {
             ("flat", []) => PriorKind::Flat,
+            ("constant", &[value]) => PriorKind::Constant { value },
             ("normal", &[mean, sd]) => PriorKind::Normal { mean, sd },
             ("student_t", &[df, location, scale]) => PriorKind::StudentT { df, location, scale },
             ("cauchy", &[location, scale]) => PriorKind::StudentT { df: 1.0, location, scale },
@@ -71,6 +76,7 @@ impl PriorKind {
     pub(super) fn is_valid(self) -> bool {
         match self {
             PriorKind::Flat => true,
+            PriorKind::Constant { value } => value.is_finite(),
             PriorKind::Normal { mean, sd: scale }
             | PriorKind::LogNormal { mean_log: mean, sd_log: scale }
             | PriorKind::DoubleExponential { location: mean, scale } => mean.is_finite() && is_scale(scale),
@@ -85,7 +91,7 @@ impl PriorKind {
 
     pub(super) fn log_constant(self) -> f64 {
         match self {
-            PriorKind::Flat => 0.0,
+            PriorKind::Flat | PriorKind::Constant { .. } => 0.0,
             PriorKind::Normal { sd, .. } => -sd.ln() - 0.5 * (2.0 * PI).ln(),
             PriorKind::StudentT { df, scale, .. } => {
                 ln_gamma(0.5 * (df + 1.0)) - ln_gamma(0.5 * df) - 0.5 * (df * PI).ln() - scale.ln()
@@ -103,7 +109,7 @@ impl PriorKind {
     #[inline]
     pub(super) fn kernel(self, x: f64) -> (f64, f64) {
         match self {
-            PriorKind::Flat => (0.0, 0.0),
+            PriorKind::Flat | PriorKind::Constant { .. } => (0.0, 0.0),
             PriorKind::Normal { mean, sd } => {
                 let d = (x - mean) / sd;
                 (-0.5 * d * d, -d / sd)
@@ -142,6 +148,7 @@ impl PriorKind {
     pub(super) fn mass_above_zero(self) -> f64 {
         // The arguments were checked, so the constructors of statrs cannot fail.
         match self {
+            PriorKind::Constant { value } => f64::from(u8::from(value > 0.0)),
             PriorKind::Normal { mean, sd } => Normal::new(mean, sd).map_or(1.0, |d| d.sf(0.0)),
             // Half of the subnormal numbers is zero, which statrs refuses by a panic.
             PriorKind::StudentT { df, .. } if df < f64::MIN_POSITIVE => 0.5,

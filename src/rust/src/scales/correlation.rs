@@ -5,6 +5,8 @@
 //! proportional to `(1 - z^2)^(b_j - 1)`, `b_j = eta + (q - 2 - j) / 2` (Lewandowski, Kurowicka and Joe 2009).
 
 use super::{ScaleGradient, ScalePriors, Scales};
+use crate::error::{Error, Result};
+use crate::layout::pairs;
 use crate::number::Real;
 use crate::special::ln_gamma;
 
@@ -18,9 +20,13 @@ impl ScalePriors {
             (0..q).for_each(|i| chol[i * q + i] = 1.0);
             return;
         };
-        let [lprior, log_jacobian] = correlation_factor(q, eta, &theta[self.layout.cors[k].clone()], chol);
-        out.lprior += lprior;
-        out.log_jacobian += log_jacobian;
+        let places = self.layout.cors[k].clone();
+        let [lprior, log_jacobian] = correlation_factor(q, eta, &theta[places.clone()], chol);
+        // Known correlations have no density.
+        if self.layout.free.contains(&places.start) {
+            out.lprior += lprior;
+            out.log_jacobian += log_jacobian;
+        }
     }
 
     pub(super) fn cor_backward(
@@ -75,6 +81,19 @@ pub fn correlation_adjoint<T: Real>(eta: f64, partial: &[T], (chol, sd, g): (&[T
             place += 1;
         }
     }
+}
+
+/// Unconstrained partial correlations of `q` effects of which any two have the correlation `r`: given `j` others, two have
+/// `r / (1 + j r)`.
+///
+/// # Errors
+/// [`Error::Spec`] if such a matrix is not positive definite.
+pub fn partial_of_equal(q: usize, r: f64) -> Result<Vec<f64>> {
+    let partial: Vec<f64> = pairs(q).map(|(_, j)| (r / (1.0 + j as f64 * r)).atanh()).collect();
+    if partial.iter().all(|t| t.is_finite()) {
+        return Ok(partial);
+    }
+    Err(Error::Spec(format!("a correlation of {r} between all of {q} effects is not possible")))
 }
 
 /// Log of the integral of `(1 - z^2)^(b - 1)` over (-1, 1), `b = eta + (q - 2 - j) / 2`.

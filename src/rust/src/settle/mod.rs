@@ -178,7 +178,8 @@ impl Settling<'_> {
 fn fits_perfectly(model: &Model, position: &[f64]) -> bool {
     let layout = &model.layout;
     let is_constant = model.family() == Family::Gaussian && layout.dispersion.len() == 1;
-    is_constant && position[layout.theta().start + layout.dispersion.start] < rough_log_sd(model) - PERFECT_FIT
+    let place = layout.free.iter().position(|&place| place == layout.dispersion.start).filter(|_| is_constant);
+    place.is_some_and(|at| position[layout.theta().start + at] < rough_log_sd(model) - PERFECT_FIT)
 }
 
 /// Zero but for `theta`, which keeps its value.
@@ -238,7 +239,7 @@ fn rough_log_sd(model: &Model) -> f64 {
 
 fn rough_theta(model: &Model) -> Vec<f64> {
     let layout = &model.layout;
-    let mut theta = vec![0.0; layout.n_theta];
+    let mut theta = vec![0.0; layout.n_scales];
     let log_sd = rough_log_sd(model);
     layout.sds.iter().flat_map(Clone::clone).for_each(|i| theta[i] = log_sd - 1.0);
     let dispersion = layout.dispersion.clone();
@@ -257,5 +258,5 @@ fn rough_theta(model: &Model) -> Vec<f64> {
     for places in &layout.horseshoes {
         theta[places.global] = -1.0;
     }
-    theta
+    layout.free.iter().map(|&place| theta[place]).collect()
 }

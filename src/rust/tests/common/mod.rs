@@ -76,7 +76,7 @@ pub fn spec(shape: &Shape) -> ModelSpec {
         levels: (0..levels).map(|l| l.to_string()).collect(),
         coefs: (0..q).map(|c| format!("c{c}")).collect(),
         sd_priors: vec![prior("student_t", &[3.0, 0.0, 1.0]); q],
-        cor: (cor && q > 1).then_some(CorSpec { eta: 1.5 }),
+        cor: (cor && q > 1).then_some(CorSpec { eta: 1.5, constant: None }),
     };
     let mut horseshoes = vec![];
     if shape.horseshoe_b && shape.p > 1 {

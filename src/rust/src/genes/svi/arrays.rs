@@ -94,7 +94,7 @@ fn lower(frame: &Frame, packed: &[f64]) -> Vec<f64> {
 fn numbers(prior: &Prior) -> [f64; PRIOR_SIZE] {
     let (kind, constant) = prior.parts();
     let [kind, a, b, c] = match kind {
-        PriorKind::Flat => [0.0; 4],
+        PriorKind::Flat | PriorKind::Constant { .. } => [0.0; 4],
         PriorKind::Normal { mean, sd } => [1.0, mean, sd, 0.0],
         PriorKind::StudentT { df, location, scale } => [2.0, df, location, scale],
         PriorKind::Gamma { shape, rate } => [3.0, shape, rate, 0.0],
