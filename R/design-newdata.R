@@ -213,6 +213,7 @@ new_rows_of_term <- function(want, blueprint, newdata, allow_new_levels) {
   levels <- lapply(group$vars, function(name) level_text(newdata[[name]] %||% rep(NA, nrow(newdata))))
   codes <- match(level_keys(levels), group$keys)
   names <- do.call(paste, c(levels, sep = "_"))
+  if (anyNA(codes) && isTRUE(group$related)) refuse_unrelated_levels(group$group, unique(names[is.na(codes)]))
   if (anyNA(codes) && !allow_new_levels) refuse_new_levels(group$group, unique(names[is.na(codes)]))
   list(index = want$index, group = group$group, coefs = want$coefs, codes = codes,
        new_levels = ifelse(is.na(codes), names, NA_character_), z = z)
@@ -221,6 +222,14 @@ new_rows_of_term <- function(want, blueprint, newdata, allow_new_levels) {
 refuse_new_levels <- function(group, levels) {
   abort_twill("newdata", c("{.arg newdata} has levels of {.field {group}} that the model has not seen.",
                            "x" = "Not seen: {.val {some(levels, 10)}}.", bullets(without_levels)))
+}
+
+# What a new level is depends on its relatives.
+refuse_unrelated_levels <- function(group, levels) {
+  abort_twill("newdata", c("{.arg newdata} has levels of {.field {group}} that have no row in its matrix.",
+                           "x" = "Without a row: {.val {some(levels, 10)}}.",
+                           "i" = "Fit with a matrix in {.arg data2} that has their rows: levels need no data to be predicted.",
+                           "i" = "{.code re_formula = NA} leaves group-level effects out."))
 }
 
 # Weights, standard errors and response of the new rows, where their columns are there. What is wrong with them is kept as

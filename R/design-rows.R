@@ -75,7 +75,9 @@ check_dispersion_name <- function(given, name, is_known, family) {
 # variances only.
 check_rows_of_levels <- function(design) {
   if (!identical(design$dispersion, "sigma") || !is.null(design$x_disp)) return(invisible())
-  is_error <- function(term) length(term$levels) == nrow(design$x) && any(constant_columns(term$z))
+  is_error <- function(term) {
+    is.null(term$precision) && length(term$levels) == nrow(design$x) && any(constant_columns(term$z))
+  }
   groups <- vapply(Filter(is_error, design$terms), `[[`, "", "group")
   if (length(groups) == 0) return(invisible())
   warn_twill("design", c(

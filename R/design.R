@@ -3,12 +3,12 @@
 # `x` holds the population-level columns, then one column per free mean; `coefficients` says of each its class (Intercept, b,
 # mu), coef, group and the name of its draws, which are `coef_names` too. `dispersion` is the name of the dispersion parameter,
 # `x_disp` and `disp_names` are those of its regression; `terms` are made by new_term(), `blueprint` by new_blueprint().
-new_design <- function(formula, data, family, contrasts = NULL) {
+new_design <- function(formula, data, family, contrasts = NULL, relations = list()) {
   check_contrasts(contrasts, data)
   y <- response_values(formula, data, family)
   fixed <- model_part(formula$fixed, data, contrasts)
   dispersion <- new_dispersion(formula, data, family, contrasts)
-  terms <- new_terms(formula$bars, data, contrasts)
+  terms <- new_terms(formula$bars, data, contrasts, relations)
   means <- mean_columns(terms$design)
   x <- cbind(fixed$x, means$x)
   design <- list(y = y, offset = checked_offset(fixed$offset, family, data), weights = checked_weights(formula, data),
@@ -109,22 +109,26 @@ coefficient_rows <- function(class, coef, group, variable) {
 
 # Group-level terms ----------------------------------------------------------------------------------------------
 
-new_terms <- function(bars, data, contrasts) {
-  built <- lapply(bars, new_term, data = data, contrasts = contrasts)
+new_terms <- function(bars, data, contrasts, relations) {
+  built <- lapply(bars, new_term, data = data, contrasts = contrasts, relations = relations)
   check_disjoint(lapply(built, `[[`, "design"))
+  check_one_relation(lapply(built, `[[`, "design"))
   list(design = lapply(built, `[[`, "design"), blueprint = lapply(built, `[[`, "blueprint"))
 }
 
-new_term <- function(bar, data, contrasts) {
+new_term <- function(bar, data, contrasts, relations) {
   part <- model_part(bar$rhs, data, contrasts)
   if (ncol(part$x) == 0) abort_twill("formula", "The group-level term of {.field {bar$group}} has no coefficients.")
-  groups <- new_groups(data[bar$vars], bar$group)
+  relation <- relation_of(bar, relations)
+  groups <- if (is.null(relation)) new_groups(data[bar$vars], bar$group) else
+    related_groups(data[[bar$vars]], bar$group, relation)
   mean <- free_means(bar, part$columns)
   design <- list(group = bar$group, vars = bar$vars, levels = groups$labels, level_names = groups$names,
                  coefs = part$columns, cor = bar$cor && length(part$columns) > 1, codes = groups$codes, z = part$x,
                  mean = mean)
+  design$precision <- relation$precision
   blueprint <- c(part[c("terms", "xlevels", "contrasts", "columns")],
-                 list(group = bar$group, vars = bar$vars, keys = groups$keys, means = names(mean)))
+                 list(group = bar$group, vars = bar$vars, keys = groups$keys, means = names(mean), related = !is.null(relation)))
   list(design = design, blueprint = blueprint)
 }
 
@@ -146,6 +150,18 @@ check_disjoint <- function(terms) {
   abort_twill("formula", c("Terms of the same grouping factor must have different coefficients.",
                            "x" = "More than one term has {.val {twice}}.",
                            "i" = "Write {.code (1 | g) + (0 + x | g)}, not {.code (1 | g) + (x | g)}."))
+}
+
+# Effects of a level are looked up by its number, so all terms of a group must have the same levels.
+check_one_relation <- function(terms) {
+  groups <- vapply(terms, `[[`, "", "group")
+  for (term in terms) {
+    same <- terms[groups == term$group]
+    if (all(vapply(same, function(other) identical(other$levels, term$levels), TRUE))) next
+    abort_twill("formula", c("Terms of the same grouping factor must have the same matrix of relations.",
+                             "x" = "The terms of {.field {term$group}} have different levels.",
+                             "i" = "Copy the column under another name for the term with independent levels."))
+  }
 }
 
 # Levels are the observed combinations of the variables, in the order of their own levels. `keys` identify them in

@@ -13,6 +13,11 @@ engine_approximate <- function(spec_json, arrays, settings_json, progress) .Call
 #' @noRd
 engine_bridge <- function(spec_json, arrays, settings_json, progress) .Call(wrap__engine_bridge, spec_json, arrays, settings_json, progress)
 
+#' Log determinant of a symmetric matrix of `n` rows from entries of its lower half, from 0; not a number if it is not positive
+#' definite.
+#' @noRd
+engine_log_determinant <- function(n, rows, columns, values) .Call(wrap__engine_log_determinant, n, rows, columns, values)
+
 #' Log density and gradient at a position in non-centred coordinates: coefficients, standardised
 #' effects, then log sds, partial correlations (atanh), log dispersion and horseshoe logs.
 #' @noRd

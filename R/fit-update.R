@@ -186,7 +186,7 @@ kept_arguments <- function(fit, formula, data, changes) {
     intercept = fit$intercept, contrasts = kept_contrasts(fit, formula, data), chains = used$chains, iter = used$iter,
     thin = used$thin, cores = used$threads, init = if (used$init$kind == "mode") "mode" else used$init$radius,
     method = fit$info$method, control = kept_control(used, changes), sample_prior = fit$info$sample_prior,
-    save_pars = tw_save(used$save_effects, used$save_warmup))
+    data2 = fit$data2, save_pars = tw_save(used$save_effects, used$save_warmup))
   # Without a warm-up of its own the call had half of the iterations, and so has the new one.
   if (is.null(changes$iter) || !is.null(fit$call$warmup)) arguments$warmup <- used$warmup
   if (!is.null(fit$call$seed)) arguments$seed <- fit$info$seed
@@ -216,7 +216,8 @@ kept_prior <- function(fit, formula, data, changes) {
   if (nrow(user) == 0 || "prior" %in% names(changes)) return(NULL)
   classes <- split(user, paste(user$class, user$dpar), drop = TRUE)
   user <- do.call(rbind, lapply(classes, shared_prior, all = fit$prior))
-  parameters <- tryCatch(tw_default_prior(formula, data, changes$family %||% fit$family), twill_error = function(e) NULL)
+  parameters <- tryCatch(tw_default_prior(formula, data, changes$family %||% fit$family, data2 = changes$data2 %||% fit$data2),
+                         twill_error = function(e) NULL)
   if (is.null(parameters)) return(user)
   exists <- vapply(seq_len(nrow(user)), function(i) any(targets(user[i, ], parameters)), NA)
   user[exists, , drop = FALSE]

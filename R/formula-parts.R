@@ -157,14 +157,16 @@ mark_bar <- function(bar, mean = NULL) {
   }
   cor <- is_call_to(bar, "|")
   group <- bar[[3]]
+  relation <- NULL
   if (is_call_to(group, "gr")) {
     plain <- parse_gr(group)
     group <- plain$group
     cor <- cor && plain$cor
+    relation <- plain$relation
   }
   marked <- lapply(expand_group(group), function(vars) {
     name <- Reduce(function(a, b) call(":", a, b), lapply(vars, as.name))
-    call("(", call("|", call(".group_term", bar[[2]], cor, mean), name))
+    call("(", call("|", call(".group_term", bar[[2]], cor, mean, relation), name))
   })
   Reduce(function(a, b) call("+", a, b), marked)
 }
@@ -172,12 +174,25 @@ mark_bar <- function(bar, mean = NULL) {
 parse_gr <- function(call) {
   text <- deparse1(call)
   arguments <- as.list(call)[-1]
-  extra <- setdiff(names(arguments), c("", "cor"))
-  if (length(extra) > 0 || length(arguments) == 0 || !identical(names(arguments[1]) %||% "", "")) {
-    abort_twill("formula", c("{.fn gr} takes a grouping factor and {.arg cor} only.",
+  extra <- setdiff(names(arguments), c("", "cor", "cov", "prec"))
+  unnamed <- sum(!nzchar(names(arguments) %||% rep("", length(arguments))))
+  if (length(extra) > 0 || unnamed != 1 || !identical(names(arguments[1]) %||% "", "")) {
+    abort_twill("formula", c("{.fn gr} takes a grouping factor and {.arg cor}, {.arg cov} or {.arg prec}.",
                              "x" = "Not supported: {.code {text}}."))
   }
-  list(group = arguments[[1]], cor = is.null(arguments$cor) || flag_in_formula(arguments$cor, text))
+  list(group = arguments[[1]], cor = is.null(arguments$cor) || flag_in_formula(arguments$cor, text),
+       relation = relation_in_formula(arguments[intersect(names(arguments), c("cov", "prec"))], text))
+}
+
+# c(kind, name) of the matrix of a term's levels, which stands in data2; NULL without.
+relation_in_formula <- function(stated, text) {
+  if (length(stated) == 0) return(NULL)
+  value <- stated[[1]]
+  if (length(stated) > 1 || !(is.name(value) || (is.character(value) && length(value) == 1))) {
+    abort_twill("formula", c("{.fn gr} takes one of {.arg cov} and {.arg prec}, the name of a matrix in {.arg data2}.",
+                             "x" = "It is {.code {text}}."))
+  }
+  c(names(stated), as.character(value))
 }
 
 # The grouping factors that an expression stands for, each as the variables whose combinations are its levels:
@@ -227,7 +242,9 @@ decode_bar <- function(bar, env) {
   check_terms(rhs)
   if ("offset" %in% call_names(rhs)) abort_twill("formula", "{.fn offset} must stand outside group-level terms.")
   vars <- all.vars(bar[[3]])
-  list(group = paste(vars, collapse = ":"), vars = vars, rhs = rhs, cor = marker[[3]], mean = eval(marker[[4]]))
+  relation <- marker[[5]]
+  list(group = paste(vars, collapse = ":"), vars = vars, rhs = rhs, cor = marker[[3]], mean = eval(marker[[4]]),
+       relation = if (!is.null(relation)) list(kind = relation[[1]], name = relation[[2]]))
 }
 
 # Terms ----------------------------------------------------------------------------------------------------------

@@ -17,8 +17,19 @@
 #' * `(1 + x || g)`: the same, all uncorrelated (also the columns of a factor);
 #' * `(1 | a:b)`: one level for each observed combination of `a` and `b`;
 #' * `(1 | a/b)`: `(1 | a) + (1 | a:b)`;
+#' * `(1 | gr(g, cov = K))`: levels that are related; see below;
 #' * [`tw_re(g, mean = )`][tw_re]: a term whose mean is a parameter of its own.
 #'
+#' @section Related levels:
+#' `(1 + x | gr(g, cov = K))` has levels with the covariance `K` between them, as in brms: kinship, a phylogeny
+#' (`ape::vcv(tree, corr = TRUE)`), distances. Each coefficient has the covariance `sd^2 K` over levels, and coefficients of a
+#' level are correlated as ever; `gr(g, prec = Q)` takes the inverse, `Q = solve(K)`, which is sparse for pedigrees, trees with
+#' their inner nodes, and neighbours, and then costs little. `K` and `Q` are the names of matrices in `data2` of [twill()], of
+#' base R or \pkg{Matrix}, taken as they are. Their row names are the levels; these may be more than the data have, such as
+#' ancestors, and are predicted by their relatives. A level that has no row cannot be predicted. [tw_pedigree()] makes `Q` of a
+#' pedigree.
+#'
+#' @section More on formulas:
 #' As in brms, `0 + Intercept + f` makes the intercept an ordinary coefficient; factors are coded against it.
 #'
 #' A formula, also one given as text, is code, as everywhere in R: what it calls, such as `log(x)`, is run in the data. Texts of

@@ -97,7 +97,7 @@ spec_arrays <- function(design) {
   list(y = as.double(design$y), offset = as.double(columns$offset), weights = as.double(design$weights),
        se = as.double(design$se), x = as.double(columns$x), x_disp = as.double(design$x_disp),
        terms = lapply(design$terms, function(term) {
-         list(codes = as.integer(term$codes) - 1L, z = as.double(term$z))
+         c(list(codes = as.integer(term$codes) - 1L, z = as.double(term$z)), term["precision"[!is.null(term$precision)]])
        }))
 }
 

@@ -31,13 +31,14 @@
 #' tw_default_prior(TICKS ~ YEAR + (1 | BROOD), lme4::grouseticks, family = negbinomial())
 #' @export
 tw_default_prior <- function(formula, data, family = gaussian(), intercept = c("centred", "raw"),
-                             na.action = stats::na.omit, contrasts = NULL, ...) {
+                             na.action = stats::na.omit, contrasts = NULL, data2 = NULL, ...) {
   check_no_dots(...)
   old <- plain_options()
   on.exit(options(old))
   family <- as_twill_family(family)
-  input <- prepare_input(tw_formula(formula), data, na.action, silent = 2)
-  design <- new_design(input$formula, input$data, family, contrasts)
+  formula <- tw_formula(formula)
+  input <- prepare_input(formula, data, na.action, silent = 2)
+  design <- new_design(input$formula, input$data, family, contrasts, new_relations(formula, data2, silent = 2))
   parameters <- parameter_table(design, family, check_intercept(intercept))
   resolve_priors(parameters, formula_means(design))$table
 }

@@ -57,6 +57,8 @@
 #' @param na.action What to do with rows that have missing values in variables of the model: [stats::na.omit()]
 #'   (default) drops them and says how many, [stats::na.fail()] refuses. Infinite values are always refused.
 #' @param contrasts A list of contrasts by factor, as in [stats::lm()].
+#' @param data2 A named list of the matrices that terms `(1 | gr(g, cov = K))` or `gr(g, prec = Q)` ask for; see
+#'   [tw_formula()]. Default: none.
 #' @param intercept Where the prior of the intercept lies, `"centred"` or `"raw"`; see below.
 #' @param sample_prior `"yes"` adds draws from the priors, in variables `prior_*`; `"only"` leaves out the likelihood
 #'   and needs proper priors. Default: `"no"`.
@@ -113,7 +115,7 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
                   warmup = floor(iter / 2), thin = 1, cores = getOption("mc.cores", 2L), threads = NULL,
                   control = list(), weights = NULL,
                   offset = NULL, subset = NULL, na.action = stats::na.omit, contrasts = NULL,
-                  intercept = c("centred", "raw"), sample_prior = c("no", "yes", "only"), save_pars = tw_save(),
+                  intercept = c("centred", "raw"), data2 = NULL, sample_prior = c("no", "yes", "only"), save_pars = tw_save(),
                   init = "mode", seed = NULL, file = NULL, file_refit = c("never", "on_change", "always"), silent = 1,
                   refresh = NULL, method = c("nuts", "hmc", "laplace", "svi"), device = c("cpu", "cuda", "auto")) {
   old <- plain_options()
@@ -136,7 +138,9 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
     family <- as_twill_family(if (has_family) family else formula$family %||% family)
     input <- prepare_input(formula, data, na.action, arguments, env, silent)
     prior_only <- sample_prior == "only"
-    model <- quiet_if(silent, new_model(input, family, prior, contrasts, check_intercept(intercept), prior_only))
+    relations <- new_relations(formula, data2, silent)
+    model <- quiet_if(silent, new_model(input, family, prior, contrasts, check_intercept(intercept), prior_only, relations))
+    model$data2 <- used_data2(relations, data2)
     list(model = model, settings = settings, sample_prior = sample_prior)
   }
   if (!is.null(cached) && file_refit == "never") return(keep_cached(cached, ask, path))
@@ -174,8 +178,8 @@ quiet_if <- function(silent, code) {
 check_iterations <- function(iter) check_whole(iter, "iter", 1, 1e8)
 
 # Everything of a model but its draws.
-new_model <- function(input, family, prior, contrasts, intercept, prior_only) {
-  design <- new_design(input$formula, input$data, family, contrasts)
+new_model <- function(input, family, prior, contrasts, intercept, prior_only, relations = list()) {
+  design <- new_design(input$formula, input$data, family, contrasts, relations)
   user <- add_formula_means(as_twill_prior(prior), formula_means(design))
   identified <- identified_model(design, family, intercept, user)
   design <- identified$design
@@ -221,7 +225,7 @@ new_fit <- function(model, output, settings, sample_prior, call) {
   fit <- list(call = small_call(call), formula = model$formula, family = model$family, data = model$data,
               prior = model$prior, intercept = model$intercept, design = model$design, draws = output$draws,
               warmup_draws = output$warmup_draws, sampler = output$sampler, info = c(output$info, run),
-              spec_json = model$spec_json, version = utils::packageVersion("twill"))
+              data2 = model$data2, spec_json = model$spec_json, version = utils::packageVersion("twill"))
   structure(fit, class = c(if (output$partial) "twill_partial", "twillfit"))
 }
 

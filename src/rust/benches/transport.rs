@@ -81,7 +81,7 @@ impl NullaryFnOnce for Eight<'_> {
     #[inline(always)]
     fn call(self) -> Draws8 {
         let value = self.map.forward(self.scheme, self.a, Draws8::splat(0.9), self.scales, self.z);
-        value + self.map.backward(self.scheme, self.scales, self.d)
+        value + self.map.backward(self.scheme, self.scales, self.d, None)
     }
 }
 

@@ -96,6 +96,7 @@ impl Posterior {
         self.model.scale_priors.evaluate(&position[layout.theta()], &mut self.scales);
         let ctx = Context { layout, scales: &self.scales };
         self.transport.forward(ctx, position, &mut self.mapped);
+        self.model.tension(&mut self.mapped);
         layout.swept.iter().zip(&self.mapped.swept).for_each(|(&j, &b)| self.beta[j] = b);
         for block in &layout.blocks {
             if let Source::Horseshoe(h) = block.source {

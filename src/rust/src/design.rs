@@ -1,8 +1,12 @@
 //! The data of a model: response, offsets, design matrices and group codes, checked once.
 
+mod precision;
+
 use crate::error::{Error, Result};
 use crate::spec::{DispersionSpec, Family, InterceptSpec, ModelSpec};
 use ndarray::{Array2, ShapeBuilder};
+pub use precision::LevelPrecision;
+use std::sync::Arc;
 
 /// Rows of a group-level term.
 #[derive(Debug, Clone)]
@@ -17,6 +21,8 @@ pub struct GroupTerm {
     pub q: usize,
     /// Whether `z` is one column of ones.
     pub is_intercept: bool,
+    /// How levels are related; `None` if they are independent.
+    pub precision: Option<Arc<LevelPrecision>>,
 }
 
 /// Everything a likelihood reads. One row per observation.
@@ -44,6 +50,20 @@ pub struct RawTerm {
     pub codes: Vec<i32>,
     /// `[n * q]`, column by column.
     pub z: Vec<f64>,
+    /// How levels are related, if they are.
+    pub precision: Option<RawPrecision>,
+}
+
+/// Entries of the lower half of a matrix, from 0, and its log determinant.
+pub struct RawPrecision {
+    /// Their rows.
+    pub rows: Vec<i32>,
+    /// Their columns.
+    pub columns: Vec<i32>,
+    /// Their values.
+    pub values: Vec<f64>,
+    /// Of the whole.
+    pub log_det: f64,
 }
 
 /// Unchecked arrays, column by column.
@@ -102,6 +122,11 @@ impl Design {
         if family == Family::Gaussian { Ok(()) } else { check_counts(&self.y) }
     }
 
+    /// Whether levels of some term are related.
+    pub fn has_related_levels(&self) -> bool {
+        self.terms.iter().any(|t| t.precision.is_some())
+    }
+
     /// Number of rows.
     pub fn n(&self) -> usize {
         self.y.len()
@@ -123,6 +148,7 @@ impl Design {
         let term = |t: &GroupTerm| GroupTerm {
             codes: rows.iter().map(|&i| t.codes[i]).collect(),
             z: select_rows(&t.z, rows),
+            precision: t.precision.clone(),
             ..*t
         };
         Self {
@@ -157,7 +183,9 @@ impl GroupTerm {
         let codes = raw.codes.iter().map(|&c| c as u32).collect();
         let z = matrix("z", raw.z, n, q)?;
         let is_intercept = q == 1 && z.iter().all(|&v| v == 1.0);
-        Ok(Self { codes, z, n_levels, q, is_intercept })
+        let precision = raw.precision.map(|p| LevelPrecision::new(n_levels, &p.rows, &p.columns, &p.values, p.log_det));
+        let precision = precision.transpose()?.map(Arc::new);
+        Ok(Self { codes, z, n_levels, q, is_intercept, precision })
     }
 
     /// Column `c` of `z`.

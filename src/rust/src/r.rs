@@ -13,11 +13,12 @@ mod locks;
 
 use crate::approximate::{Approximation, approximate};
 use crate::density::{LogDensity, Model, Posterior};
-use crate::design::{Design, RawArrays, RawTerm};
+use crate::design::{Design, LevelPrecision, RawArrays, RawPrecision, RawTerm};
 use crate::draws::{ChainDraws, SAMPLER_NAMES};
 use crate::error::{Error, Result, panic_text};
 use crate::evidence::bridge;
 use crate::layout::{Layout, draw_names};
+use crate::linalg::log_det::log_determinant;
 use crate::run::{Output, Progress, sample, worth_keeping};
 use crate::spec::{ApproximationSettings, ModelSpec, Settings, from_json};
 use crate::transport::Transport;
@@ -98,6 +99,20 @@ fn engine_bridge(spec_json: Robj, arrays: Robj, settings_json: Robj, progress: R
             interrupted = output.interrupted
         )
         .into())
+    })
+}
+
+/// Log determinant of a symmetric matrix of `n` rows from entries of its lower half, from 0; not a number if it is not positive
+/// definite.
+/// @noRd
+#[extendr]
+fn engine_log_determinant(n: Robj, rows: Robj, columns: Robj, values: Robj) -> Robj {
+    guarded(|| {
+        let n = at_least_one("n", &n)?;
+        let (rows, columns, values) =
+            (integers("rows", &rows)?, integers("columns", &columns)?, reals("values", &values)?);
+        let entries = LevelPrecision::new(n, &rows, &columns, &values, 0.0).map(|p| p.entries);
+        Ok(entries.ok().and_then(|entries| log_determinant(n, &entries)).unwrap_or(f64::NAN).into())
     })
 }
 
@@ -208,7 +223,24 @@ fn raw_arrays(arrays: &Robj) -> Result<RawArrays> {
 
 fn raw_term(term: &Robj) -> Result<RawTerm> {
     let list = as_list("terms", term)?;
-    Ok(RawTerm { codes: integers("codes", &field(&list, "codes")?)?, z: reals("z", &field(&list, "z")?)? })
+    let precision = list
+        .iter()
+        .find(|(name, _)| *name == "precision")
+        .map(|(_, p)| p)
+        .filter(|p| !p.is_null())
+        .map(|p| raw_precision(&p))
+        .transpose()?;
+    Ok(RawTerm { codes: integers("codes", &field(&list, "codes")?)?, z: reals("z", &field(&list, "z")?)?, precision })
+}
+
+fn raw_precision(precision: &Robj) -> Result<RawPrecision> {
+    let list = as_list("precision", precision)?;
+    Ok(RawPrecision {
+        rows: integers("rows", &field(&list, "rows")?)?,
+        columns: integers("columns", &field(&list, "columns")?)?,
+        values: reals("values", &field(&list, "values")?)?,
+        log_det: real("log_det", &field(&list, "log_det")?)?,
+    })
 }
 
 fn output_to_r(output: &Output, spec: &ModelSpec, settings: &Settings, n_rows: usize) -> Result<Robj> {
@@ -275,6 +307,7 @@ extendr_module! {
     fn engine_sample;
     fn engine_approximate;
     fn engine_bridge;
+    fn engine_log_determinant;
     fn engine_log_density;
     use cells;
     use devices;

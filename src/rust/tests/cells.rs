@@ -50,7 +50,7 @@ fn compressed(design: &Design, n_leaves: usize) -> (Likelihood, Design) {
 
 /// One row per leaf.
 fn of_leaves(n: usize) -> Design {
-    let terms = vec![RawTerm { codes: (0..n as i32).collect(), z: vec![1.0; n] }];
+    let terms = vec![RawTerm { codes: (0..n as i32).collect(), z: vec![1.0; n], precision: None }];
     let zeros = vec![0.0; n];
     let (y, offset, ones) = (zeros.clone(), zeros, vec![1.0; n]);
     let raw = RawArrays { y, offset, weights: ones.clone(), se: vec![], x: ones, x_disp: vec![], terms };

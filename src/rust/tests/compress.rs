@@ -87,7 +87,11 @@ fn dispersed(family: Family, groups: usize, se: bool, seed: u64) -> (Design, Mod
         se: if se { (0..n).map(|i| [0.7, 1.5][i % 2]).collect() } else { vec![] },
         x: vec![1.0; n],
         x_disp: x_disp.collect(),
-        terms: vec![RawTerm { codes: (0..n).map(|_| rng.random_range(0..4)).collect(), z: vec![1.0; n] }],
+        terms: vec![RawTerm {
+            codes: (0..n).map(|_| rng.random_range(0..4)).collect(),
+            z: vec![1.0; n],
+            precision: None,
+        }],
     };
     (Design::new(raw, &spec).unwrap(), spec)
 }

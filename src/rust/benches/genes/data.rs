@@ -62,7 +62,7 @@ pub fn design() -> Design {
         se: vec![],
         x: x.clone(),
         x_disp: vec![],
-        terms: vec![RawTerm { codes, z: x }],
+        terms: vec![RawTerm { codes, z: x, precision: None }],
     };
     Design::new(raw, &spec()).expect("valid by construction")
 }

@@ -32,7 +32,9 @@ fn keeps_from_zero(dispersion: &DispersionSpec) -> bool {
         |p: &PriorSpec| p.is_constant() || p.dist == "uniform" && p.args.first().is_some_and(|&lower| lower > 0.0);
     match dispersion {
         DispersionSpec::Constant { prior: p, .. } => is_bounded(p) || matches!(&*p.dist, "lognormal" | "inv_gamma"),
-        DispersionSpec::Regression { priors, .. } => priors.iter().all(|p| matches!(&*p.dist, "normal" | "uniform" | "constant")),
+        DispersionSpec::Regression { priors, .. } => {
+            priors.iter().all(|p| matches!(&*p.dist, "normal" | "uniform" | "constant"))
+        }
     }
 }
 
@@ -235,7 +237,7 @@ mod tests {
         let codes: Vec<i32> = (0..n).map(|i| (i % levels) as i32).collect();
         let y = (0..n).map(|i| y(i, x[i], i % levels)).collect();
         let x = vec![1.0; n].into_iter().chain(x).collect();
-        let terms = vec![RawTerm { codes, z: vec![1.0; n] }];
+        let terms = vec![RawTerm { codes, z: vec![1.0; n], precision: None }];
         let raw = RawArrays { y, offset: vec![0.3; n], weights: vec![1.0; n], se: vec![], x, x_disp: vec![], terms };
         let spec = spec(sigma, levels);
         check_error(&Design::new(raw, &spec)?, &spec)

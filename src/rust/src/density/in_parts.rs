@@ -53,8 +53,9 @@ impl InParts for Posterior {
         let model = Arc::clone(&self.model);
         let prior = model.coefficient_prior(&self.beta, &mut self.d_beta);
         self.route_coefficients();
-        let standard: f64 = self.mapped.standard.iter().map(|s| -0.5 * s * s).sum();
-        let standard = standard - 0.5 * self.mapped.standard.len() as f64 * (2.0 * PI).ln();
+        let pairs = self.mapped.standard.iter().zip(&self.mapped.tension);
+        let standard: f64 = pairs.map(|(s, t)| -0.5 * s * t).sum();
+        let standard = standard - 0.5 * self.mapped.standard.len() as f64 * (2.0 * PI).ln() + model.half_log_det;
         gradient.fill(0.0);
         let (at, d) = (&mut self.mapped, &mut self.d_scales);
         let ctx = Context { layout: &model.layout, scales: &self.scales };

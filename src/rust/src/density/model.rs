@@ -3,13 +3,14 @@
 use super::exact::check_error;
 use super::linear::{self, Runs};
 use crate::compress::{Compressed, compress};
-use crate::design::Design;
+use crate::design::{Design, GroupTerm};
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::likelihood::Likelihood;
 use crate::prior::Prior;
 use crate::scales::ScalePriors;
 use crate::spec::{Family, HorseshoeTarget, InterceptSpec, ModelSpec};
+use crate::transport::Mapped;
 
 /// A model with its data, shared by all chains.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Model {
     pub shrunken: Vec<Vec<usize>>,
     /// Leaves the likelihood out.
     pub prior_only: bool,
+    /// Half the log determinant of the prior precision of all standardised effects.
+    pub half_log_det: f64,
     /// Rows that share a predictor but for their offsets, if rows stand for others.
     pub(super) runs: Option<Runs>,
 }
@@ -68,7 +71,10 @@ impl Model {
             }
             None => (likelihood, design, None),
         };
+        let log_det = |t: &GroupTerm| t.precision.as_ref().map_or(0.0, |p| t.q as f64 * p.log_det);
+        let half_log_det = 0.5 * design.terms.iter().map(log_det).sum::<f64>();
         Ok(Self {
+            half_log_det,
             runs,
             likelihood,
             layout: Layout::new(spec),
@@ -86,6 +92,17 @@ impl Model {
         match &self.intercept {
             Some(i) if i.column == j => beta[j] + i.shift(beta),
             _ => beta[j],
+        }
+    }
+
+    /// What the prior of the standardised effects pulls by: themselves, times the precision of related levels.
+    pub fn tension(&self, mapped: &mut Mapped) {
+        mapped.tension.clone_from(&mapped.standard);
+        for (block, term) in self.layout.blocks.iter().zip(&self.design.terms) {
+            if let Some(precision) = &term.precision {
+                let range = block.start..block.start + block.len();
+                precision.times(block.q, &mapped.standard[range.clone()], &mut mapped.tension[range]);
+            }
         }
     }
 

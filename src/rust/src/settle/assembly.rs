@@ -1,7 +1,7 @@
 //! Information and pull of the data, summed over rows into the pieces of an incidence: the constants of a joint
 //! transport, and the cross-products of a Gaussian model.
 
-use super::incidence::{nodes, pairs_up_to, row_nodes, row_pieces, row_values, skeleton};
+use super::incidence::{nodes, pairs_up_to, related, row_nodes, row_pieces, row_values, skeleton};
 use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
 use crate::linalg::cholesky::Factor;
@@ -20,8 +20,8 @@ pub struct Assembly {
     pub incidence: Arc<Incidence>,
     /// With the factor's pattern, unless that is beyond memory.
     pub skeleton: Option<Arc<Skeleton>>,
-    /// Per block of the layout, its first node.
-    first_node: Vec<usize>,
+    /// Per block of the layout, the nodes of its levels.
+    node_of: Vec<Vec<usize>>,
     /// Per row, the pieces of each pair of its nodes, in the order of [`pairs_up_to`].
     row_pieces: Arc<Vec<u32>>,
 }
@@ -29,7 +29,7 @@ pub struct Assembly {
 impl Assembly {
     /// Reads the pattern off the rows.
     pub fn new(model: &Model) -> Self {
-        let (nodes, first_node, position) = nodes(model);
+        let (nodes, node_of, position) = nodes(model);
         let mut found: HashMap<(u32, u32), u32> = HashMap::new();
         let mut pieces: Vec<Piece> = vec![];
         let mut piece_of = |i: usize, j: usize| {
@@ -39,18 +39,21 @@ impl Assembly {
             })
         };
         (0..nodes.len()).for_each(|i| _ = piece_of(i, i));
-        let mut row_pieces = row_pieces(model, &first_node, nodes.len(), piece_of);
-        let (incidence, renumbered) = Incidence::new(nodes, position, pieces);
+        let mut row_pieces = row_pieces(model, &node_of, nodes.len(), &mut piece_of);
+        let related = related(model, &node_of);
+        related.iter().for_each(|&(i, j, _)| _ = piece_of(i, j));
+        let (mut incidence, renumbered) = Incidence::new(nodes, position, pieces);
+        incidence.relate(&related);
         row_pieces.iter_mut().for_each(|p| *p = renumbered[*p as usize]);
         let incidence = Arc::new(incidence);
         let skeleton = skeleton(&incidence, &model.layout).map(Arc::new);
-        Self { incidence, skeleton, first_node, row_pieces: Arc::new(row_pieces) }
+        Self { incidence, skeleton, node_of, row_pieces: Arc::new(row_pieces) }
     }
 
     /// The same for a model with other rows of the same design.
     pub fn with_rows(&self, model: &Model) -> Self {
         let piece_of = |i, j| self.incidence.piece(i, j);
-        let row_pieces = row_pieces(model, &self.first_node, self.incidence.nodes.len(), piece_of);
+        let row_pieces = row_pieces(model, &self.node_of, self.incidence.nodes.len(), piece_of);
         Self { row_pieces: Arc::new(row_pieces), ..self.clone() }
     }
 
@@ -118,7 +121,7 @@ impl Assembly {
         let mut out = vec![0.0; self.incidence.dim()];
         let mut values = vec![];
         for (row, x) in rows.iter().enumerate() {
-            let at = row_nodes(model, &self.first_node, self.incidence.nodes.len(), row);
+            let at = row_nodes(model, &self.node_of, self.incidence.nodes.len(), row);
             for (node, &start) in at.iter().zip(&row_values(model, row, &mut values)) {
                 let Node { first, q, .. } = self.incidence.nodes[*node];
                 (0..q).for_each(|a| out[first + a] += x * values[start + a]);
@@ -134,7 +137,7 @@ impl Assembly {
         let n_pairs = self.row_pieces.len() / weights.len();
         let mut values = vec![];
         for (row, w) in weights.iter().enumerate() {
-            let at = row_nodes(model, &self.first_node, nodes.len(), row);
+            let at = row_nodes(model, &self.node_of, nodes.len(), row);
             let starts = row_values(model, row, &mut values);
             let row_pieces = &self.row_pieces[row * n_pairs..(row + 1) * n_pairs];
             for ((a, b), &piece) in pairs_up_to(at.len()).zip(row_pieces) {
@@ -180,7 +183,7 @@ impl Assembly {
                 continue;
             };
             let (e, source) = (layout.blocks[block].start + level * node.q, layout.blocks[block].source);
-            let mut prior = posterior.mapped.standard[e..e + node.q].to_vec();
+            let mut prior = posterior.mapped.tension[e..e + node.q].to_vec();
             small::solve_lower_transposed(node.q, posterior.scales.factor_of(source, level), &mut prior);
             out.iter_mut().zip(prior).for_each(|(p, d)| *p += if d.is_finite() { d } else { 0.0 });
         }

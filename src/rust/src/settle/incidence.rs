@@ -2,47 +2,92 @@
 //! pattern of the factor.
 
 use crate::density::Model;
-use crate::layout::{Layout, Source};
+use crate::design::GroupTerm;
+use crate::layout::{Block, Layout, Source};
+use crate::linalg::order::least_degree;
 use crate::linalg::pattern::Pattern;
 use crate::transport::pieces::{Incidence, Node, Piece, Skeleton};
 use crate::transport::scale_places::{scheme, scheme_of_levels};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Entries of a factor that are worth their memory.
 const MAX_ENTRIES: usize = 4_000_000;
 
-/// Terms by falling number of levels, then horseshoes, then the swept coefficients: what is large
-/// and nearly diagonal goes first and leaves the least fill.
-pub fn nodes(model: &Model) -> (Vec<Node>, Vec<usize>, Vec<usize>) {
+/// Nodes in the order of elimination, per block of the layout those of its levels, and per column its place in the position.
+pub fn nodes(model: &Model) -> (Vec<Node>, Vec<Vec<usize>>, Vec<usize>) {
     let layout = &model.layout;
-    let mut order: Vec<usize> = (0..layout.blocks.len()).collect();
-    let is_horseshoe = |b: usize| matches!(layout.blocks[b].source, Source::Horseshoe(_));
-    order.sort_by_key(|&b| (is_horseshoe(b), std::cmp::Reverse(layout.blocks[b].n_levels)));
-    let mut first_node = vec![0; order.len()];
+    let mut node_of: Vec<Vec<usize>> = layout.blocks.iter().map(|b| vec![0; b.n_levels]).collect();
     let (mut nodes, mut position, mut first) = (vec![], vec![], 0);
-    for b in order {
-        let block = &layout.blocks[b];
-        first_node[b] = nodes.len();
-        for level in 0..block.n_levels {
-            nodes.push(Node { first, q: block.q, level: Some((b, level)) });
-            first += block.q;
-        }
-        position.extend((block.start..block.start + block.len()).map(|e| layout.z_effects().start + e));
+    for (b, level) in order(model) {
+        let Block { q, start, .. } = layout.blocks[b];
+        node_of[b][level] = nodes.len();
+        nodes.push(Node { first, q, level: Some((b, level)) });
+        first += q;
+        position.extend((0..q).map(|c| layout.z_effects().start + start + level * q + c));
     }
     if !layout.swept.is_empty() {
         nodes.push(Node { first, q: layout.swept.len(), level: None });
         position.extend(layout.z_swept());
     }
-    (nodes, first_node, position)
+    (nodes, node_of, position)
+}
+
+/// Blocks and levels in the order of elimination. Terms by falling number of levels, then horseshoes: what is large and nearly
+/// diagonal goes first and leaves the least fill. Where levels are related, those of terms by least degree.
+fn order(model: &Model) -> Vec<(usize, usize)> {
+    let blocks = &model.layout.blocks;
+    let is_horseshoe = |b: usize| matches!(blocks[b].source, Source::Horseshoe(_));
+    let mut by_size: Vec<usize> = (0..blocks.len()).collect();
+    by_size.sort_by_key(|&b| (is_horseshoe(b), std::cmp::Reverse(blocks[b].n_levels)));
+    let all: Vec<_> = by_size.into_iter().flat_map(|b| (0..blocks[b].n_levels).map(move |level| (b, level))).collect();
+    if !model.design.has_related_levels() {
+        return all;
+    }
+    let (terms, horseshoes) = all.split_at(all.partition_point(|&(b, _)| !is_horseshoe(b)));
+    let by_degree = least_degree(neighbours(model, terms));
+    by_degree.into_iter().map(|at| terms[at]).chain(horseshoes.iter().copied()).collect()
+}
+
+/// Which levels meet, in rows or by their relations.
+fn neighbours(model: &Model, levels: &[(usize, usize)]) -> Vec<BTreeSet<u32>> {
+    let terms = &model.design.terms;
+    let mut number: Vec<Vec<usize>> = terms.iter().map(|t| vec![0; t.n_levels]).collect();
+    levels.iter().enumerate().for_each(|(at, &(b, level))| number[b][level] = at);
+    let mut out = vec![BTreeSet::new(); levels.len()];
+    let mut join = |a: usize, b: usize| {
+        out[a].insert(b as u32);
+        out[b].insert(a as u32);
+    };
+    for row in 0..model.design.n() {
+        let at: Vec<usize> = terms.iter().zip(&number).map(|(t, n)| n[t.codes[row] as usize]).collect();
+        pairs_up_to(at.len()).filter(|(a, b)| a != b).for_each(|(a, b)| join(at[a], at[b]));
+    }
+    for (i, j, _) in related(model, &number).into_iter().filter(|(i, j, _)| i != j) {
+        join(i, j);
+    }
+    out
+}
+
+/// Entries of the precisions of related levels, later node first, as `node_of` numbers levels.
+pub fn related(model: &Model, node_of: &[Vec<usize>]) -> Vec<(usize, usize, f64)> {
+    let terms = model.design.terms.iter().zip(node_of);
+    let entries = |(term, node): (&GroupTerm, &Vec<usize>)| {
+        let of = |&(i, j, x): &(u32, u32, f64)| {
+            (node[i as usize].max(node[j as usize]), node[i as usize].min(node[j as usize]), x)
+        };
+        term.precision.iter().flat_map(|p| &p.entries).map(of).collect::<Vec<_>>()
+    };
+    terms.flat_map(entries).collect()
 }
 
 /// Nodes that row `row` touches, in the order of the blocks, swept coefficients last.
-pub fn row_nodes(model: &Model, first_node: &[usize], n_nodes: usize, row: usize) -> Vec<usize> {
+pub fn row_nodes(model: &Model, node_of: &[Vec<usize>], n_nodes: usize, row: usize) -> Vec<usize> {
     let mut out = vec![];
-    for (block, &first) in model.layout.blocks.iter().zip(first_node) {
+    for (block, nodes) in model.layout.blocks.iter().zip(node_of) {
         match block.source {
-            Source::Term(k) => out.push(first + model.design.terms[k].codes[row] as usize),
-            Source::Horseshoe(_) => out.extend(first..first + block.n_levels),
+            Source::Term(k) => out.push(nodes[model.design.terms[k].codes[row] as usize]),
+            Source::Horseshoe(_) => out.extend(nodes),
         }
     }
     if !model.layout.swept.is_empty() {
@@ -53,11 +98,11 @@ pub fn row_nodes(model: &Model, first_node: &[usize], n_nodes: usize, row: usize
 
 /// Per row, the piece of each pair of its nodes, as `piece_of` numbers them.
 pub fn row_pieces(
-    model: &Model, first_node: &[usize], n_nodes: usize, mut piece_of: impl FnMut(usize, usize) -> u32,
+    model: &Model, node_of: &[Vec<usize>], n_nodes: usize, mut piece_of: impl FnMut(usize, usize) -> u32,
 ) -> Vec<u32> {
     let mut out = vec![];
     for row in 0..model.design.n() {
-        let at = row_nodes(model, first_node, n_nodes, row);
+        let at = row_nodes(model, node_of, n_nodes, row);
         out.extend(pairs_up_to(at.len()).map(|(a, b)| piece_of(at[a].max(at[b]), at[a].min(at[b]))));
     }
     out

@@ -80,14 +80,14 @@ fn is_positive(q: usize, matrix: &[f64], whole: &[f64]) -> bool {
     (0..q).all(|i| root[i * q + i].powi(2) > 1e-6 * whole[i * q + i])
 }
 
-/// `h = J b + L^-T s` at the last evaluation, so that the centre maps to itself.
+/// `h = J b + L^-T Q s` at the last evaluation, so that the centre maps to itself.
 fn pull(posterior: &Posterior, information: &[f64]) -> Vec<f64> {
     let (layout, mapped) = (&posterior.model.layout, &posterior.mapped);
     let mut out = vec![0.0; layout.n_effects];
     for level in layout.levels() {
         let (q, e, factor) =
             (level.block.q, level.effect, posterior.scales.factor_of(level.block.source, level.number));
-        let mut prior_pull = mapped.standard[level.effects()].to_vec();
+        let mut prior_pull = mapped.tension[level.effects()].to_vec();
         small::solve_lower_transposed(q, factor, &mut prior_pull);
         for (a, row) in information[level.entries()].chunks_exact(q).enumerate() {
             let data: f64 = row.iter().zip(&mapped.effects[e..]).map(|(j, b)| j * b).sum();

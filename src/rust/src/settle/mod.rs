@@ -61,8 +61,9 @@ pub fn settle(model: &Arc<Model>, engine: Engine, cancel: &AtomicBool) -> Settle
 pub fn settle_on(model: &Arc<Model>, assembly: Assembly, engine: Engine, cancel: &AtomicBool) -> Settled {
     let is_joint = match engine {
         Engine::Levels => false,
-        Engine::Auto => assembly.n_products() <= affordable(model, &assembly),
-        Engine::Joint | Engine::Collapsed => assembly.skeleton.is_some(),
+        Engine::Auto if !model.design.has_related_levels() => assembly.n_products() <= affordable(model, &assembly),
+        // Levels by themselves know nothing of their relatives.
+        Engine::Auto | Engine::Joint | Engine::Collapsed => assembly.skeleton.is_some(),
     };
     let mut settling = Settling { assembly: &assembly, is_joint, cancel };
     let (mut posterior, mut mode) = settling.run(model);

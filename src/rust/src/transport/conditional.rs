@@ -30,7 +30,9 @@ pub struct Information<D> {
     pub pull: Vec<D>,
     /// `h` of the core.
     pub core_pull: Vec<f64>,
-    /// `S` of the core: one for effects.
+    /// `S` of the levels; empty where it is the identity.
+    pub lead_prior: Vec<D>,
+    /// `S` of the core: one for effects that are independent.
     pub prior: Vec<f64>,
     /// `v0` of the core.
     pub prior_pull: Vec<f64>,
@@ -48,6 +50,7 @@ impl<D: Copy + Default> Information<D> {
             core: vec![0.0; n_core],
             pull: vec![D::default(); p.core],
             core_pull: vec![0.0; p.n_core()],
+            lead_prior: vec![],
             prior,
             prior_pull: vec![0.0; p.n_core()],
         }
@@ -164,8 +167,14 @@ impl<T: Real> Conditional<T> {
             correlate(&scheme.terms, scheme.core(), scales, &mut entries.core, &mut pull.core);
         }
         values.lead.copy_from_slice(&entries.lead);
-        for start in &p.starts[..p.core] {
-            values.lead[*start] += T::splat(1.0);
+        if a.lead_prior.is_empty() {
+            for start in &p.starts[..p.core] {
+                values.lead[*start] += T::splat(1.0);
+            }
+        } else {
+            for (v, s) in values.lead.iter_mut().zip(&a.lead_prior) {
+                *v += T::of(*s);
+            }
         }
         for (v, (e, s)) in values.core.iter_mut().zip(entries.core.iter().zip(&a.prior)) {
             *v = *e + T::Sum::splat(*s);
@@ -203,13 +212,16 @@ impl<T: Real> Conditional<T> {
     }
 
     /// From the derivatives `d` in effects and coefficients of a log likelihood and prior to those in `z`, which take their place, of
-    /// that with the density of the effects; sets `slopes`, and returns the derivative in `log k`.
+    /// that with the density of the effects; sets `slopes`, and returns the derivative in `log k`. `tension` is `S` times the
+    /// standardised effects, where `S` is not the identity.
     #[inline(always)]
-    pub fn backward(&mut self, scheme: &Scheme, scales: &[T::Sum], d: &mut Parts<T>) -> T::Sum {
+    pub fn backward(
+        &mut self, scheme: &Scheme, scales: &[T::Sum], d: &mut Parts<T>, tension: Option<&Parts<T>>,
+    ) -> T::Sum {
         let p = &scheme.pattern;
         self.sums.fill(T::ZERO);
         self.slopes.fill(T::Sum::ZERO);
-        self.unscale(scheme, scales, d);
+        self.unscale(scheme, scales, d, tension);
         p.solve(&self.factor, d, &mut self.work);
         self.y.copy_from(d);
         self.q.copy_from(d);
@@ -230,8 +242,9 @@ impl<T: Real> Conditional<T> {
 
     /// Through `b = L w` and the density of the effects.
     #[inline(always)]
-    fn unscale(&mut self, scheme: &Scheme, scales: &[T::Sum], d: &mut Parts<T>) {
+    fn unscale(&mut self, scheme: &Scheme, scales: &[T::Sum], d: &mut Parts<T>, tension: Option<&Parts<T>>) {
         let (core, Self { standard, sums, slopes, scales: own, .. }) = (scheme.pattern.core, self);
+        let prior = tension.unwrap_or(standard);
         if scheme.has_correlated() {
             unscale_correlated(&scheme.terms, scheme.lead().0, scales, &standard.lead, &mut d.lead, sums);
             unscale_correlated(&scheme.terms, scheme.core().0, scales, &standard.core, &mut d.core, slopes);
@@ -239,12 +252,12 @@ impl<T: Real> Conditional<T> {
         for j in 0..core {
             let slope = d.lead[j] * T::lift(own[j]);
             sums[scheme.scale_of[j]] += slope * standard.lead[j];
-            d.lead[j] = slope - standard.lead[j];
+            d.lead[j] = slope - prior.lead[j];
         }
         for j in core..scheme.n_effects {
             let slope = d.core[j - core] * own[j];
             slopes[scheme.scale_of[j]] += slope * standard.core[j - core];
-            d.core[j - core] = slope - standard.core[j - core];
+            d.core[j - core] = slope - prior.core[j - core];
         }
     }
 

@@ -49,6 +49,8 @@ struct JointValues<T: Real> {
     map: Conditional<T>,
     /// `z`, or derivatives.
     z: Parts<T>,
+    /// `S` times the standardised effects, where `S` is not the identity.
+    tension: Option<Parts<T>>,
 }
 
 impl<T: Real> JointValues<T> {
@@ -57,7 +59,7 @@ impl<T: Real> JointValues<T> {
         let p = &scheme.pattern;
         let found = [self.map.standard.lead.len(), self.map.standard.core.len(), self.map.factor.values.lead.len()];
         if found != [p.core, p.n_core(), p.n_lead()] {
-            *self = Self { map: Conditional::new(scheme), z: Parts::zeros(p.core, p.n_core()) };
+            *self = Self { map: Conditional::new(scheme), z: Parts::zeros(p.core, p.n_core()), tension: None };
         }
     }
 }
@@ -90,7 +92,7 @@ impl<T: Real> NullaryFnOnce for Backward<'_, T> {
 
     #[inline(always)]
     fn call(self) -> T::Sum {
-        self.at.map.backward(self.scheme, self.scales, &mut self.at.z)
+        self.at.map.backward(self.scheme, self.scales, &mut self.at.z, self.at.tension.as_ref())
     }
 }
 
@@ -165,6 +167,19 @@ impl JointTransport {
         }
     }
 
+    /// `S` times the standardised effects by columns, zero for coefficients; `None` where `S` is the identity.
+    fn tension(&self, ctx: Context, of_effects: &[f64]) -> Option<Parts<f64>> {
+        let (incidence, scheme) = (&*self.skeleton.incidence, &self.skeleton.scheme);
+        if incidence.prior.is_empty() {
+            return None;
+        }
+        let first = ctx.layout.z_effects().start;
+        let of = |(j, &at): (usize, &usize)| if j < scheme.n_effects { of_effects[at - first] } else { 0.0 };
+        let mut lead: Vec<f64> = incidence.position.iter().enumerate().map(of).collect();
+        let core = lead.split_off(scheme.pattern.core);
+        Some(Parts { lead, core })
+    }
+
     /// Pulls derivatives back to the position and the scales.
     pub fn backward(
         &self, ctx: Context, at: &mut Mapped, d_swept: &[f64], d_effects: &[f64], gradient: &mut [f64],
@@ -176,6 +191,7 @@ impl JointTransport {
             Constants::One(_) => {
                 let (incidence, scheme) = (&*self.skeleton.incidence, &self.skeleton.scheme);
                 let (first, core) = (ctx.layout.z_effects().start, scheme.pattern.core);
+                scratch.one.tension = self.tension(ctx, &at.tension);
                 let z = &mut scratch.one.z;
                 let d = z.lead.iter_mut().chain(&mut z.core).zip(&incidence.position).enumerate();
                 d.for_each(|(j, (d, &at))| {

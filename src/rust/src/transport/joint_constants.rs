@@ -33,10 +33,26 @@ pub fn columns(skeleton: &Skeleton, centre: &DataAtCentre) -> Information<f64> {
         let place = place as usize;
         *if place < n_lead { &mut out.lead[place] } else { &mut out.core[place - n_lead] } = *value;
     }
+    relate(skeleton, &mut out);
     out.pull.copy_from_slice(&centre.pull[..first]);
     out.core_pull.copy_from_slice(&centre.pull[first..]);
     add_prior(scheme, centre, &mut out);
     out
+}
+
+/// Prior precision of related levels.
+fn relate(skeleton: &Skeleton, out: &mut Information<f64>) {
+    let (prior, pattern) = (&skeleton.incidence.prior, &skeleton.scheme.pattern);
+    if prior.is_empty() {
+        return;
+    }
+    let n_lead = pattern.n_lead();
+    out.lead_prior = vec![0.0; n_lead];
+    pattern.starts[..pattern.core].iter().for_each(|&start| out.lead_prior[start] = 1.0);
+    for &(value, x) in prior {
+        let place = skeleton.places[value] as usize;
+        *if place < n_lead { &mut out.lead_prior[place] } else { &mut out.prior[place - n_lead] } = x;
+    }
 }
 
 /// Prior of the swept coefficients, which are the last columns of the core.

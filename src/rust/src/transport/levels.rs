@@ -146,7 +146,7 @@ impl LevelTransport {
         let (e, at) = (level.effect, level.matrix);
         let (r, j, shift) = (m.root[at], self.information[at], m.shift[e]);
         let s = m.standard[e];
-        let d_s = l * d_b - s;
+        let d_s = l * d_b - m.tension[e];
         *d_z = d_s / r;
         let c = d_s / (r * r);
         let d_p = -c * shift - 0.5 * ((s - shift) * *d_z / r + 1.0 / (r * r));
@@ -162,9 +162,9 @@ impl LevelTransport {
         w.resize(q);
         let (root, information) = (&m.root[entries.clone()], &self.information[entries]);
         let (s, shift, d_b) = (&m.standard[e.clone()], &m.shift[e.clone()], &d_effects[e.clone()]);
-        let (pull, d_z) = (&self.pull[e.clone()], &mut d_z[e]);
+        let (pull, d_z) = (&self.pull[e.clone()], &mut d_z[e.clone()]);
         small::multiply_transposed(q, factor, d_b, d_z);
-        (0..q).for_each(|i| d_z[i] -= s[i]);
+        d_z.iter_mut().zip(&m.tension[e.clone()]).for_each(|(d, t)| *d -= t);
         small::solve_lower(q, root, d_z);
         w.c.copy_from_slice(d_z);
         small::solve_lower_transposed(q, root, &mut w.c);

@@ -47,6 +47,8 @@ pub struct Mapped {
     pub effects: Vec<f64>,
     /// Standardised effects `s`.
     pub standard: Vec<f64>,
+    /// `Q s`, with the precision `Q` of related levels: what the prior pulls by.
+    pub tension: Vec<f64>,
     /// Swept coefficients.
     pub swept: Vec<f64>,
     /// `-sum log |R|`.

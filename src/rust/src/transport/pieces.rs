@@ -67,6 +67,8 @@ pub struct Incidence {
     pub number_starts: Vec<usize>,
     /// The row's column of each piece of one number.
     pub number_rows: Vec<u32>,
+    /// Values of the pieces that stand for entries of the effects' prior precision, where that is not the identity; and these.
+    pub prior: Vec<(usize, f64)>,
 }
 
 /// The factor of an incidence; shared by all centres of a model.
@@ -109,7 +111,17 @@ impl Incidence {
         let number_rows = numbers.iter().map(|p| nodes[p.i].first as u32).collect();
         let mut number_starts: Vec<usize> = (0..ends[0]).filter(|&at| numbers[at].i == numbers[at].j).collect();
         number_starts.push(ends[0]);
-        (Self { nodes, pieces, ends, n_values, position, number_starts, number_rows }, renumbered)
+        (Self { nodes, pieces, ends, n_values, position, number_starts, number_rows, prior: vec![] }, renumbered)
+    }
+
+    /// Gives levels a prior precision: entries by node, the later first.
+    pub fn relate(&mut self, entries: &[(usize, usize, f64)]) {
+        let mut prior = vec![];
+        for &(i, j, x) in entries {
+            let (first, q) = (self.pieces[self.piece(i, j) as usize].at, self.nodes[i].q);
+            prior.extend((0..q).map(|c| (first + c * q + c, x)));
+        }
+        self.prior = prior;
     }
 
     /// Number of columns.

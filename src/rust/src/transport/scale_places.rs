@@ -81,7 +81,7 @@ pub fn scheme_of_levels(incidence: &Incidence, layout: &Layout) -> Option<Scheme
     let (q, p, n_levels) = (levels.first()?.q, swept.q, levels.len());
     let one_term = layout.blocks.len() == 1 && matches!(layout.blocks[0].source, Source::Term(_));
     let meet_the_core_only = incidence.pieces.iter().all(|x| x.i == x.j || x.i == n_levels);
-    if !one_term || swept.level.is_some() || !meet_the_core_only {
+    if !one_term || swept.level.is_some() || !meet_the_core_only || !incidence.prior.is_empty() {
         return None;
     }
     let (places, n_groups) = (ScalePlaces::new(layout), n_levels.div_ceil(LANES));

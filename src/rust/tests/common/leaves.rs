@@ -57,7 +57,7 @@ impl Cells {
         let y = offset.iter().map(&mut count).collect();
         let weights = (0..n).map(|i| if self.weighted { [1.0, 0.3, 2.5, 0.0][i % 4] } else { 1.0 }).collect();
         let codes = levels.iter().map(|&l| l as i32).collect();
-        let terms = vec![RawTerm { codes, z: vec![1.0; n] }];
+        let terms = vec![RawTerm { codes, z: vec![1.0; n], precision: None }];
         let raw = RawArrays { y, offset, weights, se: vec![], x: vec![1.0; n], x_disp: vec![], terms };
         Design::new(raw, &spec(family, self.sizes.len())).unwrap()
     }

@@ -113,6 +113,7 @@ pub fn arrays(shape: &Shape, seed: u64) -> RawArrays {
     let terms = shape.terms.iter().map(|&(levels, q, _)| RawTerm {
         codes: unit(n).iter().map(|u| ((0.5 * (u + 1.0)) * levels as f64) as i32).collect(),
         z: intercept(unit(n * q)),
+        precision: None,
     });
     let terms = terms.collect();
     RawArrays {

@@ -73,6 +73,9 @@ impl Frame {
     pub fn new(model: &Model) -> Option<Self> {
         let (layout, design) = (&model.layout, &model.design);
         let is_count = model.family() != Family::Gaussian && design.x_disp.ncols() == 0 && !model.prior_only;
+        if design.has_related_levels() {
+            return None;
+        }
         let has_own = model.scale_priors.own_sds().is_some() && !model.scale_priors.has_known();
         if !layout.horseshoes.is_empty() || !is_count || !has_own {
             return None;

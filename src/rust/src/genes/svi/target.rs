@@ -150,7 +150,7 @@ impl<'a> Target<'a> {
     fn pull_back(&mut self) {
         let (_, d_k) = self.scale();
         let (scheme, scales) = (&self.frame.scheme, &self.theta.scales);
-        let d_scale = self.map.backward(scheme, scales, &mut self.z);
+        let d_scale = self.map.backward(scheme, scales, &mut self.z, None);
         scheme.to_factors(scales, &mut self.map.slopes);
         let (d_z, d_x) = self.gradient.split_at_mut(self.frame.n);
         let (lead, core) = d_z.split_at_mut(self.z.lead.len());

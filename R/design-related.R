@@ -1,0 +1,179 @@
+# Related levels: gr(g, cov = K) and gr(g, prec = Q), with the matrices in data2. What the engine gets is the precision.
+
+# Entries of a precision that are rounding errors beside its diagonal: without them that of a chain or of families is sparse.
+rounding_of_precision <- 1e-13
+
+# A level whose variance given the others is a smaller share of its own is a combination of them.
+smallest_share <- 1e-10
+
+# The matrices that a formula asks for, checked, by name: list(name, kind, levels, precision).
+new_relations <- function(formula, data2, silent = 1) {
+  check_data2(data2)
+  asked <- unique(compact(lapply(formula$bars, `[[`, "relation")))
+  names <- vapply(asked, `[[`, "", "name")
+  unused <- setdiff(names(data2), names)
+  if (length(unused) > 0) {
+    inform_twill("data2", c("i" = "{.arg data2} holds what {.arg formula} does not ask for: {.val {unused}}."), silent)
+  }
+  relations <- lapply(asked, function(one) new_relation(one$kind, one$name, data2, silent))
+  stats::setNames(relations, vapply(asked, relation_key, ""))
+}
+
+relation_key <- function(relation) paste(relation$kind, relation$name)
+
+# What of data2 a fit keeps; NULL if nothing is asked for.
+used_data2 <- function(relations, data2) {
+  if (length(relations) > 0) data2[unique(vapply(relations, `[[`, "", "name"))]
+}
+
+check_data2 <- function(data2) {
+  if (is.null(data2)) return(invisible())
+  if (is.list(data2) && !is.data.frame(data2) && length(names(data2)) == length(data2) && all(nzchar(names(data2)))) {
+    return(invisible())
+  }
+  abort_twill("data2", c("{.arg data2} must be a list of matrices by name, such as {.code list(K = K)}.",
+                         "x" = "It is of class {.cls {class(data2)[1]}}."))
+}
+
+new_relation <- function(kind, name, data2, silent) {
+  call <- sprintf("gr(, %s = %s)", kind, name)
+  if (!name %in% names(data2)) {
+    has <- if (length(data2) > 0) c("x" = "It has {.val {names(data2)}}.")
+    way_out <- sprintf("data2 = list(%s = %s)", name, name)
+    abort_twill("data2", c("{.arg data2} lacks {.val {name}}, which {.code {call}} asks for.", has,
+                           "i" = "Say {.code {way_out}}."))
+  }
+  x <- checked_relation(data2[[name]], name)
+  precision <- if (kind == "cov") precision_of_covariance(x, name, silent) else precision_of_matrix(x, name)
+  list(name = name, kind = kind, levels = rownames(x), precision = precision)
+}
+
+# The matrix with the names of its levels on both sides, if it can be a covariance or precision at all.
+checked_relation <- function(x, name) {
+  is_matrix <- (is.matrix(x) && is.numeric(x)) || inherits(x, "dMatrix")
+  if (!is_matrix) {
+    abort_twill("data2", c("{.val {name}} in {.arg data2} must be a matrix of numbers, or one of {.pkg Matrix}.",
+                           "x" = "It is of class {.cls {class(x)[1]}}."))
+  }
+  size <- dim(x)
+  if (size[1] != size[2]) {
+    abort_twill("data2", c("{.val {name}} in {.arg data2} must be square, with a row for each level.",
+                           "x" = "It is {size[1]} x {size[2]}."))
+  }
+  x <- named_relation(x, name)
+  if (!all(is.finite(if (is.matrix(x)) x else methods::as(x, "generalMatrix")@x))) {
+    abort_twill("data2", "{.val {name}} in {.arg data2} has values that are missing or infinite.")
+  }
+  symmetric_relation(x, name)
+}
+
+named_relation <- function(x, name) {
+  levels <- rownames(x) %||% colnames(x)
+  if (is.null(levels)) {
+    way_out <- sprintf("dimnames(%s) <- list(levels, levels)", name)
+    abort_twill("data2", c("{.val {name}} in {.arg data2} must name the level of each row.", "x" = "It has no dimnames.",
+                           "i" = "Say {.code {way_out}}, in the order of its rows."))
+  }
+  other <- colnames(x)
+  if (!is.null(other) && !identical(levels, other)) {
+    at <- which(levels != other)[1]
+    abort_twill("data2", c("Rows and columns of {.val {name}} in {.arg data2} must be the same levels in the same order.",
+                           "x" = "Row {at} is {.val {levels[at]}}, column {at} is {.val {other[at]}}."))
+  }
+  twice <- unique(levels[duplicated(levels)])
+  if (length(twice) > 0 || anyNA(levels)) {
+    abort_twill("data2", c("{.val {name}} in {.arg data2} must have each level once.",
+                           "x" = "More than once, or without a name: {.val {some(twice)}}."))
+  }
+  dimnames(x) <- list(levels, levels)
+  x
+}
+
+symmetric_relation <- function(x, name) {
+  away <- abs(x - Matrix::t(x))
+  if (max(away) <= 1e-8 * max(abs(x))) return((x + Matrix::t(x)) / 2)
+  at <- arrayInd(which.max(as.matrix(away)), dim(x))
+  pair <- rownames(x)[at]
+  values <- signif(c(x[at[1], at[2]], x[at[2], at[1]]), 4)
+  abort_twill("data2", c("{.val {name}} in {.arg data2} must be symmetric.",
+                         "x" = "From {.val {pair[1]}} to {.val {pair[2]}} it is {.val {values[1]}}, back {.val {values[2]}}."))
+}
+
+# To the engine -----------------------------------------------------------------------------------------------------
+
+precision_of_covariance <- function(x, name, silent) {
+  x <- as.matrix(x)
+  root <- tryCatch(chol(x), error = function(e) NULL)
+  if (is.null(root) || any(diag(root)^2 < smallest_share * diag(x))) refuse_indefinite(x, name)
+  size <- mean(diag(x))
+  if (size < 0.5 || size > 2) {
+    inform_twill("data2", c("i" = "The diagonal of {.val {name}} has the mean {.val {signif(size, 3)}}; it is taken as it is.",
+                            "i" = "A level's standard deviation is {.field sd} times the root of its diagonal."), silent)
+  }
+  inverse <- chol2inv(root)
+  scale <- sqrt(diag(inverse))
+  keep <- which(abs(inverse) > rounding_of_precision * outer(scale, scale) & lower.tri(inverse, TRUE), arr.ind = TRUE)
+  new_precision(keep[, 1], keep[, 2], inverse[keep], -2 * sum(log(diag(root))))
+}
+
+precision_of_matrix <- function(x, name) {
+  is_sparse <- inherits(x, "sparseMatrix")
+  entries <- if (is_sparse) Matrix::summary(methods::as(x, "generalMatrix")) else dense_entries(as.matrix(x))
+  keep <- entries$i >= entries$j & (entries$x != 0 | entries$i == entries$j)
+  precision <- new_precision(entries$i[keep], entries$j[keep], entries$x[keep], NA_real_)
+  precision$log_det <- unwrap_engine(engine_log_determinant(nrow(x), precision$rows, precision$columns, precision$values))
+  if (!is.finite(precision$log_det)) refuse_indefinite(x, name)
+  precision
+}
+
+dense_entries <- function(x) list(i = as.vector(row(x)), j = as.vector(col(x)), x = as.vector(x))
+
+new_precision <- function(rows, columns, values, log_det) {
+  list(rows = unname(rows) - 1L, columns = unname(columns) - 1L, values = as.double(values), log_det = log_det)
+}
+
+# Which eigenvalue, and which levels are one.
+refuse_indefinite <- function(x, name) {
+  n <- nrow(x)
+  smallest <- if (n <= 3000) signif(eigen(as.matrix(x), symmetric = TRUE, only.values = TRUE)$values[n], 3)
+  why <- if (!is.null(smallest)) c("x" = "The smallest of its {n} eigenvalues is {.val {smallest}}.")
+  same <- if (n <= 3000) rownames(x)[duplicated(round(as.matrix(x) / max(abs(x)), 10))]
+  twins <- if (length(same) > 0) c("x" = "Of the same row as another level: {.val {some(same)}}.",
+                                   "i" = "Levels that are alike in all, as clones are, are one level: give them one name.")
+  way_out <- sprintf("%s + diag(1e-4, %d)", name, n)
+  abort_twill("data2", c("{.val {name}} in {.arg data2} must be positive definite.", why, twins,
+                         "i" = "What every level has of its own is missing: {.code {way_out}} adds a little of it."))
+}
+
+# Levels of a term ---------------------------------------------------------------------------------------------------
+
+# The matrix of a term; NULL if its levels are independent.
+relation_of <- function(bar, relations) {
+  if (is.null(bar$relation)) return(NULL)
+  if (length(bar$vars) > 1) {
+    abort_twill("formula", c("A grouping factor with {.arg {bar$relation$kind}} must be one column of {.arg data}.",
+                             "x" = "It is {.field {bar$group}}.",
+                             "i" = "Make one with {.fn interaction}, whose levels have rows in the matrix."))
+  }
+  relations[[relation_key(bar$relation)]] %||% refuse_related(bar)
+}
+
+refuse_related <- function(bar) {
+  abort_twill("formula", c("{.fn gr} with {.arg {bar$relation$kind}} is not supported here.",
+                           "x" = "It is the term of {.field {bar$group}}.",
+                           "i" = "{.fn twill} takes it, one response at a time."))
+}
+
+# As new_groups(), with the levels of the matrix: those without rows are known by their relatives.
+related_groups <- function(column, group, relation) {
+  levels <- relation$levels
+  text <- level_text(column)
+  missing <- setdiff(unique(text), levels)
+  if (length(missing) > 0) {
+    abort_twill("data2", c("Levels of {.field {group}} have no row in {.val {relation$name}} of {.arg data2}.",
+                           "x" = "Without a row: {.val {some(missing, 10)}}.",
+                           "i" = "Its rownames must be the levels; others than those of the data may be there too."))
+  }
+  labels <- make.unique(gsub("[ \t\r\n]", ".", iconv(levels, to = "UTF-8", sub = "byte")), sep = "_")
+  list(codes = match(text, levels), keys = level_keys(list(levels)), names = levels, labels = labels)
+}

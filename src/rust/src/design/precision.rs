@@ -1,0 +1,53 @@
+//! Known relations between the levels of a term: relatives, species, neighbours.
+
+use crate::error::{Error, Result};
+
+/// `s_c ~ N(0, Q^-1)` for the effects `c` of all levels, in the place of independent ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LevelPrecision {
+    /// Row, column and value of the entries of `Q` on and below its diagonal.
+    pub entries: Vec<(u32, u32, f64)>,
+    /// Log determinant of `Q`.
+    pub log_det: f64,
+}
+
+impl LevelPrecision {
+    /// From entries of the lower half, numbered from 0.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for entries that are not there, not finite, or not below the diagonal, and for a diagonal that is not
+    /// whole and positive.
+    pub fn new(n: usize, rows: &[i32], columns: &[i32], values: &[f64], log_det: f64) -> Result<Self> {
+        let wrong =
+            || Error::Spec("the precision of a term's levels is not the lower half of a matrix of that size".into());
+        if rows.len() != values.len() || columns.len() != values.len() || !log_det.is_finite() {
+            return Err(wrong());
+        }
+        let mut diagonal = vec![0.0; n];
+        let mut entries = Vec::with_capacity(values.len());
+        for ((&i, &j), &x) in rows.iter().zip(columns).zip(values) {
+            if j < 0 || j > i || i as usize >= n || !x.is_finite() {
+                return Err(wrong());
+            }
+            if i == j {
+                diagonal[i as usize] += x;
+            }
+            entries.push((i as u32, j as u32, x));
+        }
+        if diagonal.iter().all(|&d| d > 0.0) { Ok(Self { entries, log_det }) } else { Err(wrong()) }
+    }
+
+    /// `out <- (Q (x) I) s`, `q` effects of each level, level by level.
+    pub fn times(&self, q: usize, s: &[f64], out: &mut [f64]) {
+        out.fill(0.0);
+        for &(i, j, x) in &self.entries {
+            let (i, j) = (i as usize * q, j as usize * q);
+            for c in 0..q {
+                out[i + c] += x * s[j + c];
+                if i != j {
+                    out[j + c] += x * s[i + c];
+                }
+            }
+        }
+    }
+}
