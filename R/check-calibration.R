@@ -18,10 +18,9 @@
 #' @param what `"mean"` (default) or `"zeros"`.
 #' @param genes Names or numbers of genes, or a condition. Default: all.
 #' @param x A table made by `tw_calibration()`.
-#' @param n How many leaves to show, those with the worst median ratio where there are more. Default: 20 for `print()`, 30 for
-#'   `plot()`.
-#' @param ... For `[`: rows and columns, as of a data frame. Else not used.
-#' @return A data frame of class `tw_calibration` with one row per gene and leaf: `gene`, `leaf`, the variables of the design,
+#' @param n How many leaves `plot()` shows, those with the worst median ratio where there are more. Default: 30.
+#' @param ... Not used.
+#' @return A [tw_table] of class `tw_calibration` with one row per gene and leaf: `gene`, `leaf`, the variables of the design,
 #'   `cells`, `observed` and `predicted`. `summary()` gives one row per leaf: `correlation` (of logarithms; of shares for
 #'   zeros), `ratio` (median over genes of predicted over observed) and its 5 and 95 percent quantiles, over genes with a
 #'   count in the leaf. `plot()`: a ggplot with a panel per leaf, groups of the design in columns.
@@ -50,8 +49,13 @@ tw_calibration <- function(fit, what = c("mean", "zeros"), genes = NULL, ...) {
   table <- data.frame(gene = rep(set_genes(fit)[at], each = nrow(predicted)), leaf = leaf_factor(fit, as.vector(leaves)),
                       variables[as.vector(leaves), , drop = FALSE], cells = fit$job$cells$n[as.vector(leaves)],
                       observed = as.vector(observed), predicted = as.vector(predicted), row.names = NULL, check.names = FALSE)
-  structure(table, class = c("tw_calibration", "data.frame"), what = what, panels = leaf_factors(fit))
+  title <- if (what == "mean") "Observed against predicted mean count per cell" else "Observed against predicted share of zeros"
+  texts <- c(cells = "number of cells of the leaf", observed = "observed", predicted = "posterior mean of its prediction")
+  new_table(table, "calibration", title, "rows by gene and leaf", texts, list(what = what, panels = leaf_factors(fit)),
+            names(variables))
 }
+
+calibration_columns <- c("gene", "leaf", "cells", "observed", "predicted")
 
 leaf_factor <- function(fit, leaf) factor(cell_labels(fit)[leaf], cell_labels(fit))
 
@@ -99,7 +103,7 @@ summary.tw_calibration <- function(object, ...) {
   check_no_dots(...)
   is_mean <- attr(object, "what") == "mean"
   by_leaf <- lapply(split(seq_len(nrow(object)), object$leaf), function(rows) {
-    part <- object[rows, ]
+    part <- plain_table(object)[rows, ]
     used <- if (is_mean) part$observed > 0 & part$predicted > 0 else part$observed < 1 & part$observed > 0
     scale <- if (is_mean) log else identity
     related <- correlation_if_any(scale(part$observed[used]), scale(part$predicted[used]))
@@ -112,51 +116,30 @@ summary.tw_calibration <- function(object, ...) {
   out
 }
 
-#' @rdname tw_calibration
-#' @method print tw_calibration
-#' @export
-print.tw_calibration <- function(x, n = 20, ...) {
-  check_no_dots(..., allow = print_arguments)
+# What print() shows of a whole table.
+calibration_body <- function(x, n) {
   table <- summary.tw_calibration(x)
   all <- nrow(table)
   table <- worst_leaves(table, n)
-  cat(calibration_text(x), ": ", big(length(unique(x$gene))), " genes in ", all, " leaves",
+  cat(big(length(unique(x$gene))), " genes in ", all, " leaves",
       if (all > n) sprintf("; the %d with the worst median ratio", n), "\n", sep = "")
   shown <- data.frame(leaf = as.character(table$leaf), cells = big(table$cells), genes = big(table$genes),
                       correlation = sprintf("%.3f", table$correlation), "median ratio" = sprintf("%.3f", table$ratio),
                       "5%" = sprintf("%.2f", table$low), "95%" = sprintf("%.2f", table$high), check.names = FALSE)
   print(shown, row.names = FALSE)
   note <- "Ratios are predicted over observed, over genes with counts in the leaf. Next: plot(), as.data.frame()."
-  cat(strwrap(note), sep = "\n")
-  invisible(x)
+  cat(strwrap(note, screen_width()), sep = "\n")
 }
 
-# All leaves in their order, or the worst.
 # NA for fewer than three values, or where one side does not vary.
 correlation_if_any <- function(a, b) {
   if (length(a) > 2 && stats::sd(a) > 0 && stats::sd(b) > 0) stats::cor(a, b) else NA_real_
 }
 
+# All leaves in their order, or the worst.
 worst_leaves <- function(table, n) {
   if (nrow(table) <= n) table else table[utils::head(order(-abs(log(table$ratio))), n), ]
 }
-
-calibration_text <- function(x) {
-  if (attr(x, "what") == "mean") "Observed against predicted mean count per cell" else "Observed against predicted share of zeros"
-}
-
-#' @rdname tw_calibration
-#' @method as.data.frame tw_calibration
-#' @export
-as.data.frame.tw_calibration <- function(x, ...) {
-  check_no_dots(..., allow = frame_arguments)
-  plain_table(x)
-}
-
-#' @rdname tw_calibration
-#' @method [ tw_calibration
-#' @export
-`[.tw_calibration` <- function(x, ...) plain_table(x)[...]
 
 # Plot ---------------------------------------------------------------------------------------------------------------
 
@@ -165,9 +148,10 @@ as.data.frame.tw_calibration <- function(x, ...) {
 #' @export
 plot.tw_calibration <- function(x, n = 30, ...) {
   check_no_dots(...)
+  need_columns(x, calibration_columns, "{.fn tw_calibration}.")
   is_mean <- attr(x, "what") == "mean"
   shown <- panel_labels(x, check_whole(n, "n", 1, 1000))
-  table <- as.data.frame.tw_calibration(x)
+  table <- plain_table(x)
   table <- table[table$leaf %in% shown$leaf, ]
   if (is_mean) table <- table[table$observed > 0 & table$predicted > 0, ]
   note <- paste0("Each point is a gene; r: correlation, ratio: median of predicted over observed",
@@ -176,7 +160,7 @@ plot.tw_calibration <- function(x, n = 30, ...) {
     ggplot2::geom_abline(colour = "black", linewidth = 0.3, linetype = 2) +
     ggplot2::geom_text(ggplot2::aes(label = .data$label), data = shown, x = -Inf, y = Inf, hjust = -0.08, vjust = 1.3,
                        size = 2.8, lineheight = 0.95, inherit.aes = FALSE)
-  headed(plot + leaf_panels(attr(x, "panels"), table) + calibration_axes(table, is_mean), calibration_text(x), note) +
+  headed(plot + leaf_panels(attr(x, "panels"), table) + calibration_axes(table, is_mean), attr(x, "title"), note) +
     ggplot2::theme(panel.border = ggplot2::element_rect(colour = "grey80", fill = NA))
 }
 
@@ -210,7 +194,7 @@ calibration_points <- function(table) {
 
 panel_labels <- function(x, n) {
   table <- worst_leaves(summary.tw_calibration(x), n)
-  first <- as.data.frame.tw_calibration(x)[match(table$leaf, x$leaf), ]
+  first <- plain_table(x)[match(table$leaf, x$leaf), ]
   first$label <- sprintf("r = %.3f\nratio %.2f", table$correlation, table$ratio)
   first
 }

@@ -71,14 +71,9 @@ as_symbol_text <- function(name) deparse1(as.name(name), backtick = TRUE)
 
 # Print --------------------------------------------------------------------------------------------------------------
 
-#' @rdname tw_shared_variation
-#' @method print tw_shared_variation
-#' @export
-print.tw_shared_variation <- function(x, n = 10, ...) {
-  check_no_dots(..., allow = print_arguments)
-  n <- check_whole(n, "n", 1, 1e4)
-  cat(sprintf("Variation that samples share: %s genes, %s samples, %d free directions\n",
-              big(attr(x, "n_genes")), big(nrow(x)), attr(x, "df")))
+# What print() shows of a whole table.
+shared_body <- function(x, n) {
+  cat(sprintf("%s genes, %d free directions\n", big(attr(x, "n_genes")), attr(x, "df")))
   if (nrow(attr(x, "components")) == 0) {
     cat(sprintf("Not looked for: %s.\n", if (attr(x, "df") < 3) "three directions are needed" else
       sprintf("%d genes are needed", min_shared_genes)))
@@ -88,8 +83,7 @@ print.tw_shared_variation <- function(x, n = 10, ...) {
   if (n_components(x) == 0) cat("No component is beyond chance.\n") else print_loadings(x, n)
   noisy <- attr(x, "noisy")
   if (length(noisy)) cat("Noisier than others in many genes:", toString(utils::head(x$sample[noisy], n)), "\n")
-  if (n_components(x)) cat(trust_text(x), "Next: plot(), summary().\n")
-  invisible(x)
+  if (n_components(x)) cat(strwrap(paste(trust_text(x), "Next: plot(), summary()."), screen_width()), sep = "\n")
 }
 
 trust_text <- function(x) {
@@ -109,10 +103,10 @@ print_components <- function(components) {
 
 print_loadings <- function(x, n) {
   known <- grep("^component", names(x), value = TRUE)
-  size <- rowSums(as.data.frame.tw_shared_variation(x)[known]^2)
+  size <- rowSums(plain_table(x)[known]^2)
   top <- utils::head(order(-size), n)
   column <- summary.tw_shared_variation(x)$column[1]
-  shown <- data.frame(sample = x$sample, lapply(as.data.frame.tw_shared_variation(x)[c(known, "noise")], sprintf, fmt = "%.2f"))
+  shown <- data.frame(sample = x$sample, lapply(plain_table(x)[c(known, "noise")], sprintf, fmt = "%.2f"))
   value <- attr(x, "columns")[[column]]
   if (!is.na(column) && !is.matrix(value)) shown[[column]] <- as.character(value)
   cat(if (nrow(x) > n) sprintf("\nThe %d samples with the largest loadings:\n", n) else "\nLoadings:\n")
@@ -126,19 +120,6 @@ summary.tw_shared_variation <- function(object, ...) {
   check_no_dots(...)
   attr(object, "components")
 }
-
-#' @rdname tw_shared_variation
-#' @method as.data.frame tw_shared_variation
-#' @export
-as.data.frame.tw_shared_variation <- function(x, ...) {
-  check_no_dots(..., allow = frame_arguments)
-  plain_table(x)
-}
-
-#' @rdname tw_shared_variation
-#' @method [ tw_shared_variation
-#' @export
-`[.tw_shared_variation` <- function(x, ...) plain_table(x)[...]
 
 # Plot ---------------------------------------------------------------------------------------------------------------
 

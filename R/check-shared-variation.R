@@ -43,10 +43,8 @@
 #' @param seed A whole number. Default: the fit's.
 #' @param ... Not used.
 #' @param x,object A table made by `tw_shared_variation()`.
-#' @param n How many samples to show, those with the largest loadings. Default: 10.
 #' @param component Number of the component to plot. Default: 1.
-#' @param ... For `[`: rows and columns, as of a data frame. Else not used.
-#' @return A data frame of class `tw_shared_variation` with one row per sample (or leaf): `sample`, `noise`, its standard
+#' @return A [tw_table] of class `tw_shared_variation` with one row per sample (or leaf): `sample`, `noise`, its standard
 #'   deviation in units of the mean sample's, and the loadings of components that are there, `component1` and so on.
 #'   `summary()`: a data frame with one row per component, the first in any case: `size`, `share` of the variance left,
 #'   `chance` (its 99 percent quantile by chance), `p`, `found`, `column`, `r2` and `is_category`. `plot()`: a ggplot of loadings,
@@ -130,8 +128,15 @@ new_shared_variation <- function(units, found, df, n_genes) {
   table <- data.frame(sample = units, noise = sqrt(found$excess$noise))
   loadings <- vectors[, is_found[shown], drop = FALSE]
   table[sprintf("component%d", seq_len(ncol(loadings)))] <- loadings
-  structure(table, class = c("tw_shared_variation", "data.frame"), components = components, matches = matches, df = df,
-            n_genes = n_genes, noisy = noisy_units(found), columns = found$columns, seconds = found$seconds)
+  shared_table(table, list(components = components, matches = matches, df = df, n_genes = n_genes, noisy = noisy_units(found),
+                           columns = found$columns, seconds = found$seconds))
+}
+
+shared_table <- function(table, facts) {
+  loadings <- grep("^component", names(table), value = TRUE)
+  texts <- c("noise of the sample, 1 being that of its model", sub("component", "loading on component ", loadings))
+  names(texts) <- c("noise", loadings)
+  new_table(table, "shared_variation", "Variation that samples share", "samples", texts, facts)
 }
 
 # What cannot be looked at.
@@ -139,8 +144,8 @@ nothing_shared <- function(parts, df, n_genes) {
   components <- data.frame(component = integer(), size = numeric(), share = numeric(), p = numeric(), found = logical(),
                            chance = numeric(), column = character(), r2 = numeric(), is_category = logical())
   table <- data.frame(sample = parts$units$labels, noise = NA_real_)
-  structure(table, class = c("tw_shared_variation", "data.frame"), components = components, matches = list(), df = df,
-            n_genes = n_genes, noisy = integer(), columns = list(), seconds = 0)
+  shared_table(table, list(components = components, matches = list(), df = df, n_genes = n_genes, noisy = integer(),
+                           columns = list(), seconds = 0))
 }
 
 # Samples with so much more noise than the median sample, beyond what chance makes of their own estimates.

@@ -71,7 +71,7 @@ gamma_divergence <- function(first, second) {
 }
 
 extra_texts <- function(unit) {
-  base <- if (unit == 1) "natural logarithm" else "log2"
+  base <- unit_short(unit)
   c(kl = "posterior median of the symmetric Kullback-Leibler divergence of the cells' Gamma rates, in nats",
     lvr = paste0("posterior mean of the log ratio of variances mu + mu^2 / shape, ", base),
     lvrSE = paste0("posterior sd of the log ratio of variances, ", base),

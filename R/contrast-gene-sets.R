@@ -33,9 +33,10 @@
 #' @param adaptive Learn a prior of the effect over the sets for `lfsr`, `fsos`, `svalue` and `prob`, as [tw_contrast()] does over
 #'   genes? Default: yes, as most sets of a collection have no effect; never with `cell_noise`.
 #' @param ... Must be empty.
-#' @return A table as of [tw_contrast()] with one row per set: `genes` (found), `log2FoldChange`, `lfcSE`, `lower`, `upper`,
-#'   `lfsr`, `fsos` (with a threshold), `svalue` (over the sets), `prob`, and with donors together `sd_donors`, the posterior
-#'   mean of `sigma_S`. Sets without genes are `NA`. Errors have class `twill_error_contrast` or `twill_error_setting`.
+#' @return A [tw_table] of class `tw_gene_sets`, as of [tw_contrast()], with one row per set: `genes` (found), `log2FoldChange`,
+#'   `lfcSE`, `lower`, `upper`, `lfsr`, `fsos` (with a threshold), `svalue` (over the sets), `prob`, and with donors together
+#'   `sd_donors`, the posterior mean of `sigma_S`. Sets without genes are `NA`. Errors have class `twill_error_contrast` or
+#'   `twill_error_setting`.
 #' @seealso [tw_contrast()]
 #' @examples
 #' set.seed(1)
@@ -47,27 +48,28 @@
 #' tw_gene_sets(fit, sets = list(first = paste0("gene", 1:4), second = c("gene7", "gene8")))
 #' @export
 tw_gene_sets <- function(fit, contrast = NULL, sets, lfc_threshold = 0, estimand = c("population", "observed", "new_donor"),
-                    level = 0.95, log2 = TRUE, scale = c("expression", "composition", "clr"),
+                    prob = 0.95, log2 = TRUE, scale = c("expression", "composition", "clr"),
                     donor_weights = c("uniform", "cells", "harmonic"), reference = "all", mask = NULL, cell_noise = FALSE,
                     donors = c("together", "independent"), adaptive = TRUE, ...) {
   check_no_dots(...)
   check_set(fit)
   check_not_negative(lfc_threshold, "lfc_threshold", "contrast")
-  check_level(level, "level")
+  check_level(prob, "prob")
   estimand <- check_choice(estimand, "estimand", c("population", "observed", "new_donor"))
   donors <- check_choice(donors, "donors", c("together", "independent"))
   ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, NULL)
   contrast <- contrast %||% only_coefficient(fit$job$model)
   members <- set_members(fit, sets, ask$mask)
-  unit <- effect_unit(fit, log2)
+  unit <- unit_size(table_unit(fit, log2))
   weights <- resolve_contrast(fit$job$model, contrast)
   say_reference_levels(fit$job$model, contrast)
   effect <- set_effect(fit, contrast, weights, ask, members, donors)
-  statistics <- effect_statistics(effect[c("draws", "extra")], lfc_threshold * unit, level, fit$job$settings$seed)
+  statistics <- effect_statistics(effect[c("draws", "extra")], lfc_threshold * unit, prob, fit$job$settings$seed)
   prior <- if (check_flag(adaptive, "adaptive") && !cell_noise) learn_effect_prior(effect$draws, statistics$mean, statistics$sd)
   statistics <- adapt_statistics(statistics, prior, lfc_threshold * unit)
   table <- set_table(statistics, members, unit, lfc_threshold > 0, effect$sigma)
-  as_described(table, unname(set_texts(fit, weights, ask, unit, level, lfc_threshold, prior)[names(table)]))
+  facts <- contrast_facts(weights, ask, table_unit(fit, log2), prob, lfc_threshold)
+  new_table(table, "gene_sets", "Mean effects of genes", "sets", set_texts(fit, facts, ask, prior), facts)
 }
 
 # Positions of the genes of each set among those of the fit.
@@ -204,8 +206,8 @@ set_table <- function(s, members, unit, has_threshold, sigma) {
   table
 }
 
-set_texts <- function(fit, weights, ask, unit, level, lfc_threshold, prior) {
-  texts <- column_texts(fit, weights, ask, unit, level, lfc_threshold, prior)
+set_texts <- function(fit, facts, ask, prior) {
+  texts <- column_texts(fit, facts, ask, prior)
   texts[c("lfsr", "svalue")] <- sub("genes", "sets", texts[c("lfsr", "svalue")])
   c(genes = "number of genes found", texts, sd_donors = "posterior mean of the sd over donors of the set's mean effect")
 }

@@ -7,11 +7,11 @@
 #' @param fit A fit of class `twill_screen`, from [twill_screen()].
 #' @param coef Name of a population-level coefficient. Default: the only one besides the intercept, else the intercept.
 #' @param genes Names or numbers of genes, or a condition. Default: all.
-#' @param level Probability of the intervals. Default: 0.95.
+#' @param prob Probability of the intervals. Default: 0.95.
 #' @param ... Must be empty.
-#' @return A data frame with one row per guide: `gene`, `guide`, `log2FoldChange` (posterior mean), `lfcSE` (posterior sd),
-#'   `lower`, `upper`, and `efficacy`, the posterior probability that the guide has at least half of its gene's effect, in the
-#'   same direction (it says little about genes without effect). Errors have class `twill_error_genes`,
+#' @return A [tw_table] of class `tw_guides` with one row per guide: `gene`, `guide`, `log2FoldChange` (posterior mean), `lfcSE`
+#'   (posterior sd), `lower`, `upper`, and `efficacy`, the posterior probability that the guide has at least half of its gene's
+#'   effect, in the same direction (it says little about genes without effect). Errors have class `twill_error_genes`,
 #'   `twill_error_contrast` or `twill_error_draws`.
 #' @examples
 #' set.seed(1)
@@ -20,22 +20,25 @@
 #' fit <- twill_screen(counts, gene = rep(c("A", "B"), each = 4), plasmid = plasmid, iter = 200, seed = 1)
 #' tw_guides(fit)
 #' @export
-tw_guides <- function(fit, coef = NULL, genes = NULL, level = 0.95, ...) {
+tw_guides <- function(fit, coef = NULL, genes = NULL, prob = 0.95, ...) {
   check_no_dots(...)
   check_set(fit)
   if (is.null(fit$screen)) abort_twill("genes", c("{.arg fit} must be a screen, made by {.fn twill_screen}.",
                                                 "x" = "It is of class {.cls {class(fit)[1]}}.",
                                                 "i" = "{.code ranef(fit)} has the effects of levels of other fits."))
-  check_level(level, "level")
+  check_level(prob, "prob")
   at <- set_positions(fit, genes)
   weights <- resolve_contrast(fit$job$model, coef %||% only_coefficient(fit$job$model))
   slots <- fit$screen$guides[fit$screen$guides$gene %in% set_genes(fit)[at], ]
   draws <- guide_draws(fit, weights, slots)
-  bounds <- column_quantiles(draws$guide, c(1 - level, 1 + level) / 2, few_draws_type)
+  bounds <- column_quantiles(draws$guide, c(1 - prob, 1 + prob) / 2, few_draws_type)
   unit <- effect_unit(fit)
-  data.frame(gene = slots$gene, guide = slots$guide, log2FoldChange = colMeans(draws$guide) / unit,
-             lfcSE = column_sds(draws$guide) / unit, lower = bounds[, 1] / unit, upper = bounds[, 2] / unit,
-             efficacy = colMeans(draws$guide / draws$gene > 0.5))
+  table <- data.frame(gene = slots$gene, guide = slots$guide, log2FoldChange = colMeans(draws$guide) / unit,
+                      lfcSE = column_sds(draws$guide) / unit, lower = bounds[, 1] / unit, upper = bounds[, 2] / unit,
+                      efficacy = colMeans(draws$guide / draws$gene > 0.5))
+  texts <- c(log2FoldChange = "posterior mean of the guide's effect", lfcSE = "posterior sd of the guide's effect",
+             interval_texts(prob), efficacy = "probability of at least half of the gene's effect, in the same direction")
+  new_table(table, "guides", "Effects", "guides", texts, list(contrast = weights$label, unit = table_unit(fit), prob = prob))
 }
 
 # draws x guides of the guide's own effect and of its gene's.

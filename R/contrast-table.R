@@ -124,36 +124,51 @@ worst_columns <- function(fit, weights) {
 }
 
 # What effects are divided by for the user: logarithms of counts are given in base 2.
-effect_unit <- function(fit, log2 = TRUE) if (check_flag(log2, "log2") && family(fit)$link == "log") log(2) else 1
+effect_unit <- function(fit, log2 = TRUE) unit_size(table_unit(fit, log2))
 
 # Descriptions -----------------------------------------------------------------------------------------------------
 
-column_texts <- function(fit, weights, ask, unit, level, lfc_threshold, prior = NULL) {
-  is_log <- family(fit)$link == "log"
-  units <- if (!is_log) "in units of the values" else if (unit == 1) "natural logarithm" else "log2"
-  threshold <- sprintf("threshold %g", lfc_threshold)
-  what <- sprintf("%s; %s effect%s, %s", weights$label, sub("_", " ", ask$estimand), scale_text(ask), units)
+# What a table of effects carries as attributes.
+contrast_facts <- function(weights, ask, unit, prob, threshold) {
+  list(contrast = weights$label, estimand = ask$estimand, scale = ask$scale, unit = unit, prob = prob,
+       threshold = if (threshold > 0) threshold, note = ask_note(ask))
+}
+
+column_texts <- function(fit, facts, ask, prior = NULL) {
+  threshold <- sprintf("threshold %g", facts$threshold %||% 0)
+  what <- sprintf("%s; %s effect%s, %s", facts$contrast, sub("_", " ", facts$estimand), scale_text(ask), unit_short(facts$unit))
   approximate <- if (!has_draws(fit)) " (normal with the posterior's moments)" else ""
-  c(baseMean = if (is_log) "mean of counts over size factors" else "mean of the values",
+  c(baseMean = if (has_counts(fit)) "mean of counts over size factors" else "mean of the values",
     log2FoldChange = paste0("posterior mean of ", what), lfcSE = paste0("posterior sd of ", what),
-    lower = sprintf("lower end of the %g%% interval%s", 100 * level, approximate),
-    upper = sprintf("upper end of the %g%% interval%s", 100 * level, approximate),
+    lower = sprintf("lower end of the %g%% interval%s", 100 * facts$prob, approximate),
+    upper = sprintf("upper end of the %g%% interval%s", 100 * facts$prob, approximate),
     lfsr = paste0("local false sign rate: posterior probability of the other sign", prior_note(prior)),
     fsos = paste("probability of the other sign or a size below the", threshold),
-    svalue = sprintf("mean %s of all genes with one at most as large", if (lfc_threshold > 0) "fsos" else "lfsr"),
+    svalue = sprintf("mean %s of all genes with one at most as large", if (is.null(facts$threshold)) "lfsr" else "fsos"),
     prob = paste("probability of a size above the", threshold),
     rhat = "worst R-hat of the coefficients involved", ess = "smallest bulk effective sample size of the coefficients involved",
-    khat = "Pareto k-hat of the approximation; NA where the gene was sampled", extra_texts(unit), status = "see ?tw_diagnostics")
+    khat = "Pareto k-hat of the approximation; NA where the gene was sampled", extra_texts(facts$unit),
+    status = "see ?tw_diagnostics")
 }
 
 # What is unusual about an effect: its scale, weights of donors, cells.
 scale_text <- function(ask) {
-  reference <- if (identical(ask$reference, "all")) "all genes" else sprintf("%d genes", length(ask$reference))
-  scale <- switch(ask$scale, composition = " of composition", clr = sprintf(" on centred log-ratios to %s", reference))
-  weights <- if (is.numeric(ask$donor_weights)) "given numbers" else ask$donor_weights
-  parts <- c(scale, if (!identical(weights, "uniform")) paste(" with donors weighted by", weights),
-             if (ask$cell_noise) " of single cells")
-  paste(parts, collapse = "")
+  scale <- switch(ask$scale, composition = " of composition", clr = paste(" on centred log-ratios to", reference_text(ask)))
+  paste(c(scale, if (!identical(ask$donor_weights, "uniform")) paste(" with", weights_text(ask)),
+          if (ask$cell_noise) " of single cells"), collapse = "")
+}
+
+reference_text <- function(ask) if (identical(ask$reference, "all")) "all genes" else sprintf("%d genes", length(ask$reference))
+
+weights_text <- function(ask) {
+  paste("donors weighted by", if (is.numeric(ask$donor_weights)) "given numbers" else ask$donor_weights)
+}
+
+# The same as a line of a print; NULL where all is as usual.
+ask_note <- function(ask) {
+  note <- c(if (ask$scale == "clr") paste("reference:", reference_text(ask)),
+            if (!identical(ask$donor_weights, "uniform")) weights_text(ask), if (ask$cell_noise) "single cells")
+  if (length(note)) paste(note, collapse = "; ")
 }
 
 prior_note <- function(prior) {
@@ -161,24 +176,18 @@ prior_note <- function(prior) {
   sprintf(", or none, under a prior learned over genes: %.0f%% without effect", 100 * prior$shares[1])
 }
 
-# A DataFrame with mcols(), or a data frame with the attribute `description`.
-described_table <- function(table, texts, names = "twill") {
+# The table of effects, with names in the habit of other packages if asked for.
+new_effect_table <- function(table, texts, names, facts, kind = "contrast", rows = "genes") {
   is_spread <- startsWith(names(table), "sd_")
-  texts <- texts[names(table)]
-  texts[is_spread] <- paste("posterior mean of the sd of the effect over", sub("^sd_", "", names(table)[is_spread]))
+  spread <- names(table)[is_spread]
+  texts[spread] <- paste("posterior mean of the sd of the effect over", sub("^sd_", "", spread))
   if (names == "limma") {
     renamed <- c(baseMean = "AveExpr", log2FoldChange = "logFC")
-    names(table) <- ifelse(names(table) %in% names(renamed), renamed[names(table)], names(table))
+    in_habit <- function(names) ifelse(names %in% names(renamed), renamed[names], names)
+    names(table) <- in_habit(names(table))
+    names(texts) <- in_habit(names(texts))
   }
-  as_described(table, unname(texts))
-}
-
-as_described <- function(table, texts) {
-  if (!requireNamespace("S4Vectors", quietly = TRUE)) return(structure(table, description = stats::setNames(texts, names(table))))
-  out <- S4Vectors::DataFrame(table, check.names = FALSE, row.names = rownames(table))
-  type <- ifelse(names(table) %in% c("baseMean", "AveExpr"), "intermediate", "results")
-  S4Vectors::mcols(out) <- S4Vectors::DataFrame(type = type, description = texts)
-  out
+  new_table(table, kind, "Effects", rows, texts, facts)
 }
 
 #' Put results into an experiment
@@ -213,7 +222,7 @@ tw_row_data <- function(x, results, prefix = "twill_", ...) {
   data <- SummarizedExperiment::rowData(x)
   columns <- paste0(prefix, names(results))
   for (k in seq_along(columns)) data[[columns[k]]] <- results[[k]][match(known, rownames(results))]
-  SummarizedExperiment::rowData(x) <- describe_columns(data, columns, column_descriptions(results))
+  SummarizedExperiment::rowData(x) <- describe_columns(data, columns, table_texts(results))
   x
 }
 
@@ -224,18 +233,13 @@ check_results <- function(results) {
                          "x" = "It is of class {.cls {given}}."))
 }
 
-# What the columns of a table of results are, NULL where it does not say.
-column_descriptions <- function(results) {
-  if (isS4(results)) S4Vectors::mcols(results)$description else attr(results, "description")
-}
-
 # Descriptions stand in the metadata of columns, as in results of DESeq2.
 describe_columns <- function(data, columns, texts) {
-  if (length(texts) != length(columns)) return(data)
+  if (!any(nzchar(texts))) return(data)
   known <- S4Vectors::mcols(data)
   if (is.null(known)) known <- S4Vectors::DataFrame(row.names = names(data))
   if (is.null(known[["description"]])) known$description <- rep(NA_character_, length(names(data)))
-  known$description[match(columns, names(data))] <- unname(texts)
+  known$description[match(columns, names(data))] <- ifelse(nzchar(texts), texts, NA)
   S4Vectors::mcols(data) <- known
   data
 }

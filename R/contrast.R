@@ -87,7 +87,7 @@
 #' @param scale `"expression"` (default), `"composition"` or `"clr"`, see below. The last two need counts and draws of all
 #'   genes, and for `"observed"` a fit with `keep = "effects"`. Contrasts of coefficients are taken at the reference levels of
 #'   all variables.
-#' @param level Probability of the intervals, between quantiles of the draws of type 6 (see [stats::quantile()]), which hold for
+#' @param prob Probability of the intervals, between quantiles of the draws of type 6 (see [stats::quantile()]), which hold for
 #'   few draws too. Default: 0.95.
 #' @param adaptive Learn a prior of the effect over genes for the probabilities? Default: yes, see below; never with
 #'   `cell_noise`.
@@ -106,13 +106,11 @@
 #'   \eqn{\rho} of means and one shape); `"lvr"`, the log ratio of the variances \eqn{\mu + \mu^2 / r}, as `lvr`, `lvrSE` and
 #'   `lvr_lfsr`. Both are means over donors. Default: none.
 #' @param ... Must be empty.
-#' @return An S4Vectors `DataFrame` with descriptions in `mcols()`, or without that package a data frame with the attribute
-#'   `description`. One row per gene, in the order of the fit: `baseMean`, `log2FoldChange` (posterior mean), `lfcSE`
-#'   (posterior sd), `lower`, `upper`, `lfsr`, `fsos` (with a threshold), `svalue`, `prob` (that the size of the effect
-#'   exceeds the threshold), `sd_<group>` (posterior mean of the effect's sd over the levels of each group), `rhat` and
-#'   `ess` (the worst of the parameters involved; `khat` for approximations), columns of `extra`, `status`. `sd_<group>` is of
-#'   the scale of expression on all scales. Errors have class
-#'   `twill_error_contrast`.
+#' @return A [tw_table] of class `tw_contrast` with genes as row names, in the order of the fit: `baseMean`, `log2FoldChange`
+#'   (posterior mean), `lfcSE` (posterior sd), `lower`, `upper`, `lfsr`, `fsos` (with a threshold), `svalue`, `prob` (that the
+#'   size of the effect exceeds the threshold), `sd_<group>` (posterior mean of the effect's sd over the levels of each group),
+#'   `rhat` and `ess` (the worst of the parameters involved; `khat` for approximations), columns of `extra`, `status`.
+#'   `sd_<group>` is of the scale of expression on all scales. Errors have class `twill_error_contrast`.
 #' @references Stephens M (2017). False discovery rates: a new deal. *Biostatistics* 18, 275-294.
 #' @examples
 #' set.seed(1)
@@ -125,7 +123,7 @@
 #' tw_contrast(fit, stim, scale = "clr", estimand = "new_donor")
 #' @export
 tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("population", "observed", "new_donor"),
-                        level = 0.95, log2 = TRUE, adaptive = TRUE, names = c("twill", "limma"),
+                        prob = 0.95, log2 = TRUE, adaptive = TRUE, names = c("twill", "limma"),
                         scale = c("expression", "composition", "clr"), donor_weights = c("uniform", "cells", "harmonic"),
                         reference = "all", mask = NULL, cell_noise = FALSE, extra = NULL, ...) {
   check_no_dots(...)
@@ -133,17 +131,18 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
   estimand <- check_choice(estimand, "estimand", c("population", "observed", "new_donor"))
   names <- check_choice(names, "names", c("twill", "limma"))
   check_not_negative(lfc_threshold, "lfc_threshold", "contrast")
-  check_level(level, "level")
+  check_level(prob, "prob")
   contrast <- contrast %||% only_coefficient(fit$job$model)
   weights <- resolve_contrast(fit$job$model, contrast)
   say_reference_levels(fit$job$model, contrast)
   ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, extra)
-  unit <- effect_unit(fit, log2)
+  unit <- unit_size(table_unit(fit, log2))
   prior <- check_flag(adaptive, "adaptive") && !cell_noise
-  answer <- contrast_answer(fit, contrast, weights, ask, lfc_threshold * unit, level, prior)
+  answer <- contrast_answer(fit, contrast, weights, ask, lfc_threshold * unit, prob, prior)
   table <- contrast_table(fit, answer$statistics, weights, unit, lfc_threshold > 0, ask$mask)
   table <- insert_before_status(table, extra_columns(fit, contrast, ask, unit))
-  described_table(table, column_texts(fit, weights, ask, unit, level, lfc_threshold, answer$prior), names)
+  facts <- contrast_facts(weights, ask, table_unit(fit, log2), prob, lfc_threshold)
+  new_effect_table(table, column_texts(fit, facts, ask, answer$prior), names, facts)
 }
 
 # list(statistics, prior): of all genes, with a prior learned over those that are not masked if `adaptive`.

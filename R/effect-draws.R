@@ -239,7 +239,7 @@ plot.tw_draws <- function(x, ...) {
   n_levels <- nlevels(droplevels(table$level))
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$estimate)) + effect_histogram(is_log)
   if (n_levels > 1) plot <- plot + ggplot2::facet_wrap("level")
-  unit <- unit_words(if (is_log) "log2" else "in units of the values")
+  unit <- unit_words(table_unit(x$fit))
   headed(plot + ggplot2::labs(x = paste(unit, "(posterior mean)"), y = "genes"),
          sprintf("Effects of %s", sub(",.*$", "", x$what)), effect_note(x, table, n_levels, is_log))
 }

@@ -12,7 +12,7 @@
 #' @param i,j For a group: labels of its leaves as they are printed, `"ctrl"`, or numbers.
 #' @param contrast For `summary()`: two labels, `c("stim", "ctrl")`, for their difference in place of the leaves' means.
 #' @param genes Names or numbers of genes. Default: all.
-#' @param level Probability of the intervals. Default: 0.95.
+#' @param prob Probability of the intervals. Default: 0.95.
 #' @param ... Not used.
 #' @return `tw_groups()`: a list of class `tw_groups` of groups, named by their values, each of class `tw_group` with the fields
 #'   `fit`, `by`, `value` and `leaves` (numbers of leaves, named by the values of the other variables).
@@ -113,18 +113,24 @@ names.tw_group <- function(x) names(x$leaves)
 #' @rdname tw_groups
 #' @method summary tw_group
 #' @export
-summary.tw_group <- function(object, contrast = NULL, genes = NULL, level = 0.95, ...) {
+summary.tw_group <- function(object, contrast = NULL, genes = NULL, prob = 0.95, ...) {
   check_no_dots(...)
-  if (is.null(contrast)) return(tw_means(object, genes, level = level))
+  if (is.null(contrast)) return(tw_means(object, genes, prob = prob))
   if (!is.character(contrast) || length(contrast) != 2) {
     abort_twill("leaf", "{.arg contrast} must be two labels of leaves, such as {.code c(\"stim\", \"ctrl\")}.")
   }
-  check_level(level, "level")
+  check_level(prob, "prob")
   part <- object
   part$fit <- object$fit[set_positions(object$fit, genes), ]
   draws <- part[[contrast[1], contrast[2]]] / effect_unit(object$fit)
-  s <- effect_statistics(list(draws = draws), 0, level, NULL)
-  data.frame(log2FoldChange = s$mean, lfcSE = s$sd, lower = s$lower, upper = s$upper, lfsr = s$lfsr, row.names = colnames(draws))
+  s <- effect_statistics(list(draws = draws), 0, prob, NULL)
+  table <- data.frame(log2FoldChange = s$mean, lfcSE = s$sd, lower = s$lower, upper = s$upper, lfsr = s$lfsr,
+                      row.names = colnames(draws))
+  label <- sprintf("%s - %s in %s %s", contrast[1], contrast[2], paste(object$by, collapse = " | "), object$value)
+  texts <- c(log2FoldChange = paste("posterior mean of", label), lfcSE = paste("posterior sd of", label), interval_texts(prob),
+             lfsr = "probability of the other sign under the group's own posterior")
+  new_table(table, "contrast", "Effects", "genes", texts,
+            list(contrast = label, estimand = "observed", scale = "expression", unit = table_unit(object$fit), prob = prob))
 }
 
 #' @rdname tw_groups

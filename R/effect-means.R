@@ -11,11 +11,11 @@
 #' @param genes Names or numbers of genes, or a condition. Default: all.
 #' @param leaf Which leaves: values of the design's variables, `c(donor = "D1")`, or labels. Default: all.
 #' @param summary Summarise the draws? Default: yes.
-#' @param level Probability of the intervals. Default: 0.95.
+#' @param prob Probability of the intervals. Default: 0.95.
 #' @param ... Must be empty.
-#' @return A data frame with one row per gene and leaf: `gene`, `leaf`, the variables of the design, `estimate` (posterior
-#'   mean), `sd`, `lower`, `upper`, and for cells `cells` and `observed` (counts over summed captures). With
-#'   `summary = FALSE` an array draw x gene x leaf. Errors have class `twill_error_genes`, `twill_error_leaf` or
+#' @return A [tw_table] of class `tw_means` with one row per gene and leaf: `gene`, `leaf`, the variables of the design,
+#'   `estimate` (posterior mean), `sd`, `lower`, `upper`, and for cells `cells` and `observed` (counts over summed captures).
+#'   With `summary = FALSE` an array draw x gene x leaf. Errors have class `twill_error_genes`, `twill_error_leaf` or
 #'   `twill_error_draws`.
 #' @examples
 #' set.seed(1)
@@ -27,7 +27,7 @@
 #' head(tw_means(fit))
 #' dim(tw_means(fit, genes = "gene1", summary = FALSE))
 #' @export
-tw_means <- function(fit, genes = NULL, leaf = NULL, summary = TRUE, level = 0.95, ...) {
+tw_means <- function(fit, genes = NULL, leaf = NULL, summary = TRUE, prob = 0.95, ...) {
   check_no_dots(...)
   leaves <- NULL
   if (inherits(fit, "tw_group")) {
@@ -35,13 +35,23 @@ tw_means <- function(fit, genes = NULL, leaf = NULL, summary = TRUE, level = 0.9
     fit <- fit$fit
   }
   check_set(fit)
-  check_level(level, "level")
+  check_level(prob, "prob")
   at <- set_positions(fit, genes)
   leaves <- if (is.null(leaf)) leaves %||% seq_along(leaf_labels(fit)) else check_within(pick_leaves(fit, leaf), leaves)
   if (!check_flag(summary, "summary")) return(mean_draws(fit, at, leaves))
-  probs <- c(1 - level, 1 + level) / 2
+  probs <- c(1 - prob, 1 + prob) / 2
   statistics <- do.call(rbind, in_gene_steps(fit, at, function(some) mean_statistics(fit, some, leaves, probs)))
-  mean_table(fit, at, leaves, statistics)
+  table <- mean_table(fit, at, leaves, statistics)
+  unit <- if (has_counts(fit)) "counts" else "values"
+  new_table(table, "means", "Means", "rows by gene and leaf", mean_texts(fit, prob), list(unit = unit, prob = prob),
+            names(model.frame.twillgenes(fit)))
+}
+
+mean_texts <- function(fit, prob) {
+  what <- if (inherits(fit, "twillcells")) "molecules per cell before capture" else
+    if (has_counts(fit)) "mean count at a size factor of one" else "mean of the values"
+  c(leaf = "combination of the variables of the design", estimate = paste("posterior mean of the", what), sd = "posterior sd",
+    interval_texts(prob), cells = "number of cells", observed = "counts over summed captures")
 }
 
 check_within <- function(leaves, allowed) {

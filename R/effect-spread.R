@@ -11,8 +11,8 @@
 #' @param group Name of the group. Default: the first that the contrast varies over.
 #' @param x A table made by `tw_spread()`.
 #' @param n_labels For `plot()`: number of genes to name, those with the largest response sd. Default: 8.
-#' @param ... For `[`: rows and columns, as of a data frame. Else not used.
-#' @return A data frame of class `tw_spread` with genes as row names: `mean` (baseMean), `effect` (posterior mean of the effect
+#' @param ... Not used.
+#' @return A [tw_table] of class `tw_spread` with genes as row names: `mean` (baseMean), `effect` (posterior mean of the effect
 #'   in the population), `baseline` and `response` (posterior means of the standard deviations), `ratio` (response over
 #'   baseline) and `agreement` (probability that a new donor responds with the sign of the population). For counts in base
 #'   2. `print()` shows how the parts compare over genes, `plot()` both spreads against the effect. Errors have class
@@ -49,8 +49,14 @@ tw_spread <- function(fit, contrast = NULL, group = NULL, ...) {
   sign <- rep(sign(table$effect), each = nrow(effect))
   table$agreement <- colMeans(matrix(stats::pnorm(sign * effect / sqrt(variance)), nrow(effect)))
   rownames(table) <- set_genes(fit)
-  structure(table, class = c("tw_spread", "data.frame"), group = term$group, label = weights$label, is_log = unit != 1)
+  facts <- list(contrast = weights$label, unit = table_unit(fit), group = term$group)
+  new_table(table, "spread", paste("Spread over", term$group), "genes", spread_texts, facts)
 }
+
+spread_texts <- c(
+  mean = "mean of counts over size factors, or of values", effect = "posterior mean of the effect in the population",
+  baseline = "posterior mean of the sd of baselines", response = "posterior mean of the sd of responses",
+  ratio = "response over baseline", agreement = "probability that a new level responds with the sign of the population")
 
 # Over all terms of the group: uncorrelated coefficients may stand in terms of their own.
 response_variance <- function(fit, weights, group, at) {
@@ -63,14 +69,8 @@ baseline_spread <- function(fit, group) {
   if (is.na(row)) NA_real_ else fit$posterior$mean[row, ]
 }
 
-#' @rdname tw_spread
-#' @method print tw_spread
-#' @export
-print.tw_spread <- function(x, ...) {
-  check_no_dots(..., allow = print_arguments)
-  group <- attr(x, "group")
-  unit <- if (attr(x, "is_log")) ", log2" else ""
-  cat("Spread over ", group, " of ", attr(x, "label"), ", ", big(nrow(x)), " genes", unit, ":\n", sep = "")
+# What print() shows of a whole table.
+spread_body <- function(x, n) {
   columns <- c("|effect|" = "effect", "baseline sd" = "baseline", "response sd" = "response", "response / baseline" = "ratio",
                agreement = "agreement")
   quantiles <- t(vapply(columns, function(name) stats::quantile(abs(x[[name]]), c(0.05, 0.25, 0.5, 0.75, 0.95), na.rm = TRUE),
@@ -80,20 +80,17 @@ print.tw_spread <- function(x, ...) {
   print(shown, quote = FALSE, right = TRUE)
   cat(sprintf("Response sd above half of the effect in %.0f%% of genes, above the effect in %.0f%%.\n",
               100 * mean(x$response > abs(x$effect) / 2), 100 * mean(x$response > abs(x$effect))))
-  cat("Next: plot(), x[order(-x$response), ].\n")
-  invisible(x)
+  cat("Next: plot(), head(x[order(-x$response), ]).\n")
 }
 
-#' @rdname tw_spread
-#' @method [ tw_spread
-#' @export
-`[.tw_spread` <- function(x, ...) plain_table(x)[...]
+spread_columns_shown <- c("effect", "baseline", "response", "ratio", "agreement")
 
 #' @rdname tw_spread
 #' @method plot tw_spread
 #' @export
 plot.tw_spread <- function(x, n_labels = 8, ...) {
   check_no_dots(...)
+  need_columns(x, c("effect", "baseline", "response", "ratio"), "{.fn tw_spread}.")
   group <- attr(x, "group")
   kinds <- c(baseline = "baseline", response = "response")
   long <- data.frame(effect = abs(rep(x$effect, 2)), sd = c(x$baseline, x$response), kind = rep(kinds, each = nrow(x)))
@@ -101,12 +98,12 @@ plot.tw_spread <- function(x, n_labels = 8, ...) {
   named <- data.frame(effect = abs(x$effect[top]), sd = x$response[top], label = rownames(x)[top])
   named$kind <- rep("response", nrow(named))
   named$across <- sqrt(named$effect / max(abs(x$effect)))
-  unit <- if (attr(x, "is_log")) " (log2)" else ""
+  unit <- if (attr(x, "unit") == "log2") " (log2)" else ""
   plot <- ggplot2::ggplot(long[is.finite(long$sd), ], ggplot2::aes(x = .data$effect, y = .data$sd)) +
     spread_layers(max(0.5, 2 - log10(nrow(x)) / 4), named) +
     ggplot2::labs(x = sprintf("size of the effect%s, square-root axes", unit), y = paste0("sd over ", group, unit))
   headed(plot, sprintf("Spread over %s at baseline and in the response", group),
-         sprintf("%s. Response sd over baseline sd: median %.2f. Dashed: sd equal to effect", attr(x, "label"),
+         sprintf("%s. Response sd over baseline sd: median %.2f. Dashed: sd equal to effect", attr(x, "contrast"),
                  stats::median(x$ratio, na.rm = TRUE)))
 }
 

@@ -28,6 +28,9 @@ deparse_link <- function(expression, link) {
   if (is.name(expression) && is.function(link)) as.character(expression) else link
 }
 
+# Whether a fit is of counts, whose linear predictor is the logarithm of their mean.
+has_counts <- function(fit) family(fit)$link == "log"
+
 family_links <- c(gaussian = "identity", poisson = "log", negbinomial = "log")
 family_dispersions <- list(gaussian = "sigma", negbinomial = "shape")
 

@@ -6,6 +6,7 @@ bioc_methods <- new.env()
 .onLoad <- function(libname, pkgname) {
   for (owner in names(bioc_definitions)) when_loaded(owner)
   set_refused_verbs()
+  set_tidy_methods()
 }
 
 when_loaded <- function(owner) {

@@ -5,9 +5,9 @@
 #' @param fit A fit of class `twillgenes`, from [twill_genes()].
 #' @param all Also the genes that were not fitted? Default: no.
 #' @param ... Must be empty.
-#' @return A data frame with one row per gene: `status` (see [twill_genes()]; `"skipped"` with the reason as `message`),
-#'   `rhat` and `ess` (the worst of its parameters), `divergent` (transitions), `khat` (approximations), `n_used` and
-#'   `n_nonzero` (samples used, with counts), `total` (counts), `n_gradients`, `seconds` and `message`.
+#' @return A [tw_table] of class `tw_diagnostics` with one row per gene: `status` (see [twill_genes()]; `"skipped"` with the
+#'   reason as `message`), `rhat` and `ess` (the worst of its parameters), `divergent` (transitions), `khat` (approximations),
+#'   `n_used` and `n_nonzero` (samples used, with counts), `total` (counts), `n_gradients`, `seconds` and `message`.
 #' @examples
 #' set.seed(1)
 #' counts <- matrix(rpois(40, c(50, 20, 1, 0)), 4, dimnames = list(paste0("gene", 1:4), NULL))
@@ -22,8 +22,17 @@ tw_diagnostics <- function(fit, all = FALSE, ...) {
   table <- data.frame(status = p$status, rhat = worst(p$rhat, max), ess = worst(p$ess, min), divergent = p$divergent,
                       khat = nan_to_na(p$khat), n_used = p$n_used, n_nonzero = p$n_nonzero, total = fit$job$scan$total[p$rows],
                       n_gradients = p$n_gradients, seconds = p$seconds, message = p$message, row.names = set_genes(fit))
-  if (check_flag(all, "all")) rbind(table, skipped_genes(fit, names(table))) else table
+  if (check_flag(all, "all")) table <- rbind(table, skipped_genes(fit, names(table)))
+  minor <- c("n_used", "n_nonzero", "n_gradients", "seconds")
+  new_table(table, "diagnostics", "Diagnostics", "genes", diagnostic_texts, minor = minor)
 }
+
+diagnostic_texts <- c(
+  status = "see ?tw_diagnostics", rhat = "worst R-hat of the parameters",
+  ess = "smallest bulk effective sample size of the parameters",
+  divergent = "divergent transitions", khat = "Pareto k-hat of the approximation", n_used = "samples used",
+  n_nonzero = "samples with counts", total = "sum of counts", n_gradients = "gradients computed", seconds = "time to fit",
+  message = "why the gene has this status")
 
 skipped_genes <- function(fit, columns) {
   rows <- setdiff(which(fit$job$reason != ""), fit$posterior$rows)
@@ -74,11 +83,11 @@ say_left_out <- function(job, silent) {
 #'
 #' @param fit A fit of class `twillgenes` with draws, from [twill_genes()].
 #' @param genes Names or numbers of genes, or a condition. Default: all.
-#' @param level Probability of the intervals. Default: 0.95.
+#' @param prob Probability of the intervals. Default: 0.95.
 #' @param long One row per gene and part? Default: no, one row per gene.
 #' @param ... Must be empty.
-#' @return A table as of [tw_contrast()] with genes in rows and the posterior mean of each share in the columns; or with
-#'   `long = TRUE` a data frame with `gene`, `part`, `estimate`, `lower`, `upper`.
+#' @return A [tw_table] of class `tw_variance` with genes in rows and the posterior mean of each share in the columns; or with
+#'   `long = TRUE` one with `gene`, `part`, `estimate`, `lower`, `upper`.
 #' @references Nakagawa S, Johnson PCD, Schielzeth H (2017). The coefficient of determination R2 and intra-class
 #'   correlation coefficient from generalized linear mixed-effects models revisited and expanded. *Journal of the Royal
 #'   Society Interface* 14, 20170213.
@@ -90,7 +99,7 @@ say_left_out <- function(job, silent) {
 #'                    col_data = samples, iter = 200, seed = 1)
 #' tw_variance(fit)
 #' @export
-tw_variance <- function(fit, genes = NULL, level = 0.95, long = FALSE, ...) {
+tw_variance <- function(fit, genes = NULL, prob = 0.95, long = FALSE, ...) {
   check_no_dots(...)
   check_set(fit)
   at <- set_positions(fit, genes)
@@ -98,15 +107,24 @@ tw_variance <- function(fit, genes = NULL, level = 0.95, long = FALSE, ...) {
   total <- Reduce(`+`, parts)
   shares <- lapply(parts, function(part) part / total)
   names <- set_genes(fit)[at]
-  if (check_flag(long, "long")) return(variance_rows(shares, names, level))
+  facts <- list(unit = "shares of the variance", prob = prob)
+  if (check_flag(long, "long")) {
+    rows <- variance_rows(shares, names, prob)
+    return(new_table(rows, "variance", "Variance", "rows by gene and part", share_texts(prob), facts))
+  }
   table <- data.frame(lapply(shares, colMeans), row.names = names, check.names = FALSE)
-  as_described(table, sprintf("posterior mean of the share of %s in the variance", names(shares)))
+  texts <- stats::setNames(sprintf("posterior mean of the share of %s in the variance", names(shares)), names(shares))
+  new_table(table, "variance", "Variance", "genes", texts, facts["unit"])
 }
 
-variance_rows <- function(shares, genes, level) {
-  check_level(level, "level")
+share_texts <- function(prob) {
+  c(part = "part of the model", estimate = "posterior mean of the part's share in the variance", interval_texts(prob))
+}
+
+variance_rows <- function(shares, genes, prob) {
+  check_level(prob, "prob")
   rows <- lapply(names(shares), function(part) {
-    bounds <- column_quantiles(shares[[part]], c(1 - level, 1 + level) / 2, few_draws_type)
+    bounds <- column_quantiles(shares[[part]], c(1 - prob, 1 + prob) / 2, few_draws_type)
     data.frame(gene = genes, part = part, estimate = colMeans(shares[[part]]), lower = bounds[, 1], upper = bounds[, 2])
   })
   out <- do.call(rbind, rows)

@@ -17,7 +17,7 @@ gene_forest <- function(fit, gene, contrast, group, prob, prob_outer) {
   table <- rbind(levels[order(levels$estimate), ], population_intervals(fit, weights, at, c(prob, prob_outer), name))
   numeric <- vapply(table, is.numeric, TRUE)
   table[numeric] <- table[numeric] / unit
-  axis <- unit_words(if (unit == 1) "in units of the values" else "log2")
+  axis <- unit_words(table_unit(fit))
   subtitle <- sprintf("%s; median, %g%% and %g%% intervals", weights$label, 100 * prob, 100 * prob_outer)
   draw_forest(table, set_genes(fit)[at], wrap_label(subtitle), own = FALSE, axis) + subtitle_theme()
 }

@@ -4,7 +4,7 @@
 clr_plot <- function(fit, results, contrast, alpha, n_labels, ...) {
   given <- list(...)
   clr <- results %||% do.call(tw_contrast, c(list(fit, contrast, scale = "clr"), given))
-  if (!grepl("effect on centred log-ratios", effect_label(clr))) {
+  if (!identical(table_fact(clr, "scale"), "clr")) {
     abort_twill("plot", "{.arg results} must be a table of {.fn tw_contrast} with {.code scale = \"clr\"}.")
   }
   expression <- do.call(tw_contrast, c(list(fit, contrast), given[setdiff(names(given), "reference")]))
@@ -13,7 +13,7 @@ clr_plot <- function(fit, results, contrast, alpha, n_labels, ...) {
 }
 
 scale_points <- function(expression, clr, alpha, n_labels) {
-  effect <- function(results) results[[intersect(c("log2FoldChange", "logFC"), names(results))]]
+  effect <- function(results) results[[intersect(effect_names, names(results))]]
   rows <- match(rownames(clr), rownames(expression))
   table <- data.frame(gene = rownames(clr), expression = effect(expression)[rows], clr = effect(clr), lfsr = clr$lfsr,
                       called = clr$svalue <= alpha, called_expression = expression$svalue[rows] <= alpha)

@@ -44,24 +44,26 @@ plot.twillgenes <- function(x, type = c("ma", "volcano", "clr", "dispersion", "f
   if (type == "loss") return(gene_loss(x))
   if (type == "dispersion") return(dispersion_plot(x))
   if (type == "forest") return(gene_forest(x, gene, contrast, group, prob, prob_outer))
+  if (type == "clr") {
+    return(clr_plot(x, results, contrast, check_share(alpha, "alpha", "plot"), check_whole(n_labels, "n_labels", 0, 1e4), ...))
+  }
+  effects_plot(results %||% tw_contrast(x, contrast, ...), type, alpha, n_labels)
+}
+
+effects_plot <- function(results, type, alpha, n_labels) {
   alpha <- check_share(alpha, "alpha", "plot")
-  n_labels <- check_whole(n_labels, "n_labels", 0, 1e4)
-  if (type == "clr") return(clr_plot(x, results, contrast, alpha, n_labels, ...))
-  results <- results %||% tw_contrast(x, contrast, ...)
-  table <- effect_points(results, alpha, n_labels)
+  table <- effect_points(results, alpha, check_whole(n_labels, "n_labels", 0, 1e4))
   if (type == "ma") ma_plot(table, results, alpha) else volcano_plot(table, results, alpha)
 }
 
 # The columns of a result that plots need, from either set of names.
 effect_points <- function(results, alpha, n_labels) {
   column <- function(names) results[[intersect(names, names(results))[1]]]
-  needed <- c("lfcSE", "svalue", "lower", "upper")
-  if (!all(needed %in% names(results))) {
-    abort_twill("plot", c("{.arg results} must be a table made by {.fn tw_contrast} or {.fn tw_gene_sets}.",
-                          "x" = "It has no column {.val {setdiff(needed, names(results))}}."))
-  }
-  table <- data.frame(gene = rownames(results), mean = column(c("baseMean", "AveExpr")) %||% NA_real_,
-                      effect = column(c("log2FoldChange", "logFC")), svalue = results$svalue, sd = results$lfcSE)
+  effect <- intersect(effect_names, names(results))
+  need_columns(results, c(if (length(effect) == 0) effect_names[1], "lfcSE", "svalue"),
+               "{.fn tw_contrast} or {.fn tw_gene_sets}.")
+  table <- data.frame(gene = row_labels(results), mean = column(c("baseMean", "AveExpr")) %||% NA_real_,
+                      effect = column(effect_names), svalue = results$svalue, sd = results$lfcSE)
   table <- table[is.finite(table$effect), ]
   table$called <- table$svalue <= alpha
   # A handful, such as sets of genes, are all named.
@@ -73,14 +75,17 @@ effect_points <- function(results, alpha, n_labels) {
   table[order(table$called, abs(table$effect) / table$sd), ]
 }
 
-# What column k of a result is, in words; "" where the table has lost its description.
-result_text <- function(results, k) {
-  texts <- column_descriptions(results)
-  unname(if (is.null(texts) || k > length(texts)) "" else texts[k])
+# What a point is called: its gene, with what else makes a row.
+row_labels <- function(results) {
+  keys <- intersect(c("gene", table_fact(results, "by")), names(results))
+  if (length(keys)) do.call(paste, lapply(keys, function(key) results[[key]])) else rownames(results)
 }
 
+# What a column of a result is, in words; "" where the table has lost its description.
+result_text <- function(results, columns) unname(table_texts(results)[intersect(columns, names(results))[1]])
+
 # "conditionstim; population effect, log2"
-effect_label <- function(results) sub("^posterior mean of ", "", result_text(results, 2))
+effect_label <- function(results) sub("^posterior mean of ", "", result_text(results, effect_names))
 
 called_colours <- function(alpha) {
   shade <- bayesplot::color_scheme_get()
@@ -137,8 +142,8 @@ ma_plot <- function(table, results, alpha) {
 }
 
 mean_axis <- function(results) {
-  text <- result_text(results, 1)
-  if (startsWith(text, "mean")) text else "mean"
+  text <- result_text(results, c("baseMean", "AveExpr"))
+  if (isTRUE(nzchar(text))) text else "mean"
 }
 
 # Heights from 0 to 20 are drawn as they are; where some are higher, under the square root, so that the middle keeps its room.
@@ -176,21 +181,15 @@ wrap_label <- function(text) paste(strwrap(text, 68), collapse = "\n")
 
 # Unit and contrast, where that is short: "log2 fold change: conditionstim". The subtitle has it in any case.
 effect_axis <- function(results) {
-  label <- effect_label(results)
-  if (!nzchar(label)) return(intersect(c("log2FoldChange", "logFC"), names(results))[1])
-  unit <- unit_words(sub("^.*, ", "", label))
-  is_clr <- grepl("effect on centred log-ratios", label)
-  scale <- if (is_clr) ", CLR" else if (grepl("effect of composition", label)) ", composition"
-  contrast <- sub("; [^;]*$", "", label)
-  if (nchar(contrast) > 40) return(paste0(unit, scale))
+  unit <- table_fact(results, "unit")
+  if (is.null(unit)) return(intersect(effect_names, names(results))[1])
+  unit <- unit_words(unit)
+  scale <- switch(table_fact(results, "scale") %||% "expression", clr = ", CLR", composition = ", composition")
+  contrast <- table_fact(results, "contrast") %||% ""
+  if (nchar(contrast) > 40 || !nzchar(contrast)) return(paste0(unit, scale))
   # On a line of its own where one would be longer than a small plot is high.
   both <- paste0(unit, scale, ": ", contrast)
   if (nchar(both) <= 36) both else paste0(unit, scale, ":\n", contrast)
-}
-
-unit_words <- function(unit) {
-  switch(unit, log2 = "log2 fold change", "natural logarithm" = "log fold change (base e)", "in units of the values" = ,
-         "difference, in units of the values")
 }
 
 # Long subtitles fit at this size.

@@ -16,7 +16,9 @@ object_makers <- list(
   tw_shared_variation = function() tw_shared_variation(object_of("twillgenes"), seed = 1),
   tw_loo_list = function() waic(shared_fit("sleep"), shared_fit("sleep")),
   tw_mask = function() tw_mask(object_of("twillgenes")),
-  tw_spread = function() tw_spread(object_of("twillcells")),
+  tw_spread = function() tw_spread(object_of("twillcells")), tw_contrast = function() tw_contrast(object_of("twillgenes")),
+  tw_gene_sets = function() tw_gene_sets(object_of("twillgenes"), sets = list(a = c("gene1", "gene2")), donors = "independent"),
+  tw_table = function() tw_variance(object_of("twillgenes")),
   twill_family = function() negbinomial(), twill_formula = function() tw_formula(y ~ x),
   twill_prior = function() tw_prior("normal(0, 1)"))
 
@@ -34,8 +36,7 @@ object_of <- function(class) {
 }
 
 # Methods that may take any argument, and why.
-takes_any <- c("[.tw_calibration" = "indices of a data frame", "[.tw_spread" = "indices of a data frame",
-               "[.tw_shared_variation" = "indices of a data frame",
+takes_any <- c("[.tw_table" = "indices of a data frame", "rbind.tw_table" = "the tables that are joined",
                "c.twill_prior" = "the priors that are joined", "c.twillgenes" = "the fits that are joined",
                "recover_data.twillfit" = "what emmeans hands on", "recover_data.twillgenes" = "what emmeans hands on",
                "emm_basis.twillfit" = "what emmeans hands on",

@@ -9,7 +9,7 @@ two_sets <- list(a = c("gene2", "gene5", "gene5", "nothing"), b = paste0("gene",
 test_that("independent sets are means of draws", {
   fit <- set_fit()
   slope <- fit$posterior$draws[, match("b_conditionstim", fit$posterior$names), ]
-  res <- tw_gene_sets(fit, stim_effect(), two_sets, log2 = FALSE, donors = "independent", level = 0.9)
+  res <- tw_gene_sets(fit, stim_effect(), two_sets, log2 = FALSE, donors = "independent", prob = 0.9)
   expect_identical(res$genes, c(2L, 7L, 0L))
   draws <- cbind(rowMeans(slope[, c(2, 5)]), rowMeans(slope[, 6:12]))
   expect_equal(res$log2FoldChange, c(colMeans(draws), NA))

@@ -7,7 +7,7 @@ draws_of <- function(fit, name) fit$posterior$draws[, match(name, fit$posterior$
 
 test_that("population effects are summaries of the coefficient's draws, in base 2", {
   fit <- known_set()
-  res <- tw_contrast(fit, stim_effect(), level = 0.9)
+  res <- tw_contrast(fit, stim_effect(), prob = 0.9)
   draws <- draws_of(fit, "b_conditionstim") / log(2)
   expect_equal(res$log2FoldChange, colMeans(draws))
   expect_equal(res$lfcSE, apply(draws, 2, sd))
@@ -126,7 +126,7 @@ test_that("moments give normal answers with the same mean and sd", {
 test_that("tables say what their columns are", {
   fit <- known_set()
   res <- tw_contrast(fit, stim_effect(), lfc_threshold = 1)
-  texts <- if (isS4(res)) S4Vectors::mcols(res)$description else attr(res, "description")
+  texts <- attr(res, "description")
   expect_length(texts, ncol(res))
   expect_match(texts[names(res) == "log2FoldChange"], "cond\\(condition = \"stim\"\\).*population effect, log2")
   expect_match(texts[names(res) == "svalue"], "fsos")

@@ -45,8 +45,6 @@ wide_results <- function(lowest) {
   results <- as.data.frame(tw_contrast(plot_fit()))
   results$log2FoldChange <- rep(c(-1, 1), 20) * rep(1:20, each = 2)
   results$svalue <- 10^-rep(seq(0, lowest, length.out = 20), each = 2)
-  attr(results, "description") <- c("mean of counts over size factors",
-                                    "posterior mean of conditionstim; population effect, log2")
   results
 }
 
@@ -80,7 +78,7 @@ test_that("axes name contrast and unit", {
   expect_identical(labels(gaussian, "forest", gene = 1)$x, "difference, in units of the values")
   expect_identical(labels(fake_set(counts = gene_counts(6), keep = "effects"), "forest", gene = 1)$x, "log2 fold change")
   bare <- wide_results(3)
-  attr(bare, "description") <- NULL
+  attr(bare, "unit") <- NULL
   expect_identical(labels(plot_fit(), "volcano", results = bare)$x, "log2FoldChange")
 })
 

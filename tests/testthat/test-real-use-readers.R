@@ -123,7 +123,7 @@ test_that("conditions are averaged over the levels of the other variables, each 
     0.5 * (cond(dose = "none", sex = "f") + cond(dose = "none", sex = "m"))
   for (scale in c("expression", "clr")) for (estimand in c("population", "observed", "new_donor")) {
     table <- function(contrast) as.data.frame(tw_contrast(fit, contrast, scale = scale, estimand = estimand, adaptive = FALSE))
-    expect_equal(table(averaged), table(halves))
+    expect_equal(table(averaged), table(halves), ignore_attr = TRUE)
   }
   expect_output(print(averaged), "cond(dose = \"high\", .average = TRUE) - cond(dose = \"none\", .average = TRUE)", fixed = TRUE)
   expect_error(tw_contrast(fit, cond(dose = "high", .average = "sx")), "sx", class = "twill_error_contrast")
@@ -138,7 +138,7 @@ test_that("averages stay within levels of groups made of the averaged variable",
     0.5 * (cond(dose = "none", sex = "f") + cond(dose = "none", sex = "m"))
   for (estimand in c("population", "observed", "new_donor")) {
     expect_equal(as.data.frame(tw_contrast(fit, averaged, estimand = estimand)),
-                 as.data.frame(tw_contrast(fit, halves, estimand = estimand)))
+                 as.data.frame(tw_contrast(fit, halves, estimand = estimand)), ignore_attr = TRUE)
   }
 })
 

@@ -1,0 +1,131 @@
+# The one print method of tables: what was asked and in which units, then rows, as many columns as the screen is wide.
+
+#' @rdname tw_table
+#' @method print tw_table
+#' @export
+print.tw_table <- function(x, n = 10, digits = 3, ...) {
+  check_no_dots(..., allow = c(print_arguments, "row.names"))
+  n <- check_whole(n, "n", 1, 1e9)
+  digits <- check_whole(digits, "digits", 1, 15)
+  cat(table_heading(x), sep = "\n")
+  body <- whole_body(x)
+  if (is.null(body)) print_rows(x, n, digits) else body(x, n)
+  invisible(x)
+}
+
+# Kinds whose rows are too many or too fine to be read have a body of their own, as long as the table is whole.
+whole_body <- function(x) {
+  if (!identical(attr(x, "whole"), nrow(x))) return(NULL)
+  body <- switch(class(x)[1], tw_spread = spread_body, tw_calibration = calibration_body, tw_shared_variation = shared_body)
+  needed <- switch(class(x)[1], tw_spread = spread_columns_shown, tw_calibration = calibration_columns, character())
+  if (all(needed %in% names(x))) body
+}
+
+# "Effects, 8,412 genes: conditionstim", then how it was asked, then what was found.
+table_heading <- function(x) {
+  fact <- function(name) attr(x, name, exact = TRUE)
+  size <- paste(big(nrow(x)), plural(fact("rows") %||% "rows", nrow(x)))
+  first <- paste0(fact("title") %||% "Table", ", ", size, if (!is.null(fact("contrast"))) paste0(": ", fact("contrast")))
+  asked <- c(if (!is.null(fact("estimand"))) paste("estimand", sub("_", " ", fact("estimand"))),
+             if (!is.null(fact("scale"))) paste("scale of", fact("scale")),
+             if (!is.null(fact("unit"))) unit_text(fact("unit")),
+             if (!is.null(fact("threshold"))) sprintf("threshold %g", fact("threshold")),
+             if (!is.null(fact("prob")) && any(c("lower", "upper") %in% names(x))) sprintf("%g%% intervals", 100 * fact("prob")))
+  lines <- c(first, if (length(asked)) paste(asked, collapse = "; "), fact("note"), found_text(x))
+  unlist(lapply(lines, strwrap, width = screen_width() + 1, exdent = 2))
+}
+
+screen_width <- function() min(getOption("width"), 500)
+
+# "rows by gene and leaf" of one row is "row by gene and leaf".
+plural <- function(words, n) if (n == 1) sub("s( |$)", "\\1", words) else words
+
+# How many effects are sure of their sign.
+found_text <- function(x) {
+  effect <- intersect(effect_names, names(x))
+  if (!all(c("svalue", "lfsr") %in% names(x)) || length(effect) == 0) return(NULL)
+  called <- x[[effect[1]]][which(x$svalue <= 0.05)]
+  trouble <- if ("status" %in% names(x)) sum(!x$status %in% c("ok", "refined"))
+  paste0(sprintf("s-value at most 0.05: %s up, %s down", big(sum(called > 0)), big(sum(called < 0))),
+         if (any(trouble > 0)) sprintf("; %s with a status", big(trouble)))
+}
+
+effect_names <- c("log2FoldChange", "logFC")
+
+# Rows -------------------------------------------------------------------------------------------------------------------
+
+print_rows <- function(x, n, digits) {
+  if (ncol(x) == 0 || nrow(x) == 0) return(cat("No ", if (ncol(x) == 0) "columns" else "rows", ".\n", sep = ""))
+  shown <- plain_table(x)[seq_len(min(n, nrow(x))), , drop = FALSE]
+  names <- row_names_shown(shown)
+  signed <- signed_columns(shown)
+  columns <- lapply(names(shown), function(name) text_column(shown[[name]], name, digits, name %in% signed))
+  fits <- columns_that_fit(columns, names, match(intersect(attr(x, "minor"), names(shown)), names(shown)))
+  cat(do.call(paste, c(list(names), columns[fits])), sep = "\n")
+  left <- c(if (nrow(x) > n) sprintf("%s more rows", big(nrow(x) - n)),
+            if (!all(fits)) paste("further columns:", toString(names(shown)[!fits])))
+  if (length(left) == 0) return(invisible())
+  text <- paste0("# ", paste(left, collapse = "; "), " - print(x, n = ), as.data.frame(x)")
+  cat(strwrap(text, screen_width() + 1, prefix = "# ", initial = ""), sep = "\n")
+}
+
+# A column of text with its heading: names of rows, where they are names.
+row_names_shown <- function(shown) {
+  names <- attr(shown, "row.names")
+  if (!is.character(names)) return(rep("", nrow(shown) + 1))
+  format(c("", cut_text(names)))
+}
+
+cut_text <- function(text, width = 24) ifelse(nchar(text) > width, paste0(substr(text, 1, width - 2), ".."), text)
+
+# Columns of values of either sign; the ends of an interval are alike.
+signed_columns <- function(shown) {
+  signed <- names(shown)[vapply(shown, function(values) is.numeric(values) && any(values < 0, na.rm = TRUE), NA)]
+  ends <- c("lower", "upper")
+  if (any(ends %in% signed)) union(signed, ends) else signed
+}
+
+text_column <- function(values, name, digits, signed) {
+  if (!is.numeric(values)) return(format(c(name, cut_text(as.character(values)))))
+  text <- c(name, number_texts(values, digits, signed))
+  formatC(text, width = text_width(text))
+}
+
+text_width <- function(text) max(nchar(text, "width"))
+
+# Values of either sign have one number of decimals, so that they can be read down; sizes have significant digits each.
+number_texts <- function(values, digits, signed) {
+  known <- values[is.finite(values)]
+  if (length(known) == 0) return(as.character(values))
+  text <- if (all(known == round(known))) big_each(values) else if (signed) aligned(values, digits) else sized(values, digits)
+  ifelse(is.finite(values), text, as.character(values))
+}
+
+big_each <- function(values) vapply(values, big, "")
+
+aligned <- function(values, digits) {
+  largest <- max(abs(values[is.finite(values)]))
+  decimals <- max(if (largest < 100) 2 else 0, min(9, digits - 1 - floor(log10(largest))))
+  formatC(values, format = "f", digits = decimals, big.mark = ",")
+}
+
+sized <- function(values, digits) {
+  text <- sub("[.]$", "", formatC(values, format = "fg", digits = digits, flag = "#"))
+  small <- which(values > 0 & values < 1e-3)
+  text[small] <- sprintf("%.0e", values[small])
+  large <- which(values >= 10^digits)
+  text[large] <- big_each(round(values[large]))
+  ifelse(values == 0, "0", text)
+}
+
+# Which columns go beside each other: minor ones where room is left.
+columns_that_fit <- function(columns, names, minor) {
+  widths <- vapply(columns, text_width, 1) + 1
+  room <- screen_width() - text_width(names)
+  fits <- logical(length(columns))
+  for (k in c(setdiff(seq_along(columns), minor), minor)) {
+    if (sum(widths[fits]) + widths[k] > room && any(fits)) break
+    fits[k] <- TRUE
+  }
+  fits
+}
