@@ -199,8 +199,9 @@ new_effect_table <- function(table, texts, names, facts, kind = "contrast", rows
 #'   `"NA.1"` for one without a name). The `_other` of [twill_cells()] is left out.
 #' @param prefix Put before the names of the columns. Default: `"twill_"`.
 #' @param ... Must be empty.
-#' @return `x` with new columns in its `rowData`, described in `mcols(rowData(x))$description`: rows that the table does not
-#'   have are `NA`. Columns of the same name are replaced. Errors have class `twill_error_genes` or `twill_error_package`.
+#' @return `x` with new columns in its `rowData`, described in `mcols(rowData(x))`: rows that the table does not have, such as
+#'   genes that were not fitted, are `NA`, with status `"skipped"`. Columns of the same name are replaced. Errors have class
+#'   `twill_error_genes` or `twill_error_package`.
 #' @examplesIf requireNamespace("SummarizedExperiment", quietly = TRUE)
 #' counts <- matrix(rpois(60, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
 #' col_data <- data.frame(x = gl(2, 5))
@@ -221,9 +222,17 @@ tw_row_data <- function(x, results, prefix = "twill_", ...) {
   }
   data <- SummarizedExperiment::rowData(x)
   columns <- paste0(prefix, names(results))
-  for (k in seq_along(columns)) data[[columns[k]]] <- results[[k]][match(known, rownames(results))]
+  rows <- match(known, rownames(results))
+  for (k in seq_along(columns)) data[[columns[k]]] <- table_column_at(results[[k]], rows, names(results)[k])
   SummarizedExperiment::rowData(x) <- describe_columns(data, columns, table_texts(results))
   x
+}
+
+# A column of a table by rows of an experiment.
+table_column_at <- function(values, rows, name) {
+  out <- values[rows]
+  if (name == "status" && is.character(out)) out[is.na(rows)] <- "skipped"
+  out
 }
 
 check_results <- function(results) {
@@ -238,8 +247,9 @@ describe_columns <- function(data, columns, texts) {
   if (!any(nzchar(texts))) return(data)
   known <- S4Vectors::mcols(data)
   if (is.null(known)) known <- S4Vectors::DataFrame(row.names = names(data))
-  if (is.null(known[["description"]])) known$description <- rep(NA_character_, length(names(data)))
+  for (name in c("type", "description")) if (is.null(known[[name]])) known[[name]] <- rep(NA_character_, length(names(data)))
   known$description[match(columns, names(data))] <- ifelse(nzchar(texts), texts, NA)
+  known$type[match(columns, names(data))] <- "results"
   S4Vectors::mcols(data) <- known
   data
 }

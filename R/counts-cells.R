@@ -3,8 +3,12 @@
 # list(counts, data, sizes, genes, names, rows, assay): counts genes x cells as they came, sparse, dense or on disk; `rows` are
 # the numbers of the cells in them.
 read_cells <- function(x, assay, col_data) {
-  if (inherits(x, "Seurat")) x <- seurat_experiment(x)
-  if (is_experiment(x)) {
+  if (is_seurat(x)) {
+    found <- read_seurat(x, assay, "counts", col_data)
+    counts <- found$counts
+    col_data <- found$data
+    assay <- found$assay
+  } else if (is_experiment(x)) {
     need_package("SummarizedExperiment", "to read {.arg x}")
     if (!is.null(col_data)) abort_twill("genes", "{.arg col_data} is for matrices: {.arg x} has its own.")
     assay <- pick_assay(assay, SummarizedExperiment::assayNames(x))
@@ -24,11 +28,6 @@ read_cells <- function(x, assay, col_data) {
        names = names, rows = seq_along(names), assay = assay)
 }
 
-seurat_experiment <- function(x) {
-  if (!requireNamespace("Seurat", quietly = TRUE)) need_package("Seurat", "to read {.arg x}")
-  Seurat::as.SingleCellExperiment(x)
-}
-
 # Offsets belong to the capture of each cell.
 cell_formula <- function(formula) {
   text <- deparse1(formula$formula)
@@ -44,7 +43,7 @@ cell_formula <- function(formula) {
 use_cells <- function(input, formula, capture, silent) {
   check_columns(formula, input$data, response_name)
   variables <- intersect(formula_variables(formula), names(input$data))
-  input$total <- as.numeric(over_genes(input$counts, cell_sums, `+`))
+  input$total <- as.numeric(over_counts(input$counts, cell_sums, `+`, c))
   check_totals(input$total, silent)
   for (name in variables) check_column(input$data[[name]], name)
   missing <- missing_in_design(formula, input$data, variables)
@@ -106,15 +105,30 @@ leaves_by <- function(input, data) {
 
 # Genes ------------------------------------------------------------------------------------------------------------
 
-# Ranges of genes of counts on disk are read one after the other; other counts are one piece.
-over_genes <- function(counts, f, combine = NULL) {
-  if (!inherits(counts, "DelayedMatrix")) return(f(counts))
-  ranges <- gene_ranges(nrow(counts), ncol(counts), cells = 1e8)
-  parts <- lapply(ranges, function(rows) f(methods::as(counts[rows, , drop = FALSE], "dgCMatrix")))
-  Reduce(combine, parts)
+# f(block, cells) of counts on disk, block by block, put together by `of_genes` or `of_cells`; other counts are one block.
+# Blocks have the size that DelayedArray says, and are of genes, or of cells where chunks of the file are.
+over_counts <- function(counts, f, of_genes, of_cells, by_cells = is_by_cells(counts)) {
+  cells <- seq_len(ncol(counts))
+  if (!inherits(counts, "DelayedMatrix")) return(f(counts, cells))
+  length <- block_cells(counts)
+  if (by_cells) {
+    ranges <- gene_ranges(ncol(counts), nrow(counts), length)
+    return(put_together(lapply(ranges, function(at) f(methods::as(counts[, at, drop = FALSE], "dgCMatrix"), at)), of_cells))
+  }
+  ranges <- gene_ranges(nrow(counts), ncol(counts), length)
+  put_together(lapply(ranges, function(at) f(methods::as(counts[at, , drop = FALSE], "dgCMatrix"), cells)), of_genes)
 }
 
-cell_sums <- function(counts) {
+put_together <- function(parts, how) if (identical(how, `+`)) Reduce(how, parts) else do.call(how, parts)
+
+# A chunk that spans more of the genes than of the cells is read in whole for each block of genes.
+is_by_cells <- function(counts) {
+  if (!inherits(counts, "DelayedMatrix")) return(FALSE)
+  chunk <- DelayedArray::chunkdim(counts)
+  !is.null(chunk) && chunk[1] / nrow(counts) > chunk[2] / ncol(counts)
+}
+
+cell_sums <- function(counts, cells) {
   check_cell_counts(counts)
   Matrix::colSums(counts)
 }
@@ -151,6 +165,7 @@ cover_genes <- function(input, coverage, genes, min_count) {
   if (!any(is_kept & seq_along(is_kept) %in% chosen)) check_any_gene(cell_reasons(is_kept, chosen, min_count), min_count)
   input$other <- if (coverage < 1) input$genes[!is_kept & rowSums(sums) > 0] else character()
   input$left_out <- genes_left_out(input, sums, is_kept, chosen, min_count)
+  input$left_values <- left_values(input, sums)
   input$kept <- which(is_kept)
   input$chosen <- is_kept & seq_along(is_kept) %in% chosen
   input$columns <- kept_columns(input$counts, input$kept)
@@ -166,7 +181,14 @@ genes_left_out <- function(input, sums, is_kept, chosen, min_count) {
   reason <- ifelse(total < min_count, sprintf("%.0f counts in all", total), "outside of the coverage")
   reason[pooled] <- sprintf("%s; in %s", reason[pooled], other_name(input$genes))
   n_nonzero <- rowSums(sums[rows, , drop = FALSE] > 0)
-  data.frame(gene = input$genes[rows], reason = reason, total = total, n_nonzero = n_nonzero, pooled = pooled, row.names = NULL)
+  data.frame(gene = input$genes[rows], reason = reason, total = total, n_nonzero = n_nonzero, pooled = pooled, row = rows,
+             row.names = NULL)
+}
+
+# Genes left out x leaves, or x cells where these are fitted one by one.
+left_values <- function(input, sums) {
+  rows <- input$left_out$row
+  if (input$has_leaves) Matrix::Matrix(sums[rows, , drop = FALSE], sparse = TRUE) else Matrix::t(kept_columns(input$counts, rows))
 }
 
 cell_reasons <- function(is_kept, chosen, min_count) {
@@ -176,7 +198,8 @@ cell_reasons <- function(is_kept, chosen, min_count) {
 # Genes x leaves.
 leaf_sums <- function(input) {
   indicator <- Matrix::sparseMatrix(seq_along(input$leaf), input$leaf, x = 1)
-  as.matrix(over_genes(input$counts, function(counts) counts %*% indicator, rbind))
+  sums <- function(counts, cells) counts %*% indicator[cells, , drop = FALSE]
+  as.matrix(over_counts(input$counts, sums, rbind, `+`))
 }
 
 # Per leaf the genes with most counts that reach the share, and their union.
@@ -190,15 +213,12 @@ covered_genes <- function(sums, coverage) {
 }
 
 kept_columns <- function(counts, rows) {
-  if (!inherits(counts, "DelayedMatrix")) {
-    # Taking all rows would copy them.
-    own <- if (length(rows) == nrow(counts)) counts else counts[rows, , drop = FALSE]
-    return(Matrix::t(as_compressed(own)))
-  }
-  pieces <- lapply(gene_ranges(length(rows), ncol(counts), cells = 1e8), function(at) {
-    Matrix::t(methods::as(counts[rows[at], , drop = FALSE], "dgCMatrix"))
-  })
-  do.call(cbind, pieces)
+  if (length(rows) == 0) return(as_compressed(Matrix::Matrix(0, ncol(counts), 0)))
+  by_cells <- is_by_cells(counts)
+  # Taking all rows would copy them.
+  own <- if (length(rows) == nrow(counts)) counts else counts[rows, , drop = FALSE]
+  turn <- function(counts, cells) Matrix::t(as_compressed(counts))
+  over_counts(own, turn, cbind, rbind, by_cells)
 }
 
 # What the genes pooled to one are called, where a gene may have that name already.

@@ -3,6 +3,11 @@
 # list(source, data, sizes): `sizes` are the size factors that the experiment itself carries.
 read_genes <- function(x, assay, col_data) {
   if (is_experiment(x)) return(read_experiment(x, assay, col_data))
+  if (is_seurat(x)) {
+    found <- read_seurat(x, assay, if (identical(assay, "logcounts")) "data" else "counts", col_data)
+    source <- new_source(found$counts)
+    return(list(source = source, data = matrix_samples(found$data, source), sizes = NULL))
+  }
   source <- new_source(x)
   list(source = source, data = matrix_samples(col_data, source), sizes = NULL)
 }

@@ -77,7 +77,8 @@ sample_names <- function(columns) {
 refuse_pseudobulk <- function(x) {
   given <- class(x)[1]
   abort_twill("genes", c("{.arg x} must be a SingleCellExperiment or a SummarizedExperiment.",
-                         "x" = "It is of class {.cls {given}}."))
+                         "x" = "It is of class {.cls {given}}.",
+                         "i" = if (is_seurat(x)) "{.code Seurat::as.SingleCellExperiment(x)} makes one."))
 }
 
 check_by <- function(by, known, data) {

@@ -84,6 +84,7 @@ n_samples <- function(source) length(source$samples)
 
 source_genes <- function(source, rows) {
   data <- source$data
+  load_class(data)
   source$data <- switch(source$kind, sparse = data[, rows, drop = FALSE], leaves = leaf_genes(data, rows),
                         data[rows, , drop = FALSE])
   source$genes <- source$genes[rows]
@@ -91,7 +92,10 @@ source_genes <- function(source, rows) {
 }
 
 # The values of a source that is in memory, genes x samples.
-source_matrix <- function(source) if (source$kind == "sparse") Matrix::t(source$data) else source$data
+source_matrix <- function(source) {
+  load_class(source$data)
+  if (source$kind == "sparse") Matrix::t(source$data) else source$data
+}
 
 source_samples <- function(source, columns) {
   if (identical(as.integer(columns), seq_len(n_samples(source)))) return(source)
@@ -168,9 +172,16 @@ gene_ranges <- function(n_genes, n_samples, cells = 2e7, most = Inf) {
   lapply(starts, function(start) seq(start, min(n_genes, start + size - 1)))
 }
 
+# Numbers in a block. Of arrays on disk DelayedArray says how many (setAutoBlockSize()).
+block_cells <- function(data, otherwise) {
+  if (!inherits(data, "DelayedMatrix")) return(otherwise)
+  DelayedArray::getAutoBlockLength(DelayedArray::type(data))
+}
+
 # Applies a function of a block to all genes of a source, block by block.
 over_blocks <- function(source, f) {
-  lapply(gene_ranges(n_genes(source), n_samples(source)), function(rows) f(read_block(source_genes(source, rows))))
+  ranges <- gene_ranges(n_genes(source), n_samples(source), block_cells(source$data, 2e7))
+  lapply(ranges, function(rows) f(read_block(source_genes(source, rows))))
 }
 
 # First look at all values -----------------------------------------------------------------------------------------

@@ -1,43 +1,74 @@
 # Methods for the generics of Bioconductor, set when those packages are loaded: none of them is needed to use this one.
 
+# S4 methods and slots see fits by these names, whatever stands first in the class of one.
+methods::setOldClass("twillfit")
+methods::setOldClass("twillgenes")
+methods::setOldClass(c("twillcells", "twillgenes"))
+methods::setOldClass(c("twillrows", "twillgenes"))
+methods::setOldClass(c("twill_screen", "twillgenes"))
+methods::setOldClass(c("twill_partial", "twillgenes"))
+
 # Where the methods live: a namespace is closed by the time that BiocGenerics may be loaded.
 bioc_methods <- new.env()
 
 .onLoad <- function(libname, pkgname) {
-  for (owner in names(bioc_definitions)) when_loaded(owner)
+  for (owner in names(bioc_definitions)) when_loaded(owner, set_bioc_methods)
+  for (class in names(bioc_experiments)) when_loaded(bioc_experiments[[class]], set_coercion, class)
   set_refused_verbs()
   set_tidy_methods()
 }
 
-when_loaded <- function(owner) {
-  force(owner)
-  if (isNamespaceLoaded(owner)) return(set_bioc_methods(owner))
-  setHook(packageEvent(owner, "onLoad"), function(...) set_bioc_methods(owner))
+when_loaded <- function(owner, set, what = owner) {
+  force(set)
+  force(what)
+  on_load(owner, function(...) set(what))
 }
 
 set_bioc_methods <- function(owner) {
-  methods::setOldClass("twillgenes", where = bioc_methods)
-  for (class in c("twillcells", "twillrows", "twill_screen", "twill_partial")) {
-    methods::setOldClass(c(class, "twillgenes"), where = bioc_methods)
-  }
   for (name in names(bioc_definitions[[owner]])) {
     methods::setMethod(getExportedValue(owner, name), "twillgenes", bioc_definitions[[owner]][[name]], where = bioc_methods)
   }
 }
 
-#' Fits of genes and the generics of Bioconductor
+set_coercion <- function(class) {
+  methods::setAs("twillgenes", class, function(from) as_experiment(from, class), where = bioc_methods)
+}
+
+#' Fits of genes and Bioconductor
 #'
-#' When BiocGenerics is loaded, fits of class `twillgenes` answer to `sizeFactors()` (one number per sample), `counts()` (genes x
-#' samples, sparse if the data were; for fits of cells sums over the cells of each leaf, and `sizeFactors()` are their summed
-#' captures, as the counts of single cells are not kept), `design()`, `plotMA(fit, results, alpha)` and `plotDispEsts()` (see
-#' [plot.twillgenes()]); when DESeq2 is, also to its `dispersions()` (posterior means of `1 / shape`, or of `sigma`).
+#' Fits by [twill_genes()], [twill_cells()] and [twill_screen()] answer to the generics of Bioconductor once the packages that own
+#' these are loaded, before this one or after it, and become experiments by `as(fit, "SummarizedExperiment")`.
+#'
+#' @details
+#' With BiocGenerics `counts()` (rows x columns as fitted, sparse or on disk if the data were), `sizeFactors()` (one number per
+#' column), `design()`, `plotMA(fit, results, alpha)` and `plotDispEsts()` (see [plot.twillgenes()]); with DESeq2 `dispersions()`
+#' (posterior means of `1 / shape`, or of `sigma`, one per gene); with SummarizedExperiment `colData()`, `rowData()`, `assay()`,
+#' `assays()` and `assayNames()` of what the fit is as an experiment.
+#'
+#' `as(fit, "SummarizedExperiment")` (also `"RangedSummarizedExperiment"`, `"SingleCellExperiment"`) has
+#' * the assay that was fitted, `counts` or for Gaussian models `logcounts`. Sparse counts stay sparse, those on disk stay there.
+#'   `twill_cells()` does not keep the counts of single cells: columns are its leaves, such as donor by condition, with the sums
+#'   over their cells, a pseudobulk. Where covariates differ from cell to cell, columns are cells.
+#' * `colData()`: what is known of each column, and its `sizeFactor`. Of leaves also `ncells`, `median_total` and
+#'   `median_capture` of their cells; their size factors are summed captures.
+#' * `rowData()`: `status` with `message`, `rhat`, `ess`, `divergent`, `khat`, `n_used`, `n_nonzero`, `total`, `baseMean` and
+#'   `dispersion`, described in `mcols()`. Genes that were not fitted keep their row, with status `"skipped"`, the reason as
+#'   `message`, and `NA` elsewhere. A fit that was cut by `[` has the rows of its own genes.
+#' * `metadata()`: `design`, `family` and `seed`.
+#'
+#' Rows of a screen are guides, with `gene`, `guide` and mean `plasmid` counts before the values of their gene; columns are
+#' samples.
+#'
+#' [tw_row_data()] puts tables of results beside the data of an experiment.
 #'
 #' @name twillgenes-bioconductor
-#' @examplesIf requireNamespace("BiocGenerics", quietly = TRUE)
+#' @rawNamespace exportClasses(twillfit, twillgenes, twillcells, twillrows, twill_screen)
+#' @examplesIf requireNamespace("SummarizedExperiment", quietly = TRUE)
 #' counts <- matrix(rpois(60, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
 #' fit <- twill_genes(counts, ~ x, col_data = data.frame(x = gl(2, 5)), iter = 200, seed = 1)
 #' BiocGenerics::sizeFactors(fit)
 #' BiocGenerics::design(fit)
+#' as(fit, "SummarizedExperiment")
 NULL
 
 # A method that takes the fit alone.
@@ -51,18 +82,41 @@ of_set <- function(f) {
 
 bioc_definitions <- list(
   BiocGenerics = list(
-    sizeFactors = of_set(function(fit) stats::setNames(fit$job$sizes$values, fit$job$source$samples)),
-    counts = of_set(function(fit) set_counts(fit)), design = of_set(function(fit) formula.twillgenes(fit)),
-    plotDispEsts = of_set(function(fit) dispersion_plot(fit)),
+    sizeFactors = of_set(function(fit) column_size_factors(fit)), counts = of_set(function(fit) fitted_counts(fit)),
+    design = of_set(function(fit) formula.twillgenes(fit)), plotDispEsts = of_set(function(fit) dispersion_plot(fit)),
     plotMA = function(object, results = NULL, alpha = 0.05, ...) {
       plot.twillgenes(check_set(object), "ma", results, alpha = alpha, ...)
     }),
-  DESeq2 = list(dispersions = of_set(function(fit) stats::setNames(set_dispersions(fit), set_genes(fit)))))
+  DESeq2 = list(dispersions = of_set(function(fit) stats::setNames(set_dispersions(fit), set_genes(fit)))),
+  # Arguments are those of the generics.
+  SummarizedExperiment = list(
+    colData = function(x, ...) {
+      check_no_dots(...)
+      column_data(x)
+    },
+    rowData = function(x, use.names = TRUE, ...) { # nolint
+      check_no_dots(...)
+      described_rows(x, own_rows(x))
+    },
+    assayNames = function(x, ...) {
+      check_no_dots(...)
+      default_assay(family(x))
+    },
+    assays = function(x, withDimnames = TRUE, ...) { # nolint
+      check_no_dots(...)
+      S4Vectors::SimpleList(stats::setNames(list(fitted_counts(x)), default_assay(family(x))))
+    },
+    assay = function(x, i, withDimnames = TRUE, ...) { # nolint
+      check_no_dots(...)
+      known <- default_assay(family(x))
+      if (missing(i) || i %in% c(known, 1)) return(fitted_counts(x))
+      abort_twill("genes", c("A fit has one assay, {.val {known}}.", "x" = "You asked for {.val {i}}."))
+    }))
 
-# The values that were fitted, genes x samples.
-set_counts <- function(fit) {
-  source <- source_genes(fit$job$source, fit$posterior$rows)
-  counts <- if (source$kind == "leaves") t(source$data$sums) else source_matrix(source)
-  dimnames(counts) <- list(set_genes(fit), source$samples)
-  counts
-}
+# What a fit can become, by the package that owns the class.
+bioc_experiments <- c(SummarizedExperiment = "SummarizedExperiment", RangedSummarizedExperiment = "SummarizedExperiment",
+                      SingleCellExperiment = "SingleCellExperiment")
+
+# limma's generic is one of S3, and masks that of BiocGenerics where it is attached later.
+#' @exportS3Method limma::plotMA
+plotMA.twillgenes <- function(object, ...) bioc_definitions$BiocGenerics$plotMA(object, ...) # nolint

@@ -167,7 +167,7 @@ update.twillgenes <- function(object, genes = NULL, ...) {
   job <- object$job
   job$reason[] <- "not chosen"
   job$reason[rows] <- ""
-  blocks <- block_plan(rows, "auto", n_samples(job$source), 1, FALSE)
+  blocks <- block_plan(rows, "auto", job$source, 1, FALSE)
   more <- function() {
     pieces <- run_blocks(job, blocks, vector("list", length(blocks)), NULL, NULL, 1, NULL)
     both <- c.twillgenes(object, new_set(job, pieces, length(rows), object$call, NULL))

@@ -44,7 +44,9 @@ in_words_of_genes <- function(expr, data_word) {
 }
 
 # Where the variables of the design are.
-variables_word <- function(x) if (is.data.frame(x)) "`x`" else if (is_experiment(x)) "`colData(x)`" else "`col_data`"
+variables_word <- function(x) {
+  if (is.data.frame(x)) "`x`" else if (is_seurat(x)) "`x[[]]`" else if (is_experiment(x)) "`colData(x)`" else "`col_data`"
+}
 
 say_keeping_names <- function(text, say) if (is.character(text)) stats::setNames(say(text), names(text)) else text
 

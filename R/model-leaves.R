@@ -38,7 +38,8 @@ cell_facts <- function(input, capture) {
        n = tabulate(input$leaf, length(input$labels)), how = capture$how, organism = capture$organism,
        molecules = capture$molecules, rows = input$rows, assay = input$assay,
        capture = leaf_table(input, capture$log_capture),
-       left_out = input$left_out, other = list(genes = input$other, name = if (length(input$other)) other_name(input$genes)))
+       left_out = input$left_out, left_values = input$left_values, kept = input$kept,
+       other = list(genes = input$other, name = if (length(input$other)) other_name(input$genes)))
 }
 
 # One row per leaf: cells, median counts of a cell, median capture.
@@ -104,8 +105,8 @@ gene_counts <- function(fit, gene, x) {
     abort_twill("genes", c("A fit of cells does not keep their counts: say {.arg x}.",
                            "i" = "It is the experiment or matrix that was fitted."))
   }
-  if (inherits(x, "Seurat")) x <- seurat_experiment(x)
-  counts <- suppressWarnings(read_cells(x, fit$job$cells$assay, if (!is_experiment(x)) data.frame(row.names = seq_len(ncol(x)))))
+  has_samples <- is_seurat(x) || is_experiment(x)
+  counts <- suppressWarnings(read_cells(x, fit$job$cells$assay, if (!has_samples) data.frame(row.names = seq_len(ncol(x)))))
   if (max(fit$job$cells$rows) > length(counts$names)) abort_counts(gene)
   rows <- if (gene %in% pooled_gene(fit)) match(fit$job$cells$other$genes, counts$genes) else match(gene, counts$genes)
   if (anyNA(rows)) abort_counts(gene)

@@ -157,9 +157,9 @@ add_traces <- function(traces) {
 # Blocks -----------------------------------------------------------------------------------------------------------
 
 # Rows cut into blocks: for parallel work some per worker, else as large as memory allows, smaller with a folder.
-block_plan <- function(rows, block_size, n_samples, workers, has_folder) {
+block_plan <- function(rows, block_size, source, workers, has_folder) {
   if (identical(block_size, "auto")) {
-    size <- floor(min(5000, 5e7 / n_samples))
+    size <- floor(min(5000, block_cells(source$data, 5e7) / n_samples(source)))
     if (has_folder) size <- min(size, 500)
     if (workers > 1) size <- min(size, ceiling(length(rows) / (4 * workers)))
   } else {

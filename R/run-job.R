@@ -109,7 +109,7 @@ say_unlooked <- function(shared, silent) {
 
 # How the rows are cut into blocks and what all genes share.
 new_plan <- function(job, rows, block_size, store, silent, refresh, BPPARAM) {
-  blocks <- block_plan(rows, block_size, n_samples(job$source), n_workers(BPPARAM), !is.null(store))
+  blocks <- block_plan(rows, block_size, job$source, n_workers(BPPARAM), !is.null(store))
   plan <- list(blocks = blocks, shared = learn_shared(job, rows, learning_run(silent, refresh, BPPARAM)))
   write_plan(store, plan)
   plan

@@ -147,7 +147,7 @@ learning_run <- function(silent, refresh, BPPARAM) {
   function(job, rows, n_draws) {
     job$settings <- learning_settings(job$settings, ceiling(n_draws / length(rows)))
     job$keep <- "draws"
-    blocks <- block_plan(rows, "auto", n_samples(job$source), n_workers(BPPARAM), FALSE)
+    blocks <- block_plan(rows, "auto", job$source, n_workers(BPPARAM), FALSE)
     pieces <- run_blocks(job, blocks, vector("list", length(blocks)), NULL, BPPARAM, silent, refresh)
     if (length(pieces) < length(blocks)) abort_learning()
     bind_pieces(pieces)

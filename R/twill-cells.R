@@ -39,10 +39,10 @@
 #' one as capture, else as size factors.
 #'
 #' @inheritParams twill_genes
-#' @param x A SingleCellExperiment or SummarizedExperiment; a matrix, sparse matrix or DelayedMatrix (read in blocks) with genes
-#'   in rows and cells in columns; or a Seurat object, through `Seurat::as.SingleCellExperiment()`. Sparse counts are never
-#'   expanded. Cells that miss a variable of the design are left out with a message; so are cells without counts,
-#'   unless captures are given.
+#' @param x A SingleCellExperiment or SummarizedExperiment; a matrix, sparse matrix or DelayedMatrix (read in blocks of the size
+#'   that `DelayedArray::setAutoBlockSize()` sets) with genes in rows and cells in columns; or a Seurat object (with the package
+#'   SeuratObject), the counts of its active assay or of the one that `assay` names. Sparse counts are never expanded. Cells
+#'   that miss a variable of the design are left out with a message; so are cells without counts, unless captures are given.
 #' @param col_data Data frame with one row per cell, for matrices.
 #' @param family [negbinomial()] (default) or `poisson()`.
 #' @param capture `"model"` (default), `"library"`, `"sizeFactors"`, or one positive number per cell.
@@ -81,7 +81,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         method = c("hmc", "nuts", "laplace", "auto", "svi"), chains = 2, iter = 200, warmup = floor(iter / 4),
                         thin = 1, cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
                         keep = c("effects", "draws", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
-                        refresh = NULL, BPPARAM = NULL, device = c("cpu", "cuda", "auto"), check = TRUE) {
+                        refresh = NULL, device = c("cpu", "cuda", "auto"), check = TRUE, BPPARAM = NULL) {
   started <- proc.time()[["elapsed"]]
   old <- plain_options()
   on.exit(options(old))

@@ -67,13 +67,15 @@
 #' An interrupt returns the finished genes, as a fit of class `c("twill_partial", "twillgenes")`.
 #'
 #' @param x A SummarizedExperiment or SingleCellExperiment; a matrix, sparse matrix or DelayedMatrix (such as one on disk by
-#'   HDF5Array, which is read in blocks) with genes in rows and samples in columns; or a data frame with one row per gene
-#'   and sample, see `gene`. Sparse counts are never expanded.
+#'   HDF5Array, which is read in blocks of the size that `DelayedArray::setAutoBlockSize()` sets) with genes in rows and samples
+#'   in columns; a Seurat object (with the package SeuratObject); or a data frame with one row per gene and sample, see `gene`.
+#'   Sparse counts are never expanded.
 #' @param design A formula without response, `~ condition + (1 + condition || donor)`, in the grammar of [tw_formula()].
 #'   With a data frame it has the response, `count ~ condition + (1 + condition || donor)`.
 #' @param family [negbinomial()] (default), `poisson()` or `gaussian()`; also by name.
 #' @param col_data Data frame with one row per column of a matrix `x`, in the same order.
-#' @param assay Name of the assay of an experiment. Default: `"counts"`, for Gaussian models `"logcounts"`.
+#' @param assay Name of the assay of an experiment. Default: `"counts"`, for Gaussian models `"logcounts"`; of a Seurat object
+#'   the counts (or normalised data) of its active assay.
 #' @param ... Must be empty.
 #' @param gene For a data frame: the name of the column of gene names. Rows of one gene that agree in all variables of
 #'   the design are replicates; combinations that a gene does not have are left out of its fit.
@@ -117,12 +119,12 @@
 #' @param folder A folder for finished blocks, which is made if need be; see below.
 #' @param seed A whole number; the same seed gives the same draws. Default: drawn from R's generator.
 #' @param silent,refresh As in [twill()].
-#' @param BPPARAM A parameter object of BiocParallel. Default: this process.
 #' @param device Where `method = "hmc"` samples and `method = "svi"` fits its guides: `"cpu"` (default), `"cuda"`, an NVIDIA GPU,
 #'   or `"auto"`, a GPU if there is one that can be used, else the CPU with a message. See [tw_devices()].
 #' @param check Look for what the design leaves out? Default: yes. Before the fit for responses that may differ between the levels
 #'   of a group (donors) where the design has no varying slope, after it for variation that samples share, see
 #'   [tw_shared_variation()], which takes about a second. `silent = 2` does neither.
+#' @param BPPARAM A parameter object of BiocParallel. Default: this process.
 #' @return A list of class `twillgenes`: `job` (design, priors, counts, settings), `posterior` (draws, moments and
 #'   diagnostics, genes last) and `info`; see [tw_contrast()], [tw_diagnostics()], [tw_variance()], [tw_gene()],
 #'   [twillgenes-methods] and [plot.twillgenes()]. Errors have the classes of [twill()] and `twill_error_genes`,
@@ -148,7 +150,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         method = c("hmc", "nuts", "laplace", "auto", "svi"), chains = 2, iter = 200, warmup = floor(iter / 4),
                         thin = 1, cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
                         keep = c("draws", "effects", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
-                        refresh = NULL, BPPARAM = NULL, device = c("cpu", "cuda", "auto"), check = TRUE) {
+                        refresh = NULL, device = c("cpu", "cuda", "auto"), check = TRUE, BPPARAM = NULL) {
   started <- proc.time()[["elapsed"]]
   old <- plain_options()
   on.exit(options(old))

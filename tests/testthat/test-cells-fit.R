@@ -71,8 +71,8 @@ test_that("captures stay below one by themselves, and a scale that puts them abo
 })
 
 test_that("Seurat objects are read, also for one gene", {
-  skip_if_not_installed("Seurat")
-  object <- suppressWarnings(Seurat::CreateSeuratObject(Matrix::Matrix(sim$counts, sparse = TRUE), meta.data = data.frame(
+  skip_if_not_installed("SeuratObject")
+  object <- suppressWarnings(SeuratObject::CreateSeuratObject(Matrix::Matrix(sim$counts, sparse = TRUE), meta.data = data.frame(
     sim$cells, row.names = colnames(sim$counts))))
   dense <- fit_sim()
   expect_equal(fit_sim(object, col_data = NULL)$posterior$draws, dense$posterior$draws)

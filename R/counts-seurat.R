@@ -1,0 +1,38 @@
+# Input of Seurat objects: the counts of one assay and the metadata of the cells, by SeuratObject alone.
+
+is_seurat <- function(x) inherits(x, "Seurat")
+
+# list(counts, data, assay). `assay` is a name of the object's own, or the default of the doors, which stands for the active one.
+# Of version 5 layers are read, of older ones slots.
+read_seurat <- function(x, assay, layer, col_data) {
+  if (!is.null(col_data)) abort_twill("genes", "{.arg col_data} is for matrices: {.arg x} has its own, {.code x[[]]}.")
+  need_seurat_object()
+  known <- SeuratObject::Assays(x)
+  if (identical(assay, "counts") || identical(assay, "logcounts")) assay <- SeuratObject::DefaultAssay(x)
+  if (!is.character(assay) || length(assay) != 1 || !assay %in% known) {
+    given <- given_value(assay)
+    abort_twill("genes", c("{.arg assay} must name an assay of {.arg x}.", "x" = "It is {.val {given}}.",
+                           did_you_mean(as.character(given)[1], known), "i" = "There are {.val {known}}."))
+  }
+  list(counts = seurat_layer(x, assay, layer), data = x[[]], assay = assay)
+}
+
+need_seurat_object <- function() {
+  if (has_seurat_object()) return(invisible())
+  abort_twill("package", c("The package {.pkg SeuratObject} is needed to read {.arg x}.",
+                           "i" = "Install it: {.code install.packages(\"SeuratObject\")}.",
+                           "i" = "Or give {.arg x} as a matrix of counts, and the metadata of the cells as {.arg col_data}."))
+}
+
+has_seurat_object <- function() requireNamespace("SeuratObject", quietly = TRUE)
+
+seurat_layer <- function(x, assay, layer) {
+  object <- x[[assay]]
+  if (!inherits(object, "StdAssay")) return(SeuratObject::GetAssayData(object, slot = layer))
+  # Integrated objects hold a layer per sample.
+  found <- grep(sprintf("^%s([.]|$)", layer), getExportedValue("SeuratObject", "Layers")(object), value = TRUE)
+  if (length(found) == 1) return(getExportedValue("SeuratObject", "LayerData")(object, layer = found))
+  abort_twill("genes", c("{.arg x} must have its {layer} in one layer of assay {.val {assay}}.",
+                         "x" = if (length(found)) "They are in {length(found)}: {.val {some(found)}}." else "It has none.",
+                         "i" = if (length(found)) "{.code JoinLayers(x)} makes them one."))
+}
