@@ -74,18 +74,19 @@ unmask <- function(statistics, mask) {
   lapply(statistics, function(values) replace(rep(NA_real_, length(mask)), !mask, values))
 }
 
-contrast_table <- function(fit, statistics, weights, unit, has_threshold, mask) {
+# One row per gene, or per value of `at`, numbers of genes.
+contrast_table <- function(fit, statistics, weights, unit, has_threshold, mask, at = seq_along(mask)) {
   s <- statistics
   posterior <- fit$posterior
-  table <- data.frame(baseMean = posterior$base_mean, log2FoldChange = s$mean / unit, lfcSE = s$sd / unit, lower = s$lower / unit,
-                      upper = s$upper / unit, lfsr = s$lfsr)
+  table <- data.frame(baseMean = posterior$base_mean[at], log2FoldChange = s$mean / unit, lfcSE = s$sd / unit,
+                      lower = s$lower / unit, upper = s$upper / unit, lfsr = s$lfsr)
   if (has_threshold) table$fsos <- s$fsos
   table$svalue <- s_values(if (has_threshold) s$fsos else s$lfsr)
   table$prob <- s$prob
-  table <- cbind(table, spread_columns(fit, weights, unit), worst_columns(fit, weights))
-  table[mask, -1] <- NA
-  table$status <- ifelse(mask, "masked", posterior$status)
-  rownames(table) <- set_genes(fit)
+  table <- cbind(table, cbind(spread_columns(fit, weights, unit), worst_columns(fit, weights))[at, , drop = FALSE])
+  table[mask[at], -1] <- NA
+  table$status <- ifelse(mask, "masked", posterior$status)[at]
+  rownames(table) <- if (identical(at, seq_along(mask))) set_genes(fit)
   table
 }
 
@@ -177,7 +178,7 @@ prior_note <- function(prior) {
 }
 
 # The table of effects, with names in the habit of other packages if asked for.
-new_effect_table <- function(table, texts, names, facts, kind = "contrast", rows = "genes") {
+new_effect_table <- function(table, texts, names, facts) {
   is_spread <- startsWith(names(table), "sd_")
   spread <- names(table)[is_spread]
   texts[spread] <- paste("posterior mean of the sd of the effect over", sub("^sd_", "", spread))
@@ -187,7 +188,8 @@ new_effect_table <- function(table, texts, names, facts, kind = "contrast", rows
     names(table) <- in_habit(names(table))
     names(texts) <- in_habit(names(texts))
   }
-  new_table(table, kind, "Effects", rows, texts, facts)
+  rows <- if (is.null(facts$by)) "genes" else paste("rows by", joined_words(c("gene", facts$by)))
+  new_table(table, "contrast", "Effects", rows, texts, facts)
 }
 
 #' Put results into an experiment

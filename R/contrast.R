@@ -105,6 +105,9 @@
 #'   conditions (posterior median, in nats; it does not depend on capture, and is \eqn{r (\rho + 1/\rho - 2)} for a ratio
 #'   \eqn{\rho} of means and one shape); `"lvr"`, the log ratio of the variances \eqn{\mu + \mu^2 / r}, as `lvr`, `lvrSE` and
 #'   `lvr_lfsr`. Both are means over donors. Default: none.
+#' @param by Name of a group (`"donor"`, `"guide"`), or of variables that make levels of groups: the effect in each of their
+#'   levels, one row per gene and level, with columns `gene` and those of `by` before the others. Needs the effects of levels
+#'   (`keep = "effects"`, or up to 200 genes). Default: none.
 #' @param ... Must be empty.
 #' @return A [tw_table] of class `tw_contrast` with genes as row names, in the order of the fit: `baseMean`, `log2FoldChange`
 #'   (posterior mean), `lfcSE` (posterior sd), `lower`, `upper`, `lfsr`, `fsos` (with a threshold), `svalue`, `prob` (that the
@@ -121,11 +124,12 @@
 #' stim <- cond(condition = "stim") - cond(condition = "ctrl")
 #' tw_contrast(fit, stim, lfc_threshold = 0.5)
 #' tw_contrast(fit, stim, scale = "clr", estimand = "new_donor")
+#' tw_contrast(fit, stim, by = "donor")
 #' @export
 tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("population", "observed", "new_donor"),
                         prob = 0.95, log2 = TRUE, adaptive = TRUE, names = c("twill", "limma"),
                         scale = c("expression", "composition", "clr"), donor_weights = c("uniform", "cells", "harmonic"),
-                        reference = "all", mask = NULL, cell_noise = FALSE, extra = NULL, ...) {
+                        reference = "all", mask = NULL, cell_noise = FALSE, extra = NULL, by = NULL, ...) {
   check_no_dots(...)
   check_set(fit)
   estimand <- check_choice(estimand, "estimand", c("population", "observed", "new_donor"))
@@ -138,10 +142,15 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
   ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, extra)
   unit <- unit_size(table_unit(fit, log2))
   prior <- check_flag(adaptive, "adaptive") && !cell_noise
+  facts <- contrast_facts(weights, ask, table_unit(fit, log2), prob, lfc_threshold)
+  if (!is.null(by)) {
+    answer <- contrast_by(fit, contrast, weights, ask, by, unit, lfc_threshold * unit, prob, prior)
+    facts$by <- answer$by
+    return(new_effect_table(answer$table, column_texts(fit, facts, ask, answer$prior), names, facts))
+  }
   answer <- contrast_answer(fit, contrast, weights, ask, lfc_threshold * unit, prob, prior)
   table <- contrast_table(fit, answer$statistics, weights, unit, lfc_threshold > 0, ask$mask)
   table <- insert_before_status(table, extra_columns(fit, contrast, ask, unit))
-  facts <- contrast_facts(weights, ask, table_unit(fit, log2), prob, lfc_threshold)
   new_effect_table(table, column_texts(fit, facts, ask, answer$prior), names, facts)
 }
 

@@ -37,6 +37,8 @@ table_heading <- function(x) {
 
 screen_width <- function() min(getOption("width"), 500)
 
+joined_words <- function(words) sub(", ([^,]*)$", " and \\1", toString(words))
+
 # "rows by gene and leaf" of one row is "row by gene and leaf".
 plural <- function(words, n) if (n == 1) sub("s( |$)", "\\1", words) else words
 
@@ -78,10 +80,10 @@ row_names_shown <- function(shown) {
 
 cut_text <- function(text, width = 24) ifelse(nchar(text) > width, paste0(substr(text, 1, width - 2), ".."), text)
 
-# Columns of values of either sign; the ends of an interval are alike.
+# Columns of values of either sign; an effect and the ends of its interval are alike.
 signed_columns <- function(shown) {
   signed <- names(shown)[vapply(shown, function(values) is.numeric(values) && any(values < 0, na.rm = TRUE), NA)]
-  ends <- c("lower", "upper")
+  ends <- c(effect_names, "lower", "upper")
   if (any(ends %in% signed)) union(signed, ends) else signed
 }
 

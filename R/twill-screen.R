@@ -177,9 +177,11 @@ screen_base <- function(input) {
 slot_samples <- function(data, n, n_slots) {
   data <- data[rep(seq_len(n), n_slots), , drop = FALSE]
   rownames(data) <- NULL
-  data$guide <- factor(rep(seq_len(n_slots), each = n), labels = paste0("guide", seq_len(n_slots)))
+  data$guide <- factor(rep(seq_len(n_slots), each = n), labels = slot_names(seq_len(n_slots)))
   data
 }
+
+slot_names <- function(slot) paste0("guide", slot)
 
 # The guides' term, with a deviation of each population-level coefficient; none where each gene has one guide.
 screen_design <- function(design, n_slots) {
