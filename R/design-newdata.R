@@ -62,7 +62,7 @@ design_known <- function(design, wanted) {
 wanted_terms <- function(fit, re_formula) {
   all <- lapply(seq_along(fit$design$terms), function(k) list(index = k, coefs = fit$design$terms[[k]]$coefs))
   if (is.null(re_formula)) return(all)
-  if (identical(as.vector(re_formula), NA)) return(list())
+  if (is.atomic(re_formula) && length(re_formula) == 1 && is.na(re_formula)) return(list())
   if (!inherits(re_formula, "formula")) {
     abort_twill("newdata", c("{.arg re_formula} must be NULL (all group-level terms), NA (none), or a formula.",
                              "i" = "A formula such as {.code ~ (1 | g)} chooses terms of the model."))

@@ -39,6 +39,9 @@ tw_hypothesis <- function(fit, hypothesis, class = "b", group = "", scope = c("s
   check_fit(fit)
   check_flag(robust, "robust")
   scope <- check_choice(scope, "scope", c("standard", "ranef", "coef"))
+  check_level(alpha, "alpha")
+  class <- check_name(class %||% "", "class")
+  group <- check_name(group %||% "", "group")
   if (!is.character(hypothesis) || anyNA(hypothesis) || length(hypothesis) == 0) refuse_hypothesis(hypothesis)
   parsed <- lapply(hypothesis, parse_hypothesis)
   runs <- if (scope == "standard") lapply(parsed, standard_draws, fit = fit, prefix = class_prefix(class, group)) else
@@ -85,7 +88,7 @@ refuse_hypothesis <- function(given) {
 }
 
 class_prefix <- function(class, group) {
-  if (is.null(class) || !nzchar(class)) return("")
+  if (!nzchar(class)) return("")
   paste0(class, "_", if (nzchar(group)) paste0(group, "__"))
 }
 

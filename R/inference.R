@@ -181,6 +181,13 @@ check_flag <- function(x, name) {
   abort_twill("setting", c("{.arg {name}} must be TRUE or FALSE.", "x" = "It is {.val {given}}."))
 }
 
+# One text, which may be empty.
+check_name <- function(x, name) {
+  if (is.character(x) && length(x) == 1 && !is.na(x)) return(as.vector(x))
+  given <- given_value(x)
+  abort_twill("setting", c("{.arg {name}} must be one text.", "x" = "It is {.val {given}}."))
+}
+
 check_choice <- function(x, name, choices) {
   if (is.character(x) && length(x) >= 1 && (length(x) == 1 || identical(x, choices)) && x[1] %in% choices) return(x[1])
   given <- given_value(x)
