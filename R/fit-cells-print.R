@@ -72,6 +72,7 @@ arm_tables <- function(fit) {
 #' @export
 print.summary.twillcells <- function(x, digits = 2, ...) {
   check_no_dots(..., allow = print_arguments)
+  digits <- check_digits(digits)
   print_cells_heading(x)
   cat("\nLeaves (median cell):\n")
   print_cell_table(x$leaves, 24)

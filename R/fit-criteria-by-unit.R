@@ -88,6 +88,7 @@ warn_unit_pareto <- function(loo) {
 #' @export
 print.tw_leaf_criterion <- function(x, digits = 1, ...) {
   check_no_dots(..., allow = print_arguments)
+  digits <- check_digits(digits)
   unit <- attr(x, "unit")
   n <- dim(x)
   left <- if (unit == "leaf") "Leaves" else "Samples"

@@ -110,6 +110,7 @@ check_names <- function(names, n) {
 #' @export
 print.tw_loo_list <- function(x, digits = 1, ...) {
   check_no_dots(..., allow = print_arguments)
+  digits <- check_digits(digits)
   for (name in names(x$loos)) {
     cat("Output of model '", name, "':\n", sep = "")
     print(x$loos[[name]], digits = digits)

@@ -114,7 +114,7 @@ fixef_variables <- function(fit) {
 }
 
 pick_coefficients <- function(variable, pars, arg = "pars") {
-  unknown <- setdiff(pars, c(names(variable), variable))
+  unknown <- if (is.character(pars)) setdiff(pars, c(names(variable), variable)) else given_value(pars)
   if (length(unknown)) {
     abort_twill("variable", c(
       "{.arg {arg}} must name population-level coefficients.",

@@ -130,7 +130,7 @@ summary_over_genes <- function(fit, genes, newdata, verb, dots, seed) {
 }
 
 values_over_genes <- function(fit, at, newdata, verb, dots, seed) {
-  with_seed(seed, over_views(fit, at, function(view) do.call(verb, c(list(view), list(newdata = newdata), dots))))
+  with_seed(seed, over_views(fit, at, function(view) do.call(verb, c(list(view), list(newdata = newdata), dots), quote = TRUE)))
 }
 
 prediction_names <- function(fit, newdata) {

@@ -58,7 +58,7 @@ summary.twillgenes <- function(object, ...) {
 #' @export
 print.summary.twillgenes <- function(x, digits = 2, ...) {
   check_no_dots(..., allow = print_arguments)
-  digits <- check_whole(digits, "digits", 0, 22)
+  digits <- check_digits(digits)
   print_set_heading(x)
   print_gene_means(x, digits)
   invisible(x)

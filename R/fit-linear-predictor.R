@@ -25,7 +25,8 @@ check_offset <- function(offset, n) {
 
 # The draws to use: those of `draw_ids` as they come, `ndraws` at random, or all.
 choose_draws <- function(fit, ndraws = NULL, draw_ids = NULL) {
-  total <- ndraws(fit)
+  # By its full name: the argument may be anything, a function too.
+  total <- posterior::ndraws(fit)
   if (!is.null(draw_ids)) return(check_draw_ids(draw_ids, total))
   if (is.null(ndraws)) return(seq_len(total))
   sort(sample.int(total, check_whole(ndraws, "ndraws", 1, total)))

@@ -5,7 +5,7 @@
 #' @export
 print.summary.twillfit <- function(x, digits = 2, ...) {
   check_no_dots(..., allow = print_arguments)
-  digits <- check_whole(digits, "digits", 0, 22)
+  digits <- check_digits(digits)
   print_heading(x)
   if (!is.null(x$prior)) print_section("Priors:", print(x$prior))
   print_groups(x, digits)

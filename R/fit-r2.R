@@ -65,6 +65,9 @@ loo_predict.twillfit <- function(object, type = c("mean", "var", "quantile"), pr
 psis_weights <- function(fit, psis = NULL) {
   need_spread(fit)
   log_lik <- log_lik.twillfit(fit)
+  if (!is.null(psis) && !loo::is.psis(psis)) {
+    abort_twill("argument", c("{.arg psis_object} must be made by {.fn loo::psis}.", "x" = "It is {.val {given_value(psis)}}."))
+  }
   if (is.null(psis)) psis <- suppressWarnings(loo::psis(-log_lik, r_eff = relative_efficiency(log_lik, fit, 1)))
   list(psis = psis, log_lik = log_lik)
 }

@@ -35,7 +35,7 @@ nuts_params.twillfit <- function(object, pars = NULL, ...) {
                             "i" = "{.fn summary} has its Pareto k-hat; {.fn pairs} and {.code plot(fit)} show its draws."))
   }
   records <- dimnames(object$sampler)[[3]]
-  keep <- if (is.null(pars)) records else intersect(records, pars)
+  keep <- if (is.null(pars)) records else intersect(records, checked_among(pars, records))
   size <- dim(object$sampler)
   grid <- expand.grid(Iteration = seq_len(size[1]), Chain = seq_len(size[2]), Parameter = keep)
   data.frame(Chain = grid$Chain, Iteration = grid$Iteration,

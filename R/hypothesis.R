@@ -182,6 +182,7 @@ density_at_zero <- function(x) {
 #' @export
 print.tw_hypothesis <- function(x, digits = 2, ...) {
   check_no_dots(..., allow = print_arguments)
+  digits <- check_digits(digits)
   cat("Hypotheses about ", switch(x$scope, standard = "parameters", ranef = "deviations of levels",
                                   coef = "coefficients of levels"), ":\n", sep = "")
   table <- x$hypothesis

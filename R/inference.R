@@ -181,6 +181,9 @@ check_flag <- function(x, name) {
   abort_twill("setting", c("{.arg {name}} must be TRUE or FALSE.", "x" = "It is {.val {given}}."))
 }
 
+# Digits of a print.
+check_digits <- function(digits) check_whole(digits, "digits", 0, 22)
+
 # One text, which may be empty.
 check_name <- function(x, name) {
   if (is.character(x) && length(x) == 1 && !is.na(x)) return(as.vector(x))

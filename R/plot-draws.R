@@ -168,8 +168,8 @@ mcmc_function <- function(type, argument = "type") {
     return(getExportedValue("bayesplot", paste0("mcmc_", type)))
   }
   abort_twill("plot", c("{.arg {argument}} must be an {.code mcmc_} plot of bayesplot.",
-                        "x" = "You supplied {.val {type}}.",
-                        did_you_mean(as.character(type)[1], known),
+                        "x" = "You supplied {.val {given_value(type)}}.",
+                        if (is.character(type)) did_you_mean(type[1], known),
                         "i" = "There are {.val {known}}."))
 }
 
