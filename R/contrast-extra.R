@@ -2,6 +2,7 @@
 
 check_extra <- function(fit, extra) {
   if (length(extra) == 0) return(character())
+  if (!is.character(extra)) check_choice(extra, "extra", c("kl", "lvr"))
   for (one in extra) check_choice(one, "extra", c("kl", "lvr"))
   if ("kl" %in% extra) need_shape(fit, "extra")
   if (family(fit)$link != "log") abort_twill("contrast", c("{.arg extra} needs a model of counts.",

@@ -180,7 +180,7 @@ confint.twillfit <- function(object, parm = NULL, level = 0.95, ...) {
   check_level(level, "level")
   known <- fixef_variables(object)
   if (is.null(parm)) parm <- names(known)
-  if (!is.character(parm) && !is.numeric(parm)) abort_no_names(parm)
+  if (!is.character(parm) && !is.numeric(parm)) abort_no_names(parm, "parm")
   if (is.numeric(parm)) parm <- numbered(parm, names(known))
   variable <- ifelse(parm %in% names(known), known[parm], parm)
   draws <- draw_matrix(object, select_variables(object, unname(variable)))

@@ -204,9 +204,9 @@ abort_pattern <- function(pattern) {
   abort_twill("variable", "{.arg variable} is no regular expression: {.val {pattern}}.")
 }
 
-abort_no_names <- function(variable) {
+abort_no_names <- function(variable, arg = "variable") {
   given <- given_value(variable)
-  abort_twill("variable", c("{.arg variable} must hold names of variables, as text.", "x" = "It is {.val {given}}."))
+  abort_twill("variable", c("{.arg {arg}} must hold names of variables, as text.", "x" = "It is {.val {given}}."))
 }
 
 abort_no_variable <- function(missing, all) {

@@ -57,7 +57,10 @@ ranef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.0
   check_no_dots(...)
   need_group_effects(object)
   out <- lapply(pick_groups(object, groups), group_effect_draws, fit = object)
-  if (!is.null(pars)) out <- lapply(out, function(x) x[, , dimnames(x)[[3]] %in% pars, drop = FALSE])
+  if (!is.null(pars)) {
+    pars <- checked_among(pars, unique(unlist(lapply(out, function(x) dimnames(x)[[3]]))))
+    out <- lapply(out, function(x) x[, , dimnames(x)[[3]] %in% pars, drop = FALSE])
+  }
   if (check_flag(summary, "summary")) lapply(out, summarise_levels, robust, probs) else out
 }
 

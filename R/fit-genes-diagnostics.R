@@ -17,12 +17,13 @@
 tw_diagnostics <- function(fit, all = FALSE, ...) {
   check_no_dots(...)
   check_set(fit)
+  check_flag(all, "all")
   p <- fit$posterior
   worst <- function(values, f) apply(values, 2, function(v) if (all(is.na(v))) NA_real_ else f(v, na.rm = TRUE))
   table <- data.frame(status = p$status, rhat = worst(p$rhat, max), ess = worst(p$ess, min), divergent = p$divergent,
                       khat = nan_to_na(p$khat), n_used = p$n_used, n_nonzero = p$n_nonzero, total = fit$job$scan$total[p$rows],
                       n_gradients = p$n_gradients, seconds = p$seconds, message = p$message, row.names = set_genes(fit))
-  if (check_flag(all, "all")) table <- rbind(table, skipped_genes(fit, names(table)))
+  if (all) table <- rbind(table, skipped_genes(fit, names(table)))
   minor <- c("n_used", "n_nonzero", "n_gradients", "seconds")
   new_table(table, "diagnostics", "Diagnostics", "genes", diagnostic_texts, minor = minor)
 }

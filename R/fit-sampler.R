@@ -80,7 +80,9 @@ control_params.twillfit <- function(x, pars = NULL, ...) {
   out <- x$info[c("adapt_delta", "max_treedepth")]
   if (is.null(pars)) return(out)
   unknown <- if (is.character(pars)) setdiff(pars, names(out)) else given_value(pars)
-  if (length(unknown)) abort_twill("argument", c("{.arg pars} must be {.or {.val {names(out)}}}.", "x" = "It has {.val {unknown}}."))
+  if (length(unknown)) {
+    abort_twill("argument", c("{.arg pars} must be {.or {.val {names(out)}}}.", "x" = "It has {.val {unknown}}."))
+  }
   out[pars]
 }
 

@@ -125,7 +125,8 @@ refuse_control <- function(name, known, method) {
 
 check_adapt_delta <- function(adapt_delta) {
   is_target <- is.numeric(adapt_delta) && length(adapt_delta) > 0 && all(is.finite(adapt_delta))
-  if (is_target && all(adapt_delta > 0 & adapt_delta < 1) && !is.unsorted(adapt_delta, strictly = TRUE)) return(as.numeric(adapt_delta))
+  rises <- is_target && all(adapt_delta > 0 & adapt_delta < 1) && !is.unsorted(adapt_delta, strictly = TRUE)
+  if (rises) return(as.numeric(adapt_delta))
   given <- given_value(adapt_delta)
   abort_twill("setting", c(
     "{.arg control$adapt_delta} must be a number between 0 and 1, or rising numbers to try one after the other.",

@@ -185,8 +185,9 @@ tw_forest <- function(fit, group = NULL, coef = NULL, own = FALSE, n = 40, prob 
   check_fit(fit)
   check_level(prob, "prob")
   check_level(prob_outer, "prob_outer")
+  check_flag(own, "own")
   need_group_effects(fit)
-  group <- pick_groups(fit, group)[[1]]
+  group <- pick_groups(fit, if (length(group)) group)[[1]]
   effects <- if (own) level_coefficients(fit, group) else group_effect_draws(fit, group)
   coef <- check_coef(coef, dimnames(effects)[[3]], group)
   table <- interval_table(matrix(effects[, , coef], dim(effects)[1], dimnames = list(NULL, dimnames(effects)[[2]])),

@@ -23,6 +23,7 @@ gene_forest <- function(fit, gene, contrast, group, prob, prob_outer) {
 }
 
 forest_term <- function(fit, weights, group) {
+  if (!is.null(group)) group <- check_name(group, "group")
   varies <- vapply(weights$terms, function(part) nrow(part$weights) == 1 && any(part$weights != 0), TRUE)
   k <- which(varies & (if (is.null(group)) TRUE else group_names(fit$job$model) == group))
   if (length(k) > 0) return(k[1])

@@ -112,3 +112,25 @@ test_that("slopes are looked for among the columns that are in the design", {
   fit <- suppressMessages(suppressWarnings(twill_genes(counts, ~ a + b + (1 | g), col_data = samples, iter = 60, seed = 1)))
   expect_s3_class(fit, "twillgenes")
 })
+
+test_that("functions, calls and lists in place of names are refused by name, whatever the verb", {
+  fit <- shared_fit("sleep")
+  genes <- fake_set()
+  verbs <- list(fixef = "pars", ranef = "pars", ranef = "groups", confint = "parm", nuts_params = "pars", tw_forest = "own",
+                tw_forest = "group", posterior_epred = "ndraws", posterior_predict = "re_formula", loo_predict = "psis_object", as_draws_df = "variable")
+  for (k in seq_along(verbs)) for (value in list(function(x) x, quote(x), list(1))) {
+    given <- stats::setNames(list(fit, value), c("", verbs[[k]]))
+    expect_error(do.call(names(verbs)[k], given, quote = TRUE), verbs[[k]], class = "twill_error")
+  }
+  verbs <- list(ranef = "groups", confint = "parm", rhat = "pars", tw_diagnostics = "all", tw_contrast = "extra")
+  for (k in seq_along(verbs)) {
+    given <- stats::setNames(list(genes, function(x) x), c("", verbs[[k]]))
+    expect_error(do.call(names(verbs)[k], given), verbs[[k]], class = "twill_error")
+  }
+  for (bad in list("a", NA, c(1, 2), function(x) x, 1e300)) {
+    expect_error(print(summary(fit), digits = bad), "digits", class = "twill_error_setting")
+    expect_error(print(tw_hypothesis(fit, "Days > 0"), digits = bad), "digits", class = "twill_error_setting")
+    expect_error(tw_hypothesis(fit, "Days > 0", alpha = bad), "alpha", class = "twill_error")
+    expect_error(tw_hypothesis(fit, "Days > 0", class = if (is.character(bad)) 1 else bad), "class", class = "twill_error")
+  }
+})
