@@ -58,7 +58,7 @@ check_grouping <- function(fit, by, known) {
   terms <- fit$job$model$design$terms
   if (is.null(by) && length(terms) > 0) return(terms[[1]]$vars)
   if (is.character(by) && length(by) > 0 && all(by %in% known)) return(by)
-  unknown <- setdiff(as.character(by), known)
+  unknown <- if (is.character(by)) setdiff(by, known) else given_value(by)
   abort_twill("leaf", c("{.arg by} must name variables of the design.", "x" = "It is {.val {unknown}}.",
                         did_you_mean(c(unknown, "")[1], known), "i" = "They are {.val {known}}."))
 }

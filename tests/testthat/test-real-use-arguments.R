@@ -116,8 +116,9 @@ test_that("slopes are looked for among the columns that are in the design", {
 test_that("functions, calls and lists in place of names are refused by name, whatever the verb", {
   fit <- shared_fit("sleep")
   genes <- fake_set()
-  verbs <- list(fixef = "pars", ranef = "pars", ranef = "groups", confint = "parm", nuts_params = "pars", tw_forest = "own",
-                tw_forest = "group", posterior_epred = "ndraws", posterior_predict = "re_formula", loo_predict = "psis_object", as_draws_df = "variable")
+  verbs <- list(fixef = "pars", ranef = "pars", ranef = "groups", confint = "parm", nuts_params = "pars",
+                tw_forest = "own", tw_forest = "group", posterior_epred = "ndraws", posterior_predict = "re_formula",
+                loo_predict = "psis_object", as_draws_df = "variable")
   for (k in seq_along(verbs)) for (value in list(function(x) x, quote(x), list(1))) {
     given <- stats::setNames(list(fit, value), c("", verbs[[k]]))
     expect_error(do.call(names(verbs)[k], given, quote = TRUE), verbs[[k]], class = "twill_error")
