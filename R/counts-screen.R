@@ -3,14 +3,33 @@
 # list(counts, gene, guide, plasmid, data): a matrix guides x samples and what is known of either.
 wide_screen <- function(x, gene, plasmid, col_data, assay) {
   if (is_experiment(x) && is.character(gene) && length(gene) == 1) gene <- row_column(x, gene)
+  guide <- rownames(x)
+  if (!is.null(guide)) rownames(x) <- unique_names(guide, nrow(x))
   input <- read_genes(x, assay, if (is_experiment(x)) col_data else with_plasmid_rows(col_data, colnames(x), plasmid))
   source <- input$source
   gene <- check_guide_genes(gene, n_genes(source))
   counts <- as.matrix(source_matrix(source))
   scan_source(source, is_count = TRUE)
-  guide <- if (is.null(rownames(x))) sprintf("guide%d", seq_along(gene)) else source$genes
-  out <- list(counts = counts, gene = gene, guide = guide, data = input$data, samples = source$samples)
+  out <- list(counts = counts, gene = gene, guide = own_guide_names(guide, gene), data = input$data, samples = source$samples)
   split_plasmid(out, plasmid)
+}
+
+# One name per guide of a gene; a guide may be of several genes.
+own_guide_names <- function(names, gene) {
+  if (is.null(names)) return(sprintf("guide%d", seq_along(gene)))
+  nameless <- is.na(names) | names == ""
+  names[nameless] <- sprintf("guide%d", which(nameless))
+  twice <- duplicated(paste(gene, names, sep = "\r"))
+  if (any(twice)) {
+    shown <- some(unique(names[twice]))
+    warn_twill("genes", c("{sum(twice)} guide name{?s} stand{?s/} for more than one row of a gene: {.val {shown}}.",
+                          "i" = "The later rows are told apart by a number."))
+  }
+  if (any(nameless)) {
+    warn_twill("genes", "{sum(nameless)} row{?s} of {.arg x} {?has/have} no name: {.val {some(names[nameless])}}.")
+  }
+  for (rows in split(seq_along(gene), gene)[unique(gene[twice])]) names[rows] <- make.unique(names[rows])
+  names
 }
 
 row_column <- function(x, name) {

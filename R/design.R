@@ -167,16 +167,23 @@ check_one_relation <- function(terms) {
 # Levels are the observed combinations of the variables, in the order of their own levels. `keys` identify them in
 # other data, `names` show them, `labels` stand in the names of draws (without blanks, as in brms).
 new_groups <- function(columns, group) {
+  groups <- level_groups(columns)
+  check_group_levels(group, length(groups$names), groups$texts)
+  groups
+}
+
+level_groups <- function(columns) {
   factors <- lapply(columns, function(column) drop_unused_levels(level_factor(column)))
   codes <- combined_codes(factors)
   first <- which(!duplicated(codes))
   first <- first[order(codes[first])]
   texts <- lapply(factors, function(f) as.character(f)[first])
-  check_group_levels(group, length(first), texts)
   names <- make.unique(do.call(paste, c(unname(texts), sep = "_")), sep = "_")
-  labels <- make.unique(gsub("[ \t\r\n]", ".", iconv(names, to = "UTF-8", sub = "byte")), sep = "_")
-  list(codes = codes, keys = level_keys(texts), names = names, labels = labels)
+  labels <- level_labels(names)
+  list(codes = codes, keys = level_keys(texts), names = names, labels = labels, texts = texts)
 }
+
+level_labels <- function(names) make.unique(gsub("[ \t\r\n]", ".", iconv(names, to = "UTF-8", sub = "byte")), sep = "_")
 
 # One text per combination of levels. A level NA, as addNA() makes it, is not the text "NA".
 level_keys <- function(texts) {

@@ -38,6 +38,7 @@ tw_draws <- function(fit, term, genes = NULL, ...) {
   check_no_dots(...)
   check_set(fit)
   parts <- find_effect(fit, term)
+  if (is_screen(fit) && "guide" %in% strsplit(term, "[: ]+")[[1]]) refuse_screen(fit, "tw_draws")
   at <- set_positions(fit, genes)
   structure(list(fit = fit, term = term, genes = at, what = parts$what, levels = parts$levels), class = "tw_draws")
 }

@@ -40,6 +40,7 @@ tw_groups <- function(fit, by = NULL, ...) {
   check_no_dots(...)
   check_set(fit)
   if (is_rows(fit)) need_leaves("tw_groups")
+  refuse_screen(fit, "tw_groups")
   data <- model.frame.twillgenes(fit)
   by <- check_grouping(fit, by, names(data))
   free <- setdiff(names(data), by)

@@ -43,7 +43,8 @@ tw_means <- function(fit, genes = NULL, leaf = NULL, summary = TRUE, prob = 0.95
   statistics <- do.call(rbind, in_gene_steps(fit, at, function(some) mean_statistics(fit, some, leaves, probs)))
   table <- mean_table(fit, at, leaves, statistics)
   unit <- if (has_counts(fit)) "counts" else "values"
-  new_table(table, "means", "Means", "rows by gene and leaf", mean_texts(fit, prob), list(unit = unit, prob = prob),
+  rows <- if (is_screen(fit)) "rows by guide and sample" else "rows by gene and leaf"
+  new_table(table, "means", "Means", rows, mean_texts(fit, prob), list(unit = unit, prob = prob),
             names(model.frame.twillgenes(fit)))
 }
 
@@ -64,6 +65,7 @@ check_within <- function(leaves, allowed) {
 # draw x gene x leaf.
 mean_draws <- function(fit, at, leaves) {
   draws <- inverse_link(fit, leaf_log_mu(fit, at)[, leaves, , drop = FALSE])
+  if (is_screen(fit)) return(mean_draws_of_guides(fit, at, leaves, draws))
   draws <- aperm(draws, c(1, 3, 2))
   array(draws, dim(draws), list(NULL, set_genes(fit)[at], leaf_labels(fit)[leaves]))
 }
@@ -77,6 +79,7 @@ mean_statistics <- function(fit, at, leaves, probs) {
 mean_table <- function(fit, at, leaves, statistics) {
   l <- rep(leaves, length(at))
   g <- rep(at, each = length(leaves))
+  if (is_screen(fit)) return(guide_mean_table(fit, g, l, statistics))
   table <- data.frame(gene = set_genes(fit)[g], leaf = leaf_labels(fit)[l], model.frame.twillgenes(fit)[l, , drop = FALSE],
                       estimate = statistics[, 1], sd = statistics[, 2], lower = statistics[, 3], upper = statistics[, 4],
                       row.names = NULL, check.names = FALSE)
@@ -84,4 +87,28 @@ mean_table <- function(fit, at, leaves, statistics) {
   table$cells <- fit$job$cells$n[l]
   table$observed <- fit$job$source$data$sums[cbind(l, fit$posterior$rows[g])] / leaf_exposures(fit)[l]
   table
+}
+
+# One row per guide and sample that there is.
+guide_mean_table <- function(fit, g, l, statistics) {
+  known <- fit$job$weights[cbind(fit$posterior$rows[g], l)] > 0
+  samples <- screen_samples(fit)
+  slot <- (l - 1) %/% length(samples) + 1
+  guides <- screen_guides(fit)
+  guide <- guides$guide[match(paste(set_genes(fit)[g], slot), paste(guides$gene, guides$slot))]
+  table <- data.frame(gene = set_genes(fit)[g], guide = guide, sample = column_samples(fit)[l],
+                      model.frame.twill_screen(fit)[(l - 1) %% length(samples) + 1, , drop = FALSE], estimate = statistics[, 1],
+                      sd = statistics[, 2], lower = statistics[, 3], upper = statistics[, 4], row.names = NULL,
+                      check.names = FALSE)
+  table <- table[known, ]
+  rownames(table) <- NULL
+  table
+}
+
+# draw x guide x sample, of all samples.
+mean_draws_of_guides <- function(fit, at, leaves, draws) {
+  all <- array(NA_real_, c(dim(draws)[1], length(leaf_labels(fit)), length(at)))
+  all[, leaves, ] <- draws
+  out <- aperm(guide_draws_by_sample(fit, all, set_genes(fit)[at]), c(1, 3, 2))
+  out[, , dimnames(out)[[3]] %in% column_samples(fit)[leaves], drop = FALSE]
 }

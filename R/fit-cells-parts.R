@@ -19,16 +19,19 @@ leaf_factors <- function(fit) {
 }
 
 # Leaves by label, number, or values of the design's variables, c(donor = "D1", condition = "ctrl").
-pick_leaves <- function(fit, leaf, data = model.frame.twillgenes(fit), known = leaf_labels(fit)) {
+pick_leaves <- function(fit, leaf, data = model.frame.twillgenes(fit), known = column_samples(fit)) {
   if (is.null(leaf)) return(seq_along(known))
   if (!is.null(names(leaf))) return(leaves_with(leaf, data, known))
-  if (is.character(leaf) && length(leaf) > 0 && all(leaf %in% known)) return(match(leaf, known))
+  if (is.character(leaf) && length(leaf) > 0 && all(leaf %in% known)) return(columns_of(leaf, known))
   if (is.numeric(leaf) && length(leaf) > 0 && all(leaf %in% seq_along(known))) return(leaf)
   given <- given_value(leaf)
   abort_twill("leaf", c("{.arg leaf} must name values of the design's variables, or leaves.", "x" = "It is {.val {given}}.",
                         "i" = "Leaves are {.val {some(known, 20)}}.",
                         "i" = "Say {.code c({names(data)[1]} = )} for all that have a value."))
 }
+
+# Of a screen a sample has a column per guide.
+columns_of <- function(names, known) unlist(lapply(names, function(name) which(known == name)))
 
 leaves_with <- function(leaf, data, known) {
   unknown <- setdiff(names(leaf), names(data))

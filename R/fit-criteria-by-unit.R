@@ -43,8 +43,21 @@ unit_criterion <- function(fit, genes, by, units, names, class, left_out = NULL)
   labels <- if (by == "gene") set_genes(fit)[at] else leaf_labels(fit)
   total <- function(k) apply(part(k), over, sum)
   k <- part(3)
+  if (is_screen(fit)) return(screen_criterion(fit, at, by, total, k, names, class))
   dimnames(k) <- list(leaf_labels(fit), set_genes(fit)[at])
   new_criterion(total(1), total(2), k, labels, names, class, n_set_draws(fit), by, unit_of(fit))
+}
+
+# Of a screen each count of a guide is left out; rows are genes, or samples with all that their guides have.
+screen_criterion <- function(fit, at, by, total, k, names, class) {
+  genes <- set_genes(fit)[at]
+  by_guide <- guide_values(fit, k, screen_guides(fit, genes), genes)
+  add <- if (by == "gene") total else function(k) as.vector(rowsum(total(k), column_samples(fit), reorder = FALSE))
+  labels <- if (by == "gene") genes else screen_samples(fit)
+  of_rows <- if (by == "gene") k else t(by_guide)
+  out <- new_criterion(add(1), add(2), of_rows, labels, names, class, n_set_draws(fit), by, "sample")
+  if (!is.null(out$diagnostics)) out$diagnostics$sample_k <- t(by_guide)
+  out
 }
 
 unit_log_lik <- function(fit, at) if (has_sample_units(fit)) sample_log_lik(fit, at) else leaf_log_lik(fit, at)

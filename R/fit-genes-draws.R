@@ -243,6 +243,7 @@ as_draws_array.twillgenes <- function(x, genes = NULL, variable = NULL, regex = 
   check_no_dots(...)
   check_flag(regex, "regex")
   at <- set_positions(x, genes)
+  if (is_screen(x)) return(screen_draws(x, at, variable, regex))
   chosen <- if (is.null(variable)) kept_variables(x) else select_variables(x, variable, regex)
   main <- intersect(chosen, x$posterior$names)
   draws <- set_draws(x, main, at)

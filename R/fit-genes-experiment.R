@@ -20,7 +20,7 @@ own_rows <- function(fit) rows_of_genes(fit, set_genes(fit))
 
 rows_of_genes <- function(fit, gene) {
   name <- gene
-  if (inherits(fit, "twill_screen")) {
+  if (is_screen(fit)) {
     guides <- screen_guides(fit, gene)
     gene <- guides$gene
     name <- guides$label
@@ -32,7 +32,7 @@ fitted_counts <- function(fit) counts_of_rows(fit, own_rows(fit))
 
 # Values as fitted, sparse or on disk if they were, of genes that were not fitted too.
 counts_of_rows <- function(fit, rows) {
-  if (inherits(fit, "twill_screen")) return(guide_values(fit, t(fit$job$source$data), rows$name))
+  if (is_screen(fit)) return(guide_values(fit, t(fit$job$source$data), screen_guides(fit, unique(rows$gene))))
   source <- fit$job$source
   left <- rows$gene[!rows$gene %in% source$genes]
   counts <- source_counts(source, setdiff(rows$gene, left))
@@ -67,11 +67,11 @@ left_counts <- function(fit, genes, is_dense) {
 
 # Columns ------------------------------------------------------------------------------------------------------------
 
-column_names <- function(fit) if (inherits(fit, "twill_screen")) screen_samples(fit) else fit$job$source$samples
+column_names <- function(fit) if (is_screen(fit)) screen_samples(fit) else fit$job$source$samples
 
 column_size_factors <- function(fit) {
   values <- fit$job$sizes$values
-  if (inherits(fit, "twill_screen")) values <- values[screen_sample_rows(fit)]
+  if (is_screen(fit)) values <- values[screen_sample_rows(fit)]
   stats::setNames(values, column_names(fit))
 }
 
@@ -86,7 +86,7 @@ column_data <- function(fit) {
 # A data frame of what is known of each column.
 known_columns <- function(fit) {
   job <- fit$job
-  if (inherits(fit, "twill_screen")) return(screen_frame(fit))
+  if (is_screen(fit)) return(screen_frame(fit))
   if (job$source$kind != "leaves") return(as.data.frame(job$columns, check.names = FALSE))
   table <- job$cells$capture
   own <- job$columns[!vapply(job$columns, function(column) is.null(column) || is.matrix(column), TRUE)]
@@ -116,7 +116,7 @@ described_rows <- function(fit, rows) {
   out <- out[intersect(names(row_texts), names(out))]
   type <- rep("results", length(out))
   texts <- row_texts[names(out)]
-  if (inherits(fit, "twill_screen")) {
+  if (is_screen(fit)) {
     own <- guide_columns_of(fit, rows)
     out <- cbind(own, out)
     texts <- c(guide_texts[names(own)], texts)

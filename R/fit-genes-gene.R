@@ -28,6 +28,7 @@ tw_gene <- function(fit, gene, ..., x = NULL) {
   part <- job_part(fit$job, fit$posterior$rows[at])
   response <- if (family(fit)$link == "log") "count" else "value"
   data <- if (inherits(fit, "twillcells")) cell_data(fit, set_genes(fit)[at], x) else gene_data(part, response)
+  if (is_screen(fit)) data <- own_guide_rows(data, fit, set_genes(fit)[at])
   formula <- gene_model_formula(fit$job$model, response, ".weights" %in% names(data))
   arguments <- list(formula = formula, data = data, family = family(fit), prior = one_gene_prior(part),
                     seed = fit$job$settings$seed)
@@ -48,6 +49,17 @@ gene_data <- function(part, response) {
   if (!is.null(part$weights)) weights <- part$weights[1, ]
   if (any(weights != 1)) data$.weights <- weights
   data[!is.na(data[[response]]), , drop = FALSE]
+}
+
+# Of a screen the guides that the gene has, by name. Of a single one a guide without counts stays, as a term needs two levels.
+own_guide_rows <- function(data, fit, gene) {
+  if (is.null(data[[".weights"]])) return(with_guide_names(data, fit, gene))
+  known <- data$.weights > 0
+  n <- length(unique(data$guide[known]))
+  kept <- known | (n == 1 & !data$guide %in% data$guide[known] & data$guide %in% c("guide1", "guide2"))
+  data <- with_guide_names(data[kept, , drop = FALSE], fit, gene)
+  if (all(data$.weights == 1)) data$.weights <- NULL
+  data
 }
 
 # The design with the response's own name, offset and weights.

@@ -47,6 +47,7 @@ log_lik.twillgenes <- function(object, genes = NULL, ...) {
   at <- set_positions(object, genes)
   out <- sample_log_lik(object, at)
   for (k in seq_along(at)) out[, has_no_count(object, at[k]), k] <- NA
+  if (is_screen(object)) return(guide_draws_by_sample(object, out, set_genes(object)[at]))
   dimnames(out) <- list(NULL, object$job$source$samples, set_genes(object)[at])
   if (length(at) == 1) matrix(out, dim(out)[1], dimnames = dimnames(out)[1:2]) else out
 }

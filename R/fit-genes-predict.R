@@ -115,6 +115,9 @@ draws_over_genes <- function(fit, genes, newdata, verb, dots, seed) {
   values <- values_over_genes(fit, at, newdata, verb, dots, seed)
   names <- prediction_names(fit, newdata)
   values <- lapply(seq_along(at), function(k) all_rows(fit, at[k], values[[k]], newdata))
+  if (is_screen(fit) && is.null(newdata)) {
+    return(guide_draws_by_sample(fit, array(unlist(values), c(dim(values[[1]]), length(at))), set_genes(fit)[at]))
+  }
   if (length(at) == 1) return(matrix(values[[1]], ncol = length(names), dimnames = list(NULL, names)))
   array(unlist(values), c(dim(values[[1]]), length(at)), list(NULL, names, set_genes(fit)[at]))
 }
@@ -122,15 +125,36 @@ draws_over_genes <- function(fit, genes, newdata, verb, dots, seed) {
 # gene x statistic x row.
 summary_over_genes <- function(fit, genes, newdata, verb, dots, seed) {
   at <- prediction_positions(fit, genes, newdata, dots)
-  values <- values_over_genes(fit, at, newdata, verb, dots, seed)
+  values <- values_over_genes(fit, at, newdata, verb, dots, seed, rows = 1)
   statistics <- colnames(values[[1]])
   values <- lapply(seq_along(at), function(k) all_rows(fit, at[k], t(values[[k]]), newdata))
-  out <- aperm(array(unlist(values), c(dim(values[[1]]), length(at))), c(3, 1, 2))
+  out <- array(unlist(values), c(dim(values[[1]]), length(at)))
+  if (is_screen(fit) && is.null(newdata)) {
+    out <- aperm(guide_draws_by_sample(fit, out, set_genes(fit)[at]), c(3, 1, 2))
+    dimnames(out)[[2]] <- statistics
+    return(out)
+  }
+  out <- aperm(out, c(3, 1, 2))
   array(out, dim(out), list(set_genes(fit)[at], statistics, prediction_names(fit, newdata)))
 }
 
-values_over_genes <- function(fit, at, newdata, verb, dots, seed) {
-  with_seed(seed, over_views(fit, at, function(view) do.call(verb, c(list(view), list(newdata = newdata), dots), quote = TRUE)))
+# Of each gene draws x rows, or with `rows = 1` rows x statistics.
+values_over_genes <- function(fit, at, newdata, verb, dots, seed, rows = 2) {
+  of_gene <- function(view) {
+    other <- other_guides(fit, view, newdata)
+    if (any(other)) newdata$guide <- replace(level_text(newdata$guide), other, levels(view$data$guide)[1])
+    values <- do.call(verb, c(list(view), list(newdata = newdata), dots), quote = TRUE)
+    if (rows == 1) values[other, ] <- NA else values[, other] <- NA
+    values
+  }
+  with_seed(seed, over_views(fit, at, of_gene))
+}
+
+# Rows of new data that are of guides of other genes: the gene has no value there.
+other_guides <- function(fit, view, newdata) {
+  if (!is_screen(fit) || !is.data.frame(newdata) || !"guide" %in% names(newdata)) return(FALSE)
+  guide <- level_text(newdata$guide)
+  guide %in% fit$screen$guides$guide & !guide %in% levels(view$data$guide)
 }
 
 prediction_names <- function(fit, newdata) {

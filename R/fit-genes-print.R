@@ -42,9 +42,7 @@ summary.twillgenes <- function(object, ...) {
   known <- known[!startsWith(p$names, "mean_r_"), , drop = FALSE]
   quantiles <- t(apply(known, 1, stats::quantile, c(0.05, 0.25, 0.5, 0.75, 0.95), na.rm = TRUE))
   colnames(quantiles) <- c("5%", "25%", "50%", "75%", "95%")
-  size <- c(nrow(fit), length(fit$screen$samples %||% fit$job$source$samples))
-  guides <- if (!is.null(fit$screen)) sum(fit$screen$guides$gene %in% set_genes(fit))
-  structure(list(family = family(fit)$family, size = size, guides = guides, design = design_text(fit$job$model),
+  structure(list(family = family(fit)$family, size = dim(fit), design = design_text(fit$job$model),
                  groups = set_groups(fit),
                  settings = fit$job$settings, n_draws = n_set_draws(fit), keep = fit$job$keep, elapsed = fit$info$elapsed,
                  sizes = fit$job$sizes, shared = shared_lines(fit), status = table(p$status), skipped = skipped_line(fit),
@@ -72,10 +70,11 @@ print_gene_means <- function(x, digits) {
 
 print_set_heading <- function(x) {
   if (x$partial) cat("PARTIAL FIT: these are the genes that were finished.\n\n")
-  guides <- if (!is.null(x$guides)) sprintf("%s guides, ", big(x$guides)) else ""
+  guides <- if (!is.null(x$guides)) sprintf("%s guides, ", big(sum(x$guides))) else ""
   print_field("Genes:", sprintf("%s %s models, %s%s samples%s", big(x$size[1]), x$family, guides, big(x$size[2]), x$skipped))
   print_field("Design:", x$design)
   if (length(x$groups)) print_field("Groups:", toString(x$groups))
+  if (length(x$plasmid)) print_field("Plasmid:", x$plasmid)
   if (x$sizes$how != "none") print_field("Sizes:", size_line(x$sizes))
   print_set_state(x)
 }
@@ -92,13 +91,14 @@ print_set_state <- function(x) {
 big <- function(x) format(as.numeric(x), big.mark = ",", trim = TRUE)
 
 set_groups <- function(fit) {
-  terms <- fit$job$model$design$terms
-  unique(vapply(terms, function(term) sprintf("%s (%d levels)", term$group, length(term$levels)), ""))
+  n <- ngrps(fit)
+  sprintf("%s (%s levels)", names(n), vapply(n, big, ""))
 }
 
 size_line <- function(sizes) {
   how <- c(given = "given", typical = "typical gene", sizeFactors = "sizeFactors(x)", normed_sum = "normed sums",
-           ratio = "median ratios", poscounts = "median ratios of positive counts", plasmid = "median ratios to plasmid counts")
+           ratio = "median ratios", poscounts = "median ratios of positive counts", plasmid = "counts over plasmid counts",
+           controls = "counts over plasmid counts, of controls")
   text <- if (sizes$how %in% names(how)) how[[sizes$how]] else sizes$how
   sprintf("%s, %.2g to %.2g", text, min(sizes$values), max(sizes$values))
 }

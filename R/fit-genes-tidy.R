@@ -50,6 +50,10 @@ tidy.twillgenes <- function(x, effects = c("fixed", "ran_pars"), robust = FALSE,
   conf.method <- check_choice(conf.method, "conf.method", c("quantile", "HPDinterval"))
   at <- set_positions(x, genes)
   labels <- tidy_label_table(gene_view(x, at[1]), effects)
+  # The guides of a screen are each gene's own.
+  own <- if (is_screen(x) && "ran_vals" %in% effects) labels$effect == "ran_vals" else FALSE
+  guides <- if (any(own)) tidy_guides(x, at, robust, conf.int, conf.level, conf.method)
+  labels <- labels[!own, , drop = FALSE]
   main <- labels$variable %in% x$posterior$names
   tables <- lapply(seq_len(nrow(labels)), function(k) {
     variable <- labels$variable[k]
@@ -57,12 +61,22 @@ tidy.twillgenes <- function(x, effects = c("fixed", "ran_pars"), robust = FALSE,
     estimates <- tidy_estimates(matrix(draws, dim(draws)[1]), robust, conf.int, conf.level, conf.method, few_draws_type)
     cbind(gene = set_genes(x)[at], labels[k, setdiff(names(labels), "variable")], estimates, row.names = NULL)
   })
-  out <- do.call(rbind, tables)
+  out <- do.call(rbind, c(tables, list(guides)))
   if (check_flag(exponentiate, "exponentiate")) out <- exponentiate_fixed(out)
   # Gene by gene, and within these in the order of parameters.
-  out <- out[order(rep(seq_along(at), length(tables)), rep(seq_along(tables), each = length(at))), ]
+  out <- out[order(match(out$gene, set_genes(x))), ]
   rownames(out) <- NULL
   out
+}
+
+tidy_guides <- function(fit, at, robust, conf.int, conf.level, conf.method) {
+  tables <- over_views(fit, at, function(view) {
+    labels <- tidy_label_table(view, "ran_vals")
+    draws <- draw_matrix(view, labels$variable)
+    cbind(labels[names(labels) != "variable"],
+          tidy_estimates(draws, robust, conf.int, conf.level, conf.method, few_draws_type), row.names = NULL)
+  })
+  do.call(rbind, Map(function(gene, table) cbind(gene = gene, table), set_genes(fit)[at], tables))
 }
 
 #' @rdname twillgenes-tidy
@@ -86,17 +100,16 @@ glance.twillgenes <- function(x, genes = NULL, ...) {
 augment.twillgenes <- function(x, genes = NULL, ...) {
   check_no_dots(...)
   at <- dense_positions(x, genes, n_samples(x$job$source) * 8)
-  samples <- x$job$source$samples
-  frame <- model.frame.twillgenes(x)
+  samples <- column_samples(x)
+  variables <- names(model.frame.twillgenes(x))
   tables <- over_views(x, at, function(view) {
     stats <- fitted.twillfit(view)
-    data.frame(.observed = view$design$y, .fitted = stats[, "Estimate"], .se.fit = stats[, "Est.Error"],
-               .resid = view$design$y - stats[, "Estimate"])
+    data.frame(view$data[variables], .observed = view$design$y, .fitted = stats[, "Estimate"], .se.fit = stats[, "Est.Error"],
+               .resid = view$design$y - stats[, "Estimate"], row.names = NULL, check.names = FALSE)
   })
   rows <- lapply(seq_along(at), function(k) {
     known <- which(!has_no_count(x, at[k]))
-    data.frame(gene = set_genes(x)[at[k]], sample = samples[known], frame[known, , drop = FALSE], tables[[k]], row.names = NULL,
-               check.names = FALSE)
+    data.frame(gene = set_genes(x)[at[k]], sample = samples[known], tables[[k]], row.names = NULL, check.names = FALSE)
   })
   do.call(rbind, rows)
 }

@@ -84,7 +84,7 @@ residuals.twillgenes <- function(object, genes = NULL, type = c("ordinary", "pea
 
 # As named_values(). In a screen genes have as many samples as the one with most guides: others have none there, of weight 0.
 known_values <- function(fit, at, values) {
-  if (inherits(fit, "twill_screen")) values[t(fit$job$weights[fit$posterior$rows[at], , drop = FALSE]) == 0] <- NA
+  if (is_screen(fit)) values[t(fit$job$weights[fit$posterior$rows[at], , drop = FALSE]) == 0] <- NA
   named_values(fit, at, values)
 }
 
@@ -97,7 +97,9 @@ dense_positions <- function(fit, genes, n) {
 }
 
 # genes x samples, from samples x genes.
-named_values <- function(fit, at, values) matrix(t(values), length(at), dimnames = dimnames(fit[at, ]))
+named_values <- function(fit, at, values) {
+  matrix(t(values), length(at), dimnames = list(set_genes(fit)[at], fit$job$source$samples))
+}
 
 gene_inverse_link <- function(fit, eta) if (family(fit)$link == "log") exp(eta) else eta
 

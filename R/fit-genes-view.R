@@ -13,7 +13,8 @@ gene_views <- function(fit, at) {
   weights <- sample_weights(fit, at)
   lapply(seq_along(at), function(g) {
     of_gene <- as_array_of_draws(array(draws[, , g], size, list(NULL, NULL, variables)))
-    new_gene_view(fit, of_gene, counts[, g], offsets[, g], weights[, g])
+    view <- new_gene_view(fit, of_gene, counts[, g], offsets[, g], weights[, g])
+    if (is_screen(fit)) with_own_guides(view, fit, set_genes(fit)[at[g]]) else view
   })
 }
 

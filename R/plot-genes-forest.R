@@ -46,11 +46,10 @@ level_intervals <- function(fit, weights, k, at, probs) {
 
 # Genes of a screen have guides of their own, which share the levels of one term.
 own_levels_of <- function(fit, term, at, draws) {
-  slots <- fit$screen$guides
-  if (is.null(slots) || term$group != "guide") return(draws)
-  slots <- slots[slots$gene == set_genes(fit)[at], ]
-  draws <- draws[, slots$slot, drop = FALSE]
-  colnames(draws) <- make.unique(slots$guide)
+  if (!is_screen(fit) || !has_guides(term)) return(draws)
+  levels <- guide_levels(fit, term$group, at)
+  draws <- draws[, levels$level, drop = FALSE]
+  colnames(draws) <- own_level_names(fit, term$group, at)
   draws
 }
 

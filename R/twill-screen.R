@@ -104,7 +104,7 @@ screen_sizes <- function(input, size_factors, controls) {
   plasmid <- if (is.matrix(input$plasmid)) input$plasmid[rows, , drop = FALSE] else input$plasmid[rows]
   ratio <- matrix((counts + 0.5) / plasmid, nrow(counts))
   values <- apply(ratio, 2, screen_level, gene = input$gene[rows], few = !is.null(controls))
-  list(values = check_size_factors(values, "size_factors", input$samples), how = "plasmid")
+  list(values = check_size_factors(values, "size_factors", input$samples), how = if (is.null(controls)) "plasmid" else "controls")
 }
 
 # Genes of a library from which on the level of a sample is sought among genes, not guides.

@@ -123,7 +123,7 @@ test_that("screens have fitted values and residuals, without those of guides tha
   local_engine(fake_engine)
   fit <- twill_screen(counts, ~arm, gene = rep(c("A", "B"), c(4, 3)), col_data = data.frame(arm = gl(2, 2)), iter = 60, seed = 1,
                    silent = 2, share = "none")
-  expect_identical(dim(fitted(fit)), dim(fit))
+  expect_identical(dimnames(fitted(fit)), dimnames(counts))
   expect_identical(sum(!is.na(residuals(fit))), length(counts))
   expect_identical(is.na(fitted(fit)), is.na(residuals(fit)))
 })

@@ -77,7 +77,7 @@ test_that("count tables of MAGeCK are read, with samples from col_data", {
   view <- gene_view(fit, "C")
   expect_identical(unname(view$counts), unname(d$counts[d$gene == "C", 4:1]) + 0)
   expect_equal(view$offset, unname(log(d$plasmid[d$gene == "C", c(1, 1, 1, 1)])))
-  expect_identical(as.character(model.frame(fit)$batch[1:4]), samples$batch)
+  expect_identical(as.character(model.frame(fit)$batch), samples$batch)
   expect_identical(fit$screen$guides$guide, d$guide)
   plain <- suppressMessages(run(table[names(table) != "p2"]))
   expect_identical(unname(gene_view(plain, "C")$counts), unname(d$counts[d$gene == "C", ]) + 0)
@@ -92,7 +92,7 @@ test_that("a guide of two genes is a guide of each, and genes without a name are
   rows$guide[rows$guide == "B_sg1"] <- "A_sg1"
   fit <- fake_screen(rows, count ~ batch, gene = "gene", guide = "guide")
   expect_identical(fit$screen$guides$guide, c("A_sg1", "A_sg2", "A_sg3", "A_sg1", "B_sg2", "B_sg3"))
-  expect_identical(dim(fit), c(2L, 12L))
+  expect_identical(dim(fit), c(2L, 4L))
   rows$gene[1] <- ""
   expect_error(fake_screen(rows, count ~ 1, gene = "gene", guide = "guide"), "1 of them missing", class = "twill_error_genes")
   d$gene[1] <- ""

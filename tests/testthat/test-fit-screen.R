@@ -1,0 +1,145 @@
+# Screens speak of guides by name and of samples, in every verb, with the numbers of the draws.
+
+# Three genes of 3, 2 and 1 guides, two of which share a name; one guide has no plasmid counts in one sample, and one sample no
+# value of the design.
+verbs_screen <- function(design = ~ arm + (1 | rep), ...) {
+  gene <- c("A", "B", "A", "C", "A", "B")
+  plasmid <- matrix(300, 6, 5)
+  plasmid[3, 2] <- 5
+  data <- data.frame(arm = c("a", "b", NA, "a", "b"), rep = c("r1", "r1", "r1", "r2", "r2"))
+  counts <- with_fixed_seed(1, matrix(rpois(30, 200), 6, dimnames = list(c("x", "x", "a2", "c1", "a3", "b2"), paste0("s", 1:5))))
+  local_engine(fake_engine)
+  fit <- suppressMessages(twill_screen(counts, design, gene = gene, plasmid = plasmid, col_data = data, iter = 100, seed = 1,
+                                       silent = 2, share = "none", ...))
+  list(fit = fit, counts = counts, data = data)
+}
+
+used <- c("s1", "s2", "s4", "s5")
+
+test_that("sizes and names are of genes and samples", {
+  fit <- verbs_screen()$fit
+  expect_identical(dim(fit), c(3L, 4L))
+  expect_identical(dimnames(fit), list(c("A", "B", "C"), used))
+  expect_identical(nobs(fit), 4L)
+  expect_equal(model.frame(fit), data.frame(arm = factor(c("a", "b", "a", "b")), rep = factor(c("r1", "r1", "r2", "r2"))))
+  expect_identical(dim(model.matrix(fit)), c(4L, 2L))
+  expect_identical(df.residual(fit), c(A = 11 - 2, B = 8 - 2, C = 4 - 2))
+  expect_identical(ngrps(fit), list(rep = 2L, guide = 6L))
+})
+
+test_that("guides that share a name go by that of their gene", {
+  s <- verbs_screen()
+  values <- fitted(s$fit)
+  expect_identical(colnames(values), used)
+  expect_setequal(rownames(values), c("A:x", "a2", "a3", "B:x", "b2", "c1"))
+  expect_identical(which(is.na(values)), which(is.na(residuals(s$fit))))
+  expect_identical(names(which(is.na(values[, "s2"]))), "a2")
+  expect_identical(sum(weights(s$fit)), 23)
+})
+
+test_that("fitted values, residuals and predictions are those of the guide's own draws", {
+  s <- verbs_screen()
+  fit <- s$fit
+  guide <- "a3"
+  draws <- as_draws_matrix(fit, genes = "A")
+  expect_true(all(c("r_guide[x,Intercept]", "r_guide[a2,Intercept]", "r_guide[a3,armb]") %in% colnames(draws)))
+  expect_false(any(grepl("guide[0-9]", colnames(draws))))
+  offset <- log(300) + log(fit$job$sizes$values[5])
+  eta <- offset + rowSums(draws[, c("b_Intercept", "b_armb", "r_rep[r2,Intercept]", "r_guide[a3,Intercept]",
+                                    "r_guide[a3,armb]")])
+  expect_equal(as.vector(posterior_linpred(fit)[, "s5", guide]), as.vector(eta))
+  expect_equal(as.vector(posterior_epred(fit, genes = "A")[, "s5", guide]), as.vector(exp(eta)))
+  expect_equal(fitted(fit)[guide, "s5"], exp(mean(eta)))
+  expect_equal(residuals(fit)[guide, "s5"], s$counts["a3", "s5"] - exp(mean(eta)))
+  expect_equal(log_lik(fit)[, "s5", guide], as.vector(dnbinom(s$counts["a3", "s5"], mu = exp(eta), size = draws[, "shape"],
+                                                               log = TRUE)))
+  expect_equal(predict(fit, seed = 1)[guide, "Estimate", "s5"], mean(posterior_predict(fit, seed = 1)[, "s5", guide]))
+  rows <- augment(fit)
+  at <- rows$guide == "a3" & rows$sample == "s5"
+  expect_equal(rows$.observed[at], s$counts[["a3", "s5"]])
+  expect_equal(rows$.fitted[at], mean(exp(eta)))
+  expect_identical(nrow(rows), 23L)
+  means <- tw_means(fit)
+  expect_equal(means$estimate[means$guide == "a3" & means$sample == "s5"], mean(exp(eta - offset)))
+  expect_identical(nrow(means), 23L)
+})
+
+test_that("new data name guides, and are of the genes that have them", {
+  fit <- verbs_screen()$fit
+  new <- data.frame(arm = c("a", "b", "b"), rep = "r1", guide = c("a2", "b2", "never seen"))
+  expect_error(posterior_epred(fit, new), "never seen", class = "twill_error_newdata")
+  got <- posterior_epred(fit, new[1:2, ])
+  expect_identical(unname(is.na(got[1, , ])), cbind(c(FALSE, TRUE), c(TRUE, FALSE), c(TRUE, TRUE)))
+  draws <- as_draws_matrix(fit, genes = "B")
+  by_hand <- exp(rowSums(draws[, c("b_Intercept", "b_armb", "r_rep[r1,Intercept]", "r_guide[b2,Intercept]", "r_guide[b2,armb]")]))
+  expect_equal(got[, 2, "B"], as.vector(by_hand))
+  expect_true(all(is.na(predict(fit, new[1:2, ])["C", , ])))
+  expect_false(anyNA(predict(fit, new[3, ], allow_new_levels = TRUE, seed = 1)))
+})
+
+test_that("effects and coefficients are by guide", {
+  fit <- verbs_screen()$fit
+  effects <- ranef(fit)
+  expect_identical(dim(effects$rep), c(3L, 4L, 2L, 1L))
+  expect_identical(dim(effects$guide), c(6L, 4L, 2L))
+  draws <- as_draws_matrix(fit, genes = "B")
+  expect_equal(effects$guide["b2", "Estimate", "armb"], mean(draws[, "r_guide[b2,armb]"]))
+  expect_equal(ranef(fit, summary = FALSE, genes = "B")$guide[, "b2", "armb"], as.vector(draws[, "r_guide[b2,armb]"]))
+  expect_equal(coef(fit)$guide["b2", "Estimate", "armb"], mean(draws[, "r_guide[b2,armb]"] + draws[, "b_armb"]))
+  table <- tidy(fit, effects = c("fixed", "ran_vals"))
+  expect_equal(table$estimate[table$level %in% "b2" & table$term == "armb"], effects$guide[["b2", "Estimate", "armb"]])
+  expect_identical(sum(table$group %in% "guide"), 12L)
+  expect_identical(unique(table$gene), c("A", "B", "C"))
+  # Guides crossed with replicates are levels of their own.
+  crossed <- verbs_screen(~ arm + (1 | guide) + (1 | guide:rep))$fit
+  levels <- rownames(ranef(crossed, genes = "B")$`guide:rep`)
+  expect_setequal(levels, c("x_r1", "b2_r1", "x_r2", "b2_r2"))
+  expect_true(all(sprintf("r_guide:rep[%s,Intercept]", levels) %in% variables(as_draws(crossed, genes = "B"))))
+})
+
+test_that("draws of several genes name gene and guide, and variables() has them all", {
+  fit <- verbs_screen()$fit
+  names <- variables(as_draws(fit, variable = "^r_guide", regex = TRUE))
+  expect_true(all(c("r_guide[A,x,Intercept]", "r_guide[B,x,armb]", "r_guide[C,c1,Intercept]") %in% names))
+  expect_length(names, 12)
+  all <- lapply(rownames(fit), function(gene) variables(as_draws(fit, genes = gene)))
+  expect_setequal(variables(fit), unlist(all))
+})
+
+test_that("criteria are of samples", {
+  fit <- verbs_screen()$fit
+  by_sample <- waic(fit, by = "sample")
+  expect_identical(rownames(by_sample$pointwise), used)
+  expect_equal(by_sample$estimates, waic(fit)$estimates, tolerance = 1, ignore_attr = TRUE)
+  expect_equal(by_sample$estimates["elpd_waic", "Estimate"], waic(fit)$estimates["elpd_waic", "Estimate"])
+  loo <- suppressWarnings(loo(fit, integrate = FALSE))
+  expect_identical(dim(loo$diagnostics$sample_k), c(4L, 6L))
+})
+
+test_that("print and summary show guides, samples and plasmid counts", {
+  fit <- verbs_screen()$fit
+  local_options <- options(width = 80)
+  on.exit(options(local_options))
+  printed <- utils::capture.output(print(fit))
+  expect_lte(max(nchar(printed)), 80)
+  expect_match(printed, "3 negbinomial models, 6 guides, 4 samples", all = FALSE)
+  expect_match(printed, "guide (1 to 3 per gene)", fixed = TRUE, all = FALSE)
+  expect_match(printed, "one count per guide and sample, median 300", all = FALSE)
+  expect_match(printed, "tw_guides", all = FALSE)
+  table <- summary(fit)$samples
+  expect_identical(table$sample, used)
+  expect_identical(as.character(table$arm), c("a", "b", "a", "b"))
+  expect_output(print(summary(fit)), "Samples:\n sample counts +size")
+})
+
+test_that("what has no meaning for guides says so, and one gene has its own", {
+  fit <- verbs_screen()$fit
+  expect_error(tw_groups(fit), "tw_guides", class = "twill_error_method")
+  expect_error(tw_draws(fit, "guide"), "tw_guides", class = "twill_error_method")
+  expect_identical(names(tw_draws(fit, "rep")), c("r1", "r2"))
+  one <- tw_gene(fit, "A", chains = 1, iter = 100, silent = 2, refresh = 0)
+  expect_identical(nobs(one), 11L)
+  expect_setequal(rownames(ranef(one)$guide), c("x", "a2", "a3"))
+  single <- tw_gene(fit, "C", chains = 1, iter = 100, silent = 2, refresh = 0)
+  expect_true("c1" %in% rownames(ranef(single)$guide))
+})
