@@ -147,7 +147,8 @@ check_same_job <- function(a, b) {
   differs <- parts[!vapply(parts, function(part) identical(a$job[[part]], b$job[[part]]), TRUE)]
   if (!identical(a$job$model$spec_json, b$job$model$spec_json)) differs <- c("design", differs)
   if (!identical(a$job$source$genes, b$job$source$genes)) differs <- c("genes of the data", differs)
-  if (!identical(a$posterior$names, b$posterior$names) || n_samples(a$job$source) != n_samples(b$job$source)) differs <- c("parameters", differs)
+  is_same <- identical(a$posterior$names, b$posterior$names) && n_samples(a$job$source) == n_samples(b$job$source)
+  if (!is_same) differs <- c("parameters", differs)
   settings <- setdiff(names(a$job$settings), placement)
   if (!identical(a$job$settings[settings], b$job$settings[settings])) differs <- c("settings", differs)
   if (length(differs) == 0) return(invisible())

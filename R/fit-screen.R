@@ -62,7 +62,7 @@ guide_draws_by_sample <- function(fit, values, genes) {
 # Names of guides -----------------------------------------------------------------------------------------------------
 
 # Names of a gene's guides by slot. Those of slots that it does not have are "guide" and a number.
-slot_names <- function(fit, gene) {
+names_by_slot <- function(fit, gene) {
   guides <- screen_guides(fit, gene)
   names <- paste0("guide", seq_len(max(fit$screen$guides$slot)))
   names[guides$slot] <- make.unique(guides$guide)
@@ -72,7 +72,7 @@ slot_names <- function(fit, gene) {
 # Rows of data with slots, with the names of a gene's guides.
 with_guide_names <- function(data, fit, gene) {
   slot <- match(as.character(data$guide), paste0("guide", seq_len(max(fit$screen$guides$slot))))
-  names <- slot_names(fit, gene)
+  names <- names_by_slot(fit, gene)
   data$guide <- factor(names[slot], names[sort(unique(slot))])
   data
 }
