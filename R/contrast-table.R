@@ -137,7 +137,9 @@ contrast_facts <- function(weights, ask, unit, prob, threshold) {
 
 column_texts <- function(fit, facts, ask, prior = NULL) {
   threshold <- sprintf("threshold %g", facts$threshold %||% 0)
-  what <- sprintf("%s; %s effect%s, %s", facts$contrast, sub("_", " ", facts$estimand), scale_text(ask), unit_short(facts$unit))
+  level <- if (length(facts$by)) paste(" in each", paste(facts$by, collapse = " and "))
+  kind <- if (is.null(level)) paste0(sub("_", " ", facts$estimand), " effect") else paste0("effect", level)
+  what <- sprintf("%s; %s%s, %s", facts$contrast, kind, scale_text(ask), unit_short(facts$unit))
   approximate <- if (!has_draws(fit)) " (normal with the posterior's moments)" else ""
   c(baseMean = if (has_counts(fit)) "mean of counts over size factors" else "mean of the values",
     log2FoldChange = paste0("posterior mean of ", what), lfcSE = paste0("posterior sd of ", what),

@@ -8,6 +8,12 @@ named_draws <- function(fit, gene, names) rowSums(unclass(as_draws_matrix(fit, g
 
 row_of <- function(table, gene, level) table[table$gene == gene & as.character(table[[2]]) == level, ]
 
+test_that("a table by level says so in its texts", {
+  fit <- by_fit()
+  expect_match(effect_label(tw_contrast(fit, by = "donor")), "effect in each donor", fixed = TRUE)
+  expect_match(effect_label(tw_contrast(fit)), "population effect", fixed = TRUE)
+})
+
 test_that("one row per gene and level, with the columns of a contrast, from the level's own draws", {
   fit <- by_fit()
   table <- tw_contrast(fit, by = "donor")
