@@ -63,6 +63,13 @@ density_tails <- function(grid, mass, at, extra = 0) {
   list(below = tail(TRUE), above = tail(FALSE))
 }
 
+# Quantiles of the gene's own density: the distribution function goes straight from one point of the grid to the next.
+own_quantiles <- function(own, probs) {
+  mass <- drop(cell_masses(own$at, own$log_density)$mass)
+  below <- c(0, cumsum(mass)) / sum(mass)
+  stats::approx(below, own$at, probs, ties = "ordered")$y
+}
+
 # Probabilities below and above points under the gene's own density alone.
 own_tails <- function(own, at) {
   cells <- cell_masses(own$at, own$log_density)

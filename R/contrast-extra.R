@@ -51,7 +51,7 @@ extra_block <- function(fit, plan, pairs, extra, at, unit) {
 }
 
 lvr_columns <- function(draws, unit) {
-  s <- effect_statistics(list(draws = draws), 0, 0.95, 1)
+  s <- effect_statistics(list(draws = draws), 0, 0.95)
   list(lvr = s$mean / unit, lvrSE = s$sd / unit, lvr_lfsr = s$lfsr)
 }
 

@@ -64,11 +64,11 @@ tw_gene_sets <- function(fit, contrast = NULL, sets, lfc_threshold = 0, estimand
   weights <- resolve_contrast(fit$job$model, contrast)
   say_reference_levels(fit$job$model, contrast)
   effect <- set_effect(fit, contrast, weights, ask, members, donors)
-  statistics <- effect_statistics(effect[c("draws", "extra")], lfc_threshold * unit, prob, fit$job$settings$seed)
+  statistics <- effect_statistics(effect[c("draws", "extra")], lfc_threshold * unit, prob)
   prior <- if (check_flag(adaptive, "adaptive") && !cell_noise) learn_effect_prior(effect$draws, statistics$mean, statistics$sd)
   statistics <- adapt_statistics(statistics, prior, lfc_threshold * unit)
   table <- set_table(statistics, members, unit, lfc_threshold > 0, effect$sigma)
-  facts <- contrast_facts(weights, ask, table_unit(fit, log2), prob, lfc_threshold)
+  facts <- contrast_facts(weights, ask, table_unit(fit, log2), prob, lfc_threshold, interval_error(effect, prob))
   new_table(table, "gene_sets", "Mean effects of genes", "sets", set_texts(fit, facts, ask, prior), facts)
 }
 

@@ -31,14 +31,15 @@ tw_guides <- function(fit, coef = NULL, genes = NULL, prob = 0.95, ...) {
   weights <- resolve_contrast(fit$job$model, coef %||% only_coefficient(fit$job$model))
   slots <- fit$screen$guides[fit$screen$guides$gene %in% set_genes(fit)[at], ]
   draws <- guide_draws(fit, weights, slots)
-  bounds <- column_quantiles(draws$guide, c(1 - prob, 1 + prob) / 2, few_draws_type)
+  bounds <- steady_quantiles(draws$guide, c(1 - prob, 1 + prob) / 2)
   unit <- effect_unit(fit)
   table <- data.frame(gene = slots$gene, guide = slots$guide, log2FoldChange = colMeans(draws$guide) / unit,
                       lfcSE = column_sds(draws$guide) / unit, lower = bounds[, 1] / unit, upper = bounds[, 2] / unit,
                       efficacy = colMeans(draws$guide / draws$gene > 0.5))
   texts <- c(log2FoldChange = "posterior mean of the guide's effect", lfcSE = "posterior sd of the guide's effect",
              interval_texts(prob), efficacy = "probability of at least half of the gene's effect, in the same direction")
-  new_table(table, "guides", "Effects", "guides", texts, list(contrast = weights$label, unit = table_unit(fit), prob = prob))
+  new_table(table, "guides", "Effects", "guides", texts, list(contrast = weights$label, unit = table_unit(fit), prob = prob,
+                                                                error = interval_error(list(draws = draws$guide), prob)))
 }
 
 # draws x guides of the guide's own effect and of its gene's.

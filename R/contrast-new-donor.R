@@ -15,7 +15,7 @@ rate_base <- function(fit, contrast, weights, ask, effect, statistics, threshold
     ratio <- column_sds(effect$draws - centre)^2 / colMeans(added)
     added <- added * rep(ifelse(is.finite(ratio), ratio, 1), each = nrow(added))
   }
-  own <- effect_statistics(list(draws = centre, densities = effect$densities), threshold, level, NULL)
+  own <- effect_statistics(list(draws = centre, densities = effect$densities), threshold, level)
   list(draws = centre, statistics = own, extra = added, densities = effect$densities)
 }
 

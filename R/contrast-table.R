@@ -2,7 +2,7 @@
 
 # mean, sd, bounds and tail probabilities of the effect of each gene: below and above 0, `threshold` and -`threshold`. Genes
 # in `effect$densities` have their own (contrast-density.R).
-effect_statistics <- function(effect, threshold, level, seed) {
+effect_statistics <- function(effect, threshold, level) {
   probs <- c(1 - level, 1 + level) / 2
   at <- c(0, threshold, -threshold)
   if (is.null(effect$draws)) return(normal_statistics(effect, at, probs))
@@ -10,11 +10,13 @@ effect_statistics <- function(effect, threshold, level, seed) {
   sd <- column_sds(effect$draws)
   total <- if (is.null(effect$extra)) sd else sqrt(sd^2 + colMeans(effect$extra))
   tails <- list(below = kernel_tails(effect, mean, sd, total, at, TRUE), above = kernel_tails(effect, mean, sd, total, at, FALSE))
+  bounds <- steady_quantiles(effect$draws, probs, effect$extra)
   if (is.null(effect$extra)) for (own in effect$densities) {
     found <- own_tails(own, at)
     for (side in names(tails)) tails[[side]][own$gene, ] <- found[[side]]
+    bounds[own$gene, ] <- own_quantiles(own, probs)
   }
-  effect_columns(mean, total, column_quantiles(noisy_draws(effect, seed), probs, few_draws_type), tails)
+  effect_columns(mean, total, bounds, tails)
 }
 
 normal_statistics <- function(effect, at, probs) {
@@ -130,8 +132,8 @@ effect_unit <- function(fit, log2 = TRUE) unit_size(table_unit(fit, log2))
 # Descriptions -----------------------------------------------------------------------------------------------------
 
 # What a table of effects carries as attributes.
-contrast_facts <- function(weights, ask, unit, prob, threshold) {
-  list(contrast = weights$label, estimand = ask$estimand, scale = ask$scale, unit = unit, prob = prob,
+contrast_facts <- function(weights, ask, unit, prob, threshold, error) {
+  list(contrast = weights$label, estimand = ask$estimand, scale = ask$scale, unit = unit, prob = prob, error = error,
        threshold = if (threshold > 0) threshold, note = ask_note(ask))
 }
 

@@ -124,7 +124,7 @@ summary.tw_group <- function(object, contrast = NULL, genes = NULL, prob = 0.95,
   part <- object
   part$fit <- object$fit[set_positions(object$fit, genes), ]
   draws <- part[[contrast[1], contrast[2]]] / effect_unit(object$fit)
-  s <- effect_statistics(list(draws = draws), 0, prob, NULL)
+  s <- effect_statistics(list(draws = draws), 0, prob)
   table <- data.frame(log2FoldChange = s$mean, lfcSE = s$sd, lower = s$lower, upper = s$upper, lfsr = s$lfsr,
                       row.names = colnames(draws))
   label <- sprintf("%s - %s in %s %s", contrast[1], contrast[2], paste(object$by, collapse = " | "), object$value)

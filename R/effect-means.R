@@ -72,8 +72,11 @@ mean_draws <- function(fit, at, leaves) {
 
 # One row per gene and leaf, leaves first.
 mean_statistics <- function(fit, at, leaves, probs) {
-  draws <- inverse_link(fit, leaf_log_mu(fit, at)[, leaves, , drop = FALSE])
-  summarise_columns(matrix(draws, dim(draws)[1]), probs = probs, type = few_draws_type)
+  eta <- leaf_log_mu(fit, at)[, leaves, , drop = FALSE]
+  eta <- matrix(eta, dim(eta)[1])
+  mean <- inverse_link(fit, eta)
+  # Ends go through the link as they are, from the scale on which the posterior is nearly normal.
+  cbind(colMeans(mean), column_sds(mean), inverse_link(fit, steady_quantiles(eta, probs)))
 }
 
 mean_table <- function(fit, at, leaves, statistics) {

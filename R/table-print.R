@@ -30,9 +30,13 @@ table_heading <- function(x) {
              if (!is.null(fact("scale"))) paste("scale of", fact("scale")),
              if (!is.null(fact("unit"))) unit_text(fact("unit")),
              if (!is.null(fact("threshold"))) sprintf("threshold %g", fact("threshold")),
-             if (!is.null(fact("prob")) && any(c("lower", "upper") %in% names(x))) sprintf("%g%% intervals", 100 * fact("prob")))
+             if (!is.null(fact("prob")) && any(c("lower", "upper") %in% names(x))) interval_words(fact("prob"), fact("error")))
   lines <- c(first, if (length(asked)) paste(asked, collapse = "; "), fact("note"), found_text(x))
   unlist(lapply(lines, strwrap, width = screen_width() + 1, exdent = 2))
+}
+
+interval_words <- function(prob, error) {
+  paste0(sprintf("%g%% intervals", 100 * prob), if (!is.null(error)) sprintf(" (Monte Carlo error of ends %.2f sd)", error))
 }
 
 screen_width <- function() min(getOption("width"), 500)
