@@ -149,6 +149,10 @@ worst_leaves <- function(table, n) {
 plot.tw_calibration <- function(x, n = 30, ...) {
   check_no_dots(...)
   need_columns(x, calibration_columns, "{.fn tw_calibration}.")
+  calibration_panels(x, n)
+}
+
+calibration_panels <- function(x, n) {
   is_mean <- attr(x, "what") == "mean"
   shown <- panel_labels(x, check_whole(n, "n", 1, 1000))
   table <- plain_table(x)

@@ -128,6 +128,10 @@ summary.tw_shared_variation <- function(object, ...) {
 #' @export
 plot.tw_shared_variation <- function(x, component = 1, ...) {
   check_no_dots(...)
+  shared_plot(x, component)
+}
+
+shared_plot <- function(x, component) {
   component <- check_whole(component, "component", 1, 1e4)
   known <- n_components(x)
   if (known == 0) abort_twill("plot", "There is no component to show: samples share nothing beyond chance.")

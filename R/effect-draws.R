@@ -232,6 +232,10 @@ effect_rows <- function(x, levels) {
 #' @export
 plot.tw_draws <- function(x, ...) {
   check_no_dots(...)
+  draws_plot(x)
+}
+
+draws_plot <- function(x) {
   is_log <- family(x$fit)$link == "log"
   table <- summary.tw_draws(x)
   table$estimate <- table$estimate / effect_unit(x$fit)

@@ -91,6 +91,11 @@ spread_columns_shown <- c("effect", "baseline", "response", "ratio", "agreement"
 plot.tw_spread <- function(x, n_labels = 8, ...) {
   check_no_dots(...)
   need_columns(x, c("effect", "baseline", "response", "ratio"), "{.fn tw_spread}.")
+  spread_points(x, n_labels)
+}
+
+# Plots are made in functions of their own: the frame of a method knows that of its caller, which would be saved with the plot.
+spread_points <- function(x, n_labels) {
   group <- attr(x, "group")
   kinds <- c(baseline = "baseline", response = "response")
   long <- data.frame(effect = abs(rep(x$effect, 2)), sd = c(x$baseline, x$response), kind = rep(kinds, each = nrow(x)))

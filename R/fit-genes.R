@@ -33,6 +33,7 @@ goes_on <- function(folder) {
 # A call with values in the place of names, as do.call() makes it. update() evaluates it, so data stay; formulas and functions
 # keep of their surroundings what they use.
 small_set_call <- function(call, env) {
+  for (door in c("twill_genes", "twill_cells", "twill_screen")) if (identical(call[[1]], get(door))) call[[1]] <- as.name(door)
   for (name in setdiff(names(call), "")) call[[name]] <- without_surroundings(call[[name]], env)
   call
 }

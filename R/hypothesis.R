@@ -201,6 +201,10 @@ print.tw_hypothesis <- function(x, digits = 2, ...) {
 #' @export
 plot.tw_hypothesis <- function(x, ...) {
   check_no_dots(...)
+  hypothesis_plot(x)
+}
+
+hypothesis_plot <- function(x) {
   labels <- if (x$scope == "standard") x$hypothesis$Hypothesis else paste0(x$hypothesis$Group, ": ", x$hypothesis$Hypothesis)
   long <- data.frame(value = unlist(x$samples, use.names = FALSE),
                      label = factor(rep(labels, each = nrow(x$samples)), levels = unique(labels)))
