@@ -79,7 +79,7 @@ centred_columns <- function(model) {
   out
 }
 
-# -(1/2) b' (S R S)^-1 b of every level, draw by draw, along the line.
+# -(1/2) sum_jk Q_jk b_j' (S R S)^-1 b_k over levels, Q the identity where they are independent; draw by draw, on the line.
 effect_prior_on_line <- function(fit, at) {
   design <- fit$job$model$design
   terms <- lapply(design$terms, function(term) {
@@ -88,21 +88,28 @@ effect_prior_on_line <- function(fit, at) {
     of_coef <- function(coef) match(effect_variables(term$group, term$levels, coef), fit$posterior$effect_names)
     places <- vapply(term$coefs, of_coef, integer(length(term$levels)))
     list(covariance = function() array(term_covariance(fit, term, identity, at), c(n_set_draws(fit), rep(length(term$coefs), 2))),
-         places = matrix(places, length(term$levels)) + length(design$coef_names))
+         places = matrix(places, length(term$levels)) + length(design$coef_names), precision = precision_matrix(term))
   })
   function(p, u, move, draws) {
     total <- 0
     for (term in terms) {
       covariance <- term$covariance()[draws, , , drop = FALSE]
-      for (level in seq_len(nrow(term$places))) {
-        at <- term$places[level, ]
-        b <- p[, at, drop = FALSE]
-        d <- matrix(u[at], nrow(b), length(at), byrow = TRUE)
-        scaled_b <- solve_draws(covariance, b)
-        scaled_d <- solve_draws(covariance, d)
-        total <- total - rowSums(d * scaled_b) * move - rowSums(d * scaled_d) * move^2 / 2
+      levels <- seq_len(nrow(term$places))
+      d <- lapply(levels, function(level) matrix(u[term$places[level, ]], nrow(p), ncol(term$places), byrow = TRUE))
+      b <- lapply(levels, function(level) p[, term$places[level, ], drop = FALSE])
+      scaled <- function(values) related_values(lapply(values, function(y) solve_draws(covariance, y)), term$precision)
+      pulled_b <- scaled(b)
+      pulled_d <- scaled(d)
+      for (level in levels) {
+        total <- total - rowSums(d[[level]] * pulled_b[[level]]) * move - rowSums(d[[level]] * pulled_d[[level]]) * move^2 / 2
       }
     }
     total
   }
+}
+
+# One matrix per level, mixed by a precision; as they are without.
+related_values <- function(values, precision) {
+  if (is.null(precision)) return(values)
+  lapply(seq_along(values), function(level) Reduce(`+`, Map(`*`, values, precision[level, ])))
 }

@@ -45,7 +45,7 @@ new_relation <- function(kind, name, data2, silent) {
   }
   x <- checked_relation(data2[[name]], name)
   precision <- if (kind == "cov") precision_of_covariance(x, name, silent) else precision_of_matrix(x, name)
-  list(name = name, kind = kind, levels = rownames(x), precision = precision)
+  list(name = name, kind = kind, levels = rownames(x), precision = precision, matrix = x)
 }
 
 # The matrix with the names of its levels on both sides, if it can be a covariance or precision at all.
@@ -155,13 +155,38 @@ relation_of <- function(bar, relations) {
                              "x" = "It is {.field {bar$group}}.",
                              "i" = "Make one with {.fn interaction}, whose levels have rows in the matrix."))
   }
-  relations[[relation_key(bar$relation)]] %||% refuse_related(bar)
+  relations[[relation_key(bar$relation)]]
 }
 
-refuse_related <- function(bar) {
-  abort_twill("formula", c("{.fn gr} with {.arg {bar$relation$kind}} is not supported here.",
+# loo() of cells integrates over the effects of a level as if it had no relatives.
+refuse_related_cells <- function(formula) {
+  bar <- Find(function(bar) !is.null(bar$relation), formula$bars)
+  if (is.null(bar)) return(invisible())
+  abort_twill("formula", c("{.fn gr} with {.arg {bar$relation$kind}} is not supported for single cells.",
                            "x" = "It is the term of {.field {bar$group}}.",
-                           "i" = "{.fn twill} takes it, one response at a time."))
+                           "i" = "{.fn tw_pseudobulk} sums cells, and {.fn twill_genes} takes it."))
+}
+
+# The relation of the levels that the data have, the others integrated out.
+observed_relation <- function(relation, column) {
+  levels <- relation$levels[relation$levels %in% level_text(column)]
+  if (length(levels) == length(relation$levels)) return(relation)
+  covariance <- as.matrix(if (relation$kind == "cov") relation$matrix else Matrix::solve(relation$matrix))
+  dimnames(covariance) <- list(relation$levels, relation$levels)
+  relation$precision <- precision_of_covariance(covariance[levels, levels, drop = FALSE], relation$name, silent = 2)
+  relation$levels <- levels
+  relation
+}
+
+# Levels x levels; NULL where levels are independent.
+precision_matrix <- function(term) {
+  p <- term$precision
+  if (is.null(p)) return(NULL)
+  n <- length(term$levels)
+  out <- matrix(0, n, n)
+  out[cbind(p$rows, p$columns) + 1L] <- p$values
+  out[cbind(p$columns, p$rows) + 1L] <- p$values
+  out
 }
 
 # As new_groups(), with the levels of the matrix: those without rows are known by their relatives.

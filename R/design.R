@@ -120,6 +120,7 @@ new_term <- function(bar, data, contrasts, relations) {
   part <- model_part(bar$rhs, data, contrasts)
   if (ncol(part$x) == 0) abort_twill("formula", "The group-level term of {.field {bar$group}} has no coefficients.")
   relation <- relation_of(bar, relations)
+  if (isTRUE(relation$observed)) relation <- observed_relation(relation, data[[bar$vars]])
   groups <- if (is.null(relation)) new_groups(data[bar$vars], bar$group) else
     related_groups(data[[bar$vars]], bar$group, relation)
   mean <- free_means(bar, part$columns)

@@ -31,7 +31,7 @@ tw_gene <- function(fit, gene, ..., x = NULL) {
   if (is_screen(fit)) data <- own_guide_rows(data, fit, set_genes(fit)[at])
   formula <- gene_model_formula(fit$job$model, response, ".weights" %in% names(data))
   arguments <- list(formula = formula, data = data, family = family(fit), prior = one_gene_prior(part),
-                    seed = fit$job$settings$seed)
+                    data2 = fit$job$model$data2, seed = fit$job$settings$seed)
   contrasts <- kept_contrasts(fit$job$model, data)
   if (length(contrasts)) arguments$contrasts <- contrasts
   out <- do.call(twill, utils::modifyList(arguments, list(...)))

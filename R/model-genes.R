@@ -4,7 +4,7 @@
 response_name <- ".count"
 
 # As new_model() makes it, with `rows`: the samples used, without those that miss covariates.
-new_gene_model <- function(formula, data, family, prior, contrasts, silent) {
+new_gene_model <- function(formula, data, family, prior, contrasts, silent, data2 = NULL) {
   check_samples(data)
   rownames_before <- rownames(data)
   # Two values, so that nothing is said about a constant response.
@@ -12,9 +12,12 @@ new_gene_model <- function(formula, data, family, prior, contrasts, silent) {
   input <- prepare_input(formula, data, silent = silent)
   input$data[[response_name]] <- rep_len(c(0, 1), nrow(input$data))
   check_samples(input$data)
-  model <- new_model(input, family, prior, contrasts, "centred", prior_only = FALSE)
+  # Donors without samples say nothing of genes, and would stand among the donors observed.
+  relations <- lapply(new_relations(formula, data2, silent), c, observed = TRUE)
+  model <- new_model(input, family, prior, contrasts, "centred", prior_only = FALSE, relations = relations)
   refuse_known_coefficients(model)
   check_any_column(model$design)
+  model$data2 <- used_data2(relations, data2)
   model$design$y <- numeric(nrow(input$data))
   model$rows <- match(rownames(input$data), rownames_before)
   model

@@ -103,6 +103,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   how <- check_capture(capture, organism, capture_efficiency)
   input <- read_cells(x, assay, col_data)
   formula <- cell_formula(gene_formula(design, dispersion, family))
+  refuse_related_cells(formula)
   refuse_odd_columns(formula_variables(formula), input$data, variables_word(x))
   input <- in_words_of_genes(use_cells(input, formula, how$how, silent), variables_word(x))
   input <- cover_genes(input, check_share(gene_coverage %||% 1, "gene_coverage"), genes,

@@ -91,6 +91,8 @@
 #' @param min_count Genes with fewer counts over all samples are not fitted. Default: 5.
 #' @param prior Priors for all genes, made by [tw_prior()]. How standard deviations are pooled over genes is said by `sd_prior`.
 #' @param contrasts A list of contrasts by factor, as in [stats::lm()].
+#' @param data2 A named list of the matrices that terms `(1 | gr(donor, cov = K))` ask for, such as the kinship of donors; see
+#'   [tw_formula()]. The levels are those that have samples.
 #' @param dispersion A formula for the logarithm of `shape` (or `sigma`), population-level terms only. Default: `~ 1`, one
 #'   number per gene.
 #' @param share What genes share: `"dispersion"`, `"sd"`, both (default), or `"none"`.
@@ -144,7 +146,7 @@
 #' @export
 twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assay = default_assay(family), ..., gene = NULL,
                         genes = NULL, size_factors = NULL, offset = NULL, weights = NULL, min_count = 5, prior = NULL,
-                        contrasts = NULL, dispersion = ~1, share = c("dispersion", "sd"),
+                        contrasts = NULL, data2 = NULL, dispersion = ~1, share = c("dispersion", "sd"),
                         sd_prior = c("lognormal", "half_t", "half_normal", "horseshoe"),
                         effect_prior = c("weak", "normal", "student_t"),
                         method = c("hmc", "nuts", "laplace", "auto", "svi"), chains = 2, iter = 200, warmup = floor(iter / 4),
@@ -173,7 +175,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   given <- lapply(given, plain_column)
   input <- forget_cell_sizes(input, given, family, silent)
   refuse_odd_columns(formula_variables(input$design), input$data, variables_word(x))
-  new_model <- function() quiet_if(silent, new_gene_model(input$design, input$data, family, prior, contrasts, silent))
+  new_model <- function() quiet_if(silent, new_gene_model(input$design, input$data, family, prior, contrasts, silent, data2))
   model <- in_words_of_genes(new_model(), variables_word(x))
   job <- new_job(input, model, given, sharing, settings, keep)
   if (check) check_slopes(model, silent, "sample")

@@ -39,7 +39,7 @@ sbc_replicate <- function(model, engine) {
 #' A short fit. `thin` of the model makes neighbouring draws nearly independent; what is left shows in `ess`.
 sbc_fit <- function(model, data, engine) {
   n_per_chain <- (sbc_draws + 1) / 2
-  twill(model$formula, data, family = model$family, prior = model$prior, intercept = model$intercept,
+  twill(model$formula, data, family = model$family, prior = model$prior, intercept = model$intercept, data2 = model$data2,
         chains = 2, warmup = 300, iter = 300 + n_per_chain * model$thin, thin = model$thin, cores = 1,
         seed = sample.int(1e9, 1), control = list(engine = engine), silent = 2)
 }

@@ -161,7 +161,7 @@ test_that("genes and cells take constants of scales, and say what they do not ta
   for (method in c("hmc", "svi", "nuts")) {
     fit <- twill_genes(counts, ~ arm + (1 | donor), col_data = samples, prior = prior, method = method, seed = 1, silent = 2,
                        check = FALSE)
-    one <- tw_gene(fit, "g3")
+    one <- gene_view(fit, match("g3", set_genes(fit)))
     expect_equal(unique(draws_of(one, "sd_donor__Intercept")), 0.3)
     expect_equal(unique(round(draws_of(one, "shape"), 12)), 5)
   }

@@ -213,3 +213,70 @@ test_that("what is wrong with a matrix is said", {
   expect_match(said, "does not ask for|mean 5", all = TRUE)
   expect_length(said, 2)
 })
+
+test_that("genes have relatives too, by the kinship of donors", {
+  donors <- sprintf("d%02d", 1:8)
+  kinship <- 0.6^abs(outer(1:8, 1:8, "-"))
+  dimnames(kinship) <- list(donors, donors)
+  # d08 has no sample, and is integrated out.
+  samples <- data.frame(donor = rep(donors[7:1], 2), arm = rep(c("a", "b"), each = 7))
+  z <- outer(samples$donor, donors[1:7], "==") + 0
+  set.seed(6)
+  values <- t(replicate(5, 3 + drop(z %*% crossprod(chol(kinship[1:7, 1:7]), rnorm(7))) + rnorm(14, 0, 0.5)))
+  dimnames(values) <- list(paste0("g", 1:5), NULL)
+  prior <- c(tw_prior("constant(0.9)", class = "sd"), tw_prior("constant(0.5)", class = "sigma"),
+             tw_prior("normal(0, 1)", class = "b"), tw_prior("normal(3, 2)", class = "Intercept"))
+  arm <- (samples$arm == "b") - 0.5
+  for (data2 in list(list(K = kinship), list(Q = solve(kinship)))) {
+    design <- if (names(data2) == "K") ~ arm + (1 | gr(donor, cov = K)) else ~ arm + (1 | gr(donor, prec = Q))
+    fit <- twill_genes(values, design, "gaussian", samples, data2 = data2, prior = prior, keep = "effects", iter = 400,
+                       seed = 1, silent = 2)
+    for (g in c("g1", "g4")) {
+      covariance <- block(diag(c(4, 1)), 0.81 * kinship[1:7, 1:7])
+      exact <- linear_posterior(cbind(1, arm, z), values[g, ], 0.5, c(3, rep(0, 8)), covariance)
+      one <- gene_view(fit, match(g, set_genes(fit)))
+      expect_posterior(draws_of(one, "b_armb"), exact$mean[2], exact$sd[2])
+      for (d in c(1, 5)) {
+        expect_posterior(draws_of(one, sprintf("r_donor[%s,Intercept]", donors[d])), exact$mean[2 + d], exact$sd[2 + d])
+      }
+    }
+  }
+  expect_setequal(fit$posterior$effect_names, sprintf("r_donor[%s,Intercept]", donors[1:7]))
+  again <- tw_gene(fit, "g1", chains = 2, iter = 400, silent = 2)
+  expect_lt(abs(mean(draws_of(again, "b_armb")) - mean(draws_of(gene_view(fit, 1), "b_armb"))), 5 * 0.2 / sqrt(100))
+  expect_true(all(is.finite(tw_contrast(fit, "armb")$estimate)))
+})
+
+test_that("counts of genes have the posterior of single models", {
+  donors <- sprintf("d%02d", 1:7)
+  kinship <- 0.6^abs(outer(1:7, 1:7, "-"))
+  dimnames(kinship) <- list(donors, donors)
+  samples <- data.frame(donor = rep(donors, 2), arm = rep(c("a", "b"), each = 7))
+  set.seed(7)
+  log_mean <- 3 + drop(crossprod(chol(kinship), rnorm(7)))[match(samples$donor, donors)] * 0.5 + 0.4 * (samples$arm == "b")
+  counts <- matrix(rpois(3 * 14, rep(exp(log_mean), each = 3)), 3, dimnames = list(paste0("g", 1:3), NULL))
+  prior <- c(tw_prior("exponential(1)", class = "sd"), tw_prior("normal(0, 1)", class = "b"),
+             tw_prior("normal(3, 2)", class = "Intercept"))
+  single <- twill(y ~ arm + (1 | gr(donor, cov = K)), transform(samples, y = counts[2, ]), poisson(), prior = prior, chains = 2,
+                  iter = 2000, data2 = list(K = kinship), seed = 1, silent = 2)
+  for (method in c("hmc", "nuts", "svi")) {
+    fit <- twill_genes(counts, ~ arm + (1 | gr(donor, cov = K)), "poisson", samples, size_factors = "none", prior = prior,
+                       share = "none", data2 = list(K = kinship), keep = "effects", method = method, iter = 800, seed = 1,
+                       silent = 2)
+    one <- gene_view(fit, match("g2", set_genes(fit)))
+    for (name in c("b_armb", "sd_donor__Intercept", "r_donor[d03,Intercept]")) {
+      exact <- draws_of(single, name)
+      expect_posterior(draws_of(one, name), mean(exact), sd(exact))
+    }
+  }
+  # Signs of genes with few counts look along a line at the prior of effects.
+  p <- cbind(0, 0, as.matrix(twill:::effect_draws(fit, fit$posterior$effect_names, 1)[, , 1]))[1:3, ]
+  u <- rnorm(9)
+  found <- effect_prior_on_line(fit, 1)(p, u, matrix(0.7, 3, 1), 1:3)
+  sd <- set_draws(fit, "sd_donor__Intercept", 1)[1:3, 1, 1]
+  quadratic <- function(b) rowSums((b %*% solve(kinship)) * b) / -2 / sd^2
+  moved <- p[, 3:9] + 0.7 * rep(u[3:9], each = 3)
+  expect_equal(drop(found), quadratic(moved) - quadratic(p[, 3:9]))
+  expect_error(twill_cells(counts, ~ arm + (1 | gr(donor, cov = K)), col_data = samples), "single cells",
+               class = "twill_error_formula")
+})

@@ -16,9 +16,6 @@ use std::sync::atomic::AtomicBool;
 const NOT_COLLAPSIBLE: &str = "engine 'collapsed' needs a Gaussian model with one residual sd (or known standard \
      errors) and normal or flat priors on the population-level coefficients; use engine 'auto'";
 
-const TOO_RELATED: &str = "the related levels need a factor of more than four million numbers, or the model has no mode; a sparse \
-     precision, gr(g, prec = Q), has a smaller one";
-
 /// A target in whitened coordinates.
 pub enum Prepared {
     /// The scales of a Gaussian model.
@@ -52,9 +49,6 @@ pub fn prepare_settled(settled: Settled, engine: Engine, metric: Metric, cancel:
         return Err(Error::Spec(NOT_COLLAPSIBLE.into()));
     }
     let name = if matches!(*posterior.transport, Transport::Joint(_)) { "joint" } else { "levels" };
-    if name == "levels" && engine == Engine::Auto && posterior.model.design.has_related_levels() {
-        return Err(Error::Spec(TOO_RELATED.into()));
-    }
     let as_affordable = |target: &mut Bent<_>, mode| whitening(target, mode, &assembly, cancel);
     Ok(Prepared::Full(name, whitened(posterior, mode, theta, metric, cancel, as_affordable)))
 }

@@ -31,6 +31,8 @@ const FREE_PRODUCTS: usize = 9_000;
 /// the level transport, whose gradient multiplies by the information and by the factor, twice each.
 const FREE_PRODUCTS_GAUSSIAN: usize = 300_000;
 const GRADIENTS_SAVED: f64 = 1.5;
+/// Levels that are related by a known covariance mix badly by themselves; integrated out they are worth any price.
+const FREE_PRODUCTS_RELATED: usize = 5_000_000;
 /// How much more a transport of all effects may cost where levels that see their own data alone mix badly: rows in small
 /// levels of a term that are nested in those of another, and have an effect of their own.
 const WORTH_WHERE_NESTED: usize = 20;
@@ -61,9 +63,8 @@ pub fn settle(model: &Arc<Model>, engine: Engine, cancel: &AtomicBool) -> Settle
 pub fn settle_on(model: &Arc<Model>, assembly: Assembly, engine: Engine, cancel: &AtomicBool) -> Settled {
     let is_joint = match engine {
         Engine::Levels => false,
-        Engine::Auto if !model.design.has_related_levels() => assembly.n_products() <= affordable(model, &assembly),
-        // Levels by themselves know nothing of their relatives.
-        Engine::Auto | Engine::Joint | Engine::Collapsed => assembly.skeleton.is_some(),
+        Engine::Auto => assembly.n_products() <= affordable(model, &assembly),
+        Engine::Joint | Engine::Collapsed => assembly.skeleton.is_some(),
     };
     let mut settling = Settling { assembly: &assembly, is_joint, cancel };
     let (mut posterior, mut mode) = settling.run(model);
@@ -75,6 +76,9 @@ pub fn settle_on(model: &Arc<Model>, assembly: Assembly, engine: Engine, cancel:
 }
 
 fn affordable(model: &Model, assembly: &Assembly) -> usize {
+    if model.design.has_related_levels() {
+        return if model.family() == Family::Gaussian { usize::MAX - 1 } else { FREE_PRODUCTS_RELATED };
+    }
     if model.family() != Family::Gaussian {
         let worth = if is_deeply_nested(model) { WORTH_WHERE_NESTED } else { 1 };
         let products = worth * FREE_PRODUCTS.max(PRODUCTS_PER_ROW * model.design.n());
