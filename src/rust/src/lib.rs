@@ -48,4 +48,5 @@ pub mod spec;
 pub mod special;
 pub mod svi;
 pub mod transport;
+pub mod tuning;
 pub mod whiten;

@@ -6,8 +6,8 @@
 use pulp::Simd;
 use std::ops::{Add, Mul};
 
-/// Tables are padded to a multiple of this, which is a multiple of every machine's width.
-pub const LANES: usize = 8;
+// Tables are padded to a multiple of this, which is a multiple of every machine's width.
+pub use crate::tuning::LANES;
 
 /// One number per lane.
 #[derive(Clone, Copy)]

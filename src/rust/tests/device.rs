@@ -11,8 +11,9 @@ use rand_chacha::ChaCha8Rng;
 use random_genes::{Size, frame, gene};
 use twill::device::genes::{Genes, Rules};
 use twill::device::machine::Machine;
-use twill::device::pack::{FrameArrays, GeneArrays, LANES};
+use twill::device::pack::{FrameArrays, GeneArrays};
 use twill::device::source::Precision;
+use twill::tuning::LANES;
 
 /// Shapes with and without blocks, effects of the core and a shape; the first is that of a gene of seven donors.
 const SIZES: [Size; 5] = [

@@ -2,15 +2,12 @@
 
 use super::error::Result;
 use super::machine::{Argument, Buffer, LaunchShape, Machine, index_bytes, real_bytes, upload};
-use super::pack::{FrameArrays, GeneArrays, LANES, Packed};
+use super::pack::{FrameArrays, GeneArrays, Packed};
 use super::source::Precision;
+use crate::tuning::{GUIDE_HEAD, LANES, MAX_PARTS, PRIOR_SIZE};
 
 /// Kept free of a block's shared memory for the kernels' own.
 const OWN_SHARED: usize = 2048;
-/// Sums over leaves have so many parts: `MAX_PARTS` of the kernels.
-const PARTS: usize = 64;
-/// Numbers at the head of a guide: steps, phase, step of the second phase, evaluations on the way to the start.
-pub(super) const HEAD: usize = 4;
 
 /// How many numbers the kernels need.
 #[derive(Debug, Clone, Copy)]
@@ -60,10 +57,10 @@ pub(super) fn is_shared(machine: &dyn Machine, work: usize) -> bool {
 /// of it.
 pub fn bytes_of(frame: &FrameArrays, gene: &GeneArrays, max_steps: usize, n_draws: usize) -> usize {
     let (n, d, priors) = (frame.n(), frame.dim(), gene.priors.len());
-    let record = n * n + 2 * frame.c * frame.c + frame.p * frame.p + 3 * n + 5 * priors + 64;
-    let guide = 3 * (d + d * (d + 1) / 2) + HEAD;
+    let record = n * n + 2 * frame.c * frame.c + frame.p * frame.p + 3 * n + PRIOR_SIZE * priors + 64;
+    let guide = 3 * (d + d * (d + 1) / 2) + GUIDE_HEAD;
     let draws = n_draws * (d + 1) + max_steps + 4 * LANES * d;
-    let work = (LANES + 3) * frame.n_leaves() + 2 * d * d + LANES * PARTS * (frame.c + 2);
+    let work = (LANES + 3) * frame.n_leaves() + 2 * d * d + LANES * MAX_PARTS * (frame.c + 2);
     8 * (record + guide + draws + work + 3 * gene.rows[0].len() + 2 * gene.large[0].len() + gene.starts.len())
 }
 

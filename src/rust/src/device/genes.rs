@@ -1,10 +1,11 @@
 //! Many genes on a device: their arrays stay there, and what travels is positions, bounds and draws.
 
 use super::error::{DeviceError, FailureKind, Result};
-use super::gene_memory::{HEAD, Sizes, is_shared, upload_all};
+use super::gene_memory::{Sizes, is_shared, upload_all};
 use super::machine::{Argument, Buffer, LaunchShape, Machine, download, index_bytes, real_bytes, upload};
-use super::pack::{FrameArrays, GeneArrays, LANES, Packed};
+use super::pack::{FrameArrays, GeneArrays, Packed};
 use super::source::Precision;
+use crate::tuning::{GUIDE_HEAD, LANES};
 
 /// Threads of a block, at least and at most.
 const THREADS: (usize, usize) = (64, 256);
@@ -147,9 +148,9 @@ impl<'a> Genes<'a> {
         let (d, lower) = (self.dim, self.dim * (self.dim + 1) / 2);
         let mut all = Vec::with_capacity(self.sizes.guide * self.n_genes);
         for (mean, root) in means.chunks_exact(d).zip(roots.chunks_exact(lower)) {
-            all.extend([0.0; HEAD]);
+            all.extend([0.0; GUIDE_HEAD]);
             all.extend(mean.iter().chain(root));
-            all.extend(std::iter::repeat_n(0.0, self.sizes.guide - HEAD - d - lower));
+            all.extend(std::iter::repeat_n(0.0, self.sizes.guide - GUIDE_HEAD - d - lower));
         }
         self.machine.write(&self.guides, &real_bytes(&all, Precision::Double))
     }
@@ -213,8 +214,8 @@ impl<'a> Genes<'a> {
         let one = |(guide, elbo): (&[f64], &[f64])| GuideArrays {
             steps: guide[0] as usize,
             converged: guide[1] == CONVERGED,
-            mean: guide[HEAD..HEAD + d].to_vec(),
-            root: guide[HEAD + d..HEAD + d + lower].to_vec(),
+            mean: guide[GUIDE_HEAD..GUIDE_HEAD + d].to_vec(),
+            root: guide[GUIDE_HEAD + d..GUIDE_HEAD + d + lower].to_vec(),
             elbo: elbo[..guide[0] as usize].to_vec(),
             has_start: guide[1] != FAILED,
             n_evaluations: guide[3] as usize,

@@ -1,11 +1,6 @@
 //! Genes in plain arrays, laid out as `kernels/frame.cuh` reads them.
 
-/// Numbers of a prior: kind, three arguments, log of the normalising constant.
-pub const PRIOR_SIZE: usize = 5;
-/// Factors of a rising factorial that are taken one by one.
-pub const DIRECT: usize = 16;
-/// Positions of a gene at a time.
-pub const LANES: usize = 8;
+use crate::tuning::{BEND_SIZE, DIRECT, PRIOR_SIZE};
 
 /// What genes share. Coordinates are the effects of `n_blocks` blocks of `b`, then the core of `c`: other effects, and
 /// last the `p` coefficients; then the scales: standard deviations and, if there is one, the shape.
@@ -49,7 +44,7 @@ pub struct GeneArrays {
     /// `[p, p]` arguments of the coefficients' priors.
     pub directions: Vec<f64>,
     /// Bends of the scales: middle, slope, both, skew (`genes/svi/bend.rs`).
-    pub bends: Vec<[f64; 4]>,
+    pub bends: Vec<[f64; BEND_SIZE]>,
     /// Weights of the counts above `j`, at most [`DIRECT`].
     pub above: Vec<f64>,
     /// What exceeds [`DIRECT`] in larger counts, and their weights.

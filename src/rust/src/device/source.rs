@@ -3,6 +3,8 @@
 //! Kernels are CUDA C that is C++ at the same time: `kernels/shim.h` stands in for the GPU in tests. NVRTC gets one
 //! text, the files in the order in which they need each other.
 
+use crate::tuning;
+
 /// Oldest generation that the kernels run on: Turing, compute capability 7.5.
 pub const OLDEST: (i32, i32) = (7, 5);
 /// CUDA version that a driver must know, as major * 1000 + minor * 10: 12.0 reads the PTX in this package.
@@ -70,9 +72,10 @@ impl Precision {
     }
 }
 
-/// All files in one text.
+/// All files in one text, behind the constants that they share with the CPU.
 pub fn text() -> String {
-    FILES.iter().map(|(name, text)| format!("#line 1 \"{name}\"\n{text}\n")).collect()
+    let file = |(name, text): &(&str, &str)| format!("#line 1 \"{name}\"\n{text}\n");
+    std::iter::once(tuning::in_c()).chain(FILES.iter().map(file)).collect()
 }
 
 /// Options of NVRTC. No fast mathematics: `exp` and `log` stay within 2 units in the last place.

@@ -20,7 +20,7 @@ use super::task::Task;
 use crate::density::Model;
 use crate::device::walks::WalkPlan;
 use crate::error::{Error, Result};
-use crate::simd::LANES;
+use crate::tuning::{LANES, MIN_ACCEPTED};
 
 /// Steps of the guide in whose frame the lanes move: after these it is near enough, and most of it was known at its start.
 pub(super) const ASCENT: Ascent = Ascent { max_steps: 16, polish: 16, tolerance: 0.0 };
@@ -29,8 +29,6 @@ pub(super) const ASCENT: Ascent = Ascent { max_steps: 16, polish: 16, tolerance:
 const MAX_DIM: usize = 40;
 /// Iterations of warm-up at least.
 const MIN_WARMUP: usize = 8;
-/// Lanes that still accept less than this after warm-up are given up.
-const MIN_ACCEPTED: f64 = 0.5;
 
 impl WalkPlan {
     /// Every iteration kept, the shortest warm-up.

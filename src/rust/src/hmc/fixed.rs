@@ -7,8 +7,9 @@
 //! their mean, lest a direction come back to where it was.
 
 use super::hamiltonian::{PhasePoint, Splitting};
-use super::tree::{MAX_ENERGY_ERROR, Transition};
+use super::tree::Transition;
 use crate::density::LogDensity;
+use crate::tuning::{LONGEST, LOW_ACCEPTANCE, MAX_ENERGY_ERROR, NEARLY_ALL, SHORTEST};
 use rand::{Rng, RngExt};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,11 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Mean length of a trajectory, in standard deviations of the target.
 const LENGTH: f64 = 2.0;
 /// Lengths as shares of the mean.
-const JITTER: Range<f64> = 0.8..1.2;
+const JITTER: Range<f64> = SHORTEST..LONGEST;
 /// Iterations after which the number of steps is reconsidered.
 const BLOCK: usize = 12;
-/// Rungs climbed at once if fewer than this are accepted: two.
-const LOW: f64 = 0.5;
 
 const B2: f64 = 0.211_324_865_405_187;
 const TWO: Splitting = Splitting { kicks: &[B2, 1.0 - 2.0 * B2, B2], drifts: &[0.5, 0.5] };
@@ -127,8 +126,8 @@ impl<'a, D: LogDensity> Walk<'a, D> {
 
 /// On a ladder of `n` rungs finer where too little is accepted, coarser where nearly all is.
 pub fn next_rung(rung: usize, accepted: f64, target: f64, n: usize) -> usize {
-    let up = if accepted < LOW.min(target) { 2 } else { usize::from(accepted < target) };
-    let down = usize::from(accepted > 1.0 - (1.0 - target) / 8.0);
+    let up = if accepted < LOW_ACCEPTANCE.min(target) { 2 } else { usize::from(accepted < target) };
+    let down = usize::from(accepted > 1.0 - (1.0 - target) / NEARLY_ALL);
     (rung + up).saturating_sub(down).min(n - 1)
 }
 

@@ -8,11 +8,9 @@
 
 use super::hamiltonian::PhasePoint;
 use crate::density::LogDensity;
+use crate::tuning::MAX_ENERGY_ERROR;
 use rand::{Rng, RngExt};
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// An energy error above this is a divergence (Stan's value).
-pub const MAX_ENERGY_ERROR: f64 = 1000.0;
 
 /// What one transition reports.
 #[derive(Debug, Clone, Copy, Default)]

@@ -19,12 +19,12 @@ use crate::design::Design;
 use crate::rising::Rising;
 use crate::spec::{Family, ModelSpec};
 use crate::special::ln_gamma;
+use crate::tuning::MAX_INFORMATION;
 use dispersion::{Dispersion, columns_of};
 use std::f64::consts::PI;
 use std::ops::Range;
 
-/// Working weights at most: of counts, and of Gaussian rows, which may be measured in any unit.
-const MAX_INFORMATION: f64 = 1e12;
+/// Working weights of Gaussian rows at most: they may be measured in any unit.
 const MAX_PRECISION: f64 = 1e200;
 
 /// Rows with what does not change during sampling.

@@ -15,14 +15,11 @@ pub mod one;
 mod series;
 
 use crate::elementary::{ln, ln_ratio};
-use crate::simd::LANES;
+use crate::tuning::{DIRECT, LANES};
 use pulp::{Arch, NullaryFnOnce};
 use series::Terms;
 
 type Series = Terms<5>;
-
-/// Factors taken one by one.
-const DIRECT: usize = 16;
 
 /// Counts in the form of the sums; padded, so that loops have no remainder.
 #[derive(Debug, Clone, Default)]

@@ -71,6 +71,15 @@ fn compiled(precision: Precision) -> Option<PathBuf> {
     let name = format!("kernels-{}-{}.so", precision.c_type(), std::process::id());
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let real = format!("-DTWILL_REAL={}", precision.c_type());
+    // The constants, as `source::text` puts them before the kernels.
+    let constants = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!(
+        "constants-{}-{}",
+        precision.c_type(),
+        std::process::id()
+    ));
+    std::fs::create_dir_all(&constants)
+        .and_then(|()| std::fs::write(constants.join("tuning.h"), twill::tuning::in_c()))
+        .ok()?;
     let mut compiler = Command::new("c++");
     compiler.args([
         "-std=c++17",
@@ -82,6 +91,8 @@ fn compiled(precision: Precision) -> Option<PathBuf> {
         "-shared",
         "-fPIC",
         &real,
+        "-I",
+        constants.to_str()?,
         source,
         "-o",
     ]);

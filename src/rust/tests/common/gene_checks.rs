@@ -4,7 +4,6 @@
 
 use super::gene_cases::{Case, Started, cases, frame, started, unstarted};
 use twill::device::machine::Machine;
-use twill::device::pack::LANES;
 use twill::device::source::Precision;
 use twill::device::walks::WalkPlan;
 use twill::genes::svi::Fit;
@@ -15,6 +14,7 @@ use twill::genes::svi::noise::Noise;
 use twill::genes::svi::steps::{Ascent, Fitted, ascend};
 use twill::genes::svi::target::Target;
 use twill::genes::svi::walks::Walks;
+use twill::tuning::LANES;
 
 /// Largest difference relative to the largest number.
 fn difference(found: &[f64], expected: &[f64]) -> f64 {

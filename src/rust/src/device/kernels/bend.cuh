@@ -1,22 +1,18 @@
 // Bent coordinates of the scales, from quantiles of the density along their ridges. The CPU's definition is
 // `genes/svi/bend.rs`; here a thread has one scale.
 
-#define GRID 16
-#define KNOTS 10
-#define NEGLIGIBLE -30.0
-#define LOWEST -1e4
-#define MIN_SLOPE 0.05
+#define KNOTS (2 * N_FAR_KNOTS)
 
 // Distance i from the mode, in standard deviations, where the density is asked for.
 __device__ inline double grid_at(int i) {
-  double from = i - 7.5;
-  return 0.45 * from + 0.006 * from * from * from;
+  double from = i - 0.5 * (GRID - 1);
+  return GRID_LINEAR * from + GRID_CUBIC * from * from * from;
 }
 
 // Positive and falling half of the knots, where quantiles are matched.
 __device__ inline double knot_at(int i) {
-  const double far[5] = {3.0, 2.3, 1.6, 1.0, 0.4};
-  return i < 5 ? -far[i] : far[KNOTS - 1 - i];
+  const double far[N_FAR_KNOTS] = FAR_KNOTS;
+  return i < N_FAR_KNOTS ? -far[i] : far[KNOTS - 1 - i];
 }
 
 // A density that is exponential between the points of the grid and beyond.
@@ -31,11 +27,11 @@ __device__ inline double slope_between(const Exponential& e, int i) {
 // Integral of exp(l + slope t) from 0 to width, and where it reaches a mass.
 __device__ inline double mass_until(double l, double slope, double width) {
   double t = slope * width;
-  return exp(l) * (fabs(t) < 1e-8 ? width : expm1(t) / slope);
+  return exp(l) * (fabs(t) < LEVEL ? width : expm1(t) / slope);
 }
 __device__ inline double distance_to(double mass, double l, double slope) {
   double m = mass * exp(-l);
-  return fabs(slope * m) < 1e-8 ? m : log1p(slope * m) / slope;
+  return fabs(slope * m) < LEVEL ? m : log1p(slope * m) / slope;
 }
 
 // False if the log densities say nothing.

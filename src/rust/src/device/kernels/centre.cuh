@@ -1,8 +1,5 @@
 // The map's constants at a centre, and the first centre. The CPU's definition is `genes/svi/centre.rs`.
 
-#define ROUGH_VARIANCE 0.3
-#define MAX_INFORMATION 1e12
-#define ROUGH_RIDGE 1e-6
 
 // What the way to the start needs besides the target's memory.
 struct Climb {
@@ -32,7 +29,7 @@ CALL double* lay_out(const Frame& f, double* memory, Climb& c) {
 
 // Log rate of a leaf, and its weight, which is zero for a leaf without exposure.
 CALL void rough_rate(const Gene& g, Climb& c, int leaf) {
-  double total = 0.5, exposure = 0;
+  double total = ROUGH_COUNT, exposure = 0;
   for (u32 r = g.row_start[leaf]; r < g.row_start[leaf + 1]; r++) {
     total += g.total[r];
     exposure += g.weight[r] * exp((double)g.offset[r]);

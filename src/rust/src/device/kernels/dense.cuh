@@ -1,7 +1,6 @@
 // Small symmetric matrices of one gene: lower triangles, row by row.
 
 #define LOWER(i, j) ((i) * ((i) + 1) / 2 + (j))
-#define MIN_PIVOT 1e-10
 
 __device__ inline int lower_size(int d) { return d * (d + 1) / 2; }
 

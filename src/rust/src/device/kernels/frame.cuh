@@ -3,18 +3,13 @@
 // A gene has LANES positions at a time. Arrays of positions have the lane last, and threads go through (item, lane)
 // with the lane fastest, so that neighbours read neighbours.
 
-#define LANES 8
 #define AT(i) ((i) * LANES + lane)
 // Threads of a block run (i, lane) for i below n.
 #define EACH_LANE(i, n) \
   (int i##_ = threadIdx.x, i = i##_ / LANES, lane = i##_ % LANES; i < (n); \
    i##_ += blockDim.x, i = i##_ / LANES, lane = i##_ % LANES)
 
-#define DIRECT 16      // factors of a rising factorial that are taken one by one
-#define PRIOR_SIZE 5   // kind, three arguments, log of the normalising constant
-#define BEND_SIZE 4    // middle, slope, both, skew
 #define FRAME_INTS 8
-#define MAX_PARTS 64     // sums over leaves: a thread has a part of them
 
 // What genes share. Coordinates: the effects of n_blocks blocks of b, then the core of c: other effects, and last the
 // p coefficients; then the scales: n_sd standard deviations and, for a negative binomial, the shape.

@@ -109,7 +109,7 @@ KERNEL twill_svi(GENES_PARAMETERS, double* guides, const u32* numbers, const dou
 __device__ inline void draw(Views& v, u64 seed, u32 number, int first, int n_draws, int n_values, double* values,
                             double* log_ratios) {
   const Frame& f = v.f;
-  fill_normals(f, v.s.eps, seed, number, first, OUTPUT_STEP);
+  fill_normals(f, v.s.eps, seed, number, first, KEPT);
   place(f, v.s, v.w);
   to_values(f, v.g, v.w);
   log_density(f, v.g, v.w);

@@ -1,9 +1,7 @@
 // The Gaussian guide of a gene, y = m + T eps, and natural-gradient steps uphill. The CPU's definition is
 // `genes/svi/steps.rs`.
 
-#define OUTPUT_STEP 0xFFFFFFFFu
 #define PAIRS (LANES / 2)
-#define GUIDE_HEAD 4
 
 // What lasts from step to step, in the card's memory; the host reads it at the end.
 enum Phase { SEARCH, POLISH, CONVERGED, STOPPED, FAILED };

@@ -28,7 +28,7 @@ __device__ inline double unit(u32 word) { return (word + 0.5) * 2.32830643653869
 
 // The first or second uniform number of a draw, which no number of normals shares.
 CALL double uniform(u32 draw, int which, u32 step, u32 gene, u64 seed) {
-  return unit(philox(0xFFFFFFFFu, draw, step, gene, seed).w[which]);
+  return unit(philox(UNIFORMS, draw, step, gene, seed).w[which]);
 }
 
 // Four normals: coordinates 4 block to 4 block + 3.

@@ -2,6 +2,9 @@
 #define TWILL_SHIM
 #include "shim.h"
 
+// Written by the test from `tuning.rs`.
+#include <tuning.h>
+
 #include "numbers.cuh"
 #include "prior.cuh"
 #include "noise.cuh"

@@ -1,16 +1,8 @@
 // Where guides start: maps centred at the modes, scales bent there, and the roots of the inverse Hessians. The CPU's
 // definition is `genes/svi/start.rs`.
 
-#define ROUNDS 20
-#define SMALL_DECREMENT 1e-4
-#define DIFFERENCE 1e-2
-#define MIN_CURVATURE 0.25
-#define LONGEST_STEP 1.5
-#define LONGEST_SD 1.5
-#define N_RIDGES 5
-
 __device__ inline double ridge_at(int i) {
-  const double ridges[N_RIDGES] = {0.0, 0.1, 1.0, 10.0, 100.0};
+  const double ridges[N_RIDGES] = RIDGES;
   return ridges[i];
 }
 

@@ -1,7 +1,5 @@
 // What chains of Hamiltonian Monte Carlo have in memory (`walks.cu`).
 
-#define WALK_HEAD 8
-
 // How lanes make up chains, and how long they go; from the host.
 struct Plan {
   int chains, kept, lanes, each, thin, warmup;  // lanes and draws of each per chain; iterations

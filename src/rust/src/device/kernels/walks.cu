@@ -1,20 +1,8 @@
 // Hamiltonian Monte Carlo in the frames of the guides: LANES chains of a gene in lockstep. The CPU's definition is
 // `genes/svi/walks.rs`; how lanes make up chains is told by `genes/lanes.rs`.
 
-#define ANGLE 2.0
-#define SHORTEST 0.8  // angles as shares of their mean
-#define LONGEST 1.2
-#define RUNGS 8
-#define FIRST_RUNG 1
-#define ADAPTED 3  // iterations after which the number of steps is reconsidered
-#define START_TRIES 8
-#define MOMENTA 0x80000000u
-#define MAX_ENERGY_ERROR 1000.0
-#define LOW_ACCEPTANCE 0.5  // two rungs are climbed at once
-#define MIN_ACCEPTED 0.5    // after warm-up, or the lanes are given up
-
 __device__ inline int steps_of(int rung) {
-  const int ladder[RUNGS] = {2, 3, 4, 6, 9, 13, 20, 30};
+  const int ladder[N_LADDER] = LADDER;
   return ladder[rung];
 }
 
@@ -145,8 +133,8 @@ __device__ inline void adapt(const Walking& k, int done) {
   if (2 * length > ADAPTED) {
     double mean = *k.walk.accepted / length, target = k.plan.target;
     int rung = (int)*k.walk.rung + (mean < fmin(LOW_ACCEPTANCE, target) ? 2 : mean < target ? 1 : 0);
-    if (mean > 1 - (1 - target) / 8 && rung > 0) rung--;
-    *k.walk.rung = rung < RUNGS ? rung : RUNGS - 1;
+    if (mean > 1 - (1 - target) / NEARLY_ALL && rung > 0) rung--;
+    *k.walk.rung = rung < N_LADDER ? rung : N_LADDER - 1;
     *k.walk.mean = mean;
   }
   *k.walk.accepted = 0;

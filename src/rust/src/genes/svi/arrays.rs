@@ -4,8 +4,9 @@ use super::flat::FlatGene;
 use super::frame::Frame;
 use super::guide::Guide;
 use super::target::Target;
-use crate::device::pack::{FrameArrays, GeneArrays, PRIOR_SIZE};
+use crate::device::pack::{FrameArrays, GeneArrays};
 use crate::prior::{Prior, PriorKind};
+use crate::tuning::PRIOR_SIZE;
 
 impl Frame {
     /// What genes share.

@@ -11,18 +11,22 @@
 
 use super::dense::{factor, solve};
 use crate::elementary::ln;
+use crate::tuning::{FAR_KNOTS, GRID, GRID_CUBIC, GRID_LINEAR, LEVEL, LOWEST, MIN_SLOPE, NEGLIGIBLE};
 use statrs::function::erf::erfc;
 use std::f64::consts::SQRT_2;
 
-/// Points of the grid.
-pub const GRID: usize = 16;
 /// Points where quantiles are matched.
-const KNOTS: [f64; 10] = [-3.0, -2.3, -1.6, -1.0, -0.4, 0.4, 1.0, 1.6, 2.3, 3.0];
-/// Log densities below this, at the grid's ends, say nothing of the tails; and the lowest kept.
-const NEGLIGIBLE: f64 = -30.0;
-const LOWEST: f64 = -1e4;
-/// Smallest `s`, in standard deviations.
-const MIN_SLOPE: f64 = 0.05;
+const KNOTS: [f64; 2 * FAR_KNOTS.len()] = knots();
+
+const fn knots() -> [f64; 2 * FAR_KNOTS.len()] {
+    let (mut out, n) = ([0.0; 2 * FAR_KNOTS.len()], FAR_KNOTS.len());
+    let mut i = 0;
+    while i < n {
+        (out[i], out[2 * n - 1 - i]) = (-FAR_KNOTS[i], FAR_KNOTS[i]);
+        i += 1;
+    }
+    out
+}
 
 /// The map of one scale parameter.
 #[derive(Debug, Clone, Copy)]
@@ -56,8 +60,8 @@ impl Bend {
     /// Distances from the mode, in standard deviations, where the density is asked for.
     pub fn grid() -> [f64; GRID] {
         std::array::from_fn(|i| {
-            let from = i as f64 - 7.5;
-            0.45 * from + 0.006 * from.powi(3)
+            let from = i as f64 - 0.5 * (GRID - 1) as f64;
+            GRID_LINEAR * from + GRID_CUBIC * from.powi(3)
         })
     }
 
@@ -105,13 +109,13 @@ fn quantiles(grid: &[f64; GRID], log_density: &[f64; GRID]) -> Option<[f64; KNOT
 /// Integral of `exp(l + slope t)` from 0 to `width`.
 fn mass(l: f64, slope: f64, width: f64) -> f64 {
     let t = slope * width;
-    l.exp() * if t.abs() < 1e-8 { width } else { t.exp_m1() / slope }
+    l.exp() * if t.abs() < LEVEL { width } else { t.exp_m1() / slope }
 }
 
 /// Where the integral of `exp(l + slope t)` reaches `mass`.
 fn distance(mass: f64, l: f64, slope: f64) -> f64 {
     let m = mass * (-l).exp();
-    if (slope * m).abs() < 1e-8 { m } else { (slope * m).ln_1p() / slope }
+    if (slope * m).abs() < LEVEL { m } else { (slope * m).ln_1p() / slope }
 }
 
 /// `m`, `s`, `g` and `h` by least squares; fewer of them where the map would not rise everywhere.

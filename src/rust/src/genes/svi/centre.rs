@@ -7,13 +7,7 @@ use super::frame::Frame;
 use super::target::Target;
 use crate::special::softplus_logistic;
 use crate::transport::conditional::Information;
-
-/// Added to the variance of a leaf's log rate: a rough account of dispersion and effects.
-const ROUGH_VARIANCE: f64 = 0.3;
-/// Largest information of a row, as in the likelihood.
-const MAX_INFORMATION: f64 = 1e12;
-/// Added to the information of coefficients that neither data nor prior know.
-const RIDGE: f64 = 1e-6;
+use crate::tuning::{MAX_INFORMATION, ROUGH_COUNT, ROUGH_RIDGE, ROUGH_VARIANCE};
 
 /// Effects, coefficients and scale parameters.
 #[derive(Debug, Clone)]
@@ -39,7 +33,7 @@ pub fn rough(target: &Target) -> Centre {
             (0..p).for_each(|j| a[i * p + j] += weight * x[i] * x[j]);
         }
     }
-    let root = factor(p, &a, 0.0).or_else(|| factor(p, &a, RIDGE));
+    let root = factor(p, &a, 0.0).or_else(|| factor(p, &a, ROUGH_RIDGE));
     let beta = root.map_or_else(|| vec![0.0; p], |root| solve(p, &root, &b));
     let mut u = vec![0.0; n];
     u[n - p..].copy_from_slice(&beta);
@@ -49,7 +43,7 @@ pub fn rough(target: &Target) -> Centre {
 /// Log rate of a leaf and its weight, which is zero for a leaf without exposure.
 fn rate(gene: &FlatGene, leaf: usize) -> (f64, f64) {
     let rows = gene.starts[leaf]..gene.starts[leaf + 1];
-    let total: f64 = gene.total[rows.clone()].iter().sum::<f64>() + 0.5;
+    let total: f64 = gene.total[rows.clone()].iter().sum::<f64>() + ROUGH_COUNT;
     let exposure: f64 = rows.map(|r| gene.weight[r] * gene.offset[r].exp()).sum();
     if exposure > 0.0 { ((total / exposure).ln(), 1.0 / (1.0 / total + ROUGH_VARIANCE)) } else { (0.0, 0.0) }
 }

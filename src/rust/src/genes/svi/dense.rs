@@ -1,5 +1,7 @@
 //! Small dense matrices, row by row.
 
+use crate::tuning::MIN_PIVOT;
+
 /// Means of the entries on both sides of the diagonal.
 pub fn symmetrise(n: usize, a: &mut [f64]) {
     for i in 0..n {
@@ -17,7 +19,7 @@ pub fn factor(n: usize, a: &[f64], ridge: f64) -> Option<Vec<f64>> {
         for j in 0..=i {
             let dot: f64 = r[i * n..i * n + j].iter().zip(&r[j * n..j * n + j]).map(|(x, y)| x * y).sum();
             let s = a[i * n + j] - dot + if i == j { ridge } else { 0.0 };
-            if i == j && (s.is_nan() || s <= 1e-10) {
+            if i == j && (s.is_nan() || s <= MIN_PIVOT) {
                 return None;
             }
             r[i * n + j] = if i == j { s.sqrt() } else { s / r[j * n + j] };

@@ -25,11 +25,11 @@ pub mod walks;
 
 use crate::density::Model;
 use crate::error::Result;
-use crate::simd::LANES;
+use crate::tuning::{KEPT, LANES};
 use flat::FlatGene;
 use frame::Frame;
 use lane::Lane;
-use noise::{KEPT, Noise};
+use noise::Noise;
 use steps::{Ascent, Fitted, ascend};
 use target::Target;
 

@@ -5,17 +5,12 @@
 
 use super::lane::Lane;
 use crate::elementary::{ln, sin_cos_turns};
-use crate::simd::LANES;
+use crate::tuning::{LANES, UNIFORMS};
 use pulp::{Arch, NullaryFnOnce};
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const INCREMENTS: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const ROUNDS: usize = 10;
-/// In the place of a step's number: draws that are kept.
-pub const KEPT: u32 = u32::MAX;
-
-/// In the place of a block's number: uniform numbers.
-const UNIFORM: u32 = u32::MAX;
 
 /// A word of each draw.
 type Words = [u32; LANES];
@@ -40,7 +35,7 @@ impl Noise {
 
     /// Two uniform numbers of each draw, which no number of normals shares.
     pub fn uniforms(&self, draws: Words, step: u32) -> [Lane; 2] {
-        let [first, second, ..] = self.words(UNIFORM, draws, step);
+        let [first, second, ..] = self.words(UNIFORMS, draws, step);
         [first, second].map(|words| Lane(words.map(unit)))
     }
 
@@ -110,6 +105,7 @@ fn unit(word: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tuning::KEPT;
 
     /// Known answers of the generator's authors (Random123's `kat_vectors`): zeros, ones, digits of pi.
     #[test]

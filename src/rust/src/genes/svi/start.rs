@@ -1,27 +1,15 @@
 //! Where a guide starts: the map's centre at the mode, coordinates bent there, and the root of the inverse Hessian.
 
-use super::bend::{Bend, GRID};
+use super::bend::Bend;
 use super::centre;
 use super::dense::{factor, identity, invert_lower, solve, symmetrise};
 use super::guide::Guide;
 use super::lane::Lane;
 use super::target::Target;
-use crate::simd::LANES;
+use crate::tuning::{
+    DIFFERENCE, GRID, LANES, LONGEST_SD, LONGEST_STEP, MIN_CURVATURE, RIDGES, ROUNDS, SMALL_DECREMENT,
+};
 use std::ops::Range;
-
-/// Rounds of centring and climbing at most.
-const ROUNDS: usize = 20;
-/// Newton's decrement at which the climb ends.
-const SMALL_DECREMENT: f64 = 1e-4;
-/// Half-width of differences: wide enough for single precision, and narrow beside a standard deviation.
-const DIFFERENCE: f64 = 1e-2;
-/// Smallest curvature of a direction, and longest step of a scale parameter.
-const MIN_CURVATURE: f64 = 0.25;
-const LONGEST: f64 = 1.5;
-/// Longest standard deviation of a scale parameter that the grid of its bend is made for.
-const LONGEST_SD: f64 = 1.5;
-/// Ridges added, one after the other, to a Hessian that is not definite.
-const RIDGES: [f64; 5] = [0.0, 0.1, 1.0, 10.0, 100.0];
 
 /// Centres `target` at its mode, and finds the guide of the normal approximation there. `None` where the density is not
 /// finite.
@@ -112,7 +100,7 @@ impl Climb {
         let solved = factor(h, &a, 0.0).map(|r| solve(h, &r, &self.gradient[n..]));
         let alone = || (0..h).map(|k| self.gradient[n + k] / a[k * h + k].abs().max(MIN_CURVATURE)).collect();
         let scales: Vec<f64> = solved.unwrap_or_else(alone);
-        direction[n..].iter_mut().zip(scales).for_each(|(out, s)| *out = s.clamp(-LONGEST, LONGEST));
+        direction[n..].iter_mut().zip(scales).for_each(|(out, s)| *out = s.clamp(-LONGEST_STEP, LONGEST_STEP));
         direction
     }
 

@@ -11,24 +11,10 @@ use super::lane::Lane;
 use super::noise::Noise;
 use super::target::Target;
 use crate::hmc::fixed::next_rung;
-use crate::hmc::tree::MAX_ENERGY_ERROR;
-use crate::simd::LANES;
+use crate::tuning::{
+    ADAPTED, ANGLE, FIRST_RUNG, LADDER, LANES, LONGEST, MAX_ENERGY_ERROR, MOMENTA, SHORTEST, START_TRIES,
+};
 use pulp::{Arch, NullaryFnOnce};
-use std::ops::Range;
-
-/// Mean angle of a trajectory: a quarter turn forgets where it began, somewhat more makes draws negatively correlated.
-const ANGLE: f64 = 2.0;
-/// Angles as shares of the mean, lest a direction come back to where it was.
-const JITTER: Range<f64> = 0.8..1.2;
-/// Steps of a trajectory, from coarse to fine, and where on this ladder a gene begins.
-const LADDER: [usize; 8] = [2, 3, 4, 6, 9, 13, 20, 30];
-const FIRST_RUNG: usize = 1;
-/// Iterations after which the number of steps is reconsidered.
-const BLOCK: usize = 3;
-/// Draws of the guide that a lane may take for its start.
-const STARTS: usize = 8;
-/// In the number of a step of the noise: momenta. Numbers without it are steps of the guide.
-const MOMENTA: u32 = 1 << 31;
 
 /// Eight points of phase space, their residual gradients and log densities.
 #[derive(Debug, Clone)]
@@ -80,7 +66,7 @@ impl<'a> Walks<'a> {
     /// Whether all lanes are at a finite density: draws of the guide, again for the lanes that were not.
     fn start(&mut self) -> bool {
         let mut has_start = [false; LANES];
-        for _ in 0..STARTS {
+        for _ in 0..START_TRIES {
             self.refresh();
             self.next.position.copy_from_slice(&self.next.momentum);
             self.evaluate();
@@ -98,11 +84,11 @@ impl<'a> Walks<'a> {
     /// Adapts the number of steps to a mean acceptance of at least `target`; returns that of the last iterations.
     pub fn adapt(&mut self, n: usize, target: f64) -> f64 {
         let mut mean = 1.0;
-        for block in (0..n).step_by(BLOCK) {
-            let length = BLOCK.min(n - block);
+        for block in (0..n).step_by(ADAPTED) {
+            let length = ADAPTED.min(n - block);
             let accepted: f64 = (0..length).map(|_| self.step().accept_stat).sum();
             // Half a block says too little.
-            if 2 * length > BLOCK {
+            if 2 * length > ADAPTED {
                 mean = accepted / length as f64;
                 self.rung = next_rung(self.rung, mean, target, LADDER.len());
             }
@@ -114,7 +100,7 @@ impl<'a> Walks<'a> {
     pub fn step(&mut self) -> Moved {
         let n_steps = LADDER[self.rung];
         let [chance, length] = self.noise.uniforms(self.lanes(), MOMENTA | self.iteration);
-        let share = JITTER.start + (JITTER.end - JITTER.start) * length.0[0];
+        let share = SHORTEST + (LONGEST - SHORTEST) * length.0[0];
         let gain = self.trajectory(n_steps, ANGLE * share / n_steps as f64);
         let takes = std::array::from_fn(|s| chance.0[s].ln() < gain.0[s]);
         self.accept(&takes);
