@@ -4,25 +4,18 @@ use super::flat::FlatGene;
 use super::lane::Lane;
 use crate::families::{self, RowSum};
 
-/// Sum over a leaf's rows, each from its offset, weight and weighted count.
+/// Sum over a leaf's rows, at its linear predictor: of a Poisson, or with `HAS_SHAPE` of a negative binomial of shape `phi` but for the
+/// terms in `ln Gamma`, at the predictor less `log phi`. A loop, no closure: that would not be compiled for the machine's vectors.
 #[inline(always)]
-fn over_rows(gene: &FlatGene, leaf: usize, row: impl Fn(f64, f64, f64) -> RowSum<Lane>) -> RowSum<Lane> {
+pub fn over_rows<const HAS_SHAPE: bool>(gene: &FlatGene, leaf: usize, eta: Lane, phi: Lane) -> RowSum<Lane> {
     let mut sum = RowSum::default();
     for r in gene.starts[leaf]..gene.starts[leaf + 1] {
-        sum += row(gene.offset[r], gene.weight[r], gene.total[r]);
+        let (eta, w, t) = (eta + Lane::splat(gene.offset[r]), gene.weight[r], gene.total[r]);
+        if HAS_SHAPE {
+            sum += families::negative_binomial(t, phi * w, eta, [Lane::ZERO; 2]);
+        } else {
+            sum += families::poisson(t, w, eta);
+        }
     }
     sum
-}
-
-/// Negative binomial, but for the terms in `ln Gamma`; `u` is the leaf's linear predictor less `log phi`.
-#[inline(always)]
-pub fn negative_binomial(gene: &FlatGene, leaf: usize, u: Lane, phi: Lane) -> RowSum<Lane> {
-    let zeros = [Lane::ZERO; 2];
-    over_rows(gene, leaf, |offset, w, t| families::negative_binomial(t, phi * w, u + Lane::splat(offset), zeros))
-}
-
-/// Poisson, at the leaf's linear predictor.
-#[inline(always)]
-pub fn poisson(gene: &FlatGene, leaf: usize, eta: Lane) -> RowSum<Lane> {
-    over_rows(gene, leaf, |offset, w, t| families::poisson(t, w, eta + Lane::splat(offset)))
 }

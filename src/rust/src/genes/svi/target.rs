@@ -6,7 +6,7 @@
 use super::flat::FlatGene;
 use super::frame::Frame;
 use super::lane::Lane;
-use super::rows;
+use super::rows::over_rows;
 use super::steps::InLanes;
 use super::theta::Theta;
 use crate::families::RowSum;
@@ -200,14 +200,10 @@ impl<'a> Target<'a> {
         self.frame.x[leaf * c..(leaf + 1) * c].iter().zip(core).for_each(|(x, u)| eta += *u * *x);
         if self.frame.has_shape {
             let place = self.frame.n_sd;
-            return rows::negative_binomial(
-                &self.gene,
-                leaf,
-                eta - self.theta.straight[place],
-                self.theta.value[place],
-            );
+            let (u, phi) = (eta - self.theta.straight[place], self.theta.value[place]);
+            return over_rows::<true>(&self.gene, leaf, u, phi);
         }
-        rows::poisson(&self.gene, leaf, eta)
+        over_rows::<false>(&self.gene, leaf, eta, Lane::ZERO)
     }
 
     /// Adds a derivative in the leaf's linear predictor to those in effects and coefficients.
