@@ -6,7 +6,9 @@
 #' [bayes_R2()] with and without group-level terms; `performance::icc()` and `insight::get_variance()` the parts of variance at
 #' posterior means, after Nakagawa, Johnson and Schielzeth (2017): for counts \eqn{\log(1 + 1/\lambda + 1/shape)} is the
 #' variance of the distribution, with the mean count \eqn{\lambda}. `hdi()`, `describe_posterior()` and other
-#' functions of bayestestR are given the draws of the population-level coefficients.
+#' functions of bayestestR are given the draws of the population-level coefficients, as is `parameters::model_parameters()`.
+#' `performance::model_performance()` has [loo()], [waic()], R2 and the root mean square of residuals at posterior means.
+#' marginaleffects is given posterior draws of predictions. Fits of genes are refused: [tw_gene()] makes a model of one.
 #'
 #' @param x,model A fit of class `twillfit`.
 #' @param effects `"fixed"` (default), `"random"` or `"all"`.
@@ -139,7 +141,7 @@ r2.twillfit <- function(model, ...) performance::r2_bayes(model, ...)
 
 # Functions of bayestestR that take draws, and those among them whose default range depends on the model.
 draws_verbs <- c("hdi", "eti", "ci", "p_direction", "p_map", "point_estimate", "map_estimate", "estimate_density",
-                 "p_significance")
+                 "p_significance", "spi", "bci")
 range_verbs <- c(describe_posterior = "rope_range", rope = "range", equivalence_test = "range")
 
 set_draws_verbs <- function(...) {

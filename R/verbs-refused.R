@@ -32,8 +32,22 @@ refused_verbs <- list(
                             "Fits whose cells make up leaves have {.fn loo}."),
   twillfit = list(
     list("stats", c("logLik", "deviance", "anova"), criterion_hint),
-    list("stats", "simulate", "{.fn posterior_predict} draws new responses."),
-    list("parameters", "model_parameters", "{.fn tidy} and {.fn summary} make that table.")))
+    list("stats", "simulate", "{.fn posterior_predict} draws new responses.")))
+
+# What easystats asks of one model: a fit of genes has one per gene.
+easystats_verbs <- list(
+  insight = c("model_info", "find_formula", "find_parameters", "get_parameters", "get_data", "get_response", "get_predicted",
+              "get_priors", "get_variance", "get_residuals", "get_varcov", "get_loglikelihood"),
+  parameters = c("model_parameters", "standard_error", "p_value"),
+  bayestestR = c("describe_posterior", "hdi", "eti", "ci", "p_direction", "p_map", "p_significance", "point_estimate",
+                 "map_estimate", "estimate_density", "rope", "equivalence_test", "effective_sample", "mcse", "describe_prior",
+                 "diagnostic_posterior", "bayesfactor_parameters", "spi", "bci"),
+  performance = c("r2", "model_performance", "check_model", "check_convergence", "check_singularity", "check_collinearity",
+                  "check_overdispersion", "check_zeroinflation", "check_predictions", "performance_rmse"),
+  marginaleffects = c("get_predict", "get_coef", "get_vcov"))
+
+easystats_hints <- c("{.fn tw_contrast} and {.fn tidy} make tables of all genes; {.fn loo} and {.fn bayes_R2} judge fits.",
+                     one_gene_hint)
 
 refusing <- function(verb, class, hints) {
   force(verb)
@@ -45,7 +59,11 @@ refusing <- function(verb, class, hints) {
 
 set_refused_verbs <- function() {
   for (class in names(refused_verbs)) for (entry in refused_verbs[[class]]) set_when_loaded(entry, class)
+  for (package in names(easystats_verbs)) {
+    set_when_loaded(list(package, easystats_verbs[[package]], easystats_hints), "twillgenes")
+  }
   on_load("bayestestR", set_draws_verbs)
+  on_load("marginaleffects", set_marginal_methods)
 }
 
 set_when_loaded <- function(entry, class) {

@@ -2,9 +2,9 @@
 #
 #   Rscript bench/hmc.R [--models a,b] [--repeats 3] [--seed 1]
 #
-# Four chains of 1,000 draws after as many of warm-up, one thread; the median over seeds of: seconds of the processor for the whole
-# call, gradients per draw, the least bulk ESS of all parameters, ESS per second and per 1,000 gradients (warm-up included in
-# both), and the largest R-hat over seeds.
+# Four chains of 1,000 draws after as many of warm-up, one thread; the median over seeds of: seconds of the processor for the
+# whole call, gradients per draw, the least bulk ESS of all parameters, ESS per second and per 1,000 gradients (warm-up included
+# in both), and the largest R-hat over seeds.
 source("bench/models.R")
 suppressMessages(library(twill))
 
