@@ -29,9 +29,12 @@ normal_statistics <- function(effect, at, probs) {
 effect_columns <- function(mean, sd, bounds, tails) {
   below <- tails$below
   above <- tails$above
-  list(mean = mean, sd = sd, lower = bounds[, 1], upper = bounds[, 2], lfsr = pmin(below[, 1], above[, 1]),
-       fsos = pmin(below[, 2], above[, 3]), prob = pmin(1, above[, 2] + below[, 3]))
+  list(mean = mean, sd = sd, lower = bounds[, 1], upper = bounds[, 2], lfsr = never_zero(pmin(below[, 1], above[, 1])),
+       fsos = never_zero(pmin(below[, 2], above[, 3])), prob = pmin(1, above[, 2] + below[, 3]))
 }
+
+# A rate too small for a double is the smallest one: no sign is certain.
+never_zero <- function(rate) pmax(rate, .Machine$double.xmin)
 
 # Shares of a smoothed sample below (`lower`) or above points, genes x points: each draw is pulled towards the mean and
 # widened, so that mean and standard deviation stay. Bandwidth of the normal reference rule. Where less than one draw is left,

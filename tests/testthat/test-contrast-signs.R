@@ -206,6 +206,10 @@ test_that("up and down are treated alike, and no probability is below zero", {
     expect_equal(log(up$lfsr[c(1, 2)]), log(up$lfsr[c(7, 6)]))
     expect_true(all(diff(up$lfsr[4:7]) <= 0))
   }
+  # Beyond what a double can hold, which is not zero.
+  far <- adapt_statistics(list(mean = c(-90, 60), sd = c(1, 1)), prior, 0)
+  expect_true(all(far$lfsr > 0 & far$lfsr < 1e-300))
+  expect_true(all(effect_columns(60, 1, cbind(59, 61), list(below = matrix(0, 1, 3), above = matrix(1, 1, 3)))$lfsr > 0))
   # Of draws alone, too, and no surer than a normal of their moments where no draw has been.
   draws <- with_fixed_seed(1, matrix(rnorm(300 * 4), 300))
   draws <- scale(draws) + rep(c(-5.7, -30, 5.7, 30), each = 300)
