@@ -89,8 +89,7 @@ predicted_zeros <- function(fit, at) {
 }
 
 zero_probability <- function(mean, size) {
-  log_zero <- ifelse(is.finite(size), -size * log1p(mean / size), -mean)
-  matrix(exp(log_zero), nrow = NROW(mean))
+  matrix(exp(count_record(size)$log_zero(mean, size)), nrow = NROW(mean))
 }
 
 # By leaf ------------------------------------------------------------------------------------------------------------

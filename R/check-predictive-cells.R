@@ -104,9 +104,7 @@ draw_captures <- function(fit, cells) {
   exp(facts$log_capture[cells] + noise)
 }
 
-draw_counts <- function(mean, size) {
-  if (is.finite(size[1])) stats::rnbinom(length(mean), mu = mean, size = size) else stats::rpois(length(mean), mean)
-}
+draw_counts <- function(mean, size) count_record(size)$random(mean, size)
 
 histogram_table <- function(gene, bins, observed, replicated) {
   kept <- seq_len(bins$n)

@@ -65,7 +65,7 @@ rootogram <- function(y, yrep, ...) {
 }
 
 default_check <- function(fit) {
-  if (fit$family$family == "gaussian") return("dens_overlay")
+  if (!has_counts(fit)) return("dens_overlay")
   # A rootogram has one bar per count: beyond a few hundred they cannot be told apart.
   if (max(fit$design$y) <= 300) "rootogram" else "ecdf_overlay"
 }

@@ -30,9 +30,7 @@ count_likelihood <- function(fit, at) {
   offset <- design$offset + drop(view$offset %||% 0)
   weights <- design$weights * drop(view$weights %||% 1)
   function(i, log_mu, size) {
-    mu <- exp(log_mu + offset[i])
-    # dnbinom() with mu itself is exact for large sizes too.
-    weights[i] * if (is.infinite(size[1])) stats::dpois(y[i], mu, log = TRUE) else stats::dnbinom(y[i], size, mu = mu, log = TRUE)
+    weights[i] * count_record(size)$log_density(y[i], exp(log_mu + offset[i]), size)
   }
 }
 

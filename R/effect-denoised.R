@@ -78,8 +78,4 @@ denoise_gene <- function(fit, at, u, ids) {
   total / length(ids)
 }
 
-# Poisson counts are the limit of infinite size: the leaf's mean.
-cell_rate <- function(u, capture, mu, size) {
-  if (is.infinite(size[1])) return(mu)
-  (u + size) / (size + capture * mu) * mu
-}
+cell_rate <- function(u, capture, mu, size) count_record(size)$rate_given(u, capture, mu, size)

@@ -60,7 +60,7 @@ add_shapes <- function(gene, fit, prior) {
 # list(rising, constant): the terms of leaves' log-likelihoods that depend on the shape alone, shape x leaf, and on nothing.
 shape_terms <- function(gene, fit) {
   n <- ncol(gene$log_mu)
-  if (family(fit)$family == "gaussian") return(list(rising = function(rho) matrix(0, length(rho), n), constant = numeric(n)))
+  if (!has_counts(fit)) return(list(rising = function(rho) matrix(0, length(rho), n), constant = numeric(n)))
   h <- gene_histogram(fit, gene$row)
   list(rising = function(rho) leaf_rising(h$value, h$number, matrix(exp(rho), length(rho), n)),
        constant = -colSums(h$number * lgamma(h$value + 1)))

@@ -60,7 +60,7 @@ leaf_functions <- function(fit, at, log_mu, size) {
 
 # list(first, second) in the log mean; of the negative binomial  sum u - sum (u + r) m / (r + m).
 log_likelihood_slopes <- function(total, at, mass, cell_at, cell_mass, log_mu, size) {
-  if (is.infinite(size[1])) {
+  if (is_poisson_size(size)) {
     expected <- exp(log_mu) * sum(cell_mass * exp(cell_at))
     return(list(first = total - expected, second = -expected))
   }

@@ -65,7 +65,7 @@ one_log_lik <- function(fit, leaf, total, nodes, log_mu, size) {
   rule <- fit$job$source$data$rule
   cells <- rule$leaf + 1L == leaf
   with_capture <- total * log_mu + sum(nodes$mass[own] * nodes$at[own])
-  if (is.infinite(size[1])) return(with_capture - exp(log_mu) * sum(rule$mass[cells] * exp(rule$at[cells])))
+  if (is_poisson_size(size)) return(with_capture - exp(log_mu) * sum(rule$mass[cells] * exp(rule$at[cells])))
   # Of means and sizes only their ratio is in them.
   ratio <- log_mu - log(size)
   of_counts <- softplus_sum(nodes$mass[own], nodes$at[own], ratio)
@@ -91,7 +91,7 @@ softplus_sum <- function(mass, at, x) {
 
 # draw x leaf of sum_v number_v (lgamma(v + size) - lgamma(size)); once for all leaves where they have one size.
 leaf_rising <- function(value, number, sizes) {
-  if (is.infinite(sizes[1])) return(matrix(0, nrow(sizes), ncol(sizes)))
+  if (is_poisson_size(sizes)) return(matrix(0, nrow(sizes), ncol(sizes)))
   by_size <- function(size, number) lgamma(outer(size, value, `+`)) %*% number - outer(lgamma(size), colSums(number))
   if (all(sizes == sizes[, 1])) return(by_size(sizes[, 1], number))
   vapply(seq_len(ncol(sizes)), function(l) by_size(sizes[, l], number[, l, drop = FALSE]), numeric(nrow(sizes)))

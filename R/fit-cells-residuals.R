@@ -114,14 +114,12 @@ cdf_one_by_one <- function(value, mean, size, weight) {
   t(vapply(value, function(v) colSums(weight * count_cdf(v, mean, size)), numeric(ncol(mean))))
 }
 
-count_cdf <- function(value, mean, size) {
-  if (is.finite(size[1])) stats::pnbinom(value, mu = mean, size = size) else stats::ppois(value, mean)
-}
+count_cdf <- function(value, mean, size) count_record(size)$cdf(value, mean, size)
 
 # All counts from 0 on by the recursion P(v + 1) = P(v) (v + r) / (v + 1) m / (m + r): a tenth of the time.
 cdf_by_steps <- function(value, mean, size, weight) {
-  is_poisson <- is.infinite(size[1])
-  log_p <- if (is_poisson) -mean else -size * log1p(mean / size)
+  is_poisson <- is_poisson_size(size)
+  log_p <- count_record(size)$log_zero(mean, size)
   step <- if (is_poisson) log(mean) else -log1p(size / mean)
   below <- matrix(0, max(value) + 1, ncol(mean))
   for (v in seq_len(nrow(below)) - 1) {

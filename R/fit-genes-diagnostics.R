@@ -191,7 +191,7 @@ random_variance <- function(fit, term, part, at) {
 
 noise_variance <- function(fit, at) {
   dispersion <- dispersion_of(fit, at)
-  if (family(fit)$family == "gaussian") return(dispersion^2)
+  if (!has_counts(fit)) return(dispersion^2)
   n_draws <- nrow(dispersion %||% set_draws(fit, fit$posterior$names[1], at))
   mean <- rep(fit$posterior$base_mean[at], each = n_draws)
   inverse <- if (is.null(dispersion)) 0 else 1 / dispersion

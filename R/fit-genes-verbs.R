@@ -130,15 +130,16 @@ mean_dispersion <- function(fit, at) {
   matrix(value(design$dispersion), nrow(design$x), length(at), byrow = TRUE)
 }
 
-sample_sd <- function(fit, at, mean) {
-  switch(family(fit)$family, gaussian = mean_dispersion(fit, at), poisson = sqrt(mean),
-         negbinomial = sqrt(mean + mean^2 / mean_dispersion(fit, at)))
-}
+# NULL where a family has no dispersion.
+own_dispersion <- function(fit, at) if (!is.null(family(fit)$dispersion)) mean_dispersion(fit, at)
+
+sample_sd <- function(fit, at, mean) family_record(family(fit))$sd(mean, own_dispersion(fit, at))
 
 sample_quantile_residuals <- function(fit, at, y, mean) {
-  if (family(fit)$family == "gaussian") return((y - mean) / mean_dispersion(fit, at))
-  size <- if (family(fit)$family == "poisson") Inf else mean_dispersion(fit, at)
-  z <- draw_quantile_residuals(count_cdf(y - 1, mean, size), count_cdf(y, mean, size))
+  record <- family_record(family(fit))
+  dispersion <- own_dispersion(fit, at)
+  if (!record$is_count) return((y - mean) / dispersion)
+  z <- draw_quantile_residuals(record$cdf(y - 1, mean, dispersion), record$cdf(y, mean, dispersion))
   matrix(z, nrow(mean))
 }
 
@@ -166,7 +167,7 @@ df.residual.twillgenes <- function(object, ...) {
 #' @export
 sigma.twillgenes <- function(object, ...) {
   check_no_dots(..., allow = "use.fallback")
-  if (family(object)$family != "gaussian") return(1)
+  if (family_record(family(object))$is_count) return(1)
   stats::setNames(colMeans(mean_dispersion(object, seq_len(dim(object)[1]))), set_genes(object))
 }
 

@@ -33,8 +33,7 @@ log_lik_draws <- function(prediction) {
   eta <- linear_predictor(prediction)
   y <- rep(prediction$input$y, each = nrow(eta))
   family <- prediction$fit$family
-  dispersion <- if (family$family == "gaussian") residual_sd(prediction) else dispersion_draws(prediction)
-  out <- row_log_density(family, y, eta, dispersion)
+  out <- row_log_density(family, y, eta, response_dispersion(prediction))
   weights <- need_column(prediction$input$weights, prediction$fit$formula$addition$weights)
   if (any(weights != 1)) out <- out * rep(weights, each = nrow(eta))
   matrix(out, nrow(eta))
@@ -42,10 +41,7 @@ log_lik_draws <- function(prediction) {
 
 # log p(y | eta, dispersion): `dispersion` is sigma or shape, per draw or per draw and row.
 row_log_density <- function(family, y, eta, dispersion) {
-  switch(family$family,
-    gaussian = stats::dnorm(y, eta, dispersion, log = TRUE),
-    negbinomial = stats::dnbinom(y, mu = exp(eta), size = dispersion, log = TRUE),
-    poisson = stats::dpois(y, exp(eta), log = TRUE))
+  family_record(family)$log_density(y, if (family$link == "log") exp(eta) else eta, dispersion)
 }
 
 pointwise_log_lik <- function(prediction) {

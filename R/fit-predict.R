@@ -133,12 +133,13 @@ inverse_link <- function(fit, eta) if (family(fit)$link == "log") exp(eta) else 
 
 # New responses, draws x rows. A mean that overflows gives NA, said once by R's generators.
 draw_responses <- function(prediction, eta) {
-  n <- length(eta)
-  out <- switch(prediction$fit$family$family,
-    gaussian = stats::rnorm(n, eta, residual_sd(prediction)),
-    negbinomial = stats::rnbinom(n, mu = exp(eta), size = dispersion_draws(prediction)),
-    poisson = stats::rpois(n, exp(eta)))
+  out <- family_record(prediction$fit$family)$random(inverse_link(prediction$fit, eta), response_dispersion(prediction))
   matrix(as.numeric(out), nrow(eta))
+}
+
+# Sigma, with known standard errors where there are such, or shape; NULL where a family has none.
+response_dispersion <- function(prediction) {
+  if (family_record(prediction$fit$family)$is_count) dispersion_draws(prediction) else residual_sd(prediction)
 }
 
 observed_response <- function(prediction) {

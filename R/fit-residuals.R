@@ -48,15 +48,12 @@ residual_draws <- function(prediction, y, method, type) {
 }
 
 response_sd <- function(prediction, eta) {
-  switch(prediction$fit$family$family,
-    gaussian = residual_sd(prediction),
-    negbinomial = sqrt(exp(eta) + exp(2 * eta) / dispersion_draws(prediction)),
-    poisson = exp(eta / 2))
+  family_record(prediction$fit$family)$sd(inverse_link(prediction$fit, eta), response_dispersion(prediction))
 }
 
 quantile_residuals <- function(prediction, eta, y) {
   upper <- colMeans(response_cdf(prediction, eta, y))
-  if (prediction$fit$family$family == "gaussian") return(stats::qnorm(upper))
+  if (!family_record(prediction$fit$family)$is_count) return(stats::qnorm(upper))
   draw_quantile_residuals(colMeans(response_cdf(prediction, eta, y - 1)), upper)
 }
 
@@ -69,9 +66,7 @@ draw_quantile_residuals <- function(lower, upper) {
 
 response_cdf <- function(prediction, eta, y) {
   y <- rep(y, each = nrow(eta))
-  out <- switch(prediction$fit$family$family,
-    gaussian = stats::pnorm(y, eta, residual_sd(prediction)),
-    negbinomial = stats::pnbinom(y, mu = exp(eta), size = dispersion_draws(prediction)),
-    poisson = stats::ppois(y, exp(eta)))
+  mean <- inverse_link(prediction$fit, eta)
+  out <- family_record(prediction$fit$family)$cdf(y, mean, response_dispersion(prediction))
   matrix(out, nrow(eta))
 }

@@ -120,7 +120,7 @@ row_variance <- function(fit, group, covariance) {
 
 distribution_variance <- function(fit) {
   prediction <- prepare_prediction(fit)
-  if (fit$family$family == "gaussian") return(mean(residual_sd(prediction)^2))
+  if (!has_counts(fit)) return(mean(residual_sd(prediction)^2))
   shape <- dispersion_draws(prediction)
   log1p(1 / mean(fit$design$y) + if (is.null(shape)) 0 else mean(1 / shape))
 }
