@@ -6,7 +6,8 @@
 # negative binomial counts of size 15; a share of the genes is essential, with folds of -0.5 to -3 (natural log). The figure is
 # the level that is found over that of the same library without essential genes, less one, in percent, and its standard
 # deviation over libraries. Ways: the median over guides of count over plasmid count; Tukey's biweight over genes' medians, from
-# their median; the mean of the shortest half of genes' medians; and what twill_screen() does, a biweight from the middle of that half.
+# their median; the mean of the shortest half of genes' medians; and what twill_screen() does, a biweight from the
+# middle of that half.
 suppressMessages(library(twill))
 
 argument <- function(name, default) {

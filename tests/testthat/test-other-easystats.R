@@ -66,13 +66,14 @@ test_that("one gene is a model like others, and sets say how to get one", {
   skip_if_not_installed("performance")
   local_engine(reference_engine)
   counts <- gene_counts(2)
-  set <- twill_genes(counts, ~ condition + (1 | donor), col_data = gene_samples(), iter = 200, seed = 1, silent = 2, check = FALSE)
+  set <- twill_genes(counts, ~ condition + (1 | donor), col_data = gene_samples(), iter = 200, seed = 1, silent = 2,
+                     check = FALSE)
   one <- tw_gene(set, 1, chains = 2, iter = 300, silent = 2, refresh = 0)
   expect_equal(parameters::model_parameters(one)$Median, apply(fixed_draws(one), 2, median), ignore_attr = TRUE)
   expect_true(insight::model_info(one)$is_negbin)
   expect_equal(performance::rmse(one), sqrt(mean(residuals(one)[, "Estimate"]^2)))
-  for (verb in list(parameters::model_parameters, performance::r2, performance::model_performance, bayestestR::describe_posterior,
-                    insight::model_info, insight::get_parameters)) {
+  for (verb in list(parameters::model_parameters, performance::r2, performance::model_performance,
+                    bayestestR::describe_posterior, insight::model_info, insight::get_parameters)) {
     expect_error(verb(set), "tw_gene", class = "twill_error_method")
   }
 })
