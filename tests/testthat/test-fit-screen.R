@@ -142,4 +142,5 @@ test_that("what has no meaning for guides says so, and one gene has its own", {
   expect_setequal(rownames(ranef(one)$guide), c("x", "a2", "a3"))
   single <- tw_gene(fit, "C", chains = 1, iter = 100, silent = 2, refresh = 0)
   expect_true("c1" %in% rownames(ranef(single)$guide))
+  expect_identical(pp_check(fit, genes = c("A", "B"), ndraws = 10, seed = 1)$labels$x, "samples, guide by guide")
 })
