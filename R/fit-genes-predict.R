@@ -213,8 +213,9 @@ check_grouped <- function(grouped, type) {
 
 labelled_samples <- function(plot, type, fit) {
   if (!startsWith(type, "intervals") && !startsWith(type, "ribbon")) return(plot)
+  across <- if (is_screen(fit)) "samples, guide by guide" else "sample"
   plot + ggplot2::scale_x_continuous(breaks = whole_breaks) +
-    ggplot2::labs(x = if (is_screen(fit)) "samples, guide by guide" else "sample", y = if (family(fit)$link == "log") "count" else "value")
+    ggplot2::labs(x = across, y = if (family(fit)$link == "log") "count" else "value")
 }
 
 headed_gene <- function(plot, fit, at) {
