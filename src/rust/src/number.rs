@@ -7,7 +7,7 @@
 use crate::elementary;
 use crate::simd::LANES;
 use std::fmt::Debug;
-use std::ops::{Add, AddAssign, Mul, MulAssign, Neg, Sub, SubAssign};
+use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 /// A number, or eight, with what formulas need of them.
 pub trait Real:
@@ -21,6 +21,8 @@ pub trait Real:
     + Sub<Output = Self>
     + Mul<Output = Self>
     + Mul<f64, Output = Self>
+    + Div<Output = Self>
+    + Div<f64, Output = Self>
     + Neg<Output = Self>
     + AddAssign
     + SubAssign
@@ -43,6 +45,8 @@ pub trait Real:
     fn total(self) -> Self::Sum;
     /// A function of each number.
     fn each(self, f: impl Fn(f64) -> f64) -> Self;
+    /// A function of each number and its like.
+    fn zip(self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self;
     /// Two functions of each number.
     fn each_two(self, f: impl Fn(f64) -> (f64, f64)) -> [Self; 2];
 
@@ -68,6 +72,12 @@ pub trait Real:
     #[inline(always)]
     fn exp(self) -> Self {
         self.each(elementary::bounded_exp)
+    }
+
+    /// `log(1 + x)` for `x >= 0`.
+    #[inline(always)]
+    fn log1p(self) -> Self {
+        self.each(elementary::log1p)
     }
 
     /// `log(1 + exp(x))` and `1 / (1 + exp(-x))`.
@@ -117,6 +127,11 @@ impl Real for f64 {
     #[inline(always)]
     fn each(self, f: impl Fn(f64) -> f64) -> Self {
         f(self)
+    }
+
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
+        f(self, other)
     }
 
     #[inline(always)]
@@ -177,6 +192,14 @@ macro_rules! eight {
             }
         }
 
+        impl Div<f64> for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn div(self, other: f64) -> Self {
+                self.map(|a| a / other)
+            }
+        }
+
         impl Neg for $name {
             type Output = Self;
             #[inline(always)]
@@ -188,6 +211,7 @@ macro_rules! eight {
         eight!($name, Add add, AddAssign add_assign, +);
         eight!($name, Sub sub, SubAssign sub_assign, -);
         eight!($name, Mul mul, MulAssign mul_assign, *);
+        eight!($name, Div div, DivAssign div_assign, /);
     };
     ($name:ident, $operator:ident $call:ident, $assign:ident $call_assign:ident, $sign:tt) => {
         impl $operator for $name {
@@ -235,6 +259,13 @@ macro_rules! real_of_eight {
         #[inline(always)]
         fn each(self, f: impl Fn(f64) -> f64) -> Self {
             self.map(f)
+        }
+
+        #[inline(always)]
+        fn zip(self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
+            let mut out = self.0;
+            out.iter_mut().zip(&other.0).for_each(|(a, b)| *a = f(*a, *b));
+            Self(out)
         }
 
         #[inline(always)]

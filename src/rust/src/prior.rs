@@ -3,8 +3,9 @@
 mod kind;
 
 use crate::error::{Error, Result};
+use crate::number::Real;
 use crate::spec::PriorSpec;
-use crate::special::{ln_gamma, log1p_exp};
+use crate::special::ln_gamma;
 pub use kind::PriorKind;
 use std::f64::consts::PI;
 
@@ -17,17 +18,17 @@ pub struct Prior {
 
 /// A positive parameter at an unconstrained `t`.
 #[derive(Debug, Clone, Copy)]
-pub struct Positive {
+pub struct Positive<T> {
     /// The parameter.
-    pub value: f64,
+    pub value: T,
     /// Derivative of its log in `t`.
-    pub d_log: f64,
+    pub d_log: T,
     /// Log density of the parameter.
-    pub lprior: f64,
+    pub lprior: T,
     /// Log of the parameter's derivative in `t`.
-    pub log_jacobian: f64,
+    pub log_jacobian: T,
     /// Derivative in `t` of the sum of both.
-    pub slope: f64,
+    pub slope: T,
 }
 
 impl Prior {
@@ -74,7 +75,8 @@ impl Prior {
 
     /// A positive parameter of this prior from the scale where it is not bounded: its log, but for
     /// `horseshoe_scale` the log of `tau lambda`, because the density is not bounded at the slab.
-    pub fn positive(&self, t: f64) -> Positive {
+    #[inline(always)]
+    pub fn positive<T: Real>(&self, t: T) -> Positive<T> {
         match self.kind {
             PriorKind::HorseshoeScale { tau, slab } => horseshoe_scale(t, tau, slab),
             _ => self.positive_by_log(t),
@@ -82,13 +84,16 @@ impl Prior {
     }
 
     /// As [`Self::positive`], always from the log.
-    pub fn positive_by_log(&self, t: f64) -> Positive {
+    #[inline(always)]
+    pub fn positive_by_log<T: Real>(&self, t: T) -> Positive<T> {
         if let PriorKind::Constant { value } = self.kind {
-            return Positive { value, d_log: 0.0, lprior: 0.0, log_jacobian: 0.0, slope: 0.0 };
+            let (value, zero) = (T::splat(value), T::ZERO);
+            return Positive { value, d_log: zero, lprior: zero, log_jacobian: zero, slope: zero };
         }
         let value = t.exp();
-        let (lprior, slope) = self.log_density(value);
-        Positive { value, d_log: 1.0, lprior, log_jacobian: t, slope: slope * value + 1.0 }
+        let [lprior, slope] = self.kind.density(self.log_constant, value, || t);
+        let one = T::splat(1.0);
+        Positive { value, d_log: one, lprior, log_jacobian: t, slope: slope * value + one }
     }
 
     /// What a positive parameter is measured in.
@@ -114,11 +119,10 @@ impl Prior {
         matches!(self.kind, PriorKind::Flat | PriorKind::Normal { .. })
     }
 
-    /// `(log p(x), d log p / dx)`; minus infinity outside the support.
-    #[inline]
-    pub fn log_density(&self, x: f64) -> (f64, f64) {
-        let (value, slope) = self.kind.kernel(x);
-        (value + self.log_constant, slope)
+    /// `log p(x)` and `d log p / dx`; minus infinity outside the support.
+    #[inline(always)]
+    pub fn log_density<T: Real>(&self, x: T) -> [T; 2] {
+        self.kind.density(self.log_constant, x, || x.ln())
     }
 
     /// Rough curvature, for whitening only: the inverse squared scale of the bulk.
@@ -145,14 +149,15 @@ impl Prior {
 }
 
 /// `x = r c / sqrt(c^2 + r^2)` with `t = log r`, `r` half-Cauchy with scale `tau`.
-fn horseshoe_scale(t: f64, tau: f64, slab: f64) -> Positive {
-    let slack = 2.0 * (t - slab.ln());
+#[inline(always)]
+fn horseshoe_scale<T: Real>(t: T, tau: f64, slab: f64) -> Positive<T> {
+    let slack = (t - T::splat(slab.ln())) * 2.0;
     // log of (c^2 + r^2) / c^2, which is 1 / v at x.
-    let log_inverse = log1p_exp(slack);
-    let log_value = t - 0.5 * log_inverse;
-    let (log_r, slope) = log_half_student_t(1.0, t - tau.ln());
+    let [log_inverse, _] = slack.softplus_logistic();
+    let log_value = t - log_inverse * 0.5;
+    let [log_r, slope] = log_half_student_t(1.0, t - T::splat(tau.ln()));
     let log_jacobian = log_value - log_inverse;
-    let d_log = 1.0 / (1.0 + slack.exp());
+    let [_, d_log] = (-slack).softplus_logistic();
     Positive { value: log_value.exp(), d_log, lprior: log_r - log_jacobian, log_jacobian, slope }
 }
 
@@ -162,12 +167,12 @@ fn unusable(spec: &PriorSpec, why: &str) -> Error {
 
 /// Log density of a half Student t with `df` degrees of freedom and scale 1 at `exp(log_x)`,
 /// with the Jacobian of the log, and its derivative in `log_x`.
-pub fn log_half_student_t(df: f64, log_x: f64) -> (f64, f64) {
+#[inline(always)]
+pub fn log_half_student_t<T: Real>(df: f64, log_x: T) -> [T; 2] {
     let constant = ln_gamma(0.5 * (df + 1.0)) - ln_gamma(0.5 * df) - 0.5 * (df * PI).ln() + 2f64.ln();
-    // log(1 + x^2 / df) = log1p_exp(2 log x - log df): safe for any log_x.
-    let t = 2.0 * log_x - df.ln();
-    let share = 1.0 / (1.0 + (-t).exp());
-    (constant - 0.5 * (df + 1.0) * log1p_exp(t) + log_x, 1.0 - (df + 1.0) * share)
+    // log(1 + x^2 / df): safe for any log_x.
+    let [log, share] = (log_x * 2.0 - T::splat(df.ln())).softplus_logistic();
+    [T::splat(constant) - log * (0.5 * (df + 1.0)) + log_x, T::splat(1.0) - share * (df + 1.0)]
 }
 
 #[cfg(test)]

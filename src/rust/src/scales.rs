@@ -190,7 +190,7 @@ impl ScalePriors {
                 let at = prior.positive_by_log(t);
                 (at.lprior, at.log_jacobian, at.slope)
             } else {
-                let (lprior, slope) = prior.log_density(t);
+                let [lprior, slope] = prior.log_density(t);
                 (lprior, 0.0, slope)
             };
             out.lprior += lprior;

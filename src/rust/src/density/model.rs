@@ -126,7 +126,7 @@ impl Model {
     pub fn coefficient_prior(&self, beta: &[f64], d_beta: &mut [f64]) -> f64 {
         let mut log_density = 0.0;
         for (j, prior) in self.coefficient_priors.iter().enumerate() {
-            let (value, slope) = prior.log_density(self.prior_argument(j, beta));
+            let [value, slope] = prior.log_density(self.prior_argument(j, beta));
             log_density += value;
             d_beta[j] += slope;
             if let Some(i) = self.intercept.as_ref().filter(|i| i.column == j) {

@@ -2,6 +2,7 @@
 
 use super::unusable;
 use crate::error::Result;
+use crate::number::Real;
 use crate::spec::PriorSpec;
 use crate::special::ln_gamma;
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
@@ -105,43 +106,60 @@ impl PriorKind {
         }
     }
 
-    /// Log density without the constant, and its derivative.
-    #[inline]
-    pub(super) fn kernel(self, x: f64) -> (f64, f64) {
-        match self {
-            PriorKind::Flat | PriorKind::Constant { .. } => (0.0, 0.0),
+    /// Log density at `x` from the log of its constant, and its derivative; `log_x` gives the log of a positive `x`.
+    #[inline(always)]
+    pub(super) fn density<T: Real>(self, constant: f64, x: T, log_x: impl FnOnce() -> T) -> [T; 2] {
+        let (of, constant) = (T::splat, T::splat(constant));
+        let values = match self {
+            PriorKind::Flat | PriorKind::Constant { .. } | PriorKind::Uniform { .. } => [constant, T::ZERO],
             PriorKind::Normal { mean, sd } => {
-                let d = (x - mean) / sd;
-                (-0.5 * d * d, -d / sd)
+                let d = (x - of(mean)) / sd;
+                [constant - d * d * 0.5, -d / sd]
             }
             PriorKind::StudentT { df, location, scale } => {
-                let d = (x - location) / scale;
-                (-0.5 * (df + 1.0) * (d * d / df).ln_1p(), -(df + 1.0) * d / ((df + d * d) * scale))
+                let d = (x - of(location)) / scale;
+                let slope = -(d * (df + 1.0)) / ((d * d + of(df)) * scale);
+                [constant - (d * d / df).log1p() * (0.5 * (df + 1.0)), slope]
             }
             PriorKind::DoubleExponential { location, scale } => {
-                let d = (x - location) / scale;
-                (-d.abs(), -d.signum() / scale)
+                let d = (x - of(location)) / scale;
+                [constant - d.each(f64::abs), -d.each(f64::signum) / scale]
             }
-            PriorKind::Uniform { lower, upper } if x >= lower && x <= upper => (0.0, 0.0),
-            PriorKind::Gamma { shape, rate } if x > 0.0 => {
-                ((shape - 1.0) * x.ln() - rate * x, (shape - 1.0) / x - rate)
+            PriorKind::Gamma { shape, rate } => {
+                [constant + log_x() * (shape - 1.0) - x * rate, of(shape - 1.0) / x - of(rate)]
             }
-            PriorKind::InvGamma { shape, scale } if x > 0.0 => {
-                (-(shape + 1.0) * x.ln() - scale / x, (scale / x - shape - 1.0) / x)
+            PriorKind::InvGamma { shape, scale } => {
+                let d = of(scale) / x;
+                [constant - log_x() * (shape + 1.0) - d, (d - of(shape + 1.0)) / x]
             }
-            PriorKind::LogNormal { mean_log, sd_log } if x > 0.0 => {
-                let d = (x.ln() - mean_log) / sd_log;
-                (-0.5 * d * d - x.ln(), -(d / sd_log + 1.0) / x)
+            PriorKind::LogNormal { mean_log, sd_log } => {
+                let log_x = log_x();
+                let d = (log_x - of(mean_log)) / sd_log;
+                [constant - d * d * 0.5 - log_x, -(d / sd_log + of(1.0)) / x]
             }
-            PriorKind::HorseshoeScale { tau, slab } if x > 0.0 && x < slab => {
+            PriorKind::HorseshoeScale { tau, slab } => {
                 // With u = (x / c)^2 and v = 1 - u: v^(-1/2) / (tau^2 v + x^2), times 2 tau / pi.
-                let (d_u, t2) = (2.0 * x / (slab * slab), tau * tau);
-                let v = (1.0 - x / slab) * (1.0 + x / slab);
-                let bulk = t2 * v + x * x;
-                (-0.5 * v.ln() - bulk.ln(), 0.5 * d_u / v - (2.0 * x - t2 * d_u) / bulk)
+                let (d_u, t2) = (x * (2.0 / (slab * slab)), tau * tau);
+                let v = (of(1.0) - x / slab) * (of(1.0) + x / slab);
+                let bulk = v * t2 + x * x;
+                let slope = d_u * 0.5 / v - (x * 2.0 - d_u * t2) / bulk;
+                [constant - v.ln() * 0.5 - bulk.ln(), slope]
             }
-            _ => (f64::NEG_INFINITY, 0.0),
-        }
+        };
+        self.within(x, values)
+    }
+
+    /// No density outside of the support.
+    #[inline(always)]
+    fn within<T: Real>(self, x: T, [value, slope]: [T; 2]) -> [T; 2] {
+        let (low, high) = match self {
+            PriorKind::Uniform { lower, upper } => (lower.next_down(), upper.next_up()),
+            PriorKind::Gamma { .. } | PriorKind::InvGamma { .. } | PriorKind::LogNormal { .. } => (0.0, f64::INFINITY),
+            PriorKind::HorseshoeScale { slab, .. } => (0.0, slab),
+            _ => return [value, slope],
+        };
+        let or = |y: T, outside: f64| y.zip(x, |y, x| if x > low && x < high { y } else { outside });
+        [or(value, f64::NEG_INFINITY), or(slope, 0.0)]
     }
 
     /// Probability of a positive value, for truncation.

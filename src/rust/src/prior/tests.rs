@@ -1,6 +1,7 @@
 //! Priors against R, their own differences and integrals.
 
 use super::*;
+use crate::number::Draws8;
 use approx::assert_relative_eq;
 
 fn prior(dist: &str, args: &[f64], positive: bool) -> Prior {
@@ -20,7 +21,7 @@ fn densities_agree_with_r() {
         ("inv_gamma", vec![2.0, 3.0], -4.190_857_009_685_972),
     ];
     for (dist, args, expected) in cases {
-        assert_relative_eq!(prior(dist, &args, false).log_density(0.3).0, expected, max_relative = 1e-8);
+        assert_relative_eq!(prior(dist, &args, false).log_density(0.3)[0], expected, max_relative = 1e-8);
     }
 }
 
@@ -35,7 +36,7 @@ fn half_priors_integrate_to_one() {
     ];
     for p in cases {
         let h = 1e-3;
-        let mass: f64 = (0..400_000).map(|i| p.log_density((i as f64 + 0.5) * h).0.exp() * h).sum();
+        let mass: f64 = (0..400_000).map(|i| p.log_density((i as f64 + 0.5) * h)[0].exp() * h).sum();
         assert_relative_eq!(mass, 1.0, epsilon = 2e-6, max_relative = 2e-6);
     }
 }
@@ -53,13 +54,13 @@ fn derivatives_agree_with_differences() {
     ];
     for p in cases {
         for x in [0.2, 1.1, 4.0] {
-            let slope = (p.log_density(x + 1e-6).0 - p.log_density(x - 1e-6).0) / 2e-6;
-            assert_relative_eq!(p.log_density(x).1, slope, epsilon = 1e-7, max_relative = 1e-6);
+            let slope = (p.log_density(x + 1e-6)[0] - p.log_density(x - 1e-6)[0]) / 2e-6;
+            assert_relative_eq!(p.log_density(x)[1], slope, epsilon = 1e-7, max_relative = 1e-6);
         }
     }
     for log_x in [-3.0, 0.0, 2.0] {
-        let slope = (log_half_student_t(3.0, log_x + 1e-6).0 - log_half_student_t(3.0, log_x - 1e-6).0) / 2e-6;
-        assert_relative_eq!(log_half_student_t(3.0, log_x).1, slope, epsilon = 1e-7, max_relative = 1e-6);
+        let slope = (log_half_student_t(3.0, log_x + 1e-6)[0] - log_half_student_t(3.0, log_x - 1e-6)[0]) / 2e-6;
+        assert_relative_eq!(log_half_student_t(3.0, log_x)[1], slope, epsilon = 1e-7, max_relative = 1e-6);
     }
 }
 
@@ -75,7 +76,7 @@ fn horseshoe_scale_integrates_to_one() {
         assert_relative_eq!(mass, 1.0, max_relative = 1e-9);
         for i in [-4000, -1000, 0, 700, 2000] {
             let (up, down, x) = (at(i + 1), at(i - 1), at(i));
-            assert_relative_eq!(p.log_density(x.value).0, x.lprior, max_relative = 1e-10);
+            assert_relative_eq!(p.log_density(x.value)[0], x.lprior, max_relative = 1e-10);
             assert_relative_eq!(x.d_log, (up.value.ln() - down.value.ln()) / (2.0 * h), max_relative = 1e-5);
             assert_relative_eq!(x.log_jacobian.exp(), x.value * x.d_log, max_relative = 1e-12);
             let slope = (up.lprior + up.log_jacobian - down.lprior - down.log_jacobian) / (2.0 * h);
@@ -90,9 +91,39 @@ fn horseshoe_scale_integrates_to_one() {
 fn horseshoe_scale_has_the_probabilities_of_its_definition() {
     let p = prior("horseshoe_scale", &[0.3, 2.0], true);
     let h = 1e-5;
-    let mass: f64 = (0..25_000).map(|i| p.log_density((f64::from(i) + 0.5) * h).0.exp() * h).sum();
+    let mass: f64 = (0..25_000).map(|i| p.log_density((f64::from(i) + 0.5) * h)[0].exp() * h).sum();
     let r = 0.25 / (1.0_f64 - (0.25_f64 / 2.0).powi(2)).sqrt();
     assert_relative_eq!(mass, 2.0 / PI * (r / 0.3).atan(), max_relative = 1e-8);
+}
+
+/// Eight at once as one by one: the same bits.
+#[test]
+fn lanes_are_single_values() {
+    let t = Draws8([-9.0, -2.0, -0.5, 0.0, 0.3, 1.0, 2.5, 6.0]);
+    let cases: [(&str, &[f64]); 6] = [
+        ("student_t", &[3.0, 0.2, 0.7]),
+        ("normal", &[0.1, 2.0]),
+        ("lognormal", &[1.0, 0.6]),
+        ("gamma", &[2.0, 0.3]),
+        ("horseshoe_scale", &[0.3, 2.0]),
+        ("uniform", &[0.0, 3.0]),
+    ];
+    for (dist, args) in cases {
+        let (p, bits) = (prior(dist, args, true), |x: f64| x.to_bits());
+        let all = p.positive(t);
+        for (s, t) in t.0.into_iter().enumerate() {
+            let one = p.positive(t);
+            for (all, one) in [
+                (all.value, one.value),
+                (all.d_log, one.d_log),
+                (all.lprior, one.lprior),
+                (all.log_jacobian, one.log_jacobian),
+                (all.slope, one.slope),
+            ] {
+                assert_eq!(bits(all.0[s]), bits(one), "{dist} at {t}");
+            }
+        }
+    }
 }
 
 #[test]

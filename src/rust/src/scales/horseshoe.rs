@@ -1,11 +1,12 @@
 //! Horseshoe priors: global, local and slab scales, and what they cover.
 
 use super::{ScaleGradient, ScalePriors, Scales, SdPrior};
+use crate::elementary::softplus_logistic;
 use crate::error::{Error, Result};
 use crate::layout::HorseshoePlaces;
 use crate::prior::{Positive, log_half_student_t};
 use crate::spec::{HorseshoeSpec, HorseshoeTarget, ModelSpec};
-use crate::special::{ln_gamma, log1p_exp};
+use crate::special::ln_gamma;
 
 impl ScalePriors {
     pub(super) fn horseshoe_forward(&self, h: usize, spec: &HorseshoeSpec, theta: &[f64], out: &mut Scales) {
@@ -14,15 +15,14 @@ impl ScalePriors {
         let log_tau = global + spec.scale_global.ln() + self.log_sigma(spec, theta);
         let log_c2 = slab + 2.0 * spec.scale_slab.ln();
         let half_df = 0.5 * spec.df_slab;
-        out.log_jacobian += log_half_student_t(spec.df_global, global).0;
+        out.log_jacobian += log_half_student_t(spec.df_global, global)[0];
         out.log_jacobian += half_df * half_df.ln() - ln_gamma(half_df) - half_df * slab - half_df * (-slab).exp();
         out.shrinkage[h].clear();
         out.slab_share[h].clear();
         for &log_lambda in &theta[places.local.clone()] {
-            out.log_jacobian += log_half_student_t(spec.df, log_lambda).0;
-            let t = 2.0 * (log_tau + log_lambda) - log_c2;
-            let share = 1.0 / (1.0 + (-t).exp());
-            let log_scale = log_tau + log_lambda - 0.5 * log1p_exp(t);
+            out.log_jacobian += log_half_student_t(spec.df, log_lambda)[0];
+            let (above, share) = softplus_logistic(2.0 * (log_tau + log_lambda) - log_c2);
+            let log_scale = log_tau + log_lambda - 0.5 * above;
             out.shrinkage[h].push(log_scale.exp());
             out.slab_share[h].push(share);
         }
@@ -37,11 +37,11 @@ impl ScalePriors {
         let (mut d_tau, mut d_slab) = (0.0, half_df * ((-theta[*slab]).exp() - 1.0));
         for (i, place) in local.clone().enumerate() {
             let (g, share) = (upstream.log_shrinkage[h][i], at.slab_share[h][i]);
-            d_theta[place] += g * (1.0 - share) + log_half_student_t(spec.df, theta[place]).1;
+            d_theta[place] += g * (1.0 - share) + log_half_student_t(spec.df, theta[place])[1];
             d_tau += g * (1.0 - share);
             d_slab += 0.5 * g * share;
         }
-        d_theta[*global] += d_tau + log_half_student_t(spec.df_global, theta[*global]).1;
+        d_theta[*global] += d_tau + log_half_student_t(spec.df_global, theta[*global])[1];
         d_theta[*slab] += d_slab;
         if spec.autoscale && self.has_constant_sigma() {
             upstream.dispersion[0] += d_tau;
@@ -82,7 +82,7 @@ pub(super) fn cover(sds: &mut [Vec<SdPrior>], h: usize, s: &HorseshoeSpec, spec:
 }
 
 /// `sd = exp(t) scale` under a half-normal of that scale.
-pub(super) fn half_normal(t: f64, scale: f64) -> Positive {
+pub(super) fn half_normal(t: f64, scale: f64) -> Positive<f64> {
     let constant = 0.5 * (2.0 / std::f64::consts::PI).ln();
     let (ratio, log_scale) = (t.exp(), scale.ln());
     let squared = ratio * ratio;

@@ -5,7 +5,7 @@ use super::dense::{factor, solve};
 use super::flat::FlatGene;
 use super::frame::Frame;
 use super::target::Target;
-use crate::special::softplus_logistic;
+use crate::elementary::softplus_logistic;
 use crate::transport::conditional::Information;
 use crate::tuning::{MAX_INFORMATION, ROUGH_COUNT, ROUGH_RIDGE, ROUGH_VARIANCE};
 

@@ -15,7 +15,6 @@ pub mod frame;
 pub mod guide;
 pub mod lane;
 pub mod noise;
-pub mod priors;
 pub mod rows;
 pub mod start;
 pub mod steps;

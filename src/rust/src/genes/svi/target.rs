@@ -221,13 +221,10 @@ impl<'a> Target<'a> {
         let mut value = Lane::ZERO;
         for (j, prior) in self.gene.coefficients.iter().enumerate().filter(|(_, prior)| !prior.is_flat()) {
             let direction = &self.gene.directions[j * p..(j + 1) * p];
-            let (mut argument, mut slope) = (Lane::ZERO, Lane::ZERO);
+            let mut argument = Lane::ZERO;
             direction.iter().zip(&self.map.natural.core[first..]).for_each(|(d, u)| argument += *u * *d);
-            for s in 0..LANES {
-                let (log_density, d) = prior.log_density(argument.0[s]);
-                value.0[s] += log_density;
-                slope.0[s] = d;
-            }
+            let [log_density, slope] = prior.log_density(argument);
+            value += log_density;
             direction.iter().zip(&mut self.z.core[first..]).for_each(|(d, out)| *out += slope * *d);
         }
         value

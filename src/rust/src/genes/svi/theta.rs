@@ -4,7 +4,6 @@ use super::bend::Bend;
 use super::flat::FlatGene;
 use super::frame::{Frame, TermScales};
 use super::lane::Lane;
-use super::priors::positives;
 use crate::elementary::ln;
 use crate::layout::pairs;
 use crate::scales::correlation::{correlation_adjoint, correlation_factor};
@@ -66,9 +65,10 @@ impl Theta {
             log_density += Lane(slope).map(ln);
             (self.straight[k], self.bend_slope[k], self.bend_curve[k]) = (Lane(t), Lane(slope), Lane(curve));
             let Some(prior) = gene.scales.get(k) else { continue };
-            let at = positives(prior, &t, k == frame.n_sd);
-            log_density += Lane(at.log_density);
-            (self.value[k], self.d_log[k], self.slope[k]) = (Lane(at.value), Lane(at.d_log), Lane(at.slope));
+            let t = self.straight[k];
+            let at = if k == frame.n_sd { prior.positive_by_log(t) } else { prior.positive(t) };
+            log_density += at.lprior + at.log_jacobian;
+            (self.value[k], self.d_log[k], self.slope[k]) = (at.value, at.d_log, at.slope);
         }
         log_density + self.scales(frame, gene.scales.len())
     }
