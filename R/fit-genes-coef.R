@@ -6,7 +6,7 @@
 coef.twillgenes <- function(object, summary = TRUE, probs = c(0.025, 0.975), groups = NULL, genes = NULL, ...) {
   check_no_dots(...)
   need_set_groups(object)
-  check_probs(probs)
+  check_probs(probs, open = is.null(object$posterior$effects))
   at <- set_positions(object, genes)
   groups <- pick_groups(object$job$model, groups)
   if (!check_flag(summary, "summary")) return(lapply(groups, level_coef_draws, fit = object, at = at))

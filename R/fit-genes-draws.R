@@ -59,7 +59,7 @@ fixef.twillgenes <- function(object, summary = TRUE, probs = c(0.025, 0.975), ge
 ranef.twillgenes <- function(object, groups = NULL, genes = NULL, summary = TRUE, probs = c(0.025, 0.975), ...) {
   check_no_dots(...)
   need_set_groups(object)
-  check_probs(probs)
+  check_probs(probs, open = is.null(object$posterior$effects))
   at <- set_positions(object, genes)
   groups <- pick_groups(object$job$model, groups)
   if (!check_flag(summary, "summary")) return(lapply(groups, level_draw_array, fit = object, at = at))
@@ -98,7 +98,7 @@ gene_array <- function(fit, variable, labels, at, summary, probs) {
     draws <- aperm(set_draws(fit, variable, at), c(1, 3, 2))
     return(array(draws, dim(draws), list(NULL, genes, labels)))
   }
-  check_probs(probs)
+  check_probs(probs, open = is.null(fit$posterior$draws))
   values <- lapply(match(variable, fit$posterior$names), function(v) gene_statistics(fit, v, at, probs))
   statistics <- c("Estimate", "Est.Error", quantile_names(probs))
   array(unlist(values), c(length(at), length(statistics), length(variable)), list(genes, statistics, labels))

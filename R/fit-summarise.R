@@ -62,7 +62,7 @@ check_level <- function(level, name = "level") {
   abort_twill("argument", c("{.arg {name}} must be one probability between 0 and 1.", "x" = "It is {.val {given}}."))
 }
 
-# `open`: 0 and 1, which no weighted draws have, are none.
+# `open`: 0 and 1, which neither weighted draws nor a normal distribution have, are none.
 check_probs <- function(probs, name = "probs", open = FALSE) {
   is_inside <- function() all(if (open) probs > 0 & probs < 1 else probs >= 0 & probs <= 1)
   if (is.numeric(probs) && !anyNA(probs) && is_inside() && (!open || length(probs) > 0)) return(invisible())

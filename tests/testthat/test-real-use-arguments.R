@@ -135,3 +135,9 @@ test_that("functions, calls and lists in place of names are refused by name, wha
     expect_error(tw_hypothesis(fit, "Days > 0", class = if (is.character(bad)) 1 else bad), "class", class = "twill_error")
   }
 })
+
+test_that("a normal distribution has no ends", {
+  fit <- fake_set(keep = "moments")
+  for (verb in list(fixef, ranef, coef)) expect_error(verb(fit, probs = c(0, 0.5)), "probs", class = "twill_error_argument")
+  expect_true(all(is.finite(fixef(fake_set(), probs = c(0, 1)))))
+})
