@@ -33,9 +33,10 @@ described() {
     grep -vxE 'compiler|datasets|graphics|grDevices|grid|methods|parallel|splines|stats|tools|utils|' || true
 }
 
+# marginaleffects is not in Debian: its tests are skipped without it.
 r_packages() {
   described Imports
-  [ "$level" = run ] || described Suggests | grep -vxE 'knitr|rmarkdown'
+  [ "$level" = run ] || described Suggests | grep -vxE 'knitr|rmarkdown|marginaleffects'
   [ "$level" = develop ] && printf '%s\n' knitr rmarkdown roxygen2 lintr
 }
 
