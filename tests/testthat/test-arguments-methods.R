@@ -3,7 +3,8 @@
 # One object of every class that has methods, each made once.
 object_makers <- list(
   twillfit = function() shared_fit("sleep"), twillgenes = function() fake_set(), twillcells = function() cells_fit(),
-  twillrows = function() rows_fit(), summary.twillfit = function() summary(shared_fit("sleep")),
+  twillrows = function() rows_fit(), twill_screen = function() verbs_screen()$fit,
+  summary.twill_screen = function() summary(object_of("twill_screen")), summary.twillfit = function() summary(shared_fit("sleep")),
   summary.twillgenes = function() summary(object_of("twillgenes")),
   summary.twillcells = function() summary(object_of("twillcells")),
   tw_calibration = function() tw_calibration(object_of("twillcells")), tw_cond = function() cond(condition = "stim"),
@@ -46,7 +47,12 @@ takes_any <- c("[.tw_table" = "indices of a data frame", "rbind.tw_table" = "the
                "find_statistic.twillfit" = "what insight hands on", "is_converged.twillfit" = "what performance hands on",
                "find_algorithm.twillfit" = "what easystats hands on",
                "get_residuals.twillfit" = "what easystats hands on",
-               "r2_posterior.twillfit" = "what easystats hands on",
+               "r2_posterior.twillfit" = "what easystats hands on", "mcse.twillfit" = "what easystats hands on",
+               "describe_prior.twillfit" = "what easystats hands on", "get_priors.twillfit" = "what easystats hands on",
+               "diagnostic_posterior.twillfit" = "what easystats hands on",
+               "effective_sample.twillfit" = "what easystats hands on",
+               "model_parameters.twillfit" = "what easystats hands on",
+               "model_performance.twillfit" = "what easystats hands on",
                "r2.twillfit" = "what performance hands on")
 
 our_methods <- function() {

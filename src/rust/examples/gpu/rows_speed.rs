@@ -31,6 +31,7 @@ fn model(n: usize) -> Model {
     let terms = LEVELS.map(|levels| RawTerm {
         codes: unit(n).iter().map(|u| ((0.5 * (u + 1.0)) * levels as f64) as i32).collect(),
         z: vec![1.0; n],
+        precision: None,
     });
     let x = [vec![1.0; n], unit(n * (COLUMNS - 1))].concat();
     let y = unit(n).iter().map(|u| (3.0 * (u + 1.0)).floor()).collect();
