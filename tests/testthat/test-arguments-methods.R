@@ -4,7 +4,8 @@
 object_makers <- list(
   twillfit = function() shared_fit("sleep"), twillgenes = function() fake_set(), twillcells = function() cells_fit(),
   twillrows = function() rows_fit(), twill_screen = function() verbs_screen()$fit,
-  summary.twill_screen = function() summary(object_of("twill_screen")), summary.twillfit = function() summary(shared_fit("sleep")),
+  summary.twill_screen = function() summary(object_of("twill_screen")),
+  summary.twillfit = function() summary(shared_fit("sleep")),
   summary.twillgenes = function() summary(object_of("twillgenes")),
   summary.twillcells = function() summary(object_of("twillcells")),
   tw_calibration = function() tw_calibration(object_of("twillcells")), tw_cond = function() cond(condition = "stim"),
