@@ -40,7 +40,7 @@ row_column <- function(x, name) {
 }
 
 check_guide_genes <- function(gene, n) {
-  gene <- as.character(gene)
+  gene <- if (is.atomic(gene)) as.character(gene) else character()
   nameless <- sum(is.na(gene) | gene == "")
   if (length(gene) == n && nameless == 0) return(gene)
   abort_twill("genes", c("{.arg gene} must hold the gene of each guide (row of {.arg x}).",

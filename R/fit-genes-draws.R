@@ -106,7 +106,7 @@ gene_array <- function(fit, variable, labels, at, summary, probs) {
 
 gene_statistics <- function(fit, v, at, probs) {
   mean <- fit$posterior$mean[v, at]
-  sd <- fit$posterior$sd[v, at]
+  sd <- nan_to_na(fit$posterior$sd[v, at])
   if (is.null(fit$posterior$draws)) return(cbind(mean, sd, mean + outer(sd, stats::qnorm(probs))))
   draws <- matrix(fit$posterior$draws[, v, at], dim(fit$posterior$draws)[1])
   cbind(mean, sd, column_quantiles(draws, probs, few_draws_type))
@@ -118,7 +118,7 @@ level_array <- function(fit, group, at, probs) {
   rows <- match(plan$variables, fit$posterior$effect_names)
   pick <- function(name) array(fit$posterior[[name]][rows, at], c(length(rows), length(at)))
   mean <- pick("effects_mean")
-  sd <- pick("effects_sd")
+  sd <- nan_to_na(pick("effects_sd"))
   values <- c(list(mean, sd), lapply(probs, function(prob) {
     if (is.null(fit$posterior$effects)) return(mean + sd * stats::qnorm(prob))
     draws <- effect_draws(fit, plan$variables, at)

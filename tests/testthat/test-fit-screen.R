@@ -130,3 +130,17 @@ test_that("what has no meaning for guides says so, and one gene has its own", {
   expect_true("c1" %in% rownames(ranef(single)$guide))
   expect_identical(pp_check(fit, genes = c("A", "B"), ndraws = 10, seed = 1)$labels$x, "samples, guide by guide")
 })
+
+test_that("genes of one guide have no guides to name, effects of one draw no error, and genes that are none are refused", {
+  counts <- with_fixed_seed(2, matrix(rpois(24, 200), 6, dimnames = list(paste0("g", 1:6), NULL)))
+  data <- data.frame(z = c(-1, 0, 1, 2), rep = gl(2, 2))
+  screen <- function(design, gene, ...) {
+    suppressWarnings(twill_screen(counts, design, gene = gene, col_data = data, chains = 1, seed = 1, silent = 2, ...))
+  }
+  alone <- screen(~ z + (1 | rep), letters[1:6], iter = 20, keep = "effects")
+  expect_identical(dim(as_draws_array(alone))[2:3], c(1L, 6L * length(variables(alone))))
+  one_draw <- screen(~1, rep(c("A", "B"), 3), iter = 20, warmup = 19, keep = "effects")
+  errors <- ranef(one_draw)$guide[, "Est.Error", ]
+  expect_true(all(is.na(errors)) && !any(is.nan(errors)))
+  expect_error(screen(~1, new.env()), "gene", class = "twill_error_genes")
+})
