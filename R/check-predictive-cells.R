@@ -33,6 +33,7 @@ pp_check.twillcells <- function(object, type = c("hist", "mean", "zeros"), genes
                                 ndraws = NULL, cut = 0.99, seed = NULL, ...) {
   check_no_dots(...)
   type <- check_choice(type, "type", c("hist", "mean", "zeros"))
+  cut <- check_share(cut, "cut")
   leaves <- pick_leaves(object, leaf, cell_leaves(object), cell_labels(object))
   at <- if (is.null(genes)) spread_genes(object, leaves, n_genes) else set_positions(object, genes)
   cells <- which(object$job$cells$leaf %in% leaves)

@@ -75,8 +75,8 @@ check_plot_type <- function(type, prefix) {
   known <- sub(paste0("^", prefix, "_"), "", known)
   if (is.character(type) && length(type) == 1 && type %in% known) return(type)
   abort_twill("plot", c("{.arg type} must be a plot of bayesplot.",
-                        "x" = "You supplied {.val {type}}.",
-                        did_you_mean(as.character(type)[1], known),
+                        "x" = "You supplied {.val {given_value(type)}}.",
+                        if (is.character(type)) did_you_mean(type[1], known),
                         "i" = "There are {.val {known}}."))
 }
 
@@ -92,10 +92,10 @@ default_ndraws <- function(fit, type) {
 }
 
 check_column_values <- function(name, data, argument) {
-  if (is.null(name) || length(name) > 1) return(name)
+  if (is.null(name) || (is.atomic(name) && length(name) > 1)) return(name)
   if (is.character(name) && name %in% names(data)) return(data[[name]])
   abort_twill("plot", c("{.arg {argument}} must name a column of the data.",
-                        "x" = "You supplied {.val {name}}.",
+                        "x" = "You supplied {.val {given_value(name)}}.",
                         "i" = "The columns are {.val {names(data)}}."))
 }
 

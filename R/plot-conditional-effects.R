@@ -7,6 +7,7 @@ plot.tw_conditional_effects <- function(x, points = FALSE, plot = TRUE, ask = in
   check_no_dots(...)
   check_flag(points, "points")
   check_flag(plot, "plot")
+  check_flag(ask, "ask")
   plots <- lapply(stats::setNames(nm = names(x)), function(name) {
     draw_effect(x[[name]], y_label(x), if (points) attr(x, "points"))
   })

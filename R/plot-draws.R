@@ -45,6 +45,7 @@ NULL
 plot.twillfit <- function(x, combo = NULL, nvariables = 5, variable = NULL,
                           regex = FALSE, plot = TRUE, ask = interactive(), ...) {
   check_flag(plot, "plot")
+  check_flag(ask, "ask")
   # Draws of an approximation are independent and in no order: a trace of them shows nothing.
   combo <- combo %||% if (is_approximation(x)) "hist" else c("hist", "trace")
   variable <- plotted_variables(x, variable, regex)

@@ -183,3 +183,8 @@ test_that("what is read from a fit of twill_cells() is what its cells say, withi
   expect_equal(rownames(tw_spread(fit["gene2", ])), "gene2")
   expect_equal(tw_calibration(fit[5:6, ])$observed, tw_calibration(fit, genes = 5:6)$observed)
 })
+
+test_that("the share of counts that histograms show is one", {
+  fit <- cells_fit()
+  for (cut in list(2, 0, -1, NA, "a", c(0.5, 0.9))) expect_error(pp_check(fit, cut = cut), "cut", class = "twill_error_setting")
+})

@@ -118,7 +118,7 @@ test_that("functions, calls and lists in place of names are refused by name, wha
   genes <- fake_set()
   verbs <- list(fixef = "pars", ranef = "pars", ranef = "groups", confint = "parm", nuts_params = "pars",
                 tw_forest = "own", tw_forest = "group", posterior_epred = "ndraws", posterior_predict = "re_formula",
-                loo_predict = "psis_object", as_draws_df = "variable")
+                loo_predict = "psis_object", as_draws_df = "variable", pp_check = "type", pp_check = "group", plot = "ask")
   for (k in seq_along(verbs)) for (value in list(function(x) x, quote(x), list(1))) {
     given <- stats::setNames(list(fit, value), c("", verbs[[k]]))
     expect_error(do.call(names(verbs)[k], given, quote = TRUE), verbs[[k]], class = "twill_error")
