@@ -135,7 +135,7 @@ allowed <- c("Evid.Ratio is infinite$", "(pareto_k|khat|leaf_k|influence_pareto_
              "^[$]posterior[$](khat|rhat|ess|effects_sd) is NaN$")
 
 is_allowed <- function(where, code) {
-  is_own <- one_line(code[[1]]) == "augment" && grepl("^[$][^.]", where)
+  is_own <- one_line(code[[1]]) %in% c("augment", "model.frame") && grepl("^[$][^.]", where)
   is_own || any(vapply(allowed, grepl, TRUE, where))
 }
 
