@@ -198,5 +198,8 @@ check_choice <- function(x, name, choices) {
   abort_twill("setting", c("{.arg {name}} must be one of {.or {.val {choices}}}.", "x" = "It is {.val {given}}."))
 }
 
+# NULL, or how many iterations lie between reports, of which 0 alone has a meaning here: none.
+check_refresh <- function(refresh) if (!is.null(refresh)) check_whole(refresh, "refresh", 0, 1e9)
+
 # TRUE and FALSE are brms' older spelling of 1 and 0.
 check_silent <- function(silent) check_whole(if (is.logical(silent)) as.numeric(silent) else silent, "silent", 0, 2)

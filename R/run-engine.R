@@ -50,7 +50,7 @@ log_density_at <- function(fit, position) {
 # files every step of a bar would be a line, so there are lines of their own. `what` is done; two names are those before and
 # after there is something to keep, which an interrupt would return.
 new_progress <- function(silent, refresh, what) {
-  if (silent > 1 || identical(as.numeric(refresh), 0)) return(list(report = NULL, finish = function() NULL))
+  if (silent > 1 || identical(refresh, 0)) return(list(report = NULL, finish = function() NULL))
   state <- new.env(parent = environment())
   state$bar <- NULL
   start_log(state, what[1])

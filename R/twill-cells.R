@@ -89,6 +89,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   iter <- check_iterations(iter)
   check_flag(check, "check")
   silent <- check_silent(silent)
+  refresh <- check_refresh(refresh)
   family <- as_twill_family(family)
   if (family$link != "log") {
     abort_twill("family", "{.fn twill_cells} is for counts: {.arg family} must be {.val negbinomial} or {.val poisson}.")

@@ -160,6 +160,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   iter <- check_iterations(iter)
   check_flag(check, "check")
   silent <- check_silent(silent)
+  refresh <- check_refresh(refresh)
   family <- as_twill_family(family)
   folder <- open_folder(folder)
   on.exit(close_folder(folder), add = TRUE)

@@ -123,6 +123,7 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
   check_dots(list(...), ...names())
   method <- check_choice(method, "method", c("nuts", "hmc", "laplace", "svi"))
   silent <- check_silent(silent)
+  refresh <- check_refresh(refresh)
   sample_prior <- check_sample_prior(sample_prior)
   file_refit <- check_choice(file_refit, "file_refit", c("never", "on_change", "always"))
   path <- cache_path(file)

@@ -136,6 +136,14 @@ test_that("functions, calls and lists in place of names are refused by name, wha
   }
 })
 
+test_that("refresh is a whole number, in every door", {
+  for (bad in list("~", -1, NA, c(1, 2), function(x) x)) {
+    expect_error(twill(mpg ~ wt, datasets::mtcars, refresh = bad, silent = 2), "refresh", class = "twill_error_setting")
+    expect_error(fake_set(refresh = bad), "refresh", class = "twill_error_setting")
+    expect_error(cells_fit(refresh = bad), "refresh", class = "twill_error_setting")
+  }
+})
+
 test_that("a normal distribution has no ends", {
   fit <- fake_set(keep = "moments")
   for (verb in list(fixef, ranef, coef)) expect_error(verb(fit, probs = c(0, 0.5)), "probs", class = "twill_error_argument")
