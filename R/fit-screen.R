@@ -69,8 +69,9 @@ names_by_slot <- function(fit, gene) {
   names
 }
 
-# Rows of data with slots, with the names of a gene's guides.
+# Rows of data with slots, with the names of a gene's guides; where every gene has one guide there are no slots.
 with_guide_names <- function(data, fit, gene) {
+  if (is.null(data$guide)) return(data)
   slot <- match(as.character(data$guide), paste0("guide", seq_len(max(fit$screen$guides$slot))))
   names <- names_by_slot(fit, gene)
   data$guide <- factor(names[slot], names[sort(unique(slot))])

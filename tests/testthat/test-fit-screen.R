@@ -139,6 +139,7 @@ test_that("genes of one guide have no guides to name, effects of one draw no err
   }
   alone <- screen(~ z + (1 | rep), letters[1:6], iter = 20, keep = "effects")
   expect_identical(dim(as_draws_array(alone))[2:3], c(1L, 6L * length(variables(alone))))
+  expect_s3_class(suppressWarnings(tw_gene(alone, "b", x = counts, chains = 1, iter = 20, seed = 1, silent = 2)), "twillfit")
   one_draw <- screen(~1, rep(c("A", "B"), 3), iter = 20, warmup = 19, keep = "effects")
   errors <- ranef(one_draw)$guide[, "Est.Error", ]
   expect_true(all(is.na(errors)) && !any(is.nan(errors)))
