@@ -45,7 +45,8 @@ set_coercion <- function(class) {
 #' (posterior means of `1 / shape`, or of `sigma`, one per gene); with SummarizedExperiment `colData()`, `rowData()`, `assay()`,
 #' `assays()` and `assayNames()` of what the fit is as an experiment.
 #'
-#' `as(fit, "SummarizedExperiment")` (also `"RangedSummarizedExperiment"`, `"SingleCellExperiment"`) has
+#' With SummarizedExperiment loaded `as(fit, "SummarizedExperiment")` (also `"RangedSummarizedExperiment"`, and with its package
+#' `"SingleCellExperiment"`) has
 #' * the assay that was fitted, `counts` or for Gaussian models `logcounts`. Sparse counts stay sparse, those on disk stay there.
 #'   `twill_cells()` does not keep the counts of single cells: columns are its leaves, such as donor by condition, with the sums
 #'   over their cells, a pseudobulk. Where covariates differ from cell to cell, columns are cells.

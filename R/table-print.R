@@ -29,10 +29,18 @@ table_heading <- function(x) {
   asked <- c(if (!is.null(fact("estimand"))) paste("estimand", sub("_", " ", fact("estimand"))),
              if (!is.null(fact("scale"))) paste("scale of", fact("scale")),
              if (!is.null(fact("unit"))) unit_text(fact("unit")),
-             if (!is.null(fact("threshold"))) sprintf("threshold %g", fact("threshold")),
+             if (!is.null(fact("threshold"))) sprintf("threshold %.3g", fact("threshold")),
              if (!is.null(fact("prob")) && any(c("lower", "upper") %in% names(x))) interval_words(fact("prob"), fact("error")))
-  lines <- c(first, if (length(asked)) paste(asked, collapse = "; "), fact("note"), found_text(x))
+  lines <- c(first, joined_lines(asked, screen_width()), fact("note"), found_text(x))
   unlist(lapply(lines, strwrap, width = screen_width() + 1, exdent = 2))
+}
+
+# Parts joined by semicolons, on as few lines as keep each part whole.
+joined_lines <- function(parts, width) {
+  Reduce(function(lines, part) {
+    longer <- paste0(lines[length(lines)], "; ", part)
+    if (length(lines) == 0 || nchar(longer) > width) c(lines, part) else c(lines[-length(lines)], longer)
+  }, parts, character())
 }
 
 interval_words <- function(prob, error) {

@@ -93,7 +93,7 @@ test_that("tables print their units within 80 columns", {
     paste(lines, collapse = "\n")
   }
   expect_match(shown(tw_contrast(fit)),
-               "Effects, 12 genes: conditionstim\n.*log2 units; 95% intervals.*further columns: .*status")
+               "Effects, 12 genes: conditionstim\n.*log2 units(; |\n)95% intervals.*further columns: .*status")
   expect_match(shown(tw_contrast(fit, log2 = FALSE)), "natural log units")
   expect_match(shown(tw_contrast(gaussian_fit())), "units of the values")
   expect_match(shown(tw_contrast(fit, stim_effect(), scale = "clr", estimand = "observed", extra = c("kl", "lvr"),
@@ -129,4 +129,16 @@ test_that("plots of tables by themselves, also with BiocGenerics attached", {
   skip_if_not_installed("BiocGenerics")
   loadNamespace("BiocGenerics")
   expect_s3_class(plot(tw_contrast(fit)), "ggplot")
+})
+
+test_that("lines of a heading break between what they say", {
+  expect_identical(joined_lines(c("aaaa", "bbbb", "cccc"), 10), c("aaaa; bbbb", "cccc"))
+  expect_identical(joined_lines(c("aaaa", "bbbb", "cccc"), 80), "aaaa; bbbb; cccc")
+  expect_identical(joined_lines(character(), 80), character())
+  shown <- {
+    old <- options(width = 80)
+    on.exit(options(old))
+    utils::capture.output(print(tw_contrast(fake_set(), lfc_threshold = log2(1.5))))
+  }
+  expect_true(any(grepl("threshold 0.585$", shown)) && any(grepl("^95% intervals", shown)))
 })
