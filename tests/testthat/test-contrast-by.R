@@ -30,6 +30,19 @@ test_that("one row per gene and level, with the columns of a contrast, from the 
   expect_equal(table$svalue, s_values(table$lfsr))
   plain <- tw_contrast(fit, by = "donor", adaptive = FALSE)
   expect_equal(row_of(plain, "gene3", "d2")$lfsr, min(mean(own < 0), mean(own > 0)), tolerance = 0.1)
+  expect_match(attr(table, "description")[["lfsr"]], "under a prior learned over genes", fixed = TRUE)
+  expect_false(grepl("prior", attr(plain, "description")[["lfsr"]]))
+  expect_gt(max(abs(table$lfsr - plain$lfsr)), 1e-3)
+  # Probability, threshold and mask reach the rows of the levels.
+  asked <- tw_contrast(fit, by = "donor", prob = 0.5, lfc_threshold = 0.5, adaptive = FALSE)
+  row <- row_of(asked, "gene3", "d2")
+  expect_equal(c(row$lower, row$upper), quantile(own, c(0.25, 0.75), type = 6), ignore_attr = TRUE, tolerance = 0.1)
+  expect_equal(row$prob, mean(abs(own) > 0.5), tolerance = 0.1)
+  expect_equal(row$fsos, min(mean(own < 0.5), mean(own > -0.5)), tolerance = 0.1)
+  masked <- tw_contrast(fit, by = "donor", mask = 1:6 == 2)
+  others <- table$gene != "gene2"
+  expect_equal(masked[others, c("gene", "donor", "log2FoldChange", "lfcSE")],
+               table[others, c("gene", "donor", "log2FoldChange", "lfcSE")], ignore_attr = TRUE)
   # The same whichever way the contrast is said, and in the units that are asked for.
   expect_equal(tw_contrast(fit, stim_effect(), by = "donor")$log2FoldChange, table$log2FoldChange)
   expect_equal(tw_contrast(fit, by = "donor", log2 = FALSE)$log2FoldChange, table$log2FoldChange * log(2))
@@ -57,6 +70,12 @@ test_that("other groups are as the estimand says", {
   row <- both[both$gene == "gene2" & both$donor == "d4" & both$batch == "y", ]
   change <- named_draws(fit, "gene2", "r_batch[y,conditionstim]") - named_draws(fit, "gene2", "r_batch[y,conditionctrl]")
   expect_equal(row$log2FoldChange, mean(own + change))
+  # Levels that one of `by` has in it are averaged.
+  within <- fake_set(counts = counts, col_data = samples, keep = "effects", design = ~ condition + (1 + condition || donor:batch))
+  halves <- lapply(c("x", "y"), function(b) named_draws(within, "gene2", sprintf("r_donor:batch[d4_%s,conditionstim]", b)))
+  by_donor <- tw_contrast(within, stim_effect(), by = "donor", log2 = FALSE)
+  expect_equal(row_of(by_donor, "gene2", "d4")$log2FoldChange,
+               mean(named_draws(within, "gene2", "b_conditionstim") + (halves[[1]] + halves[[2]]) / 2))
 })
 
 test_that("levels of groups made of the condition itself are taken on their own sides", {

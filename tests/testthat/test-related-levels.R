@@ -58,6 +58,18 @@ test_that("effects have the posterior of dense algebra, those of levels without 
   }
 })
 
+test_that("levels are found by their names, wherever in the matrix they and those without rows stand", {
+  exact <- linear_posterior(cbind(1, centred, indicator), rows$y, 0.4, c(1, rep(0, 7)), block(diag(c(9, 4)), 0.64 * related))
+  turned <- related[c(6, 3, 1, 5, 2, 4), c(6, 3, 1, 5, 2, 4)]
+  for (data2 in list(list(K = turned), list(Q = solve(turned)))) {
+    formula <- if (names(data2) == "K") y ~ x + (1 | gr(g, cov = K)) else y ~ x + (1 | gr(g, prec = Q))
+    fit <- fit_related(formula, data2 = data2)
+    for (level in 1:6) {
+      expect_posterior(draws_of(fit, sprintf("r_g[%s,Intercept]", letters[level])), exact$mean[2 + level], exact$sd[2 + level])
+    }
+  }
+})
+
 test_that("with the effects integrated out, scales and evidence are those of quadrature", {
   prior <- c(known[-1, ], tw_prior("exponential(1)", class = "sd"))
   fixed <- cbind(1, centred) %*% diag(c(9, 4)) %*% t(cbind(1, centred)) + 0.16 * diag(20)

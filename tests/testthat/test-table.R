@@ -24,6 +24,12 @@ test_that("every table is a data frame of one class that says what was asked", {
   expect_identical(attr(tw_contrast(fit, log2 = FALSE), "unit"), "natural log")
   expect_identical(attr(tw_contrast(gaussian_fit()), "unit"), "values")
   expect_identical(attr(tw_contrast(fit, lfc_threshold = 1), "threshold"), 1)
+  # The probability of the intervals and the base of the logarithm are said of columns and axes too.
+  for (half in list(tw_contrast(fit, prob = 0.5), tw_means(fit, prob = 0.5))) {
+    expect_match(attr(half, "description")[["upper"]], "upper end of the 50% interval", fixed = TRUE)
+  }
+  expect_match(plot(tw_contrast(fit, log2 = FALSE))$labels$x, "(base e)", fixed = TRUE)
+  expect_match(plot(tw_contrast(gaussian_fit()))$labels$x, "units of the values", fixed = TRUE)
 })
 
 test_that("rows, columns and verbs of dplyr keep a table what it is, and it can still be drawn", {
@@ -100,6 +106,14 @@ test_that("tables print their units within 80 columns", {
                                  lfc_threshold = 0.5, donor_weights = "cells")), "scale of clr.*threshold 0.5.*weighted by cells")
   expect_match(shown(tw_means(fit)), "Means, 120 rows by gene and leaf.*110 more rows")
   expect_no_match(shown(tw_means(fit), n = 200), "more rows")
+  # As many rows as are said, the first ones, and numbers of effects of either sign at that s-value.
+  rows_shown <- function(...) sum(grepl("^gene", utils::capture.output(print(tw_contrast(fit), ...))))
+  expect_identical(c(rows_shown(), rows_shown(n = 3), rows_shown(n = 50)), c(10L, 3L, 12L))
+  res <- tw_contrast(fit)
+  res$svalue[] <- rep(c(0.01, 0.05, 0.2), 4)
+  res$log2FoldChange[] <- c(1, 2, -1, -1, -2, -3, 3, 1, -2, 1, 1, 1)
+  res$status[3] <- "masked"
+  expect_match(shown(res), "s-value at most 0.05: 6 up, 2 down; 1 with a status")
   expect_match(shown(tw_contrast(fit)["gene1", ]), "Effects, 1 gene:")
   expect_match(shown(tw_contrast(fit)[0, ]), "No rows")
   others <- list(tw_variance(fit), tw_variance(fit, long = TRUE), tw_diagnostics(fit), tw_spread(fit), head(tw_spread(fit)))
