@@ -144,13 +144,6 @@ monitored <- function(fit, measure, pars, genes) {
   if (is.null(pars)) values else values[, checked_among(pars, colnames(values)), drop = FALSE]
 }
 
-checked_among <- function(pars, known) {
-  unknown <- if (is.character(pars)) setdiff(pars, known) else given_value(pars)
-  if (length(unknown) == 0) return(pars)
-  abort_twill("variable", c("{.arg pars} must be among {.val {some(known, 20)}}.", "x" = "It is {.val {given_value(pars)}}.",
-                            did_you_mean(as.character(unknown)[1], known)))
-}
-
 #' @rdname twillgenes-tidy
 #' @method vcov twillgenes
 #' @export

@@ -64,7 +64,7 @@ plasmid_text <- function(plasmid) {
 #' @export
 print.summary.twill_screen <- function(x, digits = 2, ...) {
   check_no_dots(..., allow = print_arguments)
-  digits <- check_whole(digits, "digits", 0, 22)
+  digits <- check_digits(digits)
   print_set_heading(x)
   cat("\nSamples:\n")
   shown <- utils::head(x$samples, 24)

@@ -198,6 +198,14 @@ check_choice <- function(x, name, choices) {
   abort_twill("setting", c("{.arg {name}} must be one of {.or {.val {choices}}}.", "x" = "It is {.val {given}}."))
 }
 
+# Names of parameters, all of them known.
+checked_among <- function(pars, known) {
+  unknown <- if (is.character(pars)) setdiff(pars, known) else given_value(pars)
+  if (length(unknown) == 0) return(pars)
+  abort_twill("variable", c("{.arg pars} must be among {.val {some(known, 20)}}.", "x" = "It is {.val {given_value(pars)}}.",
+                            did_you_mean(as.character(unknown)[1], known)))
+}
+
 # NULL, or how many iterations lie between reports, of which 0 alone has a meaning here: none.
 check_refresh <- function(refresh) if (!is.null(refresh)) check_whole(refresh, "refresh", 0, 1e9)
 
