@@ -39,10 +39,9 @@ residual_parts <- function(fit) {
 residual_units <- function(fit) {
   n <- nrow(fit$job$model$design$x)
   # Guides of a gene are columns of their own, one set of samples after the other.
-  slots <- max(1, fit$screen$guides$slot)
-  if (slots > 1) {
-    samples <- n / slots
-    return(list(of = rep_len(seq_len(samples), n), labels = fit$screen$samples[fit$job$model$rows[seq_len(samples)]]))
+  if (max(1, fit$screen$guides$slot) > 1) {
+    samples <- screen_samples(fit)
+    return(list(of = rep_len(seq_along(samples), n), labels = samples))
   }
   if (n <= max_units) return(list(of = seq_len(n), labels = fit$job$source$samples))
   data <- model.frame.twillgenes(fit)

@@ -99,7 +99,7 @@ by_rows <- function(fit, plan, data) {
   n <- length(fit$posterior$rows)
   rows <- data.frame(gene = rep(seq_len(n), each = length(plan$usable)), level = rep(plan$usable, n))
   labels <- data[plan$first[rows$level], , drop = FALSE]
-  if (!is.null(fit$screen) && "guide" %in% plan$vars) {
+  if (is_screen(fit) && "guide" %in% plan$vars) {
     guides <- fit$screen$guides
     own <- match(paste(set_genes(fit)[rows$gene], labels$guide), paste(guides$gene, slot_names(guides$slot)))
     labels$guide <- guides$guide[own]

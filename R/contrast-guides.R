@@ -23,9 +23,9 @@
 tw_guides <- function(fit, coef = NULL, genes = NULL, prob = 0.95, ...) {
   check_no_dots(...)
   check_set(fit)
-  if (is.null(fit$screen)) abort_twill("genes", c("{.arg fit} must be a screen, made by {.fn twill_screen}.",
-                                                "x" = "It is of class {.cls {class(fit)[1]}}.",
-                                                "i" = "{.code ranef(fit)} has the effects of levels of other fits."))
+  if (!is_screen(fit)) abort_twill("genes", c("{.arg fit} must be a screen, made by {.fn twill_screen}.",
+                                              "x" = "It is of class {.cls {class(fit)[1]}}.",
+                                              "i" = "{.code ranef(fit)} has the effects of levels of other fits."))
   check_level(prob, "prob")
   at <- set_positions(fit, genes)
   weights <- resolve_contrast(fit$job$model, coef %||% only_coefficient(fit$job$model))

@@ -199,6 +199,5 @@ related_groups <- function(column, group, relation) {
                            "x" = "Without a row: {.val {some(missing, 10)}}.",
                            "i" = "Its rownames must be the levels; others than those of the data may be there too."))
   }
-  labels <- make.unique(gsub("[ \t\r\n]", ".", iconv(levels, to = "UTF-8", sub = "byte")), sep = "_")
-  list(codes = match(text, levels), keys = level_keys(list(levels)), names = levels, labels = labels)
+  list(codes = match(text, levels), keys = level_keys(list(levels)), names = levels, labels = level_labels(levels))
 }

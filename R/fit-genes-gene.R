@@ -56,7 +56,7 @@ own_guide_rows <- function(data, fit, gene) {
   if (is.null(data[[".weights"]])) return(with_guide_names(data, fit, gene))
   known <- data$.weights > 0
   n <- length(unique(data$guide[known]))
-  kept <- known | (n == 1 & !data$guide %in% data$guide[known] & data$guide %in% c("guide1", "guide2"))
+  kept <- known | (n == 1 & !data$guide %in% data$guide[known] & data$guide %in% slot_names(1:2))
   data <- with_guide_names(data[kept, , drop = FALSE], fit, gene)
   if (all(data$.weights == 1)) data$.weights <- NULL
   data

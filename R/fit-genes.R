@@ -181,10 +181,10 @@ update.twillgenes <- function(object, genes = NULL, ...) {
 # The call again with other arguments. What it names must still exist.
 refit_set <- function(object, genes, changes, env) {
   call <- object$call
-  call[[1]] <- if (inherits(object, "twill_screen")) quote(twill::twill_screen) else
+  call[[1]] <- if (is_screen(object)) quote(twill::twill_screen) else
     if (inherits(object, c("twillcells", "twillrows"))) quote(twill::twill_cells) else quote(twill::twill_genes)
   if (!is.null(genes)) changes$genes <- genes
-  if (!inherits(object, "twill_screen")) check_dots_of(changes, eval(call[[1]]))
+  if (!is_screen(object)) check_dots_of(changes, eval(call[[1]]))
   call[names(changes)] <- changes
   eval(call, env)
 }

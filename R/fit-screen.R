@@ -61,10 +61,14 @@ guide_draws_by_sample <- function(fit, values, genes) {
 
 # Names of guides -----------------------------------------------------------------------------------------------------
 
-# Names of a gene's guides by slot. Those of slots that it does not have are "guide" and a number.
+slot_names <- function(slot) paste0("guide", slot)
+
+all_slots <- function(fit) slot_names(seq_len(max(fit$screen$guides$slot)))
+
+# Names of a gene's guides by slot. Those of slots that it does not have are the slots'.
 names_by_slot <- function(fit, gene) {
   guides <- screen_guides(fit, gene)
-  names <- paste0("guide", seq_len(max(fit$screen$guides$slot)))
+  names <- all_slots(fit)
   names[guides$slot] <- make.unique(guides$guide)
   names
 }
@@ -72,7 +76,7 @@ names_by_slot <- function(fit, gene) {
 # Rows of data with slots, with the names of a gene's guides; where every gene has one guide there are no slots.
 with_guide_names <- function(data, fit, gene) {
   if (is.null(data$guide)) return(data)
-  slot <- match(as.character(data$guide), paste0("guide", seq_len(max(fit$screen$guides$slot))))
+  slot <- match(as.character(data$guide), all_slots(fit))
   names <- names_by_slot(fit, gene)
   data$guide <- factor(names[slot], names[sort(unique(slot))])
   data
@@ -122,7 +126,7 @@ guide_levels <- function(fit, group, at) {
   genes <- set_genes(fit)[at]
   if (identical(terms[[1]]$vars, "guide")) {
     guides <- screen_guides(fit, genes)
-    return(data.frame(gene = match(guides$gene, genes), level = match(paste0("guide", guides$slot), terms[[1]]$level_names),
+    return(data.frame(gene = match(guides$gene, genes), level = match(slot_names(guides$slot), terms[[1]]$level_names),
                       label = guides$label))
   }
   parts <- lapply(seq_along(at), function(k) {

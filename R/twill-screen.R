@@ -181,8 +181,6 @@ slot_samples <- function(data, n, n_slots) {
   data
 }
 
-slot_names <- function(slot) paste0("guide", slot)
-
 # The guides' term, with a deviation of each population-level coefficient; none where each gene has one guide.
 screen_design <- function(design, n_slots) {
   # What is wrong with a formula is said of what was given, before anything is added.
