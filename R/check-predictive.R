@@ -35,7 +35,7 @@ pp_check.twillfit <- function(object, type = NULL, ndraws = NULL, prefix = c("pp
   data <- newdata %||% object$data
   arguments <- list(group = check_column_values(group, data, "group"), x = check_column_values(x, data, "x"))
   if (startsWith(type, "loo_")) arguments <- c(arguments, loo_arguments(prediction))
-  if (startsWith(type, "ecdf_overlay")) arguments$discrete <- object$family$family != "gaussian"
+  if (startsWith(type, "ecdf_overlay")) arguments$discrete <- has_counts(object)
   y <- if (prefix == "ppc") observed_response(prediction)
   check_discrete(type, c(y, yrep[1, ]))
   if (type == "rootogram") return(rootogram(y, yrep, ...))

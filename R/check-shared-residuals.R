@@ -27,7 +27,7 @@ shared_residuals <- function(fit, at, parts) {
 residual_parts <- function(fit) {
   units <- residual_units(fit)
   design <- fit$job$model$design
-  is_log <- fit$job$model$family$link == "log"
+  is_log <- has_counts(fit)
   mean <- averaging_matrix(units$of, if (is_log) exp(design$offset - max(design$offset)) else rep(1, nrow(design$x)))
   split <- split_effects(design)
   x <- as.matrix(mean %*% do.call(cbind, c(list(design$x), lapply(split$absorbed, `[[`, "columns"))))
@@ -120,7 +120,7 @@ unit_responses <- function(fit, at, parts) {
   }
   stays <- sum_of(lapply(parts$stays, effects))
   eta <- design$x %*% means(design$coef_names) + sum_of(lapply(effect_blocks(design$terms), effects))
-  noise <- if (fit$job$model$family$link == "log") count_noise(fit, at, eta, parts) else value_noise(fit, at, eta, parts)
+  noise <- if (has_counts(fit)) count_noise(fit, at, eta, parts) else value_noise(fit, at, eta, parts)
   value <- noise$residual + if (length(parts$stays)) t(as.matrix(parts$mean %*% stays)) else 0
   kernel <- vapply(parts$kernels, kernel_sizes, numeric(length(at)), p = p, at = at)
   list(value = value, variance = noise$variance, kernel = matrix(kernel, length(at)))

@@ -90,7 +90,7 @@ strong_size <- 0.5
 residual_genes <- function(fit) {
   p <- fit$posterior
   known <- which(p$usable & is.finite(p$mean[1, ]) & !set_genes(fit) %in% pooled_gene(fit))
-  if (fit$job$model$family$link == "log") {
+  if (has_counts(fit)) {
     total <- fit$job$scan$total[p$rows[known]]
     enough <- total >= 5 * n_samples(fit$job$source) | rank(-total, ties.method = "first") <= 200
     known <- known[enough & total > 0]

@@ -42,7 +42,7 @@ has_line <- function(fit, ask) {
   design <- fit$job$model$design
   known <- c("normal", "student_t", "cauchy", "double_exponential", "uniform", "flat")
   priors <- coefficient_priors(fit)
-  fit$job$model$family$link == "log" && is_plain(ask) && !ask$cell_noise && has_draws(fit) && is_sampled(fit) &&
+  has_counts(fit) && is_plain(ask) && !ask$cell_noise && has_draws(fit) && is_sampled(fit) &&
     nrow(design$x) <= most_line_rows && all(vapply(priors, `[[`, "", "dist") %in% known)
 }
 

@@ -5,8 +5,8 @@ check_extra <- function(fit, extra) {
   if (!is.character(extra)) check_choice(extra, "extra", c("kl", "lvr"))
   for (one in extra) check_choice(one, "extra", c("kl", "lvr"))
   if ("kl" %in% extra) need_shape(fit, "extra")
-  if (family(fit)$link != "log") abort_twill("contrast", c("{.arg extra} needs a model of counts.",
-                                                                        "x" = "This fit is of the {family(fit)$family} family."))
+  if (!has_counts(fit)) abort_twill("contrast", c("{.arg extra} needs a model of counts.",
+                                                  "x" = "This fit is of the {family(fit)$family} family."))
   unique(extra)
 }
 

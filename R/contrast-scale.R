@@ -8,7 +8,7 @@ check_scale <- function(fit, estimand, scale, donor_weights, reference, mask, ce
   ask <- list(estimand = estimand, scale = check_choice(scale, "scale", c("expression", "composition", "clr")),
               donor_weights = check_donor_weights(donor_weights), cell_noise = check_flag(cell_noise, "cell_noise"),
               mask = check_mask(fit, mask), extra = check_extra(fit, extra))
-  if (ask$scale != "expression" && family(fit)$link != "log") {
+  if (ask$scale != "expression" && !has_counts(fit)) {
     abort_twill("contrast", "{.code scale = {.val {ask$scale}}} needs a model of counts, not of the {family(fit)$family} family.")
   }
   if (ask$cell_noise) need_shape(fit, "cell_noise")

@@ -56,7 +56,7 @@ tw_mask <- function(fit, coverage = 0.95, drop = NULL, min_expression = 0, genes
 }
 
 check_mask_arguments <- function(fit, coverage, min_expression) {
-  if (family(fit)$link != "log") abort_twill("mask", "{.fn tw_mask} needs a fit of counts, not of {family(fit)$family} values.")
+  if (!has_counts(fit)) abort_twill("mask", "{.fn tw_mask} needs a fit of counts, not of {family(fit)$family} values.")
   check_share(coverage, "coverage", "mask")
   check_not_negative(min_expression, "min_expression", "mask")
 }

@@ -241,7 +241,7 @@ new_response_side <- function(fit, newdata) {
   }
   addition <- fit$formula$addition
   count <- function(y) {
-    if (fit$family$link == "log") check_counts(y, deparse1(fit$formula$response), fit$family$family, rownames(newdata))
+    if (has_counts(fit)) check_counts(y, deparse1(fit$formula$response), fit$family$family, rownames(newdata))
     y
   }
   rows <- rownames(newdata)

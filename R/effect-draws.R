@@ -213,7 +213,7 @@ print.tw_draws <- function(x, ...) {
   invisible(x)
 }
 
-effect_scale <- function(fit) if (family(fit)$link == "log") "natural logarithm" else "in units of the values"
+effect_scale <- function(fit) unit_short(table_unit(fit, log2 = FALSE))
 
 effect_rows <- function(x, levels) {
   rows <- vapply(levels, function(level) {
@@ -224,7 +224,7 @@ effect_rows <- function(x, levels) {
   shown <- matrix(formatC(t(rows)[, 1:4, drop = FALSE], format = "f", digits = 2), length(levels))
   dimnames(shown) <- list(levels, c("5%", "50%", "95%", "median sd"))
   # Folds are ratios of counts.
-  if (family(x$fit)$link == "log") cbind(shown, "beyond 2-fold" = big(rows[5, ])) else shown
+  if (has_counts(x$fit)) cbind(shown, "beyond 2-fold" = big(rows[5, ])) else shown
 }
 
 #' @rdname tw_draws
@@ -236,7 +236,7 @@ plot.tw_draws <- function(x, ...) {
 }
 
 draws_plot <- function(x) {
-  is_log <- family(x$fit)$link == "log"
+  is_log <- has_counts(x$fit)
   table <- summary.tw_draws(x)
   table$estimate <- table$estimate / effect_unit(x$fit)
   varies <- tapply(table$estimate, table$level, function(v) any(v != 0))

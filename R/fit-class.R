@@ -107,7 +107,7 @@ weights.twillfit <- function(object, ...) {
 #' @importFrom stats sigma
 sigma.twillfit <- function(object, ...) {
   check_no_dots(..., allow = "use.fallback")
-  if (object$family$family != "gaussian") return(1)
+  if (has_counts(object)) return(1)
   mean(dispersion_draws(list(fit = object, input = object$design, ids = NULL)) %||% 0)
 }
 

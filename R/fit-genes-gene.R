@@ -26,7 +26,7 @@ tw_gene <- function(fit, gene, ..., x = NULL) {
   at <- set_positions(fit, gene, "gene")
   if (length(at) != 1) abort_twill("genes", "{.arg gene} must be one gene, not {length(at)}.")
   part <- job_part(fit$job, fit$posterior$rows[at])
-  response <- if (family(fit)$link == "log") "count" else "value"
+  response <- if (has_counts(fit)) "count" else "value"
   data <- if (inherits(fit, "twillcells")) cell_data(fit, set_genes(fit)[at], x) else gene_data(part, response)
   if (is_screen(fit)) data <- own_guide_rows(data, fit, set_genes(fit)[at])
   formula <- gene_model_formula(fit$job$model, response, ".weights" %in% names(data))

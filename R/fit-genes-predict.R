@@ -215,7 +215,7 @@ labelled_samples <- function(plot, type, fit) {
   if (!startsWith(type, "intervals") && !startsWith(type, "ribbon")) return(plot)
   across <- if (is_screen(fit)) "samples, guide by guide" else "sample"
   plot + ggplot2::scale_x_continuous(breaks = whole_breaks) +
-    ggplot2::labs(x = across, y = if (family(fit)$link == "log") "count" else "value")
+    ggplot2::labs(x = across, y = if (has_counts(fit)) "count" else "value")
 }
 
 headed_gene <- function(plot, fit, at) {
@@ -227,5 +227,5 @@ some_genes <- function(fit, n) {
   p <- fit$posterior
   known <- which(p$usable & is.finite(p$base_mean))
   if (length(known) == 0) return(seq_len(min(n, length(p$rows))))
-  evenly_spaced(known, if (family(fit)$link == "log") log(p$base_mean[known]) else p$base_mean[known], n)
+  evenly_spaced(known, if (has_counts(fit)) log(p$base_mean[known]) else p$base_mean[known], n)
 }

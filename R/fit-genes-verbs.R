@@ -45,7 +45,7 @@ NULL
 fitted.twillgenes <- function(object, genes = NULL, ...) {
   check_no_dots(...)
   at <- dense_positions(object, genes, n_samples(object$job$source))
-  known_values(object, at, gene_inverse_link(object, full_predictor(object, at)))
+  known_values(object, at, inverse_link(object, full_predictor(object, at)))
 }
 
 #' @rdname twillgenes-fitted
@@ -75,7 +75,7 @@ residuals.twillgenes <- function(object, genes = NULL, type = c("ordinary", "pea
   check_no_dots(...)
   type <- check_choice(type, "type", c("ordinary", "pearson", "quantile"))
   at <- dense_positions(object, genes, n_samples(object$job$source))
-  mean <- gene_inverse_link(object, full_predictor(object, at))
+  mean <- inverse_link(object, full_predictor(object, at))
   y <- t(as.matrix(set_counts(object[at, ])))
   out <- switch(type, ordinary = y - mean, pearson = (y - mean) / sample_sd(object, at, mean),
                 quantile = with_seed(seed, sample_quantile_residuals(object, at, y, mean)))
@@ -100,8 +100,6 @@ dense_positions <- function(fit, genes, n) {
 named_values <- function(fit, at, values) {
   matrix(t(values), length(at), dimnames = list(set_genes(fit)[at], fit$job$source$samples))
 }
-
-gene_inverse_link <- function(fit, eta) if (family(fit)$link == "log") exp(eta) else eta
 
 # sample x gene: the linear predictor at posterior means, without offsets and captures. Of fits of cells, leaf x gene.
 mean_predictor <- function(fit, at) {

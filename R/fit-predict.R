@@ -129,7 +129,7 @@ predictive_interval.twillfit <- function(object, prob = 0.9, ...) {
   predictive_interval(posterior_predict.twillfit(object, ...), prob = prob)
 }
 
-inverse_link <- function(fit, eta) if (family(fit)$link == "log") exp(eta) else eta
+inverse_link <- function(fit, eta) if (has_counts(fit)) exp(eta) else eta
 
 # New responses, draws x rows. A mean that overflows gives NA, said once by R's generators.
 draw_responses <- function(prediction, eta) {

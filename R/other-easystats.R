@@ -22,7 +22,7 @@ model_performance.twillfit <- function(model, ...) {
                     WAIC = waic$estimates["waic", 1], R2 = stats::median(r2$R2_Bayes))
   if (!is.null(r2$R2_Bayes_marginal)) out$R2_marginal <- stats::median(r2$R2_Bayes_marginal)
   out$RMSE <- sqrt(mean(get_residuals.twillfit(model)^2))
-  if (model$family$family == "gaussian") out$Sigma <- sigma(model)
+  if (!has_counts(model)) out$Sigma <- sigma(model)
   structure(out, row.names = 1L, class = c("performance_model", "data.frame"))
 }
 

@@ -57,7 +57,7 @@ linear_basis <- function(fit, grid) {
   design <- suppressWarnings(design_newdata(fit, grid, NA), classes = "twill_warning_design")
   draws <- fixef.twillfit(fit, summary = FALSE)[, seq_len(ncol(design$x)), drop = FALSE]
   # emmeans would take any family with "binomial" in its name for one of probabilities.
-  misc <- if (fit$family$link == "log") list(tran = "log", inv.lbl = "response") else list()
+  misc <- if (has_counts(fit)) list(tran = "log", inv.lbl = "response") else list()
   basis_of_draws(design$x, draws, misc, nchains(fit), fit$design$blueprint, design$whole)
 }
 

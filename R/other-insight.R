@@ -43,7 +43,7 @@ find_formula.twillfit <- function(x, verbose = TRUE, ...) {
 #' @rdname twill-easystats
 #' @exportS3Method insight::model_info
 model_info.twillfit <- function(x, ...) {
-  like <- if (x$family$family == "gaussian") stats::gaussian() else stats::poisson()
+  like <- if (has_counts(x)) stats::poisson() else stats::gaussian()
   info <- insight::model_info(stats::glm(c(0, 1, 2) ~ 1, family = like))
   is_negbin <- x$family$family == "negbinomial"
   own <- list(is_bayesian = TRUE, is_mixed = length(x$design$terms) > 0, n_obs = nobs(x), is_negbin = is_negbin,

@@ -195,7 +195,7 @@ tw_forest <- function(fit, group = NULL, coef = NULL, own = FALSE, n = 40, prob 
                           prob, prob_outer)
   shown <- extreme_rows(table[order(table$estimate), ], check_whole(n, "n", 2, 1e4))
   subtitle <- sprintf("Median, %g%% and %g%% intervals%s", 100 * prob, 100 * prob_outer, extremes_note(nrow(shown), nrow(table)))
-  scale <- if (fit$family$link == "log") " (log scale)"
+  scale <- if (has_counts(fit)) " (log scale)"
   what <- if (own) paste0(coef, " of each level") else paste("deviation of", coef, "from the population")
   draw_forest(shown, paste0(coef, " by ", group), subtitle, own, paste0(what, scale))
 }

@@ -209,7 +209,7 @@ dispersion_plot <- function(fit) {
   table <- table[is.finite(table$value), ]
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$mean, y = .data$value)) +
     ggplot2::geom_point(size = point_size(table), colour = "grey50", alpha = 0.7) + ggplot2::scale_y_log10()
-  if (all(table$mean > 0) && family(fit)$link == "log") plot <- plot + ggplot2::scale_x_log10()
+  if (all(table$mean > 0) && has_counts(fit)) plot <- plot + ggplot2::scale_x_log10()
   add_trend(plot, fit, is_shape) + plot_theme() + subtitle_theme() +
     ggplot2::labs(x = "mean", y = if (is_shape) "dispersion (1 / shape)" else "sigma",
                   subtitle = wrap_label("Posterior means of genes; line and band: the learned trend and twice its spread"))
