@@ -148,8 +148,7 @@ column_texts <- function(fit, facts, ask, prior = NULL) {
   approximate <- if (!has_draws(fit)) " (normal with the posterior's moments)" else ""
   c(baseMean = if (has_counts(fit)) "mean of counts over size factors" else "mean of the values",
     log2FoldChange = paste0("posterior mean of ", what), lfcSE = paste0("posterior sd of ", what),
-    lower = sprintf("lower end of the %g%% interval%s", 100 * facts$prob, approximate),
-    upper = sprintf("upper end of the %g%% interval%s", 100 * facts$prob, approximate),
+    interval_texts(facts$prob, approximate),
     lfsr = paste0("local false sign rate: posterior probability of the other sign", prior_note(prior)),
     fsos = paste("probability of the other sign or a size below the", threshold),
     svalue = sprintf("mean %s of all genes with one at most as large", if (is.null(facts$threshold)) "lfsr" else "fsos"),

@@ -70,8 +70,9 @@ table_texts <- function(x) {
   stats::setNames(ifelse(is.na(texts), "", texts), names(x))
 }
 
-interval_texts <- function(prob) {
-  c(lower = sprintf("lower end of the %g%% interval", 100 * prob), upper = sprintf("upper end of the %g%% interval", 100 * prob))
+interval_texts <- function(prob, how = "") {
+  text <- sprintf("%s end of the %g%% interval%s", c("lower", "upper"), 100 * prob, how)
+  stats::setNames(text, c("lower", "upper"))
 }
 
 # Units ------------------------------------------------------------------------------------------------------------------

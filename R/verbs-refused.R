@@ -39,9 +39,8 @@ easystats_verbs <- list(
   insight = c("model_info", "find_formula", "find_parameters", "get_parameters", "get_data", "get_response", "get_predicted",
               "get_priors", "get_variance", "get_residuals", "get_varcov", "get_loglikelihood"),
   parameters = c("model_parameters", "standard_error", "p_value"),
-  bayestestR = c("describe_posterior", "hdi", "eti", "ci", "p_direction", "p_map", "p_significance", "point_estimate",
-                 "map_estimate", "estimate_density", "rope", "equivalence_test", "effective_sample", "mcse", "describe_prior",
-                 "diagnostic_posterior", "bayesfactor_parameters", "spi", "bci"),
+  bayestestR = c(draws_verbs, names(range_verbs), "effective_sample", "mcse", "describe_prior", "diagnostic_posterior",
+                 "bayesfactor_parameters"),
   performance = c("r2", "model_performance", "check_model", "check_convergence", "check_singularity", "check_collinearity",
                   "check_overdispersion", "check_zeroinflation", "check_predictions", "performance_rmse"),
   marginaleffects = c("get_predict", "get_coef", "get_vcov"))
