@@ -6,17 +6,12 @@
 # whole call, gradients per draw, the least bulk ESS of all parameters, ESS per second and per 1,000 gradients (warm-up included
 # in both), and the largest R-hat over seeds.
 source("bench/models.R")
+source("bench/process.R")
 suppressMessages(library(twill))
 
-argument <- function(name, default) {
-  given <- commandArgs(TRUE)
-  at <- match(paste0("--", name), given)
-  if (is.na(at)) default else given[at + 1]
-}
-
 small <- c("schools", "penicillin", "sleepstudy", "epil", "donors", "crossed_counts", "grouseticks")
-chosen <- strsplit(argument("models", paste(small, collapse = ",")), ",")[[1]]
-seeds <- as.numeric(argument("seed", 1)) + seq_len(as.numeric(argument("repeats", 3))) - 1
+chosen <- option_list("models", paste(small, collapse = ","))
+seeds <- as.numeric(option("seed", 1)) + seq_len(as.numeric(option("repeats", 3))) - 1
 
 measure_fit <- function(model, data, method, seed) {
   time <- system.time(fit <- suppressWarnings(twill(model$formula, data, benchmark_family(model), prior = benchmark_prior(model),

@@ -8,13 +8,8 @@
 # deviation over libraries. Ways: the median over guides of count over plasmid count; Tukey's biweight over genes' medians, from
 # their median; the mean of the shortest half of genes' medians; and what twill_screen() does, a biweight from the
 # middle of that half.
+source("bench/process.R")
 suppressMessages(library(twill))
-
-argument <- function(name, default) {
-  given <- commandArgs(TRUE)
-  at <- match(paste0("--", name), given)
-  if (is.na(at)) default else as.numeric(given[at + 1])
-}
 
 n_genes <- 2000
 n_guides <- 4
@@ -45,8 +40,8 @@ levels_of <- function(ratio) {
     "`twill_screen()`" = log(own("screen_level")(ratio, gene, FALSE)))
 }
 
-set.seed(argument("seed", 1))
-experiments <- replicate(argument("experiments", 40), simplify = FALSE, {
+set.seed(as.integer(option("seed", 1)))
+experiments <- replicate(as.integer(option("experiments", 40)), simplify = FALSE, {
   levels <- vapply(simulate_ratios(shares), levels_of, numeric(4))
   list(bias = exp(levels[, -1] - levels[, 1]) - 1, level = levels[, 1])
 })

@@ -6,17 +6,12 @@
 # fifty steps), Pareto k-hat, and effective draws per hundred proposals. The evidence is that of NUTS by bridge sampling, which
 # takes minutes for the large models; it is kept in FILE (bench-output/evidence.csv) and read from there when it is known.
 source("bench/models.R")
+source("bench/process.R")
 suppressMessages(library(twill))
 
-argument <- function(name, default) {
-  given <- commandArgs(TRUE)
-  at <- match(paste0("--", name), given)
-  if (is.na(at)) default else given[at + 1]
-}
-
-chosen <- strsplit(argument("models", paste(names(benchmark_models), collapse = ",")), ",")[[1]]
-seed <- as.numeric(argument("seed", 1))
-file <- argument("evidence", "bench-output/evidence.csv")
+chosen <- option_list("models", paste(names(benchmark_models), collapse = ","))
+seed <- as.numeric(option("seed", 1))
+file <- option("evidence", "bench-output/evidence.csv")
 
 fit_of <- function(model, data, ...) {
   twill(model$formula, data, benchmark_family(model), prior = benchmark_prior(model), seed = seed, silent = 2, ...)
