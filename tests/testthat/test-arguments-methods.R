@@ -166,7 +166,7 @@ test_that("probabilities of intervals are checked in every place", {
     expect_error(tidy(fit, conf.level = bad), "conf.level", class = "twill_error_argument")
     expect_error(posterior_interval(fit, prob = bad), "prob", class = "twill_error_argument")
     expect_error(predictive_interval(fit, prob = bad), "prob", class = "twill_error_argument")
-    expect_error(tw_contrast(object_of("twillgenes"), level = bad), "level", class = "twill_error_argument")
+    expect_error(tw_contrast(object_of("twillgenes"), prob = bad), "prob", class = "twill_error_argument")
   }
 })
 

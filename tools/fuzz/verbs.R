@@ -71,7 +71,7 @@ contrasts_wanted <- any_of(c("f", "l2", "l1"), "fl2", "x", cond(f = "l2") - cond
                            cond(nothing = 1) - cond(nothing = 0), cond(f = "l2", x = Inf) - cond(f = "l1"), NULL)
 contrast_options <- list(
   contrast = contrasts_wanted, lfc_threshold = any_of(0.5, 0, -1), estimand = any_of("observed", "new_donor", "population"),
-  level = probabilities,
+  prob = probabilities,
   log2 = yes_no, scale = any_of("composition", "clr", "expression"), donor_weights = any_of("cells", "harmonic", c(l1 = 1), 1),
   reference = any_of("iqr", "all", "gene1"), cell_noise = yes_no)
 
@@ -80,9 +80,9 @@ set_verbs <- list(
                                                                            extra = any_of("kl", "lvr"),
                                                     mask = any_of(tw_mask(fit), "gene1"))),
   tw_gene_sets = contrast_options, tw_diagnostics = list(all = yes_no),
-  tw_variance = list(genes = gene_selection, level = probabilities, long = yes_no),
+  tw_variance = list(genes = gene_selection, prob = probabilities, long = yes_no),
   tw_spread = list(contrast = contrasts_wanted, group = group_names), tw_draws = list(genes = gene_selection),
-  tw_means = list(genes = gene_selection, leaf = any_of(1, "l1", "nothing"), summary = yes_no, level = probabilities),
+  tw_means = list(genes = gene_selection, leaf = any_of(1, "l1", "nothing"), summary = yes_no, prob = probabilities),
   tw_groups = list(by = group_names),
   tw_mask = list(coverage = probabilities, drop = any_of("gene1", "nothing"), min_expression = any_of(1, -1),
                  genes = gene_selection),
@@ -99,7 +99,7 @@ set_verbs <- list(
               contrast = contrasts_wanted, alpha = probabilities,
               n_labels = any_of(0, 5), gene = gene_selection, group = group_names, prob = probabilities),
   `[` = list(), c = list(), tw_guides = list(coef = any_of("x", "Intercept", "nothing"), genes = gene_selection,
-                                             level = probabilities))
+                                             prob = probabilities))
 
 cell_verbs <- list(
   residuals = list(x = quote(x), ndraws = draws_wanted), log_lik = list(x = quote(x)), loo = list(), waic = list(),
