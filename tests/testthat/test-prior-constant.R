@@ -13,14 +13,6 @@ fitted_with <- function(formula, prior, family = gaussian(), method = "nuts", en
 known_scales <- c(tw_prior("constant(0.7)", class = "sd"), tw_prior("constant(0.5)", class = "sigma"),
                   tw_prior("normal(0, 2)", class = "b"), tw_prior("normal(1, 3)", class = "Intercept"))
 
-draws_of <- function(fit, name) as.vector(unclass(fit$draws)[, , name])
-
-#' Mean of draws against a known mean and sd, in units of Monte Carlo error.
-expect_posterior <- function(draws, mean, sd, n = length(draws) / 4) {
-  expect_lt(abs(mean(draws) - mean), 5 * sd / sqrt(n))
-  expect_lt(abs(sd(draws) / sd - 1), 5 / sqrt(2 * n))
-}
-
 #' With all scales known a Gaussian model is a regression with known covariance: by lm()'s algebra.
 generalised_least_squares <- function(x, y, covariance, prior_mean, prior_sd) {
   precision <- crossprod(x, solve(covariance, x)) + diag(1 / prior_sd^2, ncol(x))
@@ -37,10 +29,10 @@ test_that("with all scales known coefficients have the posterior of generalised 
   ways <- list(c("nuts", "auto"), c("nuts", "levels"), c("hmc", "joint"), c("svi", "auto"), c("laplace", "auto"))
   for (way in ways) {
     fit <- fitted_with(y ~ x + (1 | g), known_scales, method = way[[1]], engine = way[[2]])
-    expect_posterior(draws_of(fit, "b_x"), exact$mean[2], exact$sd[2])
-    expect_posterior(draws_of(fit, "b_Intercept") + mean(rows$x) * draws_of(fit, "b_x"), exact$mean[1], exact$sd[1])
-    expect_identical(unique(draws_of(fit, "sd_g__Intercept")), 0.7)
-    expect_identical(unique(round(draws_of(fit, "sigma"), 14)), 0.5)
+    expect_posterior(draws_in(fit, "b_x"), exact$mean[2], exact$sd[2])
+    expect_posterior(draws_in(fit, "b_Intercept") + mean(rows$x) * draws_in(fit, "b_x"), exact$mean[1], exact$sd[1])
+    expect_identical(unique(draws_in(fit, "sd_g__Intercept")), 0.7)
+    expect_identical(unique(round(draws_in(fit, "sigma"), 14)), 0.5)
   }
 })
 
@@ -65,35 +57,35 @@ test_that("the log evidence is normalised", {
   expect_lt(abs(found$log_evidence - log(whole) + 30), 5 * found$mcse)
   mean <- integrate(function(sd) sd * density(sd), 0, 20, rel.tol = 1e-8)$value / whole
   second <- integrate(function(sd) sd^2 * density(sd), 0, 20, rel.tol = 1e-8)$value / whole
-  expect_posterior(draws_of(fit, "sd_g__Intercept"), mean, sqrt(second - mean^2))
+  expect_posterior(draws_in(fit, "sd_g__Intercept"), mean, sqrt(second - mean^2))
 })
 
 test_that("known coefficients are the offset that they make, and draws are of the columns as they are", {
   slope <- c(tw_prior("constant(0.4)", class = "b"), known_scales[known_scales$class != "b", ])
   fit <- fitted_with(y ~ x + (1 | g), slope)
   as_offset <- fitted_with(y ~ 1 + offset(0.4 * x) + (1 | g), known_scales[known_scales$class != "b", ])
-  expect_identical(unique(draws_of(fit, "b_x")), 0.4)
+  expect_identical(unique(draws_in(fit, "b_x")), 0.4)
   # The intercept's prior is at the mean of x in one and at zero in the other: that moves it by less than its own width does.
   exact <- generalised_least_squares(centred[, 1, drop = FALSE], rows$y - 0.4 * centred[, 2],
                                      0.25 * diag(24) + 0.49 * same_group, 1, 3)
-  expect_posterior(draws_of(fit, "b_Intercept"), exact$mean - 0.4 * mean(rows$x), exact$sd)
-  expect_lt(abs(mean(draws_of(fit, "b_Intercept")) - mean(draws_of(as_offset, "b_Intercept"))), 0.1)
+  expect_posterior(draws_in(fit, "b_Intercept"), exact$mean - 0.4 * mean(rows$x), exact$sd)
+  expect_lt(abs(mean(draws_in(fit, "b_Intercept")) - mean(draws_in(as_offset, "b_Intercept"))), 0.1)
   expect_equal(colMeans(posterior_epred(fit)), colMeans(posterior_epred(as_offset)), tolerance = 0.02)
 
   level <- c(tw_prior("constant(1.5)", class = "Intercept"), known_scales[known_scales$class != "Intercept", ])
   fit <- fitted_with(y ~ x + (1 | g), level)
   exact <- generalised_least_squares(centred[, 2, drop = FALSE], rows$y - 1.5, 0.25 * diag(24) + 0.49 * same_group, 0, 2)
-  expect_posterior(draws_of(fit, "b_x"), exact$mean, exact$sd)
-  expect_equal(draws_of(fit, "b_Intercept"), 1.5 - mean(rows$x) * draws_of(fit, "b_x"))
+  expect_posterior(draws_in(fit, "b_x"), exact$mean, exact$sd)
+  expect_equal(draws_in(fit, "b_Intercept"), 1.5 - mean(rows$x) * draws_in(fit, "b_x"))
   raw <- fitted_with(y ~ x + (1 | g), level, intercept = "raw")
-  expect_identical(unique(draws_of(raw, "b_Intercept")), 1.5)
+  expect_identical(unique(draws_in(raw, "b_Intercept")), 1.5)
   # Nothing but effects is left.
   both <- c(tw_prior("constant(1.5)", class = "Intercept"), slope[slope$class != "Intercept", ])
   fit <- fitted_with(y ~ x + (1 | g), both)
-  expect_equal(unique(draws_of(fit, "b_Intercept")), 1.5 - 0.4 * mean(rows$x))
+  expect_equal(unique(draws_in(fit, "b_Intercept")), 1.5 - 0.4 * mean(rows$x))
   net <- rows$y - 1.5 - 0.4 * centred[, 2]
   weight <- 4 / 0.25 / (4 / 0.25 + 1 / 0.49)
-  expect_posterior(draws_of(fit, "r_g[2,Intercept]"), weight * mean(net[rows$g == 2]), sqrt(0.25 / 4 * weight))
+  expect_posterior(draws_in(fit, "r_g[2,Intercept]"), weight * mean(net[rows$g == 2]), sqrt(0.25 / 4 * weight))
 })
 
 test_that("schools with known errors and a known spread shrink as James and Stein say", {
@@ -103,7 +95,7 @@ test_that("schools with known errors and a known spread shrink as James and Stei
   shrunken <- 64 / (64 + schools$se^2)
   for (j in c(1, 6)) {
     name <- sprintf("r_school[%s,Intercept]", schools$school[j])
-    expect_posterior(draws_of(fit, name), shrunken[j] * (schools$y[j] - 5), 8 * sqrt(1 - shrunken[j]))
+    expect_posterior(draws_in(fit, name), shrunken[j] * (schools$y[j] - 5), 8 * sqrt(1 - shrunken[j]))
   }
 })
 
@@ -114,9 +106,9 @@ test_that("a known correlation is that of the effects", {
   for (engine in c("collapsed", "levels")) {
     with_sigma <- c(prior[prior$class != "sigma", ], tw_prior("normal(0, 1)", class = "sigma"))
     fit <- fitted_with(y ~ x + (1 + x | g), if (engine == "collapsed") with_sigma else prior, engine = engine)
-    expect_equal(unique(draws_of(fit, "cor_g__Intercept__x")), -0.3)
+    expect_equal(unique(draws_in(fit, "cor_g__Intercept__x")), -0.3)
   }
-  expect_posterior(draws_of(fit, "b_x"), exact$mean[2], exact$sd[2])
+  expect_posterior(draws_in(fit, "b_x"), exact$mean[2], exact$sd[2])
   three <- c(known_scales, tw_prior("constant(-0.6)", class = "cor"))
   expect_error(fitted_with(y ~ x + (1 + x + I(x^2) | g), three), "above -0.5", class = "twill_error_prior")
 })
@@ -133,13 +125,13 @@ test_that("shapes and regressions of the dispersion take constants", {
   weight <- exp(log_density - max(log_density))
   weight <- weight / sum(weight)
   mean <- sum(weight * grid$b)
-  expect_posterior(draws_of(fit, "b_x"), mean, sqrt(sum(weight * (grid$b - mean)^2)))
-  expect_equal(unique(draws_of(fit, "shape")), 3)
+  expect_posterior(draws_in(fit, "b_x"), mean, sqrt(sum(weight * (grid$b - mean)^2)))
+  expect_equal(unique(draws_in(fit, "shape")), 3)
 
   slope <- c(tw_prior("constant(0.3)", class = "b", dpar = "sigma"), known_scales[3:4, ])
   fit <- twill(tw_formula(y ~ x, sigma ~ x), rows, prior = slope, chains = 2, iter = 400, seed = 1, silent = 2)
-  expect_identical(unique(draws_of(fit, "b_sigma_x")), 0.3)
-  expect_gt(sd(draws_of(fit, "b_sigma_Intercept")), 0.05)
+  expect_identical(unique(draws_in(fit, "b_sigma_x")), 0.3)
+  expect_gt(sd(draws_in(fit, "b_sigma_Intercept")), 0.05)
 })
 
 test_that("summaries show constants as brms does, and nothing warns of them", {
@@ -150,7 +142,7 @@ test_that("summaries show constants as brms does, and nothing warns of them", {
   expect_identical(grep("constant", prior_summary(fit)$prior, value = TRUE), c("constant(0.5)", "constant(0.7)"))
   expect_false(any(grepl("prior_sd|prior_sigma", variables(update(fit, sample_prior = "yes", silent = 2)))))
   only <- update(fit, sample_prior = "only", silent = 2)
-  expect_posterior(draws_of(only, "b_x"), 0, 2)
+  expect_posterior(draws_in(only, "b_x"), 0, 2)
 })
 
 test_that("genes and cells take constants of scales, and say what they do not take", {
@@ -162,8 +154,8 @@ test_that("genes and cells take constants of scales, and say what they do not ta
     fit <- twill_genes(counts, ~ arm + (1 | donor), col_data = samples, prior = prior, method = method, seed = 1, silent = 2,
                        check = FALSE)
     one <- gene_view(fit, match("g3", set_genes(fit)))
-    expect_equal(unique(draws_of(one, "sd_donor__Intercept")), 0.3)
-    expect_equal(unique(round(draws_of(one, "shape"), 12)), 5)
+    expect_equal(unique(draws_in(one, "sd_donor__Intercept")), 0.3)
+    expect_equal(unique(round(draws_in(one, "shape"), 12)), 5)
   }
   expect_error(twill_genes(counts, ~ arm + (1 | donor), col_data = samples, prior = tw_prior("constant(0)", class = "b"),
                            seed = 1, silent = 2), "offset", class = "twill_error_prior")

@@ -27,15 +27,6 @@ fit_related <- function(formula, prior = known, data2 = list(K = related), data 
         control = list(engine = engine), ...)
 }
 
-draws_of <- function(fit, name) as.vector(unclass(fit$draws)[, , name])
-
-#' Draws against a known mean and sd, in units of Monte Carlo error at a quarter of the draws.
-expect_posterior <- function(draws, mean, sd) {
-  n <- length(draws) / 4
-  expect_lt(abs(mean(draws) - mean), 5 * sd / sqrt(n))
-  expect_lt(abs(sd(draws) / sd - 1), 5 / sqrt(2 * n))
-}
-
 #' Posterior of w in y = design w + e, w ~ N(mean, covariance), e ~ N(0, sigma^2).
 linear_posterior <- function(design, y, sigma, mean, covariance) {
   gain <- covariance %*% t(design) %*% solve(design %*% covariance %*% t(design) + sigma^2 * diag(length(y)))
@@ -51,9 +42,9 @@ test_that("effects have the posterior of dense algebra, those of levels without 
   ways <- list(c("nuts", "joint"), c("nuts", "levels"), c("hmc", "auto"), c("svi", "auto"), c("laplace", "auto"))
   for (way in ways) {
     fit <- fit_related(y ~ x + (1 | gr(g, cov = K)), method = way[1], engine = way[2])
-    expect_posterior(draws_of(fit, "b_x"), exact$mean[2], exact$sd[2])
+    expect_posterior(draws_in(fit, "b_x"), exact$mean[2], exact$sd[2])
     for (level in c(2, 6)) {
-      expect_posterior(draws_of(fit, sprintf("r_g[%s,Intercept]", letters[level])), exact$mean[2 + level], exact$sd[2 + level])
+      expect_posterior(draws_in(fit, sprintf("r_g[%s,Intercept]", letters[level])), exact$mean[2 + level], exact$sd[2 + level])
     }
   }
 })
@@ -82,7 +73,7 @@ test_that("with the effects integrated out, scales and evidence are those of qua
   for (formula in c(y ~ x + (1 | gr(g, cov = K)), y ~ x + (1 | gr(g, prec = Q)))) {
     fit <- fit_related(formula, prior, list(K = related, Q = solve(related)), iter = 2000)
     expect_identical(fit$info$engine, "collapsed")
-    expect_posterior(draws_of(fit, "sd_g__Intercept"), moment(1) / whole, sqrt(moment(2) / whole - (moment(1) / whole)^2))
+    expect_posterior(draws_in(fit, "sd_g__Intercept"), moment(1) / whole, sqrt(moment(2) / whole - (moment(1) / whole)^2))
     found <- tw_log_evidence(fit, silent = 2)
     expect_lt(abs(found$log_evidence - log(whole) + 20), 5 * found$mcse)
   }
@@ -96,8 +87,8 @@ test_that("slopes are related as intercepts are, with their own correlations", {
     fit <- fit_related(formula, prior, engine = engine)
     for (at in c(2, 5, 6)) {
       name <- sprintf("r_g[%s,%s]", letters[at], c("Intercept", "x"))
-      expect_posterior(draws_of(fit, name[1]), exact$mean[2 + at], exact$sd[2 + at])
-      expect_posterior(draws_of(fit, name[2]), exact$mean[8 + at], exact$sd[8 + at])
+      expect_posterior(draws_in(fit, name[1]), exact$mean[2 + at], exact$sd[2 + at])
+      expect_posterior(draws_in(fit, name[2]), exact$mean[8 + at], exact$sd[8 + at])
     }
   }
   correlated <- c(known, tw_prior("constant(-0.4)", class = "cor"))
@@ -117,8 +108,8 @@ test_that("counts have the posterior of a grid", {
   mean <- sum(weight * grid$u)
   for (engine in c("joint", "levels")) {
     fit <- fit_related(count ~ 1 + (1 | gr(h, cov = k)), prior, list(k = k), family = poisson(), engine = engine, iter = 2000)
-    expect_posterior(draws_of(fit, "r_h[u,Intercept]"), mean, sqrt(sum(weight * (grid$u - mean)^2)))
-    both <- draws_of(fit, "r_h[u,Intercept]") * draws_of(fit, "r_h[v,Intercept]")
+    expect_posterior(draws_in(fit, "r_h[u,Intercept]"), mean, sqrt(sum(weight * (grid$u - mean)^2)))
+    both <- draws_in(fit, "r_h[u,Intercept]") * draws_in(fit, "r_h[v,Intercept]")
     second <- sum(weight * grid$u * grid$v)
     expect_posterior(both, second, sqrt(sum(weight * (grid$u * grid$v - second)^2)))
   }
@@ -174,7 +165,7 @@ test_that("verbs know all levels of the matrix, and refuse others", {
   expect_identical(ngrps(fit)$g, 6L)
   # f has no rows, but its relatives have.
   new <- data.frame(g = c("f", "a"), x = 0)
-  expected <- draws_of(fit, "b_Intercept") + draws_of(fit, "r_g[f,Intercept]")
+  expected <- draws_in(fit, "b_Intercept") + draws_in(fit, "r_g[f,Intercept]")
   expect_equal(posterior_epred(fit, newdata = new)[, 1], expected)
   expect_equal(dim(posterior_predict(fit, newdata = new)), c(ndraws(fit), 2))
   stranger <- data.frame(g = "z", x = 0)
@@ -182,7 +173,7 @@ test_that("verbs know all levels of the matrix, and refuse others", {
     expect_error(posterior_epred(fit, newdata = stranger, allow_new_levels = allow), "no row in its matrix",
                  class = "twill_error_newdata")
   }
-  expect_equal(posterior_epred(fit, newdata = stranger, re_formula = NA)[, 1], draws_of(fit, "b_Intercept"))
+  expect_equal(posterior_epred(fit, newdata = stranger, re_formula = NA)[, 1], draws_in(fit, "b_Intercept"))
   expect_equal(posterior_epred(fit, re_formula = ~ (1 | g)), posterior_epred(fit))
   # Left-out levels are predicted by their relatives.
   expect_true(is.finite(kfold(fit, group = "g", seed = 1, iter = 200)$estimates["elpd_kfold", 1]))
@@ -247,15 +238,15 @@ test_that("genes have relatives too, by the kinship of donors", {
       covariance <- block(diag(c(4, 1)), 0.81 * kinship[1:7, 1:7])
       exact <- linear_posterior(cbind(1, arm, z), values[g, ], 0.5, c(3, rep(0, 8)), covariance)
       one <- gene_view(fit, match(g, set_genes(fit)))
-      expect_posterior(draws_of(one, "b_armb"), exact$mean[2], exact$sd[2])
+      expect_posterior(draws_in(one, "b_armb"), exact$mean[2], exact$sd[2])
       for (d in c(1, 5)) {
-        expect_posterior(draws_of(one, sprintf("r_donor[%s,Intercept]", donors[d])), exact$mean[2 + d], exact$sd[2 + d])
+        expect_posterior(draws_in(one, sprintf("r_donor[%s,Intercept]", donors[d])), exact$mean[2 + d], exact$sd[2 + d])
       }
     }
   }
   expect_setequal(fit$posterior$effect_names, sprintf("r_donor[%s,Intercept]", donors[1:7]))
   again <- tw_gene(fit, "g1", chains = 2, iter = 400, silent = 2)
-  expect_lt(abs(mean(draws_of(again, "b_armb")) - mean(draws_of(gene_view(fit, 1), "b_armb"))), 5 * 0.2 / sqrt(100))
+  expect_lt(abs(mean(draws_in(again, "b_armb")) - mean(draws_in(gene_view(fit, 1), "b_armb"))), 5 * 0.2 / sqrt(100))
   expect_true(all(is.finite(tw_contrast(fit, "armb")$estimate)))
 })
 
@@ -277,8 +268,8 @@ test_that("counts of genes have the posterior of single models", {
                        silent = 2)
     one <- gene_view(fit, match("g2", set_genes(fit)))
     for (name in c("b_armb", "sd_donor__Intercept", "r_donor[d03,Intercept]")) {
-      exact <- draws_of(single, name)
-      expect_posterior(draws_of(one, name), mean(exact), sd(exact))
+      exact <- draws_in(single, name)
+      expect_posterior(draws_in(one, name), mean(exact), sd(exact))
     }
   }
   # Signs of genes with few counts look along a line at the prior of effects.
