@@ -135,7 +135,7 @@ cell_sums <- function(counts, cells) {
 
 check_cell_counts <- function(counts) {
   value <- if (is.matrix(counts)) counts else as_compressed(counts)@x
-  bad <- which(is.na(value) | value < 0 | value != round(value) | value > 2^53)
+  bad <- which(is.na(value) | is_no_count(value))
   if (length(bad) == 0) return(invisible())
   place <- count_place(counts, bad[1])
   abort_twill("genes", c("The counts in {.arg x} must be whole numbers from 0 to 2^53, none of them missing.",

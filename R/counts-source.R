@@ -218,10 +218,12 @@ constant_sparse_genes <- function(block) {
   differs == 0 & (stored == block$n | first == 0)
 }
 
+# NA where a value is missing.
+is_no_count <- function(value) value < 0 | value != round(value) | value > 2^53
+
 check_block_counts <- function(block, samples) {
   value <- block_values(block)
-  bad <- which(if (block$may_miss) value < 0 | value != round(value) | value > 2^53 else
-    is.na(value) | value < 0 | value != round(value) | value > 2^53)
+  bad <- which(if (block$may_miss) is_no_count(value) else is.na(value) | is_no_count(value))
   if (length(bad) == 0) return(invisible())
   at <- value_place(block, bad[1])
   abort_twill("genes", c("The counts in {.arg x} must be whole numbers from 0 to 2^53.",
