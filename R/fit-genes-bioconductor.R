@@ -11,11 +11,9 @@ methods::setOldClass(c("twill_partial", "twillgenes"))
 # Where the methods live: a namespace is closed by the time that BiocGenerics may be loaded.
 bioc_methods <- new.env()
 
-.onLoad <- function(libname, pkgname) {
+set_bioconductor_methods <- function() {
   for (owner in names(bioc_definitions)) when_loaded(owner, set_bioc_methods)
   for (class in names(bioc_experiments)) when_loaded(bioc_experiments[[class]], set_coercion, class)
-  set_refused_verbs()
-  set_tidy_methods()
 }
 
 when_loaded <- function(owner, set, what = owner) {

@@ -32,7 +32,7 @@ as_tibble.tw_table <- function(x, ..., rownames = NULL) {
   getExportedValue("tibble", "as_tibble")(plain_table(x), ..., rownames = rownames)
 }
 
-set_tidy_methods <- function() {
+set_methods_of_tables <- function() {
   on_load("S4Vectors", function(...) set_table_methods())
   method_of <- function(package, verb, method) {
     on_load(package, function(...) registerS3method(verb, "tw_table", method, asNamespace(package)))

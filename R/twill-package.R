@@ -1,4 +1,4 @@
-# The package's help page and the registration of its compiled library.
+# The package's help page, the registration of its compiled library, and what is set when it is loaded.
 
 #' twill: crossed hierarchical models, of one response, of genes, and of single cells
 #'
@@ -32,3 +32,14 @@
 #' @importFrom stats gaussian
 #' @useDynLib twill, .registration = TRUE
 NULL
+
+# Methods for packages that need not be there.
+.onLoad <- function(libname, pkgname) {
+  set_bioconductor_methods()
+  set_methods_of_tables()
+  set_refused_verbs()
+  on_load("bayestestR", set_draws_verbs)
+  on_load("marginaleffects", set_marginal_methods)
+}
+
+on_load <- function(package, set) if (isNamespaceLoaded(package)) set() else setHook(packageEvent(package, "onLoad"), set)

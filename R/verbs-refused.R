@@ -61,8 +61,6 @@ set_refused_verbs <- function() {
   for (package in names(easystats_verbs)) {
     set_when_loaded(list(package, easystats_verbs[[package]], easystats_hints), "twillgenes")
   }
-  on_load("bayestestR", set_draws_verbs)
-  on_load("marginaleffects", set_marginal_methods)
 }
 
 set_when_loaded <- function(entry, class) {
@@ -74,5 +72,3 @@ set_when_loaded <- function(entry, class) {
     }
   })
 }
-
-on_load <- function(package, set) if (isNamespaceLoaded(package)) set() else setHook(packageEvent(package, "onLoad"), set)
