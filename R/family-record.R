@@ -1,5 +1,8 @@
-# What a family is: its distribution given the mean and the dispersion (sigma or shape), the only place that tells families apart
-# by name; those who read a fit ask here.
+# What a family is: its distribution given the mean and the dispersion (sigma or shape). Those who read a fit ask here, not for
+# the name of its family.
+#
+# `varying_log_density` is the log density in the linear predictor, up to what depends on the dispersion alone, and `slopes` are
+# its first and second derivative.
 
 family_records <- list(
   gaussian = list(
@@ -7,13 +10,17 @@ family_records <- list(
     log_density = function(y, mean, dispersion) stats::dnorm(y, mean, dispersion, log = TRUE),
     cdf = function(y, mean, dispersion) stats::pnorm(y, mean, dispersion),
     random = function(mean, dispersion) stats::rnorm(length(mean), mean, dispersion),
-    sd = function(mean, dispersion) dispersion),
+    sd = function(mean, dispersion) dispersion,
+    varying_log_density = function(y, eta, dispersion) stats::dnorm(y, eta, dispersion, log = TRUE),
+    slopes = function(y, eta, dispersion) list(first = (y - eta) / dispersion^2, second = -1 / dispersion^2 + 0 * eta)),
   poisson = list(
     is_count = TRUE,
     log_density = function(y, mean, dispersion) stats::dpois(y, mean, log = TRUE),
     cdf = function(y, mean, dispersion) stats::ppois(y, mean),
     random = function(mean, dispersion) stats::rpois(length(mean), mean),
     sd = function(mean, dispersion) sqrt(mean),
+    varying_log_density = function(y, eta, dispersion) y * eta - exp(eta),
+    slopes = function(y, eta, dispersion) list(first = y - exp(eta), second = -exp(eta)),
     log_zero = function(mean, dispersion) -mean,
     # The mean of a rate given a count of it at some capture: Poisson rates do not vary.
     rate_given = function(y, capture, mean, dispersion) mean),
@@ -24,6 +31,13 @@ family_records <- list(
     cdf = function(y, mean, dispersion) stats::pnbinom(y, mu = mean, size = dispersion),
     random = function(mean, dispersion) stats::rnbinom(length(mean), mu = mean, size = dispersion),
     sd = function(mean, dispersion) sqrt(mean + mean^2 / dispersion),
+    varying_log_density = function(y, eta, dispersion) {
+      y * (eta - log(dispersion)) - (y + dispersion) * log1p(exp(eta) / dispersion)
+    },
+    slopes = function(y, eta, dispersion) {
+      share <- 1 / (1 + dispersion * exp(-eta))
+      list(first = y - (y + dispersion) * share, second = -(y + dispersion) * share * (1 - share))
+    },
     log_zero = function(mean, dispersion) -dispersion * log1p(mean / dispersion),
     rate_given = function(y, capture, mean, dispersion) (y + dispersion) / (dispersion + capture * mean) * mean))
 

@@ -109,30 +109,14 @@ sample_log_lik <- function(fit, at) {
 sample_functions <- function(fit, at, eta, size) {
   data <- sample_data(fit, at)
   eta <- eta + rep(data$offset, each = nrow(eta))
-  family <- family(fit)$family
-  value <- function(l, d, r = size[, l]) data$weights[l] * varying_log_density(family, data$y[l], eta[, l] + d, r)
+  family <- family_record(family(fit))
+  value <- function(l, d, r = size[, l]) data$weights[l] * family$varying_log_density(data$y[l], eta[, l] + d, r)
   slope <- function(l, d, mean_only = FALSE) {
     where <- if (mean_only) mean(eta[, l]) else eta[, l] + d
     r <- if (mean_only) exp(mean(log(size[, l]))) else size[, l]
-    lapply(log_density_slopes(family, data$y[l], where, r), `*`, data$weights[l])
+    lapply(family$slopes(data$y[l], where, r), `*`, data$weights[l])
   }
   list(value = value, slope = slope, log_mu = eta, size = size, row = fit$posterior$rows[at])
-}
-
-# Log density of y up to what depends on the dispersion alone.
-varying_log_density <- function(family, y, eta, dispersion) {
-  switch(family,
-    gaussian = stats::dnorm(y, eta, dispersion, log = TRUE),
-    poisson = y * eta - exp(eta),
-    negbinomial = y * (eta - log(dispersion)) - (y + dispersion) * log1p(exp(eta) / dispersion))
-}
-
-# list(first, second) derivative of it in eta.
-log_density_slopes <- function(family, y, eta, dispersion) {
-  if (family == "gaussian") return(list(first = (y - eta) / dispersion^2, second = -1 / dispersion^2 + 0 * eta))
-  if (family == "poisson") return(list(first = y - exp(eta), second = -exp(eta)))
-  share <- 1 / (1 + dispersion * exp(-eta))
-  list(first = y - (y + dispersion) * share, second = -(y + dispersion) * share * (1 - share))
 }
 
 # As gene_histogram(): each sample is one count, as often as it weighs.
