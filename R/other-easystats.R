@@ -92,9 +92,7 @@ find_statistic.twillfit <- function(x, ...) NULL
 #' @exportS3Method insight::get_predicted
 get_predicted.twillfit <- function(x, data = NULL, predict = "expectation", ci = 0.95, ...) {
   predict <- check_choice(predict, "predict", c("expectation", "link", "prediction"))
-  verb <- switch(predict, expectation = posterior_epred.twillfit, link = posterior_linpred.twillfit,
-                 prediction = posterior_predict.twillfit)
-  draws <- verb(x, newdata = data, ...)
+  draws <- prediction_verb(predict)(x, newdata = data, ...)
   stats <- summarise_columns(draws, probs = c(1 - ci, 1 + ci) / 2)
   bounds <- data.frame(Row = seq_len(ncol(draws)), SE = stats[, 2], CI_low = stats[, 3], CI_high = stats[, 4], row.names = NULL)
   structure(unname(stats[, 1]), ci = ci, ci_data = bounds, predict = predict, data = data %||% x$data,
@@ -102,15 +100,20 @@ get_predicted.twillfit <- function(x, data = NULL, predict = "expectation", ci =
             class = c("get_predicted", "numeric"))
 }
 
+# By the names that insight and marginaleffects have for what is predicted.
+prediction_verb <- function(what) {
+  switch(what, expectation = , response = posterior_epred.twillfit, link = posterior_linpred.twillfit,
+         prediction = posterior_predict.twillfit)
+}
+
 # marginaleffects reads draws as rows x draws in the attribute `posterior_draws`.
 get_predict_twillfit <- function(model, newdata = NULL, type = "response", ...) {
   known <- c("response", "link", "prediction")
   if (is.null(type)) type <- "response"
   type <- check_choice(type, "type", known)
-  verb <- switch(type, response = posterior_epred.twillfit, link = posterior_linpred.twillfit,
-                 prediction = posterior_predict.twillfit)
   dots <- list(...)
-  draws <- do.call(verb, c(list(model), list(newdata = newdata), dots[names(dots) %in% prediction_arguments]), quote = TRUE)
+  given <- c(list(model), list(newdata = newdata), dots[names(dots) %in% prediction_arguments])
+  draws <- do.call(prediction_verb(type), given, quote = TRUE)
   rows <- newdata[["rowid"]] %||% seq_len(ncol(draws))
   structure(data.frame(rowid = rows, estimate = apply(draws, 2, stats::median)), posterior_draws = t(unname(draws)))
 }
