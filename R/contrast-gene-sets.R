@@ -48,9 +48,9 @@
 #' tw_gene_sets(fit, sets = list(first = paste0("gene", 1:4), second = c("gene7", "gene8")))
 #' @export
 tw_gene_sets <- function(fit, contrast = NULL, sets, lfc_threshold = 0, estimand = c("population", "observed", "new_donor"),
-                    prob = 0.95, log2 = TRUE, scale = c("expression", "composition", "clr"),
-                    donor_weights = c("uniform", "cells", "harmonic"), reference = "all", mask = NULL, cell_noise = FALSE,
-                    donors = c("together", "independent"), adaptive = TRUE, ...) {
+                         prob = 0.95, log2 = TRUE, scale = c("expression", "composition", "clr"),
+                         donor_weights = c("uniform", "cells", "harmonic"), reference = "all", mask = NULL, cell_noise = FALSE,
+                         donors = c("together", "independent"), adaptive = TRUE, ...) {
   check_no_dots(...)
   check_set(fit)
   check_not_negative(lfc_threshold, "lfc_threshold", "contrast")
@@ -60,7 +60,7 @@ tw_gene_sets <- function(fit, contrast = NULL, sets, lfc_threshold = 0, estimand
   ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, NULL)
   contrast <- contrast %||% only_coefficient(fit$job$model)
   members <- set_members(fit, sets, ask$mask)
-  unit <- unit_size(table_unit(fit, log2))
+  unit <- effect_unit(fit, log2)
   weights <- resolve_contrast(fit$job$model, contrast)
   say_reference_levels(fit$job$model, contrast)
   effect <- set_effect(fit, contrast, weights, ask, members, donors)

@@ -148,7 +148,7 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
   weights <- resolve_contrast(fit$job$model, contrast)
   say_reference_levels(fit$job$model, contrast)
   ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, extra)
-  unit <- unit_size(table_unit(fit, log2))
+  unit <- effect_unit(fit, log2)
   prior <- check_flag(adaptive, "adaptive") && !cell_noise
   answer <- if (is.null(by)) contrast_answer(fit, contrast, weights, ask, lfc_threshold * unit, prob, prior) else
     contrast_by(fit, contrast, weights, ask, by, unit, lfc_threshold * unit, prob, prior)

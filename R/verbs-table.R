@@ -60,8 +60,7 @@ verb_help <- function() {
 #' [tw_gene()] fits one gene as a model of its own, with the priors learned over genes: it answers all of the first column.
 #'
 #' @seealso [twill-draws], [twill-predict], [twill-loo], [twillgenes-effects], [twillgenes-predict], [twillgenes-loo],
-#' [twillgenes-tidy],
-#'   [twillgenes-fitted]
+#'   [twillgenes-tidy], [twillgenes-fitted]
 #' @eval verb_help()
 #' @name twill-verbs
 NULL
