@@ -65,12 +65,11 @@ impl LogDensity for Collapsed {
 impl Draw for Collapsed {
     const IS_PARTIAL: bool = true;
 
-    fn complete<R: Rng>(&mut self, position: &[f64], rng: &mut R) {
+    fn complete<R: Rng>(&mut self, rng: &mut R) {
         let theta = self.inner.model.layout.theta();
         for z in &mut self.position[..theta.start] {
             *z = StandardNormal.sample(rng);
         }
-        self.position[theta].copy_from_slice(position);
         self.inner.evaluate(&self.position, &mut self.gradient);
     }
 

@@ -11,9 +11,8 @@ use rand::Rng;
 pub trait Draw: LogDensity {
     /// Whether [`Draw::complete`] adds anything.
     const IS_PARTIAL: bool;
-    /// Adds what the sampler does not move, where the target was evaluated last. That is `position` in its coordinates, which those
-    /// remember themselves that map it to others.
-    fn complete<R: Rng>(&mut self, position: &[f64], rng: &mut R);
+    /// Adds what the sampler does not move, at the position of the last evaluation.
+    fn complete<R: Rng>(&mut self, rng: &mut R);
     /// The posterior, evaluated at the completed draw.
     fn posterior(&self) -> &Posterior;
 }
@@ -21,7 +20,7 @@ pub trait Draw: LogDensity {
 impl Draw for Posterior {
     const IS_PARTIAL: bool = false;
 
-    fn complete<R: Rng>(&mut self, _position: &[f64], _rng: &mut R) {}
+    fn complete<R: Rng>(&mut self, _rng: &mut R) {}
 
     fn posterior(&self) -> &Posterior {
         self
@@ -31,9 +30,8 @@ impl Draw for Posterior {
 impl<D: Draw> Draw for Whitened<D> {
     const IS_PARTIAL: bool = D::IS_PARTIAL;
 
-    fn complete<R: Rng>(&mut self, _position: &[f64], rng: &mut R) {
-        let (inner, x) = self.parts();
-        inner.complete(x, rng);
+    fn complete<R: Rng>(&mut self, rng: &mut R) {
+        self.inner.complete(rng);
     }
 
     fn posterior(&self) -> &Posterior {
@@ -44,9 +42,8 @@ impl<D: Draw> Draw for Whitened<D> {
 impl<D: Draw, M: Map> Draw for Coordinatewise<D, M> {
     const IS_PARTIAL: bool = D::IS_PARTIAL;
 
-    fn complete<R: Rng>(&mut self, _position: &[f64], rng: &mut R) {
-        let (inner, x) = self.parts();
-        inner.complete(x, rng);
+    fn complete<R: Rng>(&mut self, rng: &mut R) {
+        self.inner.complete(rng);
     }
 
     fn posterior(&self) -> &Posterior {

@@ -210,13 +210,13 @@ impl Attempt<'_> {
         }
         draws.positions.extend_from_slice(&chain.state().position);
         draws.log_density.push(chain.state().log_density);
-        chain.current(&mut draws.n_gradients).complete(&[], rng);
+        chain.current(&mut draws.n_gradients).complete(rng);
     }
 }
 
 /// Completes and keeps the draw at the target's last position.
 fn record<D: Draw>(target: &mut Whitened<D>, with_effects: bool, rng: &mut ChaCha8Rng, out: &mut Vec<f64>) {
-    target.complete(&[], rng);
+    target.complete(rng);
     push_draw(target.posterior(), with_effects, out);
 }
 

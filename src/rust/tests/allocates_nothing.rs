@@ -64,9 +64,9 @@ fn calls<D: Draw + Clone>(mut target: Whitened<D>) -> usize {
     let before = CALLS.get();
     for _ in 0..20 {
         chain.transition(&mut rng);
-        chain.density().complete(&[], &mut rng);
+        chain.density().complete(&mut rng);
         walk.transition(&mut rng);
-        walk.density().0.complete(&[], &mut rng);
+        walk.density().0.complete(&mut rng);
     }
     CALLS.get() - before
 }

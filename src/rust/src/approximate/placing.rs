@@ -82,7 +82,7 @@ impl<D: Draw> Drawing for D {
     }
 
     fn push_draw<R: Rng>(&mut self, _number: usize, with_effects: bool, rng: &mut R, out: &mut Vec<f64>) {
-        self.complete(&[], rng);
+        self.complete(rng);
         push_draw(self.posterior(), with_effects, out);
     }
 }
@@ -97,7 +97,7 @@ impl<D: Draw + InParts + Clone + Send> Drawing for OnDevice<'_, D> {
     }
 
     fn push_draw<R: Rng>(&mut self, number: usize, with_effects: bool, rng: &mut R, out: &mut Vec<f64>) {
-        self.targets[number].complete(&[], rng);
+        self.targets[number].complete(rng);
         push_draw(self.targets[number].posterior(), with_effects, out);
     }
 }

@@ -133,7 +133,7 @@ impl Task<'_> {
             let ratio = target.evaluate(&drawn.y, &mut gradient) - fitted.guide.log_density(&drawn);
             ratios.push(ratio);
             if n_kept < n_saved && ratio.is_finite() {
-                target.complete(&[], &mut rng);
+                target.complete(&mut rng);
                 recorder.push(target.posterior(), n_kept);
                 n_kept += 1;
             }
@@ -166,7 +166,7 @@ impl Task<'_> {
         let drawn = if is_trusted { weights.resample(n_saved, &mut rng) } else { first_inside(&ratios, n_saved) };
         for (s, i) in drawn.into_iter().enumerate() {
             target.evaluate(&y[i * dim..(i + 1) * dim], &mut gradient);
-            target.complete(&[], &mut rng);
+            target.complete(&mut rng);
             recorder.push(target.posterior(), s);
         }
         Ok(Report { n_gradients: n + n_saved, ..self.weighted(&weights) })

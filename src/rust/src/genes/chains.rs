@@ -114,7 +114,7 @@ impl Task<'_> {
                 continue;
             }
             let density = sampler.current(&mut counts.n_gradients);
-            density.complete(&[], rng);
+            density.complete(rng);
             recorder.push(density.posterior(), place);
         }
         Ok(())

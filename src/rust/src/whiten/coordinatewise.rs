@@ -34,11 +34,6 @@ impl<D: LogDensity, M: Map> Coordinatewise<D, M> {
         Self::new(inner, vec![])
     }
 
-    /// The inner density and the values at the last position.
-    pub fn parts(&mut self) -> (&mut D, &[f64]) {
-        (&mut self.inner, &self.x)
-    }
-
     /// Sets the values; the logarithm of the map's Jacobian.
     fn map(&mut self, position: &[f64]) -> f64 {
         self.x.copy_from_slice(position);

@@ -138,11 +138,6 @@ impl<D: LogDensity> Whitened<D> {
         let dim = inner.dim();
         Self { inner, map, x: vec![0.0; dim], d_x: vec![0.0; dim], work: vec![] }
     }
-
-    /// The inner density and its position at the last evaluation.
-    pub fn parts(&mut self) -> (&mut D, &[f64]) {
-        (&mut self.inner, &self.x)
-    }
 }
 
 impl<D: LogDensity> LogDensity for Whitened<D> {
