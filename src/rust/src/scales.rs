@@ -6,12 +6,14 @@
 
 pub mod correlation;
 mod horseshoe;
+mod known;
 
 use crate::error::Result;
 use crate::layout::{Layout, Source, pairs};
 use crate::prior::Prior;
-use crate::spec::{DispersionSpec, HorseshoeSpec, InterceptSpec, ModelSpec, PriorSpec};
+use crate::spec::{DispersionSpec, HorseshoeSpec, InterceptSpec, ModelSpec};
 use horseshoe::{cover, half_normal};
+use known::known_values;
 
 /// Prior of one standard deviation.
 #[derive(Debug, Clone)]
@@ -28,7 +30,7 @@ pub struct ScalePriors {
     layout: Layout,
     sds: Vec<Vec<SdPrior>>,
     cor_eta: Vec<Option<f64>>,
-    /// Values of all scale parameters, of those that are not sampled.
+    /// Per scale parameter, its unconstrained value if it is known, else zero.
     known: Vec<f64>,
     dispersion: Vec<Prior>,
     /// A single positive parameter on the log scale (true) or coefficients (false).
@@ -74,6 +76,8 @@ pub struct ScaleGradient {
     pub log_shrinkage: Vec<Vec<f64>>,
     /// With respect to log dispersion or its coefficients.
     pub dispersion: Vec<f64>,
+    /// Pulled back, to all unconstrained values, known ones included.
+    theta: Vec<f64>,
 }
 
 impl ScalePriors {
@@ -81,17 +85,18 @@ impl ScalePriors {
     /// [`Error::Spec`] for a prior that cannot be used or a horseshoe on a parameter that does not exist.
     pub fn new(spec: &ModelSpec) -> Result<Self> {
         let layout = Layout::new(spec);
-        let own = |p: &PriorSpec| Ok(SdPrior::Own(Prior::new(p, true)?));
-        let sds = spec.terms.iter().map(|t| t.sd_priors.iter().map(own).collect());
-        let mut sds: Vec<Vec<SdPrior>> = sds.collect::<Result<_>>()?;
+        let own = spec.terms.iter().map(|t| t.sd_priors.iter().map(|p| Prior::new(p, true)).collect());
+        let own: Vec<Vec<Prior>> = own.collect::<Result<_>>()?;
+        let constant_dispersion = !matches!(spec.dispersion, Some(DispersionSpec::Regression { .. }));
+        let dispersion = spec.dispersion.iter().flat_map(|d| d.priors());
+        let dispersion: Vec<Prior> = dispersion.map(|p| Prior::new(p, constant_dispersion)).collect::<Result<_>>()?;
+        let known = known_values(&layout, spec, &own, (&dispersion, constant_dispersion))?;
+        let mut sds: Vec<Vec<SdPrior>> =
+            own.into_iter().map(|priors| priors.into_iter().map(SdPrior::Own).collect()).collect();
         for (h, s) in spec.horseshoes.iter().enumerate() {
             cover(&mut sds, h, s, spec)?;
         }
-        let constant_dispersion = !matches!(spec.dispersion, Some(DispersionSpec::Regression { .. }));
-        let dispersion = spec.dispersion.iter().flat_map(|d| d.priors());
-        let dispersion = dispersion.map(|p| Prior::new(p, constant_dispersion)).collect::<Result<_>>()?;
         let cor_eta = spec.terms.iter().map(|t| t.cor.as_ref().map(|c| c.eta)).collect();
-        let known = known_values(&layout, spec)?;
         let dispersion_intercept = spec.dispersion.as_ref().and_then(DispersionSpec::intercept).cloned();
         let horseshoes = spec.horseshoes.clone();
         Ok(Self { layout, sds, cor_eta, known, dispersion, constant_dispersion, dispersion_intercept, horseshoes })
@@ -104,11 +109,6 @@ impl ScalePriors {
             SdPrior::Horseshoe { .. } => None,
         };
         self.sds.iter().flatten().map(own).collect()
-    }
-
-    /// Whether some scale parameters are known.
-    pub fn has_known(&self) -> bool {
-        self.layout.has_known_scales()
     }
 
     /// Per term, the `eta` of its correlations; `None` without.
@@ -162,21 +162,21 @@ impl ScalePriors {
 
     /// Adds to `d_theta` the gradient of priors, Jacobians and whatever `upstream` says, at the last `theta`.
     pub fn pull_back(&self, at: &Scales, upstream: &mut ScaleGradient, d_theta: &mut [f64]) {
-        if !self.layout.has_known_scales() {
-            return self.pull_back_all(&at.theta, at, upstream, d_theta);
-        }
-        let mut all = vec![0.0; self.layout.n_scales];
-        self.pull_back_all(&at.theta, at, upstream, &mut all);
+        let mut all = std::mem::take(&mut upstream.theta);
+        all.clear();
+        all.resize(self.layout.n_scales, 0.0);
+        self.pull_back_all(at, upstream, &mut all);
         d_theta.iter_mut().zip(&self.layout.free).for_each(|(d, &place)| *d += all[place]);
+        upstream.theta = all;
     }
 
-    fn pull_back_all(&self, theta: &[f64], at: &Scales, upstream: &mut ScaleGradient, d_theta: &mut [f64]) {
+    fn pull_back_all(&self, at: &Scales, upstream: &mut ScaleGradient, d_theta: &mut [f64]) {
         for k in 0..self.sds.len() {
-            self.cor_backward(k, theta, at, upstream, d_theta);
+            self.cor_backward(k, &at.theta, at, upstream, d_theta);
             self.sd_backward(k, at, upstream, d_theta);
         }
         for (h, spec) in self.horseshoes.iter().enumerate() {
-            self.horseshoe_backward(h, spec, theta, at, upstream, d_theta);
+            self.horseshoe_backward(h, spec, &at.theta, at, upstream, d_theta);
         }
         self.dispersion_backward(at, upstream, d_theta);
     }
@@ -278,34 +278,6 @@ impl ScaleGradient {
         self.dispersion.clear();
         self.dispersion.resize(scales.dispersion.len(), 0.0);
     }
-}
-
-/// Unconstrained values of the scale parameters that are known; zero for the others.
-fn known_values(layout: &Layout, spec: &ModelSpec) -> Result<Vec<f64>> {
-    let mut out = vec![0.0; layout.n_scales];
-    for (places, term) in layout.sds.iter().zip(&spec.terms) {
-        for (place, prior) in places.clone().zip(&term.sd_priors) {
-            out[place] = known_value(prior, true)?;
-        }
-    }
-    for (places, term) in layout.cors.iter().zip(&spec.terms) {
-        if let Some(r) = term.cor.as_ref().and_then(|c| c.constant) {
-            let partial = correlation::partial_of_equal(term.coefs.len(), r)?;
-            out[places.clone()].copy_from_slice(&partial);
-        }
-    }
-    if let Some(dispersion) = &spec.dispersion {
-        let is_positive = matches!(dispersion, DispersionSpec::Constant { .. });
-        for (place, prior) in layout.dispersion.clone().zip(dispersion.priors()) {
-            out[place] = known_value(prior, is_positive)?;
-        }
-    }
-    Ok(out)
-}
-
-fn known_value(prior: &PriorSpec, is_positive: bool) -> Result<f64> {
-    let value = Prior::new(prior, is_positive)?.constant();
-    Ok(value.map_or(0.0, |value| if is_positive { value.ln() } else { value }))
 }
 
 fn multiply_rows(sd: &[f64], chol: &[f64], out: &mut Vec<f64>) {

@@ -69,15 +69,12 @@ pub struct TermScales {
 
 impl Frame {
     /// Of a model whose rows are all those of the design. `None` for models that need more: a regression of the
-    /// dispersion, horseshoes, Gaussian responses; or too large.
+    /// dispersion, horseshoes, Gaussian responses, known scale parameters, related levels; or too large.
     pub fn new(model: &Model) -> Option<Self> {
         let (layout, design) = (&model.layout, &model.design);
         let is_count = model.family() != Family::Gaussian && design.x_disp.ncols() == 0 && !model.prior_only;
-        if design.has_related_levels() {
-            return None;
-        }
-        let has_own = model.scale_priors.own_sds().is_some() && !model.scale_priors.has_known();
-        if !layout.horseshoes.is_empty() || !is_count || !has_own {
+        let has_own = model.scale_priors.own_sds().is_some() && !layout.has_known_scales();
+        if !layout.horseshoes.is_empty() || !is_count || !has_own || design.has_related_levels() {
             return None;
         }
         let (inner, outer) = factors(design);
