@@ -3,17 +3,12 @@
 use super::cholesky::{Factor, Work};
 use super::order::least_degree;
 use super::pattern::Pattern;
-use std::collections::BTreeSet;
 
 /// Of a symmetric matrix of `n` rows from entries of its lower half; `None` if it is not positive definite.
 pub fn log_determinant(n: usize, entries: &[(u32, u32, f64)]) -> Option<f64> {
-    let mut neighbours = vec![BTreeSet::new(); n];
-    for &(i, j, _) in entries.iter().filter(|(i, j, _)| i != j) {
-        neighbours[i as usize].insert(j);
-        neighbours[j as usize].insert(i);
-    }
+    let order = least_degree(n, entries.iter().map(|&(i, j, _)| (i as usize, j as usize)));
     let mut at = vec![0; n];
-    least_degree(neighbours).into_iter().zip(0u32..).for_each(|(j, new)| at[j] = new);
+    order.into_iter().zip(0u32..).for_each(|(j, new)| at[j] = new);
     let entries = entries.iter().map(|&(i, j, x)| {
         let (i, j) = (at[i as usize], at[j as usize]);
         (i.max(j), i.min(j), x)

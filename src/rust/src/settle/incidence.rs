@@ -8,7 +8,6 @@ use crate::linalg::order::least_degree;
 use crate::linalg::pattern::Pattern;
 use crate::transport::pieces::{Incidence, Node, Piece, Skeleton};
 use crate::transport::scale_places::{scheme, scheme_of_levels};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Entries of a factor that are worth their memory.
@@ -45,28 +44,21 @@ fn order(model: &Model) -> Vec<(usize, usize)> {
         return all;
     }
     let (terms, horseshoes) = all.split_at(all.partition_point(|&(b, _)| !is_horseshoe(b)));
-    let by_degree = least_degree(neighbours(model, terms));
+    let by_degree = least_degree(terms.len(), meetings(model, terms));
     by_degree.into_iter().map(|at| terms[at]).chain(horseshoes.iter().copied()).collect()
 }
 
-/// Which levels meet, in rows or by their relations.
-fn neighbours(model: &Model, levels: &[(usize, usize)]) -> Vec<BTreeSet<u32>> {
+/// Pairs of levels that meet, in rows or by their relations; numbers are places in `levels`.
+fn meetings(model: &Model, levels: &[(usize, usize)]) -> impl Iterator<Item = (usize, usize)> {
     let terms = &model.design.terms;
     let mut number: Vec<Vec<usize>> = terms.iter().map(|t| vec![0; t.n_levels]).collect();
     levels.iter().enumerate().for_each(|(at, &(b, level))| number[b][level] = at);
-    let mut out = vec![BTreeSet::new(); levels.len()];
-    let mut join = |a: usize, b: usize| {
-        out[a].insert(b as u32);
-        out[b].insert(a as u32);
-    };
-    for row in 0..model.design.n() {
+    let relations = related(model, &number).into_iter().map(|(i, j, _)| (i, j));
+    let in_rows = (0..model.design.n()).flat_map(move |row| {
         let at: Vec<usize> = terms.iter().zip(&number).map(|(t, n)| n[t.codes[row] as usize]).collect();
-        pairs_up_to(at.len()).filter(|(a, b)| a != b).for_each(|(a, b)| join(at[a], at[b]));
-    }
-    for (i, j, _) in related(model, &number).into_iter().filter(|(i, j, _)| i != j) {
-        join(i, j);
-    }
-    out
+        pairs_up_to(at.len()).map(move |(a, b)| (at[a], at[b]))
+    });
+    in_rows.chain(relations)
 }
 
 /// Entries of the precisions of related levels, later node first, as `node_of` numbers levels.
