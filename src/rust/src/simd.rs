@@ -6,9 +6,6 @@
 use pulp::Simd;
 use std::ops::{Add, Mul};
 
-// Tables are padded to a multiple of this, which is a multiple of every machine's width.
-pub use crate::tuning::LANES;
-
 /// One number per lane.
 #[derive(Clone, Copy)]
 pub struct V<S: Simd> {

@@ -46,7 +46,7 @@ macro_rules! shared {
 
 shared! {
     // Arrays.
-    /// Positions of a gene at a time.
+    /// Positions of a gene at a time; on the CPU a multiple of every machine's vectors, to which arrays are padded.
     LANES: usize = 8;
     /// Factors of a rising factorial that are taken one by one.
     DIRECT: usize = 16;
@@ -100,11 +100,11 @@ shared! {
     // Bends.
     /// Points of the grid.
     GRID: usize = 16;
-    /// Distances on it from the mode, in standard deviations: of their numbers from the middle, and of the third powers.
+    /// A point `i` places from the middle is at `GRID_LINEAR i + GRID_CUBIC i^3` standard deviations from the mode.
     GRID_LINEAR: f64 = 0.45;
-    /// See [`GRID_LINEAR`].
+    /// As [`GRID_LINEAR`] says.
     GRID_CUBIC: f64 = 0.006;
-    /// Points where quantiles are matched, and their opposites.
+    /// Points where quantiles are matched; their negatives are, too.
     FAR_KNOTS: [f64; 5] = [3.0, 2.3, 1.6, 1.0, 0.4];
     /// Log densities below this, at the grid's ends, say nothing of the tails.
     NEGLIGIBLE: f64 = -30.0;
@@ -112,15 +112,15 @@ shared! {
     LOWEST: f64 = -1e4;
     /// Smallest slope in the middle, in standard deviations.
     MIN_SLOPE: f64 = 0.05;
-    /// Changes of a log density below this are none.
+    /// A log density that changes by less than this over an interval counts as constant there.
     LEVEL: f64 = 1e-8;
 
     // Chains in the frame of a guide.
     /// Mean angle of a trajectory: a quarter turn forgets where it began, somewhat more makes draws negatively correlated.
     ANGLE: f64 = 2.0;
-    /// Angles, and lengths, as shares of their mean, lest a direction come back to where it was: from here
+    /// Smallest angle, or length, as a share of the mean. They vary, lest a direction come back to where it was.
     SHORTEST: f64 = 0.8;
-    /// to here.
+    /// Largest angle, or length, as a share of the mean.
     LONGEST: f64 = 1.2;
     /// Steps of a trajectory, from coarse to fine.
     LADDER: [usize; 8] = [2, 3, 4, 6, 9, 13, 20, 30];
@@ -128,9 +128,9 @@ shared! {
     FIRST_RUNG: usize = 1;
     /// Iterations after which the number of steps is reconsidered.
     ADAPTED: usize = 3;
-    /// Rungs climbed at once if fewer than this are accepted: two.
+    /// Where less than this is accepted, two rungs are climbed at once.
     LOW_ACCEPTANCE: f64 = 0.5;
-    /// One is gone down if the share refused is below what is aimed at over this.
+    /// One rung is descended where less is refused than the share that may be, divided by this.
     NEARLY_ALL: f64 = 8.0;
     /// Draws of the guide that a lane may take for its start.
     START_TRIES: usize = 8;

@@ -16,8 +16,8 @@ use twill::genes::svi::noise::Noise;
 use twill::genes::svi::start::start;
 use twill::genes::svi::target::Target;
 use twill::genes::svi::walks::Walks;
-use twill::simd::LANES;
 use twill::spec::{Family, ModelSpec, PriorSpec};
+use twill::tuning::LANES;
 
 const GENES: u64 = 3;
 

@@ -1,7 +1,7 @@
 //! Eight numbers as one: of eight draws, or of eight levels of a group.
 
 use super::Real;
-use crate::simd::LANES;
+use crate::tuning::LANES;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 /// Sum of eight numbers, in one order on every machine.

@@ -4,12 +4,12 @@ use super::conditional::Information;
 use super::pieces::{Incidence, Skeleton};
 use super::scheme::Scheme;
 use crate::number::Levels8;
-use crate::simd::LANES;
+use crate::tuning::LANES;
 
 /// What the data and the priors say at a centre.
 #[derive(Debug)]
 pub struct DataAtCentre {
-    /// JointValues of all pieces.
+    /// Values of all pieces.
     pub information: Vec<f64>,
     /// `h`, per column.
     pub pull: Vec<f64>,

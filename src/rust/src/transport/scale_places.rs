@@ -6,7 +6,7 @@ use super::scheme::{CorrelatedTerm, Scheme};
 use crate::layout::{Layout, Source};
 use crate::linalg::pattern::Pattern;
 use crate::scales::{ScaleGradient, Scales};
-use crate::simd::LANES;
+use crate::tuning::LANES;
 
 /// Per block of a layout, where its scales begin.
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 //! A small upper triangle, stored for products with vectors in vector lanes.
 
-use crate::simd::{LANES, V};
+use crate::simd::V;
+use crate::tuning::LANES;
 use pulp::{Arch, Simd, WithSimd};
 
 /// `W`, by columns and by rows, each padded with zeros.

@@ -11,7 +11,7 @@
 //! and the precision that solve the stationary equations of the ELBO (Khan and Rue 2023).
 
 use super::lane::Lane;
-use crate::simd::LANES;
+use crate::tuning::LANES;
 use pulp::{Arch, NullaryFnOnce};
 use std::f64::consts::PI;
 

@@ -9,7 +9,7 @@ use super::guide::{Direction, Guide, LONGEST_MEAN, LONGEST_PATH, LONGEST_ROOT};
 use super::lane::Lane;
 use super::noise::Noise;
 use crate::device::genes::Rules;
-use crate::simd::LANES;
+use crate::tuning::LANES;
 
 /// Steps of a window.
 pub const WINDOW: usize = 8;

@@ -11,8 +11,8 @@ use super::steps::InLanes;
 use super::theta::Theta;
 use crate::families::RowSum;
 use crate::number::Parts;
-use crate::simd::LANES;
 use crate::transport::conditional::{Conditional, Information};
+use crate::tuning::LANES;
 use pulp::{Arch, NullaryFnOnce};
 use std::f64::consts::PI;
 

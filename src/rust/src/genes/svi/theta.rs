@@ -7,7 +7,7 @@ use super::lane::Lane;
 use crate::elementary::ln;
 use crate::layout::pairs;
 use crate::scales::correlation::{correlation_adjoint, correlation_factor};
-use crate::simd::LANES;
+use crate::tuning::LANES;
 
 /// Values at one position, per scale parameter.
 #[derive(Debug, Clone)]
