@@ -15,8 +15,7 @@ impl LevelPrecision {
     /// From entries of the lower half, numbered from 0.
     ///
     /// # Errors
-    /// [`Error::Spec`] for entries that are not there, not finite, or not below the diagonal, and for a diagonal that is not
-    /// whole and positive.
+    /// [`Error::Spec`] for entries outside of the lower half or not finite, and for a diagonal that is not positive throughout.
     pub fn new(n: usize, rows: &[i32], columns: &[i32], values: &[f64], log_det: f64) -> Result<Self> {
         let wrong =
             || Error::Spec("the precision of a term's levels is not the lower half of a matrix of that size".into());

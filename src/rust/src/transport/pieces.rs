@@ -67,7 +67,7 @@ pub struct Incidence {
     pub number_starts: Vec<usize>,
     /// The row's column of each piece of one number.
     pub number_rows: Vec<u32>,
-    /// Values of the pieces that stand for entries of the effects' prior precision, where that is not the identity; and these.
+    /// Entries of the effects' prior precision, where that is not the identity: place among the values of all pieces, and entry.
     pub prior: Vec<(usize, f64)>,
 }
 
