@@ -9,11 +9,12 @@ mod devices;
 mod diagnostics;
 mod draws;
 mod genes;
+mod input;
 mod locks;
 
 use crate::approximate::{Approximation, approximate};
 use crate::density::{LogDensity, Model, Posterior};
-use crate::design::{Design, LevelPrecision, RawArrays, RawPrecision, RawTerm};
+use crate::design::{Design, LevelPrecision};
 use crate::draws::{ChainDraws, SAMPLER_NAMES};
 use crate::error::{Error, Result, panic_text};
 use crate::evidence::bridge;
@@ -24,6 +25,7 @@ use crate::spec::{ApproximationSettings, ModelSpec, Settings, from_json};
 use crate::transport::Transport;
 use draws::{array, draws_array};
 use extendr_api::prelude::*;
+use input::{as_list, at_least_one, field, integers, raw_arrays, real, reals, text, unsigned};
 use std::os::raw::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -162,85 +164,6 @@ fn position_names(spec: &ModelSpec) -> Vec<String> {
     names.extend((0..layout.n_effects).map(|u| format!("s[{}]", u + 1)));
     names.extend((0..layout.n_theta).map(|t| format!("theta[{}]", t + 1)));
     names
-}
-
-fn text<'a>(name: &str, value: &'a Robj) -> Result<&'a str> {
-    value.as_str().ok_or_else(|| Error::Spec(format!("'{name}' must be one string")))
-}
-
-fn reals(name: &str, value: &Robj) -> Result<Vec<f64>> {
-    value.as_real_vector().ok_or_else(|| Error::Spec(format!("'{name}' must be a double vector")))
-}
-
-fn integers(name: &str, value: &Robj) -> Result<Vec<i32>> {
-    value.as_integer_vector().ok_or_else(|| Error::Spec(format!("'{name}' must be an integer vector")))
-}
-
-fn real(name: &str, value: &Robj) -> Result<f64> {
-    value.as_real().ok_or_else(|| Error::Spec(format!("'{name}' must be one number")))
-}
-
-/// One integer, at least 1: a number of threads.
-fn at_least_one(name: &str, value: &Robj) -> Result<usize> {
-    match value.as_integer() {
-        Some(n) if n >= 1 => Ok(n as usize),
-        _ => Err(Error::Spec(format!("'{name}' must be one integer, 1 at least"))),
-    }
-}
-
-/// Integers of which none is negative.
-fn unsigned(name: &str, value: &Robj) -> Result<Vec<u32>> {
-    let values = integers(name, value)?;
-    match values.iter().find(|&&v| v < 0) {
-        Some(bad) => Err(Error::Spec(format!("'{name}' must not be negative, and has {bad}"))),
-        None => Ok(values.into_iter().map(|v| v as u32).collect()),
-    }
-}
-
-fn field(list: &List, name: &str) -> Result<Robj> {
-    let found = list.iter().find(|(n, _)| *n == name).map(|(_, v)| v);
-    found.ok_or_else(|| Error::Spec(format!("array '{name}' is missing")))
-}
-
-fn as_list(name: &str, value: &Robj) -> Result<List> {
-    value.as_list().ok_or_else(|| Error::Spec(format!("'{name}' must be a list")))
-}
-
-fn raw_arrays(arrays: &Robj) -> Result<RawArrays> {
-    let list = as_list("arrays", arrays)?;
-    let real = |name: &str| reals(name, &field(&list, name)?);
-    let terms = as_list("terms", &field(&list, "terms")?)?;
-    Ok(RawArrays {
-        y: real("y")?,
-        offset: real("offset")?,
-        weights: real("weights")?,
-        se: real("se")?,
-        x: real("x")?,
-        x_disp: real("x_disp")?,
-        terms: terms.iter().map(|(_, t)| raw_term(&t)).collect::<Result<_>>()?,
-    })
-}
-
-fn raw_term(term: &Robj) -> Result<RawTerm> {
-    let list = as_list("terms", term)?;
-    let precision = list
-        .iter()
-        .find(|(name, _)| *name == "precision")
-        .map(|(_, p)| p)
-        .filter(|p| !p.is_null())
-        .map(|p| raw_precision(&p))
-        .transpose()?;
-    Ok(RawTerm { codes: integers("codes", &field(&list, "codes")?)?, z: reals("z", &field(&list, "z")?)?, precision })
-}
-
-fn raw_precision(precision: &Robj) -> Result<RawPrecision> {
-    let list = as_list("precision", precision)?;
-    Ok(RawPrecision {
-        rows: integers("rows", &field(&list, "rows")?)?,
-        columns: integers("columns", &field(&list, "columns")?)?,
-        values: reals("values", &field(&list, "values")?)?,
-        log_det: real("log_det", &field(&list, "log_det")?)?,
-    })
 }
 
 fn output_to_r(output: &Output, spec: &ModelSpec, settings: &Settings, n_rows: usize) -> Result<Robj> {

@@ -49,10 +49,14 @@ fn relate(skeleton: &Skeleton, out: &mut Information<f64>) {
     let n_lead = pattern.n_lead();
     out.lead_prior = vec![0.0; n_lead];
     pattern.starts[..pattern.core].iter().for_each(|&start| out.lead_prior[start] = 1.0);
-    for &(value, x) in prior {
+    let mut entry = |value: usize, change: fn(f64, f64) -> f64, x: f64| {
         let place = skeleton.places[value] as usize;
-        *if place < n_lead { &mut out.lead_prior[place] } else { &mut out.prior[place - n_lead] } = x;
-    }
+        let entry = if place < n_lead { &mut out.lead_prior[place] } else { &mut out.prior[place - n_lead] };
+        *entry = change(*entry, x);
+    };
+    // In the place of ones; an entry may be given in parts.
+    prior.iter().for_each(|&(value, _)| entry(value, |_, x| x, 0.0));
+    prior.iter().for_each(|&(value, x)| entry(value, |own, x| own + x, x));
 }
 
 /// Prior of the swept coefficients, which are the last columns of the core.

@@ -1,0 +1,81 @@
+//! What R hands over, in the types of the core.
+
+use crate::design::{RawArrays, RawPrecision, RawTerm};
+use crate::error::{Error, Result};
+use extendr_api::prelude::*;
+
+pub(super) fn text<'a>(name: &str, value: &'a Robj) -> Result<&'a str> {
+    value.as_str().ok_or_else(|| Error::Spec(format!("'{name}' must be one string")))
+}
+
+pub(super) fn reals(name: &str, value: &Robj) -> Result<Vec<f64>> {
+    value.as_real_vector().ok_or_else(|| Error::Spec(format!("'{name}' must be a double vector")))
+}
+
+pub(super) fn integers(name: &str, value: &Robj) -> Result<Vec<i32>> {
+    value.as_integer_vector().ok_or_else(|| Error::Spec(format!("'{name}' must be an integer vector")))
+}
+
+pub(super) fn real(name: &str, value: &Robj) -> Result<f64> {
+    value.as_real().ok_or_else(|| Error::Spec(format!("'{name}' must be one number")))
+}
+
+/// One integer, at least 1: a number of threads.
+pub(super) fn at_least_one(name: &str, value: &Robj) -> Result<usize> {
+    match value.as_integer() {
+        Some(n) if n >= 1 => Ok(n as usize),
+        _ => Err(Error::Spec(format!("'{name}' must be one integer, 1 at least"))),
+    }
+}
+
+/// Integers of which none is negative.
+pub(super) fn unsigned(name: &str, value: &Robj) -> Result<Vec<u32>> {
+    let values = integers(name, value)?;
+    match values.iter().find(|&&v| v < 0) {
+        Some(bad) => Err(Error::Spec(format!("'{name}' must not be negative, and has {bad}"))),
+        None => Ok(values.into_iter().map(|v| v as u32).collect()),
+    }
+}
+
+fn find(list: &List, name: &str) -> Option<Robj> {
+    list.iter().find(|(n, _)| *n == name).map(|(_, v)| v)
+}
+
+pub(super) fn field(list: &List, name: &str) -> Result<Robj> {
+    find(list, name).ok_or_else(|| Error::Spec(format!("array '{name}' is missing")))
+}
+
+pub(super) fn as_list(name: &str, value: &Robj) -> Result<List> {
+    value.as_list().ok_or_else(|| Error::Spec(format!("'{name}' must be a list")))
+}
+
+pub(super) fn raw_arrays(arrays: &Robj) -> Result<RawArrays> {
+    let list = as_list("arrays", arrays)?;
+    let real = |name: &str| reals(name, &field(&list, name)?);
+    let terms = as_list("terms", &field(&list, "terms")?)?;
+    Ok(RawArrays {
+        y: real("y")?,
+        offset: real("offset")?,
+        weights: real("weights")?,
+        se: real("se")?,
+        x: real("x")?,
+        x_disp: real("x_disp")?,
+        terms: terms.iter().map(|(_, t)| raw_term(&t)).collect::<Result<_>>()?,
+    })
+}
+
+fn raw_term(term: &Robj) -> Result<RawTerm> {
+    let list = as_list("terms", term)?;
+    let precision = find(&list, "precision").filter(|p| !p.is_null()).map(|p| raw_precision(&p)).transpose()?;
+    Ok(RawTerm { codes: integers("codes", &field(&list, "codes")?)?, z: reals("z", &field(&list, "z")?)?, precision })
+}
+
+fn raw_precision(precision: &Robj) -> Result<RawPrecision> {
+    let list = as_list("precision", precision)?;
+    Ok(RawPrecision {
+        rows: integers("rows", &field(&list, "rows")?)?,
+        columns: integers("columns", &field(&list, "columns")?)?,
+        values: reals("values", &field(&list, "values")?)?,
+        log_det: real("log_det", &field(&list, "log_det")?)?,
+    })
+}
