@@ -56,7 +56,7 @@ test_that("levels are found by their names, wherever in the matrix they and thos
     formula <- if (names(data2) == "K") y ~ x + (1 | gr(g, cov = K)) else y ~ x + (1 | gr(g, prec = Q))
     fit <- fit_related(formula, data2 = data2)
     for (level in 1:6) {
-      expect_posterior(draws_of(fit, sprintf("r_g[%s,Intercept]", letters[level])), exact$mean[2 + level], exact$sd[2 + level])
+      expect_posterior(draws_in(fit, sprintf("r_g[%s,Intercept]", letters[level])), exact$mean[2 + level], exact$sd[2 + level])
     }
   }
 })
@@ -149,7 +149,7 @@ test_that("two related terms, and related beside independent ones, agree between
                 data2 = list(K = related, P = matrix(c(2, -1, -1, 2), 2, dimnames = list(c("u", "v"), NULL))))
   })
   for (name in c("b_x", "sd_g__Intercept", "sd_h__Intercept", "sigma", "r_g[f,Intercept]", "r_m[a,Intercept]")) {
-    draws <- lapply(runs, draws_of, name = name)
+    draws <- lapply(runs, draws_in, name = name)
     size <- vapply(runs, function(fit) posterior::ess_mean(unclass(fit$draws)[, , name]), 0)
     for (other in 2:3) {
       error <- sd(draws[[1]]) * sqrt(1 / size[1] + 1 / size[other])
