@@ -30,7 +30,8 @@ pp_check.twillfit <- function(object, type = NULL, ndraws = NULL, prefix = c("pp
   prefix <- check_choice(prefix, "prefix", c("ppc", "ppd"))
   type <- check_plot_type(type %||% default_check(object), prefix)
   ids <- draw_ids %||% with_seed(seed, choose_draws(object, ndraws %||% default_ndraws(object, type)))
-  yrep <- posterior_predict.twillfit(object, newdata, re_formula, draw_ids = ids, seed = seed)
+  respond <- if (startsWith(type, "loo_")) loo_responses else posterior_predict.twillfit
+  yrep <- respond(object, newdata = newdata, re_formula = re_formula, draw_ids = ids, seed = seed)
   prediction <- prepare_prediction(object, newdata, re_formula, draw_ids = ids)
   data <- newdata %||% object$data
   arguments <- list(group = check_column_values(group, data, "group"), x = check_column_values(x, data, "x"))

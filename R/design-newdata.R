@@ -53,7 +53,7 @@ design_known <- function(design, wanted) {
     list(index = want$index, group = term$group, coefs = want$coefs, codes = term$codes,
          new_levels = rep(NA_character_, length(term$codes)), z = term$z[, want$coefs, drop = FALSE])
   })
-  c(design[c("x", "x_disp", "offset", "weights", "se", "y")], list(terms = terms))
+  c(design[c("x", "x_disp", "offset", "weights", "se", "y")], list(errors = design$errors, terms = terms))
 }
 
 # Terms asked for --------------------------------------------------------------------------------------------------

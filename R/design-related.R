@@ -11,7 +11,7 @@ new_relations <- function(formula, data2, silent = 1) {
   check_data2(data2)
   asked <- unique(compact(lapply(formula$bars, `[[`, "relation")))
   names <- vapply(asked, `[[`, "", "name")
-  unused <- setdiff(names(data2), names)
+  unused <- setdiff(names(data2), c(names, formula$fcor))
   if (length(unused) > 0) {
     inform_twill("data2", c("i" = "{.arg data2} holds what {.arg formula} does not ask for: {.val {unused}}."), silent)
   }
@@ -21,9 +21,11 @@ new_relations <- function(formula, data2, silent = 1) {
 
 relation_key <- function(relation) paste(relation$kind, relation$name)
 
-# What of data2 a fit keeps; NULL if nothing is asked for.
-used_data2 <- function(relations, data2) {
-  if (length(relations) > 0) data2[unique(vapply(relations, `[[`, "", "name"))]
+# What of data2 a fit keeps, of the covariance of errors the rows used; NULL if nothing is asked for.
+used_data2 <- function(relations, data2, errors = NULL) {
+  used <- data2[unique(vapply(relations, `[[`, "", "name"))]
+  if (!is.null(errors)) used[[errors$name]] <- errors$given
+  if (length(used) > 0) used
 }
 
 check_data2 <- function(data2) {
@@ -35,14 +37,16 @@ check_data2 <- function(data2) {
                          "x" = "It is of class {.cls {class(data2)[1]}}."))
 }
 
+# `call` is what asks for it.
+need_data2 <- function(name, call, data2) {
+  if (name %in% names(data2)) return(invisible())
+  has <- if (length(data2) > 0) c("x" = "It has {.val {names(data2)}}.")
+  way_out <- sprintf("data2 = list(%s = %s)", name, name)
+  abort_twill("data2", c("{.arg data2} lacks {.val {name}}, which {.code {call}} asks for.", has, "i" = "Say {.code {way_out}}."))
+}
+
 new_relation <- function(kind, name, data2, silent) {
-  call <- sprintf("gr(, %s = %s)", kind, name)
-  if (!name %in% names(data2)) {
-    has <- if (length(data2) > 0) c("x" = "It has {.val {names(data2)}}.")
-    way_out <- sprintf("data2 = list(%s = %s)", name, name)
-    abort_twill("data2", c("{.arg data2} lacks {.val {name}}, which {.code {call}} asks for.", has,
-                           "i" = "Say {.code {way_out}}."))
-  }
+  need_data2(name, sprintf("gr(, %s = %s)", kind, name), data2)
   x <- checked_relation(data2[[name]], name)
   precision <- if (kind == "cov") precision_of_covariance(x, name, silent) else precision_of_matrix(x, name)
   list(name = name, kind = kind, levels = rownames(x), precision = precision, matrix = x)
@@ -50,6 +54,10 @@ new_relation <- function(kind, name, data2, silent) {
 
 # The matrix with the names of its levels on both sides, if it can be a covariance or precision at all.
 checked_relation <- function(x, name) {
+  symmetric_relation(finite_relation(named_relation(square_relation(x, name), name), name), name)
+}
+
+square_relation <- function(x, name) {
   is_matrix <- (is.matrix(x) && is.numeric(x)) || inherits(x, "dMatrix")
   if (!is_matrix) {
     abort_twill("data2", c("{.val {name}} in {.arg data2} must be a matrix of numbers, or one of {.pkg Matrix}.",
@@ -57,14 +65,16 @@ checked_relation <- function(x, name) {
   }
   size <- dim(x)
   if (size[1] != size[2]) {
-    abort_twill("data2", c("{.val {name}} in {.arg data2} must be square, with a row for each level.",
-                           "x" = "It is {size[1]} x {size[2]}."))
+    abort_twill("data2", c("{.val {name}} in {.arg data2} must be square.", "x" = "It is {size[1]} x {size[2]}."))
   }
-  x <- named_relation(x, name)
+  x
+}
+
+finite_relation <- function(x, name) {
   if (!all(is.finite(if (is.matrix(x)) x else methods::as(x, "generalMatrix")@x))) {
     abort_twill("data2", "{.val {name}} in {.arg data2} has values that are missing or infinite.")
   }
-  symmetric_relation(x, name)
+  x
 }
 
 named_relation <- function(x, name) {

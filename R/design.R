@@ -2,8 +2,9 @@
 
 # `x` holds the population-level columns, then one column per free mean; `coefficients` says of each its class (Intercept, b,
 # mu), coef, group and the name of its draws, which are `coef_names` too. `dispersion` is the name of the dispersion parameter,
-# `x_disp` and `disp_names` are those of its regression; `terms` are made by new_term(), `blueprint` by new_blueprint().
-new_design <- function(formula, data, family, contrasts = NULL, relations = list()) {
+# `x_disp` and `disp_names` are those of its regression; `terms` are made by new_term(), `blueprint` by new_blueprint(), `errors`
+# by new_errors().
+new_design <- function(formula, data, family, contrasts = NULL, relations = list(), errors = NULL) {
   check_contrasts(contrasts, data)
   y <- response_values(formula, data, family)
   fixed <- model_part(formula$fixed, data, contrasts)
@@ -16,6 +17,7 @@ new_design <- function(formula, data, family, contrasts = NULL, relations = list
                  coefficients = rbind(fixed_coefficients(fixed), means$coefficients),
                  x_disp = dispersion$x, disp_names = dispersion$names, dispersion = dispersion$name, terms = terms$design)
   design$coef_names <- design$coefficients$variable
+  design$errors <- errors
   c(design, list(blueprint = new_blueprint(fixed, dispersion, terms)))
 }
 

@@ -30,6 +30,7 @@
 #' @export
 kfold.twillfit <- function(x, ..., K = 10, folds = NULL, group = NULL, save_fits = FALSE, seed = NULL) {
   check_flag(save_fits, "save_fits")
+  refuse_folds_of_errors(x)
   seed <- seed %||% draw_seed()
   ids <- with_seed(seed, choose_folds(x, K, folds, group))
   runs <- lapply(sort(unique(ids)), run_fold, fit = x, ids = ids, seed = seed, save = save_fits, ...)
@@ -40,6 +41,13 @@ kfold.twillfit <- function(x, ..., K = 10, folds = NULL, group = NULL, save_fits
   attr(out, "model_name") <- model_label(substitute(x), x)
   if (save_fits) out$fits <- lapply(runs, `[[`, "fit")
   out
+}
+
+refuse_folds_of_errors <- function(fit) {
+  if (!has_related_errors(fit)) return(invisible())
+  abort_twill("folds", c("{.fn kfold} of a fit with {.fn fcor} is not supported.",
+                         "x" = "Errors of a fold are related to those of the others.",
+                         "i" = "{.fn loo} takes each row given all others, without fitting again."))
 }
 
 # One fold: the log density of its rows under the refit.

@@ -133,9 +133,13 @@ dispersion_draws <- function(prediction) {
   if (length(name)) unname(draw_matrix(fit, name, prediction$ids)[, 1])
 }
 
-# draws x rows (or one per draw): sqrt(se^2 + sigma^2) of a Gaussian model.
+# draws x rows (or one per draw): sqrt(se^2 + sigma^2) of a Gaussian model, or sigma sqrt(V_ii) with fcor(V).
 residual_sd <- function(prediction) {
+  need_own_errors(prediction)
   sigma <- dispersion_draws(prediction)
+  if (has_related_errors(prediction$fit) && !is.null(sigma)) {
+    return(outer(sigma, sqrt(Matrix::diag(prediction$input$errors$covariance))))
+  }
   if (is.null(prediction$fit$formula$addition$se)) return(sigma)
   se <- need_column(prediction$input$se, prediction$fit$formula$addition$se)
   known <- rep(se^2, each = length(prediction$ids))

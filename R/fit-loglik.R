@@ -4,8 +4,13 @@
 #'
 #' \eqn{w_i \log p(y_i | \theta_s)} for draw \eqn{s} and row \eqn{i}, with the row's weight
 #' \eqn{w_i} (1 unless the formula has `weights()`): the logarithm of `dnorm()`,
-#' `dnbinom(size = shape)` or `dpois()`.
+#' `dnbinom(size = shape)` or `dpois()`. With `fcor(V)` rows depend on each other, and the log density is that of \eqn{y_i} given
+#' all other rows, \eqn{\log p(y_i | y_{-i}, \theta_s)}, which is what [loo()] needs (Bürkner, Gabry and Vehtari 2020); the sum
+#' over rows is then not the log-likelihood.
 #'
+#' @references
+#' Bürkner, P.-C., Gabry, J. and Vehtari, A. (2020). Efficient leave-one-out cross-validation for Bayesian non-factorized normal
+#' and Student-t models. *Computational Statistics* 36, 1243-1261.
 #' @inheritParams twill-predict
 #' @param newdata Data frame with predictors and response. Default: the rows of the fit.
 #' @param pointwise Return a function of one row in place of the matrix? Default: no. It saves
@@ -31,12 +36,20 @@ log_lik.twillfit <- function(object, newdata = NULL, re_formula = NULL, ndraws =
 
 log_lik_draws <- function(prediction) {
   eta <- linear_predictor(prediction)
+  need_own_errors(prediction)
+  if (has_related_errors(prediction$fit)) return(log_lik_given_others(prediction, eta))
   y <- rep(prediction$input$y, each = nrow(eta))
   family <- prediction$fit$family
   out <- row_log_density(family, y, eta, response_dispersion(prediction))
   weights <- need_column(prediction$input$weights, prediction$fit$formula$addition$weights)
   if (any(weights != 1)) out <- out * rep(weights, each = nrow(eta))
   matrix(out, nrow(eta))
+}
+
+# log p(y_i | all other rows): with related errors that is what rows tell by themselves.
+log_lik_given_others <- function(prediction, eta) {
+  given <- rows_given_others(prediction, eta)
+  matrix(stats::dnorm(rep(prediction$input$y, each = nrow(eta)), given$mean, given$sd, log = TRUE), nrow(eta))
 }
 
 # log p(y | eta, dispersion): `dispersion` is sigma or shape, per draw or per draw and row.
@@ -46,8 +59,13 @@ row_log_density <- function(family, y, eta, dispersion) {
 
 pointwise_log_lik <- function(prediction) {
   row_log_lik <- function(data_i, draws, ...) {
-    log_lik_draws(one_row(draws, data_i$row))
+    errors <- draws$input$errors
+    if (is.null(errors)) return(log_lik_draws(one_row(draws, data_i$row)))
+    # Its own errors' block is all that a row depends on.
+    rows <- Find(function(rows) data_i$row %in% rows, blocks)
+    log_lik_draws(one_row(draws, rows))[, match(data_i$row, rows), drop = FALSE]
   }
+  blocks <- if (!is.null(prediction$input$errors)) related_rows(prediction$input$errors$covariance)
   attr(row_log_lik, "data") <- data.frame(row = seq_along(prediction$input$y))
   attr(row_log_lik, "draws") <- prediction
   row_log_lik
@@ -65,6 +83,7 @@ one_row <- function(prediction, i) {
     term$z <- term$z[i, , drop = FALSE]
     term
   })
+  input$errors <- some_errors(input$errors, i)
   prediction$input <- input
   prediction
 }

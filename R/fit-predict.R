@@ -133,6 +133,8 @@ inverse_link <- function(fit, eta) if (has_counts(fit)) exp(eta) else eta
 
 # New responses, draws x rows. A mean that overflows gives NA, said once by R's generators.
 draw_responses <- function(prediction, eta) {
+  need_own_errors(prediction)
+  if (has_related_errors(prediction$fit)) return(eta + draw_errors(prediction, nrow(eta)))
   out <- family_record(prediction$fit$family)$random(inverse_link(prediction$fit, eta), response_dispersion(prediction))
   matrix(as.numeric(out), nrow(eta))
 }

@@ -39,7 +39,7 @@ bayes_R2.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(
 loo_R2.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.025, 0.975), ...) {
   check_no_dots(...)
   weights <- psis_weights(object)
-  mu <- suppressWarnings(loo::E_loo(posterior_epred.twillfit(object), weights$psis, log_ratios = -weights$log_lik))
+  mu <- suppressWarnings(loo::E_loo(loo_means(object), weights$psis, log_ratios = -weights$log_lik))
   y <- object$design$y
   # Bayesian bootstrap over rows: Dirichlet(1, ..., 1) weights, one set per draw.
   share <- matrix(stats::rexp(4000 * length(y)), 4000)
@@ -58,8 +58,25 @@ loo_predict.twillfit <- function(object, type = c("mean", "var", "quantile"), pr
   check_probs(probs, open = TRUE)
   if (type == "var") type <- "variance"
   weights <- psis_weights(object, psis_object)
-  draws <- posterior_predict.twillfit(object, ...)
+  draws <- loo_responses(object, ...)
   loo::E_loo(draws, weights$psis, type = type, probs = probs, log_ratios = -weights$log_lik)
+}
+
+# Means and new responses of rows given all others: with related errors these tell of a row too.
+loo_means <- function(fit) {
+  if (!has_related_errors(fit)) return(posterior_epred.twillfit(fit))
+  prediction <- prepare_prediction(fit)
+  rows_given_others(prediction, linear_predictor(prediction))$mean
+}
+
+loo_responses <- function(fit, ..., seed = NULL) {
+  if (!has_related_errors(fit)) return(posterior_predict.twillfit(fit, ..., seed = seed))
+  with_seed(seed, {
+    prediction <- prepare_prediction(fit, ...)
+    need_own_errors(prediction)
+    given <- rows_given_others(prediction, linear_predictor(prediction))
+    given$mean + given$sd * stats::rnorm(length(given$mean))
+  })
 }
 
 psis_weights <- function(fit, psis = NULL) {

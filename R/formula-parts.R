@@ -287,7 +287,7 @@ unsupported_specials <- c(
   t2 = "smooth terms", te = "smooth terms", ti = "smooth terms", gp = "Gaussian processes",
   cs = "category specific effects", ar = "autocorrelation", ma = "autocorrelation", arma = "autocorrelation",
   cosy = "autocorrelation", unstr = "autocorrelation", sar = "spatial autocorrelation", car = "spatial autocorrelation",
-  fcor = "known residual correlation", mm = "multi-membership terms", mmc = "multi-membership terms",
+  fcor = "it is added as a term, once", mm = "multi-membership terms", mmc = "multi-membership terms",
   gr = "{.fn gr} outside a grouping factor", trials = "binomial trials", cens = "censoring", trunc = "truncation")
 
 check_specials <- function(formula) {

@@ -20,6 +20,8 @@
 #' * `(1 | gr(g, cov = K))`: levels that are related; see below;
 #' * [`tw_re(g, mean = )`][tw_re]: a term whose mean is a parameter of its own.
 #'
+#' `fcor(V)` is added once, where errors of rows are related; see below.
+#'
 #' @section Related levels:
 #' `(1 + x | gr(g, cov = K))` has levels with the covariance `K` between them, as in brms: kinship, a phylogeny
 #' (`ape::vcv(tree, corr = TRUE)`), distances. Each coefficient has the covariance `sd^2 K` over levels, and coefficients of a
@@ -28,6 +30,18 @@
 #' base R or \pkg{Matrix}, taken as they are. Their row names are the levels; these may be more than the data have, such as
 #' ancestors, and are predicted by their relatives. A level that has no row cannot be predicted. [tw_pedigree()] makes `Q` of a
 #' pedigree.
+#'
+#' @section Related errors:
+#' `y ~ x + (1 | g) + fcor(V)` has errors of the rows with a known covariance, as in brms: `V` is the name of a matrix in `data2`
+#' of [twill()], of base R or \pkg{Matrix} (or a vector of variances), and the errors have the covariance `sigma^2 V`, with
+#' `sigma` estimated. With known standard errors, `y | se(s) ~ x + (1 | g) + fcor(V)`, there is no `sigma`: where the
+#' diagonal of `V` is
+#' `s^2` it is the covariance of the errors itself, and where the diagonal is 1 their correlation. This is multivariate
+#' meta-analysis, where outcomes of a trial share their controls, and summary statistics of variants in linkage disequilibrium.
+#' Rows of `V` are those of `data`, in their order; those of rows that are left out, by `subset` or for missing values, are left
+#' out too. Where `V` has more rows, its dimnames must be row names of `data`. Group-level terms come on top. Weights, `se(s,
+#' sigma = TRUE)` and regressions of `sigma` are refused; `log_lik()`, and so `loo()`, takes each row given all others, and
+#' predictions of responses of new data are refused, as `V` says nothing of them.
 #'
 #' @section More on formulas:
 #' As in brms, `0 + Intercept + f` makes the intercept an ordinary coefficient; factors are coded against it.
@@ -65,13 +79,14 @@ text_formula <- function(text, env) {
 new_twill_formula <- function(formula) {
   check_two_sided(formula)
   env <- environment(formula)
-  rhs <- mark_group_terms(formula[[3]], env)
+  errors <- split_fcor(formula[[3]])
+  rhs <- mark_group_terms(errors$rest, env)
   response <- parse_response(formula[[2]])
   fixed <- stats::as.formula(call("~", response$response, without_bars(rhs)), env)
   check_terms(fixed)
   parts <- c(list(formula = plain_formula(formula, env)), response,
              list(fixed = fixed, bars = lapply(group_bars(rhs), decode_bar, env = env)))
-  structure(c(parts, list(dispersion = NULL, dpar = NULL, env = env)), class = "twill_formula")
+  structure(c(parts, list(fcor = errors$name, dispersion = NULL, dpar = NULL, env = env)), class = "twill_formula")
 }
 
 # Without the attributes that brms hangs on its formulas.

@@ -1,18 +1,21 @@
 # The data of a model: the columns a formula needs, without missing values, checked before anything is built from them.
 
-# Returns list(formula, data): the formula with the arguments `weights` and `offset` folded in and its environment
-# reduced; the data as a plain data frame of the columns used, with the attribute "na.action" if rows were dropped.
+# Returns list(formula, data, rows, n_given): the formula with the arguments `weights` and `offset` folded in and its
+# environment reduced; the data as a plain data frame of the columns used, with the attribute "na.action" if rows were dropped;
+# the numbers of these rows among the `n_given` of the user's.
 # `arguments` is a list of unevaluated expressions (weights, offset, subset), to be evaluated in the data, then `env`.
 prepare_input <- function(formula, data, na_action = stats::na.omit, arguments = list(), env = parent.frame(), silent = 1) {
   data <- as_plain_data(data, as_text = only_groups(formula))
   folded <- fold_arguments(formula, data, arguments, env)
+  n_given <- nrow(data)
   rows <- subset_rows(arguments$subset, data, env, arguments$values$subset)
   formula <- absorb_intercept(folded$formula, names(data))
   data <- select_columns(formula, folded$data[rows, , drop = FALSE])
   formula <- set_formula_env(formula, minimal_env(formula, names(data)))
   data <- drop_missing(formula, data, na_action, silent)
   check_finite(formula, data)
-  list(formula = formula, data = data)
+  omitted <- attr(data, "na.action")
+  list(formula = formula, data = data, rows = if (is.null(omitted)) rows else rows[-omitted], n_given = n_given)
 }
 
 # Tibbles and data.tables become plain data frames; other things are refused, as their columns are ambiguous. Of integer64,

@@ -54,9 +54,11 @@ variables_word <- function(x) {
 say_keeping_names <- function(text, say) if (is.character(text)) stats::setNames(say(text), names(text)) else text
 
 # The design with a response; a twill_formula already has one.
-response_formula <- function(design) {
+response_formula <- function(design) refuse_fcor(gene_response_formula(design), "many genes and cells")
+
+gene_response_formula <- function(design) {
   if (inherits(design, "twill_formula")) return(design)
-  if (is.character(design) && length(design) == 1) design <- text_formula(design, parent.frame(2))
+  if (is.character(design) && length(design) == 1) design <- text_formula(design, parent.frame(3))
   if (!inherits(design, "formula")) {
     given <- class(design)[1]
     abort_twill("formula", c("{.arg design} must be a formula such as {.code ~ condition + (1 + condition || donor)}.",

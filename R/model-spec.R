@@ -95,7 +95,8 @@ horseshoe_numbers <- function(args, design) {
 spec_arrays <- function(design) {
   columns <- engine_columns(design)
   list(y = as.double(design$y), offset = as.double(columns$offset), weights = as.double(design$weights),
-       se = as.double(design$se), x = as.double(columns$x), x_disp = as.double(design$x_disp),
+       se = if (is.null(design$errors)) as.double(design$se) else double(), errors = design$errors$precision,
+       x = as.double(columns$x), x_disp = as.double(design$x_disp),
        terms = lapply(design$terms, function(term) {
          c(list(codes = as.integer(term$codes) - 1L, z = as.double(term$z)), term["precision"[!is.null(term$precision)]])
        }))

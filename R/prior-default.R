@@ -9,7 +9,8 @@
 #' * `Intercept`: `student_t(3, median(r), s)` for counts, `normal(median(r), 2.5 s)` for Gaussian models (a normal
 #'   prior is integrated out exactly); with `intercept = "raw"` s is widened to what the slopes' priors let the response
 #'   at x = 0 be.
-#' * `sd` and `sigma`: `student_t(3, 0, s)`, truncated to positive values; `shape`: `inv_gamma(0.4, 0.3)`;
+#' * `sd` and `sigma`: `student_t(3, 0, s)`, truncated to positive values (for `sigma` with `fcor(V)`, s over the root of the mean
+#'   diagonal of V); `shape`: `inv_gamma(0.4, 0.3)`;
 #'   `cor`: `lkj(1)`.
 #' * `b`: normal around 0 with standard deviation `2.5 sd(y) / sd(x)` (Gaussian) or `2.5 / sd(x)` (counts) for each
 #'   column x. For counts, columns with two values at distance d get at most `5 / d`, so that rare indicators do not
@@ -38,7 +39,8 @@ tw_default_prior <- function(formula, data, family = gaussian(), intercept = c("
   family <- as_twill_family(family)
   formula <- tw_formula(formula)
   input <- prepare_input(formula, data, na.action, silent = 2)
-  design <- new_design(input$formula, input$data, family, contrasts, new_relations(formula, data2, silent = 2))
+  design <- new_design(input$formula, input$data, family, contrasts, new_relations(formula, data2, silent = 2),
+                       new_errors(input, family, data2))
   parameters <- parameter_table(design, family, check_intercept(intercept))
   resolve_priors(parameters, formula_means(design))$table
 }
@@ -141,8 +143,15 @@ dispersion_parameters <- function(design, family, scales) {
   name <- design$dispersion
   if (is.null(name)) return(parameter_rows(character(), character(), character()))
   if (!is.null(design$x_disp)) return(dispersion_regression_parameters(design, name, scales))
-  default <- if (name == "sigma") student_prior(0, scales$spread) else "inv_gamma(0.4, 0.3)"
+  default <- if (name == "sigma") student_prior(0, sigma_scale(design, scales)) else "inv_gamma(0.4, 0.3)"
   parameter_rows(name, name, default)
+}
+
+# With fcor(V) the errors' standard deviations are sigma times the roots of V's diagonal.
+sigma_scale <- function(design, scales) {
+  if (is.null(design$errors)) return(scales$spread)
+  scale <- scales$spread / sqrt(mean(Matrix::diag(design$errors$covariance)))
+  round(scale, rounding_digits(scale))
 }
 
 dispersion_regression_parameters <- function(design, name, scales) {

@@ -57,7 +57,7 @@
 #' @param na.action What to do with rows that have missing values in variables of the model: [stats::na.omit()]
 #'   (default) drops them and says how many, [stats::na.fail()] refuses. Infinite values are always refused.
 #' @param contrasts A list of contrasts by factor, as in [stats::lm()].
-#' @param data2 A named list of the matrices that terms `(1 | gr(g, cov = K))` or `gr(g, prec = Q)` ask for; see
+#' @param data2 A named list of the matrices that `(1 | gr(g, cov = K))`, `gr(g, prec = Q)` and `fcor(V)` ask for; see
 #'   [tw_formula()]. Default: none.
 #' @param intercept Where the prior of the intercept lies, `"centred"` or `"raw"`; see below.
 #' @param sample_prior `"yes"` adds draws from the priors, in variables `prior_*`; `"only"` leaves out the likelihood
@@ -140,8 +140,10 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
     input <- prepare_input(formula, data, na.action, arguments, env, silent)
     prior_only <- sample_prior == "only"
     relations <- new_relations(formula, data2, silent)
-    model <- quiet_if(silent, new_model(input, family, prior, contrasts, check_intercept(intercept), prior_only, relations))
-    model$data2 <- used_data2(relations, data2)
+    errors <- new_errors(input, family, data2)
+    intercept <- check_intercept(intercept)
+    model <- quiet_if(silent, new_model(input, family, prior, contrasts, intercept, prior_only, relations, errors))
+    model$data2 <- used_data2(relations, data2, errors)
     list(model = model, settings = settings, sample_prior = sample_prior)
   }
   if (!is.null(cached) && file_refit == "never") return(keep_cached(cached, ask, path))
@@ -179,8 +181,8 @@ quiet_if <- function(silent, code) {
 check_iterations <- function(iter) check_whole(iter, "iter", 1, 1e8)
 
 # Everything of a model but its draws.
-new_model <- function(input, family, prior, contrasts, intercept, prior_only, relations = list()) {
-  design <- new_design(input$formula, input$data, family, contrasts, relations)
+new_model <- function(input, family, prior, contrasts, intercept, prior_only, relations = list(), errors = NULL) {
+  design <- new_design(input$formula, input$data, family, contrasts, relations, errors)
   user <- add_formula_means(as_twill_prior(prior), formula_means(design))
   identified <- identified_model(design, family, intercept, user)
   design <- identified$design

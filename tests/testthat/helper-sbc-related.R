@@ -50,3 +50,25 @@ sbc_models$related_poisson <- list(
     b <- c(stats::rnorm(1, 1), stats::rnorm(1, 0, 0.5))
     sbc_poisson(data, b[1] + b[2] * data$x + g$rows, c(b_Intercept = b[1], b_x = b[2], g$truth))
   })
+
+#' Errors of 24 rows, related within blocks of three that cut across levels.
+sbc_errors <- local({
+  sd <- rep(c(0.5, 1), 12)
+  as.matrix(Matrix::bdiag(rep(list(0.6^abs(outer(1:3, 1:3, "-"))), 8))) * outer(sd, sd)
+})
+
+sbc_models$related_errors <- list(
+  formula = y ~ x + (1 | g) + fcor(V), family = gaussian(), intercept = "raw", thin = 6, engines = sbc_gaussian_engines,
+  prior = priors_by_class(Intercept = "normal(0, 1)", b = "normal(0, 1)", sd = "exponential(1)", sigma = "lognormal(-0.5, 0.5)"),
+  data2 = list(V = sbc_errors),
+  simulate = function() {
+    data <- data.frame(g = rep(paste0("g", 1:6), 4), x = stats::rnorm(24, 0.5))
+    b <- stats::rnorm(2)
+    sd <- stats::rexp(1)
+    effects <- stats::rnorm(6, 0, sd)
+    sigma <- stats::rlnorm(1, -0.5, 0.5)
+    data$y <- b[1] + b[2] * data$x + effects[match(data$g, paste0("g", 1:6))] +
+      sigma * drop(crossprod(chol(sbc_errors), stats::rnorm(24)))
+    list(data = data, truth = c(b_Intercept = b[1], b_x = b[2], sigma = sigma, sd_g__Intercept = sd,
+                                "r_g[g2,Intercept]" = effects[2]))
+  })

@@ -8,7 +8,7 @@ mod placing;
 use crate::density::batch::Batch;
 use crate::density::{LogDensity, Model, Posterior};
 use crate::device::machine::Machine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::genes::svi::guide::Guide as FullRank;
 use crate::laplace;
 use crate::run::{Prepared, Progress, Shared, on_workers, prepare};
@@ -84,6 +84,11 @@ pub fn approximate_on(
         let n_theta = model.layout.n_theta;
         let is_laplace = settings.method == Method::Laplace;
         let uses_batches = settings.method == Method::Svi && (1..model.design.n()).contains(&settings.batch);
+        if uses_batches && model.design.errors.is_some() {
+            return Err(Error::Spec(
+                "rows with related errors belong together: 'batch' cannot draw some of them".into(),
+            ));
+        }
         let engine = if uses_batches { engine_of_rows(&model, settings.engine) } else { settings.engine };
         let mut prepared = prepare(Arc::new(model), engine, Metric::Auto, &shared.cancel)?;
         let place = placing::place(machine, &mut prepared, settings)?;

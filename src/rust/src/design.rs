@@ -42,6 +42,8 @@ pub struct Design {
     pub x_disp: Array2<f64>,
     /// Group-level terms in the order of the spec.
     pub terms: Vec<GroupTerm>,
+    /// Inverse of the covariance of the rows' errors, up to `sigma^2`; `None` if they are independent.
+    pub errors: Option<Arc<LevelPrecision>>,
 }
 
 /// Unchecked arrays of one group-level term.
@@ -107,7 +109,8 @@ impl Design {
         }
         let terms = raw.terms.into_iter().zip(&spec.terms);
         let terms = terms.map(|(t, s)| GroupTerm::new(t, n, s.levels.len(), s.coefs.len())).collect::<Result<_>>()?;
-        let design = Self { y: raw.y, offset: raw.offset, weights: raw.weights, se: raw.se, x, x_disp, terms };
+        let design =
+            Self { y: raw.y, offset: raw.offset, weights: raw.weights, se: raw.se, x, x_disp, terms, errors: None };
         design.check_rows(spec.family)?;
         Ok(design)
     }
@@ -122,9 +125,23 @@ impl Design {
         if family == Family::Gaussian { Ok(()) } else { check_counts(&self.y) }
     }
 
-    /// Whether levels of some term are related.
-    pub fn has_related_levels(&self) -> bool {
-        self.terms.iter().any(|t| t.precision.is_some())
+    /// Gives the rows of a Gaussian model errors of a known covariance.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if the matrix does not fit the rows, or these have weights, standard errors or a variance of their own.
+    pub fn with_errors(mut self, raw: RawPrecision, family: Family) -> Result<Self> {
+        let is_plain = self.se.is_empty() && self.x_disp.ncols() == 0 && self.weights.iter().all(|&w| w == 1.0);
+        if family != Family::Gaussian || !is_plain {
+            return Err(Error::Spec("a known covariance of the errors needs Gaussian rows of one variance".into()));
+        }
+        let RawPrecision { rows, columns, values, log_det } = raw;
+        self.errors = Some(Arc::new(LevelPrecision::new(self.n(), &rows, &columns, &values, log_det)?));
+        Ok(self)
+    }
+
+    /// Whether levels of some term, or errors of rows, are related.
+    pub fn has_relations(&self) -> bool {
+        self.errors.is_some() || self.terms.iter().any(|t| t.precision.is_some())
     }
 
     /// Number of rows.
@@ -142,7 +159,7 @@ impl Design {
         column(&self.x_disp, j)
     }
 
-    /// Rows in the order given, each as often as it is named.
+    /// Rows in the order given, each as often as it is named; their errors are independent.
     pub fn select(&self, rows: &[usize]) -> Self {
         let pick = |values: &[f64]| -> Vec<f64> { rows.iter().filter_map(|&i| values.get(i).copied()).collect() };
         let term = |t: &GroupTerm| GroupTerm {
@@ -159,6 +176,7 @@ impl Design {
             x: select_rows(&self.x, rows),
             x_disp: select_rows(&self.x_disp, rows),
             terms: self.terms.iter().map(term).collect(),
+            errors: None,
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::spec::{ApproximationSettings, ModelSpec, Settings, from_json};
 use crate::transport::Transport;
 use draws::{array, draws_array};
 use extendr_api::prelude::*;
-use input::{as_list, at_least_one, field, integers, raw_arrays, real, reals, text, unsigned};
+use input::{as_list, at_least_one, errors, field, integers, raw_arrays, real, reals, text, unsigned};
 use std::os::raw::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -141,7 +141,11 @@ fn engine_log_density(spec_json: Robj, arrays: Robj, position: Robj) -> Robj {
 
 fn model(spec_json: &Robj, arrays: &Robj) -> Result<(ModelSpec, Model)> {
     let spec: ModelSpec = from_json(text("spec_json", spec_json)?)?;
-    let model = Model::new(Design::new(raw_arrays(arrays)?, &spec)?, &spec)?;
+    let mut design = Design::new(raw_arrays(arrays)?, &spec)?;
+    if let Some(errors) = errors(arrays)? {
+        design = design.with_errors(errors, spec.family)?;
+    }
+    let model = Model::new(design, &spec)?;
     Ok((spec, model))
 }
 

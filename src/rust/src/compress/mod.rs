@@ -58,9 +58,9 @@ pub fn compress(design: &Design, family: Family) -> Option<Compressed> {
     Some(out.finish(groups))
 }
 
-/// Leaves of a design that has fewer of them than rows, and one dispersion for all rows.
+/// Leaves of a design that has fewer of them than rows, one dispersion for all rows, and errors that are independent.
 pub fn leaves(design: &Design) -> Option<Leaves> {
-    if design.x_disp.ncols() > 0 {
+    if design.x_disp.ncols() > 0 || design.errors.is_some() {
         return None;
     }
     let leaves = Leaves::find(design);

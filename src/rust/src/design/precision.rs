@@ -1,8 +1,8 @@
-//! Known relations between the levels of a term: relatives, species, neighbours.
+//! Known relations between the levels of a term (relatives, species, neighbours), or between the errors of rows.
 
 use crate::error::{Error, Result};
 
-/// `s_c ~ N(0, Q^-1)` for the effects `c` of all levels, in the place of independent ones.
+/// `s_c ~ N(0, Q^-1)` for the effects `c` of all levels, or for the errors of all rows, in the place of independent ones.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LevelPrecision {
     /// Row, column and value of the entries of `Q` on and below its diagonal.
@@ -18,7 +18,7 @@ impl LevelPrecision {
     /// [`Error::Spec`] for entries outside of the lower half or not finite, and for a diagonal that is not positive throughout.
     pub fn new(n: usize, rows: &[i32], columns: &[i32], values: &[f64], log_det: f64) -> Result<Self> {
         let wrong =
-            || Error::Spec("the precision of a term's levels is not the lower half of a matrix of that size".into());
+            || Error::Spec("a known precision is not the lower half of a matrix of the size that is needed".into());
         if rows.len() != values.len() || columns.len() != values.len() || !log_det.is_finite() {
             return Err(wrong());
         }
@@ -34,6 +34,13 @@ impl LevelPrecision {
             entries.push((i as u32, j as u32, x));
         }
         if diagonal.iter().all(|&d| d > 0.0) { Ok(Self { entries, log_det }) } else { Err(wrong()) }
+    }
+
+    /// Diagonal of `Q`.
+    pub fn diagonal(&self, n: usize) -> Vec<f64> {
+        let mut out = vec![0.0; n];
+        self.entries.iter().filter(|(i, j, _)| i == j).for_each(|&(i, _, x)| out[i as usize] += x);
+        out
     }
 
     /// `out <- (Q (x) I) s`, `q` effects of each level, level by level.

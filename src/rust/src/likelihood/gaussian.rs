@@ -11,6 +11,9 @@ impl Likelihood {
     pub(super) fn gaussian(
         &self, rows: Range<usize>, eta: &[f64], coefficients: &[f64], d_eta: &mut [f64], d_coefficients: &mut [f64],
     ) -> f64 {
+        if self.errors.is_some() {
+            return self.related(eta, coefficients, d_eta, d_coefficients);
+        }
         let Dispersion::Groups(groups) = &self.dispersion else {
             return self.heteroscedastic(rows, eta, coefficients, d_eta, d_coefficients);
         };
@@ -41,6 +44,22 @@ impl Likelihood {
         }
         let sum = families::gaussian(0.0, n, squares, precision, log_sigma);
         group.add(sum.d_log, d_coefficients);
+        sum.value
+    }
+
+    /// All rows, with related errors.
+    fn related(&self, eta: &[f64], coefficients: &[f64], d_eta: &mut [f64], d_coefficients: &mut [f64]) -> f64 {
+        let residuals: Vec<f64> = self.y.iter().zip(eta).map(|(y, eta)| y - eta).collect();
+        let Some(errors) = &self.errors else { return f64::NAN };
+        errors.times(1, &residuals, d_eta);
+        let squares = residuals.iter().zip(&*d_eta).map(|(r, d)| r * d).sum();
+        let log_sigma = coefficients.first().filter(|_| self.sample_sigma).copied().unwrap_or(0.0);
+        let precision = (-2.0 * log_sigma).exp();
+        d_eta.iter_mut().for_each(|d| *d *= precision);
+        let sum = families::gaussian(0.0, residuals.len() as f64, squares, precision, log_sigma);
+        if let Some(d) = d_coefficients.first_mut() {
+            *d += sum.d_log;
+        }
         sum.value
     }
 

@@ -3,7 +3,7 @@
 //! These are the definitions. With `mu_i = exp(eta_i)`:
 //!
 //! ```text
-//! Gaussian           y_i ~ Normal(eta_i, sqrt(se_i^2 + sigma_i^2))
+//! Gaussian           y_i ~ Normal(eta_i, sqrt(se_i^2 + sigma_i^2)), or y ~ Normal(eta, sigma^2 P^-1) with a known P
 //! negative binomial  Var[y_i] = mu_i + mu_i^2 / phi_i       (Stan's neg_binomial_2_log)
 //! Poisson            Var[y_i] = mu_i
 //! log sigma_i, log phi_i = one parameter, or x_disp[i, ] times coefficients
@@ -15,7 +15,7 @@ pub mod dispersion;
 mod gaussian;
 
 use crate::compress::Compressed;
-use crate::design::Design;
+use crate::design::{Design, LevelPrecision};
 use crate::rising::Rising;
 use crate::spec::{Family, ModelSpec};
 use crate::special::ln_gamma;
@@ -23,6 +23,7 @@ use crate::tuning::MAX_INFORMATION;
 use dispersion::{Dispersion, columns_of};
 use std::f64::consts::PI;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Working weights of Gaussian rows at most: they may be measured in any unit.
 const MAX_PRECISION: f64 = 1e200;
@@ -41,6 +42,8 @@ pub struct Likelihood {
     se2: Vec<f64>,
     sample_sigma: bool,
     dispersion: Dispersion,
+    /// Precision of the errors over `sigma^-2`; `None` if they are independent.
+    errors: Option<Arc<LevelPrecision>>,
     /// Terms that depend on data alone.
     constant: f64,
 }
@@ -79,6 +82,7 @@ impl Likelihood {
             se2: design.se.iter().map(|s| s * s).collect(),
             sample_sigma: spec.sample_sigma,
             dispersion: Dispersion::new(design, usize::from(spec.dispersion.is_some()), rising(design, spec.family)),
+            errors: design.errors.clone(),
             constant: constant(design, counts),
         }
     }
@@ -110,6 +114,7 @@ impl Likelihood {
             squares: pick(&self.squares),
             se2: pick(&self.se2),
             dispersion: self.dispersion.select(rows),
+            errors: None,
             constant: 0.0,
             ..*self
         }
@@ -168,8 +173,13 @@ impl Likelihood {
         }
     }
 
-    /// Expected second derivative with the sign turned, row by row: the working weights.
+    /// Expected second derivative with the sign turned, row by row: the working weights. Of related errors those with all other
+    /// rows given.
     pub fn information(&self, eta: &[f64], dispersion: &[f64]) -> Vec<f64> {
+        if let Some(errors) = &self.errors {
+            let share = self.share(dispersion);
+            return errors.diagonal(eta.len()).into_iter().map(|d| d * share).collect();
+        }
         let mut log_dispersion = vec![0.0; eta.len()];
         self.dispersion.fill(0..eta.len(), dispersion, &mut log_dispersion);
         let row = |i: usize| match self.family {
@@ -180,6 +190,28 @@ impl Likelihood {
         };
         let most = if self.family == Family::Gaussian { MAX_PRECISION } else { MAX_INFORMATION };
         (0..self.y.len()).map(|i| (self.weights[i] * row(i)).min(most)).collect()
+    }
+
+    /// `sigma^-2`, one where it is no parameter.
+    fn share(&self, dispersion: &[f64]) -> f64 {
+        if self.sample_sigma { (-2.0 * dispersion[0]).exp() } else { 1.0 }
+    }
+
+    /// The information, as a matrix over rows, times `values`; `weights` are [`Self::information`].
+    pub fn weighted(&self, weights: &[f64], dispersion: &[f64], values: &[f64]) -> Vec<f64> {
+        let Some(errors) = &self.errors else { return weights.iter().zip(values).map(|(w, v)| w * v).collect() };
+        let mut out = vec![0.0; values.len()];
+        errors.times(1, values, &mut out);
+        let share = self.share(dispersion);
+        out.iter_mut().for_each(|v| *v *= share);
+        out
+    }
+
+    /// What the information has between different rows: the later, the earlier, and the value.
+    pub fn between_rows(&self, dispersion: &[f64]) -> impl Iterator<Item = (usize, usize, f64)> {
+        let share = if self.errors.is_some() { self.share(dispersion) } else { 0.0 };
+        let entries = self.errors.iter().flat_map(|e| &e.entries).filter(|(i, j, _)| i != j);
+        entries.map(move |&(i, j, x)| (i as usize, j as usize, share * x))
     }
 
     /// Variance of a Gaussian row.
@@ -200,7 +232,8 @@ fn constant(design: &Design, counts: bool) -> f64 {
     let row = |(&y, &w): (&f64, &f64)| {
         if counts { -w * ln_gamma(y + 1.0) } else { -0.5 * w * (2.0 * PI).ln() }
     };
-    design.y.iter().zip(&design.weights).map(row).sum()
+    let half_log_det = design.errors.as_ref().map_or(0.0, |e| 0.5 * e.log_det);
+    half_log_det + design.y.iter().zip(&design.weights).map(row).sum::<f64>()
 }
 
 #[cfg(test)]

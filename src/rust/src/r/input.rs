@@ -64,9 +64,18 @@ pub(super) fn raw_arrays(arrays: &Robj) -> Result<RawArrays> {
     })
 }
 
+/// The precision of the rows' errors, if they are related.
+pub(super) fn errors(arrays: &Robj) -> Result<Option<RawPrecision>> {
+    precision_in(&as_list("arrays", arrays)?, "errors")
+}
+
+fn precision_in(list: &List, name: &str) -> Result<Option<RawPrecision>> {
+    find(list, name).filter(|p| !p.is_null()).map(|p| raw_precision(&p)).transpose()
+}
+
 fn raw_term(term: &Robj) -> Result<RawTerm> {
     let list = as_list("terms", term)?;
-    let precision = find(&list, "precision").filter(|p| !p.is_null()).map(|p| raw_precision(&p)).transpose()?;
+    let precision = precision_in(&list, "precision")?;
     Ok(RawTerm { codes: integers("codes", &field(&list, "codes")?)?, z: reals("z", &field(&list, "z")?)?, precision })
 }
 

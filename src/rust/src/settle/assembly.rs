@@ -1,7 +1,7 @@
 //! Information and pull of the data, summed over rows into the pieces of an incidence: the constants of a joint
 //! transport, and the cross-products of a Gaussian model.
 
-use super::incidence::{nodes, pairs_up_to, related, row_nodes, row_pieces, row_values, skeleton};
+use super::incidence::{nodes, pairs_up_to, related, row_nodes, row_pairs, row_pieces, row_values, skeleton};
 use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
 use crate::linalg::cholesky::Factor;
@@ -40,6 +40,7 @@ impl Assembly {
         };
         (0..nodes.len()).for_each(|i| _ = piece_of(i, i));
         let mut row_pieces = row_pieces(model, &node_of, nodes.len(), &mut piece_of);
+        row_pairs(model, &node_of, nodes.len(), &mut piece_of);
         let related = related(model, &node_of);
         related.iter().for_each(|&(i, j, _)| _ = piece_of(i, j));
         let (mut incidence, renumbered) = Incidence::new(nodes, position, pieces);
@@ -94,7 +95,8 @@ impl Assembly {
         let is_whole =
             model.family() == Family::Gaussian && (scaled_by_sigma(model) || model.layout.dispersion.is_empty());
         let row_cost = posterior.beta.len() + 2 * model.design.terms.len() + 2;
-        if !is_whole || model.prior_only || self.incidence.n_values > row_cost * model.design.n() {
+        let cost = row_cost * model.design.n() + model.design.errors.as_ref().map_or(0, |e| 2 * e.entries.len());
+        if !is_whole || model.prior_only || self.incidence.n_values > cost {
             return None;
         }
         let (mut d_eta, mut d_dispersion) = (vec![0.0; model.design.n()], vec![0.0; model.layout.dispersion.len()]);
@@ -106,7 +108,7 @@ impl Assembly {
         self.incidence.columns(&model.layout, &posterior.mapped.effects, &posterior.mapped.swept, &mut centre);
         Some(GaussianSums {
             incidence: Arc::clone(&self.incidence),
-            information: self.information(model, &model.likelihood.information(&eta, &posterior.scales.dispersion)),
+            information: self.information(model, &eta, &posterior.scales.dispersion),
             score: self.project(model, &d_eta),
             centre,
             squares: d_dispersion.first().map_or(0.0, |d| d + n),
@@ -131,7 +133,8 @@ impl Assembly {
     }
 
     /// Values of all pieces of `D'WD`.
-    fn information(&self, model: &Model, weights: &[f64]) -> Vec<f64> {
+    fn information(&self, model: &Model, eta: &[f64], dispersion: &[f64]) -> Vec<f64> {
+        let weights = &model.likelihood.information(eta, dispersion);
         let Incidence { nodes, pieces, n_values, .. } = &*self.incidence;
         let mut information = vec![0.0; *n_values];
         let n_pairs = self.row_pieces.len() / weights.len();
@@ -150,21 +153,46 @@ impl Assembly {
                 }
             }
         }
+        self.add_between_rows(model, dispersion, &mut information);
         information
+    }
+
+    /// Adds `x (d_i d_j' + d_j d_i')` for each entry `x` of the information between rows `i` and `j`.
+    fn add_between_rows(&self, model: &Model, dispersion: &[f64], information: &mut [f64]) {
+        let Incidence { nodes, pieces, .. } = &*self.incidence;
+        let (mut values, mut others) = (vec![], vec![]);
+        for (i, j, x) in model.likelihood.between_rows(dispersion) {
+            let [at_i, at_j] = [i, j].map(|row| row_nodes(model, &self.node_of, nodes.len(), row));
+            let (starts_i, starts_j) = (row_values(model, i, &mut values), row_values(model, j, &mut others));
+            for (&a, &start_a) in at_i.iter().zip(&starts_i) {
+                for (&b, &start_b) in at_j.iter().zip(&starts_j) {
+                    let of_a = (nodes[a].q, &values[start_a..]);
+                    let of_b = (nodes[b].q, &others[start_b..]);
+                    let out = &mut information[pieces[self.incidence.piece(a.max(b), a.min(b)) as usize].at..];
+                    if a >= b {
+                        add_product(x, of_a, of_b, out);
+                    }
+                    if a <= b {
+                        add_product(x, of_b, of_a, out);
+                    }
+                }
+            }
+        }
     }
 
     /// Information and pull (information times the linear predictor without offset, plus score).
     fn data(&self, posterior: &Posterior) -> (Vec<f64>, Vec<f64>) {
         let model = &posterior.model;
-        let weights = model.likelihood.information(&posterior.eta, &posterior.scales.dispersion);
-        let information = self.information(model, &weights);
-        let fitted = weights.iter().zip(&posterior.eta).zip(&model.design.offset).map(|((w, e), o)| w * (e - o));
+        let dispersion = &posterior.scales.dispersion;
+        let information = self.information(model, &posterior.eta, dispersion);
+        let weights = model.likelihood.information(&posterior.eta, dispersion);
+        let without_offset: Vec<f64> = posterior.eta.iter().zip(&model.design.offset).map(|(e, o)| e - o).collect();
+        let fitted = model.likelihood.weighted(&weights, dispersion, &without_offset);
         if model.family() == Family::Gaussian {
             // The conditional mean itself, wherever the centre is.
-            let pull: Vec<f64> = fitted.zip(posterior.score()).map(|(f, s)| f + s).collect();
+            let pull: Vec<f64> = fitted.iter().zip(posterior.score()).map(|(f, s)| f + s).collect();
             return (information, self.project(model, &pull));
         }
-        let fitted: Vec<f64> = fitted.collect();
         let mut pull = self.project(model, &fitted);
         self.add_prior_pull(posterior, &mut pull);
         (information, pull)
@@ -187,6 +215,13 @@ impl Assembly {
             small::solve_lower_transposed(node.q, posterior.scales.factor_of(source, level), &mut prior);
             out.iter_mut().zip(prior).for_each(|(p, d)| *p += if d.is_finite() { d } else { 0.0 });
         }
+    }
+}
+
+/// `out <- out + x a b'`, from the numbers of values and the values of both.
+fn add_product(x: f64, (q_a, a): (usize, &[f64]), (q_b, b): (usize, &[f64]), out: &mut [f64]) {
+    for r in 0..q_a {
+        (0..q_b).for_each(|c| out[r * q_b + c] += x * a[r] * b[c]);
     }
 }
 

@@ -40,7 +40,7 @@ fn order(model: &Model) -> Vec<(usize, usize)> {
     let mut by_size: Vec<usize> = (0..blocks.len()).collect();
     by_size.sort_by_key(|&b| (is_horseshoe(b), std::cmp::Reverse(blocks[b].n_levels)));
     let all: Vec<_> = by_size.into_iter().flat_map(|b| (0..blocks[b].n_levels).map(move |level| (b, level))).collect();
-    if !model.design.has_related_levels() {
+    if !model.design.has_relations() {
         return all;
     }
     let (terms, horseshoes) = all.split_at(all.partition_point(|&(b, _)| !is_horseshoe(b)));
@@ -54,11 +54,33 @@ fn meetings(model: &Model, levels: &[(usize, usize)]) -> impl Iterator<Item = (u
     let mut number: Vec<Vec<usize>> = terms.iter().map(|t| vec![0; t.n_levels]).collect();
     levels.iter().enumerate().for_each(|(at, &(b, level))| number[b][level] = at);
     let relations = related(model, &number).into_iter().map(|(i, j, _)| (i, j));
+    let of_row = move |row: usize| terms.iter().zip(&number).map(|(t, n)| n[t.codes[row] as usize]).collect();
+    let of_other = of_row.clone();
     let in_rows = (0..model.design.n()).flat_map(move |row| {
-        let at: Vec<usize> = terms.iter().zip(&number).map(|(t, n)| n[t.codes[row] as usize]).collect();
+        let at: Vec<usize> = of_row(row);
         pairs_up_to(at.len()).map(move |(a, b)| (at[a], at[b]))
     });
-    in_rows.chain(relations)
+    let between_rows = between_rows(model).flat_map(move |(i, j)| {
+        let (at_i, at_j): (Vec<usize>, Vec<usize>) = (of_other(i), of_other(j));
+        at_i.into_iter().flat_map(move |a| at_j.clone().into_iter().map(move |b| (a, b)))
+    });
+    in_rows.chain(relations).chain(between_rows)
+}
+
+/// Pairs of rows with related errors.
+fn between_rows(model: &Model) -> impl Iterator<Item = (usize, usize)> {
+    let entries = model.design.errors.iter().flat_map(|e| &e.entries);
+    entries.filter(|(i, j, _)| i != j).map(|&(i, j, _)| (i as usize, j as usize))
+}
+
+/// Names to `piece_of` each pair of nodes, the later first, of rows with related errors.
+pub fn row_pairs(model: &Model, node_of: &[Vec<usize>], n_nodes: usize, mut piece_of: impl FnMut(usize, usize) -> u32) {
+    for (i, j) in between_rows(model) {
+        let at_j = row_nodes(model, node_of, n_nodes, j);
+        for a in row_nodes(model, node_of, n_nodes, i) {
+            at_j.iter().for_each(|&b| _ = piece_of(a.max(b), a.min(b)));
+        }
+    }
 }
 
 /// Entries of the precisions of related levels, later node first, as `node_of` numbers levels.

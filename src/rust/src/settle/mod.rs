@@ -76,7 +76,7 @@ pub fn settle_on(model: &Arc<Model>, assembly: Assembly, engine: Engine, cancel:
 }
 
 fn affordable(model: &Model, assembly: &Assembly) -> usize {
-    if model.design.has_related_levels() {
+    if model.design.has_relations() {
         return if model.family() == Family::Gaussian { usize::MAX - 1 } else { FREE_PRODUCTS_RELATED };
     }
     if model.family() != Family::Gaussian {

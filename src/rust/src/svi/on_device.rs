@@ -32,6 +32,9 @@ pub fn objection<D: InParts>(target: &mut D) -> Option<&'static str> {
     if posterior.model.prior_only {
         return Some("This fit has no likelihood.");
     }
+    if posterior.model.design.errors.is_some() {
+        return Some("Errors of rows are related: all rows belong together.");
+    }
     let why = "This Gaussian model is computed from cross-products of its columns: a step costs the same for any number of rows.";
     posterior.sums.is_some().then_some(why)
 }

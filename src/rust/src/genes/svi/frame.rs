@@ -74,7 +74,7 @@ impl Frame {
         let (layout, design) = (&model.layout, &model.design);
         let is_count = model.family() != Family::Gaussian && design.x_disp.ncols() == 0 && !model.prior_only;
         let has_own = model.scale_priors.own_sds().is_some() && !layout.has_known_scales();
-        if !layout.horseshoes.is_empty() || !is_count || !has_own || design.has_related_levels() {
+        if !layout.horseshoes.is_empty() || !is_count || !has_own || design.has_relations() {
             return None;
         }
         let (inner, outer) = factors(design);

@@ -1,0 +1,203 @@
+# Errors of rows with a known covariance: fcor(V), with V in data2. What the engine gets is the inverse, block by block.
+
+# How far the diagonal of V may be from the squares of se(), or from one, as a share.
+diagonal_rounding <- 1e-6
+
+# Formula -------------------------------------------------------------------------------------------------------------
+
+# The right side of a formula without fcor(), and the name of its matrix (NULL without).
+split_fcor <- function(expression) {
+  found <- fcor_terms(expression)
+  if (length(found) == 0) return(list(rest = expression))
+  is_fcor <- function(term) is_call_to(term, "fcor")
+  list(rest = drop_terms(expression, is_fcor) %||% 1, name = fcor_name(found))
+}
+
+fcor_terms <- function(expression) {
+  if (is_call_to(expression, "fcor")) return(list(expression))
+  if (is_call_to(expression, "+")) return(unlist(lapply(as.list(expression)[-1], fcor_terms), recursive = FALSE))
+  if (is_call_to(expression, "-")) fcor_terms(expression[[2]])
+}
+
+fcor_name <- function(terms) {
+  if (length(terms) > 1) abort_twill("formula", "{.fn fcor} stands twice in {.arg formula}: the errors have one covariance.")
+  arguments <- as.list(terms[[1]])[-1]
+  is_one <- length(arguments) == 1 && (names(arguments) %||% "") %in% c("", "M")
+  value <- if (is_one) arguments[[1]]
+  if (is.name(value) || (is.character(value) && length(value) == 1)) return(as.character(value))
+  text <- deparse1(terms[[1]])
+  abort_twill("formula", c("{.fn fcor} takes the name of a matrix in {.arg data2}.", "x" = "It is {.code {text}}."))
+}
+
+refuse_fcor <- function(formula, where) {
+  if (is.null(formula$fcor)) return(formula)
+  abort_twill("formula", c("{.fn fcor} is not supported for {where}.",
+                           "i" = "{.fn twill} has it, for one Gaussian response."))
+}
+
+# What goes with a known covariance of the errors.
+check_fcor <- function(formula, family) {
+  addition <- formula$addition
+  trouble <- c(
+    if (family$family != "gaussian") "It needs {.code family = gaussian()}, not {.val {family$family}}.",
+    if (!is.null(addition$weights)) "Rows with weights have no joint distribution: put their variances into the matrix.",
+    if (!is.null(formula$dispersion)) "A regression of {.field sigma} would change the covariance from row to row.",
+    if (!is.null(addition$se) && addition$sigma)
+      "{.code se(sigma = TRUE)} adds a variance of its own: say {.code se(s)}, and {.code (1 | row)} with a level for each row.")
+  if (length(trouble) == 0) return(invisible())
+  abort_twill("formula", c("{.fn fcor} does not go with the rest of the model.", stats::setNames(trouble[1], "x")))
+}
+
+# Matrix --------------------------------------------------------------------------------------------------------------
+
+# list(name, covariance, given, precision) for the rows used, `given` as it stands in data2; NULL without fcor(). With se()
+# the covariance is whole, else it is multiplied by sigma^2.
+new_errors <- function(input, family, data2) {
+  formula <- input$formula
+  if (is.null(formula$fcor)) return(NULL)
+  check_fcor(formula, family)
+  name <- formula$fcor
+  given <- rows_of_errors(matrix_of_errors(data2[[name]], name, data2), name, input)
+  covariance <- given
+  dimnames(covariance) <- list(rownames(input$data), rownames(input$data))
+  covariance <- symmetric_relation(finite_relation(covariance, name), name)
+  covariance <- errors_with_se(covariance, name, checked_se(formula, input$data, family))
+  list(name = name, covariance = covariance, given = given, precision = precision_of_errors(covariance, name))
+}
+
+matrix_of_errors <- function(x, name, data2) {
+  need_data2(name, sprintf("fcor(%s)", name), data2)
+  # As in brms, a vector holds variances.
+  if (is.numeric(x) && is.null(dim(x))) x <- structure(diag(as.numeric(x), length(x)), dimnames = list(names(x), names(x)))
+  square_relation(x, name)
+}
+
+# The rows and columns of the rows used: by order where the matrix has one for each row of `data`, or for each row used;
+# else, and where both have the same names in another order, by name.
+rows_of_errors <- function(x, name, input) {
+  names <- rownames(x) %||% colnames(x)
+  rows <- rownames(input$data)
+  by_name <- !is.null(names) && !anyDuplicated(names) && all(rows %in% names)
+  if (by_name && nrow(x) != length(rows)) at <- match(rows, names)
+  else if (by_name && setequal(rows, names)) at <- match(rows, names)
+  else if (nrow(x) == input$n_given) at <- input$rows
+  else if (nrow(x) == length(rows)) at <- seq_along(rows)
+  else refuse_size_of_errors(x, name, input)
+  x[at, at, drop = FALSE]
+}
+
+refuse_size_of_errors <- function(x, name, input) {
+  used <- if (nrow(input$data) < input$n_given) ", of which {nrow(input$data)} are used"
+  abort_twill("data2", c("{.val {name}} in {.arg data2} must have a row and a column for each row of {.arg data}.",
+                         "x" = paste0("It is {nrow(x)} x {ncol(x)}, and {.arg data} has {input$n_given} row{?s}", used, "."),
+                         "i" = "Where it has more rows than {.arg data}, its dimnames must be row names of {.arg data}."))
+}
+
+# Where se() stands, V is the covariance, or the correlation.
+errors_with_se <- function(covariance, name, se) {
+  if (is.null(se)) return(covariance)
+  diagonal <- Matrix::diag(covariance)
+  if (all(abs(diagonal - se^2) <= diagonal_rounding * se^2)) return(covariance)
+  if (all(abs(diagonal - 1) <= diagonal_rounding)) {
+    scaled <- covariance * outer(se, se)
+    dimnames(scaled) <- dimnames(covariance)
+    return(scaled)
+  }
+  at <- which(abs(diagonal - se^2) > diagonal_rounding * se^2)[1]
+  values <- signif(c(diagonal[at], se[at]^2), 4)
+  abort_twill("data2", c("The diagonal of {.val {name}} in {.arg data2} must hold the squares of {.fn se}, or ones.",
+                         "x" = "In row {.val {rownames(covariance)[at]}} it is {.val {values[1]}}, se^2 {.val {values[2]}}.",
+                         "i" = "A covariance has se^2 there, a correlation 1; without {.fn se} it is multiplied by sigma^2."))
+}
+
+# Inverse, over blocks of rows that are related.
+precision_of_errors <- function(x, name) {
+  blocks <- related_rows(x)
+  parts <- lapply(blocks, function(rows) {
+    block <- as.matrix(x[rows, rows, drop = FALSE])
+    root <- tryCatch(chol(block), error = function(e) NULL)
+    if (is.null(root) || any(diag(root)^2 < smallest_share * diag(block))) refuse_singular_errors(block, name)
+    inverse <- chol2inv(root)
+    keep <- which(lower.tri(inverse, TRUE) & (inverse != 0 | diag(length(rows)) == 1), arr.ind = TRUE)
+    list(rows = rows[keep[, 1]], columns = rows[keep[, 2]], values = inverse[keep], log_det = -2 * sum(log(diag(root))))
+  })
+  entry <- function(part) unlist(lapply(parts, `[[`, part))
+  new_precision(entry("rows"), entry("columns"), entry("values"), sum(entry("log_det")))
+}
+
+# Rows that are related, directly or through others: a list of their numbers.
+related_rows <- function(x) {
+  pairs <- if (inherits(x, "sparseMatrix")) Matrix::summary(methods::as(x, "generalMatrix")) else dense_entries(as.matrix(x))
+  related <- pairs$x != 0 & pairs$i > pairs$j
+  from <- pairs$i[related]
+  to <- pairs$j[related]
+  block <- seq_len(nrow(x))
+  repeat {
+    lowest <- pmin(block[from], block[to])
+    found <- tapply(c(lowest, lowest), factor(c(from, to), seq_along(block)), min)
+    next_block <- pmin(block, found, na.rm = TRUE)
+    next_block <- next_block[next_block]
+    if (identical(as.vector(next_block), as.vector(block))) return(unname(split(seq_along(block), as.vector(block))))
+    block <- as.vector(next_block)
+  }
+}
+
+refuse_singular_errors <- function(block, name) {
+  smallest <- if (nrow(block) <= 3000) signif(min(eigen(block, symmetric = TRUE, only.values = TRUE)$values), 3)
+  size <- nrow(block)
+  why <- if (!is.null(smallest)) {
+    c("x" = "Of rows {.val {some(rownames(block))}} the smallest of {size} eigenvalue{?s} is {.val {smallest}}.")
+  }
+  same <- rownames(block)[duplicated(round(block / max(abs(block)), 10))]
+  twins <- if (length(same) > 0) c("x" = "With the same errors as another row: {.val {some(same)}}.",
+                                   "i" = "Rows whose errors are the same are one row: leave all but one out.")
+  abort_twill("data2", c("{.val {name}} in {.arg data2} must be positive definite.", why, twins))
+}
+
+# Posterior -----------------------------------------------------------------------------------------------------------
+
+# draws x rows, each given all other rows: list(mean, sd), from P = V^-1 (Buerkner, Gabry and Vehtari 2020, equations 9 and 10):
+# y_i - (P r)_i / P_ii and sigma / sqrt(P_ii), r = y - eta.
+rows_given_others <- function(prediction, eta) {
+  errors <- prediction$input$errors
+  precision <- row_precision(errors)
+  own <- Matrix::diag(precision)
+  residuals <- rep(prediction$input$y, each = nrow(eta)) - eta
+  pull <- as.matrix(residuals %*% precision)
+  sigma <- dispersion_draws(prediction) %||% 1
+  list(mean = rep(prediction$input$y, each = nrow(eta)) - pull / rep(own, each = nrow(eta)),
+       sd = matrix(sigma, nrow(eta), ncol(eta)) / rep(sqrt(own), each = nrow(eta)))
+}
+
+row_precision <- function(errors) {
+  p <- errors$precision
+  Matrix::sparseMatrix(p$rows + 1L, p$columns + 1L, x = p$values, dims = dim(errors$covariance), symmetric = TRUE)
+}
+
+# sigma times draws of N(0, V), draws x rows: rows of a block together.
+draw_errors <- function(prediction, n_draws) {
+  errors <- prediction$input$errors
+  out <- matrix(0, n_draws, nrow(errors$covariance))
+  for (rows in related_rows(errors$covariance)) {
+    root <- chol(as.matrix(errors$covariance[rows, rows, drop = FALSE]))
+    out[, rows] <- matrix(stats::rnorm(n_draws * length(rows)), n_draws) %*% root
+  }
+  out * (dispersion_draws(prediction) %||% 1)
+}
+
+# Of whole blocks.
+some_errors <- function(errors, rows) {
+  if (is.null(errors)) return(NULL)
+  covariance <- errors$covariance[rows, rows, drop = FALSE]
+  list(name = errors$name, covariance = covariance, precision = precision_of_errors(covariance, errors$name))
+}
+
+has_related_errors <- function(fit) !is.null(fit$formula$fcor)
+
+# New rows have no place in the matrix of the fit.
+need_own_errors <- function(prediction) {
+  if (!has_related_errors(prediction$fit) || !is.null(prediction$input$errors)) return(invisible())
+  name <- prediction$fit$formula$fcor
+  abort_twill("newdata", c("How the errors of {.arg newdata} are related is not known: {.val {name}} is of the rows of the fit.",
+                           "i" = "{.fn posterior_epred} and {.fn posterior_linpred} do not need it."))
+}
