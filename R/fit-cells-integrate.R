@@ -162,6 +162,14 @@ log_integral <- function(gene, leaves, line) {
   }
 }
 
+# draws of log E exp(value(d)) over d ~ N(0, variance): `value` and its `slope`, list(first, second), are functions of draws of d.
+log_normal_mean <- function(value, slope, variance) {
+  variance <- pmax(variance, 1e-12)
+  one <- list(value = function(l, d, size) value(d), slope = function(l, d) slope(d))
+  line <- list(slope = matrix(1, length(variance)), square = 1 / variance, linear = numeric(length(variance)))
+  log_integral(one, 1, line)() - 0.5 * log(2 * pi * variance)
+}
+
 log_row_sums <- function(x) {
   top <- do.call(pmax, as.data.frame(x))
   top + log(rowSums(exp(x - top)))

@@ -95,6 +95,13 @@ warn_unit_pareto <- function(loo) {
                          "i" = "{.code help(\"{page}\")} says why; {.code $diagnostics${unit}_k} which."))
 }
 
+left_out_words <- function(x) {
+  units <- if (attr(x, "unit") == "leaf") "Leaves" else "Samples"
+  if (is.null(attr(x, "K"))) return(paste(units, "left out"))
+  by_group <- if (!is.null(attr(x, "group"))) paste(" by", attr(x, "group"))
+  sprintf("%s left out%s in %d refits", units, by_group %||% "", attr(x, "K"))
+}
+
 #' @rdname twillcells-loo
 #' @param digits Number of decimals printed. Default: 1.
 #' @method print tw_leaf_criterion
@@ -104,8 +111,7 @@ print.tw_leaf_criterion <- function(x, digits = 1, ...) {
   digits <- check_digits(digits)
   unit <- attr(x, "unit")
   n <- dim(x)
-  left <- if (unit == "leaf") "Leaves" else "Samples"
-  cat(sprintf("%s left out, added up by %s: %s rows, %s draws\n", left, attr(x, "by"), big(n[2]), big(n[1])))
+  cat(sprintf("%s, added up by %s: %s rows, %s draws\n", left_out_words(x), attr(x, "by"), big(n[2]), big(n[1])))
   shown <- x$estimates
   shown[] <- formatC(x$estimates, format = "f", digits = digits, big.mark = ",")
   print(shown, quote = FALSE, right = TRUE)

@@ -11,7 +11,7 @@
 #' A sample of a paired design is nearly all that tells of its own effects: leaving it out by weights fails, with Pareto k above
 #' 0.7 nearly everywhere. `loo()` therefore integrates out, draw by draw, the sample's effects and the gene's `shape`, as it does
 #' for leaves of cells: `help("twillcells-loo")` has the formulas. `integrate = FALSE` takes the draws as they are.
-#' `kfold(tw_gene(fit, "NAME"), group = "donor")` leaves out a donor, one gene at a time.
+#' [`kfold(fit, group = "donor")`][kfold.twillgenes] leaves out donors, by refits.
 #'
 #' @param object,x A fit of class `twillgenes`, from [twill_genes()] or [twill_screen()].
 #' @param ... Further fits of the same counts to compare with; for `log_lik()` not used.
@@ -72,8 +72,8 @@ loo.twillgenes <- function(x, ..., by = c("gene", "sample"), genes = NULL, integ
 #' @rdname twill-loo-compare
 #' @method loo_compare twillgenes
 #' @export
-loo_compare.twillgenes <- function(x, ..., criterion = c("loo", "waic"), model_names = NULL) {
-  criterion <- check_choice(criterion, "criterion", c("loo", "waic"))
+loo_compare.twillgenes <- function(x, ..., criterion = c("loo", "waic", "kfold"), model_names = NULL) {
+  criterion <- check_choice(criterion, "criterion", c("loo", "waic", "kfold"))
   compare_fits(x, list(...), criterion, model_names, substitute(list(x, ...)), "twillgenes")
 }
 

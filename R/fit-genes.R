@@ -87,7 +87,7 @@ set_positions <- function(fit, genes, arg = "genes") pick_genes(genes, set_genes
 #' @param ... For `c()`: fits of other genes under the same design, settings and shared hyper-parameters, such as `update()`
 #'   gives. For `update()`: arguments of [twill_genes()] to change.
 #' @param genes For `update()`: further genes to fit, with the hyper-parameters that were learned. By name; `NULL` with other
-#'   changes fits all genes again.
+#'   changes fits all genes again. A formula in this place is the new `design`.
 #' @return `dim()`: numbers of genes and samples; `dimnames()`: their names; `x[i, ]` and `c()`: a fit of these genes.
 #'   `update()`: the fit with the new genes (in the order of the data), or a new fit. `formula()`, `family()`,
 #'   `model.matrix()`, `model.frame()`, `nobs()` (samples), as for [twill()]; `prior_summary()`: the table of priors, with
@@ -162,6 +162,11 @@ check_same_job <- function(a, b) {
 #' @export
 update.twillgenes <- function(object, genes = NULL, ...) {
   changes <- list(...)
+  # update() of other fits takes a formula in this place.
+  if (inherits(genes, "formula")) {
+    changes$design <- genes
+    genes <- NULL
+  }
   if (length(changes) > 0 || is.null(genes)) return(refit_set(object, genes, changes, parent.frame()))
   known <- object$job$source$genes
   rows <- setdiff(pick_genes(genes, known), object$posterior$rows)

@@ -5,19 +5,20 @@
 #' Refits the model `K` times, each time without one fold of the rows, and adds up the log
 #' density of the rows left out, averaged over the draws of the fit that has not seen them.
 #' With `group`, all rows of a level are left out together, which asks how well levels that
-#' were never seen are predicted.
+#' were never seen are predicted. The effects of such a level are integrated over their normal
+#' distribution, draw by draw (what `sample_new_levels = "gaussian"` of [log_lik()] draws from).
 #'
 #' @param x A fit of class `twillfit`.
 #' @param ... Arguments of [update.twillfit()] for the refits, such as `chains` or `iter`.
-#' @param K Number of folds. Default: 10.
+#' @param K Number of folds. Default: 10; with `group` each level is a fold.
 #' @param folds Which row is in which fold: `NULL` (default) at random; `"stratified"` or
 #'   `"grouped"`, by `group`; or a vector of fold numbers, one per row used by the fit.
-#' @param group Name of a column of the data. Alone, each level is a fold of its own and `K` is
-#'   not used; with `folds = "grouped"`, the levels are spread over `K` folds; with
+#' @param group Name of a column of the data. Alone, each level is a fold of its own; with `K`
+#'   or `folds = "grouped"`, the levels are spread over `K` folds; with
 #'   `folds = "stratified"`, each fold has about its share of each level.
 #' @param save_fits Keep the refits? Default: no.
-#' @param seed Seed of the choice of folds, of the refits and of effects of new levels.
-#'   Default: drawn from R's random numbers.
+#' @param seed Seed of the choice of folds and of the refits. Default: drawn from R's random
+#'   numbers.
 #' @return An object of class `c("kfold", "loo")`, to be used with [loo_compare()]: the
 #'   estimates `elpd_kfold`, `p_kfold`, `kfoldic`, and per row in `pointwise`; the fold of each
 #'   row in `folds`. With `save_fits`, a list of the refits in `fits`.
@@ -28,11 +29,11 @@
 #' kfold(fit, K = 3, seed = 1)
 #' @method kfold twillfit
 #' @export
-kfold.twillfit <- function(x, ..., K = 10, folds = NULL, group = NULL, save_fits = FALSE, seed = NULL) {
+kfold.twillfit <- function(x, ..., K = NULL, folds = NULL, group = NULL, save_fits = FALSE, seed = NULL) {
   check_flag(save_fits, "save_fits")
   refuse_folds_of_errors(x)
   seed <- seed %||% draw_seed()
-  ids <- with_seed(seed, choose_folds(x, K, folds, group))
+  ids <- with_seed(seed, choose_folds(nobs(x), K, folds, group, function() fold_group(x, group)))
   runs <- lapply(sort(unique(ids)), run_fold, fit = x, ids = ids, seed = seed, save = save_fits, ...)
   elpd <- numeric(nobs(x))
   for (run in runs) elpd[run$rows] <- run$elpd
@@ -63,7 +64,7 @@ run_fold <- function(fold, fit, ids, seed, save, ...) {
     })
   # An interrupted refit is a fit of fewer draws; the user meant to stop the whole.
   if (is_partial(refit)) abort_fold(fold)
-  left_out <- log_lik(refit, newdata = fit$data[rows, , drop = FALSE], allow_new_levels = TRUE, seed = seed)
+  left_out <- unseen_log_lik(refit, fit$data[rows, , drop = FALSE])
   list(rows = rows, elpd = log_mean_exp(left_out), fit = if (save) refit)
 }
 
@@ -77,16 +78,20 @@ log_mean_exp <- function(x) {
   highest + log(colMeans(exp(x - rep(highest, each = nrow(x)))))
 }
 
-choose_folds <- function(fit, K, folds, group) {
-  n <- nobs(fit)
-  if (is.null(folds) && !is.null(group)) return(as.integer(factor(fold_group(fit, group))))
+# The fold of each of n rows. `values()` gives the group of each row.
+choose_folds <- function(n, K, folds, group, values) {
   if (is.numeric(folds) || is.factor(folds)) return(check_folds(folds, n))
-  K <- check_whole(K, "K", 2, n)
-  if (is.null(folds)) return(loo::kfold_split_random(K, n))
-  folds <- check_choice(folds, "folds", c("stratified", "grouped"))
-  x <- fold_group(fit, group)
-  if (folds == "grouped") K <- min(K, length(unique(x)))
-  if (folds == "grouped") loo::kfold_split_grouped(K, x) else loo::kfold_split_stratified(K, x)
+  if (is.null(folds) && is.null(group)) return(loo::kfold_split_random(check_whole(K %||% min(10, n), "K", 2, n), n))
+  folds_given <- !is.null(folds)
+  folds <- check_choice(folds %||% "grouped", "folds", c("stratified", "grouped"))
+  x <- values()
+  if (length(unique(x)) < 2) {
+    abort_twill("folds", c("{.arg group} must have two levels at least.", "x" = "{.field {group}} is {.val {x[1]}} throughout."))
+  }
+  if (!folds_given && is.null(K)) return(as.integer(factor(x)))
+  K <- check_whole(K %||% 10, "K", 2, n)
+  if (folds == "stratified") return(loo::kfold_split_stratified(K, x))
+  loo::kfold_split_grouped(min(K, length(unique(x))), x)
 }
 
 check_folds <- function(folds, n) {
@@ -97,12 +102,65 @@ check_folds <- function(folds, n) {
     "x" = "There are {n} rows, {length(folds)} value{?s} and {length(unique(folds))} fold{?s}."))
 }
 
-fold_group <- function(fit, group) {
-  if (is.character(group) && length(group) == 1 && group %in% names(fit$data)) return(as.character(fit$data[[group]]))
+fold_group <- function(fit, group, data = fit$data) {
+  if (is.character(group) && length(group) == 1 && group %in% names(data)) return(level_text(data[[group]]))
   abort_twill("folds", c(
     "{.arg group} must name one column of the data of the fit.",
     "x" = if (is.null(group)) "It is missing." else "It is {.val {given_value(group)}}.",
-    "i" = "The columns are {.val {names(fit$data)}}."))
+    "i" = "The columns are {.val {names(data)}}."))
+}
+
+# Levels that a fit has not seen ---------------------------------------------------------------------------------------
+
+# draws x rows of the log density of new rows; what levels add that the fit has not seen is integrated over its distribution.
+unseen_log_lik <- function(fit, newdata) {
+  prediction <- prepare_prediction(fit, newdata, allow_new_levels = TRUE)
+  prediction$input$y <- observed_response(prediction)
+  variance <- unseen_variance(prediction)
+  prediction$input$terms <- lapply(prediction$input$terms, without_unseen)
+  out <- log_lik_draws(prediction)
+  rows <- which(colSums(variance) > 0)
+  if (length(rows) == 0) return(out)
+  eta <- linear_predictor(prediction)
+  dispersion <- response_dispersion(prediction)
+  family <- family_record(fit$family)
+  for (i in rows) {
+    y <- prediction$input$y[i]
+    weight <- prediction$input$weights[i]
+    own <- if (is.matrix(dispersion)) dispersion[, i] else dispersion
+    value <- function(d) weight * family$varying_log_density(y, eta[, i] + d, own)
+    slope <- function(d) lapply(family$slopes(y, eta[, i] + d, own), `*`, weight)
+    out[, i] <- out[, i] - value(0) + log_normal_mean(value, slope, variance[, i])
+  }
+  out
+}
+
+# draws x rows: the variance of what unseen levels add to the linear predictor, z' S R S z.
+unseen_variance <- function(prediction) {
+  out <- matrix(0, length(prediction$ids), length(prediction$input$offset))
+  for (term in prediction$input$terms) {
+    rows <- which(is.na(term$codes))
+    if (length(rows) == 0) next
+    sd <- draw_matrix(prediction$fit, sd_names(term), prediction$ids)
+    cor <- correlation_draws(prediction$fit, term$group, term$coefs)[prediction$ids, , , drop = FALSE]
+    out[, rows] <- out[, rows] + quadratic_draws(scale_correlation(cor, sd), term$z[rows, , drop = FALSE])
+  }
+  out
+}
+
+# draws x rows of z' C z.
+quadratic_draws <- function(covariance, z) {
+  flat <- matrix(covariance, dim(covariance)[1])
+  pairs <- vapply(seq_len(nrow(z)), function(i) as.vector(outer(z[i, ], z[i, ])), numeric(ncol(z)^2))
+  flat %*% matrix(pairs, ncol(flat))
+}
+
+without_unseen <- function(term) {
+  new <- is.na(term$codes)
+  term$codes[new] <- 1L
+  term$z[new, ] <- 0
+  term$new_levels[new] <- NA_character_
+  term
 }
 
 new_kfold <- function(pointwise, fit, ids, group) {

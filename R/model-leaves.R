@@ -81,6 +81,20 @@ ragged_genes <- function(part, rows) {
   c(list(p = c(0L, as.integer(cumsum(sizes)))), values)
 }
 
+# Compressed cells in which these leaves have none.
+without_leaves <- function(data, leaves) {
+  data$sums[leaves, ] <- 0
+  is_kept <- function(part) !(part$leaf + 1L) %in% leaves
+  for (name in c("nodes", "histogram")) {
+    part <- data[[name]]
+    kept <- is_kept(part)
+    values <- lapply(part[names(part) != "p"], `[`, kept)
+    data[[name]] <- c(list(p = c(0L, as.integer(cumsum(kept)))[part$p + 1L]), values)
+  }
+  data$rule <- lapply(data$rule, `[`, is_kept(data$rule))
+  data
+}
+
 leaf_block <- function(source) {
   data <- source$data
   counts <- c(list(dense = as.double(data$sums)), data[c("nodes", "rule", "histogram")])

@@ -30,7 +30,7 @@ run_part <- function(part, report = NULL) {
 part_view <- function(part) {
   block <- read_block(part$source)
   weights <- block_weights(block, part)
-  block <- zero_missing(block)
+  block <- zero_unweighted(zero_missing(block), weights)
   offset <- block_offset(part)
   model <- if (is.null(part$shared)) part$model else apply_shared(part$model, part$shared)
   total <- if (is.null(offset)) model$design$offset else offset + model$design$offset
@@ -50,6 +50,17 @@ gene_priors <- function(model, part, levels) {
 gene_settings_json <- function(part) {
   settings <- c(part$settings[names(part$settings) != "fallback"], keep_effects = part$keep == "effects")
   to_json(lapply(settings, unbox))
+}
+
+# Values of weight zero say nothing, of where priors and starts are either.
+zero_unweighted <- function(block, weights) {
+  if (is.null(weights) || all(weights > 0)) return(block)
+  if (is_dense_block(block)) {
+    block$counts$dense[weights == 0] <- 0
+  } else {
+    block$counts$x[weights[cbind(block$counts$i + 1L, block_columns(block))] == 0] <- 0
+  }
+  block
 }
 
 # Observations x genes, or NULL where all genes have the same.

@@ -66,8 +66,10 @@ rough_means <- function(job, rows, unit) {
 
 # The spread of a typical gene.
 gaussian_unit <- function(job, rows) {
-  block <- read_block(source_genes(job$source, learning_rows(job, rows, 300)))
-  size <- apply(dense_block(block), 2, stats::sd, na.rm = TRUE)
+  some <- learning_rows(job, rows, 300)
+  values <- dense_block(read_block(source_genes(job$source, some)))
+  if (!is.null(dim(job$weights))) values[t(job$weights[some, , drop = FALSE]) == 0] <- NA
+  size <- apply(values, 2, stats::sd, na.rm = TRUE)
   positive_or_one(stats::median(size, na.rm = TRUE))
 }
 

@@ -38,3 +38,8 @@ waic.twillrows <- function(x, ...) need_leaves("waic")
 #' @method loo twillrows
 #' @export
 loo.twillrows <- function(x, ...) need_leaves("loo")
+
+#' @rdname kfold.twillgenes
+#' @method kfold twillrows
+#' @export
+kfold.twillrows <- function(x, ...) need_leaves("kfold")

@@ -7,9 +7,9 @@ prediction_verbs <- c("posterior_epred", "posterior_linpred", "posterior_predict
                       "bayes_R2")
 
 # Predictions of fits of genes are of samples; cells differ in their capture.
-cell_refusals <- function(data, left_out) {
+cell_refusals <- function(data) {
   of_cells <- c("{.fn tw_means} has the means of leaves, {.fn fitted} those of cells.", "{.fn pp_check} draws counts of cells.")
-  list(list("stats", c("weights", "df.residual"), data), list("loo", "kfold", left_out), list("stats", "predict", of_cells),
+  list(list("stats", c("weights", "df.residual"), data), list("stats", "predict", of_cells),
        list("rstantools", prediction_verbs, of_cells),
        list("generics", "augment", of_cells))
 }
@@ -23,13 +23,11 @@ refused_verbs <- list(
          c("{.fn tw_contrast} makes the table of effects, {.fn tidy} that of parameters, {.fn fitted} a matrix of means.",
            "{.code as_draws_matrix(fit, genes = )} and {.fn as_draws_df} hold draws.")),
     list("rstantools", c("loo_R2", "loo_predict"), one_gene_hint),
-    list("loo", "kfold", one_gene_hint),
     list("bayesplot", c("nuts_params", "log_posterior"), one_gene_hint),
     list("graphics", "pairs", one_gene_hint),
     list("brms", c("conditional_effects", "hypothesis", "mcmc_plot", "posterior_summary"), one_gene_hint)),
-  twillcells = cell_refusals("The data are cells; {.fn summary} has the numbers of each leaf.", "{.fn loo} leaves out leaves."),
-  twillrows = cell_refusals("The data are cells; {.fn summary} has their numbers.",
-                            "Fits whose cells make up leaves have {.fn loo}."),
+  twillcells = cell_refusals("The data are cells; {.fn summary} has the numbers of each leaf."),
+  twillrows = cell_refusals("The data are cells; {.fn summary} has their numbers."),
   twillfit = list(
     list("stats", c("logLik", "deviance", "anova"), criterion_hint),
     list("stats", "simulate", "{.fn posterior_predict} draws new responses.")))

@@ -10,7 +10,8 @@ verb_doors <- c(
   ndraws = "sgc", nchains = "sgc", niterations = "sgc",
   fitted = "sgc", predict = "sg", residuals = "sgc", posterior_linpred = "sg",
   posterior_epred = "sg", posterior_predict = "sg", predictive_error = "sg", predictive_interval = "sg", log_lik = "sgc",
-  loo = "sgc", waic = "sgc", loo_compare = "sgc", kfold = "s", bayes_R2 = "sg", loo_R2 = "s", loo_predict = "s", pp_check = "sgc",
+  loo = "sgc", waic = "sgc", loo_compare = "sgc", kfold = "sgc", bayes_R2 = "sg", loo_R2 = "s", loo_predict = "s",
+  pp_check = "sgc",
   rhat = "sgc", neff_ratio = "sgc", nuts_params = "s", log_posterior = "s", tidy = "sgc", glance = "sgc", augment = "sg",
   update = "sgc", simulate = "", logLik = "", anova = "")
 

@@ -160,5 +160,4 @@ test_that("checks are drawn, for one gene or for some", {
   expect_s3_class(pp_check(fit, "dens_overlay", genes = "g1", ndraws = 20, seed = 1), "ggplot")
   expect_s3_class(pp_check(fit, "stat", genes = c("g1", "g2"), ndraws = 20, seed = 1), "ggplot")
   expect_error(pp_check(fit, "rootogram"), "Checks of one gene", class = "twill_error_plot")
-  expect_error(kfold(fit), class = "twill_error_method")
 })

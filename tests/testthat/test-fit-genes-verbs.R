@@ -108,7 +108,7 @@ test_that("no verb answers with NULL or a riddle, by any door", {
 
 test_that("what is refused says how to ask", {
   fit <- fake_set()
-  expect_error(kfold(fit), "tw_gene\\(fit, \"NAME\"\\)", class = "twill_error_method")
+  expect_error(loo_R2(fit), "tw_gene\\(fit, \"NAME\"\\)", class = "twill_error_method")
   expect_error(posterior_predict(cells_fit(cell_data(3))), "tw_means", class = "twill_error_method")
   expect_error(as.data.frame(fit), "tw_contrast", class = "twill_error_method")
   expect_error(simulate(fit), "posterior_predict", class = "twill_error_method")

@@ -19,7 +19,8 @@ small_fits <- function() {
 }
 
 # Arguments that a verb needs, by door.
-verb_needs <- list(fitted = list(c = list(genes = 1:2)), residuals = list(c = list(genes = 1:2)), kfold = list(s = list(K = 2)))
+verb_needs <- list(fitted = list(c = list(genes = 1:2)), residuals = list(c = list(genes = 1:2)),
+                   kfold = list(s = list(K = 2), g = list(K = 2), c = list(K = 2)))
 
 verb_function <- function(verb) {
   packages <- c("twill", "stats", "base", "graphics")
