@@ -15,18 +15,19 @@
 #' @name tw_contrast
 NULL
 
-contrast_by <- function(fit, contrast, weights, ask, by, unit, threshold, prob, adaptive) {
+contrast_by <- function(fit, contrast, weights, ask, by, unit, threshold, prob, adaptive, shrink) {
   plan <- by_plan(fit, weights, by, ask)
   mask <- ask$mask[plan$gene]
   effect <- by_effect(fit, contrast, weights, ask, plan)
   own <- statistics <- effect_statistics(effect, threshold, prob)
   if (!is.null(effect$extra)) own <- effect_statistics(effect["draws"], threshold, prob)
-  prior <- if (adaptive) learn_effect_prior(effect$draws, own$mean, own$sd)
-  statistics <- adapt_statistics(statistics, prior, threshold, list(statistics = own, extra = effect$extra))
+  prior <- if (adaptive) learn_effect_prior(effect$draws, own$mean, own$sd, estimates = shrink)
+  base <- list(statistics = own, extra = effect$extra)
+  statistics <- adapt_statistics(statistics, prior, threshold, base)
   table <- contrast_table(fit, unmask(statistics, mask), weights, unit, threshold > 0, ask$mask, plan$gene)
   table <- cbind(gene = set_genes(fit)[plan$gene], plan$labels, table)
   rownames(table) <- NULL
-  list(table = table, prior = prior, by = names(plan$labels), error = interval_error(effect, prob))
+  list(table = table, prior = prior, by = names(plan$labels), error = interval_error(effect, prob), base = base, mask = mask)
 }
 
 # Which levels ----------------------------------------------------------------------------------------------------------

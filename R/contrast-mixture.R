@@ -3,7 +3,8 @@
 # With l_ik the likelihood of observation i under component k, the shares x maximise
 #   f(x) = sum_i log(sum_k l_ik x_k) + a log(x_1)      over x >= 0, sum_k x_k = 1,
 # where a is the number of observations more that are known to come from the first component (Stephens 2017, his lambda_0 -
-# 1). As f(c x) = f(x) + (n + a) log c, the simplex can be traded for the term -(n + a) sum_k x_k (Kim, Carbonetto, Stephens
+# 1), or, as a vector, from each. As f(c x) = f(x) + (n + a) log c, the simplex can be traded for the term -(n + a) sum_k x_k
+# (Kim, Carbonetto, Stephens
 # and Anitescu 2020, eq. 10): x >= 0 is the only constraint left, and a primal-dual interior-point method (Nocedal and Wright
 # 2006, ch. 19) needs about 15 steps of one K x K system each. EM needs thousands: neighbouring components are nearly alike.
 
@@ -15,9 +16,10 @@ mixture_steps <- 200
 mixture_shares <- function(log_lik, extra = 0, steps = mixture_steps) {
   lik <- exp(log_lik - row_maxima(log_lik))
   weights <- rep(1, nrow(lik))
-  if (extra > 0) {
-    lik <- rbind(lik, c(1, numeric(ncol(lik) - 1)))
-    weights <- c(weights, extra)
+  added <- which(extra > 0)
+  if (length(added)) {
+    lik <- rbind(lik, diag(1, ncol(lik))[added, , drop = FALSE])
+    weights <- c(weights, extra[added])
   }
   found <- interior_shares(lik, weights, steps)
   list(shares = sparse_shares(found$x, sum(weights)), gap = found$gap, converged = found$gap <= mixture_gap_limit)

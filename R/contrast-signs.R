@@ -28,11 +28,13 @@ effect_components <- function(mean, sd) {
   list(centres = c(0, 0 * around_zero, pairs), sizes = c(0, around_zero, pairs / 3))
 }
 
-# The same with pairs told apart: half of their shares each. `of` is the component.
+# The same with pairs told apart: half of their shares each. `of` is the component. Mixtures that were given (tw_normal_mixture())
+# have no pairs.
 apart <- function(components) {
-  of <- c(seq_along(components$sizes), which(components$centres > 0))
-  half <- ifelse(components$centres > 0, 0.5, 1)
-  lower <- rep(c(1, -1), c(length(components$sizes), sum(components$centres > 0)))
+  pairs <- if (isFALSE(components$paired)) integer() else which(components$centres > 0)
+  of <- c(seq_along(components$sizes), pairs)
+  half <- ifelse(seq_along(components$sizes) %in% pairs, 0.5, 1)
+  lower <- rep(c(1, -1), c(length(components$sizes), length(pairs)))
   list(of = of, centres = lower * components$centres[of], sizes = components$sizes[of], half = half[of],
        shares = (components$shares * half)[of])
 }
@@ -64,10 +66,14 @@ node_variances <- function(df) {
   (df - 2) / df / precision
 }
 
+# `nodes` are variances in units of those of the effects, equally likely, or what t_nodes() gives for each effect.
+error_variances <- function(sd, nodes) if (is.list(nodes)) sd^2 * nodes$variance else outer(sd^2, nodes)
+
 # Log densities of the means under effects from N(centre, size^2), genes x nodes.
 node_densities <- function(mean, sd, centre, size, nodes) {
-  variance <- outer(sd^2, nodes) + size^2
-  -0.5 * ((mean - centre)^2 / variance + log(2 * pi * variance))
+  variance <- error_variances(sd, nodes) + size^2
+  density <- -0.5 * ((mean - centre)^2 / variance + log(2 * pi * variance))
+  if (is.list(nodes)) density + nodes$log_weight else density
 }
 
 # Log marginal likelihoods, genes x components. `densities` replace the t of some genes.
@@ -83,18 +89,20 @@ component_likelihoods <- function(mean, sd, components, nodes, densities = NULL)
   pair_likelihoods(out, parts)
 }
 
-# list(centres, sizes, shares, df): the prior of the effect over genes; NULL where no gene has an effect.
-learn_effect_prior <- function(draws, mean, sd, densities = NULL) {
+# list(centres, sizes, shares, even, df): the prior of the effect over genes; NULL where no gene has an effect. `shares` are for
+# signs, and err on the side of no effect; `even` for estimates (contrast-shrunken.R), if they are asked for.
+learn_effect_prior <- function(draws, mean, sd, densities = NULL, nodes = NULL, estimates = FALSE) {
   ok <- usable_effects(mean, sd)
   if (!any(ok)) return(NULL)
   densities <- densities_of(densities, which(ok))
   plain <- setdiff(seq_len(sum(ok)), genes_of(densities))
   df <- pooled_df(draws[, which(ok)[plain], drop = FALSE], mean[ok][plain], sd[ok][plain])
   components <- effect_components(mean[ok], sd[ok])
-  log_lik <- component_likelihoods(mean[ok], sd[ok], components, node_variances(df), densities)
+  log_lik <- component_likelihoods(mean[ok], sd[ok], components, nodes_at(nodes, ok) %||% node_variances(df), densities)
   found <- mixture_shares(log_lik, genes_without_effect(sum(ok)))
   if (!found$converged) warn_unlearned(found$gap)
-  c(components, list(shares = found$shares, df = df))
+  even <- if (estimates) mixture_shares(log_lik, even_rows(ncol(log_lik)))$shares
+  c(components, list(shares = found$shares, even = even, df = df))
 }
 
 warn_unlearned <- function(gap) {
@@ -113,16 +121,17 @@ densities_of <- function(densities, at) {
 # list(below, above, zero): per gene, the probabilities that the effect is below and above each of `at` (genes x at) and that
 # it is zero, under the prior. Both tails are computed as such: one less the other would be rounding error. `extra`, genes x
 # values, are equally likely variances that are added to every effect but none.
-adapted_posterior <- function(prior, mean, sd, at, extra = matrix(0, length(mean), 1), densities = NULL) {
-  nodes <- node_variances(prior$df)
+adapted_posterior <- function(prior, mean, sd, at, extra = matrix(0, length(mean), 1), densities = NULL, nodes = NULL) {
+  nodes <- nodes %||% node_variances(prior$df)
   below <- above <- matrix(0, length(mean), length(at))
   zero <- total <- numeric(length(mean))
   top <- row_maxima(component_likelihoods(mean, sd, prior, nodes))
   parts <- apart(prior)
   for (k in which(parts$shares > 0)) {
     weights <- parts$shares[k] * exp(node_densities(mean, sd, parts$centres[k], parts$sizes[k], nodes) - top)
-    for (j in seq_along(nodes)) {
-      tails <- tails_in(mean, nodes[j] * sd^2, parts$centres[k], parts$sizes[k]^2, at, extra)
+    variances <- error_variances(sd, nodes)
+    for (j in seq_len(ncol(variances))) {
+      tails <- tails_in(mean, variances[, j], parts$centres[k], parts$sizes[k]^2, at, extra)
       below <- below + weights[, j] * tails$below
       above <- above + weights[, j] * tails$above
     }
@@ -159,7 +168,8 @@ adapt_statistics <- function(statistics, prior, threshold, base = list(statistic
   sd <- base$statistics$sd
   ok <- usable_effects(mean, sd)
   extra <- if (is.null(base$extra)) matrix(0, sum(ok), 1) else extra_nodes(base$extra[, ok, drop = FALSE])
-  found <- adapted_posterior(prior, mean[ok], sd[ok], c(0, threshold, -threshold), extra, densities_of(base$densities, which(ok)))
+  found <- adapted_posterior(prior, mean[ok], sd[ok], c(0, threshold, -threshold), extra, densities_of(base$densities, which(ok)),
+                             nodes_at(base$nodes, ok))
   statistics$lfsr[ok] <- never_zero(pmin(found$below[, 1], found$above[, 1]) + found$zero)
   if (threshold == 0) {
     statistics$fsos[ok] <- statistics$lfsr[ok]

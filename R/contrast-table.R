@@ -155,6 +155,7 @@ column_texts <- function(fit, facts, ask, prior = NULL) {
     prob = paste("probability of a size above the", threshold),
     rhat = "worst R-hat of the coefficients involved", ess = "smallest bulk effective sample size of the coefficients involved",
     khat = "Pareto k-hat of the approximation; NA where the gene was sampled", extra_texts(facts$unit),
+    shrunken_texts(facts$unit, facts$prob),
     status = "see ?tw_diagnostics")
 }
 

@@ -116,11 +116,13 @@
 #' @param by Name of a group (`"donor"`, `"guide"`), or of variables that make levels of groups: the effect in each of their
 #'   levels, one row per gene and level, with columns `gene` and those of `by` before the others. Needs the effects of levels
 #'   (`keep = "effects"`, or up to 200 genes). Default: none.
+#' @param shrink Add columns of shrunken effects, see below? Default: no.
 #' @param ... Must be empty.
 #' @return A [tw_table] of class `tw_contrast` with genes as row names, in the order of the fit: `baseMean`, `log2FoldChange`
 #'   (posterior mean), `lfcSE` (posterior sd), `lower`, `upper`, `lfsr`, `fsos` (with a threshold), `svalue`, `prob` (that the
 #'   size of the effect exceeds the threshold), `sd_<group>` (posterior mean of the effect's sd over the levels of each group),
-#'   `rhat` and `ess` (the worst of the parameters involved; `khat` for approximations), columns of `extra`, `status`.
+#'   `rhat` and `ess` (the worst of the parameters involved; `khat` for approximations), columns of `shrink` and `extra`,
+#'   `status`.
 #'   `sd_<group>` is of the scale of expression on all scales. Errors have class `twill_error_contrast`.
 #' @references Stephens M (2017). False discovery rates: a new deal. *Biostatistics* 18, 275-294.
 #' @examples
@@ -133,11 +135,12 @@
 #' tw_contrast(fit, stim, lfc_threshold = 0.5)
 #' tw_contrast(fit, stim, scale = "clr", estimand = "new_donor")
 #' tw_contrast(fit, stim, by = "donor")
+#' tw_contrast(fit, stim, shrink = TRUE)[, c("log2FoldChange", "shrunken", "shrunkenSE")]
 #' @export
 tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("population", "observed", "new_donor"),
                         prob = 0.95, log2 = TRUE, adaptive = TRUE, names = c("twill", "limma"),
                         scale = c("expression", "composition", "clr"), donor_weights = c("uniform", "cells", "harmonic"),
-                        reference = "all", mask = NULL, cell_noise = FALSE, extra = NULL, by = NULL, ...) {
+                        reference = "all", mask = NULL, cell_noise = FALSE, extra = NULL, by = NULL, shrink = FALSE, ...) {
   check_no_dots(...)
   check_set(fit)
   estimand <- check_choice(estimand, "estimand", c("population", "observed", "new_donor"))
@@ -150,26 +153,31 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
   ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, extra)
   unit <- effect_unit(fit, log2)
   prior <- check_flag(adaptive, "adaptive") && !cell_noise
-  answer <- if (is.null(by)) contrast_answer(fit, contrast, weights, ask, lfc_threshold * unit, prob, prior) else
-    contrast_by(fit, contrast, weights, ask, by, unit, lfc_threshold * unit, prob, prior)
+  shrink <- check_shrink(shrink, adaptive, cell_noise)
+  answer <- if (is.null(by)) contrast_answer(fit, contrast, weights, ask, lfc_threshold * unit, prob, prior, shrink) else
+    contrast_by(fit, contrast, weights, ask, by, unit, lfc_threshold * unit, prob, prior, shrink)
   facts <- contrast_facts(weights, ask, table_unit(fit, log2), prob, lfc_threshold, answer$error)
   facts$by <- answer$by
   table <- answer$table %||% contrast_table(fit, answer$statistics, weights, unit, lfc_threshold > 0, ask$mask)
+  if (shrink) table <- insert_before_status(table, shrunken_columns(answer$prior, answer$base, prob, answer$mask) / unit)
   table <- insert_before_status(table, extra_columns(fit, contrast, ask, unit))
   new_effect_table(table, column_texts(fit, facts, ask, answer$prior), names, facts)
 }
 
-# list(statistics, prior): of all genes, with a prior learned over those that are not masked if `adaptive`.
-contrast_answer <- function(fit, contrast, weights, ask, threshold, level, adaptive) {
+# list(statistics, prior, error, base, mask): of all genes, with a prior learned over those that are not masked if `adaptive`;
+# `base` is of these.
+contrast_answer <- function(fit, contrast, weights, ask, threshold, level, adaptive, shrink) {
   effect <- asked_effect(fit, contrast, weights, ask)
   effect$densities <- effect_densities(fit, weights, ask, effect, threshold)
   statistics <- effect_statistics(effect, threshold, level)
   base <- rate_base(fit, contrast, weights, ask, effect, statistics, threshold, level)
-  prior <- if (adaptive) learn_effect_prior(base$draws, base$statistics$mean, base$statistics$sd, base$densities)
+  prior <- if (adaptive) learn_effect_prior(base$draws, base$statistics$mean, base$statistics$sd, base$densities,
+                                            estimates = shrink)
   statistics <- adapt_statistics(statistics, prior, threshold, base)
   if (!is.null(base$extra)) statistics <- no_surer(statistics, adapt_statistics(base$statistics, prior, threshold,
                                                                                 base[c("statistics", "densities")]))
-  list(statistics = unmask(statistics, ask$mask), prior = prior, error = interval_error(effect, level))
+  list(statistics = unmask(statistics, ask$mask), prior = prior, error = interval_error(effect, level), base = base,
+       mask = ask$mask)
 }
 
 only_coefficient <- function(model) {

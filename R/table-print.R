@@ -64,7 +64,7 @@ found_text <- function(x) {
          if (any(trouble > 0)) sprintf("; %s with a status", big(trouble)))
 }
 
-effect_names <- c("log2FoldChange", "logFC")
+effect_names <- c("log2FoldChange", "logFC", "mean")
 
 # Rows -------------------------------------------------------------------------------------------------------------------
 
