@@ -12,7 +12,8 @@
 #' @param ndraws Number of draws. Default: 10 for plots that show each draw; all for those that
 #'   summarise draws (at most 1000 of a rootogram).
 #' @param prefix `"ppc"` (default), or `"ppd"` to leave out the observed response.
-#' @param group,x Names of columns of the data for grouped plots and plots against a covariate.
+#' @param group,x Names of columns of the data for grouped plots and plots against a covariate; an error for plots
+#'   without. With `group` the default type is grouped.
 #' @param newdata Data frame with predictors and response. Default: the rows of the fit.
 #' @param draw_ids Numbers of the draws to use. Default: chosen by `ndraws`.
 #' @param re_formula,seed,... As in [posterior_predict()]; other arguments go to bayesplot.
@@ -28,7 +29,8 @@ pp_check.twillfit <- function(object, type = NULL, ndraws = NULL, prefix = c("pp
                               group = NULL, x = NULL, newdata = NULL, draw_ids = NULL,
                               re_formula = NULL, seed = NULL, ...) {
   prefix <- check_choice(prefix, "prefix", c("ppc", "ppd"))
-  type <- check_plot_type(type %||% default_check(object), prefix)
+  type <- check_plot_type(type %||% default_check(object, if (!is.null(group)) prefix), prefix)
+  check_takes(paste0(prefix, "_", type), list(group = group, x = x))
   ids <- draw_ids %||% with_seed(seed, choose_draws(object, ndraws %||% default_ndraws(object, type)))
   respond <- if (startsWith(type, "loo_")) loo_responses else posterior_predict.twillfit
   yrep <- respond(object, newdata = newdata, re_formula = re_formula, draw_ids = ids, seed = seed)
@@ -39,6 +41,7 @@ pp_check.twillfit <- function(object, type = NULL, ndraws = NULL, prefix = c("pp
   if (startsWith(type, "ecdf_overlay")) arguments$discrete <- has_counts(object)
   y <- if (prefix == "ppc") observed_response(prediction)
   check_discrete(type, c(y, yrep[1, ]))
+  check_has_density(type, arguments$group, ncol(yrep))
   if (type == "rootogram") return(rootogram(y, yrep, ...))
   draw_check(paste0(prefix, "_", type), y, yrep, arguments, ...)
 }
@@ -65,7 +68,29 @@ rootogram <- function(y, yrep, ...) {
   if (max(yrep) <= end) plot else plot + ggplot2::coord_cartesian(xlim = c(-0.5, end), expand = FALSE)
 }
 
-default_check <- function(fit) {
+# What the user says and a plot has no use for is not passed over.
+check_takes <- function(name, given) {
+  unused <- setdiff(names(compact(given)), names(formals(getExportedValue("bayesplot", name))))
+  if (length(unused) == 0) return(invisible())
+  type <- sub("^pp[cd]_", "", name)
+  abort_twill("plot", c("Plots of {.code type = \"{type}\"} take no {.arg {unused[1]}}.",
+                        if (unused[1] == "group") c("i" = "Those whose names end in {.val _grouped} do.")))
+}
+
+# A smooth density needs two values, in each group.
+check_has_density <- function(type, group, n) {
+  if (!grepl("^dens|violin", type)) return(invisible())
+  sizes <- if (is.null(group)) c("all rows" = n) else table(as.character(group))
+  few <- names(sizes)[sizes < 2]
+  if (length(few) == 0) return(invisible())
+  abort_twill("plot", c("{.code type = \"{type}\"} needs two rows, in every group.", "x" = "There is one in {.val {some(few)}}.",
+                        "i" = "{.val intervals} and {.val intervals_grouped} show single rows."))
+}
+
+# `grouped` is the prefix where there is a group, else NULL.
+default_check <- function(fit, grouped = NULL) {
+  if (identical(grouped, "ppd")) return("freqpoly_grouped")
+  if (!is.null(grouped)) return(if (has_counts(fit)) "ecdf_overlay_grouped" else "dens_overlay_grouped")
   if (!has_counts(fit)) return("dens_overlay")
   # A rootogram has one bar per count: beyond a few hundred they cannot be told apart.
   if (max(fit$design$y) <= 300) "rootogram" else "ecdf_overlay"

@@ -47,9 +47,11 @@ guide_draws <- function(fit, weights, slots) {
   genes <- unique(slots$gene)
   at <- match(genes, set_genes(fit))
   k <- match("guide", group_names(fit$job$model))
+  # Genes of one guide each have no term of guides, and a term may be without this coefficient: guides are as their gene.
+  gene <- weighted_draws(fit, linear_weights(fit, weights, "population"), at)[, match(slots$gene, genes), drop = FALSE]
+  if (is.na(k) || all(weights$terms[[k]]$weights[1, ] == 0)) return(list(gene = gene, guide = gene))
   w <- weights$terms[[k]]$weights[1, ]
   used <- names(w)[w != 0]
-  gene <- weighted_draws(fit, linear_weights(fit, weights, "population"), at)[, match(slots$gene, genes), drop = FALSE]
   term <- fit$job$model$design$terms[[k]]
   names <- unlist(lapply(used, effect_variables, group = term$group, levels = term$levels))
   effects <- array(effect_draws(fit, names, at), c(nrow(gene), length(term$levels), length(used), length(genes)))

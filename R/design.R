@@ -56,7 +56,20 @@ model_part <- function(formula, data, contrasts = NULL) {
   part$ordinary <- attr(formula, "ordinary_intercept")
   if (!is.null(part$ordinary)) part$columns[1] <- part$ordinary
   part$x <- plain_matrix(x, part$columns)
+  check_sizes_of_columns(part$x)
   part
+}
+
+# Squares of such numbers, and what they are multiplied with, are beyond what double precision holds.
+largest_column <- 1e100
+
+check_sizes_of_columns <- function(x) {
+  large <- which(colSums(abs(x) > largest_column, na.rm = TRUE) > 0)
+  if (length(large) == 0) return(invisible())
+  column <- colnames(x)[large[1]]
+  value <- signif(max(abs(x[, large[1]]), na.rm = TRUE), 3)
+  abort_twill("data", c("Column {.field {column}} of the design has values too large to compute with: up to {.val {value}}.",
+                        "i" = "Use other units, such as {.code scale()}."))
 }
 
 plain_matrix <- function(x, columns) {

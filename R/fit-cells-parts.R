@@ -21,7 +21,7 @@ leaf_factors <- function(fit) {
 # Leaves by label, number, or values of the design's variables, c(donor = "D1", condition = "ctrl").
 pick_leaves <- function(fit, leaf, data = model.frame.twillgenes(fit), known = column_samples(fit)) {
   if (is.null(leaf)) return(seq_along(known))
-  if (!is.null(names(leaf))) return(leaves_with(leaf, data, known))
+  if (length(leaf) > 0 && !is.null(names(leaf))) return(leaves_with(leaf, data, known))
   if (is.character(leaf) && length(leaf) > 0 && all(leaf %in% known)) return(columns_of(leaf, known))
   if (is.numeric(leaf) && length(leaf) > 0 && all(leaf %in% seq_along(known))) return(leaf)
   given <- given_value(leaf)

@@ -80,7 +80,17 @@ as_draws_matrix.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warm
 #' @export
 as_draws_rvars.twillfit <- function(x, variable = NULL, regex = FALSE, inc_warmup = FALSE, ...) {
   check_no_dots(...)
-  as_draws_rvars(as_draws_array.twillfit(x, variable, regex, inc_warmup))
+  as_draws_rvars(plain_indices(as_draws_array.twillfit(x, variable, regex, inc_warmup)))
+}
+
+# posterior takes commas between brackets for a further index: those in names of levels become semicolons.
+plain_indices <- function(draws) {
+  names <- posterior::variables(draws)
+  parts <- regmatches(names, regexec("^(r_[^[]*\\[)(.*)(,[^,]*\\])$", names))
+  has_comma <- vapply(parts, function(p) length(p) > 0 && grepl(",", p[3]), NA)
+  plain <- vapply(parts[has_comma], function(p) paste0(p[2], gsub(",", ";", p[3]), p[4]), "")
+  posterior::variables(draws)[has_comma] <- plain
+  draws
 }
 
 #' @rdname twill-draws

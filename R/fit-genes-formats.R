@@ -81,5 +81,5 @@ as_draws_list.twillgenes <- function(x, genes = NULL, variable = NULL, regex = F
 #' @export
 as_draws_rvars.twillgenes <- function(x, genes = NULL, variable = NULL, regex = FALSE, ...) {
   check_no_dots(...)
-  as_draws_rvars(as_draws_array.twillgenes(x, genes, variable, regex))
+  as_draws_rvars(plain_indices(as_draws_array.twillgenes(x, genes, variable, regex)))
 }

@@ -77,8 +77,17 @@ argument_expression <- function(expression, name, data, env, in_place = NULL) {
 
 # In the data and the frame of the caller, or, where that fails, where the argument was written (`in_place`, a function).
 evaluate_argument <- function(expression, data, env, in_place, refuse) {
-  tryCatch(eval(expression, data, env), error = function(e) {
+  tryCatch(with_own_warnings(eval(expression, data, env)), error = function(e) {
     tryCatch((in_place %||% function() stop(e))(), error = function(unused) refuse(conditionMessage(e)))
+  })
+}
+
+# Warnings of an expression of the user's, which say nothing of where they come from.
+with_own_warnings <- function(code) {
+  withCallingHandlers(code, warning = function(w) {
+    why <- conditionMessage(w)
+    warn_twill("data", c("An argument that is computed from {.arg data} warns.", "x" = "{why}"))
+    invokeRestart("muffleWarning")
   })
 }
 
@@ -255,9 +264,11 @@ omitted_rows <- function(data, rows, policy) {
 # What a function or name given as na.action does, found out by trying it.
 missing_policy <- function(na_action) {
   act <- tryCatch(match.fun(na_action), error = function(e) NULL)
-  if (is.null(act)) abort_twill("setting", "{.arg na.action} must be a function such as {.fn na.omit} or {.fn na.fail}.")
+  refuse <- function() abort_twill("setting", "{.arg na.action} must be a function such as {.fn na.omit} or {.fn na.fail}.")
+  if (is.null(act)) refuse()
   tried <- tryCatch(act(data.frame(x = c(1, NA))), error = function(e) "fail")
   if (identical(tried, "fail")) return("fail")
+  if (!is.data.frame(tried)) refuse()
   if (nrow(tried) == 2) return("pass")
   class(attr(tried, "na.action"))[1] %||% "omit"
 }

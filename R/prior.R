@@ -54,6 +54,8 @@ tw_prior <- function(prior, class = "b", coef = "", group = "", dpar = "", lb = 
   check_no_dots(...)
   texts <- list(prior = prior, class = class, coef = coef, group = group, dpar = dpar)
   for (name in names(texts)) check_text(texts[[name]], name)
+  check_bound(lb, "lb")
+  check_bound(ub, "ub")
   new_prior(prior = trimws(prior), class = class, coef = coef, group = group, dpar = dpar, lb = as.character(lb),
             ub = as.character(ub), source = "user") |> validate_prior()
 }
@@ -62,6 +64,12 @@ check_text <- function(x, name) {
   if (is.character(x) && length(x) >= 1 && !anyNA(x)) return(invisible())
   given <- given_value(x)
   abort_twill("prior", c("{.arg {name}} must be text.", "x" = "It is {.val {given}}."))
+}
+
+check_bound <- function(x, name) {
+  if (is.atomic(x) && length(x) >= 1) return(invisible())
+  given <- given_value(x)
+  abort_twill("prior", c("{.arg {name}} must be a number, or text of one.", "x" = "It is {.val {given}}."))
 }
 
 prior_columns <- c("prior", "class", "coef", "group", "resp", "dpar", "nlpar", "lb", "ub", "source")

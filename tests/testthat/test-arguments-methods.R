@@ -20,6 +20,7 @@ object_makers <- list(
   tw_mask = function() tw_mask(object_of("twillgenes")),
   tw_spread = function() tw_spread(object_of("twillcells")), tw_contrast = function() tw_contrast(object_of("twillgenes")),
   tw_gene_sets = function() tw_gene_sets(object_of("twillgenes"), sets = list(a = c("gene1", "gene2")), donors = "independent"),
+  tw_normal_mixture = function() tw_normal_mixture(0.1, 1),
   tw_table = function() tw_variance(object_of("twillgenes")),
   twill_family = function() negbinomial(), twill_formula = function() tw_formula(y ~ x),
   twill_prior = function() tw_prior("normal(0, 1)"))

@@ -17,8 +17,8 @@ built <- function(formula, data = rows, family = gaussian(), contrasts = NULL, .
 unfitted <- function(formula, data = rows, family = gaussian(), contrasts = NULL) {
   input <- new_input(formula, data)
   family <- as_twill_family(family)
-  list(formula = input$formula, family = family, data = input$data,
-       design = new_design(input$formula, input$data, family, contrasts))
+  structure(list(formula = input$formula, family = family, data = input$data,
+                 design = new_design(input$formula, input$data, family, contrasts)), class = "twillfit")
 }
 
 bare <- function(x) unname(as.matrix(x))

@@ -145,3 +145,14 @@ test_that("genes of one guide have no guides to name, effects of one draw no err
   expect_true(all(is.na(errors)) && !any(is.nan(errors)))
   expect_error(screen(~1, new.env()), "gene", class = "twill_error_genes")
 })
+
+test_that("guides of genes with one guide each are as their gene", {
+  set.seed(3)
+  counts <- matrix(rpois(16, 60), 4, 4, dimnames = list(paste0("k", 1:4), paste0("s", 1:4)))
+  fit <- suppressWarnings(twill_screen(counts, ~1, gene = LETTERS[1:4], chains = 1, iter = 100, seed = 1, silent = 2))
+  guides <- tw_guides(fit)
+  expect_identical(guides$guide, rownames(counts))
+  expect_equal(guides$log2FoldChange, colMeans(as.matrix(as_draws_matrix(fit, variable = "b_Intercept"))) / log(2),
+               ignore_attr = TRUE)
+  expect_true(all(guides$efficacy == 1))
+})

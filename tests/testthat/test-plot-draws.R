@@ -116,3 +116,16 @@ test_that("axes say what they show", {
   expect_match(tw_forest(shared_fit("sleep"), coef = "Days")$labels$x, "deviation of Days")
   expect_match(tw_forest(shared_fit("ticks"))$labels$x, "log scale")
 })
+
+test_that("what a check by plots has no use for is refused, and groups of one row have no density", {
+  set.seed(7)
+  data <- data.frame(y = rnorm(12), x = rnorm(12), g = rep(c("a", "b"), each = 6))
+  fit <- twill(y ~ x + (1 | g), data, chains = 1, iter = 60, seed = 1, silent = 2)
+  expect_error(pp_check(fit, type = "dens_overlay", group = "g"), "take no `group`", class = "twill_error_plot")
+  expect_error(pp_check(fit, type = "stat", x = "x"), "take no `x`", class = "twill_error_plot")
+  expect_error(pp_check(fit, newdata = data[1, ]), "needs two rows", class = "twill_error_plot")
+  expect_error(pp_check(fit, newdata = data[1:7, ], group = "g"), "\"b\"", class = "twill_error_plot")
+  expect_s3_class(pp_check(fit, group = "g")$facet, "FacetWrap")
+  expect_s3_class(pp_check(fit, group = "g", prefix = "ppd")$facet, "Facet")
+  expect_s3_class(pp_check(fit, type = "intervals_grouped", group = "g", newdata = data[c(1, 7), ]), "ggplot")
+})

@@ -149,3 +149,32 @@ test_that("a normal distribution has no ends", {
   for (verb in list(fixef, ranef, coef)) expect_error(verb(fit, probs = c(0, 0.5)), "probs", class = "twill_error_argument")
   expect_true(all(is.finite(fixef(fake_set(), probs = c(0, 1)))))
 })
+
+test_that("values that only look like an argument are refused by name", {
+  data <- data.frame(y = rnorm(8), f = factor(rep(c("a", "b"), 4)))
+  expect_error(twill(y ~ f, data, na.action = "~"), "na.action", class = "twill_error_setting")
+  expect_error(tw_prior("normal(0, 1)", ub = function(x) x), "`ub` must be a number", class = "twill_error_prior")
+  warned <- tryCatch(twill(y ~ 1, data, subset = f > 0), warning = identity)
+  expect_s3_class(warned, "twill_warning_data")
+})
+
+test_that("levels with commas have one index in rvars", {
+  data <- data.frame(y = rnorm(12), g = rep(c("a,b", "c", "d"), 4))
+  fit <- twill(y ~ 1 + (1 | g), data, chains = 1, iter = 60, seed = 1, silent = 2)
+  rvars <- expect_silent(as_draws_rvars(fit))
+  expect_identical(dimnames(rvars$r_g)[[1]], c("a;b", "c", "d"))
+  expect_equal(as.vector(posterior::draws_of(rvars$r_g["a;b", 1])), as.vector(as.matrix(fit, variable = "r_g[a,b,Intercept]")))
+})
+
+test_that("columns beyond what numbers hold are refused by every door", {
+  samples <- data.frame(x = c(1, 2, 3, 4) * 1e150, y = rnorm(4), row.names = paste0("s", 1:4))
+  expect_error(twill(y ~ x, samples), "up to 4e\\+150", class = "twill_error_data")
+  expect_error(twill(y ~ (1 + x | x), samples), "too large", class = "twill_error_data")
+  counts <- matrix(rpois(12, 50), 3, 4, dimnames = list(letters[1:3], rownames(samples)))
+  expect_error(twill_genes(counts, ~x, col_data = samples), "too large", class = "twill_error_data")
+  expect_error(twill_screen(counts, ~x, gene = 1:3, col_data = samples), "too large", class = "twill_error_data")
+})
+
+test_that("an empty table names no leaf", {
+  expect_error(tw_means(cells_fit(), leaf = data.frame()), "must name values", class = "twill_error_leaf")
+})

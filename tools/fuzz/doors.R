@@ -75,8 +75,8 @@ random_cells <- function() {
   input <- matrix_input(n_genes(), n_rows() * 4, 2)
   # Leaves: designs of factors. Numbers that differ from cell to cell are fitted cell by cell.
   required <- c(list(quote(x), random_design(), col_data = quote(samples)), common(), gene_method())
-  own <- list(capture = any_of("model", "library", "sizeFactors", rep(0.1, n), rep(0, n), runif(n), c(NA, rep(1, n - 1)), 1,
-                               "nothing"),
+  own <- list(capture = any_of("model", "library", "sizeFactors", rep(0.1, n), rep(0, n), runif(n),
+                               c(NA, rep(1, max(0, n - 1))), 1, "nothing"),
               organism = any_of("human", "mouse", "yeast", "ecoli", "cat"), capture_efficiency = any_of(0.1, 0.9, 1, 1e-6, 0),
               gene_coverage = any_of(0.5, 0.9, 1, 0), family = any_of("poisson", "negbinomial", "gaussian"))
   optional <- gene_only_settings[setdiff(names(gene_only_settings), "weights")]

@@ -100,7 +100,7 @@ twill_settings <- c(settings, list(
 
 gene_only_settings <- c(settings, list(
   genes = any_of(1:2, "gene1", c(TRUE, FALSE), c("gene1", "nothing"), -1, 0, 100), min_count = any_of(0, 1, 100, 1e6),
-  weights = any_of(rep(1, n), runif(n), rep(0, n), c(NA, rep(1, n - 1)), 1), share = any_of("none", "dispersion", "sd"),
+  weights = any_of(rep(1, n), runif(n), rep(0, n), c(NA, rep(1, max(0, n - 1))), 1), share = any_of("none", "dispersion", "sd"),
   sd_prior = any_of("half_t", "half_normal", "horseshoe"), effect_prior = any_of("normal", "student_t"),
   keep = any_of("draws", "effects", "moments"), block_size = any_of(1, 2, "auto", 0), dispersion = any_of(~1, ~x, ~f, ~ (1 | g),
       ~nothing),
