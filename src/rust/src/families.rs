@@ -42,6 +42,14 @@ pub fn negative_binomial<T: Real>(t: T::Datum, w_phi: T, u: T, rising: [T; 2]) -
     }
 }
 
+/// Expected second derivative of a negative binomial row in `eta`, its sign turned, and the share of the variance that the shape adds:
+/// `mu / (1 + mu / phi)`, safe at both ends.
+pub fn negative_binomial_information(eta: f64, log_phi: f64) -> [f64; 2] {
+    let of_shape = (-log_phi).exp();
+    let information = 1.0 / ((-eta).exp() + of_shape);
+    [information, information * of_shape]
+}
+
 /// Poisson with `t = w y`: `t eta - w mu`, but for `ln y!`.
 #[inline(always)]
 pub fn poisson<T: Real>(t: T::Datum, w: T::Datum, eta: T) -> RowSum<T> {

@@ -10,6 +10,7 @@ mod known;
 
 use crate::error::Result;
 use crate::layout::{Layout, Source, pairs};
+use crate::number::Real;
 use crate::prior::Prior;
 use crate::spec::{DispersionSpec, HorseshoeSpec, InterceptSpec, ModelSpec};
 use horseshoe::{cover, half_normal};
@@ -42,42 +43,44 @@ pub struct ScalePriors {
 
 /// Natural values of the scale parameters at one `theta`.
 #[derive(Debug, Clone, Default)]
-pub struct Scales {
+pub struct Scales<T = f64> {
     /// The unconstrained values, known ones included.
-    pub theta: Vec<f64>,
+    pub theta: Vec<T>,
     /// Per term, standard deviations.
-    pub sd: Vec<Vec<f64>>,
+    pub sd: Vec<Vec<T>>,
     /// Per term, `[q, q]` row-major lower factor `L` of the effects' covariance.
-    pub factor: Vec<Vec<f64>>,
+    pub factor: Vec<Vec<T>>,
     /// Per term, Cholesky factor of the correlation matrix.
-    pub chol: Vec<Vec<f64>>,
+    pub chol: Vec<Vec<T>>,
     /// Per horseshoe, scale of each parameter it covers.
-    pub shrinkage: Vec<Vec<f64>>,
+    pub shrinkage: Vec<Vec<T>>,
     /// Per horseshoe, share of the local variance that the slab takes.
-    slab_share: Vec<Vec<f64>>,
+    slab_share: Vec<Vec<T>>,
     /// Log dispersion, or its coefficients.
-    pub dispersion: Vec<f64>,
+    pub dispersion: Vec<T>,
     /// Per term and standard deviation, derivatives in `theta` of its log and of its prior with the Jacobian.
-    sd_slopes: Vec<Vec<[f64; 2]>>,
+    sd_slopes: Vec<Vec<[T; 2]>>,
     /// Derivatives of the dispersion's priors likewise.
-    dispersion_slopes: Vec<f64>,
+    dispersion_slopes: Vec<T>,
     /// Log prior density on the natural scale.
-    pub lprior: f64,
+    pub lprior: T,
     /// Log Jacobian of the transforms (and the log density of auxiliary parameters).
-    pub log_jacobian: f64,
+    pub log_jacobian: T,
 }
 
 /// Derivatives of the log target with respect to natural values, to be pulled back to `theta`.
 #[derive(Debug, Clone, Default)]
-pub struct ScaleGradient {
+pub struct ScaleGradient<T = f64> {
     /// Per term, `[q, q]`.
-    pub factor: Vec<Vec<f64>>,
+    pub factor: Vec<Vec<T>>,
+    /// Per term, with respect to the logs of the standard deviations where those in `factor` are not taken.
+    pub log_sd: Vec<Vec<T>>,
     /// Per horseshoe and parameter, with respect to the log of the scale.
-    pub log_shrinkage: Vec<Vec<f64>>,
+    pub log_shrinkage: Vec<Vec<T>>,
     /// With respect to log dispersion or its coefficients.
-    pub dispersion: Vec<f64>,
+    pub dispersion: Vec<T>,
     /// Pulled back, to all unconstrained values, known ones included.
-    theta: Vec<f64>,
+    theta: Vec<T>,
 }
 
 impl ScalePriors {
@@ -111,6 +114,11 @@ impl ScalePriors {
         self.sds.iter().flatten().map(own).collect()
     }
 
+    /// Where the parameters are.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// Per term, the `eta` of its correlations; `None` without.
     pub fn cor_eta(&self) -> &[Option<f64>] {
         &self.cor_eta
@@ -131,17 +139,20 @@ impl ScalePriors {
     }
 
     /// Fills `out` at `theta`.
-    pub fn evaluate(&self, theta: &[f64], out: &mut Scales) {
+    #[inline(always)]
+    pub fn evaluate<T: Real>(&self, theta: &[T], out: &mut Scales<T>) {
         let mut all = std::mem::take(&mut out.theta);
-        all.clone_from(&self.known);
+        all.clear();
+        all.extend(self.known.iter().map(|known| T::splat(*known)));
         self.layout.free.iter().zip(theta).for_each(|(&place, t)| all[place] = *t);
         self.evaluate_all(&all, out);
         out.theta = all;
     }
 
-    fn evaluate_all(&self, theta: &[f64], out: &mut Scales) {
-        out.lprior = 0.0;
-        out.log_jacobian = 0.0;
+    #[inline(always)]
+    fn evaluate_all<T: Real>(&self, theta: &[T], out: &mut Scales<T>) {
+        out.lprior = T::ZERO;
+        out.log_jacobian = T::ZERO;
         self.dispersion_forward(theta, out);
         out.shrinkage.resize(self.horseshoes.len(), vec![]);
         out.slab_share.resize(self.horseshoes.len(), vec![]);
@@ -161,16 +172,18 @@ impl ScalePriors {
     }
 
     /// Adds to `d_theta` the gradient of priors, Jacobians and whatever `upstream` says, at the last `theta`.
-    pub fn pull_back(&self, at: &Scales, upstream: &mut ScaleGradient, d_theta: &mut [f64]) {
+    #[inline(always)]
+    pub fn pull_back<T: Real>(&self, at: &Scales<T>, upstream: &mut ScaleGradient<T>, d_theta: &mut [T]) {
         let mut all = std::mem::take(&mut upstream.theta);
         all.clear();
-        all.resize(self.layout.n_scales, 0.0);
+        all.resize(self.layout.n_scales, T::ZERO);
         self.pull_back_all(at, upstream, &mut all);
         d_theta.iter_mut().zip(&self.layout.free).for_each(|(d, &place)| *d += all[place]);
         upstream.theta = all;
     }
 
-    fn pull_back_all(&self, at: &Scales, upstream: &mut ScaleGradient, d_theta: &mut [f64]) {
+    #[inline(always)]
+    fn pull_back_all<T: Real>(&self, at: &Scales<T>, upstream: &mut ScaleGradient<T>, d_theta: &mut [T]) {
         for k in 0..self.sds.len() {
             self.cor_backward(k, &at.theta, at, upstream, d_theta);
             self.sd_backward(k, at, upstream, d_theta);
@@ -181,7 +194,8 @@ impl ScalePriors {
         self.dispersion_backward(at, upstream, d_theta);
     }
 
-    fn dispersion_forward(&self, theta: &[f64], out: &mut Scales) {
+    #[inline(always)]
+    fn dispersion_forward<T: Real>(&self, theta: &[T], out: &mut Scales<T>) {
         out.dispersion.clear();
         out.dispersion.extend_from_slice(&theta[self.layout.dispersion.clone()]);
         out.dispersion_slopes.clear();
@@ -191,7 +205,7 @@ impl ScalePriors {
                 (at.lprior, at.log_jacobian, at.slope)
             } else {
                 let [lprior, slope] = prior.log_density(t);
-                (lprior, 0.0, slope)
+                (lprior, T::ZERO, slope)
             };
             out.lprior += lprior;
             out.log_jacobian += log_jacobian;
@@ -199,13 +213,15 @@ impl ScalePriors {
         }
     }
 
-    fn dispersion_backward(&self, at: &Scales, upstream: &ScaleGradient, d_theta: &mut [f64]) {
+    #[inline(always)]
+    fn dispersion_backward<T: Real>(&self, at: &Scales<T>, upstream: &ScaleGradient<T>, d_theta: &mut [T]) {
         for (i, place) in self.layout.dispersion.clone().enumerate() {
             d_theta[place] += upstream.dispersion[i] + at.dispersion_slopes[i];
         }
     }
 
-    fn sd_forward(&self, k: usize, theta: &[f64], out: &mut Scales) {
+    #[inline(always)]
+    fn sd_forward<T: Real>(&self, k: usize, theta: &[T], out: &mut Scales<T>) {
         out.sd[k].clear();
         out.sd_slopes[k].clear();
         for (prior, &t) in self.sds[k].iter().zip(&theta[self.layout.sds[k].clone()]) {
@@ -220,12 +236,14 @@ impl ScalePriors {
         }
     }
 
-    fn sd_backward(&self, k: usize, at: &Scales, upstream: &mut ScaleGradient, d_theta: &mut [f64]) {
+    #[inline(always)]
+    fn sd_backward<T: Real>(&self, k: usize, at: &Scales<T>, upstream: &mut ScaleGradient<T>, d_theta: &mut [T]) {
         let q = self.sds[k].len();
         for (i, place) in self.layout.sds[k].clone().enumerate() {
-            let row = i * q..(i + 1) * q;
-            let d_log_sd: f64 =
-                at.factor[k][row.clone()].iter().zip(&upstream.factor[k][row]).map(|(l, g)| l * g).sum();
+            let (row, mut d_log_sd) = (i * q..i * q + i + 1, upstream.log_sd[k][i]);
+            for (l, g) in at.factor[k][row.clone()].iter().zip(&upstream.factor[k][row]) {
+                d_log_sd += *g * *l;
+            }
             let [d_log, slope] = at.sd_slopes[k][i];
             d_theta[place] += d_log_sd * d_log + slope;
             if let SdPrior::Horseshoe { h, place } = self.sds[k][i] {
@@ -236,10 +254,10 @@ impl ScalePriors {
     }
 }
 
-impl Scales {
+impl<T: Real> Scales<T> {
     /// Factor of level `level` of a block: the term's `L`, or one horseshoe scale.
     #[inline]
-    pub fn factor_of(&self, source: Source, level: usize) -> &[f64] {
+    pub fn factor_of(&self, source: Source, level: usize) -> &[T] {
         match source {
             Source::Term(k) => &self.factor[k],
             Source::Horseshoe(h) => &self.shrinkage[h][level..=level],
@@ -247,17 +265,19 @@ impl Scales {
     }
 
     /// Correlations of term `k` in the order of [`pairs`].
-    pub fn correlations(&self, k: usize) -> impl Iterator<Item = f64> {
+    pub fn correlations(&self, k: usize) -> impl Iterator<Item = T> {
         let q = self.sd[k].len();
         let chol = &self.chol[k];
-        pairs(q).map(move |(i, j)| (0..=j).map(|l| chol[i * q + l] * chol[j * q + l]).sum())
+        let product = |sum, (a, b): (&T, &T)| sum + *a * *b;
+        let row = move |i: usize, j: usize| chol[i * q..].iter().zip(&chol[j * q..=j * q + j]);
+        pairs(q).map(move |(i, j)| row(i, j).fold(T::ZERO, product))
     }
 }
 
-impl ScaleGradient {
+impl<T: Real> ScaleGradient<T> {
     /// Adds to the derivative in entry `at` of a level's factor, see [`Scales::factor_of`].
     #[inline]
-    pub fn add_factor(&mut self, scales: &Scales, source: Source, level: usize, at: usize, d: f64) {
+    pub fn add_factor(&mut self, scales: &Scales<T>, source: Source, level: usize, at: usize, d: T) {
         match source {
             Source::Term(k) => self.factor[k][at] += d,
             Source::Horseshoe(h) => self.log_shrinkage[h][level] += scales.shrinkage[h][level] * d,
@@ -265,23 +285,25 @@ impl ScaleGradient {
     }
 
     /// Zeros in the shape of `scales`.
-    pub fn reset(&mut self, scales: &Scales) {
-        let zeros = |from: &[Vec<f64>], to: &mut Vec<Vec<f64>>| {
+    pub fn reset(&mut self, scales: &Scales<T>) {
+        let zeros = |from: &[Vec<T>], to: &mut Vec<Vec<T>>| {
             to.resize(from.len(), vec![]);
             for (f, t) in from.iter().zip(to) {
                 t.clear();
-                t.resize(f.len(), 0.0);
+                t.resize(f.len(), T::ZERO);
             }
         };
         zeros(&scales.factor, &mut self.factor);
+        zeros(&scales.sd, &mut self.log_sd);
         zeros(&scales.shrinkage, &mut self.log_shrinkage);
         self.dispersion.clear();
-        self.dispersion.resize(scales.dispersion.len(), 0.0);
+        self.dispersion.resize(scales.dispersion.len(), T::ZERO);
     }
 }
 
-fn multiply_rows(sd: &[f64], chol: &[f64], out: &mut Vec<f64>) {
+#[inline(always)]
+fn multiply_rows<T: Real>(sd: &[T], chol: &[T], out: &mut Vec<T>) {
     let q = sd.len();
     out.clear();
-    out.extend(chol.iter().enumerate().map(|(at, c)| sd[at / q] * c));
+    out.extend(chol.iter().enumerate().map(|(at, c)| sd[at / q] * *c));
 }

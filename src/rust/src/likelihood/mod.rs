@@ -16,6 +16,7 @@ mod gaussian;
 
 use crate::compress::Compressed;
 use crate::design::{Design, LevelPrecision};
+use crate::families::negative_binomial_information;
 use crate::rising::Rising;
 use crate::spec::{Family, ModelSpec};
 use crate::special::ln_gamma;
@@ -185,8 +186,7 @@ impl Likelihood {
         let row = |i: usize| match self.family {
             Family::Poisson => eta[i].exp(),
             Family::Gaussian => 1.0 / self.variance(i, log_dispersion[i]),
-            // mu / (1 + mu / phi), safe at both ends.
-            Family::NegBinomial => 1.0 / ((-eta[i]).exp() + (-log_dispersion[i]).exp()),
+            Family::NegBinomial => negative_binomial_information(eta[i], log_dispersion[i])[0],
         };
         let most = if self.family == Family::Gaussian { MAX_PRECISION } else { MAX_INFORMATION };
         (0..self.y.len()).map(|i| (self.weights[i] * row(i)).min(most)).collect()

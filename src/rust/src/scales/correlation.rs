@@ -11,13 +11,14 @@ use crate::number::Real;
 use crate::special::ln_gamma;
 
 impl ScalePriors {
-    pub(super) fn cor_forward(&self, k: usize, theta: &[f64], out: &mut Scales) {
+    #[inline(always)]
+    pub(super) fn cor_forward<T: Real>(&self, k: usize, theta: &[T], out: &mut Scales<T>) {
         let q = self.sds[k].len();
         let chol = &mut out.chol[k];
         chol.clear();
-        chol.resize(q * q, 0.0);
+        chol.resize(q * q, T::ZERO);
         let Some(eta) = self.cor_eta[k] else {
-            (0..q).for_each(|i| chol[i * q + i] = 1.0);
+            (0..q).for_each(|i| chol[i * q + i] = T::splat(1.0));
             return;
         };
         let places = self.layout.cors[k].clone();
@@ -29,8 +30,9 @@ impl ScalePriors {
         }
     }
 
-    pub(super) fn cor_backward(
-        &self, k: usize, theta: &[f64], at: &Scales, upstream: &ScaleGradient, d_theta: &mut [f64],
+    #[inline(always)]
+    pub(super) fn cor_backward<T: Real>(
+        &self, k: usize, theta: &[T], at: &Scales<T>, upstream: &ScaleGradient<T>, d_theta: &mut [T],
     ) {
         let Some(eta) = self.cor_eta[k] else { return };
         let place = self.layout.cors[k].clone();
@@ -42,7 +44,7 @@ impl ScalePriors {
 /// Sets `chol` to `C` at unconstrained partial correlations, in the order of [`crate::layout::pairs`]; returns the log density of LKJ(eta) and the log
 /// Jacobian.
 #[inline(always)]
-pub fn correlation_factor<T: Real>(q: usize, eta: f64, partial: &[T], chol: &mut [T]) -> [T; 2] {
+fn correlation_factor<T: Real>(q: usize, eta: f64, partial: &[T], chol: &mut [T]) -> [T; 2] {
     let (mut lprior, mut log_jacobian, mut place) = (T::ZERO, T::ZERO, 0);
     for i in 0..q {
         let mut remaining = T::splat(1.0);
@@ -63,7 +65,7 @@ pub fn correlation_factor<T: Real>(q: usize, eta: f64, partial: &[T], chol: &mut
 
 /// Adds to `d_partial` the derivatives of that density with its Jacobian, and of what has the derivative `g` in `L = diag(sd) C`.
 #[inline(always)]
-pub fn correlation_adjoint<T: Real>(eta: f64, partial: &[T], (chol, sd, g): (&[T], &[T], &[T]), d_partial: &mut [T]) {
+fn correlation_adjoint<T: Real>(eta: f64, partial: &[T], (chol, sd, g): (&[T], &[T], &[T]), d_partial: &mut [T]) {
     let (q, mut place) = (sd.len(), 0);
     for i in 1..q {
         let (first, mut before) = (place, T::splat(1.0));

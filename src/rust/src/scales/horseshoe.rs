@@ -1,45 +1,48 @@
 //! Horseshoe priors: global, local and slab scales, and what they cover.
 
 use super::{ScaleGradient, ScalePriors, Scales, SdPrior};
-use crate::elementary::softplus_logistic;
 use crate::error::{Error, Result};
 use crate::layout::HorseshoePlaces;
+use crate::number::Real;
 use crate::prior::{Positive, log_half_student_t};
 use crate::spec::{HorseshoeSpec, HorseshoeTarget, ModelSpec};
 use crate::special::ln_gamma;
 
 impl ScalePriors {
-    pub(super) fn horseshoe_forward(&self, h: usize, spec: &HorseshoeSpec, theta: &[f64], out: &mut Scales) {
+    #[inline(always)]
+    pub(super) fn horseshoe_forward<T: Real>(&self, h: usize, spec: &HorseshoeSpec, theta: &[T], out: &mut Scales<T>) {
         let places = &self.layout.horseshoes[h];
         let (global, slab) = (theta[places.global], theta[places.slab]);
-        let log_tau = global + spec.scale_global.ln() + self.log_sigma(spec, theta);
-        let log_c2 = slab + 2.0 * spec.scale_slab.ln();
+        let log_tau = global + T::splat(spec.scale_global.ln()) + self.log_sigma(spec, theta);
+        let log_c2 = slab + T::splat(2.0 * spec.scale_slab.ln());
         let half_df = 0.5 * spec.df_slab;
+        let constant = half_df * half_df.ln() - ln_gamma(half_df);
         out.log_jacobian += log_half_student_t(spec.df_global, global)[0];
-        out.log_jacobian += half_df * half_df.ln() - ln_gamma(half_df) - half_df * slab - half_df * (-slab).exp();
+        out.log_jacobian += T::splat(constant) - slab * half_df - (-slab).exp() * half_df;
         out.shrinkage[h].clear();
         out.slab_share[h].clear();
         for &log_lambda in &theta[places.local.clone()] {
             out.log_jacobian += log_half_student_t(spec.df, log_lambda)[0];
-            let (above, share) = softplus_logistic(2.0 * (log_tau + log_lambda) - log_c2);
-            let log_scale = log_tau + log_lambda - 0.5 * above;
-            out.shrinkage[h].push(log_scale.exp());
+            let log_r = log_tau + log_lambda;
+            let [above, share] = (log_r * 2.0 - log_c2).softplus_logistic();
+            out.shrinkage[h].push((log_r - above * 0.5).exp());
             out.slab_share[h].push(share);
         }
     }
 
-    pub(super) fn horseshoe_backward(
-        &self, h: usize, spec: &HorseshoeSpec, theta: &[f64], at: &Scales, upstream: &mut ScaleGradient,
-        d_theta: &mut [f64],
+    #[inline(always)]
+    pub(super) fn horseshoe_backward<T: Real>(
+        &self, h: usize, spec: &HorseshoeSpec, theta: &[T], at: &Scales<T>, upstream: &mut ScaleGradient<T>,
+        d_theta: &mut [T],
     ) {
         let HorseshoePlaces { global, slab, local } = &self.layout.horseshoes[h];
-        let half_df = 0.5 * spec.df_slab;
-        let (mut d_tau, mut d_slab) = (0.0, half_df * ((-theta[*slab]).exp() - 1.0));
+        let (half_df, one) = (0.5 * spec.df_slab, T::splat(1.0));
+        let (mut d_tau, mut d_slab) = (T::ZERO, ((-theta[*slab]).exp() - one) * half_df);
         for (i, place) in local.clone().enumerate() {
             let (g, share) = (upstream.log_shrinkage[h][i], at.slab_share[h][i]);
-            d_theta[place] += g * (1.0 - share) + log_half_student_t(spec.df, theta[place])[1];
-            d_tau += g * (1.0 - share);
-            d_slab += 0.5 * g * share;
+            d_theta[place] += g * (one - share) + log_half_student_t(spec.df, theta[place])[1];
+            d_tau += g * (one - share);
+            d_slab += g * share * 0.5;
         }
         d_theta[*global] += d_tau + log_half_student_t(spec.df_global, theta[*global])[1];
         d_theta[*slab] += d_slab;
@@ -52,8 +55,8 @@ impl ScalePriors {
         self.constant_dispersion && self.layout.dispersion.len() == 1
     }
 
-    fn log_sigma(&self, spec: &HorseshoeSpec, theta: &[f64]) -> f64 {
-        if spec.autoscale && self.has_constant_sigma() { theta[self.layout.dispersion.start] } else { 0.0 }
+    fn log_sigma<T: Real>(&self, spec: &HorseshoeSpec, theta: &[T]) -> T {
+        if spec.autoscale && self.has_constant_sigma() { theta[self.layout.dispersion.start] } else { T::ZERO }
     }
 
     /// Global scale and slab scale of each horseshoe, for the draws.
@@ -82,15 +85,16 @@ pub(super) fn cover(sds: &mut [Vec<SdPrior>], h: usize, s: &HorseshoeSpec, spec:
 }
 
 /// `sd = exp(t) scale` under a half-normal of that scale.
-pub(super) fn half_normal(t: f64, scale: f64) -> Positive<f64> {
+#[inline(always)]
+pub(super) fn half_normal<T: Real>(t: T, scale: T) -> Positive<T> {
     let constant = 0.5 * (2.0 / std::f64::consts::PI).ln();
-    let (ratio, log_scale) = (t.exp(), scale.ln());
+    let (ratio, log_scale, one) = (t.exp(), scale.ln(), T::splat(1.0));
     let squared = ratio * ratio;
     Positive {
         value: ratio * scale,
-        d_log: 1.0,
-        lprior: constant - log_scale - 0.5 * squared,
+        d_log: one,
+        lprior: T::splat(constant) - log_scale - squared * 0.5,
         log_jacobian: t + log_scale,
-        slope: 1.0 - squared,
+        slope: one - squared,
     }
 }

@@ -4,6 +4,7 @@
 use super::incidence::{nodes, pairs_up_to, related, row_nodes, row_pairs, row_pieces, row_values, skeleton};
 use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
+use crate::families::negative_binomial_information;
 use crate::linalg::cholesky::Factor;
 use crate::spec::Family;
 use crate::transport::joint::{JointTransport, factor_at};
@@ -235,9 +236,9 @@ fn excess(posterior: &Posterior) -> Option<(f64, f64)> {
     let log_shape = posterior.scales.dispersion[0];
     let (mut sum, mut excess) = (0.0, 0.0);
     for (eta, w) in posterior.eta.iter().zip(&model.design.weights) {
-        let weight = 1.0 / ((-eta).exp() + (-log_shape).exp());
-        sum += w * weight;
-        excess += w * weight * weight * (-log_shape).exp();
+        let [information, share] = negative_binomial_information(*eta, log_shape);
+        sum += w * information;
+        excess += w * information * share;
     }
     let share = excess / sum;
     (share > 0.0 && share <= 1.0).then_some((log_shape, share))

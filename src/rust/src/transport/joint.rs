@@ -216,7 +216,7 @@ impl JointTransport {
         };
         scratch.slopes.clone_from(slopes);
         scheme.to_factors(scales, &mut scratch.slopes);
-        scatter(ctx.layout, ctx.scales, &scratch.slopes, d_scales);
+        scatter(ctx.layout, &scratch.slopes, d_scales);
         if self.log_sigma.is_some() || self.log_shape.is_some() {
             let (k, slope) = self.scale_slope(ctx);
             d_scales.dispersion[0] += slope * d_log_k / k;

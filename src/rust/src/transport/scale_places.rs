@@ -5,6 +5,7 @@ use super::pieces::{Incidence, Node};
 use super::scheme::{CorrelatedTerm, Scheme};
 use crate::layout::{Layout, Source};
 use crate::linalg::pattern::Pattern;
+use crate::number::Real;
 use crate::scales::{ScaleGradient, Scales};
 use crate::tuning::LANES;
 
@@ -98,7 +99,8 @@ pub fn scheme_of_levels(incidence: &Incidence, layout: &Layout) -> Option<Scheme
 }
 
 /// Scales at a position, in the order of a scheme.
-pub fn gather(layout: &Layout, scales: &Scales, out: &mut Vec<f64>) {
+#[inline(always)]
+pub fn gather<T: Real>(layout: &Layout, scales: &Scales<T>, out: &mut Vec<T>) {
     out.clear();
     for (b, block) in layout.blocks.iter().enumerate() {
         match block.source {
@@ -107,25 +109,26 @@ pub fn gather(layout: &Layout, scales: &Scales, out: &mut Vec<f64>) {
             Source::Horseshoe(h) => out.extend_from_slice(&scales.shrinkage[h]),
         }
     }
-    out.push(1.0);
+    out.push(T::splat(1.0));
 }
 
 /// Adds derivatives in the entries of `L` of correlated terms, and in the logs of all other scales.
-pub fn scatter(layout: &Layout, scales: &Scales, slopes: &[f64], out: &mut ScaleGradient) {
+#[inline(always)]
+pub fn scatter<T: Real>(layout: &Layout, slopes: &[T], out: &mut ScaleGradient<T>) {
     let mut at = 0;
     for (b, block) in layout.blocks.iter().enumerate() {
         let q = block.q;
         match block.source {
             Source::Term(k) if is_correlated(layout, b) => {
-                out.factor[k].iter_mut().zip(&slopes[at..]).for_each(|(d, s)| *d += s);
+                out.factor[k].iter_mut().zip(&slopes[at..]).for_each(|(d, s)| *d += *s);
                 at += q * q;
             }
             Source::Term(k) => {
-                (0..q).for_each(|c| out.factor[k][c * q + c] += slopes[at + c] / scales.sd[k][c]);
+                out.log_sd[k].iter_mut().zip(&slopes[at..]).for_each(|(d, s)| *d += *s);
                 at += q;
             }
             Source::Horseshoe(h) => {
-                out.log_shrinkage[h].iter_mut().zip(&slopes[at..]).for_each(|(d, s)| *d += s);
+                out.log_shrinkage[h].iter_mut().zip(&slopes[at..]).for_each(|(d, s)| *d += *s);
                 at += block.n_levels;
             }
         }

@@ -57,7 +57,7 @@ impl Target<'_> {
             bends: self.theta.bends.iter().map(|b| [b.middle, b.slope, b.both, b.skew]).collect(),
             above: above.to_vec(),
             large: [large.to_vec(), weights.to_vec()],
-            priors: gene.coefficients.iter().chain(&gene.scales).map(numbers).collect(),
+            priors: gene.coefficients.iter().cloned().chain(gene.positive()).map(numbers).collect(),
             starts: gene.starts.clone(),
             rows: [gene.offset.clone(), gene.weight.clone(), gene.total.clone()],
         }
@@ -92,7 +92,7 @@ fn lower(frame: &Frame, packed: &[f64]) -> Vec<f64> {
 }
 
 /// Kind, three arguments and the log of the normalising constant, as `kernels/prior.cuh` reads them.
-fn numbers(prior: &Prior) -> [f64; PRIOR_SIZE] {
+fn numbers(prior: Prior) -> [f64; PRIOR_SIZE] {
     let (kind, constant) = prior.parts();
     let [kind, a, b, c] = match kind {
         PriorKind::Flat | PriorKind::Constant { .. } => [0.0; 4],

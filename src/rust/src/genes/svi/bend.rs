@@ -10,7 +10,7 @@
 //! along the ridge of the scale parameter at the mode of all others, on a grid, are matched to those of `x`.
 
 use super::dense::{factor, solve};
-use crate::elementary::ln;
+use crate::number::Real;
 use crate::tuning::{FAR_KNOTS, GRID, GRID_CUBIC, GRID_LINEAR, LEVEL, LOWEST, MIN_SLOPE, NEGLIGIBLE};
 use statrs::function::erf::erfc;
 use std::f64::consts::SQRT_2;
@@ -49,12 +49,13 @@ impl Bend {
 
     /// `theta`, its derivative in `x`, and the derivative of the logarithm of that.
     #[inline(always)]
-    pub fn at(&self, x: f64) -> (f64, f64, f64) {
-        let root = (1.0 + x * x).sqrt();
-        let asinh = ln(x.abs() + root).copysign(x);
-        let theta = self.middle + self.slope * x + 0.5 * (self.both * (x * root + asinh) + self.skew * x * x);
-        let slope = self.slope + self.both * root + self.skew * x;
-        (theta, slope, (self.both * x / root + self.skew) / slope)
+    pub fn at<T: Real>(&self, x: T) -> (T, T, T) {
+        let root = (x * x + T::splat(1.0)).sqrt();
+        let asinh = (x.each(f64::abs) + root).ln().zip(x, f64::copysign);
+        let bent = (x * root + asinh) * self.both + x * self.skew * x;
+        let slope = T::splat(self.slope) + root * self.both + x * self.skew;
+        let curve = (x * self.both / root + T::splat(self.skew)) / slope;
+        (T::splat(self.middle) + x * self.slope + bent * 0.5, slope, curve)
     }
 
     /// Distances from the mode, in standard deviations, where the density is asked for.

@@ -5,7 +5,7 @@ use super::dense::{factor, solve};
 use super::flat::FlatGene;
 use super::frame::Frame;
 use super::target::Target;
-use crate::elementary::softplus_logistic;
+use crate::families::{self, negative_binomial_information};
 use crate::transport::conditional::Information;
 use crate::tuning::{MAX_INFORMATION, ROUGH_COUNT, ROUGH_RIDGE, ROUGH_VARIANCE};
 
@@ -78,10 +78,11 @@ fn leaf_moments(gene: &FlatGene, leaf: usize, eta: f64, log_phi: Option<f64>) ->
     for r in gene.starts[leaf]..gene.starts[leaf + 1] {
         let (e, w, t) = (eta + gene.offset[r], gene.weight[r], gene.total[r]);
         let (weight, pull, share) = match log_phi {
-            None => (w * e.exp(), t - w * e.exp(), 0.0),
+            None => (w * e.exp(), families::poisson(t, w, e).d_eta, 0.0),
             Some(log_phi) => {
-                let (w_phi, share) = (w * log_phi.exp(), softplus_logistic(e - log_phi).1);
-                (w_phi * share, t - (t + w_phi) * share, share)
+                let [information, share] = negative_binomial_information(e, log_phi);
+                let row = families::negative_binomial(t, w * log_phi.exp(), e - log_phi, [0.0; 2]);
+                (w * information, row.d_eta, share)
             }
         };
         let weight = weight.min(MAX_INFORMATION);

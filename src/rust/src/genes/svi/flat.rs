@@ -5,6 +5,7 @@ use crate::density::Model;
 use crate::error::{Error, Result};
 use crate::prior::Prior;
 use crate::rising::Rising;
+use crate::scales::ScalePriors;
 use crate::transport::conditional::Information;
 
 /// Rows sorted by leaf, terms in `ln Gamma`, and priors.
@@ -26,8 +27,8 @@ pub struct FlatGene {
     pub coefficients: Vec<Prior>,
     /// `[p, p]`: row `j` has the derivative of the argument of prior `j` in the coefficients.
     pub directions: Vec<f64>,
-    /// Priors of the standard deviations, then of the shape.
-    pub scales: Vec<Prior>,
+    /// Priors of standard deviations, shape and correlations.
+    pub scales: ScalePriors,
 }
 
 impl FlatGene {
@@ -45,7 +46,6 @@ impl FlatGene {
         leaves.iter().for_each(|leaf| starts[leaf + 1] += 1);
         (0..frame.n_leaves()).for_each(|leaf| starts[leaf + 1] += starts[leaf]);
         let pick = |from: &[f64]| order.iter().map(|&row| from[row]).collect();
-        let sds = model.scale_priors.own_sds().unwrap_or_default();
         Ok(Self {
             starts,
             offset: pick(&model.design.offset),
@@ -55,8 +55,13 @@ impl FlatGene {
             constant,
             coefficients: model.coefficient_priors.clone(),
             directions: (0..frame.p).flat_map(|j| model.prior_direction(j, j)).collect(),
-            scales: sds.into_iter().chain(model.scale_priors.dispersion().iter().cloned()).collect(),
+            scales: model.scale_priors.clone(),
         })
+    }
+
+    /// Priors of the standard deviations, then of the shape.
+    pub fn positive(&self) -> impl Iterator<Item = Prior> {
+        self.scales.own_sds().unwrap_or_default().into_iter().chain(self.scales.dispersion().iter().cloned())
     }
 
     /// No data, and the priors: that of coefficients as a normal distribution of its location and precision.

@@ -41,6 +41,8 @@ pub struct Frame {
     pub sd_of: Vec<usize>,
     /// Scales of each term.
     pub terms: Vec<TermScales>,
+    /// Per scale parameter, its place in the layout's order.
+    pub theta_place: Vec<usize>,
     /// Per leaf, its block.
     pub block: Vec<usize>,
     /// `[leaves, b]`: what multiplies the block's effects.
@@ -59,12 +61,10 @@ pub struct Frame {
 pub struct TermScales {
     /// Effects of a level.
     pub q: usize,
-    /// First standard deviation.
-    pub sd: usize,
     /// Among the scales of the map: first standard deviation, or entry of `L` where effects are correlated.
     pub scale: usize,
-    /// Of correlations: the first, the first entry of their Cholesky factor among all, and `eta`.
-    pub cor: Option<(usize, usize, f64)>,
+    /// Whether effects are correlated.
+    pub is_correlated: bool,
 }
 
 impl Frame {
@@ -92,6 +92,14 @@ impl Frame {
             place: vec![],
             sd_of: vec![],
             terms: terms(model),
+            theta_place: layout
+                .sds
+                .iter()
+                .cloned()
+                .flatten()
+                .chain(layout.dispersion.clone())
+                .chain(layout.cors.iter().cloned().flatten())
+                .collect(),
             block: vec![],
             z: vec![],
             x: vec![],
@@ -118,15 +126,15 @@ impl Frame {
         let levels = |k: &usize| std::iter::repeat_n(*k, design.terms[*k].n_levels);
         let of_blocks = (0..n_blocks).flat_map(|_| inner.iter().copied());
         let (mut scale_of, mut correlated, mut found) = (vec![], vec![], vec![]);
-        let number = |k: usize| self.terms[..k].iter().filter(|t| t.cor.is_some()).count();
+        let number = |k: usize| self.terms[..k].iter().filter(|t| t.is_correlated).count();
         for k in of_blocks.chain(outer.iter().flat_map(levels)) {
-            let TermScales { q, scale, cor, .. } = self.terms[k];
-            if cor.is_some() {
+            let TermScales { q, scale, is_correlated } = self.terms[k];
+            if is_correlated {
                 found.push((scale_of.len(), number(k)));
             }
-            scale_of.extend((0..q).map(|i| scale + if cor.is_some() { i * q + i } else { i }));
+            scale_of.extend((0..q).map(|i| scale + if is_correlated { i * q + i } else { i }));
         }
-        let of = |t: &TermScales| t.cor.map(|_| CorrelatedTerm { first: t.scale, q: t.q });
+        let of = |t: &TermScales| t.is_correlated.then_some(CorrelatedTerm { first: t.scale, q: t.q });
         correlated.extend(self.terms.iter().filter_map(of));
         scale_of.extend(std::iter::repeat_n(self.n_scales() - 1, p));
         Some(Scheme::new(pattern, scale_of, [self.n_scales(), n - p], correlated, found.into_iter()))
@@ -134,12 +142,12 @@ impl Frame {
 
     /// Scales of the map, with the one of coefficients.
     pub fn n_scales(&self) -> usize {
-        1 + self.terms.iter().map(|t| if t.cor.is_some() { t.q * t.q } else { t.q }).sum::<usize>()
+        1 + self.terms.iter().map(TermScales::len).sum::<usize>()
     }
 
     /// Correlations.
     pub fn n_cor(&self) -> usize {
-        self.terms.iter().filter(|t| t.cor.is_some()).map(|t| t.q * (t.q - 1) / 2).sum()
+        self.terms.iter().filter(|t| t.is_correlated).map(|t| t.q * (t.q - 1) / 2).sum()
     }
 
     /// A symmetric matrix of the core, `[c, c]`, from its packed lower columns.
@@ -221,18 +229,20 @@ impl Frame {
 
 /// Places of all terms' scales.
 fn terms(model: &Model) -> Vec<TermScales> {
-    let (mut sd, mut scale, mut cor, mut entry) = (0, 0, 0, 0);
+    let mut scale = 0;
     let one = |(term, eta): (&GroupTerm, &Option<f64>)| {
-        let q = term.q;
-        let out = TermScales { q, sd, scale, cor: eta.map(|eta| (cor, entry, eta)) };
-        sd += q;
-        scale += if eta.is_some() { q * q } else { q };
-        if eta.is_some() {
-            (cor, entry) = (cor + q * (q - 1) / 2, entry + q * q);
-        }
+        let out = TermScales { q: term.q, scale, is_correlated: eta.is_some() };
+        scale += out.len();
         out
     };
     model.design.terms.iter().zip(model.scale_priors.cor_eta()).map(one).collect()
+}
+
+impl TermScales {
+    /// Its scales of the map.
+    fn len(&self) -> usize {
+        if self.is_correlated { self.q * self.q } else { self.q }
+    }
 }
 
 /// Terms of the grouping factor that has most effects, and the other terms.

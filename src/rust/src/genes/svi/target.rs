@@ -115,12 +115,13 @@ impl<'a> Target<'a> {
         let n_effects = self.frame.n - p;
         let (first, n_cor) = (p + usize::from(has_shape), self.frame.n_cor());
         if has_shape {
-            out[p] = self.theta.value[n_sd].0[s];
+            out[p] = self.theta.phi.0[s];
         }
-        out[first..first + n_sd].iter_mut().zip(&self.theta.value).for_each(|(out, sd)| *out = sd.0[s]);
-        if n_cor > 0 {
-            self.theta.correlations(self.frame, s, &mut out[first + n_sd..first + n_sd + n_cor]);
-        }
+        let natural = &self.theta.natural;
+        let cors =
+            (0..natural.sd.len()).filter(|&k| self.frame.terms[k].is_correlated).flat_map(|k| natural.correlations(k));
+        let scales = natural.sd.iter().flatten().copied().chain(cors);
+        out[first..].iter_mut().zip(scales).for_each(|(out, x)| *out = x.0[s]);
         let first = first + n_sd + n_cor;
         for (u, &place) in self.u().zip(&self.frame.place) {
             out[if place < n_effects { first + place } else { place - n_effects }] = u.0[s];
@@ -136,7 +137,7 @@ impl<'a> Target<'a> {
         let mut value = self.theta.forward(self.frame, &self.gene, x);
         let (k, _) = self.scale();
         let (scheme, a) = (&self.frame.scheme, &self.information);
-        self.log_jacobian = self.map.forward(scheme, a, k, &self.theta.scales, &self.z);
+        self.log_jacobian = self.map.forward(scheme, a, k, &self.theta.of_map, &self.z);
         value += self.log_jacobian;
         self.z.lead.fill(Lane::ZERO);
         self.z.core.fill(Lane::ZERO);
@@ -149,21 +150,21 @@ impl<'a> Target<'a> {
     #[inline(always)]
     fn pull_back(&mut self) {
         let (_, d_k) = self.scale();
-        let (scheme, scales) = (&self.frame.scheme, &self.theta.scales);
+        let (scheme, scales) = (&self.frame.scheme, &self.theta.of_map);
         let d_scale = self.map.backward(scheme, scales, &mut self.z, None);
         scheme.to_factors(scales, &mut self.map.slopes);
         let (d_z, d_x) = self.gradient.split_at_mut(self.frame.n);
         let (lead, core) = d_z.split_at_mut(self.z.lead.len());
         lead.copy_from_slice(&self.z.lead);
         core.copy_from_slice(&self.z.core);
-        self.theta.backward(self.frame, &self.map.slopes, self.d_log_phi + d_scale * d_k, d_x);
+        self.theta.backward(self.frame, &self.gene, &self.map.slopes, self.d_log_phi + d_scale * d_k, d_x);
     }
 
     /// What the information is multiplied by at the shape, and the derivative of its log in the log shape.
     #[inline(always)]
     fn scale(&self) -> (Lane, Lane) {
         let Some((centre, excess)) = self.excess else { return (Lane::splat(1.0), Lane::ZERO) };
-        let t = self.theta.value[self.frame.n_sd].map(|phi| excess * centre.exp() / phi);
+        let t = self.theta.phi.map(|phi| excess * centre.exp() / phi);
         let k = t.map(|t| 1.0 / (1.0 - excess + t));
         (k, k * t)
     }
@@ -174,7 +175,7 @@ impl<'a> Target<'a> {
         let (mut value, mut d_log_phi) = (Lane::splat(self.gene.constant), Lane::ZERO);
         if self.frame.has_shape {
             for s in 0..LANES {
-                let (sum, slope) = self.gene.rising.evaluate(self.theta.value[self.frame.n_sd].0[s]);
+                let (sum, slope) = self.gene.rising.evaluate(self.theta.phi.0[s]);
                 value.0[s] += sum;
                 d_log_phi.0[s] = slope;
             }
@@ -199,9 +200,8 @@ impl<'a> Target<'a> {
         self.frame.z[leaf * b..(leaf + 1) * b].iter().zip(block).for_each(|(z, u)| eta += *u * *z);
         self.frame.x[leaf * c..(leaf + 1) * c].iter().zip(core).for_each(|(x, u)| eta += *u * *x);
         if self.frame.has_shape {
-            let place = self.frame.n_sd;
-            let (u, phi) = (eta - self.theta.straight[place], self.theta.value[place]);
-            return over_rows::<true>(&self.gene, leaf, u, phi);
+            let u = eta - self.theta.natural.dispersion[0];
+            return over_rows::<true>(&self.gene, leaf, u, self.theta.phi);
         }
         over_rows::<false>(&self.gene, leaf, eta, Lane::ZERO)
     }
