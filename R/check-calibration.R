@@ -45,7 +45,7 @@ tw_calibration <- function(fit, what = c("mean", "zeros"), genes = NULL, ...) {
   observe <- if (what == "mean") observed_means else observed_zeros
   observed <- observe(fit, at)
   leaves <- row(predicted)
-  variables <- cell_leaves(fit)
+  variables <- other_variables(cell_leaves(fit), calibration_columns)
   table <- data.frame(gene = rep(set_genes(fit)[at], each = nrow(predicted)), leaf = leaf_factor(fit, as.vector(leaves)),
                       variables[as.vector(leaves), , drop = FALSE], cells = fit$job$cells$n[as.vector(leaves)],
                       observed = as.vector(observed), predicted = as.vector(predicted), row.names = NULL, check.names = FALSE)
@@ -54,6 +54,9 @@ tw_calibration <- function(fit, what = c("mean", "zeros"), genes = NULL, ...) {
   new_table(table, "calibration", title, "rows by gene and leaf", texts, list(what = what, panels = leaf_factors(fit)),
             names(variables))
 }
+
+# Variables of a design but those that have the name of a column of the table.
+other_variables <- function(variables, columns) variables[setdiff(names(variables), columns)]
 
 calibration_columns <- c("gene", "leaf", "cells", "observed", "predicted")
 

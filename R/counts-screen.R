@@ -166,6 +166,8 @@ with_plasmid_rows <- function(col_data, columns, plasmid) {
   if (!is_table || is.null(samples) || nrow(col_data) != length(samples)) return(col_data)
   if (has_row_names(col_data) && !all(samples %in% rownames(col_data))) return(col_data)
   rows <- if (has_row_names(col_data)) match(columns, rownames(col_data)) else match(columns, samples)
+  # A tibble has no names of rows.
+  if (inherits(col_data, "tbl_df")) col_data <- as.data.frame(col_data)
   col_data <- col_data[rows, , drop = FALSE]
   rownames(col_data) <- columns
   col_data

@@ -79,11 +79,14 @@ mean_statistics <- function(fit, at, leaves, probs) {
   cbind(colMeans(mean), column_sds(mean), inverse_link(fit, steady_quantiles(eta, probs)))
 }
 
+columns_of_means <- c("gene", "leaf", "guide", "sample", "estimate", "sd", "lower", "upper", "cells", "observed")
+
 mean_table <- function(fit, at, leaves, statistics) {
   l <- rep(leaves, length(at))
   g <- rep(at, each = length(leaves))
   if (is_screen(fit)) return(guide_mean_table(fit, g, l, statistics))
-  table <- data.frame(gene = set_genes(fit)[g], leaf = leaf_labels(fit)[l], model.frame.twillgenes(fit)[l, , drop = FALSE],
+  variables <- other_variables(model.frame.twillgenes(fit), columns_of_means)
+  table <- data.frame(gene = set_genes(fit)[g], leaf = leaf_labels(fit)[l], variables[l, , drop = FALSE],
                       estimate = statistics[, 1], sd = statistics[, 2], lower = statistics[, 3], upper = statistics[, 4],
                       row.names = NULL, check.names = FALSE)
   if (!inherits(fit, "twillcells")) return(table)
@@ -99,8 +102,9 @@ guide_mean_table <- function(fit, g, l, statistics) {
   slot <- (l - 1) %/% length(samples) + 1
   guides <- screen_guides(fit)
   guide <- guides$guide[match(paste(set_genes(fit)[g], slot), paste(guides$gene, guides$slot))]
+  variables <- other_variables(model.frame.twill_screen(fit), columns_of_means)
   table <- data.frame(gene = set_genes(fit)[g], guide = guide, sample = column_samples(fit)[l],
-                      model.frame.twill_screen(fit)[(l - 1) %% length(samples) + 1, , drop = FALSE], estimate = statistics[, 1],
+                      variables[(l - 1) %% length(samples) + 1, , drop = FALSE], estimate = statistics[, 1],
                       sd = statistics[, 2], lower = statistics[, 3], upper = statistics[, 4], row.names = NULL,
                       check.names = FALSE)
   table <- table[known, ]

@@ -9,7 +9,7 @@ cell_leaves <- function(fit) {
   table <- fit$job$cells$capture
   table <- table[setdiff(names(table), c("cells", "median_total", "median_capture"))]
   if (!identical(names(table), ".all")) return(table)
-  data.frame(cells = factor("all cells"), row.names = "all cells")
+  data.frame(leaf = factor("all cells"), row.names = "all cells")
 }
 
 cell_labels <- function(fit) if (is_rows(fit)) rownames(cell_leaves(fit)) else leaf_labels(fit)

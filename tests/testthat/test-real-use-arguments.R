@@ -178,3 +178,26 @@ test_that("columns beyond what numbers hold are refused by every door", {
 test_that("an empty table names no leaf", {
   expect_error(tw_means(cells_fit(), leaf = data.frame()), "must name values", class = "twill_error_leaf")
 })
+
+test_that("tables of a door have each column once, whatever the variables of a design are called", {
+  sim <- simulate_cells(n_genes = 3, n_cells = 80)
+  sim$cells$x <- with_fixed_seed(3, rnorm(80))
+  sim$cells$cells <- sim$cells$condition
+  quick <- function(design) suppressWarnings(twill_cells(sim$counts, design, col_data = sim$cells, capture = exp(sim$log_capture),
+                                                         method = "laplace", seed = 1, silent = 2))
+  for (fit in list(quick(~x), quick(~ cells + (1 | donor)))) {
+    expect_false(anyDuplicated(names(tw_calibration(fit))) > 0)
+    expect_false(anyDuplicated(names(tw_means(fit))) > 0)
+    grDevices::pdf(NULL)
+    expect_no_error(print(plot(fit)))
+    grDevices::dev.off()
+  }
+})
+
+test_that("samples of a screen may be a tibble, with or without the plasmid", {
+  skip_if_not_installed("tibble")
+  counts <- matrix(rpois(12, 60), 4, 3, dimnames = list(NULL, c("plasmid", "s1", "s2")))
+  samples <- tibble::tibble(x = c(0, 1))
+  expect_no_warning(twill_screen(counts, ~1, gene = c(1, 1, 2, 2), plasmid = "plasmid", col_data = samples, method = "laplace",
+                                 iter = 40, seed = 1, silent = 2))
+})
