@@ -28,6 +28,6 @@ tw_log_prob <- function(fit, position, gradient = FALSE, ...) {
                               "x" = "It is of class {.cls {class(position)[1]}}."))
   }
   value <- log_density_at(fit, position)
-  if (!gradient) return(value$log_density)
+  if (!check_flag(gradient, "gradient")) return(value$log_density)
   structure(value$log_density, gradient = stats::setNames(value$gradient, value$names))
 }

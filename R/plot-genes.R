@@ -65,7 +65,7 @@ effect_points <- function(results, alpha, n_labels) {
   table <- data.frame(gene = row_labels(results), mean = column(c("baseMean", "AveExpr")) %||% NA_real_,
                       effect = column(effect_names), svalue = results$svalue, sd = results$lfcSE)
   table <- table[is.finite(table$effect), ]
-  table$called <- table$svalue <= alpha
+  table$called <- !is.na(table$svalue) & table$svalue <= alpha
   # A handful, such as sets of genes, are all named.
   n_named <- if (nrow(table) <= n_labels) nrow(table) else min(n_labels, sum(table$called))
   surest <- utils::head(order(!table$called, -abs(table$effect) / table$sd), n_named)
@@ -151,6 +151,8 @@ mean_axis <- function(results) {
 highest_told <- 50
 
 volcano_plot <- function(table, results, alpha) {
+  # Without an s-value there is no height.
+  table <- table[!is.na(table$svalue), ]
   height <- -log10(pmax(table$svalue, 1e-300))
   table$height <- pmin(height, highest_told)
   table$edge <- height > highest_told

@@ -201,3 +201,22 @@ test_that("samples of a screen may be a tibble, with or without the plasmid", {
   expect_no_warning(twill_screen(counts, ~1, gene = c(1, 1, 2, 2), plasmid = "plasmid", col_data = samples, method = "laplace",
                                  iter = 40, seed = 1, silent = 2))
 })
+
+test_that("augment() has residuals where the response is known, and says what is wrong with one that is not numeric", {
+  data <- data.frame(y = rep(3:6, 3), x = 1:12)
+  fit <- twill(y ~ x, data, family = "poisson", chains = 1, iter = 60, seed = 1, silent = 2)
+  expect_equal(augment(fit, newdata = data)$.resid, data$y - augment(fit)$.fitted)
+  expect_false(".resid" %in% names(augment(fit, newdata = transform(data, y = NA))))
+  expect_false(".resid" %in% names(augment(fit, newdata = data["x"])))
+  expect_error(augment(fit, newdata = transform(data, y = as.Date("2020-01-01"))), "y", class = "twill_error_newdata")
+  expect_error(augment(fit, newdata = transform(data, y = y + 0.5)), class = "twill_error_data")
+  expect_error(tw_log_prob(fit, c(0, 0), gradient = ""), "gradient", class = "twill_error")
+})
+
+test_that("a plot without labels can be drawn where genes have no s-value", {
+  table <- tw_contrast(fake_set())
+  table$svalue[1] <- NA
+  grDevices::pdf(NULL)
+  on.exit(grDevices::dev.off())
+  expect_no_error(suppressWarnings(print(plot(table, n_labels = 0))))
+})

@@ -108,7 +108,7 @@ try_or <- function(code, otherwise) tryCatch(suppressWarnings(code), error = fun
 # Variants of the data of a fit, as new data.
 random_newdata <- function(data) {
   if (!is.data.frame(data) || nrow(data) == 0) return(data)
-  rows <- function(n) data[sample(nrow(data), n, TRUE), , drop = FALSE]
+  rows <- function(n) data[sample.int(max(1, NROW(data)), n, TRUE), , drop = FALSE]
   change <- function(value) {
     new <- rows(3)
     new[[sample(length(new), 1)]] <- value
