@@ -191,8 +191,9 @@ check_new_frame <- function(frame, terms, row_names) {
   }
 }
 
+# Warnings (NaNs produced) are answered by what check_new_frame() says.
 evaluate_new <- function(value) {
-  tryCatch(value, error = function(e) {
+  tryCatch(suppressWarnings(value), error = function(e) {
     why <- conditionMessage(e)
     abort_twill("newdata", c("The model's terms cannot be computed from {.arg newdata}.", "x" = "{why}"))
   })

@@ -12,7 +12,7 @@
 #' @param psis_object Smoothed weights from [loo::psis()]. Default: computed.
 #' @param ... Arguments of [posterior_epred()], or for `loo_predict()` of [posterior_predict()].
 #' @return `bayes_R2()` and `loo_R2()`: a matrix with the row `R2` and columns Estimate,
-#'   Est.Error and quantiles, or the draws with `summary = FALSE`. `loo_predict()`: a list with
+#'   Est.Error and quantiles, or the draws with `summary = FALSE`; `NA` where neither the response nor its means vary. `loo_predict()`: a list with
 #'   elements `value` and `pareto_k`.
 #' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
@@ -30,6 +30,7 @@ bayes_R2.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(
   y <- observed_response(prediction)
   explained <- row_variances(mu)
   draws <- explained / (explained + row_variances(rep(y, each = nrow(mu)) - mu))
+  draws <- nan_to_na(draws)
   finish_r2(draws, summary, robust, probs)
 }
 

@@ -84,9 +84,19 @@ new_twill_formula <- function(formula) {
   response <- parse_response(formula[[2]])
   fixed <- stats::as.formula(call("~", response$response, without_bars(rhs)), env)
   check_terms(fixed)
+  check_response_left(fixed)
   parts <- c(list(formula = plain_formula(formula, env)), response,
              list(fixed = fixed, bars = lapply(group_bars(rhs), decode_bar, env = env)))
   structure(c(parts, list(fcor = errors$name, dispersion = NULL, dpar = NULL, env = env)), class = "twill_formula")
+}
+
+# R drops a response that is a term of its own model, with a warning that few see.
+check_response_left <- function(fixed) {
+  factors <- attr(stats::terms(fixed), "factors")
+  text <- deparse1(fixed[[2]])
+  if (length(factors) == 0 || !any(factors[rownames(factors) == text, ] > 0)) return(invisible())
+  abort_twill("formula", c("The response must not be a term of its own model.",
+                           "x" = "{.code {text}} stands on both sides of {.code ~}."))
 }
 
 # Without the attributes that brms hangs on its formulas.

@@ -7,12 +7,22 @@ frame_columns <- function(formula, data) {
   frames <- unlist(lapply(parts, function(part) as.list(evaluate_frame(part, data))), recursive = FALSE)
   additions <- compact(formula$addition[c("weights", "se")])
   values <- lapply(additions, evaluate_term, data = data, env = formula$env)
+  for (i in which(lengths(values) != 1)) check_term_length(values[[i]], deparse1(additions[[i]]), nrow(data))
   columns <- c(frames, stats::setNames(values, vapply(additions, deparse1, "")))
   columns[!duplicated(names(columns))]
 }
 
 evaluate_frame <- function(formula, data, ...) {
-  evaluated(stats::model.frame(formula, data, na.action = stats::na.pass, ...), formula)
+  frame <- evaluated(stats::model.frame(formula, data, na.action = stats::na.pass, ...), formula)
+  # R compares lengths only where there are several terms.
+  for (name in names(frame)) check_term_length(frame[[name]], name, nrow(data))
+  frame
+}
+
+check_term_length <- function(value, text, n) {
+  if (NROW(value) == n) return(invisible())
+  abort_twill("formula", c("A term of {.arg formula} must have one value per row of {.arg data}.",
+                           "x" = "{.code {text}} has {NROW(value)} value{?s} for {n} row{?s}."))
 }
 
 evaluate_term <- function(expression, data, env) evaluated(eval(expression, data, env), expression)
@@ -84,6 +94,7 @@ response_values <- function(formula, data, family) {
   y <- evaluate_term(formula$response, data, formula$env)
   check_response_type(y, text, nrow(data))
   y <- as.numeric(y)
+  check_unit_of_response(y, text)
   if (family$link == "log") check_counts(y, text, family$family, rownames(data))
   y
 }
@@ -95,6 +106,15 @@ check_response_type <- function(y, text, n) {
   kind <- column_kind(y)
   abort_twill("data", c("The response must be numeric, one value per row.",
                         "x" = paste("{.code {text}} is {kind},", shape, "for {n} rows."), bullets(response_way_out(y))))
+}
+
+# Squares of such numbers leave double precision: 0 or Inf.
+check_unit_of_response <- function(y, text) {
+  size <- max(abs(y), 0)
+  if (size == 0 || (size < 1e100 && size > 1e-100)) return(invisible())
+  what <- if (size < 1) "small" else "large"
+  abort_twill("data", c("The response has values too {what} to compute with: at most {.val {signif(size, 3)}}.",
+                        "i" = "Use other units: divide {.code {text}} by {.val {signif(size, 1)}}."))
 }
 
 response_way_out <- function(y) {

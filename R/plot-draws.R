@@ -93,7 +93,14 @@ with_plot_theme <- function(code) {
     bayesplot::bayesplot_theme_set(theme)
     on.exit(bayesplot::bayesplot_theme_set(old))
   }
-  withCallingHandlers(suppressMessages(code), warning = bayesplot_warning)
+  tryCatch(withCallingHandlers(suppressMessages(code), warning = bayesplot_warning), error = bayesplot_error)
+}
+
+# What bayesplot refuses, such as autocorrelations over more lags than there are draws, in its own words.
+bayesplot_error <- function(e) {
+  if (inherits(e, "twill_error")) stop(e)
+  why <- conditionMessage(e)
+  abort_twill("plot", c("This plot cannot be drawn from this fit.", "x" = "{why}"))
 }
 
 # bayesplot warns of arguments that a plot does not have and draws without them; of one chain where there is only one.

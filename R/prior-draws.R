@@ -8,7 +8,7 @@ prior_draws_array <- function(parameters, design, intercept, n_iterations, n_cha
     lapply(seq_len(nrow(parameters)), function(i) prior_draws_of(parameters[i, ], design, n))
   })
   names <- prior_draw_names(parameters, intercept)
-  array(unlist(values), c(n_iterations, n_chains, length(names)), list(NULL, NULL, names))
+  array(unlist(values) %||% numeric(), c(n_iterations, n_chains, length(names)), list(NULL, NULL, names))
 }
 
 # The centred intercept's prior is not that of b_Intercept, so it has the name that brms gives it.

@@ -220,3 +220,45 @@ test_that("a plot without labels can be drawn where genes have no s-value", {
   on.exit(grDevices::dev.off())
   expect_no_error(suppressWarnings(print(plot(table, n_labels = 0))))
 })
+
+test_that("terms and additions have one value per row, also alone in a dispersion formula", {
+  data <- data.frame(y = rnorm(6), x = 1:6)
+  expect_error(twill(tw_formula(y ~ x, sigma ~ rnorm(2)), data), "2 values for 6 rows", class = "twill_error_formula")
+  expect_error(twill(y | weights(c(1, 2)) ~ x, data), "2 values for 6 rows", class = "twill_error_formula")
+})
+
+test_that("a response is not a term of its own model", {
+  data <- data.frame(y = rnorm(6), x = 1:6)
+  expect_error(twill(y ~ x + y, data), "both sides", class = "twill_error_formula")
+  expect_error(twill(log(y) ~ x:log(y), data), "both sides", class = "twill_error_formula")
+})
+
+test_that("responses whose squares leave double precision are refused with a unit", {
+  data <- data.frame(y = c(1, 2, 4, 3) * 1e-150, x = 1:4)
+  expect_error(twill(y ~ x, data), "too small to compute with", class = "twill_error_data")
+  expect_error(twill(y ~ x, transform(data, y = y * 1e299)), "too large", class = "twill_error_data")
+})
+
+test_that("R2 is missing where neither responses nor means vary", {
+  data <- data.frame(y = rep(3, 5), x = 1:5)
+  fit <- suppressWarnings(twill(y ~ 1, data, family = "poisson", chains = 1, iter = 60, seed = 1, silent = 2))
+  expect_identical(unname(is.na(bayes_R2(fit)[1, ])), rep(TRUE, 4))
+  expect_false(any(is.nan(bayes_R2(fit, summary = FALSE))))
+})
+
+test_that("new data in which a term has no value are refused without a warning of R's", {
+  data <- data.frame(y = rnorm(8), x = 1:8)
+  fit <- twill(y ~ log(x), data, chains = 1, iter = 60, seed = 1, silent = 2)
+  expect_no_warning(expect_error(predict(fit, newdata = data.frame(x = -1)), "log\\(x\\)", class = "twill_error_newdata"))
+})
+
+test_that("priors can be drawn where nothing has one", {
+  data <- data.frame(y = rnorm(8), s = 1)
+  expect_s3_class(twill(y | se(s) ~ 0, data, chains = 1, iter = 60, seed = 1, silent = 2, sample_prior = "yes"), "twillfit")
+})
+
+test_that("what bayesplot refuses is an error of the package", {
+  data <- data.frame(y = rnorm(8), x = 1:8)
+  fit <- twill(y ~ x, data, chains = 1, iter = 30, seed = 1, silent = 2)
+  expect_error(tw_mcmc_plot(fit, type = "acf"), "lags", class = "twill_error_plot")
+})
