@@ -12,7 +12,8 @@
 #' @param psis_object Smoothed weights from [loo::psis()]. Default: computed.
 #' @param ... Arguments of [posterior_epred()], or for `loo_predict()` of [posterior_predict()].
 #' @return `bayes_R2()` and `loo_R2()`: a matrix with the row `R2` and columns Estimate,
-#'   Est.Error and quantiles, or the draws with `summary = FALSE`; `NA` where neither the response nor its means vary. `loo_predict()`: a list with
+#'   Est.Error and quantiles, or the draws with `summary = FALSE`; `NA` where neither the
+#'   response nor its means vary. `loo_predict()`: a list with
 #'   elements `value` and `pareto_k`.
 #' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
