@@ -131,12 +131,22 @@ predictive_interval.twillfit <- function(object, prob = 0.9, ...) {
 
 inverse_link <- function(fit, eta) if (has_counts(fit)) exp(eta) else eta
 
-# New responses, draws x rows. A mean that overflows gives NA, said once by R's generators.
+# New responses, draws x rows; NA where the mean is beyond what doubles hold.
 draw_responses <- function(prediction, eta) {
   need_own_errors(prediction)
   if (has_related_errors(prediction$fit)) return(eta + draw_errors(prediction, nrow(eta)))
-  out <- family_record(prediction$fit$family)$random(inverse_link(prediction$fit, eta), response_dispersion(prediction))
-  matrix(as.numeric(out), nrow(eta))
+  mean <- inverse_link(prediction$fit, eta)
+  is_infinite <- is.infinite(mean)
+  if (any(is_infinite)) warn_infinite_means(is_infinite)
+  out <- suppressWarnings(family_record(prediction$fit$family)$random(mean, response_dispersion(prediction)))
+  nan_to_na(matrix(as.numeric(out), nrow(eta)))
+}
+
+warn_infinite_means <- function(is_infinite) {
+  rows <- which(colSums(is_infinite) > 0)
+  warn_twill("prediction", c("Draws of the mean are too large for a number in {length(rows)} row{?s}: {.val {some(rows)}}.",
+                             "x" = "New responses are missing there.",
+                             "i" = "These rows lie far beyond the data of the fit."))
 }
 
 # Sigma, with known standard errors where there are such, or shape; NULL where a family has none.

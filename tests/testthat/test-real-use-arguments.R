@@ -262,3 +262,13 @@ test_that("what bayesplot refuses is an error of the package", {
   fit <- twill(y ~ x, data, chains = 1, iter = 30, seed = 1, silent = 2)
   expect_error(tw_mcmc_plot(fit, type = "acf"), "lags", class = "twill_error_plot")
 })
+
+test_that("means of new data beyond what numbers hold are infinite, with missing responses and a warning that names rows", {
+  data <- data.frame(y = c(2, 3, 5, 9, 14, 30), x = 1:6)
+  fit <- twill(y ~ x, data, family = "negbinomial", chains = 1, iter = 60, seed = 1, silent = 2)
+  far <- data.frame(x = c(1, 1e5))
+  expect_warning(draws <- posterior_predict(fit, newdata = far, seed = 1), "1 row: 2", class = "twill_warning_prediction")
+  expect_identical(colSums(is.na(draws)) > 0, c(FALSE, TRUE))
+  expect_false(any(is.nan(draws)))
+  expect_identical(unname(fitted(fit, newdata = far)[2, "Est.Error"]), NA_real_)
+})

@@ -130,14 +130,17 @@ not_finite_values <- function(value, name) {
 
 # What is not finite and right. Odds of a hypothesis that every draw agrees with are infinite, as in brms. A k that cannot be
 # estimated is infinite, as in loo. What a gene does not have (R-hat of approximations, the spread of one draw) is NaN in the
-# engine's own record, and NA where it is shown. Where a guide reaches beyond what doubles hold, its ELBO is -Inf. A user's
-# own number stays what it is.
+# engine's own record, and NA where it is shown. Where a guide reaches beyond what doubles hold, its ELBO is -Inf, and means of
+# new data far beyond those of a fit are Inf. A user's own number stays what it is.
 allowed <- c("Evid.Ratio is infinite$", "(pareto_k|khat|leaf_k|influence_pareto_k)([[][^]]*[]]|[]])? is infinite$",
              "^([$]fit)?[$]posterior[$](khat|rhat|ess|effects_sd) is NaN$", "[$]info[$]elbo is infinite$")
+means_of_new_data <- c("augment", "fitted", "predict", "posterior_epred")
 
 is_allowed <- function(where, code) {
-  is_own <- one_line(code[[1]]) %in% c("augment", "model.frame") && grepl("^[$][^.]", where)
-  is_own || any(vapply(allowed, grepl, TRUE, where))
+  verb <- one_line(code[[1]])
+  is_own <- verb %in% c("augment", "model.frame") && grepl("^[$][^.]", where)
+  is_far <- verb %in% means_of_new_data && "newdata" %in% names(code) && grepl("is infinite$", where)
+  is_own || is_far || any(vapply(allowed, grepl, TRUE, where))
 }
 
 # Text -----------------------------------------------------------------------------------------------------------------------
