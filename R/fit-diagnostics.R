@@ -39,8 +39,13 @@ sampler_diagnostics <- function(fit) {
        at_max_depth = sum(record("treedepth__") >= fit$info$max_treedepth),
        max_treedepth = fit$info$max_treedepth, adapt_delta = fit$info$adapt_delta,
        first_delta = fit$info$settings$adapt_delta[[1]],
-       bfmi = apply(record("energy__"), 2, energy_bfmi))
+       bfmi = if (is_guided(fit)) rep(NA_real_, nchains(fit)) else apply(record("energy__"), 2, energy_bfmi),
+       accepted = if (is_guided(fit)) mean(record("accept_stat__")),
+       is_taken_over = identical(fit$info$settings$engine, "guided") && !is_guided(fit))
 }
+
+# Proposals of a guide have no trajectory: no divergences and no energy that is explored step by step.
+is_guided <- function(fit) identical(fit$info$engine, "guided")
 
 # Estimated Bayesian fraction of missing information of one chain (Betancourt 2016, eq. 7); NA where it did not move.
 energy_bfmi <- function(energy) nan_to_na(sum(diff(energy)^2) / sum((energy - mean(energy))^2))
@@ -51,10 +56,16 @@ tree_text <- function(d, fit) {
   sprintf("at maximal tree depth (%d) %d; ", as.integer(d$max_treedepth), as.integer(d$at_max_depth))
 }
 
+transitions_text <- function(d, fit) {
+  if (is_guided(fit)) return(sprintf("  proposals of the guide accepted %.0f %%", 100 * d$accepted))
+  sprintf("  divergent transitions %d; %slowest E-BFMI %.2f", as.integer(d$divergent), tree_text(d, fit), min(d$bfmi))
+}
+
 diagnostics_text <- function(d, fit) {
   value <- function(x, format) if (length(x)) sprintf(paste0(format, " (%s)"), x, names(x)) else "NA"
   c(if (length(fit$design$terms)) "Diagnostics (rhat() and neff_ratio() give those of group effects):" else "Diagnostics:",
-    sprintf("  divergent transitions %d; %slowest E-BFMI %.2f", as.integer(d$divergent), tree_text(d, fit), min(d$bfmi)),
+    transitions_text(d, fit),
+    if (d$is_taken_over) "  no guide came near the posterior: trajectories took over",
     if (is_escalated(d)) sprintf("  begun again with smaller steps: adapt_delta %g after %g", d$adapt_delta, d$first_delta),
     sprintf("  worst R-hat %s", value(d$rhat, "%.3f")),
     sprintf("  smallest bulk ESS %s", value(d$bulk_ess, "%.0f")),
@@ -68,6 +79,7 @@ is_escalated <- function(d) d$adapt_delta > d$first_delta
 warn_diagnostics <- function(fit) {
   if (is_approximation(fit)) return(warn_approximation(fit))
   d <- sampler_diagnostics(fit)
+  inform_taken_over(d, fit)
   inform_escalated(d)
   warn_divergent(d)
   warn_max_depth(d)
@@ -81,6 +93,12 @@ inform_escalated <- function(d) {
   inform_twill("escalated", c(
     "i" = "A transition diverged, so all chains began again with smaller steps.",
     "i" = "The draws are those at {.arg adapt_delta} {d$adapt_delta}, after {d$first_delta}."))
+}
+
+inform_taken_over <- function(d, fit) {
+  if (!d$is_taken_over) return(invisible())
+  inform_twill("taken_over", c(
+    "i" = "No guide came near the posterior of the scales, so trajectories took over: engine {.val {fit$info$engine}}."))
 }
 
 warn_divergent <- function(d) {

@@ -103,7 +103,8 @@ group_parameters <- function(fit, group) {
 # The coordinates that NUTS moved in, and how many there were.
 engine_line <- function(fit) {
   if (is_approximation(fit)) return(NULL)
-  what <- c(collapsed = "effects integrated out", joint = "all effects together", levels = "effects level by level")
+  what <- c(collapsed = "effects integrated out", guided = "effects integrated out, scales proposed by a guide",
+            joint = "all effects together", levels = "effects level by level")
   sprintf("%s (%s), %d parameters sampled", fit$info$engine, what[[fit$info$engine]], as.integer(fit$info$dim))
 }
 

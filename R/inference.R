@@ -106,9 +106,12 @@ check_control <- function(control, method = "nuts") {
   known <- c(names(defaults), control_extras[[method]])
   for (name in setdiff(names(control), known)) refuse_control(name, known, method)
   control <- utils::modifyList(defaults, control)
-  control$engine <- check_choice(control$engine, "control$engine", c("auto", "collapsed", "joint", "levels"))
+  control$engine <- check_choice(control$engine, "control$engine", engines_of(method))
   switch(method, nuts = , hmc = check_chain_control(control), svi = check_svi_control(control), control)
 }
+
+# A guide takes the place of NUTS, and of nothing else.
+engines_of <- function(method) c("auto", "collapsed", "joint", "levels", if (method == "nuts") "guided")
 
 # Trajectories of one length have no tree; the engine has a number for its depth all the same.
 check_chain_control <- function(control) {

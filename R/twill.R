@@ -49,8 +49,11 @@
 #'   which the next is taken, and all chains begun again with smaller steps, when a transition after warm-up diverges
 #'   (default `c(0.65, 0.9, 0.99)`; a message and `summary()` say which was used), `max_treedepth` (default 10: at most
 #'   `2^10` leapfrog steps per draw), `engine`: the coordinates that are sampled, `"auto"` (default), `"collapsed"`,
-#'   `"joint"` or `"levels"`, which give the same posterior (see `vignette("model")`), and `metric`: `"auto"` (default)
-#'   uses the curvature of the posterior, `"diag"` scales only.
+#'   `"joint"` or `"levels"`, or `"guided"`, for large Gaussian models: a guide learns the posterior of the standard
+#'   deviations and correlations and proposes draws, which are taken or not such that the posterior stays exact; NUTS
+#'   takes over, with a message, where it cannot. All give the same posterior (see `vignette("model")`). `metric`:
+#'   `"auto"` (default) uses the curvature of the posterior, `"diag"` scales only. `"guided"` makes no trajectories and has
+#'   no use for `adapt_delta`, `max_treedepth`, `metric` and `init`.
 #' @param weights,offset Columns of `data`, expressions of them, or vectors with one value per row. Weights multiply
 #'   the log-likelihood of their row; offsets are added to the linear predictor. They may stand in `formula` instead.
 #' @param subset A condition on the rows of `data`, or row numbers. Default: all rows.

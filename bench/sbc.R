@@ -1,6 +1,6 @@
 # Simulation-based calibration of every model by every engine: a table, plots and a verdict. Run by `make sbc`:
 #
-#   Rscript bench/sbc.R [--models a,b] [--engines joint,levels] [--replications 200] [--cores 2]
+#   Rscript bench/sbc.R [--models a,b] [--engines joint,levels,guided] [--replications 200] [--cores 2]
 #                       [--seed 1] [--folder bench-output/sbc] [--report]
 #
 # Models and statistics are those of the tests (tests/testthat/helper-sbc*.R), with more replications. The ranks of each
@@ -21,7 +21,7 @@ alpha <- 0.01
 
 # Arguments -------------------------------------------------------------------------------------------------------
 
-default_arguments <- list(models = paste(names(sbc_models), collapse = ","), engines = "collapsed,joint,levels",
+default_arguments <- list(models = paste(names(sbc_models), collapse = ","), engines = "collapsed,joint,levels,guided",
                           replications = 200, cores = 2, seed = 1, folder = "bench-output/sbc")
 
 read_arguments <- function(given) {

@@ -1,7 +1,7 @@
 # Models for simulation-based calibration. Each simulates parameters from its priors and data from the parameters,
 # without the package: list(formula, family, prior, intercept, thin, engines, simulate).
 
-sbc_gaussian_engines <- c("collapsed", "joint", "levels")
+sbc_gaussian_engines <- c("collapsed", "joint", "levels", "guided")
 sbc_count_engines <- c("joint", "levels")
 
 # Building blocks -------------------------------------------------------------------------------------------------

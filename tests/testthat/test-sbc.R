@@ -42,7 +42,7 @@ test_that("small models are calibrated", {
   skip_on_cran()
   for (name in names(small_models)) {
     model <- small_models[[name]]
-    for (engine in model$engines) expect_calibrated(name, engine, 25, n_runs = 5, model)
+    for (engine in model$engines) expect_calibrated(name, engine, 25, n_runs = 6, model)
   }
 })
 

@@ -56,6 +56,13 @@ impl LogDensity for Collapsed {
         value
     }
 
+    fn value(&mut self, position: &[f64]) -> f64 {
+        let theta = self.inner.model.layout.theta();
+        self.position[..theta.start].fill(0.0);
+        self.position[theta].copy_from_slice(position);
+        self.inner.value(&self.position)
+    }
+
     /// Values are those at `z = 0`, where a standard normal has its density for a factor.
     fn log_constant(&self) -> f64 {
         self.inner.log_constant() + 0.5 * self.inner.model.layout.theta().start as f64 * (2.0 * PI).ln()
@@ -70,7 +77,7 @@ impl Draw for Collapsed {
         for z in &mut self.position[..theta.start] {
             *z = StandardNormal.sample(rng);
         }
-        self.inner.evaluate(&self.position, &mut self.gradient);
+        self.inner.value_at_same_scales(&self.position);
     }
 
     fn posterior(&self) -> &Posterior {

@@ -23,6 +23,11 @@ pub trait LogDensity {
     /// Log density at `position`, up to [`LogDensity::log_constant`]; overwrites `gradient`. Not finite where there is no
     /// mass.
     fn evaluate(&mut self, position: &[f64], gradient: &mut [f64]) -> f64;
+    /// Log density alone, where that is cheaper than with its gradient.
+    fn value(&mut self, position: &[f64]) -> f64 {
+        let mut gradient = vec![0.0; self.dim()];
+        self.evaluate(position, &mut gradient)
+    }
     /// What is to be added to values so that the density's integral over positions is the evidence: the same everywhere,
     /// so that samplers need not ask.
     fn log_constant(&self) -> f64 {
@@ -96,6 +101,23 @@ impl Posterior {
         self.model.scale_priors.evaluate(&position[layout.theta()], &mut self.scales);
         let ctx = Context { layout, scales: &self.scales };
         self.transport.forward(ctx, position, &mut self.mapped);
+        self.place_coefficients();
+    }
+
+    /// Moves all but the scales, which stay those of the last position, and with them what is dear of the map; as
+    /// [`LogDensity::value`].
+    pub fn value_at_same_scales(&mut self, position: &[f64]) -> f64 {
+        let ctx = Context { layout: &self.model.layout, scales: &self.scales };
+        self.transport.forward_at_same_scales(ctx, position, &mut self.mapped);
+        self.place_coefficients();
+        self.d_scales.reset(&self.scales);
+        let log_likelihood = self.log_likelihood();
+        self.total(log_likelihood)
+    }
+
+    /// Coefficients, and what pulls standardised effects, from what was mapped.
+    fn place_coefficients(&mut self) {
+        let layout = &self.model.layout;
         self.model.tension(&mut self.mapped);
         layout.swept.iter().zip(&self.mapped.swept).for_each(|(&j, &b)| self.beta[j] = b);
         for block in &layout.blocks {
@@ -201,6 +223,12 @@ impl LogDensity for Posterior {
         self.place(position);
         let log_likelihood = self.log_likelihood();
         self.finish(log_likelihood, gradient)
+    }
+
+    fn value(&mut self, position: &[f64]) -> f64 {
+        self.place(position);
+        let log_likelihood = self.log_likelihood();
+        self.total(log_likelihood)
     }
 
     fn log_constant(&self) -> f64 {

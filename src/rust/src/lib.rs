@@ -25,6 +25,7 @@ pub mod error;
 pub mod evidence;
 pub mod families;
 pub mod genes;
+pub mod guided;
 pub mod hmc;
 pub mod kernels;
 pub mod laplace;

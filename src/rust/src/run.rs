@@ -5,7 +5,7 @@ mod prepare;
 mod workers;
 
 pub use keep::{Kept, worth_keeping};
-pub use prepare::{Prepared, prepare, prepare_settled};
+pub use prepare::{NOT_COLLAPSIBLE, Prepared, prepare, prepare_settled};
 pub use workers::{Progress, Shared, on_workers};
 
 use crate::density::{LogDensity, Model};
@@ -15,6 +15,7 @@ use crate::hmc::Sampler;
 use crate::hmc::chain::Chain;
 use crate::hmc::fixed::Walk;
 use crate::hmc::hamiltonian::PhasePoint;
+use crate::settle::{Settled, settle};
 use crate::spec::{InitSpec, Sampling, Settings};
 use crate::whiten::Whitened;
 use rand::{RngExt, SeedableRng};
@@ -70,15 +71,22 @@ struct Attempt<'a> {
 pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> bool) -> Result<Output> {
     settings.check()?;
     on_workers(settings.threads, settings.chains * settings.iter, watch, |shared| {
-        match prepare(Arc::new(model), settings.engine, settings.metric, &shared.cancel)? {
-            Prepared::Collapsed(target) => {
-                run_chains("collapsed", &suited(target, settings), settings, shared, Keeps::Values)
-            }
-            Prepared::Full(name, target) => {
-                run_chains(name, &suited(target, settings), settings, shared, Keeps::Values)
-            }
-        }
+        let settled = settle(&Arc::new(model), settings.engine, &shared.cancel);
+        sample_settled(settled, settings, shared)
     })
+}
+
+/// As [`sample`], on workers and from a settled model.
+///
+/// # Errors
+/// As there.
+pub fn sample_settled(settled: Settled, settings: &Settings, shared: &Shared) -> Result<Output> {
+    match prepare_settled(settled, settings.engine, settings.metric, &shared.cancel)? {
+        Prepared::Collapsed(target) => {
+            run_chains("collapsed", &suited(target, settings), settings, shared, Keeps::Values)
+        }
+        Prepared::Full(name, target) => run_chains(name, &suited(target, settings), settings, shared, Keeps::Values),
+    }
 }
 
 /// Trajectories of one length have no metric that adapts: their scales get unit variance beforehand.

@@ -236,6 +236,8 @@ pub enum Engine {
     Joint,
     /// Effects level by level.
     Levels,
+    /// As collapsed, the scales by proposals of a guide and not by trajectories.
+    Guided,
 }
 
 /// What coordinates are whitened by before chains adapt their own diagonal metric.

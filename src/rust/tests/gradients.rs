@@ -99,6 +99,27 @@ proptest! {
         }
     }
 
+    /// A density's value alone is that beside its gradient, and leaves the same draw; also where only the scales stay.
+    #[test]
+    fn values_alone_are_those_beside_gradients(shape in shapes(), seed in 0..1000u64) {
+        let model = Arc::new(model(&shape, seed));
+        for engine in [Engine::Levels, Engine::Joint] {
+            let mut settled = settle(&model, engine, &AtomicBool::new(false)).posterior;
+            let (position, theta) = (random_position(settled.dim(), seed + 3), model.layout.theta());
+            let value = settled.evaluate(&position, &mut vec![0.0; position.len()]);
+            let all = |p: &Posterior| [vec![p.lp, p.lprior], p.beta.clone(), p.mapped.effects.clone()].concat();
+            let draw = all(&settled);
+            let mut other = random_position(settled.dim(), seed + 4);
+            settled.value(&other);
+            prop_assert_eq!(settled.value(&position), value);
+            prop_assert_eq!(&all(&settled), &draw);
+            other[theta.clone()].copy_from_slice(&position[theta]);
+            settled.value(&other);
+            prop_assert_eq!(settled.value_at_same_scales(&position), value);
+            prop_assert_eq!(&all(&settled), &draw);
+        }
+    }
+
     /// lp is a function of the parameters alone, whatever the coordinates that led to them.
     #[test]
     fn transport_changes_coordinates_and_nothing_else(shape in shapes(), seed in 0..1000u64, joint: bool) {

@@ -10,9 +10,9 @@ use rand_chacha::ChaCha8Rng;
 use std::sync::atomic::AtomicBool;
 use twill::density::{LogDensity, Model};
 use twill::design::Design;
+use twill::guided::sample;
 use twill::hmc::chain::Chain;
 use twill::hmc::hamiltonian::PhasePoint;
-use twill::run::sample;
 use twill::spec::{Engine, Family, InitSpec, Metric, ModelSpec, Sampling, Settings};
 
 /// Independent normals with the given standard deviations.
@@ -149,7 +149,7 @@ fn columns(shape: &Shape, spec: &ModelSpec, settings: &Settings) -> Vec<Vec<f64>
 #[test]
 fn engines_agree() {
     for (family, engines) in [
-        (Family::Gaussian, &[Engine::Collapsed, Engine::Joint, Engine::Levels][..]),
+        (Family::Gaussian, &[Engine::Collapsed, Engine::Joint, Engine::Levels, Engine::Guided][..]),
         (Family::NegBinomial, &[Engine::Joint, Engine::Levels]),
         (Family::Poisson, &[Engine::Joint, Engine::Levels]),
     ] {
@@ -157,7 +157,8 @@ fn engines_agree() {
         let spec = spec(&shape);
         let mut runs: Vec<_> = engines.iter().map(|&e| columns(&shape, &spec, &settings(e, 2))).collect();
         let by_hmc = |&e| Settings { sampler: Sampling::Hmc, adapt_delta: vec![0.75], ..settings(e, 2) };
-        runs.extend(engines.iter().map(|e| columns(&shape, &spec, &by_hmc(e))));
+        let moving = engines.iter().filter(|&&e| e != Engine::Guided);
+        runs.extend(moving.map(|e| columns(&shape, &spec, &by_hmc(e))));
         // lp__ has no fixed distribution to compare: its Monte Carlo error is that of all others.
         for v in 0..runs[0].len() - 1 {
             for other in &runs[1..] {
@@ -174,11 +175,13 @@ fn engines_agree() {
 
 #[test]
 fn the_same_seed_gives_the_same_draws_for_any_number_of_threads() {
-    let shape = crossed(Family::NegBinomial, false);
-    let spec = spec(&shape);
-    let runs: Vec<_> = [1, 2, 4].iter().map(|&t| columns(&shape, &spec, &settings(Engine::Auto, t))).collect();
-    assert_eq!(runs[0], runs[1]);
-    assert_eq!(runs[0], runs[2]);
+    for (family, engine) in [(Family::NegBinomial, Engine::Auto), (Family::Gaussian, Engine::Guided)] {
+        let shape = crossed(family, false);
+        let spec = spec(&shape);
+        let runs: Vec<_> = [1, 2, 4].iter().map(|&t| columns(&shape, &spec, &settings(engine, t))).collect();
+        assert_eq!(runs[0], runs[1]);
+        assert_eq!(runs[0], runs[2]);
+    }
 }
 
 /// Without data the draws are those of the priors.
@@ -205,10 +208,15 @@ fn prior_draws_are_those_of_the_prior() {
 
 #[test]
 fn a_cancelled_run_keeps_its_draws() {
-    let shape = crossed(Family::NegBinomial, false);
+    cancel_in(Family::NegBinomial, Engine::Auto);
+    cancel_in(Family::Gaussian, Engine::Guided);
+}
+
+fn cancel_in(family: Family, engine: Engine) {
+    let shape = crossed(family, false);
     let spec = spec(&shape);
     let model = Model::new(Design::new(arrays(&shape, 5), &spec).unwrap(), &spec).unwrap();
-    let long = Settings { iter: 100_000_000, warmup: 100, ..settings(Engine::Auto, 2) };
+    let long = Settings { iter: 100_000_000, warmup: 100, ..settings(engine, 2) };
     let output = sample(model, &long, |p| p.done < 2000).unwrap();
     assert!(output.interrupted);
     let n = twill::layout::draw_names(&spec, true).len();

@@ -21,12 +21,11 @@ impl Map for Bend {
 impl<D: LogDensity> Marginals<D> {
     /// Of the coordinates `places`.
     pub fn fit(mut inner: D, places: Range<usize>) -> Self {
-        let dim = inner.dim();
-        let (mut y, mut gradient) = (vec![0.0; dim], vec![0.0; dim]);
+        let mut y = vec![0.0; inner.dim()];
         let bend = |place: usize| {
             let profile = Bend::grid().map(|t| {
                 y[place] = t;
-                inner.evaluate(&y, &mut gradient)
+                inner.value(&y)
             });
             y[place] = 0.0;
             (place, Bend::fit(0.0, 1.0, &profile).unwrap_or_else(|| Bend::straight(0.0)))

@@ -37,6 +37,17 @@ impl Posterior {
         own.iter_mut().zip(dispersion).for_each(|(own, d)| *own += d);
         self.model.likelihood.common(&self.scales.dispersion, own)
     }
+
+    /// Log density at the last position, given the log-likelihood; adds the slope of the coefficients' prior to their derivatives.
+    pub(super) fn total(&mut self, log_likelihood: f64) -> f64 {
+        let prior = self.model.coefficient_prior(&self.beta, &mut self.d_beta);
+        let pairs = self.mapped.standard.iter().zip(&self.mapped.tension);
+        let standard: f64 = pairs.map(|(s, t)| -0.5 * s * t).sum();
+        let standard = standard - 0.5 * self.mapped.standard.len() as f64 * (2.0 * PI).ln() + self.model.half_log_det;
+        self.lprior = prior + self.scales.lprior;
+        self.lp = log_likelihood + self.lprior + self.scales.log_jacobian + standard;
+        self.lp + self.mapped.log_jacobian
+    }
 }
 
 impl InParts for Posterior {
@@ -51,18 +62,13 @@ impl InParts for Posterior {
 
     fn finish(&mut self, log_likelihood: f64, gradient: &mut [f64]) -> f64 {
         let model = Arc::clone(&self.model);
-        let prior = model.coefficient_prior(&self.beta, &mut self.d_beta);
+        let value = self.total(log_likelihood);
         self.route_coefficients();
-        let pairs = self.mapped.standard.iter().zip(&self.mapped.tension);
-        let standard: f64 = pairs.map(|(s, t)| -0.5 * s * t).sum();
-        let standard = standard - 0.5 * self.mapped.standard.len() as f64 * (2.0 * PI).ln() + model.half_log_det;
         gradient.fill(0.0);
         let (at, d) = (&mut self.mapped, &mut self.d_scales);
         let ctx = Context { layout: &model.layout, scales: &self.scales };
         self.transport.backward(ctx, at, &self.d_swept, &mut self.d_effects, gradient, d);
         model.scale_priors.pull_back(&self.scales, d, &mut gradient[model.layout.theta()]);
-        self.lprior = prior + self.scales.lprior;
-        self.lp = log_likelihood + self.lprior + self.scales.log_jacobian + standard;
-        self.lp + self.mapped.log_jacobian
+        value
     }
 }

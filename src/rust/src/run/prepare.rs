@@ -13,8 +13,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-const NOT_COLLAPSIBLE: &str = "engine 'collapsed' needs a Gaussian model with one residual sd (or known standard \
-     errors) and normal or flat priors on the population-level coefficients; use engine 'auto'";
+/// Why a model has no collapsed target.
+pub const NOT_COLLAPSIBLE: &str = "engines 'collapsed' and 'guided' need a Gaussian model with one residual sd (or known \
+     standard errors) and normal or flat priors on the population-level coefficients; use engine 'auto'";
 
 /// A target in whitened coordinates.
 pub enum Prepared {
@@ -39,13 +40,13 @@ pub fn prepare(model: Arc<Model>, engine: Engine, metric: Metric, cancel: &Atomi
 pub fn prepare_settled(settled: Settled, engine: Engine, metric: Metric, cancel: &AtomicBool) -> Result<Prepared> {
     let Settled { posterior, mode, assembly } = settled;
     let theta = posterior.model.layout.theta();
-    let may_collapse = matches!(engine, Engine::Auto | Engine::Collapsed);
+    let may_collapse = matches!(engine, Engine::Auto | Engine::Collapsed | Engine::Guided);
     if let Some(target) = may_collapse.then(|| Collapsed::new(posterior.clone())).flatten() {
         let (mode, all) = (mode[theta.clone()].to_vec(), 0..theta.len());
         let by_hessian = |target: &mut Bent<_>, mode| Whitening::at_mode(target, mode, cancel);
         return Ok(Prepared::Collapsed(whitened(target, mode, all, metric, cancel, by_hessian)));
     }
-    if engine == Engine::Collapsed {
+    if matches!(engine, Engine::Collapsed | Engine::Guided) {
         return Err(Error::Spec(NOT_COLLAPSIBLE.into()));
     }
     let name = if matches!(*posterior.transport, Transport::Joint(_)) { "joint" } else { "levels" };

@@ -87,6 +87,11 @@ impl Shared {
         self.restarts.store(restarts, Ordering::Relaxed);
     }
 
+    /// Counts more that are done.
+    pub fn advance(&self, n: usize) {
+        self.done.fetch_add(n, Ordering::Relaxed);
+    }
+
     /// Counts one more that is done; false after a cancel.
     pub fn tick(&self) -> bool {
         self.done.fetch_add(1, Ordering::Relaxed);

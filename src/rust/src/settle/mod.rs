@@ -64,7 +64,7 @@ pub fn settle_on(model: &Arc<Model>, assembly: Assembly, engine: Engine, cancel:
     let is_joint = match engine {
         Engine::Levels => false,
         Engine::Auto => assembly.n_products() <= affordable(model, &assembly),
-        Engine::Joint | Engine::Collapsed => assembly.skeleton.is_some(),
+        Engine::Joint | Engine::Collapsed | Engine::Guided => assembly.skeleton.is_some(),
     };
     let mut settling = Settling { assembly: &assembly, is_joint, cancel };
     let (mut posterior, mut mode) = settling.run(model);

@@ -122,6 +122,13 @@ impl<T: Real> Conditional<T> {
         self.assemble(scheme, a, k, scales);
         p.factor(&mut self.factor, &mut self.work);
         p.solve(&self.factor, &mut self.t, &mut self.work);
+        self.forward_at_same_scales(scheme, scales, z)
+    }
+
+    /// The same at the scales of the last one, whose factor is there.
+    #[inline(always)]
+    pub fn forward_at_same_scales(&mut self, scheme: &Scheme, scales: &[T::Sum], z: &Parts<T>) -> T::Sum {
+        let p = &scheme.pattern;
         for (w, (t, z)) in self.standard.lead.iter_mut().zip(self.t.lead.iter().zip(&z.lead)) {
             *w = *t + *z;
         }

@@ -70,6 +70,8 @@ struct Forward<'a, T: Real> {
     k: T::Sum,
     scales: &'a [T::Sum],
     at: &'a mut JointValues<T>,
+    /// Whether they are those of the last time.
+    same_scales: bool,
 }
 
 impl<T: Real> NullaryFnOnce for Forward<'_, T> {
@@ -77,6 +79,9 @@ impl<T: Real> NullaryFnOnce for Forward<'_, T> {
 
     #[inline(always)]
     fn call(self) -> T::Sum {
+        if self.same_scales {
+            return self.at.map.forward_at_same_scales(self.scheme, self.scales, &self.at.z);
+        }
         self.at.map.forward(self.scheme, self.a, self.k, self.scales, &self.at.z)
     }
 }
@@ -130,6 +135,15 @@ impl JointTransport {
 
     /// Maps a position to coefficients and effects.
     pub fn forward(&self, ctx: Context, position: &[f64], out: &mut Mapped) {
+        self.map(ctx, position, false, out);
+    }
+
+    /// The same at the scales of the last one, by its factor.
+    pub fn forward_at_same_scales(&self, ctx: Context, position: &[f64], out: &mut Mapped) {
+        self.map(ctx, position, true, out);
+    }
+
+    fn map(&self, ctx: Context, position: &[f64], same_scales: bool, out: &mut Mapped) {
         let (k, scratch) = (self.scale(ctx), &mut out.joint);
         gather(ctx.layout, ctx.scales, &mut scratch.scales);
         match &self.constants {
@@ -141,7 +155,7 @@ impl JointTransport {
                 z.lead.iter_mut().zip(lead).for_each(|(z, &at)| *z = position[at]);
                 z.core.iter_mut().zip(core).for_each(|(z, &at)| *z = position[at]);
                 let (scales, at) = (&scratch.scales, &mut scratch.one);
-                out.log_jacobian = Forward { scheme, a, k, scales, at }.call();
+                out.log_jacobian = Forward { scheme, a, k, scales, at, same_scales }.call();
                 let map = &scratch.one.map;
                 let first = ctx.layout.z_effects().start;
                 let values = map.standard.lead.iter().chain(&map.standard.core);
@@ -158,7 +172,7 @@ impl JointTransport {
                 let q = layout.blocks[0].q;
                 to_lanes(q, &position[layout.z_effects()], &mut at.z.lead);
                 at.z.core.copy_from_slice(&position[layout.z_swept()]);
-                out.log_jacobian = Arch::new().dispatch(Forward { scheme, a, k, scales, at });
+                out.log_jacobian = Arch::new().dispatch(Forward { scheme, a, k, scales, at, same_scales });
                 let map = &scratch.eight.map;
                 from_lanes(q, &map.standard.lead, &mut out.standard);
                 from_lanes(q, &map.natural.lead, &mut out.effects);
@@ -229,6 +243,6 @@ pub fn factor_at(skeleton: &Skeleton, ctx: Context, centre: &DataAtCentre) -> Op
     let (scheme, mut scales, mut at) = (&skeleton.scheme, vec![], JointValues::default());
     gather(ctx.layout, ctx.scales, &mut scales);
     at.fit(scheme);
-    Forward { scheme, a: &columns(skeleton, centre), k: 1.0, scales: &scales, at: &mut at }.call();
+    Forward { scheme, a: &columns(skeleton, centre), k: 1.0, scales: &scales, at: &mut at, same_scales: false }.call();
     at.map.factor.is_finite().then_some(at.map.factor)
 }

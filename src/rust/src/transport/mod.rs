@@ -94,6 +94,14 @@ impl Transport {
         }
     }
 
+    /// As [`Transport::forward`], at the scales of the last one.
+    pub fn forward_at_same_scales(&self, ctx: Context, position: &[f64], out: &mut Mapped) {
+        match self {
+            Self::Levels(map) => map.forward(ctx, position, out),
+            Self::Joint(map) => map.forward_at_same_scales(ctx, position, out),
+        }
+    }
+
     /// Pulls `d_swept` and `d_effects` (overwritten) back to the position and the scales.
     pub fn backward(
         &self, ctx: Context, at: &mut Mapped, d_swept: &[f64], d_effects: &mut [f64], gradient: &mut [f64],

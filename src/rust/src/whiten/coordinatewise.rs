@@ -71,6 +71,11 @@ impl<D: LogDensity, M: Map> LogDensity for Coordinatewise<D, M> {
         value + log_jacobian
     }
 
+    fn value(&mut self, position: &[f64]) -> f64 {
+        let log_jacobian = self.map(position);
+        self.inner.value(&self.x) + log_jacobian
+    }
+
     fn log_constant(&self) -> f64 {
         self.inner.log_constant()
     }

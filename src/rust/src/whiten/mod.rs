@@ -152,6 +152,11 @@ impl<D: LogDensity> LogDensity for Whitened<D> {
         value
     }
 
+    fn value(&mut self, position: &[f64]) -> f64 {
+        self.map.apply(position, &mut self.x, &mut self.work);
+        self.inner.value(&self.x)
+    }
+
     fn log_constant(&self) -> f64 {
         self.inner.log_constant() + self.map.log_det()
     }

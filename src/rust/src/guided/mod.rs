@@ -1,0 +1,154 @@
+//! Scales of a Gaussian model by independent proposals of a guide that has learned their posterior.
+//!
+//! With effects and coefficients integrated out a handful of scale parameters is left, and a value of their density costs one
+//! factorisation. Trajectories take five gradients a draw, each four times as dear; proposals of a guide that is close take
+//! one value each, and [`walk`] keeps the posterior exact. Effects and coefficients follow from their exact conditional
+//! distribution by a triangular solve with the factor that is there, anew for each draw that is kept.
+//!
+//! Coordinates are whitened at the mode and bent one by one to normal quantiles; there the guide is a Student t, with moments
+//! that rounds of proposals have corrected by importance. Where it stays far from the posterior, trajectories take over.
+
+mod guide;
+mod walk;
+
+use crate::approximate::marginals::Marginals;
+use crate::collapse::Collapsed;
+use crate::density::{LogDensity, Model};
+use crate::draws::{ChainDraws, Draw, push_draw};
+use crate::error::{Error, Result};
+use crate::hmc::tree::Transition;
+use crate::run::{NOT_COLLAPSIBLE, Output, Progress, Shared, on_workers, sample_settled};
+use crate::settle::{Settled, settle};
+use crate::spec::{Engine, Settings};
+use crate::whiten::bend::Bent;
+use crate::whiten::{Whitened, Whitening};
+use guide::Learned;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use walk::Independent;
+
+/// Stream of the guide's proposals: no chain's.
+const STREAM: u64 = 0;
+/// Iterations that are thrown away: chains begin at weighted proposals of the guide.
+const WARM_UP: usize = 10;
+/// Scales beyond which independent proposals are hopeless.
+const MOST_SCALES: usize = 30;
+
+/// The scales in the coordinates of the guide.
+type Target = Marginals<Whitened<Bent<Collapsed>>>;
+
+/// Samples a model as [`crate::run::sample`], by a guide where that was asked for.
+///
+/// # Errors
+/// As there.
+pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> bool) -> Result<Output> {
+    settings.check()?;
+    on_workers(settings.threads, settings.chains * settings.iter, watch, |shared| {
+        let settled = settle(&Arc::new(model), settings.engine, &shared.cancel);
+        if settings.engine == Engine::Guided {
+            return sample_guided(settled, settings, shared);
+        }
+        sample_settled(settled, settings, shared)
+    })
+}
+
+/// By trajectories in the same coordinates where no guide comes near.
+fn sample_guided(settled: Settled, settings: &Settings, shared: &Shared) -> Result<Output> {
+    let clock = Instant::now();
+    let Some(collapsed) = Collapsed::new(settled.posterior.clone()) else {
+        return Err(Error::Spec(NOT_COLLAPSIBLE.into()));
+    };
+    if collapsed.dim() > MOST_SCALES {
+        return sample_settled(settled, settings, shared);
+    }
+    let target = target(collapsed, &settled, shared);
+    let found = Learned::learn(&target, settings.seed, STREAM, settings.threads, &shared.cancel);
+    let is_cancelled = || shared.cancel.load(Ordering::Relaxed);
+    if !found.is_good() && !is_cancelled() {
+        return sample_settled(settled, settings, shared);
+    }
+    drop(settled);
+    let run = Run { found: &found, seconds: clock.elapsed().as_secs_f64(), settings, shared };
+    let n_chains = if is_cancelled() { 0 } else { settings.chains };
+    shared.advance(n_chains * settings.warmup);
+    let chains = (0..n_chains).into_par_iter().map(|c| run.chain(c, &target)).collect();
+    let (dim, adapt_delta) = (target.dim(), settings.adapt_delta[0]);
+    Ok(Output { chains, interrupted: is_cancelled(), engine: "guided", dim, adapt_delta })
+}
+
+fn target(collapsed: Collapsed, settled: &Settled, shared: &Shared) -> Target {
+    let mode = settled.mode[settled.posterior.model.layout.theta()].to_vec();
+    let mut straight = Bent::straight(collapsed);
+    let map = Whitening::at_mode(&mut straight, mode, &shared.cancel);
+    let white = Whitened::new(straight, Arc::new(map));
+    let dim = white.dim();
+    Marginals::fit(white, 0..dim)
+}
+
+/// What the chains share.
+struct Run<'a> {
+    found: &'a Learned,
+    /// Wall time until they begin.
+    seconds: f64,
+    settings: &'a Settings,
+    shared: &'a Shared,
+}
+
+impl Run<'_> {
+    fn chain(&self, c: usize, target: &Target) -> ChainDraws {
+        let (s, clock) = (self.settings, Instant::now());
+        let mut rng = ChaCha8Rng::seed_from_u64(s.seed);
+        rng.set_stream(c as u64 + 1);
+        let mut walk = Independent::new(target, self.found.start(&mut rng));
+        let n_learned = self.found.n_values.div_ceil(s.chains);
+        let mut draws = ChainDraws { step_size: 1.0, n_gradients: n_learned + 1, ..ChainDraws::default() };
+        for _ in 0..if s.save_warmup { s.warmup } else { WARM_UP.min(s.warmup) } {
+            if self.shared.cancel.load(Ordering::Relaxed) {
+                return draws;
+            }
+            walk.step(&self.found.guide, &mut rng);
+            draws.n_gradients += 1;
+            if s.save_warmup {
+                self.record(&mut walk, &mut rng, &mut draws.warmup);
+            }
+        }
+        let warm = clock.elapsed().as_secs_f64();
+        self.sample(&mut walk, &mut rng, &mut draws);
+        draws.seconds = [self.seconds + warm, clock.elapsed().as_secs_f64() - warm];
+        draws
+    }
+
+    fn sample(&self, walk: &mut Independent<Target>, rng: &mut ChaCha8Rng, draws: &mut ChainDraws) {
+        let s = self.settings;
+        for i in 0..s.iter - s.warmup {
+            if self.shared.cancel.load(Ordering::Relaxed) {
+                return;
+            }
+            let accept_stat = walk.step(&self.found.guide, rng);
+            draws.n_gradients += 1;
+            if !self.shared.tick() {
+                return;
+            }
+            if i % s.thin == 0 {
+                self.shared.count_kept();
+                let energy = -walk.state().log_density;
+                draws.push_report(
+                    &Transition { accept_stat, tree_depth: 0, n_leapfrog: 1, divergent: false, energy },
+                    1.0,
+                );
+                self.record(walk, rng, &mut draws.values);
+            }
+        }
+    }
+
+    /// Completes the draw by fresh effects and coefficients, and keeps it.
+    fn record(&self, walk: &mut Independent<Target>, rng: &mut ChaCha8Rng, out: &mut Vec<f64>) {
+        let current = walk.current();
+        current.complete(rng);
+        push_draw(current.posterior(), self.settings.save_effects, out);
+    }
+}

@@ -1,0 +1,126 @@
+//! A chain that keeps its target by independent proposals of a guide.
+//!
+//! The guide `q` is fixed before the chain begins, so a step is one of Metropolis and Hastings: where it is accepted with
+//! probability `min(1, w(x') / w(x))`, `w = p / q`, the flow from `x` to `x'` is
+//!
+//! ```text
+//! p(x) q(x') min(1, w(x') / w(x)) = min(p(x) q(x'), p(x') q(x))
+//! ```
+//!
+//! which is the flow back: `p` is left as it is, however far the guide is from it (independence chains, Tierney 1994). What the
+//! guide decides is speed. A bounded `w` makes the chain forget its start at a geometric rate (Mengersen and Tweedie 1996), and
+//! it is bounded: a Student t falls as a power, and densities of scales at least exponentially in their logarithms and in
+//! partial correlations on the line.
+
+use super::guide::{Guide, Proposal};
+use crate::density::LogDensity;
+use rand::{Rng, RngExt};
+
+/// Where the chain is, and a place to look elsewhere.
+pub struct Independent<D> {
+    /// Evaluated at `state`.
+    current: D,
+    candidate: D,
+    state: Proposal,
+}
+
+impl<D: LogDensity + Clone> Independent<D> {
+    /// From a position.
+    pub fn new(target: &D, state: Proposal) -> Self {
+        let (mut current, candidate) = (target.clone(), target.clone());
+        current.value(&state.y);
+        Self { current, candidate, state }
+    }
+
+    /// One step; returns the probability with which it was accepted.
+    pub fn step<R: Rng>(&mut self, guide: &Guide, rng: &mut R) -> f64 {
+        let proposal = guide.propose(&mut self.candidate, rng);
+        let gain = proposal.log_ratio - self.state.log_ratio;
+        // Not a number is no gain: both have no mass.
+        if rng.random::<f64>().ln() < gain {
+            self.state = proposal;
+            std::mem::swap(&mut self.current, &mut self.candidate);
+        }
+        if gain.is_nan() { 0.0 } else { gain.exp().min(1.0) }
+    }
+
+    /// The target, evaluated where the chain is.
+    pub fn current(&mut self) -> &mut D {
+        &mut self.current
+    }
+
+    /// Where the chain is.
+    pub fn state(&self) -> &Proposal {
+        &self.state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::guide::Learned;
+    use super::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+    use std::sync::atomic::AtomicBool;
+
+    /// Logs of two gamma variables with shapes 1.5 and 4, the second's rate the first: skewed, and of changing width.
+    #[derive(Clone)]
+    struct Gammas {
+        shift: f64,
+    }
+
+    impl LogDensity for Gammas {
+        fn dim(&self) -> usize {
+            2
+        }
+        fn evaluate(&mut self, q: &[f64], _: &mut [f64]) -> f64 {
+            let [a, b] = [q[0] - self.shift, q[1] - self.shift];
+            1.5 * a - a.exp() + 4.0 * (a + b) - (a + b).exp()
+        }
+    }
+
+    /// Mean and its Monte Carlo error, by batches.
+    fn mean_and_error(x: &[f64]) -> (f64, f64) {
+        let size = x.len() / 50;
+        let means: Vec<f64> = x.chunks_exact(size).map(|b| b.iter().sum::<f64>() / size as f64).collect();
+        let mean = means.iter().sum::<f64>() / means.len() as f64;
+        let variance = means.iter().map(|b| (b - mean).powi(2)).sum::<f64>() / (means.len() - 1) as f64;
+        (mean, (variance / means.len() as f64).sqrt())
+    }
+
+    /// `E log Gamma(k) = psi(k)`, with R's `digamma(1.5)` and `digamma(4)`; variances `trigamma()`, sums independent.
+    fn assert_kept(target: &Gammas, guide: &Guide, start: Proposal, seed: u64) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut walk = Independent::new(target, start);
+        let mut draws = [vec![], vec![], vec![]];
+        for _ in 0..200_000 {
+            walk.step(guide, &mut rng);
+            let [a, b] = [walk.state().y[0] - target.shift, walk.state().y[1] - target.shift];
+            let values = [a, b + a, (a - 0.036_489_973_978_576_5).powi(2)];
+            draws.iter_mut().zip(values).for_each(|(d, v)| d.push(v));
+        }
+        let expected = [0.036_489_973_978_576_5, 1.256_117_668_431_800_5, 0.934_802_200_544_679_3];
+        for (draws, expected) in draws.iter().zip(expected) {
+            let (mean, error) = mean_and_error(draws);
+            assert!((mean - expected).abs() < 4.0 * error && error < 0.03, "{mean} {expected} {error}");
+        }
+    }
+
+    #[test]
+    fn the_target_is_kept_by_a_guide_that_has_learned_it() {
+        let target = Gammas { shift: 0.4 };
+        let found = Learned::learn(&target, 1, 0, 2, &AtomicBool::new(false));
+        assert!(found.efficiency > 0.3, "{}", found.efficiency);
+        let start = found.start(&mut ChaCha8Rng::seed_from_u64(2));
+        assert_kept(&target, &found.guide, start, 3);
+    }
+
+    /// Exactness is that of the step, not of the guide.
+    #[test]
+    fn the_target_is_kept_by_a_guide_of_something_else() {
+        let (target, other) = (Gammas { shift: 0.0 }, Gammas { shift: 0.5 });
+        let found = Learned::learn(&other, 1, 0, 1, &AtomicBool::new(false));
+        let start = found.guide.propose(&mut target.clone(), &mut ChaCha8Rng::seed_from_u64(5));
+        assert_kept(&target, &found.guide, start, 4);
+    }
+}
