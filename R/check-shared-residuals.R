@@ -68,17 +68,20 @@ split_effects <- function(design) {
   list(absorbed = blocks[leaves_effects], stays = blocks[!leaves_effects])
 }
 
-# One per coefficient of each term.
+# One per coefficient of each term, and of each class of its levels.
 effect_blocks <- function(terms) {
-  unlist(lapply(seq_along(terms), function(k) lapply(seq_along(terms[[k]]$coefs), function(j) {
-    list(term = k, coef = j, columns = level_columns(terms[[k]], j))
-  })), recursive = FALSE)
+  of_class <- function(class, k) lapply(seq_along(class$term$coefs), function(j) {
+    list(term = k, coef = j, scales = class$term, columns = level_columns(class$term, j, class$levels))
+  })
+  of_term <- function(k) unlist(lapply(classes_of(terms[[k]]), of_class, k = k), recursive = FALSE)
+  unlist(lapply(seq_along(terms), of_term), recursive = FALSE)
 }
 
-# One column per level: where the level has the term's coefficient.
-level_columns <- function(term, j) {
+# One column per level: where the level has the term's coefficient, and is one of `levels`.
+level_columns <- function(term, j, levels) {
   out <- matrix(0, length(term$codes), length(term$levels))
   out[cbind(seq_along(term$codes), term$codes)] <- term$z[, j]
+  out[, setdiff(seq_along(term$levels), levels)] <- 0
   out
 }
 
@@ -96,12 +99,13 @@ effect_kernels <- function(terms, stays, mean) {
   columns <- lapply(stays, function(block) as.matrix(mean %*% block$columns))
   pairs <- list()
   for (a in seq_along(stays)) for (b in seq_len(a)) {
-    term <- terms[[stays[[a]]$term]]
-    if (stays[[a]]$term != stays[[b]]$term || (a != b && !term$cor)) next
+    term <- stays[[a]]$scales
+    same <- stays[[a]]$term == stays[[b]]$term && identical(term$suffix, stays[[b]]$scales$suffix)
+    if (!same || (a != b && !term$cor)) next
     product <- tcrossprod(columns[[a]], columns[[b]])
     coefs <- term$coefs[c(stays[[b]]$coef, stays[[a]]$coef)]
     pairs <- c(pairs, list(list(kernel = if (a == b) product else product + t(product), sds = sd_names(term, coefs),
-                                cor = if (a != b) paste0("cor_", term$group, "__", coefs[1], "__", coefs[2]))))
+                                cor = if (a != b) paste0("cor_", term$group, "__", paste(scale_coefs(term, coefs), collapse = "__")))))
   }
   list(kernels = pairs)
 }

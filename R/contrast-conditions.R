@@ -215,7 +215,7 @@ cond_part <- function(part, frame) as_contrast_error(new_part(part, frame)$x)
 # Conditions that differ in a variable of the group itself are about different levels of it.
 cond_term <- function(group, frame, cond) {
   z <- cond_part(group, frame)
-  own <- own_levels(group$vars, cond$values)
+  own <- own_levels(c(group$vars, group$by$var), cond$values)
   sums <- rowsum(z * cond$weights, own$key, reorder = FALSE)
   rownames(sums) <- NULL
   list(weights = sums, values = own$values[!duplicated(own$key)])
@@ -244,7 +244,7 @@ cond_variables <- function(model) {
   blueprint <- model$design$blueprint
   parts <- compact(c(list(blueprint, blueprint$dispersion), blueprint$groups))
   needed <- unlist(lapply(parts, function(part) all.vars(stats::delete.response(part$terms))))
-  groups <- unlist(lapply(blueprint$groups, function(group) if (length(group$vars) > 1) group$vars))
+  groups <- unlist(lapply(blueprint$groups, function(group) c(if (length(group$vars) > 1) group$vars, group$by$var)))
   intersect(unique(c(needed, groups)), names(model$data))
 }
 

@@ -80,7 +80,10 @@ centred_columns <- function(model) {
 # -(1/2) sum_jk Q_jk b_j' (S R S)^-1 b_k over levels, Q the identity where they are independent; draw by draw, on the line.
 effect_prior_on_line <- function(fit, at) {
   design <- fit$job$model$design
-  terms <- lapply(design$terms, function(term) {
+  classes <- unlist(lapply(design$terms, classes_of), recursive = FALSE)
+  terms <- lapply(classes, function(class) {
+    term <- class$term
+    term$levels <- term$levels[class$levels]
     identity <- diag(length(term$coefs))
     dimnames(identity) <- list(NULL, term$coefs)
     of_coef <- function(coef) match(effect_variables(term$group, term$levels, coef), fit$posterior$effect_names)

@@ -4,9 +4,10 @@
 add_new_levels <- function(base, fit, arms, at) {
   terms <- fit$job$model$design$terms
   for (k in seq_along(terms)) {
-    key <- own_levels(terms[[k]]$vars, lapply(arms, `[[`, "values"))$key
+    key <- own_levels(c(terms[[k]]$vars, terms[[k]]$by$var), lapply(arms, `[[`, "values"))$key
     for (level in unique(key)) {
-      effects <- new_level_effects(fit, terms[[k]], at)
+      of_level <- class_of_condition(terms[[k]], arms[[match(level, key)]]$values)
+      effects <- new_level_effects(fit, of_level, at)
       for (a in which(key == level)) base[[a]] <- base[[a]] + Reduce(`+`, Map(`*`, effects, arms[[a]]$z[[k]]))
     }
   }

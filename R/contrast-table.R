@@ -116,8 +116,11 @@ mean_spread <- function(fit, k, w) {
   at <- seq_along(fit$posterior$rows)
   if (has_draws(fit)) return(colMeans(sqrt(term_variance(fit, k, w, at))))
   used <- colnames(w)[w[1, ] != 0]
-  rows <- match(sd_names(fit$job$model$design$terms[[k]], used), fit$posterior$names)
-  sqrt(colSums((fit$posterior$mean[rows, , drop = FALSE] * w[1, used])^2))
+  variances <- lapply(classes_of(fit$job$model$design$terms[[k]]), function(class) {
+    rows <- match(sd_names(class$term, used), fit$posterior$names)
+    class$share * colSums((fit$posterior$mean[rows, , drop = FALSE] * w[1, used])^2)
+  })
+  sqrt(Reduce(`+`, variances))
 }
 
 worst_columns <- function(fit, weights) {

@@ -258,14 +258,30 @@ levels_with <- function(fit, k, values) {
 # Variance of sum_k d_k' b for new levels: d' S R S d, one summand for each level that the contrast tells apart.
 new_level_variance <- function(fit, weights, at) {
   total <- 0
-  for (k in seq_along(weights$terms)) total <- total + term_variance(fit, k, weights$terms[[k]]$weights, at)
+  for (k in seq_along(weights$terms)) total <- total + new_term_variance(fit, k, weights$terms[[k]], at)
   if (length(total) == 1) matrix(0, 1, length(at)) else total
 }
 
+new_term_variance <- function(fit, k, part, at) {
+  term <- fit$job$model$design$terms[[k]]
+  if (is.null(term$by) || all(part$weights == 0)) return(term_variance(fit, k, part$weights, at))
+  used <- colnames(part$weights)[colSums(part$weights != 0) > 0]
+  rows <- lapply(seq_len(nrow(part$weights)), function(i) {
+    class_variance(fit, class_of_condition(term, part$values[[i]]), part$weights[i, , drop = FALSE], used, at)
+  })
+  Reduce(`+`, rows)
+}
+
+# Where levels are of several classes the mean over them.
 term_variance <- function(fit, k, weights, at) {
   term <- fit$job$model$design$terms[[k]]
   used <- colnames(weights)[colSums(weights != 0) > 0]
   if (length(used) == 0) return(0)
+  by_class <- lapply(classes_of(term), function(class) class$share * class_variance(fit, class$term, weights, used, at))
+  Reduce(`+`, by_class)
+}
+
+class_variance <- function(fit, term, weights, used, at) {
   sds <- set_draws(fit, sd_names(term, used), at)
   total <- 0
   for (i in seq_len(nrow(weights))) for (a in seq_along(used)) for (b in seq_len(a)) {
@@ -277,6 +293,8 @@ term_variance <- function(fit, k, weights, at) {
 }
 
 correlation_of <- function(fit, term, first, second, at) {
+  first <- paste0(first, term$suffix)
+  second <- paste0(second, term$suffix)
   name <- paste0("cor_", term$group, "__", c(paste0(first, "__", second), paste0(second, "__", first)))
   set_draws(fit, intersect(name, fit$posterior$names), at)[, 1, ]
 }

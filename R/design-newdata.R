@@ -2,8 +2,8 @@
 
 # Returns list(x, x_disp, offset, weights, se, y, terms). `terms` holds those that `re_formula` asks for (NULL all, NA
 # or ~0 none, a formula a subset), each with index (its place in the model), group, coefs, codes (1-based, NA where the
-# level is new), new_levels (the name of a new level per row, else NA), and z. se and y are NULL where the new data do
-# not have their columns; so are weights equal to 1.
+# level is new), new_levels (the name of a new level per row, else NA), z, and by with new_class where levels have classes.
+# se and y are NULL where the new data do not have their columns; so are weights equal to 1.
 design_newdata <- function(fit, newdata = NULL, re_formula = NULL, allow_new_levels = FALSE, offset = NULL) {
   wanted <- wanted_terms(fit, re_formula)
   if (is.null(newdata)) return(replace_offset(design_known(fit$design, wanted), offset))
@@ -51,7 +51,7 @@ design_known <- function(design, wanted) {
   terms <- lapply(wanted, function(want) {
     term <- design$terms[[want$index]]
     list(index = want$index, group = term$group, coefs = want$coefs, codes = term$codes,
-         new_levels = rep(NA_character_, length(term$codes)), z = term$z[, want$coefs, drop = FALSE])
+         new_levels = rep(NA_character_, length(term$codes)), z = term$z[, want$coefs, drop = FALSE], by = term$by)
   })
   c(design[c("x", "x_disp", "offset", "weights", "se", "y")], list(errors = design$errors, terms = terms))
 }
@@ -216,8 +216,9 @@ new_rows_of_term <- function(want, blueprint, newdata, allow_new_levels) {
   names <- do.call(paste, c(levels, sep = "_"))
   if (anyNA(codes) && isTRUE(group$related)) refuse_unrelated_levels(group$group, unique(names[is.na(codes)]))
   if (anyNA(codes) && !allow_new_levels) refuse_new_levels(group$group, unique(names[is.na(codes)]))
-  list(index = want$index, group = group$group, coefs = want$coefs, codes = codes,
-       new_levels = ifelse(is.na(codes), names, NA_character_), z = z)
+  new_levels <- ifelse(is.na(codes), names, NA_character_)
+  list(index = want$index, group = group$group, coefs = want$coefs, codes = codes, new_levels = new_levels, z = z, by = group$by,
+       new_class = new_classes_of_rows(group, newdata, new_levels))
 }
 
 refuse_new_levels <- function(group, levels) {

@@ -128,6 +128,7 @@ new_terms <- function(bars, data, contrasts, relations) {
   built <- lapply(bars, new_term, data = data, contrasts = contrasts, relations = relations)
   check_disjoint(lapply(built, `[[`, "design"))
   check_one_relation(lapply(built, `[[`, "design"))
+  check_one_by(lapply(built, `[[`, "design"))
   list(design = lapply(built, `[[`, "design"), blueprint = lapply(built, `[[`, "blueprint"))
 }
 
@@ -143,8 +144,10 @@ new_term <- function(bar, data, contrasts, relations) {
                  coefs = part$columns, cor = bar$cor && length(part$columns) > 1, codes = groups$codes, z = part$x,
                  mean = mean)
   design$precision <- relation$precision
+  design$by <- new_classes(bar, data, groups)
   blueprint <- c(part[c("terms", "xlevels", "contrasts", "columns")],
-                 list(group = bar$group, vars = bar$vars, keys = groups$keys, means = names(mean), related = !is.null(relation)))
+                 list(group = bar$group, vars = bar$vars, keys = groups$keys, means = names(mean), related = !is.null(relation),
+                      by = design$by[c("var", "levels", "suffix")]))
   list(design = design, blueprint = blueprint)
 }
 
@@ -160,7 +163,7 @@ free_means <- function(bar, coefs) {
 }
 
 check_disjoint <- function(terms) {
-  names <- unlist(lapply(terms, sd_names))
+  names <- unlist(lapply(terms, function(term) paste0("sd_", term$group, "__", term$coefs)))
   twice <- unique(names[duplicated(names)])
   if (length(twice) == 0) return(invisible())
   abort_twill("formula", c("Terms of the same grouping factor must have different coefficients.",

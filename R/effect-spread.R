@@ -65,8 +65,15 @@ response_variance <- function(fit, weights, group, at) {
 }
 
 baseline_spread <- function(fit, group) {
-  row <- match(paste0("sd_", group, "__Intercept"), fit$posterior$names)
-  if (is.na(row)) NA_real_ else fit$posterior$mean[row, ]
+  terms <- group_terms(fit$job$model, group)
+  term <- Find(function(term) "Intercept" %in% term$coefs, terms)
+  if (is.null(term)) return(NA_real_)
+  of_class <- function(class) {
+    sd <- fit$posterior$mean[match(sd_names(class$term, "Intercept"), fit$posterior$names), ]
+    if (class$share == 1) sd else class$share * sd^2
+  }
+  parts <- lapply(classes_of(term), of_class)
+  if (length(parts) == 1) parts[[1]] else sqrt(Reduce(`+`, parts))
 }
 
 # What print() shows of a whole table.

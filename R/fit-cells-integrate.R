@@ -110,7 +110,7 @@ leaf_prior <- function(fit, at, plan) {
     z <- term$z[plan$leaves, , drop = FALSE] * (term$codes[plan$leaves] == term$codes[plan$leaves[1]])
     b <- effect_draws(fit, effect_variables(term$group, term$levels[term$codes[plan$leaves[1]]], colnames(term$z)), at)
     effect <- effect + matrix(b, dim(b)[1]) %*% t(z)
-    covariance <- covariance + term_covariance(fit, term, z, at)
+    covariance <- covariance + term_covariance(fit, in_class_of_level(term, term$codes[plan$leaves[1]]), z, at)
   }
   list(effect = effect, covariance = array(covariance, c(nrow(effect), n, n)))
 }

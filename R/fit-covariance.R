@@ -3,7 +3,7 @@
 # list(sd = draws x q, cor, cov = draws x q x q); sd alone where nothing is correlated.
 group_covariance <- function(fit, group) {
   terms <- group_terms(fit, group)
-  coefs <- unlist(lapply(terms, `[[`, "coefs"))
+  coefs <- unlist(lapply(terms, scale_coefs))
   sd <- draw_matrix(fit, unlist(lapply(terms, sd_names)))
   colnames(sd) <- coefs
   if (!any(vapply(terms, `[[`, TRUE, "cor"))) return(list(sd = sd))

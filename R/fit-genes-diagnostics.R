@@ -179,7 +179,14 @@ quadratic_form <- function(draws, v) {
 }
 
 random_variance <- function(fit, term, part, at) {
-  moments <- mean_products(term$z)
+  by_class <- lapply(classes_of(term), function(class) {
+    rows <- term$codes %in% class$levels
+    class_moments(fit, class$term, part, at, crossprod(term$z[rows, , drop = FALSE]) / nrow(term$z))
+  })
+  Reduce(`+`, by_class)
+}
+
+class_moments <- function(fit, term, part, at, moments) {
   sds <- set_draws(fit, sd_names(term)[part], at)
   out <- 0
   for (a in seq_along(part)) for (b in seq_len(a)) {

@@ -140,10 +140,14 @@ unseen_variance <- function(prediction) {
   out <- matrix(0, length(prediction$ids), length(prediction$input$offset))
   for (term in prediction$input$terms) {
     rows <- which(is.na(term$codes))
-    if (length(rows) == 0) next
-    sd <- draw_matrix(prediction$fit, sd_names(term), prediction$ids)
-    cor <- correlation_draws(prediction$fit, term$group, term$coefs)[prediction$ids, , , drop = FALSE]
-    out[, rows] <- out[, rows] + quadratic_draws(scale_correlation(cor, sd), term$z[rows, , drop = FALSE])
+    class <- term$new_class[rows] %||% rep(1L, length(rows))
+    for (one in unique(class)) {
+      own <- rows[class == one]
+      of_class <- if (is.null(term$by)) term else in_class(term, one)
+      sd <- draw_matrix(prediction$fit, sd_names(of_class), prediction$ids)
+      cor <- correlation_draws(prediction$fit, term$group, scale_coefs(of_class))[prediction$ids, , , drop = FALSE]
+      out[, own] <- out[, own] + quadratic_draws(scale_correlation(cor, sd), term$z[own, , drop = FALSE])
+    }
   }
   out
 }

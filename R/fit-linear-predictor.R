@@ -71,7 +71,7 @@ term_effects <- function(term, prediction, plan) {
     draw_matrix(prediction$fit, effect_variables(term$group, plan$levels, coef), prediction$ids)
   })
   if (length(plan$new) == 0) return(known)
-  new <- if (is.null(plan$pick)) gaussian_effects(term, prediction, length(plan$new)) else
+  new <- if (is.null(plan$pick)) gaussian_effects(term, prediction, plan) else
     lapply(known, picked_effects, pick = plan$pick)
   Map(cbind, known, new)
 }
@@ -86,16 +86,25 @@ plan_new_levels <- function(prediction) {
     levels <- group_terms(prediction$fit, group)[[1]]$levels
     mine <- terms[vapply(terms, function(term) term$group == group, NA)]
     new <- unique(unlist(lapply(mine, function(term) term$new_levels[is.na(term$codes)])))
-    pick <- pick_levels(prediction$how_new, length(prediction$ids), length(levels), length(new))
-    list(levels = levels, n_levels = length(levels), new = new, pick = pick)
+    class <- mine[[1]]$new_class[match(new, mine[[1]]$new_levels)]
+    own <- group_terms(prediction$fit, group)[[1]]$by$of_level %||% rep(1L, length(levels))
+    pick <- pick_levels(prediction$how_new, length(prediction$ids), own, class %||% rep(1L, length(new)))
+    list(levels = levels, n_levels = length(levels), new = new, pick = pick, class = class)
   })
   stats::setNames(plans, groups)
 }
 
-pick_levels <- function(how, n_draws, n_levels, n_new) {
-  if (n_new == 0 || how == "gaussian") return(NULL)
-  if (how == "old_levels") return(matrix(sample.int(n_levels, n_new, TRUE), n_draws, n_new, byrow = TRUE))
-  matrix(sample.int(n_levels, n_draws * n_new, TRUE), n_draws, n_new)
+# Known levels that stand in for new ones of the same class: draws x new levels.
+pick_levels <- function(how, n_draws, class, new_class) {
+  if (length(new_class) == 0 || how == "gaussian") return(NULL)
+  pick <- matrix(0L, n_draws, length(new_class))
+  for (one in unique(new_class)) {
+    levels <- which(class == one)
+    new <- which(new_class == one)
+    draw <- function(n) levels[sample.int(length(levels), n, TRUE)]
+    pick[, new] <- if (how == "old_levels") rep(draw(length(new)), each = n_draws) else draw(n_draws * length(new))
+  }
+  pick
 }
 
 picked_effects <- function(effects, pick) {
@@ -103,8 +112,19 @@ picked_effects <- function(effects, pick) {
 }
 
 # New levels from the fitted normal: sd * (Cholesky factor of the correlations) * standard normal.
-gaussian_effects <- function(term, prediction, n_new) {
-  coefs <- term$coefs
+gaussian_effects <- function(term, prediction, plan) {
+  if (is.null(term$by)) return(class_effects(term, prediction, length(plan$new)))
+  out <- lapply(term$coefs, function(coef) matrix(0, length(prediction$ids), length(plan$new)))
+  for (class in unique(plan$class)) {
+    own <- which(plan$class == class)
+    effects <- class_effects(in_class(term, class), prediction, length(own))
+    for (j in seq_along(out)) out[[j]][, own] <- effects[[j]]
+  }
+  out
+}
+
+class_effects <- function(term, prediction, n_new) {
+  coefs <- scale_coefs(term)
   q <- length(coefs)
   ids <- prediction$ids
   sd <- draw_matrix(prediction$fit, sd_names(term), ids)

@@ -95,9 +95,10 @@ flat_parameters <- function(spec) {
   priors <- if (is.null(dispersion$priors)) Filter(Negate(is.null), list(dispersion$prior)) else dispersion$priors
   of_term <- function(k) {
     term <- spec$terms[[k]]
-    places <- paste(k - 1, seq_along(term$coefs) - 1)
+    places <- paste(k - 1, seq_along(term$sd_priors) - 1)
     flat <- vapply(term$sd_priors, is_flat, TRUE) & !places %in% covered
-    sprintf("sd_%s__%s", term$group, unlist(term$coefs)[flat])
+    suffix <- if (is.null(term$by)) NULL else paste0(":", unlist(term$by$classes))
+    sd_names(list(group = term$group, coefs = unlist(term$coefs), suffix = suffix))[flat]
   }
   c(unlist(lapply(own, function(b) if (is_flat(b$prior)) b$name)),
     unlist(dispersion$names %||% dispersion$name)[vapply(priors, is_flat, TRUE)],

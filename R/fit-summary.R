@@ -90,7 +90,7 @@ summary_tables <- function(fit, table) {
 # Names of a group's sd and cor draws, named as they are shown: sd(x), cor(x,z).
 group_parameters <- function(fit, group) {
   terms <- group_terms(fit, group)
-  coefs <- unlist(lapply(terms, `[[`, "coefs"))
+  coefs <- unlist(lapply(terms, scale_coefs))
   pairs <- which(upper.tri(diag(length(coefs))), arr.ind = TRUE)
   first <- coefs[pairs[, 1]]
   second <- coefs[pairs[, 2]]

@@ -8,7 +8,7 @@ formula_expressions <- function(formula) {
 }
 
 formula_variables <- function(formula) {
-  groups <- unlist(lapply(formula$bars, function(bar) bar$vars))
+  groups <- unlist(lapply(formula$bars, function(bar) c(bar$vars, bar$by)))
   unique(c(unlist(lapply(formula_expressions(formula), all.vars)), groups))
 }
 

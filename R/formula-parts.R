@@ -125,7 +125,8 @@ drop_bars <- function(expression) {
   as.call(list(operator, left, right))
 }
 
-# Rewrites every group-level term as `(.group_term(lhs, cor, mean) | a:b)`, which keeps what lme4's grammar has no place for.
+# Rewrites every group-level term as `(.group_term(lhs, cor, mean, more) | a:b)`, `more` a list of what gr() says: it keeps what
+# lme4's grammar has no place for.
 mark_group_terms <- function(expression, env) {
   walk <- function(e) mark_group_terms(e, env)
   if (is_call_to(expression, "+")) return(as.call(c(as.name("+"), lapply(as.list(expression)[-1], walk))))
@@ -157,16 +158,16 @@ mark_bar <- function(bar, mean = NULL) {
   }
   cor <- is_call_to(bar, "|")
   group <- bar[[3]]
-  relation <- NULL
+  more <- NULL
   if (is_call_to(group, "gr")) {
     plain <- parse_gr(group)
     group <- plain$group
     cor <- cor && plain$cor
-    relation <- plain$relation
+    more <- plain[c("relation", "by")]
   }
   marked <- lapply(expand_group(group), function(vars) {
     name <- Reduce(function(a, b) call(":", a, b), lapply(vars, as.name))
-    call("(", call("|", call(".group_term", bar[[2]], cor, mean, relation), name))
+    call("(", call("|", call(".group_term", bar[[2]], cor, mean, more), name))
   })
   Reduce(function(a, b) call("+", a, b), marked)
 }
@@ -174,14 +175,21 @@ mark_bar <- function(bar, mean = NULL) {
 parse_gr <- function(call) {
   text <- deparse1(call)
   arguments <- as.list(call)[-1]
-  extra <- setdiff(names(arguments), c("", "cor", "cov", "prec"))
+  extra <- setdiff(names(arguments), c("", "cor", "cov", "prec", "by"))
   unnamed <- sum(!nzchar(names(arguments) %||% rep("", length(arguments))))
   if (length(extra) > 0 || unnamed != 1 || !identical(names(arguments[1]) %||% "", "")) {
-    abort_twill("formula", c("{.fn gr} takes a grouping factor and {.arg cor}, {.arg cov} or {.arg prec}.",
+    abort_twill("formula", c("{.fn gr} takes a grouping factor and {.arg cor}, {.arg by}, {.arg cov} or {.arg prec}.",
                              "x" = "Not supported: {.code {text}}."))
   }
   list(group = arguments[[1]], cor = is.null(arguments$cor) || flag_in_formula(arguments$cor, text),
-       relation = relation_in_formula(arguments[intersect(names(arguments), c("cov", "prec"))], text))
+       relation = relation_in_formula(arguments[intersect(names(arguments), c("cov", "prec"))], text),
+       by = by_in_formula(arguments$by, text))
+}
+
+by_in_formula <- function(by, text) {
+  if (is.null(by)) return(NULL)
+  if (is.name(by)) return(as.character(by))
+  abort_twill("formula", c("{.arg by} of {.fn gr} must be the name of a column.", "x" = "It is {.code {text}}."))
 }
 
 # c(kind, name) of the matrix of a term's levels, which stands in data2; NULL without.
@@ -242,9 +250,10 @@ decode_bar <- function(bar, env) {
   check_terms(rhs)
   if ("offset" %in% call_names(rhs)) abort_twill("formula", "{.fn offset} must stand outside group-level terms.")
   vars <- all.vars(bar[[3]])
-  relation <- marker[[5]]
+  more <- marker[[5]]
+  relation <- more$relation
   list(group = paste(vars, collapse = ":"), vars = vars, rhs = rhs, cor = marker[[3]], mean = eval(marker[[4]]),
-       relation = if (!is.null(relation)) list(kind = relation[[1]], name = relation[[2]]))
+       relation = if (!is.null(relation)) list(kind = relation[[1]], name = relation[[2]]), by = more$by)
 }
 
 # Terms ----------------------------------------------------------------------------------------------------------

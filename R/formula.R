@@ -18,9 +18,18 @@
 #' * `(1 | a:b)`: one level for each observed combination of `a` and `b`;
 #' * `(1 | a/b)`: `(1 | a) + (1 | a:b)`;
 #' * `(1 | gr(g, cov = K))`: levels that are related; see below;
+#' * `(1 | gr(g, by = f))`: levels of `g` that differ in spread; see below;
 #' * [`tw_re(g, mean = )`][tw_re]: a term whose mean is a parameter of its own.
 #'
 #' `fcor(V)` is added once, where errors of rows are related; see below.
+#'
+#' @section Classes of levels:
+#' `(1 + x | gr(g, by = f))` gives the levels of `g` standard deviations and correlations of their own for each value of `f`,
+#' which must be the same in all rows of a level, as in brms: are patients of one arm more alike than those of the other? Their
+#' draws are `sd_g__Intercept:fa`, `cor_g__Intercept:fa__x:fa`, with the value behind the name of `f`; those of effects are
+#' `r_g[level,x]` as ever. A prior with `coef = "x"` is that of all classes, with `coef = "x:fa"` that of one. A new level has
+#' the spread of its `f`, a column that its predictions then need; the effect in a new donor needs it in [cond()]. The `sd_`
+#' columns of contrasts are over all levels, the root of the mean variance.
 #'
 #' @section Related levels:
 #' `(1 + x | gr(g, cov = K))` has levels with the covariance `K` between them, as in brms: kinship, a phylogeny

@@ -43,7 +43,7 @@ check_rows <- function(data, why = "{.arg data} has 0 rows.", what = "There are 
 
 # Grouping factors that are nothing else in the model.
 only_groups <- function(formula) {
-  setdiff(unlist(lapply(formula$bars, function(bar) bar$vars)), unlist(lapply(formula_expressions(formula), all.vars)))
+  setdiff(unlist(lapply(formula$bars, function(bar) c(bar$vars, bar$by))), unlist(lapply(formula_expressions(formula), all.vars)))
 }
 
 # Arguments ------------------------------------------------------------------------------------------------------
@@ -192,7 +192,8 @@ is_constant_of <- function(name, formula, n) {
   if (!is.atomic(value) || is.null(value) || (n > 1 && length(value) == n)) return(FALSE)
   expressions <- formula_expressions(formula)
   terms <- lapply(expressions, function(e) if (inherits(e, "formula")) e[[3]] else e)
-  !name %in% c(unlist(lapply(terms, bare_terms)), unlist(lapply(formula$bars, function(bar) bar$vars)), formula$response)
+  groups <- unlist(lapply(formula$bars, function(bar) c(bar$vars, bar$by)))
+  !name %in% c(unlist(lapply(terms, bare_terms)), groups, formula$response)
 }
 
 # Variables that are terms by themselves or in interactions, not inside a function.

@@ -52,8 +52,12 @@ spec_terms <- function(design, parameters) {
   lapply(design$terms, function(term) {
     parsed <- parameters$parsed[match(sd_names(term), parameters$variable)]
     list(group = unbox(term$group), levels = term$levels, coefs = term$coefs, sd_priors = lapply(parsed, spec_prior),
-         cor = if (term$cor) spec_cor(term, parameters))
+         cor = if (term$cor) spec_cor(term, parameters), by = spec_by(term))
   })
+}
+
+spec_by <- function(term) {
+  if (!is.null(term$by)) list(classes = substring(term$by$suffix, 2), of_level = term$by$of_level - 1L)
 }
 
 spec_cor <- function(term, parameters) {
@@ -61,8 +65,6 @@ spec_cor <- function(term, parameters) {
   constant <- known_correlation(term, parsed)
   if (is.null(constant)) list(eta = unbox(parsed$args)) else list(eta = unbox(1), constant = constant)
 }
-
-sd_names <- function(term, coefs = term$coefs) paste0("sd_", term$group, "__", coefs)
 
 # One entry per horseshoe of the user; members by 0-based column of x, or by term and coefficient.
 spec_horseshoes <- function(design, parameters) {

@@ -114,7 +114,8 @@ mean_covariance <- function(fit, group) {
 
 # The variance that a group adds to a row's linear predictor, averaged over rows (Johnson 2014).
 row_variance <- function(fit, group, covariance) {
-  z <- do.call(cbind, lapply(group_terms(fit, group), `[[`, "z"))
+  columns <- function(term) lapply(classes_of(term), function(class) term$z * (term$codes %in% class$levels))
+  z <- do.call(cbind, unlist(lapply(group_terms(fit, group), columns), recursive = FALSE))
   mean(rowSums((z %*% covariance) * z))
 }
 

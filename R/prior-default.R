@@ -45,8 +45,8 @@ tw_default_prior <- function(formula, data, family = gaussian(), intercept = c("
   resolve_priors(parameters, formula_means(design))$table
 }
 
-# One row per parameter with a prior, in the order of the draws: class, coef, group, dpar, the name of its draws and
-# the text of its default prior.
+# One row per parameter with a prior, in the order of the draws: class, coef, group, dpar, the coefficient
+# whose prior it takes where it has none of its own, the name of its draws and the text of its default prior.
 parameter_table <- function(design, family, intercept = "centred") {
   scales <- response_scales(design, family)
   scales$is_raw <- intercept == "raw"
@@ -57,7 +57,7 @@ parameter_table <- function(design, family, intercept = "centred") {
 parameter_rows <- function(class, variable, default, coef = "", group = "", dpar = "") {
   n <- length(variable)
   data.frame(class = rep_len(class, n), coef = rep_len(coef, n), group = rep_len(group, n), dpar = rep_len(dpar, n),
-             variable = variable, default = rep_len(default, n), stringsAsFactors = FALSE)
+             of_all = rep_len(coef, n), variable = variable, default = rep_len(default, n), stringsAsFactors = FALSE)
 }
 
 # Level and spread of the response on the scale of the link.
@@ -169,7 +169,9 @@ dispersion_regression_parameters <- function(design, name, scales) {
 
 term_parameters <- function(design, scales) {
   rows <- lapply(design$terms, function(term) {
-    sds <- parameter_rows("sd", sd_names(term), student_prior(0, scales$spread), term$coefs, term$group)
+    sds <- parameter_rows("sd", sd_names(term), student_prior(0, scales$spread), scale_coefs(term), term$group)
+    # As in brms a prior of a coefficient is that of all classes.
+    sds$of_all <- rep(term$coefs, length.out = nrow(sds))
     cor <- if (term$cor) parameter_rows("cor", paste0("cor_", term$group), "lkj(1)", group = term$group)
     rbind(sds, cor)
   })

@@ -198,11 +198,12 @@ resolve_priors <- function(parameters, user) {
 match_priors <- function(parameters, user) {
   pair <- function(column) outer(parameters[[column]], user[[column]], "==")
   fits <- function(column) pair(column) | rep(user[[column]] == "", each = nrow(parameters))
-  about <- pair("class") & pair("dpar") & fits("coef") & fits("group")
+  of_all <- outer(parameters$of_all, user$coef, "==")
+  about <- pair("class") & pair("dpar") & (fits("coef") | of_all) & fits("group")
   unmatched <- which(colSums(about) == 0)
   if (length(unmatched) > 0) refuse_unmatched(user[unmatched[1], ], parameters)
   precision <- 1 + (user$group != "") + 2 * (user$coef != "")
-  list(score = about * rep(precision, each = nrow(parameters)))
+  list(score = about * (rep(precision, each = nrow(parameters)) + pair("coef") / 2))
 }
 
 refuse_unmatched <- function(row, parameters) {

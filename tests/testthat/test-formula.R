@@ -52,7 +52,8 @@ test_that("a plain gr() is its grouping factor", {
   table <- bar_table(y ~ (1 + x | gr(g)) + (1 + x | gr(h, cor = FALSE)))
   expect_setequal(table$group, c("g", "h"))
   expect_identical(table$cor[table$group == "h"], FALSE)
-  expect_error(tw_formula(y ~ (1 | gr(g, by = x))), class = "twill_error_formula")
+  expect_identical(tw_formula(y ~ (1 | gr(g, by = x)))$bars[[1]]$by, "x")
+  expect_error(tw_formula(y ~ (1 | gr(g, id = x))), class = "twill_error_formula")
 })
 
 test_that("dispersion formulas are read, also those of brms", {

@@ -1,7 +1,8 @@
 //! Where each parameter sits in the sampler's position, and what its draws are called.
 
-use crate::spec::{HorseshoeTarget, ModelSpec, TermSpec};
+use crate::spec::{HorseshoeTarget, ModelSpec, PriorSpec, TermSpec};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What gives a block of effects its scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +74,43 @@ pub struct HorseshoePlaces {
     pub local: Range<usize>,
 }
 
+/// Places of what gives effects heavy tails.
+#[derive(Debug, Clone)]
+pub struct TailPlaces {
+    /// Log of the degrees of freedom.
+    pub df: usize,
+    /// Logs of the levels' squared multipliers, each in units that follow the degrees of freedom.
+    pub local: Range<usize>,
+}
+
+/// Which of a term's factors each level has.
+#[derive(Debug, Clone, Default)]
+pub struct Factors {
+    /// Per term, the number of factors.
+    pub number: Vec<usize>,
+    /// Per term, the factor of each level; empty where all have the first.
+    pub of_level: Vec<Vec<u32>>,
+}
+
+impl Factors {
+    fn new(terms: &[TermSpec]) -> Self {
+        let own = |t: &TermSpec| t.df.is_some();
+        let number = |t: &TermSpec| if own(t) { t.levels.len() } else { t.n_classes() };
+        let of_level = |t: &TermSpec| match &t.by {
+            _ if own(t) => (0..t.levels.len() as u32).collect(),
+            Some(by) => by.of_level.clone(),
+            None => vec![],
+        };
+        Self { number: terms.iter().map(number).collect(), of_level: terms.iter().map(of_level).collect() }
+    }
+
+    /// Factor of a level of term `k`.
+    #[inline]
+    pub fn of(&self, k: usize, level: usize) -> usize {
+        self.of_level[k].get(level).map_or(0, |&f| f as usize)
+    }
+}
+
 /// Order of the position: swept coefficients, effects, scale parameters that are not known (`theta`).
 #[derive(Debug, Clone)]
 pub struct Layout {
@@ -82,10 +120,18 @@ pub struct Layout {
     pub blocks: Vec<Block>,
     /// Total number of effects.
     pub n_effects: usize,
-    /// Per term, places of the log standard deviations among the scale parameters.
+    /// Per term, places of the log standard deviations among the scale parameters, class by class.
     pub sds: Vec<Range<usize>>,
-    /// Per term, places of the partial correlations among them (empty if uncorrelated).
+    /// Per term, places of the partial correlations among them, class by class (empty if uncorrelated).
     pub cors: Vec<Range<usize>>,
+    /// Per term, coefficients of a level.
+    pub n_coefs: Vec<usize>,
+    /// Per term, classes of levels.
+    pub n_classes: Vec<usize>,
+    /// Per term, places of what gives its effects heavy tails.
+    pub tails: Vec<Option<TailPlaces>>,
+    /// Which factor each level has.
+    pub factors: Arc<Factors>,
     /// Place of the log dispersion or of its coefficients among them.
     pub dispersion: Range<usize>,
     /// Per horseshoe, its places among them.
@@ -103,9 +149,9 @@ impl Layout {
     pub fn new(spec: &ModelSpec) -> Self {
         let mut at = Counter(0);
         let terms = &spec.terms;
-        let sds = terms.iter().map(|t| at.take(t.coefs.len())).collect();
-        let n_cors = |q: usize| q * (q - 1) / 2;
-        let cors = terms.iter().map(|t| at.take(t.cor.as_ref().map_or(0, |_| n_cors(t.coefs.len())))).collect();
+        let sds = terms.iter().map(|t| at.take(t.n_classes() * t.coefs.len())).collect();
+        let n_cors = |t: &TermSpec| t.n_classes() * t.coefs.len() * (t.coefs.len() - 1) / 2;
+        let cors = terms.iter().map(|t| at.take(t.cor.as_ref().map_or(0, |_| n_cors(t)))).collect();
         let dispersion = at.take(spec.dispersion.as_ref().map_or(0, |d| d.names().len()));
         let horseshoes = spec.horseshoes.iter().map(|h| HorseshoePlaces {
             global: at.take(1).start,
@@ -113,10 +159,27 @@ impl Layout {
             local: at.take(h.target.len()),
         });
         let horseshoes = horseshoes.collect();
+        let tail =
+            |t: &TermSpec| t.df.as_ref().map(|_| TailPlaces { df: at.take(1).start, local: at.take(t.levels.len()) });
+        let tails = terms.iter().map(tail).collect();
         let (blocks, n_effects) = blocks(spec);
         let (swept, n_scales) = (swept_columns(spec), at.0);
-        let mut layout =
-            Self { swept, blocks, n_effects, sds, cors, dispersion, horseshoes, n_scales, free: vec![], n_theta: 0 };
+        let mut layout = Self {
+            swept,
+            blocks,
+            n_effects,
+            sds,
+            cors,
+            n_coefs: terms.iter().map(|t| t.coefs.len()).collect(),
+            n_classes: terms.iter().map(TermSpec::n_classes).collect(),
+            tails,
+            factors: Arc::new(Factors::new(terms)),
+            dispersion,
+            horseshoes,
+            n_scales,
+            free: vec![],
+            n_theta: 0,
+        };
         let known = layout.known(spec);
         layout.free = (0..n_scales).filter(|place| !known.contains(place)).collect();
         layout.n_theta = layout.free.len();
@@ -128,7 +191,10 @@ impl Layout {
         let priors = spec.terms.iter().flat_map(|t| &t.sd_priors);
         let sds = self.sds.iter().flat_map(Clone::clone).zip(priors);
         let dispersion = self.dispersion.clone().zip(spec.dispersion.iter().flat_map(|d| d.priors()));
-        let single = sds.chain(dispersion).filter(|(_, prior)| prior.is_constant()).map(|(place, _)| place);
+        let is_given = |df: &&PriorSpec| df.is_constant();
+        let dfs = self.tails.iter().zip(&spec.terms);
+        let dfs = dfs.filter_map(|(tail, t)| Some((tail.as_ref()?.df, t.df.as_ref().filter(is_given)?)));
+        let single = sds.chain(dispersion).chain(dfs).filter(|(_, prior)| prior.is_constant()).map(|(place, _)| place);
         let is_known = |t: &TermSpec| t.cor.as_ref().is_some_and(|c| c.constant.is_some());
         let cors =
             self.cors.iter().zip(&spec.terms).filter(|(_, t)| is_known(t)).flat_map(|(places, _)| places.clone());
@@ -221,17 +287,18 @@ fn blocks(spec: &ModelSpec) -> (Vec<Block>, usize) {
     (blocks, at.0)
 }
 
-/// Names of the variables of a draw, in order: coefficients, dispersion, sds, correlations,
+/// Names of the variables of a draw, in order: coefficients, dispersion, sds, correlations, degrees of freedom,
 /// horseshoe scales, group effects (if `with_effects`), `lprior`, `lp__`.
 pub fn draw_names(spec: &ModelSpec, with_effects: bool) -> Vec<String> {
     let mut names: Vec<String> = spec.coefficients.iter().map(|c| c.name.clone()).collect();
     names.extend(spec.dispersion.iter().flat_map(|d| d.names().iter().cloned()));
-    for t in &spec.terms {
-        names.extend(t.coefs.iter().map(|c| format!("sd_{}__{c}", t.group)));
-    }
+    names.extend(spec.terms.iter().flat_map(TermSpec::sd_names));
     for t in spec.terms.iter().filter(|t| t.cor.is_some()) {
-        names.extend(pairs(t.coefs.len()).map(|(i, j)| format!("cor_{}__{}__{}", t.group, t.coefs[j], t.coefs[i])));
+        for coefs in (0..t.n_classes()).map(|class| t.names_in_class(class)) {
+            names.extend(pairs(coefs.len()).map(|(i, j)| format!("cor_{}__{}__{}", t.group, coefs[j], coefs[i])));
+        }
     }
+    names.extend(spec.terms.iter().filter(|t| t.df.is_some()).map(|t| format!("df_{}", t.group)));
     for h in &spec.horseshoes {
         let on = if matches!(h.target, HorseshoeTarget::B { .. }) { "b" } else { "sd" };
         names.extend([format!("hs_{on}_global"), format!("hs_{on}_slab")]);

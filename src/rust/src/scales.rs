@@ -7,14 +7,18 @@
 pub mod correlation;
 mod horseshoe;
 mod known;
+mod tails;
 
 use crate::error::Result;
-use crate::layout::{Layout, Source, pairs};
+use crate::layout::{Factors, Layout, Source, pairs};
 use crate::number::Real;
 use crate::prior::Prior;
-use crate::spec::{DispersionSpec, HorseshoeSpec, InterceptSpec, ModelSpec};
+use crate::spec::{DispersionSpec, HorseshoeSpec, InterceptSpec, ModelSpec, TermSpec};
 use horseshoe::{cover, half_normal};
 use known::known_values;
+use std::ops::Range;
+use std::sync::Arc;
+use tails::Tail;
 
 /// Prior of one standard deviation.
 #[derive(Debug, Clone)]
@@ -39,6 +43,10 @@ pub struct ScalePriors {
     /// Where the intercept among the coefficients is sampled.
     dispersion_intercept: Option<InterceptSpec>,
     horseshoes: Vec<HorseshoeSpec>,
+    /// Per term, the prior of its degrees of freedom.
+    dfs: Vec<Option<Prior>>,
+    /// Per term, the class of each level; empty where there is one.
+    classes: Vec<Vec<u32>>,
 }
 
 /// Natural values of the scale parameters at one `theta`.
@@ -46,12 +54,16 @@ pub struct ScalePriors {
 pub struct Scales<T = f64> {
     /// The unconstrained values, known ones included.
     pub theta: Vec<T>,
-    /// Per term, standard deviations.
+    /// Per term, standard deviations, class by class.
     pub sd: Vec<Vec<T>>,
-    /// Per term, `[q, q]` row-major lower factor `L` of the effects' covariance.
+    /// Per term, `[factors, q, q]` row-major lower factors `L` of the effects' covariances.
     pub factor: Vec<Vec<T>>,
-    /// Per term, Cholesky factor of the correlation matrix.
+    /// Per term, Cholesky factors of the correlation matrices, class by class.
     pub chol: Vec<Vec<T>>,
+    /// Per term with heavy tails, the factors of classes, whose multiples are those of levels; else empty.
+    base: Vec<Vec<T>>,
+    tails: Vec<Tail<T>>,
+    factors: Arc<Factors>,
     /// Per horseshoe, scale of each parameter it covers.
     pub shrinkage: Vec<Vec<T>>,
     /// Per horseshoe, share of the local variance that the slab takes.
@@ -71,9 +83,9 @@ pub struct Scales<T = f64> {
 /// Derivatives of the log target with respect to natural values, to be pulled back to `theta`.
 #[derive(Debug, Clone, Default)]
 pub struct ScaleGradient<T = f64> {
-    /// Per term, `[q, q]`.
+    /// Per term, `[factors, q, q]`.
     pub factor: Vec<Vec<T>>,
-    /// Per term, with respect to the logs of the standard deviations where those in `factor` are not taken.
+    /// Per term, `[factors, q]`, with respect to the logs of the standard deviations where those in `factor` are not taken.
     pub log_sd: Vec<Vec<T>>,
     /// Per horseshoe and parameter, with respect to the log of the scale.
     pub log_shrinkage: Vec<Vec<T>>,
@@ -87,22 +99,37 @@ impl ScalePriors {
     /// # Errors
     /// [`Error::Spec`] for a prior that cannot be used or a horseshoe on a parameter that does not exist.
     pub fn new(spec: &ModelSpec) -> Result<Self> {
+        spec.terms.iter().try_for_each(TermSpec::check)?;
         let layout = Layout::new(spec);
         let own = spec.terms.iter().map(|t| t.sd_priors.iter().map(|p| Prior::new(p, true)).collect());
         let own: Vec<Vec<Prior>> = own.collect::<Result<_>>()?;
         let constant_dispersion = !matches!(spec.dispersion, Some(DispersionSpec::Regression { .. }));
         let dispersion = spec.dispersion.iter().flat_map(|d| d.priors());
         let dispersion: Vec<Prior> = dispersion.map(|p| Prior::new(p, constant_dispersion)).collect::<Result<_>>()?;
-        let known = known_values(&layout, spec, &own, (&dispersion, constant_dispersion))?;
+        let dfs = spec.terms.iter().map(|t| t.df.as_ref().map(|p| Prior::new(p, true)).transpose());
+        let dfs = dfs.collect::<Result<Vec<_>>>()?;
+        let known = known_values(&layout, spec, &own, (&dispersion, constant_dispersion), &dfs)?;
         let mut sds: Vec<Vec<SdPrior>> =
             own.into_iter().map(|priors| priors.into_iter().map(SdPrior::Own).collect()).collect();
         for (h, s) in spec.horseshoes.iter().enumerate() {
             cover(&mut sds, h, s, spec)?;
         }
         let cor_eta = spec.terms.iter().map(|t| t.cor.as_ref().map(|c| c.eta)).collect();
+        let classes = spec.terms.iter().map(|t| t.by.as_ref().map_or(vec![], |by| by.of_level.clone())).collect();
         let dispersion_intercept = spec.dispersion.as_ref().and_then(DispersionSpec::intercept).cloned();
         let horseshoes = spec.horseshoes.clone();
-        Ok(Self { layout, sds, cor_eta, known, dispersion, constant_dispersion, dispersion_intercept, horseshoes })
+        Ok(Self {
+            layout,
+            sds,
+            cor_eta,
+            known,
+            dispersion,
+            constant_dispersion,
+            dispersion_intercept,
+            horseshoes,
+            dfs,
+            classes,
+        })
     }
 
     /// Priors of the standard deviations, term by term; `None` if some are under a horseshoe.
@@ -160,6 +187,11 @@ impl ScalePriors {
             self.horseshoe_forward(h, spec, theta, out);
         }
         let n_terms = self.sds.len();
+        out.base.resize(n_terms, vec![]);
+        out.tails.resize(n_terms, Tail::default());
+        if !Arc::ptr_eq(&out.factors, &self.layout.factors) {
+            out.factors = Arc::clone(&self.layout.factors);
+        }
         out.sd.resize(n_terms, vec![]);
         out.sd_slopes.resize(n_terms, vec![]);
         out.chol.resize(n_terms, vec![]);
@@ -167,7 +199,9 @@ impl ScalePriors {
         for k in 0..n_terms {
             self.sd_forward(k, theta, out);
             self.cor_forward(k, theta, out);
-            multiply_rows(&out.sd[k], &out.chol[k], &mut out.factor[k]);
+            let q = self.layout.n_coefs[k];
+            multiply_rows(q, &out.sd[k], &out.chol[k], &mut out.factor[k]);
+            self.tail_forward(k, theta, out);
         }
     }
 
@@ -185,6 +219,7 @@ impl ScalePriors {
     #[inline(always)]
     fn pull_back_all<T: Real>(&self, at: &Scales<T>, upstream: &mut ScaleGradient<T>, d_theta: &mut [T]) {
         for k in 0..self.sds.len() {
+            self.tail_backward(k, at, upstream, d_theta);
             self.cor_backward(k, &at.theta, at, upstream, d_theta);
             self.sd_backward(k, at, upstream, d_theta);
         }
@@ -238,10 +273,10 @@ impl ScalePriors {
 
     #[inline(always)]
     fn sd_backward<T: Real>(&self, k: usize, at: &Scales<T>, upstream: &mut ScaleGradient<T>, d_theta: &mut [T]) {
-        let q = self.sds[k].len();
+        let q = self.layout.n_coefs[k];
         for (i, place) in self.layout.sds[k].clone().enumerate() {
-            let (row, mut d_log_sd) = (i * q..i * q + i + 1, upstream.log_sd[k][i]);
-            for (l, g) in at.factor[k][row.clone()].iter().zip(&upstream.factor[k][row]) {
+            let (row, mut d_log_sd) = (i * q..i * q + i % q + 1, upstream.log_sd[k][i]);
+            for (l, g) in at.of_classes(k)[row.clone()].iter().zip(&upstream.factor[k][row]) {
                 d_log_sd += *g * *l;
             }
             let [d_log, slope] = at.sd_slopes[k][i];
@@ -255,22 +290,47 @@ impl ScalePriors {
 }
 
 impl<T: Real> Scales<T> {
-    /// Factor of level `level` of a block: the term's `L`, or one horseshoe scale.
+    /// Factors of the classes of a term.
+    fn of_classes(&self, k: usize) -> &[T] {
+        if self.base[k].is_empty() { &self.factor[k] } else { &self.base[k] }
+    }
+
+    /// Standard deviations of the factors of a term, which are those of its classes unless levels have multiples of them.
+    fn n_log_sds(&self, k: usize) -> usize {
+        if self.base[k].is_empty() {
+            self.sd[k].len()
+        } else {
+            self.factor[k].len() / (self.chol[k].len() / self.sd[k].len())
+        }
+    }
+
+    /// Places of the factor of a level of term `k`.
+    #[inline]
+    fn places(&self, k: usize, level: usize) -> Range<usize> {
+        let size = self.factor[k].len() / self.factors.number[k];
+        let first = size * self.factors.of(k, level);
+        first..first + size
+    }
+
+    /// Factor of level `level` of a block: its term's `L`, or one horseshoe scale.
     #[inline]
     pub fn factor_of(&self, source: Source, level: usize) -> &[T] {
         match source {
-            Source::Term(k) => &self.factor[k],
+            Source::Term(k) => &self.factor[k][self.places(k, level)],
             Source::Horseshoe(h) => &self.shrinkage[h][level..=level],
         }
     }
 
-    /// Correlations of term `k` in the order of [`pairs`].
+    /// Correlations of term `k`, class by class, in the order of [`pairs`].
     pub fn correlations(&self, k: usize) -> impl Iterator<Item = T> {
-        let q = self.sd[k].len();
         let chol = &self.chol[k];
+        // Of a term without coefficients there are none.
+        let q = chol.len() / self.sd[k].len().max(1);
         let product = |sum, (a, b): (&T, &T)| sum + *a * *b;
-        let row = move |i: usize, j: usize| chol[i * q..].iter().zip(&chol[j * q..=j * q + j]);
-        pairs(q).map(move |(i, j)| row(i, j).fold(T::ZERO, product))
+        let row = move |chol: &'_ [T], i: usize, j: usize| {
+            chol[i * q..].iter().zip(&chol[j * q..=j * q + j]).fold(T::ZERO, product)
+        };
+        chol.chunks_exact(q * q).flat_map(move |chol| pairs(q).map(move |(i, j)| row(chol, i, j)))
     }
 }
 
@@ -279,31 +339,31 @@ impl<T: Real> ScaleGradient<T> {
     #[inline]
     pub fn add_factor(&mut self, scales: &Scales<T>, source: Source, level: usize, at: usize, d: T) {
         match source {
-            Source::Term(k) => self.factor[k][at] += d,
+            Source::Term(k) => self.factor[k][scales.places(k, level).start + at] += d,
             Source::Horseshoe(h) => self.log_shrinkage[h][level] += scales.shrinkage[h][level] * d,
         }
     }
 
     /// Zeros in the shape of `scales`.
     pub fn reset(&mut self, scales: &Scales<T>) {
-        let zeros = |from: &[Vec<T>], to: &mut Vec<Vec<T>>| {
-            to.resize(from.len(), vec![]);
-            for (f, t) in from.iter().zip(to) {
-                t.clear();
-                t.resize(f.len(), T::ZERO);
+        let zeros = |to: &mut Vec<Vec<T>>, sizes: &mut dyn ExactSizeIterator<Item = usize>| {
+            to.resize(sizes.len(), vec![]);
+            for (to, size) in to.iter_mut().zip(sizes) {
+                to.clear();
+                to.resize(size, T::ZERO);
             }
         };
-        zeros(&scales.factor, &mut self.factor);
-        zeros(&scales.sd, &mut self.log_sd);
-        zeros(&scales.shrinkage, &mut self.log_shrinkage);
+        let size = |values: &Vec<T>| values.len();
+        zeros(&mut self.factor, &mut scales.factor.iter().map(size));
+        zeros(&mut self.log_sd, &mut (0..scales.factor.len()).map(|k| scales.n_log_sds(k)));
+        zeros(&mut self.log_shrinkage, &mut scales.shrinkage.iter().map(size));
         self.dispersion.clear();
         self.dispersion.resize(scales.dispersion.len(), T::ZERO);
     }
 }
 
 #[inline(always)]
-fn multiply_rows<T: Real>(sd: &[T], chol: &[T], out: &mut Vec<T>) {
-    let q = sd.len();
+fn multiply_rows<T: Real>(q: usize, sd: &[T], chol: &[T], out: &mut Vec<T>) {
     out.clear();
     out.extend(chol.iter().enumerate().map(|(at, c)| sd[at / q] * *c));
 }

@@ -23,10 +23,10 @@ use twill::transport::Transport;
 
 fn shapes() -> impl Strategy<Value = Shape> {
     let term = (1..5usize, 1..4usize, any::<bool>());
-    (any::<bool>(), 1..4usize, prop::collection::vec(term, 0..3), any::<bool>()).prop_map(
-        |(poisson, p, terms, centred)| {
+    (any::<bool>(), 1..4usize, prop::collection::vec(term, 0..3), any::<bool>(), any::<bool>()).prop_map(
+        |(poisson, p, terms, centred, by)| {
             let family = if poisson { Family::Poisson } else { Family::NegBinomial };
-            Shape { centred, ..Shape::plain(family, 40, p, &terms) }
+            Shape { centred, by, ..Shape::plain(family, 40, p, &terms) }
         },
     )
 }

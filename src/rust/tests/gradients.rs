@@ -18,7 +18,8 @@ use twill::transport::Transport;
 fn shapes() -> impl Strategy<Value = Shape> {
     let term = (1..5usize, 1..4usize, any::<bool>());
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    (0..3usize, 1..4usize, prop::collection::vec(term, 0..3), flags).prop_map(|(family, p, terms, f)| {
+    let kinds = (any::<bool>(), any::<bool>());
+    (0..3usize, 1..4usize, prop::collection::vec(term, 0..3), flags, kinds).prop_map(|(family, p, terms, f, kinds)| {
         let family = [Family::Gaussian, Family::NegBinomial, Family::Poisson][family];
         let n_effects: usize = terms.iter().map(|(n_levels, q, _)| n_levels * q).sum();
         Shape {
@@ -34,6 +35,8 @@ fn shapes() -> impl Strategy<Value = Shape> {
             centred: f.3,
             regression: f.4 && family != Family::Poisson,
             se: f.5 && family == Family::Gaussian,
+            by: kinds.0,
+            tails: kinds.1,
         }
     })
 }
@@ -202,6 +205,8 @@ fn parts() -> Vec<Shape> {
         Shape { horseshoe_sd: true, ..plain(Family::NegBinomial, &[(3, 3, true)]) },
         Shape { regression: true, ..plain(Family::NegBinomial, &[(4, 2, false)]) },
         plain(Family::Poisson, &[(4, 2, true), (3, 1, false)]),
+        Shape { by: true, ..plain(Family::Gaussian, &[(4, 2, true), (3, 1, false)]) },
+        Shape { by: true, tails: true, ..plain(Family::NegBinomial, &[(4, 2, true), (3, 1, false)]) },
         Shape { n: 300, ..plain(Family::NegBinomial, &[(60, 1, false), (45, 1, false)]) },
         Shape { n: 300, ..plain(Family::Poisson, &[(30, 3, true), (15, 1, false)]) },
     ]

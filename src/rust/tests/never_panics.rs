@@ -21,8 +21,9 @@ fn terms() -> impl Strategy<Value = Vec<(usize, usize, bool)>> {
 
 fn shapes() -> impl Strategy<Value = Shape> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    (0..3usize, 0..4usize, terms(), flags, prop::sample::select(vec![1, 3, 40, 150])).prop_map(
-        |(family, p, terms, f, n)| {
+    let kinds = (any::<bool>(), any::<bool>());
+    (0..3usize, 0..4usize, terms(), flags, prop::sample::select(vec![1, 3, 40, 150]), kinds).prop_map(
+        |(family, p, terms, f, n, kinds)| {
             let family = [Family::Gaussian, Family::NegBinomial, Family::Poisson][family];
             Shape {
                 family,
@@ -35,6 +36,8 @@ fn shapes() -> impl Strategy<Value = Shape> {
                 centred: f.3,
                 regression: f.4 && family != Family::Poisson,
                 se: f.5 && family == Family::Gaussian,
+                by: kinds.0,
+                tails: kinds.1,
             }
         },
     )

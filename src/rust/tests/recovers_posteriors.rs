@@ -153,7 +153,8 @@ fn engines_agree() {
         (Family::NegBinomial, &[Engine::Joint, Engine::Levels]),
         (Family::Poisson, &[Engine::Joint, Engine::Levels]),
     ] {
-        let shape = crossed(family, family == Family::NegBinomial);
+        let is_shrunken = family == Family::NegBinomial;
+        let shape = Shape { by: !is_shrunken, tails: family == Family::Poisson, ..crossed(family, is_shrunken) };
         let spec = spec(&shape);
         let mut runs: Vec<_> = engines.iter().map(|&e| columns(&shape, &spec, &settings(e, 2))).collect();
         let by_hmc = |&e| Settings { sampler: Sampling::Hmc, adapt_delta: vec![0.75], ..settings(e, 2) };

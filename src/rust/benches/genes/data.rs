@@ -28,6 +28,8 @@ pub fn spec() -> ModelSpec {
         coefs: vec!["Intercept".into(), "conditionstim".into()],
         sd_priors: vec![prior("student_t", &[3.0, 0.0, 0.5]); 2],
         cor: (from_env("CORRELATED", 0) == 1).then_some(CorSpec { eta: 1.0, constant: None }),
+        by: None,
+        df: None,
     };
     ModelSpec {
         family: Family::NegBinomial,

@@ -253,7 +253,7 @@ fn prior_mut<'a>(spec: &'a mut ModelSpec, name: &str) -> Option<&'a mut PriorSpe
         return Some(&mut c.prior);
     }
     for term in &mut spec.terms {
-        let at = term.coefs.iter().position(|c| name == format!("sd_{}__{c}", term.group));
+        let at = term.sd_names().iter().position(|n| n == name);
         if let Some(at) = at {
             return term.sd_priors.get_mut(at);
         }

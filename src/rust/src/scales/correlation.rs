@@ -13,20 +13,23 @@ use crate::special::ln_gamma;
 impl ScalePriors {
     #[inline(always)]
     pub(super) fn cor_forward<T: Real>(&self, k: usize, theta: &[T], out: &mut Scales<T>) {
-        let q = self.sds[k].len();
+        let (q, n_classes) = (self.layout.n_coefs[k], self.layout.n_classes[k]);
         let chol = &mut out.chol[k];
         chol.clear();
-        chol.resize(q * q, T::ZERO);
+        chol.resize(n_classes * q * q, T::ZERO);
         let Some(eta) = self.cor_eta[k] else {
-            (0..q).for_each(|i| chol[i * q + i] = T::splat(1.0));
+            chol.chunks_exact_mut(q * q).for_each(|chol| (0..q).for_each(|i| chol[i * q + i] = T::splat(1.0)));
             return;
         };
         let places = self.layout.cors[k].clone();
-        let [lprior, log_jacobian] = correlation_factor(q, eta, &theta[places.clone()], chol);
-        // Known correlations have no density.
-        if self.layout.free.contains(&places.start) {
-            out.lprior += lprior;
-            out.log_jacobian += log_jacobian;
+        let partial = theta[places.clone()].chunks_exact(places.len() / n_classes);
+        for (chol, partial) in chol.chunks_exact_mut(q * q).zip(partial) {
+            let [lprior, log_jacobian] = correlation_factor(q, eta, partial, chol);
+            // Known correlations have no density.
+            if self.layout.free.contains(&places.start) {
+                out.lprior += lprior;
+                out.log_jacobian += log_jacobian;
+            }
         }
     }
 
@@ -35,9 +38,15 @@ impl ScalePriors {
         &self, k: usize, theta: &[T], at: &Scales<T>, upstream: &ScaleGradient<T>, d_theta: &mut [T],
     ) {
         let Some(eta) = self.cor_eta[k] else { return };
-        let place = self.layout.cors[k].clone();
-        let values = (&at.chol[k][..], &at.sd[k][..], &upstream.factor[k][..]);
-        correlation_adjoint(eta, &theta[place.clone()], values, &mut d_theta[place]);
+        let q = self.layout.n_coefs[k];
+        let n_cors = self.layout.cors[k].len() / self.layout.n_classes[k];
+        for class in 0..self.layout.n_classes[k] {
+            let start = self.layout.cors[k].start + class * n_cors;
+            let (entries, place) = (class * q * q..(class + 1) * q * q, start..start + n_cors);
+            let sd = &at.sd[k][class * q..(class + 1) * q];
+            let values = (&at.chol[k][entries.clone()], sd, &upstream.factor[k][entries]);
+            correlation_adjoint(eta, &theta[place.clone()], values, &mut d_theta[place]);
+        }
     }
 }
 

@@ -8,9 +8,10 @@ use crate::spec::ModelSpec;
 use std::ops::Range;
 
 /// Per scale parameter, its unconstrained value if it is known, else zero. From the priors of standard deviations, and of the
-/// dispersion with whether that is positive.
+/// dispersion with whether that is positive, and of degrees of freedom.
 pub(super) fn known_values(
     layout: &Layout, spec: &ModelSpec, sds: &[Vec<Prior>], (dispersion, is_positive): (&[Prior], bool),
+    dfs: &[Option<Prior>],
 ) -> Result<Vec<f64>> {
     let mut out = vec![0.0; layout.n_scales];
     let mut keep = |places: &Range<usize>, priors: &[Prior], is_positive: bool| {
@@ -22,7 +23,13 @@ pub(super) fn known_values(
     keep(&layout.dispersion, dispersion, is_positive);
     for (places, term) in layout.cors.iter().zip(&spec.terms) {
         if let Some(r) = term.cor.as_ref().and_then(|c| c.constant) {
-            out[places.clone()].copy_from_slice(&partial_of_equal(term.coefs.len(), r)?);
+            let of_class = partial_of_equal(term.coefs.len(), r)?;
+            out[places.clone()].chunks_exact_mut(of_class.len()).for_each(|class| class.copy_from_slice(&of_class));
+        }
+    }
+    for (tail, df) in layout.tails.iter().zip(dfs) {
+        if let (Some(tail), Some(value)) = (tail, df.as_ref().and_then(Prior::constant)) {
+            out[tail.df] = value.ln();
         }
     }
     Ok(out)

@@ -1,5 +1,5 @@
-//! Where the scales of effects stand in the list that the joint transport reads: per term its standard deviations, or all of `L` where
-//! effects are correlated; per level of a horseshoe its own; and last one, for coefficients.
+//! Where the scales of effects stand in the list that the joint transport reads: per factor of a term its standard deviations, or all of
+//! `L` where effects are correlated; per level of a horseshoe its own; and last one, for coefficients.
 
 use super::pieces::{Incidence, Node};
 use super::scheme::{CorrelatedTerm, Scheme};
@@ -24,12 +24,33 @@ fn is_correlated(layout: &Layout, block: usize) -> bool {
     }
 }
 
+/// Numbers that a factor of a term is in the list.
+fn factor_size(layout: &Layout, block: usize) -> usize {
+    let q = layout.blocks[block].q;
+    if is_correlated(layout, block) { q * q } else { q }
+}
+
+/// Factors of a term; of a horseshoe, whose levels have a number each, none.
+fn n_factors(layout: &Layout, block: usize) -> usize {
+    match layout.blocks[block].source {
+        Source::Term(k) => layout.factors.number[k],
+        Source::Horseshoe(_) => 0,
+    }
+}
+
+/// Which of them a level has.
+fn factor_of(layout: &Layout, block: usize, level: usize) -> usize {
+    match layout.blocks[block].source {
+        Source::Term(k) => layout.factors.of(k, level),
+        Source::Horseshoe(_) => 0,
+    }
+}
+
 impl ScalePlaces {
     fn new(layout: &Layout) -> Self {
-        let size = |b: usize| match (layout.blocks[b].source, is_correlated(layout, b), layout.blocks[b].q) {
-            (Source::Horseshoe(_), ..) => layout.blocks[b].n_levels,
-            (_, true, q) => q * q,
-            (_, false, q) => q,
+        let size = |b: usize| match layout.blocks[b].source {
+            Source::Horseshoe(_) => layout.blocks[b].n_levels,
+            Source::Term(k) => layout.factors.number[k] * factor_size(layout, b),
         };
         let (mut first, mut n) = (vec![], 0);
         for b in 0..layout.blocks.len() {
@@ -42,20 +63,18 @@ impl ScalePlaces {
     /// Of effect `c` of a level: its standard deviation, or entry on the diagonal of `L`.
     fn of_effect(&self, layout: &Layout, block: usize, level: usize, c: usize) -> usize {
         let q = layout.blocks[block].q;
-        self.first[block]
-            + match (layout.blocks[block].source, is_correlated(layout, block)) {
-                (Source::Horseshoe(_), _) => level,
-                (_, true) => c * q + c,
-                (_, false) => c,
-            }
+        let Source::Term(k) = layout.blocks[block].source else { return self.first[block] + level };
+        let first = self.first[block] + layout.factors.of(k, level) * factor_size(layout, block);
+        first + if is_correlated(layout, block) { c * q + c } else { c }
     }
 
-    /// Correlated terms, and of each block its number among them.
+    /// Factors of correlated terms, and of each block the number of its first among them.
     fn terms(&self, layout: &Layout) -> (Vec<CorrelatedTerm>, Vec<Option<usize>>) {
         let (mut terms, mut number) = (vec![], vec![None; layout.blocks.len()]);
         for b in (0..layout.blocks.len()).filter(|&b| is_correlated(layout, b)) {
             number[b] = Some(terms.len());
-            terms.push(CorrelatedTerm { first: self.first[b], q: layout.blocks[b].q });
+            let q = layout.blocks[b].q;
+            terms.extend((0..n_factors(layout, b)).map(|f| CorrelatedTerm { first: self.first[b] + f * q * q, q }));
         }
         (terms, number)
     }
@@ -71,7 +90,10 @@ pub fn scheme(incidence: &Incidence, layout: &Layout, pattern: Pattern) -> Schem
     };
     let nodes = &incidence.nodes;
     let scale_of = nodes.iter().flat_map(|n| (0..n.q).map(move |c| of_column(n, c))).collect();
-    let level = |n: &Node| Some((n.first, number[n.level?.0]?));
+    let level = |n: &Node| {
+        let (block, level) = n.level?;
+        Some((n.first, number[block]? + factor_of(layout, block, level)))
+    };
     let levels = nodes.iter().filter_map(level);
     Scheme::new(pattern, scale_of, [places.n, layout.n_effects], terms, levels)
 }
@@ -80,7 +102,7 @@ pub fn scheme(incidence: &Incidence, layout: &Layout, pattern: Pattern) -> Schem
 pub fn scheme_of_levels(incidence: &Incidence, layout: &Layout) -> Option<Scheme> {
     let (swept, levels) = incidence.nodes.split_last()?;
     let (q, p, n_levels) = (levels.first()?.q, swept.q, levels.len());
-    let one_term = layout.blocks.len() == 1 && matches!(layout.blocks[0].source, Source::Term(_));
+    let one_term = layout.blocks.len() == 1 && n_factors(layout, 0) == 1;
     let meet_the_core_only = incidence.pieces.iter().all(|x| x.i == x.j || x.i == n_levels);
     if !one_term || swept.level.is_some() || !meet_the_core_only || !incidence.prior.is_empty() {
         return None;
@@ -105,7 +127,10 @@ pub fn gather<T: Real>(layout: &Layout, scales: &Scales<T>, out: &mut Vec<T>) {
     for (b, block) in layout.blocks.iter().enumerate() {
         match block.source {
             Source::Term(k) if is_correlated(layout, b) => out.extend_from_slice(&scales.factor[k]),
-            Source::Term(k) => out.extend_from_slice(&scales.sd[k]),
+            Source::Term(k) => {
+                let factors = scales.factor[k].chunks_exact(block.q * block.q);
+                factors.for_each(|l| out.extend(l.iter().step_by(block.q + 1)));
+            }
             Source::Horseshoe(h) => out.extend_from_slice(&scales.shrinkage[h]),
         }
     }
@@ -117,15 +142,14 @@ pub fn gather<T: Real>(layout: &Layout, scales: &Scales<T>, out: &mut Vec<T>) {
 pub fn scatter<T: Real>(layout: &Layout, slopes: &[T], out: &mut ScaleGradient<T>) {
     let mut at = 0;
     for (b, block) in layout.blocks.iter().enumerate() {
-        let q = block.q;
         match block.source {
             Source::Term(k) if is_correlated(layout, b) => {
                 out.factor[k].iter_mut().zip(&slopes[at..]).for_each(|(d, s)| *d += *s);
-                at += q * q;
+                at += out.factor[k].len();
             }
             Source::Term(k) => {
                 out.log_sd[k].iter_mut().zip(&slopes[at..]).for_each(|(d, s)| *d += *s);
-                at += q;
+                at += out.log_sd[k].len();
             }
             Source::Horseshoe(h) => {
                 out.log_shrinkage[h].iter_mut().zip(&slopes[at..]).for_each(|(d, s)| *d += *s);

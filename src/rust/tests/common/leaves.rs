@@ -17,6 +17,8 @@ pub fn spec(family: Family, n_levels: usize) -> ModelSpec {
         coefs: vec!["Intercept".into()],
         sd_priors: vec![prior("normal", &[0.0, 1.0])],
         cor: None,
+        by: None,
+        df: None,
     };
     ModelSpec {
         family,

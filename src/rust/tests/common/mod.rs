@@ -32,6 +32,9 @@ pub struct Shape {
     pub centred: bool,
     pub regression: bool,
     pub se: bool,
+    /// Levels in two classes, and effects with heavy tails.
+    pub by: bool,
+    pub tails: bool,
 }
 
 impl Shape {
@@ -48,6 +51,8 @@ impl Shape {
             centred: true,
             regression: false,
             se: false,
+            by: false,
+            tails: false,
         }
     }
 }
@@ -71,12 +76,18 @@ fn dispersion(shape: &Shape) -> Option<DispersionSpec> {
 
 pub fn spec(shape: &Shape) -> ModelSpec {
     let coefficient = |j| CoefficientSpec { name: format!("b_{j}"), prior: prior("normal", &[0.1, 2.0]) };
+    let by = |levels: usize| BySpec {
+        classes: vec!["fa".into(), "fb".into()],
+        of_level: (0..levels as u32).map(|l| l % 2).collect(),
+    };
     let term = |(k, &(levels, q, cor)): (usize, &(usize, usize, bool))| TermSpec {
         group: format!("g{k}"),
         levels: (0..levels).map(|l| l.to_string()).collect(),
         coefs: (0..q).map(|c| format!("c{c}")).collect(),
-        sd_priors: vec![prior("student_t", &[3.0, 0.0, 1.0]); q],
+        sd_priors: vec![prior("student_t", &[3.0, 0.0, 1.0]); if shape.by { 2 * q } else { q }],
         cor: (cor && q > 1).then_some(CorSpec { eta: 1.5, constant: None }),
+        by: shape.by.then(|| by(levels)),
+        df: shape.tails.then(|| prior("gamma", &[2.0, 0.1])),
     };
     let mut horseshoes = vec![];
     if shape.horseshoe_b && shape.p > 1 {

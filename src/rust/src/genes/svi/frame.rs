@@ -39,8 +39,10 @@ pub struct Frame {
     pub place: Vec<usize>,
     /// Per place, number of the standard deviation; `n_sd` for coefficients.
     pub sd_of: Vec<usize>,
-    /// Scales of each term.
+    /// Scales of each term, class by class.
     pub terms: Vec<TermScales>,
+    /// Per term, the first of them.
+    first_scales: Vec<usize>,
     /// Per scale parameter, its place in the layout's order.
     pub theta_place: Vec<usize>,
     /// Per leaf, its block.
@@ -56,7 +58,7 @@ pub struct Frame {
     pub scheme: Scheme,
 }
 
-/// Places of a term's scales.
+/// Places of the scales of a class of a term's levels.
 #[derive(Debug, Clone, Copy)]
 pub struct TermScales {
     /// Effects of a level.
@@ -74,7 +76,8 @@ impl Frame {
         let (layout, design) = (&model.layout, &model.design);
         let is_count = model.family() != Family::Gaussian && design.x_disp.ncols() == 0 && !model.prior_only;
         let has_own = model.scale_priors.own_sds().is_some() && !layout.has_known_scales();
-        if !layout.horseshoes.is_empty() || !is_count || !has_own || design.has_relations() {
+        let has_tails = layout.tails.iter().any(Option::is_some);
+        if has_tails || !layout.horseshoes.is_empty() || !is_count || !has_own || design.has_relations() {
             return None;
         }
         let (inner, outer) = factors(design);
@@ -92,6 +95,7 @@ impl Frame {
             place: vec![],
             sd_of: vec![],
             terms: terms(model),
+            first_scales: first_scales(&layout.n_classes),
             theta_place: layout
                 .sds
                 .iter()
@@ -112,22 +116,23 @@ impl Frame {
         }
         frame.order(model, &inner, &outer);
         frame.add_leaves(design, &inner, &outer);
-        frame.scheme = frame.scheme(&inner, &outer, design)?;
+        frame.scheme = frame.scheme(&inner, &outer, model)?;
         Some(frame)
     }
 
     /// Blocks that meet the core only, all of them with all of it.
-    fn scheme(&self, inner: &[usize], outer: &[usize], design: &Design) -> Option<Scheme> {
+    fn scheme(&self, inner: &[usize], outer: &[usize], model: &Model) -> Option<Scheme> {
         let Self { n, n_blocks, b, c, p, .. } = *self;
         let first = n - c;
         let own = |j: usize| if j < first { j + 1..(j / b + 1) * b } else { j + 1..n };
         let below = |j: usize| own(j).chain(first.max(own(j).end)..n).map(|i| i as u32).collect();
         let pattern = Pattern::new((0..n).map(below).collect(), usize::MAX, Some(c))?;
-        let levels = |k: &usize| std::iter::repeat_n(*k, design.terms[*k].n_levels);
-        let of_blocks = (0..n_blocks).flat_map(|_| inner.iter().copied());
+        let levels = |k: &usize| std::iter::repeat_n(*k, model.design.terms[*k].n_levels).zip(0..);
+        let of_blocks = (0..n_blocks).flat_map(|level| inner.iter().map(move |&k| (k, level)));
         let (mut scale_of, mut correlated, mut found) = (vec![], vec![], vec![]);
         let number = |k: usize| self.terms[..k].iter().filter(|t| t.is_correlated).count();
-        for k in of_blocks.chain(outer.iter().flat_map(levels)) {
+        for (k, level) in of_blocks.chain(outer.iter().flat_map(levels)) {
+            let k = self.first_scales[k] + model.layout.factors.of(k, level);
             let TermScales { q, scale, is_correlated } = self.terms[k];
             if is_correlated {
                 found.push((scale_of.len(), number(k)));
@@ -183,7 +188,7 @@ impl Frame {
             if let Some(&Block { start, q, .. }) = block {
                 for c in 0..q {
                     self.place.push(start + level * q + c);
-                    self.sd_of.push(layout.sds[k].start + c);
+                    self.sd_of.push(layout.sds[k].start + layout.factors.of(k, level) * q + c);
                 }
             }
         };
@@ -235,7 +240,14 @@ fn terms(model: &Model) -> Vec<TermScales> {
         scale += out.len();
         out
     };
-    model.design.terms.iter().zip(model.scale_priors.cor_eta()).map(one).collect()
+    let classes = model.layout.n_classes.iter().map(|&n| 0..n);
+    let terms = model.design.terms.iter().zip(model.scale_priors.cor_eta()).zip(classes);
+    terms.flat_map(|(term, classes)| classes.map(move |_| term)).map(one).collect()
+}
+
+/// Where the scales of each term begin among those of all classes.
+fn first_scales(n_classes: &[usize]) -> Vec<usize> {
+    n_classes.iter().scan(0, |at, n| Some(std::mem::replace(at, *at + n))).collect()
 }
 
 impl TermScales {

@@ -118,8 +118,8 @@ impl<'a> Target<'a> {
             out[p] = self.theta.phi.0[s];
         }
         let natural = &self.theta.natural;
-        let cors =
-            (0..natural.sd.len()).filter(|&k| self.frame.terms[k].is_correlated).flat_map(|k| natural.correlations(k));
+        let cors = self.gene.scales.layout().cors.iter().enumerate().filter(|(_, places)| !places.is_empty());
+        let cors = cors.flat_map(|(k, _)| natural.correlations(k));
         let scales = natural.sd.iter().flatten().copied().chain(cors);
         out[first..].iter_mut().zip(scales).for_each(|(out, x)| *out = x.0[s]);
         let first = first + n_sd + n_cor;
