@@ -80,7 +80,7 @@ default_effects <- function(fit) {
   # Of a matrix nothing can be drawn along.
   known <- Filter(function(name) NCOL(fit$data[[name]]) == 1, names(fit$data))
   variables <- lapply(labels, function(label) {
-    found <- intersect(all.vars(str2lang(label)), names(fit$data))
+    found <- setdiff(intersect(all.vars(str2lang(label)), names(fit$data)), error_columns(fit))
     if (all(found %in% known)) found
   })
   variables <- unique(variables[lengths(variables) %in% 1:2])
@@ -111,6 +111,8 @@ condition_rows <- function(fit, conditions) {
   groups <- setdiff(unlist(lapply(fit$design$terms, `[[`, "vars")), predictor_names(fit))
   names <- setdiff(names(fit$data), c(response, groups))
   typical <- lapply(stats::setNames(nm = names), function(name) typical_value(fit$data[[name]], levels_of_number(fit, name)))
+  # Curves are of the predictor itself, not of measurements of it.
+  typical[intersect(error_columns(fit), names)] <- 0
   typical <- c(typical, stats::setNames(rep(list(NA_character_), length(groups)), groups))
   if (is.null(conditions)) conditions <- data.frame(cond__ = "1")
   unknown <- setdiff(names(conditions), c(names(fit$data), "cond__"))

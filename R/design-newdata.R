@@ -23,6 +23,7 @@ design_newdata <- function(fit, newdata = NULL, re_formula = NULL, allow_new_lev
   terms <- lapply(wanted, new_rows_of_term, blueprint, newdata, allow_new_levels)
   design <- c(list(x = x, whole = fixed$whole, x_disp = dispersion, offset = checked_offset(fixed$offset, fit$family, newdata)),
               sides, list(terms = terms))
+  if (!is.null(fit$design$latents)) design$latents <- new_rows_of_latents(fit, newdata)
   replace_offset(design, offset)
 }
 
@@ -53,7 +54,8 @@ design_known <- function(design, wanted) {
     list(index = want$index, group = term$group, coefs = want$coefs, codes = term$codes,
          new_levels = rep(NA_character_, length(term$codes)), z = term$z[, want$coefs, drop = FALSE], by = term$by)
   })
-  c(design[c("x", "x_disp", "offset", "weights", "se", "y")], list(errors = design$errors, terms = terms))
+  c(design[c("x", "x_disp", "offset", "weights", "se", "y")], list(errors = design$errors, terms = terms),
+    design["latents"[!is.null(design$latents)]])
 }
 
 # Terms asked for --------------------------------------------------------------------------------------------------

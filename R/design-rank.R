@@ -19,6 +19,7 @@ identified_model <- function(design, family, intercept, user) {
   is_regular <- design$coefficients$class != "mu"
   aliased <- aliased_columns(design$x[, is_regular, drop = FALSE])
   if (length(aliased) == 0) return(list(design = design, priors = priors))
+  refuse_aliased_latents(design, aliased)
   held <- priors$parameters[match(paste0("b_", aliased), priors$parameters$variable), ]
   dists <- vapply(held$parsed, function(p) p$dist, "")
   lost <- aliased[held$source == "default" | dists == "flat"]
@@ -29,6 +30,14 @@ identified_model <- function(design, family, intercept, user) {
                            "i" = "Only the priors tell their coefficients apart."))
   }
   list(design = design, priors = priors)
+}
+
+# To the engine they are no columns like others.
+refuse_aliased_latents <- function(design, aliased) {
+  lost <- intersect(latent_columns(design$latents), aliased)
+  if (length(lost) == 0) return(invisible())
+  abort_twill("design", c("The data do not tell a predictor with errors from the others: {.val {lost}}.",
+                          "i" = "Leave out what determines it, such as the same column without {.fn me}."))
 }
 
 drop_columns <- function(design, lost) {

@@ -18,6 +18,7 @@ new_design <- function(formula, data, family, contrasts = NULL, relations = list
                  x_disp = dispersion$x, disp_names = dispersion$names, dispersion = dispersion$name, terms = terms$design)
   design$coef_names <- design$coefficients$variable
   design$errors <- errors
+  if (!is.null(formula$latents)) design <- add_latents_to(design, new_latents(formula, data, family, fixed))
   c(design, list(blueprint = new_blueprint(fixed, dispersion, terms)))
 }
 
@@ -116,6 +117,18 @@ fixed_coefficients <- function(fixed) {
   is_intercept <- attr(fixed$terms, "intercept") == 1 & seq_along(fixed$columns) == 1 & is.null(fixed$ordinary)
   coefficient_rows(ifelse(is_intercept, "Intercept", "b"), fixed$columns, "", paste0("b_", fixed$columns, recycle0 = TRUE))
 }
+
+# Coefficients of predictors with errors have brms' prefix.
+add_latents_to <- function(design, latents) {
+  is_latent <- design$coefficients$coef %in% latent_columns(latents) & design$coefficients$class == "b"
+  design$coefficients$variable[is_latent] <- paste0("bsp_", design$coefficients$coef[is_latent])
+  design$coef_names <- design$coefficients$variable
+  design$latents <- latents
+  design
+}
+
+# Names of coefficients without the prefix of their class.
+bare_coef <- function(variable) sub("^b(sp)?_", "", variable)
 
 coefficient_rows <- function(class, coef, group, variable) {
   data.frame(class = class, coef = coef, group = rep_len(group, length(coef)), variable = variable,

@@ -184,7 +184,7 @@ confint.twillfit <- function(object, parm = NULL, level = 0.95, ...) {
   if (is.numeric(parm)) parm <- numbered(parm, names(known))
   variable <- ifelse(parm %in% names(known), known[parm], parm)
   draws <- draw_matrix(object, select_variables(object, unname(variable)))
-  colnames(draws) <- sub("^b_", "", colnames(draws))
+  colnames(draws) <- bare_coef(colnames(draws))
   posterior_interval(draws, prob = level)
 }
 

@@ -228,7 +228,7 @@ abort_no_variable <- function(missing, all) {
     "i" = "Variables apart from group effects: {.val {main}}."))
 }
 
-is_group_effect <- function(variable) grepl("^r_.*\\[.*\\]$", variable)
+is_group_effect <- function(variable) grepl("^(r|Xme)_.*\\[.*\\]$", variable)
 
 # Parameters that are few whatever the number of levels: all but group effects, densities and draws from priors.
 main_variables <- function(fit) {

@@ -113,7 +113,7 @@ ngrps.twillfit <- function(object, ...) {
 # Variables shown by fixef(), named as it shows them: without "b_", free means in full.
 fixef_variables <- function(fit) {
   variable <- c(fit$design$coef_names, grep("^b_", fit$design$disp_names, value = TRUE))
-  stats::setNames(variable, sub("^b_", "", variable))
+  stats::setNames(variable, bare_coef(variable))
 }
 
 pick_coefficients <- function(variable, pars, arg = "pars") {
@@ -145,7 +145,7 @@ pick_groups <- function(fit, groups) {
 
 group_terms <- function(fit, group) fit$design$terms[group_names(fit) == group]
 
-has_group_effects <- function(fit) any(is_group_effect(variables(fit)))
+has_group_effects <- function(fit) any(startsWith(variables(fit), "r_"))
 
 need_group_effects <- function(fit) {
   if (length(fit$design$terms) == 0) {
@@ -190,7 +190,7 @@ level_coefficients <- function(fit, group) {
 }
 
 population_names <- function(fit) {
-  sub("^b_", "", grep("^b_", fit$design$coef_names, value = TRUE))
+  bare_coef(grep("^b(sp)?_", fit$design$coef_names, value = TRUE))
 }
 
 free_mean <- function(fit, group, coef) {

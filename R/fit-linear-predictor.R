@@ -42,7 +42,10 @@ check_draw_ids <- function(draw_ids, total, name = "draw_ids") {
 
 # draws x rows: x beta + offset + the group terms. Group terms are looked up by level, never
 # multiplied by an indicator matrix, so that thousands of levels cost no more than few.
-linear_predictor <- function(prediction) {
+linear_predictor <- function(prediction) add_latents(known_predictor(prediction), prediction)
+
+# Without what predictors that are measured with error add beyond what was measured.
+known_predictor <- function(prediction) {
   input <- prediction$input
   eta <- draw_matrix(prediction$fit, prediction$fit$design$coef_names, prediction$ids) %*% t(input$x)
   eta <- eta + rep(input$offset, each = nrow(eta))

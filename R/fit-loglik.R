@@ -35,9 +35,10 @@ log_lik.twillfit <- function(object, newdata = NULL, re_formula = NULL, ndraws =
 }
 
 log_lik_draws <- function(prediction) {
-  eta <- linear_predictor(prediction)
+  eta <- known_predictor(prediction)
   need_own_errors(prediction)
   if (has_related_errors(prediction$fit)) return(log_lik_given_others(prediction, eta))
+  if (!is.null(prediction$input$latents)) return(log_lik_with_spread(prediction, eta))
   y <- rep(prediction$input$y, each = nrow(eta))
   family <- prediction$fit$family
   out <- row_log_density(family, y, eta, response_dispersion(prediction))
@@ -50,6 +51,16 @@ log_lik_draws <- function(prediction) {
 log_lik_given_others <- function(prediction, eta) {
   given <- rows_given_others(prediction, eta)
   matrix(stats::dnorm(rep(prediction$input$y, each = nrow(eta)), given$mean, given$sd, log = TRUE), nrow(eta))
+}
+
+# log p(y_i | what was measured of the predictors): integrated over them.
+log_lik_with_spread <- function(prediction, eta) {
+  at <- with_latent_spread(eta, prediction)
+  y <- matrix(prediction$input$y, nrow(eta), ncol(eta), byrow = TRUE)
+  family <- prediction$fit$family
+  dispersion <- response_dispersion(prediction)
+  if (family$link == "log") return(log_density_with_spread(y, at$eta, at$spread, dispersion))
+  matrix(row_log_density(family, y, at$eta, sqrt((dispersion %||% 0)^2 + at$spread)), nrow(eta))
 }
 
 # log p(y | eta, dispersion): `dispersion` is sigma or shape, per draw or per draw and row.
@@ -84,6 +95,7 @@ one_row <- function(prediction, i) {
     term
   })
   input$errors <- some_errors(input$errors, i)
+  if (!is.null(input$latents)) input$latents <- some_latents(input$latents, i)
   prediction$input <- input
   prediction
 }

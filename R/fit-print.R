@@ -11,6 +11,7 @@ print.summary.twillfit <- function(x, digits = 2, ...) {
   print_groups(x, digits)
   print_table("Population-level effects:", x$fixed, digits)
   print_table("Free means of group-level terms:", x$means, digits)
+  print_table("Predictors measured with error:", x$latents, digits)
   print_table("Horseshoe scales:", x$horseshoe, digits)
   print_table("Family-specific parameters:", x$spec_pars, digits)
   cat("\n")

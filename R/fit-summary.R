@@ -16,7 +16,7 @@
 #' @param digits Number of decimals printed. Default: 2.
 #' @param ... Not used.
 #' @return `summary()`: an object of class `summary.twillfit`, a list with the tables `random`
-#'   (one per group), `fixed`, `means`, `horseshoe` and `spec_pars`, and with `formula`,
+#'   (one per group), `fixed`, `means`, `latents`, `horseshoe` and `spec_pars`, and with `formula`,
 #'   `family`, `nobs`, `ngrps`, `diagnostics`. `print()`: its argument, invisibly.
 #' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
@@ -82,8 +82,8 @@ summary_tables <- function(fit, table) {
          variables <- group_parameters(fit, group)
          kind(variables, names(variables))
        }),
-       fixed = kind(fixed, sub("^b_", "", fixed)), means = kind(mu, sub("^mu_", "", mu)),
-       horseshoe = kind(grep("^hs_", all, value = TRUE)),
+       fixed = kind(fixed, bare_coef(fixed)), means = kind(mu, sub("^mu_", "", mu)),
+       latents = kind(grep("^(mean|sd)me_", all, value = TRUE)), horseshoe = kind(grep("^hs_", all, value = TRUE)),
        spec_pars = kind(intersect(c("sigma", "shape"), all)))
 }
 

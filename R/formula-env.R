@@ -31,6 +31,7 @@ minimal_env <- function(formula, columns) {
   expressions <- formula_expressions(formula)
   names <- unique(unlist(lapply(expressions, function(e) setdiff(call_names(e), c("~", "offset")))))
   for (name in names) copy_function(name, formula$env, env)
+  if ("me" %in% names) assign("me", measured_values, envir = env)
   for (name in setdiff(formula_variables(formula), columns)) {
     assign(name, get(name, envir = formula$env), envir = env)
   }

@@ -259,8 +259,8 @@ decode_bar <- function(bar, env) {
 # Terms ----------------------------------------------------------------------------------------------------------
 
 # That R can take the terms of a formula apart: numbers other than 0 and 1, texts and the like are none.
-check_terms <- function(formula) {
-  check_specials(formula)
+check_terms <- function(formula, allow = character()) {
+  check_specials(formula, allow)
   if ("." %in% all.vars(formula)) {
     abort_twill("formula", c("{.code .} in {.arg formula} is not supported.",
                              "i" = "Name the columns: {.code reformulate(names)} helps with many."))
@@ -292,15 +292,16 @@ term_operators <- c("+", "-", "*", ":", "/", "%in%", "^", "(")
 # Terms of brms that have no counterpart -------------------------------------------------------------------------
 
 unsupported_specials <- c(
-  mo = "monotonic effects", me = "measurement error", mi = "missing value imputation", s = "smooth terms",
+  mo = "monotonic effects", mi = "missing value imputation", s = "smooth terms",
   t2 = "smooth terms", te = "smooth terms", ti = "smooth terms", gp = "Gaussian processes",
   cs = "category specific effects", ar = "autocorrelation", ma = "autocorrelation", arma = "autocorrelation",
   cosy = "autocorrelation", unstr = "autocorrelation", sar = "spatial autocorrelation", car = "spatial autocorrelation",
   fcor = "it is added as a term, once", mm = "multi-membership terms", mmc = "multi-membership terms",
   gr = "{.fn gr} outside a grouping factor", trials = "binomial trials", cens = "censoring", trunc = "truncation")
 
-check_specials <- function(formula) {
-  found <- intersect(call_names(formula), names(unsupported_specials))
+check_specials <- function(formula, allow = character()) {
+  if ("me" %in% setdiff(call_names(formula), allow)) refuse_me(formula)
+  found <- setdiff(intersect(call_names(formula), names(unsupported_specials)), allow)
   if (length(found) == 0) return(invisible())
   what <- unsupported_specials[[found[1]]]
   basis <- if (what == "smooth terms") c("i" = "A fixed basis works: {.code splines::ns(x, df = 4)} or {.code poly(x, 2)}.")

@@ -92,11 +92,13 @@ new_twill_formula <- function(formula) {
   rhs <- mark_group_terms(errors$rest, env)
   response <- parse_response(formula[[2]])
   fixed <- stats::as.formula(call("~", response$response, without_bars(rhs)), env)
-  check_terms(fixed)
+  check_terms(fixed, allow = "me")
   check_response_left(fixed)
   parts <- c(list(formula = plain_formula(formula, env)), response,
              list(fixed = fixed, bars = lapply(group_bars(rhs), decode_bar, env = env)))
-  structure(c(parts, list(fcor = errors$name, dispersion = NULL, dpar = NULL, env = env)), class = "twill_formula")
+  parts <- c(parts, list(fcor = errors$name, dispersion = NULL, dpar = NULL, env = env))
+  parts$latents <- latents_of(fixed)
+  structure(parts, class = "twill_formula")
 }
 
 # R drops a response that is a term of its own model, with a warning that few see.

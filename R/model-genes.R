@@ -55,7 +55,9 @@ variables_word <- function(x) {
 say_keeping_names <- function(text, say) if (is.character(text)) stats::setNames(say(text), names(text)) else text
 
 # The design with a response; a twill_formula already has one.
-response_formula <- function(design) refuse_fcor(gene_response_formula(design), "many genes and cells")
+response_formula <- function(design) {
+  refuse_latents(refuse_fcor(gene_response_formula(design), "many genes and cells"), "many genes and cells")
+}
 
 gene_response_formula <- function(design) {
   if (inherits(design, "twill_formula")) return(design)

@@ -22,6 +22,7 @@ sampled_columns <- function(design) {
 # The columns and the offset that the engine gets.
 engine_columns <- function(design) {
   known <- design$known
+  if (!is.null(design$latents)) design$x <- columns_with_expected(design)
   if (is.null(known)) return(design[c("x", "offset")])
   is_known <- !is.na(known$value)
   x <- sweep(design$x, 2, known$centre)

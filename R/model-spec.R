@@ -2,10 +2,12 @@
 
 # `parameters` is the table of resolve_priors(), in the order of the draws.
 new_spec <- function(design, family, parameters, intercept, prior_only) {
-  list(family = unbox(family$family), sample_sigma = unbox(!(family$family == "gaussian" && is.null(design$dispersion))),
-       coefficients = spec_coefficients(design, parameters), intercept = spec_intercept(design, intercept),
+  spec <- list(family = unbox(family$family), sample_sigma = unbox(!(family$family == "gaussian" && is.null(design$dispersion))),
+               coefficients = spec_coefficients(design, parameters), intercept = spec_intercept(design, intercept),
        dispersion = spec_dispersion(design, parameters, intercept), terms = spec_terms(design, parameters),
        horseshoes = spec_horseshoes(design, parameters), prior_only = unbox(prior_only))
+  if (!is.null(design$latents)) spec$latents <- spec_latents(design, parameters)
+  spec
 }
 
 unbox <- function(x) jsonlite::unbox(x)
@@ -96,12 +98,14 @@ horseshoe_numbers <- function(args, design) {
 # Plain vectors, column by column, as the engine reads them.
 spec_arrays <- function(design) {
   columns <- engine_columns(design)
-  list(y = as.double(design$y), offset = as.double(columns$offset), weights = as.double(design$weights),
+  arrays <- list(y = as.double(design$y), offset = as.double(columns$offset), weights = as.double(design$weights),
        se = if (is.null(design$errors)) as.double(design$se) else double(), errors = design$errors$precision,
        x = as.double(columns$x), x_disp = as.double(design$x_disp),
        terms = lapply(design$terms, function(term) {
          c(list(codes = as.integer(term$codes) - 1L, z = as.double(term$z)), term["precision"[!is.null(term$precision)]])
        }))
+  if (!is.null(design$latents)) arrays$latents <- latent_arrays(design)
+  arrays
 }
 
 # The engine's input of a fit, rebuilt from what the fit keeps.

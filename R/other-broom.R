@@ -78,7 +78,7 @@ label_rows <- function(variable, effect, group, level, term, component = "cond")
 fixed_labels <- function(fit) {
   variable <- unname(fixef_variables(fit))
   is_disp <- variable %in% fit$design$disp_names
-  term <- broom_term(sub("^b_", "", variable))
+  term <- broom_term(bare_coef(variable))
   label_rows(variable, "fixed", NA_character_, NA_character_, term, ifelse(is_disp, fit$formula$dpar, "cond"))
 }
 

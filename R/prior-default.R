@@ -17,6 +17,7 @@
 #'   get vague priors. Without an intercept root mean squares replace standard deviations, because the coefficients
 #'   then carry the level of the response.
 #' * `mu`: `normal(median(r) / K, s)` for each of K free means of intercepts; as `b` for slopes.
+#' * `meanme` and `sdme` of [`me(x, sdx)`][tw_formula]: `normal(mean(x), 2.5 sd(x))` and `student_t(3, 0, sd(x))`.
 #' * Regressions of `sigma` or `shape`: `Intercept` `student_t(3, log(mad(y)), 2.5)` or `student_t(3, 0, 2.5)`, at the
 #'   means of the other columns as that of the response, `b` normal with standard deviation `1 / sd(x)`, at most `2 / d`
 #'   for columns with two values.
@@ -51,7 +52,7 @@ parameter_table <- function(design, family, intercept = "centred") {
   scales <- response_scales(design, family)
   scales$is_raw <- intercept == "raw"
   rbind(coefficient_parameters(design, scales), dispersion_parameters(design, family, scales),
-        term_parameters(design, scales))
+        term_parameters(design, scales), latent_parameters(design))
 }
 
 parameter_rows <- function(class, variable, default, coef = "", group = "", dpar = "") {

@@ -122,7 +122,7 @@ check_prior_range <- function(args, dist, text) {
 
 # Which distributions may stand on which class ---------------------------------------------------------------------
 
-positive_classes <- c("sd", "sigma", "shape")
+positive_classes <- c("sd", "sigma", "shape", "sdme")
 positive_distributions <- c("exponential", "gamma", "inv_gamma", "lognormal", "horseshoe_scale")
 
 check_prior_class <- function(parsed, text, class, dpar) {

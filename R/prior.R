@@ -14,6 +14,7 @@
 #' | `cor` | correlations of a term, by `group` | `lkj(1)` |
 #' | `sigma`, `shape` | the dispersion | Student t; `inv_gamma(0.4, 0.3)` |
 #' | `mu` | free means of [tw_re()] terms, by `group` and `coef` | normal, scaled to the data |
+#' | `meanme`, `sdme` | mean and standard deviation of a predictor with errors, by `coef` (`mex`) | normal, Student t |
 #'
 #' With `dpar = "sigma"` or `"shape"` the classes `Intercept` and `b` are those of the dispersion's regression.
 #' A prior with `coef` beats one with `group` only, and that beats one for the whole class. [tw_default_prior()] lists
@@ -105,7 +106,7 @@ refuse_prior_table <- function(prior) {
 # empty prior say something: flat.
 is_empty_row <- function(table) table$prior == "" & !(table$class == "b" & table$coef == "")
 
-known_classes <- c("b", "Intercept", "sd", "cor", "sigma", "shape", "mu")
+known_classes <- c("b", "Intercept", "sd", "cor", "sigma", "shape", "mu", "meanme", "sdme")
 
 validate_prior <- function(table) {
   table$class[table$class == "L"] <- "cor"

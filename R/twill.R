@@ -194,6 +194,7 @@ new_model <- function(input, family, prior, contrasts, intercept, prior_only, re
   if (!prior_only) check_rows_of_levels(design)
   if (prior_only) refuse_flat_priors(priors$parameters)
   design <- with_known_coefficients(design, priors$parameters, intercept)
+  if (!is.null(design$latents)) design <- with_known_latents(design, priors$parameters)
   spec <- new_spec(design, family, priors$parameters, intercept, prior_only)
   list(formula = input$formula, family = family, data = input$data, design = design, parameters = priors$parameters,
        prior = priors$table, intercept = intercept, spec_json = to_json(spec))

@@ -84,6 +84,9 @@ pub fn approximate_on(
         let n_theta = model.layout.n_theta;
         let is_laplace = settings.method == Method::Laplace;
         let uses_batches = settings.method == Method::Svi && (1..model.design.n()).contains(&settings.batch);
+        if uses_batches && !model.design.latents.is_empty() {
+            return Err(Error::Spec("predictors measured with error need all rows: leave 'batch' out".into()));
+        }
         if uses_batches && model.design.errors.is_some() {
             return Err(Error::Spec(
                 "rows with related errors belong together: 'batch' cannot draw some of them".into(),

@@ -37,6 +37,7 @@ fn is_exact(posterior: &Posterior) -> bool {
     let swept = &model.layout.swept;
     model.family() == Family::Gaussian
         && !model.prior_only
+        && model.design.latents.is_empty()
         && model.layout.n_theta > 0
         && (map.log_sigma.is_some() || model.layout.dispersion.is_empty())
         && swept.iter().all(|&j| model.coefficient_priors[j].is_gaussian())

@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod exact;
 pub mod in_parts;
+mod latent;
 mod linear;
 mod model;
 
@@ -14,6 +15,7 @@ use crate::scales::{ScaleGradient, Scales};
 use crate::transport::{Context, Mapped, Transport};
 use batch::{Batch, Derivatives, Natural};
 use in_parts::InParts;
+use latent::LatentRows;
 use std::sync::Arc;
 
 /// A differentiable log density; all that a sampler sees.
@@ -58,6 +60,8 @@ pub struct Posterior {
     pub sums: Option<Arc<GaussianSums>>,
     /// Rows are drawn afresh for each evaluation, which is then an unbiased estimate.
     pub batch: Option<Box<Batch>>,
+    /// What predictors measured with error do to the rows.
+    pub latents: LatentRows,
     columns: Vec<f64>,
     d_columns: Vec<f64>,
     d_scales: ScaleGradient,
@@ -82,6 +86,7 @@ impl Posterior {
             lp: 0.0,
             sums: None,
             batch: None,
+            latents: LatentRows::default(),
             columns: vec![],
             d_columns: vec![],
             d_scales: ScaleGradient::default(),
@@ -161,6 +166,9 @@ impl Posterior {
     }
 
     fn likelihood_of_rows(&mut self) -> f64 {
+        if !self.model.design.latents.is_empty() {
+            return self.likelihood_with_latents();
+        }
         let Model { design, layout, runs, .. } = &*self.model;
         let (beta, effects) = (&self.beta, &self.mapped.effects);
         match runs {

@@ -1,9 +1,11 @@
 //! The data of a model: response, offsets, design matrices and group codes, checked once.
 
+mod latent;
 mod precision;
 
 use crate::error::{Error, Result};
 use crate::spec::{DispersionSpec, Family, InterceptSpec, ModelSpec};
+pub use latent::{Latent, RawLatent};
 use ndarray::{Array2, ShapeBuilder};
 pub use precision::LevelPrecision;
 use std::sync::Arc;
@@ -44,6 +46,8 @@ pub struct Design {
     pub terms: Vec<GroupTerm>,
     /// Inverse of the covariance of the rows' errors, up to `sigma^2`; `None` if they are independent.
     pub errors: Option<Arc<LevelPrecision>>,
+    /// Predictors that are measured with error, in the order of the spec.
+    pub latents: Vec<Latent>,
 }
 
 /// Unchecked arrays of one group-level term.
@@ -90,15 +94,15 @@ impl Design {
     /// # Errors
     /// [`Error::Spec`] if a shape does not fit the spec, a value is not finite, or a count is
     /// negative or not whole, naming the array and the first row.
-    pub fn new(raw: RawArrays, spec: &ModelSpec) -> Result<Self> {
+    pub fn new(mut raw: RawArrays, spec: &ModelSpec) -> Result<Self> {
         let n = raw.y.len();
         if n == 0 {
             return Err(Error::Spec("the data have no rows".into()));
         }
         check_vector("se", &raw.se, if raw.se.is_empty() { 0 } else { n })?;
-        let x = matrix("x", raw.x, n, spec.coefficients.len())?;
+        let x = matrix("x", std::mem::take(&mut raw.x), n, spec.coefficients.len())?;
         let p_disp = spec.n_dispersion_columns();
-        let mut x_disp = matrix("x_disp", raw.x_disp, n, p_disp)?;
+        let mut x_disp = matrix("x_disp", std::mem::take(&mut raw.x_disp), n, p_disp)?;
         check_intercept(spec.intercept.as_ref(), x.ncols())?;
         if let Some(intercept) = spec.dispersion.as_ref().and_then(DispersionSpec::intercept) {
             check_intercept(Some(intercept), p_disp)?;
@@ -107,10 +111,10 @@ impl Design {
         if raw.terms.len() != spec.terms.len() {
             return Err(Error::Spec("one set of arrays per group-level term is needed".into()));
         }
-        let terms = raw.terms.into_iter().zip(&spec.terms);
+        let terms = std::mem::take(&mut raw.terms).into_iter().zip(&spec.terms);
         let terms = terms.map(|(t, s)| GroupTerm::new(t, n, s.levels.len(), s.coefs.len())).collect::<Result<_>>()?;
-        let design =
-            Self { y: raw.y, offset: raw.offset, weights: raw.weights, se: raw.se, x, x_disp, terms, errors: None };
+        let RawArrays { y, offset, weights, se, .. } = raw;
+        let design = Self { y, offset, weights, se, x, x_disp, terms, errors: None, latents: vec![] };
         design.check_rows(spec.family)?;
         Ok(design)
     }
@@ -159,7 +163,8 @@ impl Design {
         column(&self.x_disp, j)
     }
 
-    /// Rows in the order given, each as often as it is named; their errors are independent.
+    /// Rows in the order given, each as often as it is named; their errors are independent, and no predictor is measured with
+    /// error.
     pub fn select(&self, rows: &[usize]) -> Self {
         let pick = |values: &[f64]| -> Vec<f64> { rows.iter().filter_map(|&i| values.get(i).copied()).collect() };
         let term = |t: &GroupTerm| GroupTerm {
@@ -177,6 +182,7 @@ impl Design {
             x_disp: select_rows(&self.x_disp, rows),
             terms: self.terms.iter().map(term).collect(),
             errors: None,
+            latents: vec![],
         }
     }
 }

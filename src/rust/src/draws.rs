@@ -20,7 +20,11 @@ pub trait Draw: LogDensity {
 impl Draw for Posterior {
     const IS_PARTIAL: bool = false;
 
-    fn complete<R: Rng>(&mut self, _rng: &mut R) {}
+    fn complete<R: Rng>(&mut self, rng: &mut R) {
+        if !self.model.design.latents.is_empty() {
+            self.draw_latents(rng);
+        }
+    }
 
     fn posterior(&self) -> &Posterior {
         self
@@ -100,10 +104,12 @@ pub fn push_draw(posterior: &Posterior, with_effects: bool, out: &mut Vec<f64>) 
     }
     out.extend(model.scale_priors.df_draw(scales));
     out.extend(model.scale_priors.horseshoe_draw(&scales.theta));
+    out.extend(scales.latents.iter().flat_map(|latent| [latent.mean, latent.sd]));
     if with_effects {
         for block in model.layout.blocks.iter().filter(|b| matches!(b.source, Source::Term(_))) {
             out.extend_from_slice(&posterior.mapped.effects[block.start..block.start + block.len()]);
         }
+        out.extend_from_slice(&posterior.latents.drawn);
     }
     out.extend([posterior.lprior, posterior.lp]);
 }

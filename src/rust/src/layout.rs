@@ -136,6 +136,8 @@ pub struct Layout {
     pub dispersion: Range<usize>,
     /// Per horseshoe, its places among them.
     pub horseshoes: Vec<HorseshoePlaces>,
+    /// Per predictor measured with error, places of its mean and of its log standard deviation among them.
+    pub latents: Vec<[usize; 2]>,
     /// Number of scale parameters, known ones included.
     pub n_scales: usize,
     /// Places of those that are sampled.
@@ -162,6 +164,7 @@ impl Layout {
         let tail =
             |t: &TermSpec| t.df.as_ref().map(|_| TailPlaces { df: at.take(1).start, local: at.take(t.levels.len()) });
         let tails = terms.iter().map(tail).collect();
+        let latents = spec.latents.iter().map(|_| [at.take(1).start, at.take(1).start]).collect();
         let (blocks, n_effects) = blocks(spec);
         let (swept, n_scales) = (swept_columns(spec), at.0);
         let mut layout = Self {
@@ -176,6 +179,7 @@ impl Layout {
             factors: Arc::new(Factors::new(terms)),
             dispersion,
             horseshoes,
+            latents,
             n_scales,
             free: vec![],
             n_theta: 0,
@@ -194,7 +198,10 @@ impl Layout {
         let is_given = |df: &&PriorSpec| df.is_constant();
         let dfs = self.tails.iter().zip(&spec.terms);
         let dfs = dfs.filter_map(|(tail, t)| Some((tail.as_ref()?.df, t.df.as_ref().filter(is_given)?)));
-        let single = sds.chain(dispersion).chain(dfs).filter(|(_, prior)| prior.is_constant()).map(|(place, _)| place);
+        let priors = spec.latents.iter().flat_map(|l| [&l.mean, &l.sd]);
+        let latents = self.latents.iter().flatten().copied().zip(priors);
+        let single = sds.chain(dispersion).chain(dfs).chain(latents);
+        let single = single.filter(|(_, prior)| prior.is_constant()).map(|(place, _)| place);
         let is_known = |t: &TermSpec| t.cor.as_ref().is_some_and(|c| c.constant.is_some());
         let cors =
             self.cors.iter().zip(&spec.terms).filter(|(_, t)| is_known(t)).flat_map(|(places, _)| places.clone());
@@ -288,7 +295,8 @@ fn blocks(spec: &ModelSpec) -> (Vec<Block>, usize) {
 }
 
 /// Names of the variables of a draw, in order: coefficients, dispersion, sds, correlations, degrees of freedom,
-/// horseshoe scales, group effects (if `with_effects`), `lprior`, `lp__`.
+/// horseshoe scales, means and sds of predictors measured with error, group effects and these predictors (if `with_effects`),
+/// `lprior`, `lp__`.
 pub fn draw_names(spec: &ModelSpec, with_effects: bool) -> Vec<String> {
     let mut names: Vec<String> = spec.coefficients.iter().map(|c| c.name.clone()).collect();
     names.extend(spec.dispersion.iter().flat_map(|d| d.names().iter().cloned()));
@@ -303,11 +311,15 @@ pub fn draw_names(spec: &ModelSpec, with_effects: bool) -> Vec<String> {
         let on = if matches!(h.target, HorseshoeTarget::B { .. }) { "b" } else { "sd" };
         names.extend([format!("hs_{on}_global"), format!("hs_{on}_slab")]);
     }
+    names.extend(spec.latents.iter().flat_map(|l| ["mean", "sd"].map(|what| format!("{what}me_{}", l.name))));
     if with_effects {
         for t in &spec.terms {
             for level in &t.levels {
                 names.extend(t.coefs.iter().map(|c| format!("r_{}[{level},{c}]", t.group)));
             }
+        }
+        for l in &spec.latents {
+            names.extend((1..=l.rows).map(|row| format!("Xme_{}[{row}]", l.name)));
         }
     }
     names.extend(["lprior".into(), "lp__".into()]);

@@ -7,6 +7,7 @@
 pub mod correlation;
 mod horseshoe;
 mod known;
+mod latent;
 mod tails;
 
 use crate::error::Result;
@@ -16,6 +17,8 @@ use crate::prior::Prior;
 use crate::spec::{DispersionSpec, HorseshoeSpec, InterceptSpec, ModelSpec, TermSpec};
 use horseshoe::{cover, half_normal};
 use known::known_values;
+use latent::LatentPriors;
+pub use latent::LatentScale;
 use std::ops::Range;
 use std::sync::Arc;
 use tails::Tail;
@@ -47,6 +50,7 @@ pub struct ScalePriors {
     dfs: Vec<Option<Prior>>,
     /// Per term, the class of each level; empty where there is one.
     classes: Vec<Vec<u32>>,
+    latents: Vec<LatentPriors>,
 }
 
 /// Natural values of the scale parameters at one `theta`.
@@ -70,6 +74,8 @@ pub struct Scales<T = f64> {
     slab_share: Vec<Vec<T>>,
     /// Log dispersion, or its coefficients.
     pub dispersion: Vec<T>,
+    /// Predictors measured with error.
+    pub latents: Vec<LatentScale<T>>,
     /// Per term and standard deviation, derivatives in `theta` of its log and of its prior with the Jacobian.
     sd_slopes: Vec<Vec<[T; 2]>>,
     /// Derivatives of the dispersion's priors likewise.
@@ -91,6 +97,8 @@ pub struct ScaleGradient<T = f64> {
     pub log_shrinkage: Vec<Vec<T>>,
     /// With respect to log dispersion or its coefficients.
     pub dispersion: Vec<T>,
+    /// Per predictor measured with error, with respect to its mean and the log of its standard deviation.
+    pub latents: Vec<[T; 2]>,
     /// Pulled back, to all unconstrained values, known ones included.
     theta: Vec<T>,
 }
@@ -108,7 +116,8 @@ impl ScalePriors {
         let dispersion: Vec<Prior> = dispersion.map(|p| Prior::new(p, constant_dispersion)).collect::<Result<_>>()?;
         let dfs = spec.terms.iter().map(|t| t.df.as_ref().map(|p| Prior::new(p, true)).transpose());
         let dfs = dfs.collect::<Result<Vec<_>>>()?;
-        let known = known_values(&layout, spec, &own, (&dispersion, constant_dispersion), &dfs)?;
+        let latents = spec.latents.iter().map(LatentPriors::new).collect::<Result<Vec<_>>>()?;
+        let known = known_values(&layout, spec, &own, (&dispersion, constant_dispersion), (&dfs, &latents))?;
         let mut sds: Vec<Vec<SdPrior>> =
             own.into_iter().map(|priors| priors.into_iter().map(SdPrior::Own).collect()).collect();
         for (h, s) in spec.horseshoes.iter().enumerate() {
@@ -129,6 +138,7 @@ impl ScalePriors {
             horseshoes,
             dfs,
             classes,
+            latents,
         })
     }
 
@@ -181,6 +191,7 @@ impl ScalePriors {
         out.lprior = T::ZERO;
         out.log_jacobian = T::ZERO;
         self.dispersion_forward(theta, out);
+        self.latents_forward(theta, out);
         out.shrinkage.resize(self.horseshoes.len(), vec![]);
         out.slab_share.resize(self.horseshoes.len(), vec![]);
         for (h, spec) in self.horseshoes.iter().enumerate() {
@@ -227,6 +238,7 @@ impl ScalePriors {
             self.horseshoe_backward(h, spec, &at.theta, at, upstream, d_theta);
         }
         self.dispersion_backward(at, upstream, d_theta);
+        self.latents_backward(at, upstream, d_theta);
     }
 
     #[inline(always)]
@@ -359,6 +371,8 @@ impl<T: Real> ScaleGradient<T> {
         zeros(&mut self.log_shrinkage, &mut scales.shrinkage.iter().map(size));
         self.dispersion.clear();
         self.dispersion.resize(scales.dispersion.len(), T::ZERO);
+        self.latents.clear();
+        self.latents.resize(scales.latents.len(), [T::ZERO; 2]);
     }
 }
 

@@ -233,6 +233,26 @@ pub struct HorseshoeSpec {
     pub autoscale: bool,
 }
 
+/// A predictor that is measured with error: `x ~ Normal(mean, sd)`, of which is seen `Normal(x, error)`, row by row.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LatentSpec {
+    /// Stands in the names of its draws: `mex` in `meanme_mex`.
+    pub name: String,
+    /// Prior of its mean.
+    pub mean: PriorSpec,
+    /// Prior of its standard deviation.
+    pub sd: PriorSpec,
+    /// Coefficients that multiply it, by column of `x`.
+    pub columns: Vec<usize>,
+    /// About where its mean is, and
+    pub centre: f64,
+    /// how much it varies: for coordinates only.
+    pub scale: f64,
+    /// Number of rows.
+    pub rows: usize,
+}
+
 /// A complete model but for its data.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -252,6 +272,9 @@ pub struct ModelSpec {
     /// Horseshoe priors; what they cover ignores its own prior.
     #[serde(default)]
     pub horseshoes: Vec<HorseshoeSpec>,
+    /// Predictors that are measured with error.
+    #[serde(default)]
+    pub latents: Vec<LatentSpec>,
     /// Leaves the likelihood out.
     #[serde(default)]
     pub prior_only: bool,

@@ -42,6 +42,7 @@ pub fn spec() -> ModelSpec {
         dispersion: Some(DispersionSpec::Constant { name: "shape".into(), prior: prior("lognormal", &[1.0, 1.0]) }),
         terms: vec![term],
         horseshoes: vec![],
+        latents: vec![],
         prior_only: false,
     }
 }

@@ -41,6 +41,9 @@ pub struct Compressed {
 /// negative binomial  rows per distinct offset, or the nodes of two quadratures (`offsets`)
 /// ```
 pub fn compress(design: &Design, family: Family) -> Option<Compressed> {
+    if !design.latents.is_empty() {
+        return None;
+    }
     if design.x_disp.ncols() == 0 {
         return compress_leaves(design, &leaves(design)?, family);
     }

@@ -94,6 +94,14 @@ impl Measure {
     }
 }
 
+/// Nodes and masses of the standard normal distribution.
+pub fn normal_rule(k: usize) -> Vec<[f64; 2]> {
+    // Hermite's polynomials have the root of the degree off the diagonal.
+    let off = (1..k).map(|degree| (degree as f64).sqrt()).collect();
+    let (nodes, shares) = golub_welsch(&(vec![0.0; k], off));
+    nodes.into_iter().zip(shares).map(|(node, share)| [node, share]).collect()
+}
+
 /// Diagonal and off-diagonal of the matrix of the orthogonal polynomials, up to degree `k`.
 fn jacobi(points: &[f64], mass: &[f64], k: usize) -> (Vec<f64>, Vec<f64>) {
     let total: f64 = mass.iter().sum();

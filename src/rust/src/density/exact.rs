@@ -20,7 +20,15 @@ const MAX_STEPS: usize = 500;
 /// [`Error::Exact`] if coefficients and effects fit the response exactly, and no prior keeps the residual sd from zero.
 pub fn check_error(design: &Design, spec: &ModelSpec) -> Result<()> {
     let has_error = spec.family != Family::Gaussian || !spec.sample_sigma || spec.prior_only || !design.se.is_empty();
-    if has_error || spec.dispersion.as_ref().is_some_and(keeps_from_zero) || !is_exact(design, &Layout::new(spec)) {
+    if has_error || spec.dispersion.as_ref().is_some_and(keeps_from_zero) {
+        return Ok(());
+    }
+    if !design.latents.is_empty() {
+        // What is measured with error fits nothing exactly.
+        let design = design.without_latents();
+        return if is_exact(&design, &Layout::new(spec)) { Err(Error::Exact(reason(&design, spec))) } else { Ok(()) };
+    }
+    if !is_exact(design, &Layout::new(spec)) {
         return Ok(());
     }
     Err(Error::Exact(reason(design, spec)))

@@ -15,10 +15,10 @@ impl Likelihood {
             return self.related(eta, coefficients, d_eta, d_coefficients);
         }
         let Dispersion::Groups(groups) = &self.dispersion else {
-            return self.heteroscedastic(rows, eta, coefficients, d_eta, d_coefficients);
+            return self.heteroscedastic(rows, eta, coefficients, &self.se2, d_eta, d_coefficients);
         };
         if !self.se2.is_empty() {
-            return self.heteroscedastic(rows, eta, coefficients, d_eta, d_coefficients);
+            return self.heteroscedastic(rows, eta, coefficients, &self.se2, d_eta, d_coefficients);
         }
         let mut value = 0.0;
         for (group, part) in parts(groups, rows.clone()) {
@@ -63,9 +63,10 @@ impl Likelihood {
         sum.value
     }
 
-    /// Rows that have each their own variance.
-    fn heteroscedastic(
-        &self, rows: Range<usize>, eta: &[f64], coefficients: &[f64], d_eta: &mut [f64], d_coefficients: &mut [f64],
+    /// Rows that have each their own variance; the known part of all rows is in `known`, or that is empty.
+    pub(super) fn heteroscedastic(
+        &self, rows: Range<usize>, eta: &[f64], coefficients: &[f64], known: &[f64], d_eta: &mut [f64],
+        d_coefficients: &mut [f64],
     ) -> f64 {
         let [mut residuals, mut log_sigma, mut d_log_sigma] = [[0.0; BLOCK]; 3];
         let zeros = [0.0; BLOCK];
@@ -79,7 +80,7 @@ impl Likelihood {
             self.dispersion.fill(rows.clone(), coefficients, log_sigma);
             let squares = self.squares.get(rows.clone()).unwrap_or(&zeros[..eta.len()]);
             let inputs = [&*residuals, &self.weights[rows.clone()], squares, &*log_sigma];
-            let se2 = self.se2.get(rows.clone()).unwrap_or_default();
+            let se2 = known.get(rows.clone()).unwrap_or_default();
             let d_log_sigma = &mut d_log_sigma[..eta.len()];
             value += kernels::gaussian_rows(inputs, se2, sampled, d_eta, d_log_sigma);
             self.dispersion.pull_back(rows, d_log_sigma, d_coefficients);

@@ -13,6 +13,7 @@
 mod counts;
 pub mod dispersion;
 mod gaussian;
+mod spread;
 
 use crate::compress::Compressed;
 use crate::design::{Design, LevelPrecision};

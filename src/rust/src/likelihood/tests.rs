@@ -50,6 +50,7 @@ fn spec(family: Family, dispersion: DispersionSpec, flat: PriorSpec) -> ModelSpe
         dispersion: (family != Family::Poisson).then_some(dispersion),
         terms: vec![],
         horseshoes: vec![],
+        latents: vec![],
         prior_only: false,
     }
 }

@@ -1,6 +1,6 @@
 //! What R hands over, in the types of the core.
 
-use crate::design::{RawArrays, RawPrecision, RawTerm};
+use crate::design::{RawArrays, RawLatent, RawPrecision, RawTerm};
 use crate::error::{Error, Result};
 use extendr_api::prelude::*;
 
@@ -67,6 +67,26 @@ pub(super) fn raw_arrays(arrays: &Robj) -> Result<RawArrays> {
 /// The precision of the rows' errors, if they are related.
 pub(super) fn errors(arrays: &Robj) -> Result<Option<RawPrecision>> {
     precision_in(&as_list("arrays", arrays)?, "errors")
+}
+
+/// Predictors measured with error, if there are some.
+pub(super) fn latents(arrays: &Robj) -> Result<Vec<RawLatent>> {
+    let Some(latents) = find(&as_list("arrays", arrays)?, "latents").filter(|l| !l.is_null()) else {
+        return Ok(vec![]);
+    };
+    let latents = as_list("latents", &latents)?;
+    let one = |latent: Robj| {
+        let list = as_list("latents", &latent)?;
+        let real = |name: &str| reals(name, &field(&list, name)?);
+        Ok(RawLatent {
+            observed: real("observed")?,
+            error: real("error")?,
+            expected: real("expected")?,
+            loadings: real("loadings")?,
+            fixed: real("fixed")?,
+        })
+    };
+    latents.iter().map(|(_, latent)| one(latent)).collect()
 }
 
 fn precision_in(list: &List, name: &str) -> Result<Option<RawPrecision>> {

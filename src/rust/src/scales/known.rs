@@ -1,6 +1,7 @@
 //! Scale parameters that are numbers: priors of one value, and correlations that are given.
 
 use super::correlation::partial_of_equal;
+use super::latent::LatentPriors;
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::prior::Prior;
@@ -8,10 +9,10 @@ use crate::spec::ModelSpec;
 use std::ops::Range;
 
 /// Per scale parameter, its unconstrained value if it is known, else zero. From the priors of standard deviations, and of the
-/// dispersion with whether that is positive, and of degrees of freedom.
+/// dispersion with whether that is positive, of degrees of freedom, and of predictors measured with error.
 pub(super) fn known_values(
     layout: &Layout, spec: &ModelSpec, sds: &[Vec<Prior>], (dispersion, is_positive): (&[Prior], bool),
-    dfs: &[Option<Prior>],
+    (dfs, latents): (&[Option<Prior>], &[LatentPriors]),
 ) -> Result<Vec<f64>> {
     let mut out = vec![0.0; layout.n_scales];
     let mut keep = |places: &Range<usize>, priors: &[Prior], is_positive: bool| {
@@ -21,6 +22,9 @@ pub(super) fn known_values(
     };
     layout.sds.iter().zip(sds).for_each(|(places, priors)| keep(places, priors, true));
     keep(&layout.dispersion, dispersion, is_positive);
+    for (places, priors) in layout.latents.iter().zip(latents) {
+        places.iter().zip(priors.known()).for_each(|(&place, value)| out[place] = value);
+    }
     for (places, term) in layout.cors.iter().zip(&spec.terms) {
         if let Some(r) = term.cor.as_ref().and_then(|c| c.constant) {
             let of_class = partial_of_equal(term.coefs.len(), r)?;

@@ -93,8 +93,8 @@ impl Assembly {
     /// `posterior`. `None` where they are not the whole likelihood, or not cheaper than the rows.
     pub fn sums(&self, posterior: &Posterior) -> Option<GaussianSums> {
         let model = &posterior.model;
-        let is_whole =
-            model.family() == Family::Gaussian && (scaled_by_sigma(model) || model.layout.dispersion.is_empty());
+        let has_known_sd = model.layout.dispersion.is_empty() && model.design.latents.is_empty();
+        let is_whole = model.family() == Family::Gaussian && (scaled_by_sigma(model) || has_known_sd);
         let row_cost = posterior.beta.len() + 2 * model.design.terms.len() + 2;
         let cost = row_cost * model.design.n() + model.design.errors.as_ref().map_or(0, |e| 2 * e.entries.len());
         if !is_whole || model.prior_only || self.incidence.n_values > cost {
@@ -104,12 +104,13 @@ impl Assembly {
         let mut eta = vec![0.0; model.design.n()];
         model.linear_predictor(&posterior.beta, &posterior.mapped.effects, &mut eta);
         let at_centre = model.likelihood.evaluate(&eta, &posterior.scales.dispersion, &mut d_eta, &mut d_dispersion);
+        let dispersion = &posterior.scales.dispersion;
         let n: f64 = model.design.weights.iter().sum();
         let mut centre = vec![];
         self.incidence.columns(&model.layout, &posterior.mapped.effects, &posterior.mapped.swept, &mut centre);
         Some(GaussianSums {
             incidence: Arc::clone(&self.incidence),
-            information: self.information(model, &eta, &posterior.scales.dispersion),
+            information: self.information(model, &model.likelihood.information(&eta, dispersion), dispersion),
             score: self.project(model, &d_eta),
             centre,
             squares: d_dispersion.first().map_or(0.0, |d| d + n),
@@ -134,8 +135,7 @@ impl Assembly {
     }
 
     /// Values of all pieces of `D'WD`.
-    fn information(&self, model: &Model, eta: &[f64], dispersion: &[f64]) -> Vec<f64> {
-        let weights = &model.likelihood.information(eta, dispersion);
+    fn information(&self, model: &Model, weights: &[f64], dispersion: &[f64]) -> Vec<f64> {
         let Incidence { nodes, pieces, n_values, .. } = &*self.incidence;
         let mut information = vec![0.0; *n_values];
         let n_pairs = self.row_pieces.len() / weights.len();
@@ -185,9 +185,9 @@ impl Assembly {
     fn data(&self, posterior: &Posterior) -> (Vec<f64>, Vec<f64>) {
         let model = &posterior.model;
         let dispersion = &posterior.scales.dispersion;
-        let information = self.information(model, &posterior.eta, dispersion);
-        let weights = model.likelihood.information(&posterior.eta, dispersion);
-        let without_offset: Vec<f64> = posterior.eta.iter().zip(&model.design.offset).map(|(e, o)| e - o).collect();
+        let weights = posterior.information();
+        let information = self.information(model, &weights, dispersion);
+        let without_offset = posterior.linear_part();
         let fitted = model.likelihood.weighted(&weights, dispersion, &without_offset);
         if model.family() == Family::Gaussian {
             // The conditional mean itself, wherever the centre is.
@@ -249,6 +249,7 @@ fn scaled_by_sigma(model: &Model) -> bool {
     model.family() == Family::Gaussian
         && model.layout.dispersion.len() == 1
         && model.design.se.is_empty()
+        && model.design.latents.is_empty()
         && model.design.x_disp.ncols() == 0
 }
 

@@ -13,11 +13,7 @@ use faer::Mat;
 pub fn level_transport_at(posterior: &Posterior) -> LevelTransport {
     let model = &posterior.model;
     let layout = &model.layout;
-    let weights = if model.prior_only {
-        vec![0.0; model.design.n()]
-    } else {
-        model.likelihood.information(&posterior.eta, &posterior.scales.dispersion)
-    };
+    let weights = if model.prior_only { vec![0.0; model.design.n()] } else { posterior.information() };
     let (mut a, cross) = normal_equations(model, &weights);
     add_prior_precision(model, &mut a, &mut Mat::zeros(layout.swept.len(), 1));
     let (sweep, spread) = solve_and_spread(&a, &cross);

@@ -263,5 +263,6 @@ fn rough_theta(model: &Model) -> Vec<f64> {
     for places in &layout.horseshoes {
         theta[places.global] = -1.0;
     }
+    model.scale_priors.rough_latents(&mut theta);
     layout.free.iter().map(|&place| theta[place]).collect()
 }

@@ -35,6 +35,9 @@ pub fn objection<D: InParts>(target: &mut D) -> Option<&'static str> {
     if posterior.model.design.errors.is_some() {
         return Some("Errors of rows are related: all rows belong together.");
     }
+    if !posterior.model.design.latents.is_empty() {
+        return Some("Predictors are measured with error: a GPU has no rows for that.");
+    }
     let why = "This Gaussian model is computed from cross-products of its columns: a step costs the same for any number of rows.";
     posterior.sums.is_some().then_some(why)
 }

@@ -28,6 +28,7 @@ pub fn spec(family: Family, n_levels: usize) -> ModelSpec {
         dispersion: (family != Family::Poisson).then_some(dispersion),
         terms: vec![term],
         horseshoes: vec![],
+        latents: vec![],
         prior_only: false,
     }
 }
