@@ -6,7 +6,8 @@
 #' \eqn{w_i} (1 unless the formula has `weights()`): the logarithm of `dnorm()`,
 #' `dnbinom(size = shape)` or `dpois()`. With `fcor(V)` rows depend on each other, and the log density is that of \eqn{y_i} given
 #' all other rows, \eqn{\log p(y_i | y_{-i}, \theta_s)}, which is what [loo()] needs (Bürkner, Gabry and Vehtari 2020); the sum
-#' over rows is then not the log-likelihood.
+#' over rows is then not the log-likelihood. With `me(x, sdx)` the density is integrated over the predictor, given what was
+#' measured of it.
 #'
 #' @references
 #' Bürkner, P.-C., Gabry, J. and Vehtari, A. (2020). Efficient leave-one-out cross-validation for Bayesian non-factorized normal

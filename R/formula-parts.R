@@ -299,11 +299,19 @@ unsupported_specials <- c(
   fcor = "it is added as a term, once", mm = "multi-membership terms", mmc = "multi-membership terms",
   gr = "{.fn gr} outside a grouping factor", trials = "binomial trials", cens = "censoring", trunc = "truncation")
 
+refuse_mi <- function() {
+  abort_twill("formula", c("{.fn mi} in {.arg formula} is not supported (missing values).",
+                           "i" = "Rows with missing values are dropped, with a message, if {.fn mi} is left out.",
+                           "i" = "Or impute several times, fit each table, and join the draws by {.fn posterior::bind_draws}.",
+                           "i" = "A predictor measured with error in all rows is {.code me(x, sdx)}."))
+}
+
 check_specials <- function(formula, allow = character()) {
   if ("me" %in% setdiff(call_names(formula), allow)) refuse_me(formula)
   found <- setdiff(intersect(call_names(formula), names(unsupported_specials)), allow)
   if (length(found) == 0) return(invisible())
   what <- unsupported_specials[[found[1]]]
+  if (found[1] == "mi") refuse_mi()
   basis <- if (what == "smooth terms") c("i" = "A fixed basis works: {.code splines::ns(x, df = 4)} or {.code poly(x, 2)}.")
   abort_twill("formula", c(paste0("{.fn {found[1]}} in {.arg formula} is not supported (", what, ")."), basis))
 }

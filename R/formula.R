@@ -21,7 +21,8 @@
 #' * `(1 | gr(g, by = f))`: levels of `g` that differ in spread; see below;
 #' * [`tw_re(g, mean = )`][tw_re]: a term whose mean is a parameter of its own.
 #'
-#' `fcor(V)` is added once, where errors of rows are related; see below.
+#' `fcor(V)` is added once, where errors of rows are related, and `me(x, sdx)` stands for a predictor that is measured with
+#' error; see below.
 #'
 #' @section Classes of levels:
 #' `(1 + x | gr(g, by = f))` gives the levels of `g` standard deviations and correlations of their own for each value of `f`,
@@ -51,6 +52,27 @@
 #' out too. Where `V` has more rows, its dimnames must be row names of `data`. Group-level terms come on top. Weights, `se(s,
 #' sigma = TRUE)` and regressions of `sigma` are refused; `log_lik()`, and so `loo()`, takes each row given all others, and
 #' predictions of responses of new data are refused, as `V` says nothing of them.
+#'
+#' @section Predictors with errors:
+#' `me(x, sdx)` is a predictor of which `x` was measured, with the standard deviation `sdx` (a column, an expression of columns or
+#' a number), as in brms: row i has a value `X_i ~ Normal(meanme, sdme)` that is multiplied by the coefficient, and
+#' `x_i ~ Normal(X_i, sdx_i)` was seen of it. A regression on `x` itself finds slopes that are too small.
+#' For summary statistics with errors on both sides, `beta_b | se(se_b, sigma = TRUE) ~ 0 + me(beta_a, se_a)` is the slope model
+#' of MR Locus. All families take it, and interactions with predictors without error: `me(x, sdx) * g`. Several are independent
+#' of each other (brms correlates them, unless `set_mecor(FALSE)` says not to).
+#'
+#' Draws have the names of brms: the coefficient `bsp_mexsdx` (its prior has class `b` and coef `mexsdx`), `meanme_mex` and
+#' `sdme_mex` (classes `meanme` and `sdme`, coef `mex`; `constant()` fixes them), and the values `Xme_mex[i]`, unless
+#' `save_pars = tw_save(group = FALSE)`. Chains do not sample these: the likelihood is integrated over them row by row, exactly
+#' for Gaussian responses, for counts by quadrature, and each draw is completed by them.
+#'
+#' `fitted()` and other predictions of the rows of the fit use their values, to which the response has contributed. New data need
+#' the columns of `x` and `sdx`, and values are drawn given these alone; `sdx = 0` says that `x` is the value itself, as it does
+#' in [conditional effects][tw_conditional_effects]. `log_lik()`, and so `loo()`, is the density of the response given `x` and
+#' `sdx`. Refused are products of two such predictors, `me()` in group-level terms, in formulas of `sigma` and `shape` and inside
+#' of other calls, errors that are zero, `me(gr = )`, and weights, `fcor()` and regressions of `shape` beside it. What is partly
+#' missing and not measured with error (`mi()` of brms) is not supported: drop those rows, or impute several times, fit each table
+#' and join the draws.
 #'
 #' @section More on formulas:
 #' As in brms, `0 + Intercept + f` makes the intercept an ordinary coefficient; factors are coded against it.

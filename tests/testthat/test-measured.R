@@ -5,7 +5,8 @@ loci <- data.frame(bhat_a = c(.746, 1.685, 3.046, 3.76), bhat_b = c(.149, 1.017,
 sd_a <- 2 * max(abs(loci$bhat_a))
 sd_alpha <- 2 * abs(unname(coef(lm(bhat_b ~ 0 + bhat_a, loci))))
 sd_sigma <- max(2 * sd(loci$bhat_b), max(abs(loci$bhat_b)))
-locus_prior <- c(tw_prior(sprintf("normal(0, %.15g)", sd_alpha), coef = "mebhat_ase_a"), tw_prior("constant(0)", class = "meanme"),
+locus_prior <- c(tw_prior(sprintf("normal(0, %.15g)", sd_alpha), coef = "mebhat_ase_a"),
+                 tw_prior("constant(0)", class = "meanme"),
                  tw_prior(sprintf("constant(%.15g)", sd_a), class = "sdme"),
                  tw_prior(sprintf("normal(0, %.15g)", sd_sigma), class = "sigma"))
 
@@ -93,7 +94,8 @@ test_that("the density of a Gaussian model is that of response and measurements"
   expect_equal(log_lik(fit), rows, ignore_attr = TRUE)
   standard <- d[, sprintf("r_g[%d,Intercept]", 1:8)] / d[, "sd_g__Intercept"]
   logs <- rowSums(log(d[, c("sigma", "sdme_mex", "sd_g__Intercept")]))
-  expect_constant(d[, "lp__"] - d[, "lprior"] - logs - rowSums(rows) - given$density - rowSums(array(dnorm(standard, log = TRUE), dim(standard))))
+  effects <- rowSums(array(dnorm(standard, log = TRUE), dim(standard)))
+  expect_constant(d[, "lp__"] - d[, "lprior"] - logs - rowSums(rows) - given$density - effects)
   # Given the response, draw by draw.
   residual <- matrix(y, nrow(d)) - (eta - loading * given$mean) - loading * given$mean
   gain <- loading * given$variance / sd^2
@@ -142,7 +144,9 @@ test_that("counts are integrated over what was not measured", {
     row <- function(s, i) {
       m <- given$mean[s, i]
       sd <- sqrt(given$variance[s, i])
-      f <- function(x) log_density(measured$count[i], d[s, "b_Intercept"] + d[s, "bsp_mexsdx"] * x, s) + dnorm(x, m, sd, log = TRUE)
+      f <- function(x) {
+        log_density(measured$count[i], d[s, "b_Intercept"] + d[s, "bsp_mexsdx"] * x, s) + dnorm(x, m, sd, log = TRUE)
+      }
       log_integral(Vectorize(f), m, sd)
     }
     rows <- outer(1:30, 1:n, Vectorize(row))
@@ -243,6 +247,7 @@ test_that("what does not go with me() is refused by name", {
   refused(y ~ me(x, w), "positive and finite", "twill_error_data")
   refused(y ~ me(x, 1 / (sdx - sdx)), "positive|infinite", "twill_error_data")
   refused(y ~ me(g, sdx), "numbers")
+  refused(y ~ mi(x), "impute several times")
   refused(y ~ x + me(x, sdx), "do not tell", "twill_error_design")
   counts <- matrix(rpois(200, 5), 5, dimnames = list(letters[1:5], NULL))
   expect_error(twill_genes(counts, ~ me(x, sdx), col_data = measured, silent = 2), "me", class = "twill_error_formula")

@@ -15,10 +15,13 @@ use rand_distr::{Distribution, StandardNormal};
 use std::sync::LazyLock;
 
 /// Nodes of the rule: the log-likelihood of a count is then right to six digits and more.
-const N_NODES: usize = 21;
+const N_NODES: usize = 15;
 /// Newton's steps to the mode of `z`, each of at most this length in `eta`.
 const MAX_STEPS: usize = 100;
 const LONGEST: f64 = 3.0;
+/// How near the mode must be found: about it a rule is placed, or a bound that holds at the mode alone.
+const NEAR: f64 = 1e-3;
+const AT: f64 = 1e-9;
 
 /// Nodes and masses of a standard normal distribution.
 static RULE: LazyLock<Vec<[f64; 2]>> = LazyLock::new(|| normal_rule(N_NODES));
@@ -53,14 +56,14 @@ impl Count {
     }
 
     /// Mode of `z` and the curvature there, its sign turned: the density falls by one at least, as that of `z` does.
-    fn mode(self, eta: f64, s: f64) -> (f64, f64) {
+    fn mode(self, eta: f64, s: f64, tolerance: f64) -> (f64, f64) {
         let (mut z, longest) = (0.0, LONGEST / s);
         for _ in 0..MAX_STEPS {
             let Local { slope, bend, .. } = self.at(eta + s * z);
             let curvature = 1.0 - s * s * bend;
             let step = ((s * slope - z) / curvature).clamp(-longest, longest);
             z += step;
-            if step.abs() < 1e-9 {
+            if step.abs() < tolerance {
                 break;
             }
         }
@@ -70,7 +73,7 @@ impl Count {
     /// Log of the integral; derivatives in `eta`, in the spread, and in the log shape.
     fn integral(self, eta: f64, spread: f64) -> [f64; 4] {
         let s = spread.sqrt();
-        let (mode, curvature) = self.mode(eta, s);
+        let (mode, curvature) = self.mode(eta, s, NEAR);
         let width = curvature.sqrt().recip();
         let joint = |z: f64| {
             let local = self.at(eta + s * z);
@@ -93,7 +96,7 @@ impl Count {
 
     /// A draw of `z` given the count. About its mode the density is under that of a standard normal times a constant.
     fn draw<R: Rng>(self, eta: f64, s: f64, rng: &mut R) -> f64 {
-        let (mode, _) = self.mode(eta, s);
+        let (mode, _) = self.mode(eta, s, AT);
         let top = self.at(eta + s * mode).value - 0.5 * mode * mode;
         loop {
             let x: f64 = StandardNormal.sample(rng);
