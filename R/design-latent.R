@@ -59,7 +59,7 @@ check_products <- function(factors, labels, terms) {
 # Elsewhere than among the population-level predictors of a mean.
 refuse_me <- function(formula) {
   text <- deparse1(formula)
-  abort_twill("formula", c("{.fn me} can only be a population-level predictor of the mean in {.fn twill}.",
+  abort_twill("formula", c("{.fn me} (measurement error) can only be a population-level predictor of the mean.",
                            "x" = "It is in {.code {text}}.",
                            "i" = "Slopes by level: {.code me(x, sdx):g} has one for each of a few levels, as coefficients.",
                            "i" = "Of many levels take the slope of what was measured: {.code (1 + x | g)}."))

@@ -252,3 +252,19 @@ test_that("what does not go with me() is refused by name", {
   counts <- matrix(rpois(200, 5), 5, dimnames = list(letters[1:5], NULL))
   expect_error(twill_genes(counts, ~ me(x, sdx), col_data = measured, silent = 2), "me", class = "twill_error_formula")
 })
+
+test_that("gradients are those of the density", {
+  models <- list(list(y ~ me(x, sdx) * w + me(z, sdz) + (1 | g), "gaussian"), list(count ~ me(x, sdx) * w + (1 | g), "poisson"),
+                 list(count ~ me(x, sdx), "negbinomial"), list(tw_formula(y ~ me(x, sdx), sigma ~ w), "gaussian"))
+  for (model in models) {
+    fit <- quick(model[[1]], measured, family = model[[2]], iter = 20)
+    dim <- length(log_density_at(fit, rep(0, fit$info$dim))$gradient)
+    position <- c(0.2, 0.3, rep_len(c(0.2, -0.1, 0.4), dim - 2))
+    at <- log_density_at(fit, position)
+    slope <- vapply(seq_len(dim), function(i) {
+      h <- 1e-5 * (seq_len(dim) == i)
+      (log_density_at(fit, position + h)$log_density - log_density_at(fit, position - h)$log_density) / 2e-5
+    }, 0)
+    expect_equal(at$gradient, slope, tolerance = 1e-5)
+  }
+})

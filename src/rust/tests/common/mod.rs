@@ -108,6 +108,7 @@ pub fn spec(shape: &Shape) -> ModelSpec {
         dispersion: dispersion(shape),
         terms: shape.terms.iter().enumerate().map(term).collect(),
         horseshoes,
+        latents: vec![],
         prior_only: false,
     }
 }
