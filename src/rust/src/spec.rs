@@ -1,8 +1,10 @@
 //! The model spec and the sampler's settings, as they cross the boundary from R in JSON.
 
 mod approximation;
+mod latent;
 
 pub use approximation::{ApproximationSettings, Device, GuideKind, Method};
+pub use latent::LatentSpec;
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -231,26 +233,6 @@ pub struct HorseshoeSpec {
     /// Whether the global scale is multiplied by sigma.
     #[serde(default)]
     pub autoscale: bool,
-}
-
-/// A predictor that is measured with error: `x ~ Normal(mean, sd)`, of which is seen `Normal(x, error)`, row by row.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LatentSpec {
-    /// Stands in the names of its draws: `mex` in `meanme_mex`.
-    pub name: String,
-    /// Prior of its mean.
-    pub mean: PriorSpec,
-    /// Prior of its standard deviation.
-    pub sd: PriorSpec,
-    /// Coefficients that multiply it, by column of `x`.
-    pub columns: Vec<usize>,
-    /// About where its mean is, and
-    pub centre: f64,
-    /// how much it varies: for coordinates only.
-    pub scale: f64,
-    /// Number of rows.
-    pub rows: usize,
 }
 
 /// A complete model but for its data.
