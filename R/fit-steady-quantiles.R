@@ -1,7 +1,8 @@
 # Ends of intervals from few draws: quantiles of the smooth distribution that draws look like, in the place of order statistics.
 #
-# With 300 draws the 2.5 percent quantile stands on seven of them, and moves by a fifth of a posterior sd from seed to seed. Mean
-# and sd use all draws. What else the quantile depends on is shape, which genes have in common for the most part:
+# With the default 600 draws the 2.5 percent quantile stands on fifteen of them, and moves by a seventh of a posterior sd from
+# seed to seed. Mean and sd use all draws. What else the quantile depends on is shape, which genes have in common for the most
+# part:
 #   end = mean + sd K(z, skew)
 # with z the quantile of a t of unit variance whose degrees of freedom are those of all genes' tails (as sign rates take it), and
 # K the frequency factor of Pearson's type III (Wilson and Hilferty's approximation), which bends z by the skewness of the gene.
@@ -59,7 +60,7 @@ bent <- function(z, skew) {
   ifelse(small, z + (z^2 - 1) / 6 * skew, k)
 }
 
-# Third moments of 300 draws have an error of 0.14. How much of what is found is there, two halves of the draws tell over genes;
+# Third moments of 600 draws have an error of 0.10. How much of what is found is there, two halves of the draws tell over genes;
 # what is far beyond the error in a gene is its own in any case.
 shrunk_skewness <- function(draws, mean, sd, fine) {
   third <- function(rows) {

@@ -56,7 +56,7 @@
 #' @param prior Priors for all genes, made by [tw_prior()]. How standard deviations are pooled over genes is said by `sd_prior`.
 #' @param keep `"effects"` (default): the draws of all parameters and of the effects of single levels, which
 #'   contrasts on other scales, `"observed"` effects and predictions read; `"draws"` and `"moments"` as in [twill_genes()].
-#'   Draws need 8 bytes times draws times parameters times genes: 0.9 GB for 17,500 genes, 7 donors and 300 draws.
+#'   Draws need 8 bytes times draws times parameters times genes: 1.8 GB for 17,500 genes, 7 donors and 600 draws.
 #' @return A list of class `c("twillcells", "twillgenes")`: as from [twill_genes()], with `job$cells` (leaf, log capture and total
 #'   of each cell, a table of the leaves). Everything that takes a fit of genes takes it, see [tw_contrast()],
 #'   [tw_diagnostics()], [tw_variance()], [tw_gene()]. Errors have the classes of [twill_genes()] and `twill_error_capture`.
@@ -78,10 +78,11 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         prior = NULL, contrasts = NULL, dispersion = ~1, share = c("dispersion", "sd"),
                         sd_prior = c("lognormal", "half_t", "half_normal", "horseshoe"),
                         effect_prior = c("weak", "normal", "student_t"),
-                        method = c("hmc", "nuts", "laplace", "auto", "svi"), chains = 2, iter = 200, warmup = floor(iter / 4),
-                        thin = 1, cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
-                        keep = c("effects", "draws", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
-                        refresh = NULL, device = c("cpu", "cuda", "auto"), check = TRUE, BPPARAM = NULL) {
+                        method = c("hmc", "nuts", "laplace", "auto", "svi"), chains = 2, iter = 350,
+                        warmup = floor(min(iter / 4, max(50, iter / 8))), thin = 1, cores = getOption("mc.cores", 2L),
+                        threads = NULL, control = list(), keep = c("effects", "draws", "moments"), block_size = "auto",
+                        folder = NULL, seed = NULL, silent = 1, refresh = NULL, device = c("cpu", "cuda", "auto"), check = TRUE,
+                        BPPARAM = NULL) {
   started <- proc.time()[["elapsed"]]
   old <- plain_options()
   on.exit(options(old))

@@ -103,10 +103,11 @@
 #'   resampling); `"auto"` approximates, and samples genes where that cannot be trusted (Pareto k-hat above 0.7 or fewer than
 #'   100 effective draws); `"svi"` fits a normal guide with full covariance by stochastic variational inference, and samples
 #'   genes where that cannot be trusted: see below.
-#' @param chains,iter,warmup,thin As in [twill()], per gene. Default: 2 chains of 200 iterations, 50 of them warm-up. By `"hmc"`
-#'   counts of up to 40 parameters per gene are sampled by eight short chains in lockstep, which share the iterations of the
-#'   chains asked for: each of two chains is the draws of four, one after the other (R-hat and effective sample sizes see them
-#'   so). Else the first chain of a gene adapts the step size for all.
+#' @param chains,iter,warmup,thin As in [twill()], per gene. Default: 2 chains of 350 iterations, 50 of them warm-up: ends of
+#'   95 percent intervals then move by less than a tenth of a posterior sd from seed to seed. Of `iter` a quarter is warm-up
+#'   as far as that is 50, then an eighth. By `"hmc"` counts of up to 40 parameters per gene are sampled by eight short chains
+#'   in lockstep, which share the iterations of the chains asked for: each of two chains is the draws of four, one after the
+#'   other (R-hat and effective sample sizes see them so). Else the first chain of a gene adapts the step size for all.
 #' @param cores,threads Number of threads over genes. Default: the option `mc.cores`, else 2.
 #' @param control A list with `adapt_delta` (0.75), the mean acceptance below which steps become shorter, and `max_treedepth`
 #'   (10), see [twill()]. A gene whose R-hat exceeds 1.05 is sampled again, twice as long; where that does not suffice, or
@@ -149,10 +150,11 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         contrasts = NULL, data2 = NULL, dispersion = ~1, share = c("dispersion", "sd"),
                         sd_prior = c("lognormal", "half_t", "half_normal", "horseshoe"),
                         effect_prior = c("weak", "normal", "student_t"),
-                        method = c("hmc", "nuts", "laplace", "auto", "svi"), chains = 2, iter = 200, warmup = floor(iter / 4),
-                        thin = 1, cores = getOption("mc.cores", 2L), threads = NULL, control = list(),
-                        keep = c("draws", "effects", "moments"), block_size = "auto", folder = NULL, seed = NULL, silent = 1,
-                        refresh = NULL, device = c("cpu", "cuda", "auto"), check = TRUE, BPPARAM = NULL) {
+                        method = c("hmc", "nuts", "laplace", "auto", "svi"), chains = 2, iter = 350,
+                        warmup = floor(min(iter / 4, max(50, iter / 8))), thin = 1, cores = getOption("mc.cores", 2L),
+                        threads = NULL, control = list(), keep = c("draws", "effects", "moments"), block_size = "auto",
+                        folder = NULL, seed = NULL, silent = 1, refresh = NULL, device = c("cpu", "cuda", "auto"), check = TRUE,
+                        BPPARAM = NULL) {
   started <- proc.time()[["elapsed"]]
   old <- plain_options()
   on.exit(options(old))

@@ -1,7 +1,7 @@
 # How far do the ends of 95 % intervals move from seed to seed? The same simulated counts, fitted with the default draws under
 # many seeds and once with many draws; ends of tables and the draws' own quantiles, in posterior standard deviations.
 #
-#   Rscript bench/interval-ends.R [--seeds 20] [--iter 200] [--genes 60]
+#   Rscript bench/interval-ends.R [--seeds 20] [--iter 350] [--genes 60]
 #
 # Prints the mean over genes of the sd of the ends over seeds, their mean distance from those of the long run, and the share of
 # its draws that intervals hold.
@@ -51,7 +51,7 @@ report <- function(design, runs, long, which) {
 }
 
 n_seeds <- as.integer(option("seeds", 20))
-iter <- as.integer(option("iter", 200))
+iter <- as.integer(option("iter", 350))
 rows <- lapply(c("paired", "nested"), function(design) {
   data <- simulate(design, as.integer(option("genes", 60)))
   runs <- lapply(seq_len(n_seeds), function(seed) ends(data, seed, iter = iter))

@@ -66,11 +66,11 @@ one <- function(formula, ...) {
   list(draws = unclass(as_draws_array(fit)), summary = as.data.frame(posterior::summarise_draws(fit)))
 }
 many <- function(formula, ..., input = genes) {
-  fit <- twill_genes(input$counts, formula, col_data = input$col_data, ..., seed = 12, silent = 2)
+  fit <- twill_genes(input$counts, formula, col_data = input$col_data, ..., iter = 200, seed = 12, silent = 2)
   list(table = as.data.frame(tw_contrast(fit, "conditionstim")), coef = as.data.frame(coef(fit)))
 }
 single <- function(formula, ...) {
-  fit <- twill_cells(cells$counts, formula, col_data = cells$col_data, ..., seed = 13, silent = 2)
+  fit <- twill_cells(cells$counts, formula, col_data = cells$col_data, ..., iter = 200, seed = 13, silent = 2)
   means <- tryCatch(as.data.frame(tw_means(fit)), error = conditionMessage)
   list(table = as.data.frame(tw_contrast(fit, "conditionstim")), means = means)
 }

@@ -66,3 +66,13 @@ test_that("genes of few counts have the ends of their own density", {
   own <- list(at = seq(-6, 6, length.out = 400), log_density = dnorm(seq(-6, 6, length.out = 400), log = TRUE))
   expect_equal(own_quantiles(own, c(0.025, 0.975)), qnorm(c(0.025, 0.975)), tolerance = 1e-3)
 })
+
+test_that("by default ends move by less than a tenth of a posterior sd, in each door", {
+  defaults <- lapply(list(twill_genes, twill_cells), function(door) {
+    asked <- formals(door)[c("chains", "iter")]
+    asked$chains * (asked$iter - eval(formals(door)$warmup, asked))
+  })
+  expect_length(unique(defaults), 1)
+  # Independent draws: of chains sds know a little less.
+  expect_lt(max(moved(rnorm, qnorm, n = defaults[[1]])$sd), 0.09)
+})
