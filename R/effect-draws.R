@@ -188,7 +188,7 @@ summary.tw_draws <- function(object, probs = c(0.025, 0.975), ...) {
   genes <- set_genes(object$fit)[object$genes]
   parts <- lapply(names(object$levels), function(level) {
     draws <- effect_level_draws(object, level)
-    s <- summarise_columns(draws, probs = probs)
+    s <- summarise_columns(draws, probs = probs, type = few_draws_type)
     data.frame(level = level, gene = genes, estimate = s[, 1], sd = s[, 2], s[, -(1:2), drop = FALSE], check.names = FALSE)
   })
   out <- do.call(rbind, parts)

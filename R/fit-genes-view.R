@@ -37,8 +37,8 @@ new_gene_view <- function(fit, draws, y, offset, weights) {
   info <- list(seed = settings$seed, chains = dim(draws)[2], method = settings$method, partial = FALSE, sample_prior = "no",
                pareto_k = NA_real_)
   structure(list(call = fit$call, formula = model$formula, family = model$family, data = data, prior = model$prior,
-                 intercept = model$intercept, design = design, draws = draws, info = info, version = fit$info$version),
-            class = "twillfit")
+                 intercept = model$intercept, design = design, draws = draws, info = info, version = fit$info$version,
+                 quantile_type = few_draws_type), class = "twillfit")
 }
 
 # Rows of weight zero are guides that a gene of a screen does not have; missing counts were left out of the fit.

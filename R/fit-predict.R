@@ -95,7 +95,7 @@ posterior_predict.twillfit <- function(object, newdata = NULL, re_formula = NULL
 predict.twillfit <- function(object, newdata = NULL, re_formula = NULL, summary = TRUE,
                              robust = FALSE, probs = c(0.025, 0.975), ...) {
   draws <- posterior_predict.twillfit(object, newdata, re_formula, ...)
-  if (check_flag(summary, "summary")) summarise_columns(draws, robust, probs) else draws
+  if (check_flag(summary, "summary")) summarise_columns(draws, robust, probs, quantile_type(object)) else draws
 }
 
 #' @rdname twill-predict
@@ -106,7 +106,7 @@ fitted.twillfit <- function(object, newdata = NULL, re_formula = NULL,
                             robust = FALSE, probs = c(0.025, 0.975), ...) {
   scale <- check_choice(scale, "scale", c("response", "linear"))
   draws <- posterior_linpred.twillfit(object, scale == "response", newdata, re_formula, dpar = dpar, ...)
-  if (check_flag(summary, "summary")) summarise_columns(draws, robust, probs) else draws
+  if (check_flag(summary, "summary")) summarise_columns(draws, robust, probs, quantile_type(object)) else draws
 }
 
 #' @rdname twill-predict
@@ -126,7 +126,11 @@ predictive_error.twillfit <- function(object, newdata = NULL, re_formula = NULL,
 #' @export
 predictive_interval.twillfit <- function(object, prob = 0.9, ...) {
   check_level(prob, "prob")
-  predictive_interval(posterior_predict.twillfit(object, ...), prob = prob)
+  draws <- posterior_predict.twillfit(object, ...)
+  probs <- c(1 - prob, 1 + prob) / 2
+  bounds <- column_quantiles(draws, probs, quantile_type(object))
+  dimnames(bounds) <- list(colnames(draws), paste0(100 * probs, "%"))
+  bounds
 }
 
 inverse_link <- function(fit, eta) if (has_counts(fit)) exp(eta) else eta

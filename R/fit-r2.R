@@ -32,7 +32,7 @@ bayes_R2.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(
   explained <- row_variances(mu)
   draws <- explained / (explained + row_variances(rep(y, each = nrow(mu)) - mu))
   draws <- nan_to_na(draws)
-  finish_r2(draws, summary, robust, probs)
+  finish_r2(draws, summary, robust, probs, quantile_type(object))
 }
 
 #' @rdname twill-r2
@@ -48,7 +48,7 @@ loo_R2.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.
   share <- share / rowSums(share)
   error <- weighted_variance(share, mu$value - y)
   draws <- pmin(pmax(1 - error / weighted_variance(share, y), -1), 1)
-  finish_r2(draws, summary, robust, probs)
+  finish_r2(draws, summary, robust, probs, quantile_type(object))
 }
 
 #' @rdname twill-r2
@@ -97,7 +97,7 @@ weighted_variance <- function(weights, x) {
   drop(weights %*% x^2) - drop(weights %*% x)^2
 }
 
-finish_r2 <- function(draws, summary, robust, probs) {
+finish_r2 <- function(draws, summary, robust, probs, type) {
   draws <- matrix(draws, ncol = 1, dimnames = list(NULL, "R2"))
-  if (check_flag(summary, "summary")) summarise_columns(draws, robust, probs) else draws
+  if (check_flag(summary, "summary")) summarise_columns(draws, robust, probs, type) else draws
 }

@@ -168,12 +168,14 @@ own_level_names <- function(fit, group, at) {
 
 # Draws of genes with the names of their guides.
 screen_draws <- function(fit, at, variable, regex) {
-  wanted <- function(view) if (is.null(variable)) variables(view) else select_variables(view, variable, regex)
+  asked <- if (!is.null(variable)) select_variables(fit, variable, regex)
+  wanted <- function(view) if (is.null(asked)) variables(view) else intersect(variables(view), asked)
   parts <- over_views(fit, at, function(view) view$draws[, , wanted(view), drop = FALSE])
   names <- lapply(seq_along(at), function(k) {
     own <- dimnames(parts[[k]])[[3]]
     if (length(at) == 1) own else indexed_names(own, set_genes(fit)[at[k]])
   })
+  if (length(unlist(names)) == 0) abort_no_variable(variable, unique(unlist(over_views(fit, at, variables))))
   size <- dim(parts[[1]])[1:2]
   as_array_of_draws(array(unlist(lapply(parts, unclass)), c(size, length(unlist(names))), list(NULL, NULL, unlist(names))))
 }

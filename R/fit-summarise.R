@@ -37,6 +37,9 @@ quantile_names <- function(probs) {
 # with 300 draws.
 few_draws_type <- 6
 
+# Of genes each view says so.
+quantile_type <- function(fit) fit$quantile_type %||% 7
+
 column_quantiles <- function(draws, probs, type = 7) {
   out <- apply(draws, 2, function(x) {
     if (anyNA(x)) rep(NA_real_, length(probs)) else stats::quantile(x, probs, names = FALSE, type = type)

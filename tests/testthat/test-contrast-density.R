@@ -19,7 +19,7 @@ effect_of <- function(fit, contrast = "conditionb", adaptive = TRUE) {
   suppressMessages(as.data.frame(tw_contrast(fit, contrast, adaptive = adaptive)))
 }
 
-quiet_genes <- function(...) suppressWarnings(twill_genes(..., seed = 1, silent = 2))
+quiet_genes <- function(..., seed = 1) suppressWarnings(twill_genes(..., seed = seed, silent = 2))
 
 test_that("a gene without counts in one arm is called, in either direction and every design", {
   designs <- list(list(arms(), ~condition), list(pairs_of_donors(), ~ condition + (1 | donor)),
@@ -65,15 +65,16 @@ test_that("the density is that of long runs", {
   for (design in list(~condition, ~ condition + (1 + condition || donor))) {
     samples <- pairs_of_donors(4)
     counts <- few_count_matrix(samples, low = 0, high = 20, n_null = 15)
-    own <- first_density(quiet_genes(counts, design, col_data = samples))$own
-    # From a long run of the same model, with the hyper-parameters that were learned.
-    draws <- first_density(quiet_genes(counts, design, col_data = samples, iter = 4000))$draws
-    # An average over 100 of 300 draws of the other parameters: its error is a tenth of the posterior sd at most.
-    for (p in c(0.01, 0.1, 0.5, 0.9, 0.99)) {
-      moved <- pnorm(qnorm(p) + c(-0.2, 0.2))
-      found <- own_tails(own, quantile(draws, p))$below
-      expect_true(found > moved[1] && found < moved[2])
-    }
+    # Over seeds, as an average over 100 draws of the other parameters is off by up to a fifth of a posterior sd in the tails;
+    # each against a long run of the same model, with the hyper-parameters that were learned.
+    at <- c(0.01, 0.1, 0.5, 0.9, 0.99)
+    off <- vapply(1:3, function(seed) {
+      density_of <- function(...) first_density(quiet_genes(counts, design, col_data = samples, seed = seed, ...))
+      draws <- density_of(iter = 4000)$draws
+      own <- density_of()$own
+      vapply(at, function(p) qnorm(own_tails(own, quantile(draws, p))$below) - qnorm(p), 0)
+    }, at)
+    expect_lt(max(abs(rowMeans(off))), 0.2)
   }
 })
 
@@ -81,14 +82,21 @@ test_that("without group-level terms, far tails are those of the exact integral"
   # Three Poisson counts per arm, none and 24 in all; the intercept's prior is at the mean of the arms.
   counts <- rbind(few = c(0, 0, 0, 9, 7, 8), matrix(60, 12, 6))
   prior <- c(tw_prior("normal(0, 3)", class = "b"), tw_prior("normal(0, 3)", class = "Intercept"))
-  fit <- quiet_genes(counts, ~condition, col_data = arms(), family = "poisson", size_factors = rep(1, 6), prior = prior)
-  own <- first_density(fit)$own
+  own <- lapply(1:4, function(seed) {
+    fit <- quiet_genes(counts, ~condition, col_data = arms(), family = "poisson", size_factors = rep(1, 6), prior = prior,
+                       seed = seed)
+    first_density(fit)$own
+  })
   log_joint <- function(a, t) 24 * (a + t) - 3 * exp(a + t) - 3 * exp(a) - ((a + t / 2)^2 + t^2) / 18
   a <- seq(-16, 4, length.out = 4001)
   marginal <- function(t) vapply(t, function(one) sum(exp(log_joint(a, one) - 24)), 0)
   whole <- integrate(marginal, -3, 18, rel.tol = 1e-8, subdivisions = 500)$value
   exact <- function(t) integrate(marginal, -3, t, rel.tol = 1e-8, subdivisions = 500)$value / whole
-  for (t in c(0, 0.7, 1.4, 2.5, 5, 8)) expect_equal(log(own_tails(own, t)$below), log(exact(t)), tolerance = 0.1)
+  # Where few draws reach, one fit is off by half a unit.
+  for (t in c(0, 0.7, 1.4, 2.5, 5, 8)) {
+    found <- mean(vapply(own, function(one) log(own_tails(one, t)$below), 0))
+    expect_equal(found, log(exact(t)), tolerance = 0.1)
+  }
 })
 
 test_that("a normal density gives what the normal's closed forms give", {

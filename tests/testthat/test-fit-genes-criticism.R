@@ -11,9 +11,9 @@ criticism_data <- function(genes = 12, seed = 1) {
   })
 }
 
-fit_criticism <- function(family = "negbinomial", design = ~ condition + (1 | donor), data = criticism_data(), ...) {
+fit_criticism <- function(family = "negbinomial", design = ~ condition + (1 | donor), data = criticism_data(), iter = 300, ...) {
   x <- if (family == "gaussian") data$values else data$counts
-  twill_genes(x, design, family, col_data = data$samples, iter = 300, seed = 1, silent = 2, ...)
+  twill_genes(x, design, family, col_data = data$samples, iter = iter, seed = 1, silent = 2, ...)
 }
 
 test_that("log-likelihoods are those of base R at each draw, in every family", {
@@ -48,7 +48,7 @@ unit_elpd <- function(fit, gene) suppressWarnings(loo(fit, genes = gene, by = "s
 test_that("leaving out a sample is what a fit without it predicts", {
   data <- criticism_data(4)
   for (family in c("gaussian", "negbinomial", "poisson")) {
-    fit <- fit_criticism(family, ~ condition + (1 + condition || donor), data, share = "none")
+    fit <- fit_criticism(family, ~ condition + (1 + condition || donor), data, 1000, share = "none")
     criterion <- suppressWarnings(loo(fit, genes = "g2"))
     one <- tw_gene(fit, "g2", iter = 2000, seed = 2, silent = 2)
     expected <- vapply(c(1, 4, 8, 11), function(i) {
@@ -57,9 +57,10 @@ test_that("leaving out a sample is what a fit without it predicts", {
       log(mean(exp(held)))
     }, 0)
     elpd <- unit_elpd(fit, "g2")[c(1, 4, 8, 11)]
-    # Hundreds of draws on either side: an error of some hundredths each; weights alone are off by half a unit.
+    # A thousand draws on either side have an error of some hundredths each, and a k of 0.6 a bias of 0.2; weights alone are off
+    # by half a unit.
     k <- criterion$diagnostics$sample_k[c(1, 4, 8, 11), 1]
-    expect_true(all(abs(elpd - expected)[k < 0.7] < 0.2))
+    expect_true(all(abs(elpd - expected)[k < 0.7] < 0.25))
     expect_gte(sum(k < 0.7), 3)
     expect_equal(sum(unit_elpd(fit, "g2")), criterion$estimates["elpd_loo", "Estimate"])
   }
