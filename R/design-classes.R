@@ -48,12 +48,14 @@ check_one_by <- function(terms) {
 # Names -------------------------------------------------------------------------------------------------------------
 
 # Coefficients as the names of scales have them, class by class.
-scale_coefs <- function(term, coefs = term$coefs) {
+scale_coefs <- function(term, coefs = term$coefs) shown_coefs(term, class_coefs(term, coefs))
+
+class_coefs <- function(term, coefs = term$coefs) {
   suffix <- term$suffix %||% term$by$suffix %||% ""
   paste0(rep(coefs, length(suffix)), rep(suffix, each = length(coefs)))
 }
 
-sd_names <- function(term, coefs = term$coefs) paste0("sd_", term$group, "__", scale_coefs(term, coefs))
+sd_names <- function(term, coefs = term$coefs) paste0("sd_", term_factor(term), "__", scale_coefs(term, coefs))
 
 # The term as one whose levels are all of this class.
 in_class <- function(term, class) {

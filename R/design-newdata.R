@@ -1,9 +1,9 @@
 # The design of new rows, built by the blueprint of a fit: for predictions.
 
-# Returns list(x, x_disp, offset, weights, se, y, terms). `terms` holds those that `re_formula` asks for (NULL all, NA
-# or ~0 none, a formula a subset), each with index (its place in the model), group, coefs, codes (1-based, NA where the
-# level is new), new_levels (the name of a new level per row, else NA), z, and by with new_class where levels have classes.
-# se and y are NULL where the new data do not have their columns; so are weights equal to 1.
+# Returns list(x, x_disp, offset, weights, se, y, terms, disp_terms). `terms` holds those that `re_formula` asks for (NULL all,
+# NA or ~0 none, a formula a subset), `disp_terms` those of the dispersion, each with index (its place among all), group, coefs,
+# codes (1-based, NA where the level is new), new_levels (the name of a new level per row, else NA), z, and by with new_class
+# where levels have classes. se and y are NULL where the new data do not have their columns; so are weights equal to 1.
 design_newdata <- function(fit, newdata = NULL, re_formula = NULL, allow_new_levels = FALSE, offset = NULL) {
   wanted <- wanted_terms(fit, re_formula)
   if (is.null(newdata)) return(replace_offset(design_known(fit$design, wanted), offset))
@@ -20,9 +20,9 @@ design_newdata <- function(fit, newdata = NULL, re_formula = NULL, allow_new_lev
   x <- cbind(fixed$x, new_means(blueprint$groups, newdata))
   colnames(x) <- colnames(fit$design$x)
   dispersion <- if (!is.null(blueprint$dispersion)) new_part(blueprint$dispersion, newdata)$x
-  terms <- lapply(wanted, new_rows_of_term, blueprint, newdata, allow_new_levels)
+  terms <- lapply(wanted, new_rows_of_term, fit$design, newdata, allow_new_levels)
   design <- c(list(x = x, whole = fixed$whole, x_disp = dispersion, offset = checked_offset(fixed$offset, fit$family, newdata)),
-              sides, list(terms = terms))
+              sides, split_terms(terms))
   if (!is.null(fit$design$latents)) design$latents <- new_rows_of_latents(fit, newdata)
   replace_offset(design, offset)
 }
@@ -50,19 +50,29 @@ stand_in_offset <- function(newdata, fit, needs) {
 
 design_known <- function(design, wanted) {
   terms <- lapply(wanted, function(want) {
-    term <- design$terms[[want$index]]
-    list(index = want$index, group = term$group, coefs = want$coefs, codes = term$codes,
-         new_levels = rep(NA_character_, length(term$codes)), z = term$z[, want$coefs, drop = FALSE], by = term$by)
+    term <- all_terms(design)[[want$index]]
+    c(list(index = want$index), term_names(term), list(coefs = want$coefs, codes = term$codes,
+      new_levels = rep(NA_character_, length(term$codes)), z = term$z[, want$coefs, drop = FALSE], by = term$by))
   })
-  c(design[c("x", "x_disp", "offset", "weights", "se", "y")], list(errors = design$errors, terms = terms),
+  c(design[c("x", "x_disp", "offset", "weights", "se", "y")], list(errors = design$errors), split_terms(terms),
     design["latents"[!is.null(design$latents)]])
+}
+
+# What names the draws of a term.
+term_names <- function(term) compact(term[c("group", "factor", "dpar")])
+
+# Those of the mean and of the dispersion.
+split_terms <- function(terms) {
+  is_own <- vapply(terms, function(term) !is.null(term$dpar), NA)
+  list(terms = terms[!is_own], disp_terms = terms[is_own])
 }
 
 # Terms asked for --------------------------------------------------------------------------------------------------
 
 # list(index, coefs) for each term of the model that `re_formula` includes.
 wanted_terms <- function(fit, re_formula) {
-  all <- lapply(seq_along(fit$design$terms), function(k) list(index = k, coefs = fit$design$terms[[k]]$coefs))
+  terms <- all_terms(fit$design)
+  all <- lapply(seq_along(terms), function(k) list(index = k, coefs = terms[[k]]$coefs))
   if (is.null(re_formula)) return(all)
   if (is.atomic(re_formula) && length(re_formula) == 1 && is.na(re_formula)) return(list())
   if (!inherits(re_formula, "formula")) {
@@ -78,12 +88,12 @@ wanted_terms <- function(fit, re_formula) {
 # The model's terms that a term of re_formula is a part of.
 match_bar <- function(bar, fit) {
   coefs <- coef_name(colnames(stats::model.matrix(bar$rhs, evaluate_frame(bar$rhs, fit$data))))
-  terms <- fit$design$terms
+  terms <- all_terms(fit$design)
   same <- which(vapply(terms, function(term) setequal(term$vars, bar$vars), TRUE))
   matched <- lapply(same, function(k) list(index = k, coefs = intersect(terms[[k]]$coefs, coefs)))
   missing <- setdiff(coefs, unlist(lapply(matched, `[[`, "coefs")))
   if (length(missing) > 0) {
-    exist <- vapply(terms, function(term) sprintf("(%s | %s)", paste(term$coefs, collapse = " + "), term$group), "")
+    exist <- vapply(terms, function(term) sprintf("(%s | %s)", paste(shown_coefs(term), collapse = " + "), term_factor(term)), "")
     abort_twill("newdata", c("{.arg re_formula} has a term that is not in the model.",
                              "x" = "It is {.val {missing}} by {.field {bar$group}}.", "i" = "The model has {.val {exist}}."))
   }
@@ -210,8 +220,8 @@ new_means <- function(groups, newdata) {
 
 # Rows of terms ----------------------------------------------------------------------------------------------------
 
-new_rows_of_term <- function(want, blueprint, newdata, allow_new_levels) {
-  group <- blueprint$groups[[want$index]]
+new_rows_of_term <- function(want, design, newdata, allow_new_levels) {
+  group <- design$blueprint$groups[[want$index]]
   z <- new_part(group, newdata)$x[, want$coefs, drop = FALSE]
   levels <- lapply(group$vars, function(name) level_text(newdata[[name]] %||% rep(NA, nrow(newdata))))
   codes <- match(level_keys(levels), group$keys)
@@ -219,8 +229,9 @@ new_rows_of_term <- function(want, blueprint, newdata, allow_new_levels) {
   if (anyNA(codes) && isTRUE(group$related)) refuse_unrelated_levels(group$group, unique(names[is.na(codes)]))
   if (anyNA(codes) && !allow_new_levels) refuse_new_levels(group$group, unique(names[is.na(codes)]))
   new_levels <- ifelse(is.na(codes), names, NA_character_)
-  list(index = want$index, group = group$group, coefs = want$coefs, codes = codes, new_levels = new_levels, z = z, by = group$by,
-       new_class = new_classes_of_rows(group, newdata, new_levels))
+  c(list(index = want$index), term_names(all_terms(design)[[want$index]]),
+    list(coefs = want$coefs, codes = codes, new_levels = new_levels, z = z, by = group$by,
+         new_class = new_classes_of_rows(group, newdata, new_levels)))
 }
 
 refuse_new_levels <- function(group, levels) {

@@ -1,4 +1,4 @@
-# Rows of a design: offsets, weights, standard errors, the dispersion's matrix; and what must hold for the columns.
+# Rows of a design: offsets, weights, standard errors; and what must hold for the columns.
 
 # exp() of more than 709 overflows; 500 leaves room for the rest of the linear predictor.
 largest_offset <- 500
@@ -48,27 +48,6 @@ refuse_rows <- function(bad, values, name, rule, data) {
   given <- values[bad]
   abort_twill("data", c(rule, "x" = "{.arg {name}} breaks this in {length(rows)} row{?s}: {.val {some(rows)}}.",
                         "x" = "Values there: {.val {some(given)}}."))
-}
-
-# Dispersion -----------------------------------------------------------------------------------------------------
-
-# list(name, x, names, part): the name of the dispersion parameter, NULL if there is none to estimate; for a
-# regression its matrix, the names of its coefficients and the model part.
-new_dispersion <- function(formula, data, family, contrasts) {
-  is_known <- !is.null(formula$addition$se) && !formula$addition$sigma
-  name <- if (!is_known) family$dispersion
-  if (is.null(formula$dispersion)) return(list(name = name))
-  check_dispersion_name(formula$dpar, name, is_known, family)
-  part <- drop_aliased(model_part(formula$dispersion, data, contrasts), paste("of the formula of", name))
-  list(name = name, x = part$x, names = paste0("b_", name, "_", colnames(part$x)), part = part)
-}
-
-check_dispersion_name <- function(given, name, is_known, family) {
-  if (identical(given, name)) return(invisible())
-  why <- if (is_known) "With {.code se()} and {.code sigma = FALSE} the standard errors are known: there is no sigma." else
-    if (is.null(name)) "The {family$family} family has no dispersion parameter." else
-      "The dispersion of the {family$family} family is {.val {name}}."
-  abort_twill("formula", c("The formula for {.val {given}} does not fit the model.", "i" = why))
 }
 
 # Effects of levels that have one row each are errors of these rows: with a residual sd the data know the sum of both

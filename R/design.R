@@ -2,8 +2,8 @@
 
 # `x` holds the population-level columns, then one column per free mean; `coefficients` says of each its class (Intercept, b,
 # mu), coef, group and the name of its draws, which are `coef_names` too. `dispersion` is the name of the dispersion parameter,
-# `x_disp` and `disp_names` are those of its regression; `terms` are made by new_term(), `blueprint` by new_blueprint(), `errors`
-# by new_errors().
+# `x_disp` and `disp_names` are those of its regression; `terms` are made by new_term(), `disp_terms` by dispersion_term(),
+# `blueprint` by new_blueprint(), `errors` by new_errors().
 new_design <- function(formula, data, family, contrasts = NULL, relations = list(), errors = NULL) {
   check_contrasts(contrasts, data)
   y <- response_values(formula, data, family)
@@ -16,6 +16,7 @@ new_design <- function(formula, data, family, contrasts = NULL, relations = list
                  se = checked_se(formula, data, family), x = x,
                  coefficients = rbind(fixed_coefficients(fixed), means$coefficients),
                  x_disp = dispersion$x, disp_names = dispersion$names, dispersion = dispersion$name, terms = terms$design)
+  if (length(dispersion$terms$design) > 0) design$disp_terms <- dispersion$terms$design
   design$coef_names <- design$coefficients$variable
   design$errors <- errors
   if (!is.null(formula$latents)) design <- add_latents_to(design, new_latents(formula, data, family, fixed))
@@ -26,7 +27,7 @@ new_design <- function(formula, data, family, contrasts = NULL, relations = list
 # population-level part.
 new_blueprint <- function(fixed, dispersion, terms) {
   keep <- c("terms", "xlevels", "contrasts", "columns", "used", "null")
-  c(fixed[keep], list(dispersion = dispersion$part[keep], groups = terms$blueprint))
+  c(fixed[keep], list(dispersion = dispersion$part[keep], groups = c(terms$blueprint, dispersion$terms$blueprint)))
 }
 
 # Model matrices -------------------------------------------------------------------------------------------------

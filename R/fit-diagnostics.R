@@ -63,7 +63,7 @@ transitions_text <- function(d, fit) {
 
 diagnostics_text <- function(d, fit) {
   value <- function(x, format) if (length(x)) sprintf(paste0(format, " (%s)"), x, names(x)) else "NA"
-  c(if (length(fit$design$terms)) "Diagnostics (rhat() and neff_ratio() give those of group effects):" else "Diagnostics:",
+  c(if (length(all_terms(fit$design))) "Diagnostics (rhat() and neff_ratio() give those of group effects):" else "Diagnostics:",
     transitions_text(d, fit),
     if (d$is_taken_over) "  no guide came near the posterior: trajectories took over",
     if (is_escalated(d)) sprintf("  begun again with smaller steps: adapt_delta %g after %g", d$adapt_delta, d$first_delta),

@@ -104,7 +104,7 @@ ngrps <- function(object, ...) UseMethod("ngrps")
 #' @rawNamespace S3method(lme4::ngrps, twillfit)
 ngrps.twillfit <- function(object, ...) {
   check_no_dots(...)
-  terms <- object$design$terms
+  terms <- all_terms(object$design)
   n <- lapply(terms, function(term) length(term$levels))
   names(n) <- group_names(object)
   n[!duplicated(names(n))]
@@ -127,7 +127,7 @@ pick_coefficients <- function(variable, pars, arg = "pars") {
   variable[names(variable) %in% pars | variable %in% pars]
 }
 
-group_names <- function(fit) vapply(fit$design$terms, `[[`, "", "group")
+group_names <- function(fit) vapply(all_terms(fit$design), term_factor, "")
 
 # Unique group names, as a list named by themselves.
 pick_groups <- function(fit, groups) {
@@ -143,12 +143,12 @@ pick_groups <- function(fit, groups) {
   stats::setNames(as.list(groups), groups)
 }
 
-group_terms <- function(fit, group) fit$design$terms[group_names(fit) == group]
+group_terms <- function(fit, group) all_terms(fit$design)[group_names(fit) == group]
 
 has_group_effects <- function(fit) any(startsWith(variables(fit), "r_"))
 
 need_group_effects <- function(fit) {
-  if (length(fit$design$terms) == 0) {
+  if (length(all_terms(fit$design)) == 0) {
     abort_twill("group", c("The model has no group-level terms such as {.code (1 | g)}.",
                            "i" = "{.fn fixef} has its coefficients."))
   }
@@ -166,9 +166,9 @@ effect_variables <- function(group, levels, coef) {
 # Draws of the deviations of one group: draws x level x coefficient.
 group_effect_draws <- function(fit, group) {
   terms <- group_terms(fit, group)
-  coefs <- unlist(lapply(terms, `[[`, "coefs"))
+  coefs <- unlist(lapply(terms, shown_coefs))
   levels <- terms[[1]]$levels
-  variable <- unlist(lapply(coefs, effect_variables, group = group, levels = levels))
+  variable <- unlist(lapply(terms, function(term) lapply(term$coefs, effect_variables, group = term$group, levels = levels)))
   array(draw_matrix(fit, variable), c(ndraws(fit), length(levels), length(coefs)),
         list(NULL, terms[[1]]$level_names, coefs))
 }
@@ -177,7 +177,7 @@ group_effect_draws <- function(fit, group) {
 # vary over the group stay in, equal for all levels, as in lme4 and brms.
 level_coefficients <- function(fit, group) {
   effects <- group_effect_draws(fit, group)
-  shared <- fixef.twillfit(fit, summary = FALSE)[, population_names(fit), drop = FALSE]
+  shared <- fixef.twillfit(fit, summary = FALSE)[, population_names(fit, group), drop = FALSE]
   coefs <- union(colnames(shared), dimnames(effects)[[3]])
   out <- array(0, c(dim(effects)[1:2], length(coefs)), c(dimnames(effects)[1:2], list(coefs)))
   for (coef in coefs) {
@@ -189,8 +189,10 @@ level_coefficients <- function(fit, group) {
   out
 }
 
-population_names <- function(fit) {
-  bare_coef(grep("^b(sp)?_", fit$design$coef_names, value = TRUE))
+# Of the mean; of the dispersion where the group has effects on it.
+population_names <- function(fit, group) {
+  of_dispersion <- any(vapply(group_terms(fit, group), function(term) !is.null(term$dpar), NA))
+  bare_coef(grep("^b(sp)?_", c(fit$design$coef_names, if (of_dispersion) fit$design$disp_names), value = TRUE))
 }
 
 free_mean <- function(fit, group, coef) {

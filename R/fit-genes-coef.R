@@ -25,7 +25,7 @@ level_coef_parts <- function(fit, group) {
   design <- fit$job$model$design
   terms <- group_terms(fit$job$model, group)
   varying <- unlist(lapply(terms, `[[`, "coefs"))
-  coefs <- union(population_names(fit$job$model), varying)
+  coefs <- union(population_names(fit$job$model, group), varying)
   parts <- lapply(coefs, function(coef) {
     list(fixed = intersect(c(paste0("b_", coef), mean_names(group, coef)), design$coef_names),
          effects = if (coef %in% varying) effect_variables(group, terms[[1]]$levels, coef))

@@ -13,8 +13,11 @@ prepare_prediction <- function(fit, newdata = NULL, re_formula = NULL, ndraws = 
   if (...length() > 0) refuse_unused(...names() %||% "", prediction_arguments)
   how_new <- check_choice(sample_new_levels, "sample_new_levels", c("uncertainty", "gaussian", "old_levels"))
   input <- with_plain_options(design_newdata(fit, newdata, re_formula %||% re.form, allow_new_levels, offset))
-  if (length(input$terms)) need_group_effects(fit)
-  list(fit = fit, input = input, ids = choose_draws(fit, ndraws %||% draws, draw_ids), how_new = how_new)
+  if (length(all_terms(input))) need_group_effects(fit)
+  out <- list(fit = fit, input = input, ids = choose_draws(fit, ndraws %||% draws, draw_ids), how_new = how_new)
+  # A new level is one and the same in the mean and in the dispersion.
+  if (length(input$disp_terms)) out$plan <- plan_new_levels(out)
+  out
 }
 
 check_offset <- function(offset, n) {
@@ -49,8 +52,8 @@ known_predictor <- function(prediction) {
   input <- prediction$input
   eta <- draw_matrix(prediction$fit, prediction$fit$design$coef_names, prediction$ids) %*% t(input$x)
   eta <- eta + rep(input$offset, each = nrow(eta))
-  plan <- plan_new_levels(prediction)
-  for (term in input$terms) eta <- add_term(eta, term, prediction, plan[[term$group]])
+  plan <- prediction$plan %||% plan_new_levels(prediction)
+  for (term in input$terms) eta <- add_term(eta, term, prediction, plan[[term_factor(term)]])
   dimnames(eta) <- NULL
   eta
 }
@@ -83,11 +86,11 @@ term_effects <- function(term, prediction, plan) {
 # stands in for each new one in each draw. Terms of one group share the pick, so that a level's
 # coefficients come from one and the same level.
 plan_new_levels <- function(prediction) {
-  terms <- prediction$input$terms
-  groups <- unique(vapply(terms, `[[`, "", "group"))
+  terms <- all_terms(prediction$input)
+  groups <- unique(vapply(terms, term_factor, ""))
   plans <- lapply(groups, function(group) {
     levels <- group_terms(prediction$fit, group)[[1]]$levels
-    mine <- terms[vapply(terms, function(term) term$group == group, NA)]
+    mine <- terms[vapply(terms, function(term) term_factor(term) == group, NA)]
     new <- unique(unlist(lapply(mine, function(term) term$new_levels[is.na(term$codes)])))
     class <- mine[[1]]$new_class[match(new, mine[[1]]$new_levels)]
     own <- group_terms(prediction$fit, group)[[1]]$by$of_level %||% rep(1L, length(levels))
@@ -131,9 +134,10 @@ class_effects <- function(term, prediction, n_new) {
   q <- length(coefs)
   ids <- prediction$ids
   sd <- draw_matrix(prediction$fit, sd_names(term), ids)
-  cor <- correlation_draws(prediction$fit, term$group, coefs)[ids, , , drop = FALSE]
   z <- array(stats::rnorm(length(ids) * n_new * q), c(length(ids), n_new, q))
-  if (q > 1) z <- correlate(z, cor)
+  if (q > 1 && is.null(term$dpar)) {
+    z <- correlate(z, correlation_draws(prediction$fit, term$group, coefs)[ids, , , drop = FALSE])
+  }
   lapply(seq_len(q), function(j) matrix(z[, , j], length(ids)) * sd[, j])
 }
 
@@ -150,7 +154,11 @@ dispersion_draws <- function(prediction) {
   fit <- prediction$fit
   names <- fit$design$disp_names
   if (!is.null(names) && !is.null(fit$design$x_disp)) {
-    return(unname(exp(draw_matrix(fit, names, prediction$ids) %*% t(prediction$input$x_disp))))
+    eta <- unname(draw_matrix(fit, names, prediction$ids) %*% t(prediction$input$x_disp))
+    own <- prediction$input$disp_terms
+    if (length(own) > 0) plan <- prediction$plan %||% plan_new_levels(prediction)
+    for (term in own) eta <- add_term(eta, term, prediction, plan[[term_factor(term)]])
+    return(unname(exp(eta)))
   }
   name <- intersect(fit$family$dispersion, variables(fit))
   if (length(name)) unname(draw_matrix(fit, name, prediction$ids)[, 1])

@@ -100,7 +100,8 @@ flat_parameters <- function(spec) {
     suffix <- if (is.null(term$by)) NULL else paste0(":", unlist(term$by$classes))
     sd_names(list(group = term$group, coefs = unlist(term$coefs), suffix = suffix))[flat]
   }
-  c(unlist(lapply(own, function(b) if (is_flat(b$prior)) b$name)),
+  of_dispersion <- lapply(dispersion$terms, function(term) unlist(term$sd_names)[vapply(term$sd_priors, is_flat, TRUE)])
+  c(unlist(of_dispersion), unlist(lapply(own, function(b) if (is_flat(b$prior)) b$name)),
     unlist(dispersion$names %||% dispersion$name)[vapply(priors, is_flat, TRUE)],
     unlist(lapply(seq_along(spec$terms), of_term)))
 }

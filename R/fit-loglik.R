@@ -89,7 +89,7 @@ one_row <- function(prediction, i) {
   for (part in c("x", "x_disp")) {
     if (!is.null(input[[part]])) input[[part]] <- input[[part]][i, , drop = FALSE]
   }
-  input$terms <- lapply(input$terms, function(term) {
+  for (part in c("terms", "disp_terms")) input[[part]] <- lapply(input[[part]], function(term) {
     term$codes <- term$codes[i]
     term$new_levels <- term$new_levels[i]
     term$z <- term$z[i, , drop = FALSE]

@@ -80,7 +80,10 @@ updated_formula <- function(old, change, stated) {
     environment(change) <- joined_env(old$env, own)
   }
   new <- if (is.null(change)) tw_formula(old$formula) else tw_formula(change)
-  if (is.null(new$dispersion)) new[c("dispersion", "dpar")] <- old[c("dispersion", "dpar")]
+  if (is.null(new$dispersion)) {
+    parts <- intersect(c("dispersion", "dpar", "dispersion_bars", "dispersion_text"), names(old))
+    new[parts] <- old[parts]
+  }
   folded <- folded_arguments(old)
   new$arguments <- folded[setdiff(names(folded), stated)]
   if ("weights" %in% stated) new <- without_weights(new) else if (is.null(new$addition$weights) && !is.null(folded$weights)) {

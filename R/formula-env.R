@@ -2,13 +2,13 @@
 
 # Everything in the formula that is evaluated in the data.
 formula_expressions <- function(formula) {
-  bars <- lapply(formula$bars, function(bar) bar$rhs[[2]])
+  bars <- lapply(all_bars(formula), function(bar) bar$rhs[[2]])
   dispersion <- if (!is.null(formula$dispersion)) formula$dispersion[[2]]
   compact(c(list(formula$fixed, formula$addition$weights, formula$addition$se, dispersion), bars))
 }
 
 formula_variables <- function(formula) {
-  groups <- unlist(lapply(formula$bars, function(bar) c(bar$vars, bar$by)))
+  groups <- unlist(lapply(all_bars(formula), function(bar) c(bar$vars, bar$by)))
   unique(c(unlist(lapply(formula_expressions(formula), all.vars)), groups))
 }
 
@@ -17,7 +17,7 @@ formula_variables <- function(formula) {
 set_formula_env <- function(formula, env) {
   environment(formula$formula) <- environment(formula$fixed) <- formula$env <- env
   if (!is.null(formula$dispersion)) environment(formula$dispersion) <- env
-  formula$bars <- lapply(formula$bars, function(bar) {
+  for (bars in intersect(c("bars", "dispersion_bars"), names(formula))) formula[[bars]] <- lapply(formula[[bars]], function(bar) {
     environment(bar$rhs) <- env
     bar
   })

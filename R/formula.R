@@ -83,7 +83,10 @@
 #' @param formula The model of the mean: a two-sided formula, its text, a `twill_formula`, or an object made by
 #'   `brms::bf()`.
 #' @param ... At most one further formula for the dispersion: `sigma ~ x` (Gaussian) or `shape ~ x` (negative
-#'   binomial). It models the logarithm and takes population-level terms only.
+#'   binomial). It models the logarithm, and takes group-level terms too: `sigma ~ (1 | line)` gives each line a noise of its own,
+#'   `log(sigma_i) = a + u_line(i)`, `u ~ N(0, sd)`, named as in brms (`sd_line__sigma_Intercept`, `r_line__sigma[l1,Intercept]`;
+#'   the prior of the sd has `class = "sd"` and `dpar = "sigma"`). Effects of a level on the dispersion are uncorrelated:
+#'   `(1 + x || line)`.
 #' @return A list of class `twill_formula` with the parts of the model.
 #' Errors have class `twill_error_formula`.
 #' @seealso [twill()]
@@ -161,8 +164,28 @@ add_dispersion <- function(formula, dispersion) {
   given <- dispersion[[1]]
   check_dispersion(given)
   formula$dpar <- as.character(given[[2]])
-  formula$dispersion <- stats::as.formula(call("~", given[[3]]), formula$env)
+  terms <- mark_group_terms(given[[3]], formula$env)
+  formula$dispersion <- stats::as.formula(call("~", without_bars(terms)), formula$env)
+  check_terms(formula$dispersion)
+  bars <- lapply(group_bars(terms), decode_bar, env = formula$env)
+  for (bar in bars) check_dispersion_bar(bar, given)
+  if (length(bars) > 0) formula[c("dispersion_bars", "dispersion_text")] <- list(bars, paste("~", deparse1(given[[3]])))
   formula
+}
+
+# Group-level terms, of the mean and of the dispersion.
+all_bars <- function(formula) c(formula$bars, formula$dispersion_bars)
+
+dispersion_text <- function(formula) {
+  if (!is.null(formula$dispersion)) paste(formula$dpar, formula$dispersion_text %||% deparse1(formula$dispersion))
+}
+
+check_dispersion_bar <- function(bar, given) {
+  if (is.null(bar$mean) && is.null(bar$relation) && is.null(bar$by)) return(invisible())
+  text <- deparse1(given)
+  what <- if (is.null(bar$mean)) "{.fn gr}" else "{.fn tw_re}"
+  abort_twill("formula", c("Group-level terms of the dispersion are such as {.code (1 | g)} or {.code (1 + x || g)}.",
+                           "x" = paste0("{.code {text}} has ", what, ".")))
 }
 
 check_dispersion <- function(given) {
@@ -172,11 +195,9 @@ check_dispersion <- function(given) {
     abort_twill("formula", c("A formula for the dispersion must be {.code sigma ~ x} or {.code shape ~ x}.",
                              "x" = "It is {.code {text}}."))
   }
-  if (any(c("|", "||", "tw_re", "offset") %in% call_names(given[[3]]))) {
-    abort_twill("formula", c("A formula for the dispersion takes population-level terms only.",
-                             "x" = "{.code {text}} has a group-level term or an offset."))
+  if ("offset" %in% call_names(given[[3]])) {
+    abort_twill("formula", c("A formula for the dispersion takes no offset.", "x" = "{.code {text}} has one."))
   }
-  check_terms(given)
 }
 
 formula_of_brms <- function(bf, dispersion = list()) {
@@ -206,8 +227,7 @@ check_brms_formula <- function(bf) {
 #' @export
 format.twill_formula <- function(x, ...) {
   check_no_dots(..., allow = names(formals(format.default)))
-  dispersion <- if (!is.null(x$dispersion)) paste(x$dpar, deparse1(x$dispersion))
-  c(deparse1(x$formula), dispersion)
+  c(deparse1(x$formula), dispersion_text(x))
 }
 
 #' @method print twill_formula

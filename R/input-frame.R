@@ -3,7 +3,7 @@
 # Every evaluated term by its label: response, additions, and the variables of all model frames.
 frame_columns <- function(formula, data) {
   parts <- list(formula$fixed, formula$dispersion)
-  parts <- c(compact(parts), lapply(formula$bars, function(bar) bar$rhs))
+  parts <- c(compact(parts), lapply(all_bars(formula), function(bar) bar$rhs))
   frames <- unlist(lapply(parts, function(part) as.list(evaluate_frame(part, data))), recursive = FALSE)
   additions <- compact(formula$addition[c("weights", "se")])
   values <- lapply(additions, evaluate_term, data = data, env = formula$env)

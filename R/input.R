@@ -43,7 +43,8 @@ check_rows <- function(data, why = "{.arg data} has 0 rows.", what = "There are 
 
 # Grouping factors that are nothing else in the model.
 only_groups <- function(formula) {
-  setdiff(unlist(lapply(formula$bars, function(bar) c(bar$vars, bar$by))), unlist(lapply(formula_expressions(formula), all.vars)))
+  groups <- unlist(lapply(all_bars(formula), function(bar) c(bar$vars, bar$by)))
+  setdiff(groups, unlist(lapply(formula_expressions(formula), all.vars)))
 }
 
 # Arguments ------------------------------------------------------------------------------------------------------
@@ -147,7 +148,7 @@ add_intercept_column <- function(variables, data) {
 absorb_intercept <- function(formula, columns) {
   formula$fixed <- with_intercept(formula$fixed, columns)
   if (!is.null(formula$dispersion)) formula$dispersion <- with_intercept(formula$dispersion, columns)
-  formula$bars <- lapply(formula$bars, function(bar) {
+  for (bars in intersect(c("bars", "dispersion_bars"), names(formula))) formula[[bars]] <- lapply(formula[[bars]], function(bar) {
     bar$rhs <- with_intercept(bar$rhs, columns)
     bar
   })
@@ -192,7 +193,7 @@ is_constant_of <- function(name, formula, n) {
   if (!is.atomic(value) || is.null(value) || (n > 1 && length(value) == n)) return(FALSE)
   expressions <- formula_expressions(formula)
   terms <- lapply(expressions, function(e) if (inherits(e, "formula")) e[[3]] else e)
-  groups <- unlist(lapply(formula$bars, function(bar) c(bar$vars, bar$by)))
+  groups <- unlist(lapply(all_bars(formula), function(bar) c(bar$vars, bar$by)))
   !name %in% c(unlist(lapply(terms, bare_terms)), groups, formula$response)
 }
 
@@ -235,7 +236,7 @@ column_way_out <- function(column, name) {
 
 # Matrices can be covariates, one coefficient per column; their rows are no levels.
 check_groups <- function(formula, data) {
-  for (name in intersect(unlist(lapply(formula$bars, function(bar) bar$vars)), names(data))) {
+  for (name in intersect(unlist(lapply(all_bars(formula), function(bar) bar$vars)), names(data))) {
     if (is.null(dim(data[[name]]))) next
     abort_twill("data", c("A grouping factor must have one value per row.",
                           "x" = "{.val {name}} is a matrix of {ncol(data[[name]])} columns.",

@@ -84,15 +84,18 @@ gene_formula <- function(design, dispersion, family) {
     abort_twill("formula", c("{.arg dispersion} must be a one-sided formula such as {.code ~ condition}.",
                              if (is.null(family$dispersion)) c("i" = "The {family$family} family has no dispersion parameter.")))
   }
+  if (length(group_bars(dispersion[[2]])) > 0) {
+    text <- deparse1(dispersion)
+    abort_twill("formula", c("{.arg dispersion} takes population-level terms only.", "x" = "It is {.code {text}}.",
+                             "i" = "{.fn twill} takes group-level terms in the dispersion of one response."))
+  }
   regression <- call("~", as.name(family$dispersion), dispersion[[2]])
   add_dispersion(formula, list(stats::as.formula(regression, environment(dispersion))))
 }
 
 # The right side of the design, for print().
 design_text <- function(model) {
-  formula <- model$formula
-  dispersion <- if (!is.null(formula$dispersion)) paste(formula$dpar, deparse1(formula$dispersion))
-  c(deparse1(call("~", formula$formula[[3]])), dispersion)
+  c(deparse1(call("~", model$formula$formula[[3]])), dispersion_text(model$formula))
 }
 
 # Priors that differ by gene ---------------------------------------------------------------------------------------

@@ -46,8 +46,13 @@ spec_dispersion <- function(design, parameters, intercept) {
   prior_of <- function(variable) spec_prior(parameters$parsed[[match(variable, parameters$variable)]])
   if (is.null(design$x_disp)) return(list(kind = unbox("constant"), name = unbox(name), prior = prior_of(name)))
   class <- parameters$class[match(design$disp_names, parameters$variable)]
-  list(kind = unbox("regression"), names = design$disp_names, priors = lapply(design$disp_names, prior_of),
-       intercept = centred_intercept(class, design$x_disp, intercept))
+  terms <- lapply(design$disp_terms, function(term) {
+    list(group = unbox(term$group), levels = term$levels, coefs = term$coefs, sd_names = sd_names(term),
+         sd_priors = lapply(sd_names(term), prior_of),
+         information = dispersion_information(term, design, design$dispersion == "shape"))
+  })
+  c(list(kind = unbox("regression"), names = design$disp_names, priors = lapply(design$disp_names, prior_of),
+         intercept = centred_intercept(class, design$x_disp, intercept)), if (length(terms) > 0) list(terms = terms))
 }
 
 spec_terms <- function(design, parameters) {
@@ -100,7 +105,7 @@ spec_arrays <- function(design) {
   columns <- engine_columns(design)
   arrays <- list(y = as.double(design$y), offset = as.double(columns$offset), weights = as.double(design$weights),
        se = if (is.null(design$errors)) as.double(design$se) else double(), errors = design$errors$precision,
-       x = as.double(columns$x), x_disp = as.double(design$x_disp),
+       x = as.double(columns$x), x_disp = as.double(engine_dispersion(design)),
        terms = lapply(design$terms, function(term) {
          c(list(codes = as.integer(term$codes) - 1L, z = as.double(term$z)), term["precision"[!is.null(term$precision)]])
        }))

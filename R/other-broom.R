@@ -99,10 +99,10 @@ ran_pars_labels <- function(fit) {
 
 ran_vals_labels <- function(fit) {
   need_group_effects(fit)
-  do.call(rbind, lapply(fit$design$terms, function(term) {
+  do.call(rbind, lapply(all_terms(fit$design), function(term) {
     do.call(rbind, lapply(term$coefs, function(coef) {
-      label_rows(effect_variables(term$group, term$levels, coef), "ran_vals", term$group,
-                 term$level_names, broom_term(coef))
+      label_rows(effect_variables(term$group, term$levels, coef), "ran_vals", term_factor(term),
+                 term$level_names, shown_coefs(term, broom_term(coef)))
     }))
   }))
 }

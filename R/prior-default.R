@@ -10,7 +10,7 @@
 #'   prior is integrated out exactly); with `intercept = "raw"` s is widened to what the slopes' priors let the response
 #'   at x = 0 be.
 #' * `sd` and `sigma`: `student_t(3, 0, s)`, truncated to positive values (for `sigma` with `fcor(V)`, s over the root of the mean
-#'   diagonal of V); `shape`: `inv_gamma(0.4, 0.3)`;
+#'   diagonal of V; for `sd` of effects on `sigma` or `shape`, 2.5 in the place of s); `shape`: `inv_gamma(0.4, 0.3)`;
 #'   `cor`: `lkj(1)`.
 #' * `b`: normal around 0 with standard deviation `2.5 sd(y) / sd(x)` (Gaussian) or `2.5 / sd(x)` (counts) for each
 #'   column x. For counts, columns with two values at distance d get at most `5 / d`, so that rare indicators do not
@@ -169,8 +169,10 @@ dispersion_regression_parameters <- function(design, name, scales) {
 }
 
 term_parameters <- function(design, scales) {
-  rows <- lapply(design$terms, function(term) {
-    sds <- parameter_rows("sd", sd_names(term), student_prior(0, scales$spread), scale_coefs(term), term$group)
+  rows <- lapply(all_terms(design), function(term) {
+    spread <- if (is.null(term$dpar)) scales$spread else 2.5
+    sds <- parameter_rows("sd", sd_names(term), student_prior(0, spread), class_coefs(term), term_factor(term),
+                          term$dpar %||% "")
     # As in brms a prior of a coefficient is that of all classes.
     sds$of_all <- rep(term$coefs, length.out = nrow(sds))
     cor <- if (term$cor) parameter_rows("cor", paste0("cor_", term$group), "lkj(1)", group = term$group)

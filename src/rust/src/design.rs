@@ -4,7 +4,7 @@ mod latent;
 mod precision;
 
 use crate::error::{Error, Result};
-use crate::spec::{DispersionSpec, Family, InterceptSpec, ModelSpec};
+use crate::spec::{DispersionSpec, DispersionTermSpec, Family, InterceptSpec, ModelSpec};
 pub use latent::{Latent, RawLatent};
 use ndarray::{Array2, ShapeBuilder};
 pub use precision::LevelPrecision;
@@ -101,11 +101,10 @@ impl Design {
         }
         check_vector("se", &raw.se, if raw.se.is_empty() { 0 } else { n })?;
         let x = matrix("x", std::mem::take(&mut raw.x), n, spec.coefficients.len())?;
-        let p_disp = spec.n_dispersion_columns();
-        let mut x_disp = matrix("x_disp", std::mem::take(&mut raw.x_disp), n, p_disp)?;
+        let mut x_disp = matrix("x_disp", std::mem::take(&mut raw.x_disp), n, spec.n_dispersion_columns())?;
         check_intercept(spec.intercept.as_ref(), x.ncols())?;
         if let Some(intercept) = spec.dispersion.as_ref().and_then(DispersionSpec::intercept) {
-            check_intercept(Some(intercept), p_disp)?;
+            check_intercept(Some(intercept), spec.dispersion.as_ref().map_or(0, |d| d.names().len()))?;
             centre_columns(&mut x_disp, &intercept.centre);
         }
         if raw.terms.len() != spec.terms.len() {
@@ -222,7 +221,9 @@ impl ModelSpec {
     /// Columns of `x_disp` this spec asks for.
     pub fn n_dispersion_columns(&self) -> usize {
         match &self.dispersion {
-            Some(DispersionSpec::Regression { names, .. }) => names.len(),
+            Some(DispersionSpec::Regression { names, terms, .. }) => {
+                names.len() + terms.iter().map(DispersionTermSpec::n_effects).sum::<usize>()
+            }
             _ => 0,
         }
     }

@@ -96,7 +96,7 @@ pub fn push_draw(posterior: &Posterior, with_effects: bool, out: &mut Vec<f64>) 
     let (scales, model) = (&posterior.scales, &posterior.model);
     out.extend_from_slice(&posterior.beta);
     model.scale_priors.dispersion_draw(scales, out);
-    scales.sd.iter().for_each(|sd| out.extend_from_slice(sd));
+    scales.sd.iter().chain(&scales.dispersion_sd).for_each(|sd| out.extend_from_slice(sd));
     for (k, places) in model.layout.cors.iter().enumerate() {
         if !places.is_empty() {
             out.extend(scales.correlations(k));
@@ -109,6 +109,7 @@ pub fn push_draw(posterior: &Posterior, with_effects: bool, out: &mut Vec<f64>) 
         for block in model.layout.blocks.iter().filter(|b| matches!(b.source, Source::Term(_))) {
             out.extend_from_slice(&posterior.mapped.effects[block.start..block.start + block.len()]);
         }
+        out.extend_from_slice(model.scale_priors.dispersion_effects(scales));
         out.extend_from_slice(&posterior.latents.drawn);
     }
     out.extend([posterior.lprior, posterior.lp]);

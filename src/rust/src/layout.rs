@@ -111,6 +111,15 @@ impl Factors {
     }
 }
 
+/// Places of a group-level term of the log dispersion among the scale parameters.
+#[derive(Debug, Clone)]
+pub struct DispersionTerm {
+    /// Logs of its standard deviations.
+    pub sds: Range<usize>,
+    /// Its effects in coordinates of their own, level by level; the last of [`Layout::dispersion`], term by term.
+    pub effects: Range<usize>,
+}
+
 /// Order of the position: swept coefficients, effects, scale parameters that are not known (`theta`).
 #[derive(Debug, Clone)]
 pub struct Layout {
@@ -132,8 +141,10 @@ pub struct Layout {
     pub tails: Vec<Option<TailPlaces>>,
     /// Which factor each level has.
     pub factors: Arc<Factors>,
-    /// Place of the log dispersion or of its coefficients among them.
+    /// Place of the log dispersion or of its coefficients and effects among them.
     pub dispersion: Range<usize>,
+    /// Group-level terms of the log dispersion.
+    pub dispersion_terms: Vec<DispersionTerm>,
     /// Per horseshoe, its places among them.
     pub horseshoes: Vec<HorseshoePlaces>,
     /// Per predictor measured with error, places of its mean and of its log standard deviation among them.
@@ -154,7 +165,14 @@ impl Layout {
         let sds = terms.iter().map(|t| at.take(t.n_classes() * t.coefs.len())).collect();
         let n_cors = |t: &TermSpec| t.n_classes() * t.coefs.len() * (t.coefs.len() - 1) / 2;
         let cors = terms.iter().map(|t| at.take(t.cor.as_ref().map_or(0, |_| n_cors(t)))).collect();
-        let dispersion = at.take(spec.dispersion.as_ref().map_or(0, |d| d.names().len()));
+        let of_dispersion = spec.dispersion.as_ref();
+        let dispersion = at.take(of_dispersion.map_or(0, |d| d.names().len()));
+        let own_terms = of_dispersion.map_or(&[][..], |d| d.terms());
+        let effects: Vec<_> = own_terms.iter().map(|t| at.take(t.n_effects())).collect();
+        let dispersion = dispersion.start..at.0;
+        let with_sds = own_terms.iter().zip(effects);
+        let dispersion_terms =
+            with_sds.map(|(t, effects)| DispersionTerm { sds: at.take(t.coefs.len()), effects }).collect();
         let horseshoes = spec.horseshoes.iter().map(|h| HorseshoePlaces {
             global: at.take(1).start,
             slab: at.take(1).start,
@@ -178,6 +196,7 @@ impl Layout {
             tails,
             factors: Arc::new(Factors::new(terms)),
             dispersion,
+            dispersion_terms,
             horseshoes,
             latents,
             n_scales,
@@ -200,7 +219,9 @@ impl Layout {
         let dfs = dfs.filter_map(|(tail, t)| Some((tail.as_ref()?.df, t.df.as_ref().filter(is_given)?)));
         let priors = spec.latents.iter().flat_map(|l| [&l.mean, &l.sd]);
         let latents = self.latents.iter().flatten().copied().zip(priors);
-        let single = sds.chain(dispersion).chain(dfs).chain(latents);
+        let own_priors = spec.dispersion.iter().flat_map(|d| d.terms()).flat_map(|t| &t.sd_priors);
+        let own_sds = self.dispersion_terms.iter().flat_map(|t| t.sds.clone()).zip(own_priors);
+        let single = sds.chain(dispersion).chain(dfs).chain(own_sds).chain(latents);
         let single = single.filter(|(_, prior)| prior.is_constant()).map(|(place, _)| place);
         let is_known = |t: &TermSpec| t.cor.as_ref().is_some_and(|c| c.constant.is_some());
         let cors =
@@ -301,6 +322,8 @@ pub fn draw_names(spec: &ModelSpec, with_effects: bool) -> Vec<String> {
     let mut names: Vec<String> = spec.coefficients.iter().map(|c| c.name.clone()).collect();
     names.extend(spec.dispersion.iter().flat_map(|d| d.names().iter().cloned()));
     names.extend(spec.terms.iter().flat_map(TermSpec::sd_names));
+    let of_dispersion = || spec.dispersion.iter().flat_map(|d| d.terms());
+    names.extend(of_dispersion().flat_map(|t| t.sd_names.iter().cloned()));
     for t in spec.terms.iter().filter(|t| t.cor.is_some()) {
         for coefs in (0..t.n_classes()).map(|class| t.names_in_class(class)) {
             names.extend(pairs(coefs.len()).map(|(i, j)| format!("cor_{}__{}__{}", t.group, coefs[j], coefs[i])));
@@ -313,9 +336,10 @@ pub fn draw_names(spec: &ModelSpec, with_effects: bool) -> Vec<String> {
     }
     names.extend(spec.latents.iter().flat_map(|l| ["mean", "sd"].map(|what| format!("{what}me_{}", l.name))));
     if with_effects {
-        for t in &spec.terms {
-            for level in &t.levels {
-                names.extend(t.coefs.iter().map(|c| format!("r_{}[{level},{c}]", t.group)));
+        let terms = spec.terms.iter().map(|t| (&t.group, &t.levels, &t.coefs));
+        for (group, levels, coefs) in terms.chain(of_dispersion().map(|t| (&t.group, &t.levels, &t.coefs))) {
+            for level in levels {
+                names.extend(coefs.iter().map(|c| format!("r_{group}[{level},{c}]")));
             }
         }
         for l in &spec.latents {

@@ -5,6 +5,7 @@
 //! ([`correlation`]), so that a level's effects are `b = L s` with `s ~ N(0, I)`.
 
 pub mod correlation;
+mod dispersion;
 mod horseshoe;
 mod known;
 mod latent;
@@ -15,6 +16,7 @@ use crate::layout::{Factors, Layout, Source, pairs};
 use crate::number::Real;
 use crate::prior::Prior;
 use crate::spec::{DispersionSpec, HorseshoeSpec, InterceptSpec, ModelSpec, TermSpec};
+use dispersion::DispersionEffects;
 use horseshoe::{cover, half_normal};
 use known::known_values;
 use latent::LatentPriors;
@@ -41,6 +43,8 @@ pub struct ScalePriors {
     /// Per scale parameter, its unconstrained value if it is known, else zero.
     known: Vec<f64>,
     dispersion: Vec<Prior>,
+    /// Per group-level term of the log dispersion.
+    dispersion_terms: Vec<DispersionEffects>,
     /// A single positive parameter on the log scale (true) or coefficients (false).
     constant_dispersion: bool,
     /// Where the intercept among the coefficients is sampled.
@@ -72,14 +76,18 @@ pub struct Scales<T = f64> {
     pub shrinkage: Vec<Vec<T>>,
     /// Per horseshoe, share of the local variance that the slab takes.
     slab_share: Vec<Vec<T>>,
-    /// Log dispersion, or its coefficients.
+    /// Log dispersion, or its coefficients and effects.
     pub dispersion: Vec<T>,
     /// Predictors measured with error.
     pub latents: Vec<LatentScale<T>>,
+    /// Per group-level term of the log dispersion, standard deviations.
+    pub dispersion_sd: Vec<Vec<T>>,
     /// Per term and standard deviation, derivatives in `theta` of its log and of its prior with the Jacobian.
     sd_slopes: Vec<Vec<[T; 2]>>,
     /// Derivatives of the dispersion's priors likewise.
     dispersion_slopes: Vec<T>,
+    /// As `sd_slopes`, of the dispersion's terms.
+    dispersion_sd_slopes: Vec<Vec<[T; 2]>>,
     /// Log prior density on the natural scale.
     pub lprior: T,
     /// Log Jacobian of the transforms (and the log density of auxiliary parameters).
@@ -95,7 +103,7 @@ pub struct ScaleGradient<T = f64> {
     pub log_sd: Vec<Vec<T>>,
     /// Per horseshoe and parameter, with respect to the log of the scale.
     pub log_shrinkage: Vec<Vec<T>>,
-    /// With respect to log dispersion or its coefficients.
+    /// With respect to log dispersion or its coefficients and effects.
     pub dispersion: Vec<T>,
     /// Per predictor measured with error, with respect to its mean and the log of its standard deviation.
     pub latents: Vec<[T; 2]>,
@@ -117,7 +125,10 @@ impl ScalePriors {
         let dfs = spec.terms.iter().map(|t| t.df.as_ref().map(|p| Prior::new(p, true)).transpose());
         let dfs = dfs.collect::<Result<Vec<_>>>()?;
         let latents = spec.latents.iter().map(LatentPriors::new).collect::<Result<Vec<_>>>()?;
-        let known = known_values(&layout, spec, &own, (&dispersion, constant_dispersion), (&dfs, &latents))?;
+        let dispersion_terms = spec.dispersion.iter().flat_map(|d| d.terms());
+        let dispersion_terms: Vec<_> = dispersion_terms.map(DispersionEffects::new).collect::<Result<_>>()?;
+        let others = (&*dispersion_terms, &*dfs, &*latents);
+        let known = known_values(&layout, spec, &own, (&dispersion, constant_dispersion), others)?;
         let mut sds: Vec<Vec<SdPrior>> =
             own.into_iter().map(|priors| priors.into_iter().map(SdPrior::Own).collect()).collect();
         for (h, s) in spec.horseshoes.iter().enumerate() {
@@ -133,6 +144,7 @@ impl ScalePriors {
             cor_eta,
             known,
             dispersion,
+            dispersion_terms,
             constant_dispersion,
             dispersion_intercept,
             horseshoes,
@@ -164,15 +176,6 @@ impl ScalePriors {
     /// Priors of the dispersion or of its coefficients.
     pub fn dispersion(&self) -> &[Prior] {
         &self.dispersion
-    }
-
-    /// The dispersion, or the coefficients of its design as it is, for a draw.
-    pub fn dispersion_draw(&self, at: &Scales, out: &mut Vec<f64>) {
-        let start = out.len();
-        out.extend(at.dispersion.iter().map(|d| if self.constant_dispersion { d.exp() } else { *d }));
-        if let Some(intercept) = &self.dispersion_intercept {
-            out[start + intercept.column] -= intercept.shift(&at.dispersion);
-        }
     }
 
     /// Fills `out` at `theta`.
@@ -239,32 +242,6 @@ impl ScalePriors {
         }
         self.dispersion_backward(at, upstream, d_theta);
         self.latents_backward(at, upstream, d_theta);
-    }
-
-    #[inline(always)]
-    fn dispersion_forward<T: Real>(&self, theta: &[T], out: &mut Scales<T>) {
-        out.dispersion.clear();
-        out.dispersion.extend_from_slice(&theta[self.layout.dispersion.clone()]);
-        out.dispersion_slopes.clear();
-        for (prior, &t) in self.dispersion.iter().zip(&out.dispersion) {
-            let (lprior, log_jacobian, slope) = if self.constant_dispersion {
-                let at = prior.positive_by_log(t);
-                (at.lprior, at.log_jacobian, at.slope)
-            } else {
-                let [lprior, slope] = prior.log_density(t);
-                (lprior, T::ZERO, slope)
-            };
-            out.lprior += lprior;
-            out.log_jacobian += log_jacobian;
-            out.dispersion_slopes.push(slope);
-        }
-    }
-
-    #[inline(always)]
-    fn dispersion_backward<T: Real>(&self, at: &Scales<T>, upstream: &ScaleGradient<T>, d_theta: &mut [T]) {
-        for (i, place) in self.layout.dispersion.clone().enumerate() {
-            d_theta[place] += upstream.dispersion[i] + at.dispersion_slopes[i];
-        }
     }
 
     #[inline(always)]

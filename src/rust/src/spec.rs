@@ -87,7 +87,36 @@ pub enum DispersionSpec {
         /// that are sampled; draws are of the columns as they are.
         #[serde(default)]
         intercept: Option<InterceptSpec>,
+        /// Group-level terms, whose columns of `x_disp` follow those of the coefficients.
+        #[serde(default)]
+        terms: Vec<DispersionTermSpec>,
     },
+}
+
+/// A group-level term of the log dispersion: effects `u ~ N(0, sd)`, each with a column of `x_disp`, level by level.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DispersionTermSpec {
+    /// Name of the grouping factor in those of the effects.
+    pub group: String,
+    /// Labels of its levels.
+    pub levels: Vec<String>,
+    /// Names of the coefficients of each level.
+    pub coefs: Vec<String>,
+    /// Names of their standard deviations.
+    pub sd_names: Vec<String>,
+    /// Prior of each.
+    pub sd_priors: Vec<PriorSpec>,
+    /// What the rows tell of each effect, roughly (inverse variance). It shapes coordinates; the posterior is the same for any
+    /// value that is not negative.
+    pub information: Vec<f64>,
+}
+
+impl DispersionTermSpec {
+    /// Number of its effects.
+    pub fn n_effects(&self) -> usize {
+        self.levels.len() * self.coefs.len()
+    }
 }
 
 impl DispersionSpec {
@@ -104,6 +133,14 @@ impl DispersionSpec {
         match self {
             Self::Constant { prior, .. } => std::slice::from_ref(prior),
             Self::Regression { priors, .. } => priors,
+        }
+    }
+
+    /// Group-level terms of a regression.
+    pub fn terms(&self) -> &[DispersionTermSpec] {
+        match self {
+            Self::Constant { .. } => &[],
+            Self::Regression { terms, .. } => terms,
         }
     }
 

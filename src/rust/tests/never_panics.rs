@@ -35,6 +35,7 @@ fn shapes() -> impl Strategy<Value = Shape> {
                 autoscale: f.2,
                 centred: f.3,
                 regression: f.4 && family != Family::Poisson,
+                dispersion_levels: if f.4 && f.0 { 3 } else { 0 },
                 se: f.5 && family == Family::Gaussian,
                 by: kinds.0,
                 tails: kinds.1,

@@ -17,6 +17,7 @@ fn rows(family: Family, y: &[f64], se: Vec<f64>, regression: bool) -> Likelihood
             names: vec!["a".into(), "b".into()],
             priors: vec![flat.clone(); 2],
             intercept: None,
+            terms: vec![],
         }
     } else {
         DispersionSpec::Constant { name: "s".into(), prior: flat.clone() }

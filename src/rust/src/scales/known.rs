@@ -1,6 +1,7 @@
 //! Scale parameters that are numbers: priors of one value, and correlations that are given.
 
 use super::correlation::partial_of_equal;
+use super::dispersion::DispersionEffects;
 use super::latent::LatentPriors;
 use crate::error::Result;
 use crate::layout::Layout;
@@ -12,7 +13,7 @@ use std::ops::Range;
 /// dispersion with whether that is positive, of degrees of freedom, and of predictors measured with error.
 pub(super) fn known_values(
     layout: &Layout, spec: &ModelSpec, sds: &[Vec<Prior>], (dispersion, is_positive): (&[Prior], bool),
-    (dfs, latents): (&[Option<Prior>], &[LatentPriors]),
+    (dispersion_terms, dfs, latents): (&[DispersionEffects], &[Option<Prior>], &[LatentPriors]),
 ) -> Result<Vec<f64>> {
     let mut out = vec![0.0; layout.n_scales];
     let mut keep = |places: &Range<usize>, priors: &[Prior], is_positive: bool| {
@@ -22,6 +23,7 @@ pub(super) fn known_values(
     };
     layout.sds.iter().zip(sds).for_each(|(places, priors)| keep(places, priors, true));
     keep(&layout.dispersion, dispersion, is_positive);
+    layout.dispersion_terms.iter().zip(dispersion_terms).for_each(|(t, own)| keep(&t.sds, &own.sds, true));
     for (places, priors) in layout.latents.iter().zip(latents) {
         places.iter().zip(priors.known()).for_each(|(&place, value)| out[place] = value);
     }

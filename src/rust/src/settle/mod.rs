@@ -248,7 +248,9 @@ fn rough_theta(model: &Model) -> Vec<f64> {
     let log_sd = rough_log_sd(model);
     layout.sds.iter().flat_map(Clone::clone).for_each(|i| theta[i] = log_sd - 1.0);
     let dispersion = layout.dispersion.clone();
-    match (model.design.x_disp.ncols(), dispersion.len()) {
+    let n_own = layout.dispersion_terms.first().map_or(dispersion.end, |t| t.effects.start) - dispersion.start;
+    layout.dispersion_terms.iter().flat_map(|t| t.sds.clone()).for_each(|i| theta[i] = -1.0);
+    match (model.design.x_disp.ncols(), n_own) {
         (_, 0) => {}
         (0, _) => theta[dispersion.start] = log_sd,
         (_, p) => {

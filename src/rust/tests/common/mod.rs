@@ -31,6 +31,8 @@ pub struct Shape {
     pub autoscale: bool,
     pub centred: bool,
     pub regression: bool,
+    /// Levels of a group-level term of the regression; 0 without.
+    pub dispersion_levels: usize,
     pub se: bool,
     /// Levels in two classes, and effects with heavy tails.
     pub by: bool,
@@ -50,6 +52,7 @@ impl Shape {
             autoscale: false,
             centred: true,
             regression: false,
+            dispersion_levels: 0,
             se: false,
             by: false,
             tails: false,
@@ -61,6 +64,18 @@ fn horseshoe(target: HorseshoeTarget, autoscale: bool) -> HorseshoeSpec {
     HorseshoeSpec { target, df: 1.0, df_global: 1.0, scale_global: 0.5, df_slab: 4.0, scale_slab: 2.0, autoscale }
 }
 
+/// Two coefficients a level, of which rows tell nothing, or more and more.
+fn dispersion_term(name: &str, levels: usize) -> DispersionTermSpec {
+    DispersionTermSpec {
+        group: format!("d__{name}"),
+        levels: (0..levels).map(|l| l.to_string()).collect(),
+        coefs: vec!["c0".into(), "c1".into()],
+        sd_names: vec![format!("sd_d__{name}_c0"), format!("sd_d__{name}_c1")],
+        sd_priors: vec![prior("student_t", &[3.0, 0.0, 1.0]); 2],
+        information: (0..2 * levels).map(|i| 3.0 * i as f64).collect(),
+    }
+}
+
 fn dispersion(shape: &Shape) -> Option<DispersionSpec> {
     let name = if shape.family == Family::Gaussian { "sigma" } else { "shape" };
     if shape.family == Family::Poisson {
@@ -68,7 +83,9 @@ fn dispersion(shape: &Shape) -> Option<DispersionSpec> {
     } else if shape.regression {
         let names = vec![format!("b_{name}_Intercept"), format!("b_{name}_x")];
         let intercept = shape.centred.then(|| InterceptSpec { column: 0, centre: vec![0.0, 0.2] });
-        Some(DispersionSpec::Regression { names, priors: vec![prior("normal", &[0.0, 1.0]); 2], intercept })
+        let terms =
+            if shape.dispersion_levels > 0 { vec![dispersion_term(name, shape.dispersion_levels)] } else { vec![] };
+        Some(DispersionSpec::Regression { names, priors: vec![prior("normal", &[0.0, 1.0]); 2], intercept, terms })
     } else {
         Some(DispersionSpec::Constant { name: name.into(), prior: prior("student_t", &[3.0, 0.0, 2.5]) })
     }
@@ -134,9 +151,17 @@ pub fn arrays(shape: &Shape, seed: u64) -> RawArrays {
         weights: unit(n).iter().map(|u| 1.5 + u).collect(),
         se: if shape.se { unit(n).iter().map(|u| 1.2 + u).collect() } else { vec![] },
         x: intercept(unit(n * shape.p)),
-        x_disp: if shape.regression { intercept(unit(2 * n)) } else { vec![] },
+        x_disp: if shape.regression { [intercept(unit(2 * n)), dispersion_columns(shape)].concat() } else { vec![] },
         terms,
     }
+}
+
+/// Level by level, the indicator and a multiple of it.
+fn dispersion_columns(shape: &Shape) -> Vec<f64> {
+    let levels = shape.dispersion_levels;
+    let column =
+        |c: usize| (0..shape.n).map(move |i| if i % levels == c / 2 { 1.0 - 0.7 * (c % 2) as f64 } else { 0.0 });
+    (0..2 * levels).flat_map(column).collect()
 }
 
 /// Turns columns into signs: rows merge, and fall into groups of one dispersion.

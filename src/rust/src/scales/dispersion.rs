@@ -1,0 +1,139 @@
+//! The dispersion: one positive number, or coefficients and group-level effects of its logarithm.
+//!
+//! An effect `u ~ N(0, sd)` of which the rows tell about as much as one observation of precision `i` is sampled as
+//! `z = u / r`, `r^2 = 1 / (1 / sd^2 + i)`: not centred where they tell nothing, and in the effect's own unit where they tell
+//! much, so that neither end has a funnel. The posterior does not depend on `i`.
+
+use super::{ScaleGradient, ScalePriors, Scales};
+use crate::error::{Error, Result};
+use crate::number::Real;
+use crate::prior::Prior;
+use crate::spec::DispersionTermSpec;
+use std::f64::consts::PI;
+
+/// A group-level term of the log dispersion.
+#[derive(Debug, Clone)]
+pub(super) struct DispersionEffects {
+    /// Priors of its standard deviations, one per coefficient of a level.
+    pub(super) sds: Vec<Prior>,
+    /// Per effect, level by level, about what the rows tell of it.
+    information: Vec<f64>,
+}
+
+impl DispersionEffects {
+    pub(super) fn new(spec: &DispersionTermSpec) -> Result<Self> {
+        let information = spec.information.clone();
+        if information.len() != spec.n_effects() || information.iter().any(|i| !i.is_finite() || *i < 0.0) {
+            return Err(Error::Spec(format!("the information of '{}' in the dispersion is not valid", spec.group)));
+        }
+        let sds = spec.sd_priors.iter().map(|p| Prior::new(p, true)).collect::<Result<_>>()?;
+        Ok(Self { sds, information })
+    }
+
+    /// Number of coefficients of a level.
+    fn q(&self) -> usize {
+        self.sds.len()
+    }
+}
+
+impl ScalePriors {
+    /// The dispersion, or the coefficients of its design as it is, for a draw.
+    pub fn dispersion_draw(&self, at: &Scales, out: &mut Vec<f64>) {
+        let start = out.len();
+        let n = self.dispersion.len();
+        out.extend(at.dispersion[..n].iter().map(|d| if self.constant_dispersion { d.exp() } else { *d }));
+        if let Some(intercept) = &self.dispersion_intercept {
+            out[start + intercept.column] -= intercept.shift(&at.dispersion);
+        }
+    }
+
+    /// Effects of levels on the log dispersion, term by term, for a draw.
+    pub fn dispersion_effects<'a>(&self, at: &'a Scales) -> &'a [f64] {
+        &at.dispersion[self.dispersion.len().min(at.dispersion.len())..]
+    }
+
+    #[inline(always)]
+    pub(super) fn dispersion_forward<T: Real>(&self, theta: &[T], out: &mut Scales<T>) {
+        out.dispersion.clear();
+        out.dispersion.extend_from_slice(&theta[self.layout.dispersion.clone()]);
+        out.dispersion_slopes.clear();
+        for (prior, &t) in self.dispersion.iter().zip(&out.dispersion) {
+            let (lprior, log_jacobian, slope) = if self.constant_dispersion {
+                let at = prior.positive_by_log(t);
+                (at.lprior, at.log_jacobian, at.slope)
+            } else {
+                let [lprior, slope] = prior.log_density(t);
+                (lprior, T::ZERO, slope)
+            };
+            out.lprior += lprior;
+            out.log_jacobian += log_jacobian;
+            out.dispersion_slopes.push(slope);
+        }
+        out.dispersion_sd.resize(self.dispersion_terms.len(), vec![]);
+        out.dispersion_sd_slopes.resize(self.dispersion_terms.len(), vec![]);
+        for k in 0..self.dispersion_terms.len() {
+            self.dispersion_term_forward(k, theta, out);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn dispersion_backward<T: Real>(&self, at: &Scales<T>, upstream: &ScaleGradient<T>, d_theta: &mut [T]) {
+        for ((place, d), slope) in self.layout.dispersion.clone().zip(&upstream.dispersion).zip(&at.dispersion_slopes) {
+            d_theta[place] += *d + *slope;
+        }
+        for k in 0..self.dispersion_terms.len() {
+            self.dispersion_term_backward(k, at, upstream, d_theta);
+        }
+    }
+
+    #[inline(always)]
+    fn dispersion_term_forward<T: Real>(&self, k: usize, theta: &[T], out: &mut Scales<T>) {
+        let (term, places) = (&self.dispersion_terms[k], &self.layout.dispersion_terms[k]);
+        out.dispersion_sd[k].clear();
+        out.dispersion_sd_slopes[k].clear();
+        for (prior, &t) in term.sds.iter().zip(&theta[places.sds.clone()]) {
+            let sd = prior.positive(t);
+            out.dispersion_sd[k].push(sd.value);
+            out.dispersion_sd_slopes[k].push([sd.d_log, sd.slope]);
+            out.lprior += sd.lprior;
+            out.log_jacobian += sd.log_jacobian;
+        }
+        for (i, place) in places.effects.clone().enumerate() {
+            let sd = out.dispersion_sd[k][i % term.q()];
+            let told = T::splat(1.0) + sd * sd * term.information[i];
+            let scale = sd / told.sqrt();
+            let (z, u) = (theta[place], scale * theta[place]);
+            out.dispersion[place - self.layout.dispersion.start] = u;
+            // u / sd = z / sqrt(told), also where sd is 0.
+            out.lprior -= (z * z / told + T::splat((2.0 * PI).ln())) * 0.5 + sd.ln();
+            out.log_jacobian += scale.ln();
+        }
+    }
+
+    /// With `g` the derivative in `u` of all but the scale, and `f = d log r / d log sd = 1 / (1 + sd^2 i)`: in `z` it is
+    /// `r g`, in `log sd` it is `u g f` beside `u^2 / sd^2 - 1` of the density and `f` of the Jacobian.
+    #[inline(always)]
+    fn dispersion_term_backward<T: Real>(
+        &self, k: usize, at: &Scales<T>, upstream: &ScaleGradient<T>, d_theta: &mut [T],
+    ) {
+        let (term, places) = (&self.dispersion_terms[k], &self.layout.dispersion_terms[k]);
+        for c in 0..term.q() {
+            let sd = at.dispersion_sd[k][c];
+            let mut d_log_sd = T::ZERO;
+            for i in (c..term.information.len()).step_by(term.q()) {
+                let place = places.effects.start + i;
+                let f = (T::splat(1.0) + sd * sd * term.information[i]).recip();
+                let scale = sd * f.sqrt();
+                let u = at.dispersion[place - self.layout.dispersion.start];
+                let z = at.theta[place];
+                let own = upstream.dispersion[place - self.layout.dispersion.start];
+                // The density's part of r g is -r u / sd^2 = -z f.
+                let d_z = scale * own - z * f;
+                d_theta[place] += d_z;
+                d_log_sd += (u * own - z * z * f) * f + z * z * f - T::splat(1.0) + f;
+            }
+            let [d_log, slope] = at.dispersion_sd_slopes[k][c];
+            d_theta[places.sds.start + c] += d_log_sd * d_log + slope;
+        }
+    }
+}
