@@ -114,15 +114,16 @@ fold_group <- function(fit, group, data = fit$data) {
 
 # draws x rows of the log density of new rows; what levels add that the fit has not seen is integrated over its distribution.
 unseen_log_lik <- function(fit, newdata) {
-  prediction <- prepare_prediction(fit, newdata, allow_new_levels = TRUE)
+  prediction <- prepare_prediction(fit, newdata, allow_new_levels = TRUE, sample_new_levels = "gaussian")
   prediction$input$y <- observed_response(prediction)
   variance <- unseen_variance(prediction)
   prediction$input$terms <- lapply(prediction$input$terms, without_unseen)
-  out <- log_lik_draws(prediction)
+  # What a new level has for a dispersion is drawn, the same for both uses.
+  out <- with_local_seed(1L, log_lik_draws(prediction))
   rows <- which(colSums(variance) > 0)
   if (length(rows) == 0) return(out)
   eta <- linear_predictor(prediction)
-  dispersion <- response_dispersion(prediction)
+  dispersion <- with_local_seed(1L, response_dispersion(prediction))
   family <- family_record(fit$family)
   for (i in rows) {
     y <- prediction$input$y[i]

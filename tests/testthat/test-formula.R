@@ -90,7 +90,7 @@ test_that("what is not in the grammar is refused with the way out", {
   refused(y | weights(w) | se(s) ~ x, "Join")
   refused(y ~ tw_re(g, mean = 3), "text of a prior")
   expect_error(tw_formula(y ~ x, phi ~ z), "sigma", class = "twill_error_formula")
-  expect_error(tw_formula(y ~ x, sigma ~ (1 | g)), "population-level", class = "twill_error_formula")
+  expect_error(tw_formula(y ~ x, sigma ~ tw_re(g)), "tw_re", class = "twill_error_formula")
   expect_error(tw_formula(y ~ x, sigma ~ 1, shape ~ 1), "one", class = "twill_error_formula")
   expect_error(tw_re(g), class = "twill_error_formula")
 })
