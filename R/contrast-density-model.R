@@ -48,10 +48,10 @@ line_priors <- function(fit, at) {
     function(p, u, move) {
       total <- 0
       for (k in seq_along(priors)) {
-        if (priors[[k]]$dist == "flat") next
+        if (!is_proper_prior(priors[[k]])) next
         weights <- to_centred[, k]
         on_line <- drop(p[, seq_along(names), drop = FALSE] %*% weights) + sum(u[seq_along(names)] * weights) * move
-        total <- total + positive_log_density(priors[[k]]$dist, args[[k]], on_line)
+        total <- total + record_of_prior(priors[[k]])$log_density(on_line, args[[k]])
       }
       total
     }

@@ -40,10 +40,9 @@ effect_densities <- function(fit, weights, ask, effect, threshold) {
 # Counts with draws, a contrast of expression that is a linear function of parameters, and priors with a density.
 has_line <- function(fit, ask) {
   design <- fit$job$model$design
-  known <- c("normal", "student_t", "cauchy", "double_exponential", "uniform", "flat")
-  priors <- coefficient_priors(fit)
+  has_density <- function(record) !is.null(record$log_density) && !record$needs_positive
   has_counts(fit) && is_plain(ask) && !ask$cell_noise && has_draws(fit) && is_sampled(fit) &&
-    nrow(design$x) <= most_line_rows && all(vapply(priors, `[[`, "", "dist") %in% known)
+    nrow(design$x) <= most_line_rows && all(vapply(lapply(coefficient_priors(fit), record_of_prior), has_density, NA))
 }
 
 coefficient_priors <- function(fit) {

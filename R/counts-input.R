@@ -23,7 +23,7 @@ load_class <- function(x) {
   if (is.character(package) && package != ".GlobalEnv") requireNamespace(package, quietly = TRUE)
 }
 
-default_assay <- function(family) if (as_twill_family(family)$link == "log") "counts" else "logcounts"
+default_assay <- function(family) if (is_count_family(as_twill_family(family))) "counts" else "logcounts"
 
 read_experiment <- function(x, assay, col_data) {
   need_package("SummarizedExperiment", "to read {.arg x}")

@@ -47,7 +47,7 @@ carried_sizes <- function(data) data[["sizeFactor"]]
 
 # Of sums of cells a column `sizeFactor` is left from the cells: by default it is not used.
 forget_cell_sizes <- function(input, given, family, silent) {
-  is_default <- is.null(given$size_factors) && is.null(given$offset) && family$link == "log"
+  is_default <- is.null(given$size_factors) && is.null(given$offset) && is_count_family(family)
   if (!is_default || is.null(input$sizes) || is.null(input$data[["ncells"]])) return(input)
   inform_twill("sizes", c("The column {.field sizeFactor} of {.code colData(x)} is not used: {.field ncells} says that samples are
                            sums of cells, and size factors of cells mean nothing for sums.",

@@ -39,7 +39,7 @@ refuse_fcor <- function(formula, where) {
 check_fcor <- function(formula, family) {
   addition <- formula$addition
   trouble <- c(
-    if (family$family != "gaussian") "It needs {.code family = gaussian()}, not {.val {family$family}}.",
+    if (!takes_errors(family)) "It needs {.code family = gaussian()}, not {.val {family$family}}.",
     if (!is.null(addition$weights)) "Rows with weights have no joint distribution: put their variances into the matrix.",
     if (!is.null(formula$dispersion)) "A regression of {.field sigma} would change the covariance from row to row.",
     if (!is.null(addition$se) && addition$sigma)

@@ -86,7 +86,7 @@ check_latents <- function(formula, family) {
   trouble <- c(
     if (!is.null(formula$addition$weights)) "Weights of rows: put them into the standard errors, {.code y | se(s) ~ ...}.",
     if (!is.null(formula$fcor)) "Related errors, {.fn fcor}: the rows must be independent given the predictors.",
-    if (!is.null(formula$dispersion) && family$link == "log") "A regression of {.field shape}: leave it out.")
+    if (!is.null(formula$dispersion) && is_count_family(family)) "A regression of {.field shape}: leave it out.")
   if (length(trouble) == 0) return(invisible())
   abort_twill("formula", c("{.fn me} does not go with another part of the model.", stats::setNames(trouble[1], "x")))
 }
@@ -152,7 +152,7 @@ latent_columns <- function(latents) unlist(lapply(latents, function(latent) coln
 with_known_latents <- function(design, parameters) {
   constant <- function(class, latent) {
     parsed <- parameters$parsed[[match(paste0(class, "_", latent$name), parameters$variable)]]
-    if (parsed$dist == "constant") parsed$args
+    if (is_known_prior(parsed)) parsed$args
   }
   design$latents <- lapply(design$latents, function(latent) {
     latent$centre <- constant("meanme", latent) %||% latent$centre

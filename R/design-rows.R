@@ -5,7 +5,7 @@ largest_offset <- 500
 
 checked_offset <- function(offset, family, data) {
   offset <- if (is.null(offset)) rep(0, nrow(data)) else as.numeric(offset)
-  if (family$link != "log" || all(abs(offset) <= largest_offset)) return(offset)
+  if (!is_count_family(family) || all(abs(offset) <= largest_offset)) return(offset)
   rows <- rownames(data)[abs(offset) > largest_offset]
   values <- offset[abs(offset) > largest_offset]
   abort_twill("data", c("The {.fn offset} is too large: the mean is its exponential times that of the other terms.",
@@ -24,7 +24,7 @@ checked_weights <- function(formula, data) {
 
 checked_se <- function(formula, data, family) {
   if (is.null(formula$addition$se)) return(NULL)
-  if (family$family != "gaussian") {
+  if (!takes_errors(family)) {
     abort_twill("formula", "{.fn se} in the response needs {.code family = gaussian()}, not {.val {family$family}}.")
   }
   se <- row_values(formula$addition$se, "se", formula, data)

@@ -14,14 +14,16 @@
 #' @param fit A fit of class `twillcells` or `twillgenes`; for groups and interactions with effects kept.
 #' @param term Name of a factor, of a group, or names joined by `:` in any order.
 #' @param genes Names or numbers of genes, or a condition. Default: all.
+#' @param log2 Should draws of fits of counts be in base 2, as tables of [tw_contrast()] are? Default: no, natural logarithms, as
+#'   the linear predictor is. Those of Gaussian fits are in the units of the values in any case.
 #' @param x,object An object made by `tw_draws()`.
 #' @param i,j Names or numbers of levels.
 #' @param probs Probabilities of quantiles. Default: `c(0.025, 0.975)`.
 #' @param ... Not used.
 #' @return An object of class `tw_draws`. `effect[["stim"]]` gives draws x genes of a level, `effect[["stim", "ctrl"]]` of the
-#'   difference of two, `names()` the levels, `as.array()` all as draw x level x gene, `summary()` a data frame with `level`,
-#'   `gene`, `estimate`, `sd` and quantiles, and `plot()` a histogram over genes of the estimates in base 2. Draws are natural
-#'   logarithms for counts. Errors have class `twill_error_effect`.
+#'   difference of two, `names()` the levels, `as.array()` all as draw x level x gene, `summary()` a [table][tw_table] with
+#'   `level`, `gene`, `estimate`, `sd` and quantiles, and `plot()` a histogram over genes of the estimates, of counts in base 2.
+#'   Errors have class `twill_error_effect`.
 #' @seealso [tw_contrast()] for tables with false sign rates, [tw_spread()] for standard deviations over groups.
 #' @examples
 #' set.seed(1)
@@ -34,13 +36,14 @@
 #' response <- tw_draws(fit, "condition:donor")
 #' dim(response[["d1", "d2"]])
 #' @export
-tw_draws <- function(fit, term, genes = NULL, ...) {
+tw_draws <- function(fit, term, genes = NULL, log2 = FALSE, ...) {
   check_no_dots(...)
   check_set(fit)
   parts <- find_effect(fit, term)
   if (is_screen(fit) && "guide" %in% strsplit(term, "[: ]+")[[1]]) refuse_screen(fit, "tw_draws")
   at <- set_positions(fit, genes)
-  structure(list(fit = fit, term = term, genes = at, what = parts$what, levels = parts$levels), class = "tw_draws")
+  structure(list(fit = fit, term = term, genes = at, what = parts$what, levels = parts$levels, unit = table_unit(fit, log2)),
+            class = "tw_draws")
 }
 
 # list(what, levels): `levels` a named list of either weights of coefficients or names of effects.
@@ -133,9 +136,10 @@ slope_levels <- function(fit, k, wanted) {
 effect_level_draws <- function(x, level) {
   part <- x$levels[[level]]
   n <- n_set_draws(x$fit)
-  if (!is.null(part$effect)) return(matrix(effect_draws(x$fit, part$effect, x$genes), ncol = length(x$genes)))
+  size <- unit_size(x$unit)
+  if (!is.null(part$effect)) return(matrix(effect_draws(x$fit, part$effect, x$genes), ncol = length(x$genes)) / size)
   used <- part$weights[part$weights != 0]
-  if (length(used) == 0) matrix(0, n, length(x$genes)) else weighted_draws(x$fit, used, x$genes)
+  if (length(used) == 0) matrix(0, n, length(x$genes)) else weighted_draws(x$fit, used, x$genes) / size
 }
 
 #' @rdname tw_draws
@@ -193,7 +197,10 @@ summary.tw_draws <- function(object, probs = c(0.025, 0.975), ...) {
   })
   out <- do.call(rbind, parts)
   out$level <- factor(out$level, names(object$levels))
-  out
+  of_effect <- paste("of the effect,", unit_short(object$unit))
+  texts <- c(level = sub(",.*$", "", object$what), estimate = paste("posterior mean", of_effect),
+             sd = paste("posterior sd", of_effect))
+  new_table(out, "draws_summary", "Effects", "rows by level and gene", texts, list(contrast = object$what, unit = object$unit))
 }
 
 #' @rdname tw_draws
@@ -203,7 +210,7 @@ print.tw_draws <- function(x, ...) {
   check_no_dots(..., allow = print_arguments)
   cat("Effects: ", x$what, "\n", sep = "")
   cat(sprintf("%s levels x %s genes, %s draws; %s. Posterior means over genes:\n", big(length(x$levels)), big(length(x$genes)),
-              big(n_set_draws(x$fit)), effect_scale(x$fit)))
+              big(n_set_draws(x$fit)), unit_short(x$unit)))
   shown <- utils::head(names(x$levels), 20)
   print(effect_rows(x, shown), quote = FALSE, right = TRUE)
   if (length(x$levels) > 20) cat("and", length(x$levels) - 20, "more\n")
@@ -213,13 +220,12 @@ print.tw_draws <- function(x, ...) {
   invisible(x)
 }
 
-effect_scale <- function(fit) unit_short(table_unit(fit, log2 = FALSE))
-
 effect_rows <- function(x, levels) {
   rows <- vapply(levels, function(level) {
     draws <- effect_level_draws(x, level)
     mean <- colMeans(draws)
-    c(stats::quantile(mean, c(0.05, 0.5, 0.95), names = FALSE), stats::median(column_sds(draws)), sum(abs(mean) > log(2)))
+    beyond <- sum(abs(mean) * unit_size(x$unit) > log(2))
+    c(stats::quantile(mean, c(0.05, 0.5, 0.95), names = FALSE), stats::median(column_sds(draws)), beyond)
   }, numeric(5))
   shown <- matrix(formatC(t(rows)[, 1:4, drop = FALSE], format = "f", digits = 2), length(levels))
   dimnames(shown) <- list(levels, c("5%", "50%", "95%", "median sd"))
@@ -237,8 +243,8 @@ plot.tw_draws <- function(x, ...) {
 
 draws_plot <- function(x) {
   is_log <- has_counts(x$fit)
-  table <- summary.tw_draws(x)
-  table$estimate <- table$estimate / effect_unit(x$fit)
+  table <- as.data.frame(summary.tw_draws(x))
+  table$estimate <- table$estimate * unit_size(x$unit) / effect_unit(x$fit)
   varies <- tapply(table$estimate, table$level, function(v) any(v != 0))
   table <- table[table$level %in% names(varies)[varies], ]
   n_levels <- nlevels(droplevels(table$level))

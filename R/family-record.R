@@ -1,12 +1,12 @@
-# What a family is: its distribution given the mean and the dispersion (sigma or shape). Those who read a fit ask here, not for
-# the name of its family.
+# What a family is: its link, the name of its dispersion, and its distribution given the mean and the dispersion (sigma or shape).
+# Those who read a fit ask here, not for the name of its family.
 #
 # `varying_log_density` is the log density in the linear predictor, up to what depends on the dispersion alone, and `slopes` are
 # its first and second derivative.
 
 family_records <- list(
   gaussian = list(
-    is_count = FALSE,
+    label = "gaussian", link = "identity", inverse_link = identity, dispersion = "sigma", is_count = FALSE, takes_errors = TRUE,
     log_density = function(y, mean, dispersion) stats::dnorm(y, mean, dispersion, log = TRUE),
     cdf = function(y, mean, dispersion) stats::pnorm(y, mean, dispersion),
     random = function(mean, dispersion) stats::rnorm(length(mean), mean, dispersion),
@@ -14,7 +14,7 @@ family_records <- list(
     varying_log_density = function(y, eta, dispersion) stats::dnorm(y, eta, dispersion, log = TRUE),
     slopes = function(y, eta, dispersion) list(first = (y - eta) / dispersion^2, second = -1 / dispersion^2 + 0 * eta)),
   poisson = list(
-    is_count = TRUE,
+    label = "poisson", link = "log", inverse_link = exp, dispersion = NULL, is_count = TRUE, takes_errors = FALSE,
     log_density = function(y, mean, dispersion) stats::dpois(y, mean, log = TRUE),
     cdf = function(y, mean, dispersion) stats::ppois(y, mean),
     random = function(mean, dispersion) stats::rpois(length(mean), mean),
@@ -25,7 +25,7 @@ family_records <- list(
     # The mean of a rate given a count of it at some capture: Poisson rates do not vary.
     rate_given = function(y, capture, mean, dispersion) mean),
   negbinomial = list(
-    is_count = TRUE,
+    label = "negative binomial", link = "log", inverse_link = exp, dispersion = "shape", is_count = TRUE, takes_errors = FALSE,
     # dnbinom() with mu itself is exact for large sizes too.
     log_density = function(y, mean, dispersion) stats::dnbinom(y, mu = mean, size = dispersion, log = TRUE),
     cdf = function(y, mean, dispersion) stats::pnbinom(y, mu = mean, size = dispersion),
@@ -42,6 +42,15 @@ family_records <- list(
     rate_given = function(y, capture, mean, dispersion) (y + dispersion) / (dispersion + capture * mean) * mean))
 
 family_record <- function(family) family_records[[family$family]]
+
+is_count_family <- function(family) family_record(family)$is_count
+
+# Whether rows may have errors that are known, by se() or fcor().
+takes_errors <- function(family) family_record(family)$takes_errors
+
+# Whether a model or a fit is of counts, whose linear predictor is the logarithm of their mean.
+of_counts <- function(model) is_count_family(model$family)
+has_counts <- function(fit) is_count_family(family(fit))
 
 # Fits of genes hold sizes for all counts, infinite ones for Poisson.
 is_poisson_size <- function(size) is.infinite(size[1])

@@ -28,12 +28,6 @@ deparse_link <- function(expression, link) {
   if (is.name(expression) && is.function(link)) as.character(expression) else link
 }
 
-# Whether a fit is of counts, whose linear predictor is the logarithm of their mean.
-has_counts <- function(fit) family(fit)$link == "log"
-
-family_links <- c(gaussian = "identity", poisson = "log", negbinomial = "log")
-family_dispersions <- list(gaussian = "sigma", negbinomial = "shape")
-
 # Lower-case names of other packages' families.
 family_aliases <- c(
   normal = "gaussian", "negative binomial" = "negbinomial", "negative.binomial" = "negbinomial",
@@ -41,13 +35,13 @@ family_aliases <- c(
   neg_binomial = "negbinomial", negative_binomial = "negbinomial")
 
 new_family <- function(name, link) {
-  expected <- family_links[[name]]
+  expected <- family_records[[name]]$link
   if (!identical(link, expected)) {
     abort_twill("family", c("{.arg family} {.val {name}} has the link {.val {expected}} only.",
                             "x" = "The link asked for is {.val {link}}."))
   }
   functions <- stats::make.link(link)[c("linkfun", "linkinv", "mu.eta")]
-  parts <- c(list(family = name, link = link), functions, list(dispersion = family_dispersions[[name]]))
+  parts <- c(list(family = name, link = link), functions, list(dispersion = family_records[[name]]$dispersion))
   structure(parts, class = c("twill_family", "family"))
 }
 
@@ -59,7 +53,7 @@ as_twill_family <- function(family) {
   if (!is.list(family) || !is.character(family$family)) refuse_family(class(family)[1])
   name <- family_name(family$family[1])
   if (is.na(name)) refuse_family(family$family[1])
-  new_family(name, family$link %||% family_links[[name]])
+  new_family(name, family$link %||% family_records[[name]]$link)
 }
 
 call_family <- function(family) {
@@ -71,14 +65,14 @@ call_family <- function(family) {
 # MASS writes the parameter into the name: "Negative Binomial(2)".
 family_name <- function(name) {
   bare <- tolower(sub("[ ]*\\(.*$", "", name))
-  if (bare %in% names(family_links)) return(bare)
+  if (bare %in% names(family_records)) return(bare)
   unname(family_aliases[bare])
 }
 
 refuse_family <- function(given) {
   abort_twill("family", c("{.arg family} must be one of {.code gaussian()}, {.code negbinomial()} and {.code poisson()}.",
                           "x" = "It is {.val {given}}.",
-                          bullets(family_way_out(given)) %||% did_you_mean(given, names(family_links))))
+                          bullets(family_way_out(given)) %||% did_you_mean(given, names(family_records))))
 }
 
 # What to do instead, by the name of a family; NULL for names that say nothing.

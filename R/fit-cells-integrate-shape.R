@@ -9,7 +9,7 @@
 has_one_shape <- function(fit) {
   model <- fit$job$model
   has_one <- isTRUE(model$design$dispersion %in% c("shape", "sigma")) && is.null(model$design$x_disp)
-  has_one && model$parameters$parsed[[match(model$design$dispersion, model$parameters$variable)]]$dist != "constant"
+  has_one && !is_known_prior(model$parameters$parsed[[match(model$design$dispersion, model$parameters$variable)]])
 }
 
 # One function per gene: log density of log shape.
@@ -23,23 +23,8 @@ shape_priors <- function(fit, at) {
   lapply(seq_along(at), function(g) {
     args <- parsed$args
     for (one in by_gene) args[one$arg + 1] <- one$values[g]
-    function(rho) positive_log_density(parsed$dist, args, exp(rho)) + rho
+    function(rho) record_of_prior(parsed)$log_density(exp(rho), args) + rho
   })
-}
-
-# Without constants of truncation, which cancel.
-positive_log_density <- function(dist, a, x) {
-  switch(dist,
-    normal = stats::dnorm(x, a[1], a[2], log = TRUE),
-    student_t = stats::dt((x - a[2]) / a[3], a[1], log = TRUE),
-    cauchy = stats::dcauchy(x, a[1], a[2], log = TRUE),
-    double_exponential = -abs(x - a[1]) / a[2],
-    exponential = -a[1] * x,
-    gamma = stats::dgamma(x, a[1], rate = a[2], log = TRUE),
-    inv_gamma = -(a[1] + 1) * log(x) - a[2] / x,
-    lognormal = stats::dlnorm(x, a[1], a[2], log = TRUE),
-    uniform = stats::dunif(x, a[1], a[2], log = TRUE),
-    numeric(length(x)))
 }
 
 # Adds `shapes`: the grid `rho`, log `prior` at it, `rising` shape x leaf, `values` draw x leaf x shape and their `total` over

@@ -111,7 +111,7 @@ without_units <- function(job, units) {
 # What genes are ranked by when what they share is learned.
 total_of <- function(job, kept) {
   if (job$source$kind == "leaves") return(unname(colSums(job$source$data$sums)))
-  scan_source(source_samples(job$source, kept), job$model$family$link == "log")$total
+  scan_source(source_samples(job$source, kept), of_counts(job$model))$total
 }
 
 # Density --------------------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ check_evidence <- function(fit) {
 
 # Names of the parameters with a flat prior in a spec. What a horseshoe covers has no other prior.
 flat_parameters <- function(spec) {
-  is_flat <- function(prior) prior$dist == "flat"
+  is_flat <- function(prior) !is_proper_prior(prior)
   targets <- lapply(spec$horseshoes, function(h) if (h$on == "b") unlist(h$columns) + 1)
   own <- spec$coefficients[setdiff(seq_along(spec$coefficients), unlist(targets))]
   covered <- unlist(lapply(spec$horseshoes, function(h) if (h$on == "sd") vapply(h$sds, paste, "", collapse = " ")))

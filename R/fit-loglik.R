@@ -60,13 +60,14 @@ log_lik_with_spread <- function(prediction, eta) {
   y <- matrix(prediction$input$y, nrow(eta), ncol(eta), byrow = TRUE)
   family <- prediction$fit$family
   dispersion <- response_dispersion(prediction)
-  if (family$link == "log") return(log_density_with_spread(y, at$eta, at$spread, dispersion))
+  if (is_count_family(family)) return(log_density_with_spread(y, at$eta, at$spread, dispersion))
   matrix(row_log_density(family, y, at$eta, sqrt((dispersion %||% 0)^2 + at$spread)), nrow(eta))
 }
 
 # log p(y | eta, dispersion): `dispersion` is sigma or shape, per draw or per draw and row.
 row_log_density <- function(family, y, eta, dispersion) {
-  family_record(family)$log_density(y, if (family$link == "log") exp(eta) else eta, dispersion)
+  record <- family_record(family)
+  record$log_density(y, record$inverse_link(eta), dispersion)
 }
 
 pointwise_log_lik <- function(prediction) {

@@ -133,7 +133,7 @@ predictive_interval.twillfit <- function(object, prob = 0.9, ...) {
   bounds
 }
 
-inverse_link <- function(fit, eta) if (has_counts(fit)) exp(eta) else eta
+inverse_link <- function(fit, eta) family_record(family(fit))$inverse_link(eta)
 
 # New responses, draws x rows; NA where the mean is beyond what doubles hold.
 draw_responses <- function(prediction, eta) {

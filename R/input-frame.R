@@ -95,7 +95,7 @@ response_values <- function(formula, data, family) {
   check_response_type(y, text, nrow(data))
   y <- as.numeric(y)
   check_unit_of_response(y, text)
-  if (family$link == "log") check_counts(y, text, family$family, rownames(data))
+  if (is_count_family(family)) check_counts(y, text, family$family, rownames(data))
   y
 }
 
@@ -145,12 +145,12 @@ check_counts <- function(y, text, family, row_names) {
 # for it.
 check_constant_response <- function(y, family, parameters) {
   if (any(y != y[1])) return(invisible())
-  if (family$link == "log" && y[1] == 0) {
+  if (is_count_family(family) && y[1] == 0) {
     return(warn_twill("data", c("All counts are zero.",
                                 "i" = "The data only say that means are small: how small is up to the priors.")))
   }
   sigma <- parameters$parsed[parameters$class == "sigma"]
-  if (length(y) > 1 && length(sigma) && !sigma[[1]]$dist %in% c("inv_gamma", "lognormal")) {
+  if (length(y) > 1 && length(sigma) && !record_of_prior(sigma[[1]])$leaves_zero) {
     abort_twill("data", c("The response has the same value in every row: {.val {y[1]}}.",
                           "x" = "The residual standard deviation would go to zero: there is no proper posterior.",
                           "i" = "Check the response, or give known standard errors: {.code y | se(s) ~ ...}."))

@@ -135,7 +135,7 @@ count_levels <- function(block, offset, log_size, weights) {
 
 # list(name, arg, values) for each argument of a default prior that the gene's own level sets.
 level_priors <- function(model, levels) {
-  is_log <- model$family$link == "log"
+  is_log <- of_counts(model)
   table <- coefficient_places(model)
   rows <- lapply(which(table$source == "default"), function(j) {
     if (is_log) count_level_prior(table[j, ], levels) else gaussian_level_prior(table[j, ], levels)
@@ -156,16 +156,14 @@ coefficient_places <- function(model) {
   table$column_size <- column_sizes(design$x, any(table$has_level))
   rows <- match(table$variable, model$parameters$variable)
   table$source <- model$parameters$source[rows]
-  table$dist <- vapply(model$parameters$parsed[rows], function(p) p$dist, "")
+  table$location_arg <- vapply(model$parameters$parsed[rows], function(p) record_of_prior(p)$location, 0L)
   table
 }
 
 override <- function(name, arg, values) list(name = name, arg = as.integer(arg), values = as.double(values))
 
-location_arg <- function(dist) if (dist == "student_t") 1L else 0L
-
 count_level_prior <- function(row, levels) {
-  if (row$is_level) return(list(override(row$variable, location_arg(row$dist), levels$location / row$share)))
+  if (row$is_level) return(list(override(row$variable, row$location_arg, levels$location / row$share)))
   if (row$has_level) return(NULL)
   list(override(row$variable, 1L, 2.5 * levels$size_without_level / row$column_size))
 }

@@ -6,7 +6,7 @@
 # Adds `known` to a design: values by column (NA if not known) and the centre of each column; NULL if none is known.
 with_known_coefficients <- function(design, parameters, intercept) {
   parsed <- parameters$parsed[match(design$coef_names, parameters$variable)]
-  value <- vapply(parsed, function(p) if (p$dist == "constant") p$args else NA_real_, 0)
+  value <- vapply(parsed, function(p) if (is_known_prior(p)) p$args else NA_real_, 0)
   if (all(is.na(value))) return(design)
   centred <- centred_intercept(design$coefficients$class, design$x, intercept)
   design$known <- list(value = value, centre = centred$centre %||% numeric(length(value)),
@@ -51,7 +51,7 @@ with_known_draws <- function(draws, design) {
 
 # A term's correlations may be one number that all pairs have, if there is such a matrix.
 known_correlation <- function(term, parsed) {
-  if (parsed$dist != "constant") return(NULL)
+  if (!is_known_prior(parsed)) return(NULL)
   q <- length(term$coefs)
   lowest <- -1 / (q - 1)
   if (parsed$args > lowest) return(unbox(parsed$args))

@@ -2,10 +2,11 @@
 
 # `parameters` is the table of resolve_priors(), in the order of the draws.
 new_spec <- function(design, family, parameters, intercept, prior_only) {
-  spec <- list(family = unbox(family$family), sample_sigma = unbox(!(family$family == "gaussian" && is.null(design$dispersion))),
+  is_known <- takes_errors(family) && is.null(design$dispersion)
+  spec <- list(family = unbox(family$family), sample_sigma = unbox(!is_known),
                coefficients = spec_coefficients(design, parameters), intercept = spec_intercept(design, intercept),
-       dispersion = spec_dispersion(design, parameters, intercept), terms = spec_terms(design, parameters),
-       horseshoes = spec_horseshoes(design, parameters), prior_only = unbox(prior_only))
+               dispersion = spec_dispersion(design, parameters, intercept), terms = spec_terms(design, parameters),
+               horseshoes = spec_horseshoes(design, parameters), prior_only = unbox(prior_only))
   if (!is.null(design$latents)) spec$latents <- spec_latents(design, parameters)
   spec
 }
@@ -17,7 +18,7 @@ to_json <- function(x) as.character(jsonlite::toJSON(x, digits = NA, null = "nul
 
 # A horseshoe's members carry a flat prior of their own, which the engine ignores.
 spec_prior <- function(parsed) {
-  if (parsed$dist == "horseshoe") return(list(dist = unbox("flat"), args = numeric()))
+  if (record_of_prior(parsed)$is_split) return(list(dist = unbox("flat"), args = numeric()))
   list(dist = unbox(parsed$dist), args = parsed$args)
 }
 

@@ -45,9 +45,10 @@ find_formula.twillfit <- function(x, verbose = TRUE, ...) {
 model_info.twillfit <- function(x, ...) {
   like <- if (has_counts(x)) stats::poisson() else stats::gaussian()
   info <- insight::model_info(stats::glm(c(0, 1, 2) ~ 1, family = like))
-  is_negbin <- x$family$family == "negbinomial"
-  own <- list(is_bayesian = TRUE, is_mixed = length(all_terms(x$design)) > 0, n_obs = nobs(x), is_negbin = is_negbin,
-              is_poisson = x$family$family == "poisson", family = if (is_negbin) "negative binomial" else x$family$family,
+  record <- family_record(x$family)
+  has_size <- identical(record$dispersion, "shape")
+  own <- list(is_bayesian = TRUE, is_mixed = length(all_terms(x$design)) > 0, n_obs = nobs(x), is_negbin = has_size,
+              is_poisson = record$is_count && !has_size, family = record$label,
               is_dispersion = !is.null(x$formula$dispersion), n_grouplevels = if (length(all_terms(x$design))) unlist(ngrps(x)),
               is_timeseries = FALSE)
   utils::modifyList(info, own)

@@ -247,5 +247,5 @@ check_fit <- function(fit, argument = "fit") {
   if (inherits(fit, "twillfit")) return(invisible(fit))
   given <- class(fit)[1]
   abort_twill("argument", c("{.arg {argument}} must be a fit of class {.cls twillfit}.",
-                            "x" = "It is of class {.cls {given}}."))
+                            "x" = "It is of class {.cls {given}}.", if (inherits(fit, "twillgenes")) c("i" = one_model_hint)))
 }

@@ -43,7 +43,11 @@ plot.twillgenes <- function(x, type = c("ma", "volcano", "clr", "dispersion", "f
   check_dots_of(list(...), if (type %in% c("ma", "volcano", "clr")) tw_contrast else function(x) NULL)
   if (type == "loss") return(gene_loss(x))
   if (type == "dispersion") return(dispersion_plot(x))
-  if (type == "forest") return(gene_forest(x, gene, contrast, group, prob, prob_outer))
+  if (type == "forest" && is.null(results)) return(gene_forest(x, gene, contrast, group, prob, prob_outer))
+  if (type == "forest" && !is.null(gene)) {
+    abort_twill("plot", c("Give either {.arg gene}, for the fit's own draws, or {.arg results}.",
+                          "i" = "Rows of {.arg results} can be taken as of any data frame."))
+  }
   if (type == "clr") {
     return(clr_plot(x, results, contrast, check_share(alpha, "alpha", "plot"), check_whole(n_labels, "n_labels", 0, 1e4), ...))
   }
@@ -52,7 +56,9 @@ plot.twillgenes <- function(x, type = c("ma", "volcano", "clr", "dispersion", "f
 
 effects_plot <- function(results, type, alpha, n_labels) {
   alpha <- check_share(alpha, "alpha", "plot")
-  table <- effect_points(results, alpha, check_whole(n_labels, "n_labels", 0, 1e4))
+  n_labels <- check_whole(n_labels, "n_labels", 0, 1e4)
+  if (type == "forest") return(contrast_forest(results, alpha, n_labels))
+  table <- effect_points(results, alpha, n_labels)
   if (type == "ma") ma_plot(table, results, alpha) else volcano_plot(table, results, alpha)
 }
 

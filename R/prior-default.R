@@ -63,7 +63,7 @@ parameter_rows <- function(class, variable, default, coef = "", group = "", dpar
 
 # Level and spread of the response on the scale of the link.
 response_scales <- function(design, family) {
-  is_log <- family$link == "log"
+  is_log <- is_count_family(family)
   r <- (if (is_log) log(pmax(design$y, 0.1)) else design$y) - design$offset
   spread <- if (is_log) 2.5 else gaussian_spread(r)
   size <- if (is_log) 1 else positive_or_one(stats::sd(r))

@@ -2,7 +2,7 @@
 
 # An iteration x chain x variable array, variables named prior_<parameter>. Improper priors and constants have no draws.
 prior_draws_array <- function(parameters, design, intercept, n_iterations, n_chains, seed) {
-  parameters <- parameters[vapply(parameters$parsed, function(p) !p$dist %in% c("flat", "constant"), TRUE), ]
+  parameters <- parameters[prior_facts(parameters$parsed, "is_proper") & !prior_facts(parameters$parsed, "is_known"), ]
   n <- n_iterations * n_chains
   values <- with_local_seed(seed, {
     lapply(seq_len(nrow(parameters)), function(i) prior_draws_of(parameters[i, ], design, n))
@@ -31,43 +31,14 @@ with_local_seed <- function(seed, code) {
 
 prior_draws_of <- function(parameter, design, n) {
   parsed <- parameter$parsed[[1]]
-  if (parsed$dist == "horseshoe") return(horseshoe_draws(parsed$args, parameter$class, n))
-  if (parsed$dist == "lkj") return(lkj_draws(parsed$args, parameter, design, n))
-  quantiles <- prior_quantile(parsed)
-  is_positive <- parameter$class %in% positive_classes
-  below_zero <- if (is_positive) prior_probability(parsed)(0) else 0
-  quantiles(below_zero + stats::runif(n) * (1 - below_zero))
+  record <- record_of_prior(parsed)
+  if (record$is_split) return(horseshoe_draws(parsed$args, parameter$class, n))
+  if (parameter$class == "cor") return(lkj_draws(parsed$args, parameter, design, n))
+  below_zero <- if (parameter$class %in% positive_classes) probability_below_zero(record, parsed$args) else 0
+  record$quantile(below_zero + stats::runif(n) * (1 - below_zero), parsed$args)
 }
 
-prior_quantile <- function(parsed) {
-  a <- parsed$args
-  switch(parsed$dist,
-    normal = function(p) stats::qnorm(p, a[1], a[2]),
-    student_t = function(p) a[2] + a[3] * stats::qt(p, a[1]),
-    cauchy = function(p) stats::qcauchy(p, a[1], a[2]),
-    double_exponential = function(p) a[1] - a[2] * sign(p - 0.5) * log1p(-2 * abs(p - 0.5)),
-    exponential = function(p) stats::qexp(p, a[1]),
-    gamma = function(p) stats::qgamma(p, a[1], rate = a[2]),
-    inv_gamma = function(p) 1 / stats::qgamma(1 - p, a[1], rate = a[2]),
-    lognormal = function(p) stats::qlnorm(p, a[1], a[2]),
-    uniform = function(p) stats::qunif(p, a[1], a[2]),
-    horseshoe_scale = function(p) 1 / sqrt(1 / a[2]^2 + 1 / (a[1] * tan(pi / 2 * p))^2))
-}
-
-# Only asked at 0, to truncate.
-prior_probability <- function(parsed) {
-  a <- parsed$args
-  switch(parsed$dist,
-    normal = function(q) stats::pnorm(q, a[1], a[2]),
-    student_t = function(q) stats::pt((q - a[2]) / a[3], a[1]),
-    cauchy = function(q) stats::pcauchy(q, a[1], a[2]),
-    double_exponential = function(q) {
-      half <- 0.5 * exp(-abs(q - a[1]) / a[2])
-      if (q < a[1]) half else 1 - half
-    },
-    uniform = function(q) stats::punif(q, a[1], a[2]),
-    function(q) 0)
-}
+probability_below_zero <- function(record, args) if (is.null(record$probability)) 0 else record$probability(0, args)
 
 # One correlation of a K x K LKJ(eta) matrix is Beta(a, a) on (-1, 1) with a = eta + (K - 2) / 2.
 lkj_draws <- function(eta, parameter, design, n) {

@@ -1,25 +1,5 @@
 # Priors as text: "normal(0, 1)" to a distribution and its arguments, checked.
 
-# Arguments of each distribution and which of them must be positive, in the order of Stan's functions.
-prior_distributions <- list(
-  flat = list(args = character(), positive = character()),
-  constant = list(args = "value", positive = character()),
-  normal = list(args = c("mean", "sd"), positive = "sd"),
-  student_t = list(args = c("df", "location", "scale"), positive = c("df", "scale")),
-  cauchy = list(args = c("location", "scale"), positive = "scale"),
-  double_exponential = list(args = c("location", "scale"), positive = "scale"),
-  exponential = list(args = "rate", positive = "rate"),
-  gamma = list(args = c("shape", "rate"), positive = c("shape", "rate")),
-  inv_gamma = list(args = c("shape", "scale"), positive = c("shape", "scale")),
-  lognormal = list(args = c("meanlog", "sdlog"), positive = "sdlog"),
-  uniform = list(args = c("lower", "upper"), positive = character()),
-  lkj = list(args = "eta", positive = "eta"),
-  horseshoe_scale = list(args = c("tau", "slab"), positive = c("tau", "slab")),
-  horseshoe = list(args = c("df", "scale_global", "df_global", "scale_slab", "df_slab", "autoscale"),
-                   positive = c("df", "scale_global", "df_global", "scale_slab", "df_slab")))
-
-horseshoe_defaults <- list(df = 1, scale_global = 1, df_global = 1, scale_slab = 2, df_slab = 4, autoscale = TRUE)
-
 # Other names of the same distributions; the functions turn the arguments given into those of the distribution.
 prior_aliases <- list(
   std_normal = list(dist = "normal", args = character(), expand = function(...) list(0, 1)),
@@ -44,11 +24,12 @@ parse_prior <- function(text) {
   name <- as.character(call[[1]])
   alias <- prior_aliases[[name]]
   dist <- alias$dist %||% name
-  if (!dist %in% names(prior_distributions)) refuse_distribution(name, text)
-  args <- prior_arguments(call, alias$args %||% prior_distributions[[dist]]$args, dist, text)
-  if (!is.null(alias$expand)) args <- stats::setNames(do.call(alias$expand, unname(args)), prior_distributions[[dist]]$args)
+  if (!dist %in% names(prior_records)) refuse_distribution(name, text)
+  record <- prior_records[[dist]]
+  args <- prior_arguments(call, alias$args %||% record$args, dist, text)
+  if (!is.null(alias$expand)) args <- stats::setNames(do.call(alias$expand, unname(args)), record$args)
   check_prior_range(args, dist, text)
-  list(dist = dist, args = if (dist == "horseshoe") args else as.numeric(args), half = isTRUE(alias$half))
+  list(dist = dist, args = if (record$is_split) args else as.numeric(args), half = isTRUE(alias$half))
 }
 
 refuse_prior_text <- function(text) {
@@ -60,7 +41,7 @@ refuse_distribution <- function(name, text) {
   if (name %in% names(unsupported_priors)) {
     abort_twill("prior", c("The prior {.val {text}} is not supported.", "i" = unsupported_priors[[name]]))
   }
-  known <- c(names(prior_distributions), names(prior_aliases))
+  known <- c(names(prior_records), names(prior_aliases))
   abort_twill("prior", c("The prior {.val {text}} has an unknown distribution: {.val {name}}.",
                          did_you_mean(name, known), "i" = "Known are {.val {some(known, 30)}}."))
 }
@@ -68,7 +49,7 @@ refuse_distribution <- function(name, text) {
 # Values of the arguments by name. Numbers may be written as arithmetic: 1/3, log(2).
 prior_arguments <- function(call, names, dist, text) {
   given <- as.list(call)[-1]
-  defaults <- if (dist == "horseshoe") horseshoe_defaults else list()
+  defaults <- prior_records[[dist]]$defaults
   named <- match_arguments(given, names)
   missing <- if (is.null(named)) NULL else setdiff(names, c(names(named), names(defaults)))
   if (is.null(named) || length(missing) > 0) refuse_arguments(dist, names, text)
@@ -110,38 +91,40 @@ check_arithmetic <- function(expression, text) {
 }
 
 check_prior_range <- function(args, dist, text) {
-  for (name in prior_distributions[[dist]]$positive) {
+  for (name in prior_records[[dist]]$positive) {
     if (args[[name]] > 0) next
     abort_twill("prior", c("{.arg {name}} of a {.val {dist}} prior must be positive.",
                            "x" = "In {.val {text}} it is {.val {as.numeric(args[[name]])}}."))
   }
-  if (dist == "uniform" && args$lower >= args$upper) {
-    abort_twill("prior", c("{.arg lower} of a uniform prior must be below {.arg upper}.", "x" = "It is {.val {text}}."))
-  }
+  trouble <- prior_records[[dist]]$range_trouble
+  why <- if (!is.null(trouble)) trouble(args)
+  if (!is.null(why)) abort_twill("prior", c(why, "x" = "It is {.val {text}}."))
 }
 
 # Which distributions may stand on which class ---------------------------------------------------------------------
 
 positive_classes <- c("sd", "sigma", "shape", "sdme")
-positive_distributions <- c("exponential", "gamma", "inv_gamma", "lognormal", "horseshoe_scale")
 
 check_prior_class <- function(parsed, text, class, dpar) {
-  is_positive <- class %in% positive_classes
-  dist <- parsed$dist
-  why <- if (dist == "constant") constant_trouble(parsed$args, class)
-  else if (class == "cor" && dist != "lkj") "Correlations take {.val lkj(eta)}, or {.val constant(r)} for all pairs."
-  else if (class != "cor" && dist == "lkj") "{.val lkj} is for correlations: {.code class = \"cor\"}."
-  else if (!is_positive && (parsed$half || dist %in% positive_distributions)) {
-    "Its density is zero below 0, and parameters of this class can be negative."
-  } else if (dist == "horseshoe" && !(class %in% c("b", "sd") && dpar == "")) {
-    "A horseshoe is for the classes {.val b} and {.val sd}."
-  } else if (class == "mu" && dist == "flat") {
-    "Free means are only identified by their priors: give a proper one, such as {.val normal(0, 5)}."
-  } else if (is_positive && dist == "uniform" && parsed$args[2] <= 0) {
-    "Parameters of this class are positive."
-  }
+  why <- class_trouble(parsed, record_of_prior(parsed), class, dpar)
   if (is.null(why)) return(invisible())
   abort_twill("prior", c("The prior {.val {text}} cannot be used on class {.val {class}}.", "i" = why))
+}
+
+# Why a prior cannot stand on a class; NULL if it can.
+class_trouble <- function(parsed, record, class, dpar) {
+  is_positive <- class %in% positive_classes
+  if (record$is_known) constant_trouble(parsed$args, class)
+  else if (class == "cor" && !"cor" %in% record$of) "Correlations take {.val lkj(eta)}, or {.val constant(r)} for all pairs."
+  else if (class != "cor" && "cor" %in% record$of) "{.val lkj} is for correlations: {.code class = \"cor\"}."
+  else if (!is_positive && (parsed$half || record$needs_positive)) {
+    "Its density is zero below 0, and parameters of this class can be negative."
+  } else if (record$is_split && !(class %in% record$of && dpar == "")) "A horseshoe is for the classes {.val b} and {.val sd}."
+  else if (class == "mu" && !record$is_proper) {
+    "Free means are only identified by their priors: give a proper one, such as {.val normal(0, 5)}."
+  } else if (is_positive && !is.null(record$reaches_positive) && !record$reaches_positive(parsed$args)) {
+    "Parameters of this class are positive."
+  }
 }
 
 # Why a parameter of the class cannot have a value; NULL if it can.

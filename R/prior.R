@@ -190,7 +190,7 @@ resolve_priors <- function(parameters, user) {
   parameters$prior <- ifelse(is_user, user$prior[chosen], parameters$default)
   parameters$source <- ifelse(is_user, user$source[chosen], "default")
   parameters$parsed <- lapply(parameters$prior, parse_prior)
-  is_horseshoe <- vapply(parameters$parsed, function(p) p$dist == "horseshoe", TRUE)
+  is_horseshoe <- prior_facts(parameters$parsed, "is_split")
   parameters$horseshoe <- ifelse(is_horseshoe, chosen, NA_integer_)
   list(parameters = parameters, table = resolved_table(parameters, user))
 }

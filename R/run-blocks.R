@@ -34,7 +34,7 @@ part_view <- function(part) {
   offset <- block_offset(part)
   model <- if (is.null(part$shared)) part$model else apply_shared(part$model, part$shared)
   total <- if (is.null(offset)) model$design$offset else offset + model$design$offset
-  levels <- gene_levels(block, total, model$log_size, weights, model$family$link == "log")
+  levels <- gene_levels(block, total, model$log_size, weights, of_counts(model))
   list(block = block, weights = weights, offset = offset, model = model, levels = levels)
 }
 
@@ -82,7 +82,7 @@ block_weights <- function(block, part) {
 new_piece <- function(result, part, view) {
   piece <- result[setdiff(names(result), c("messages", "status"))]
   n_nonzero <- block_gene_sums(view$block, function(value, i) as.numeric(value != 0))
-  is_count <- view$model$family$link == "log"
+  is_count <- of_counts(view$model)
   x <- view$model$design$x
   n_used <- if (is.null(view$weights)) rep(view$block$n, length(part$rows)) else colSums(view$weights > 0)
   is_few <- (if (is_count) n_nonzero else n_used) <= ncol(x)

@@ -5,7 +5,7 @@
 # sample. Row numbers of genes are those of the source.
 
 new_job <- function(input, model, given, sharing, settings, keep) {
-  is_count <- model$family$link == "log"
+  is_count <- of_counts(model)
   offset <- check_gene_offset(given$offset, input$source, is_count)
   weights <- check_gene_weights(given$weights, input$source)
   if (is.numeric(given$size_factors)) check_size_factors(given$size_factors, "size_factors", input$source$samples)
@@ -31,7 +31,7 @@ new_job <- function(input, model, given, sharing, settings, keep) {
 # Columns that look like single cells: many, mostly zeros, and many to a combination of the design.
 hint_at_cells <- function(source, model, scan, silent) {
   n <- n_samples(source)
-  if (model$family$link != "log" || n < 500 || isTRUE(source$may_miss)) return(invisible())
+  if (!of_counts(model) || n < 500 || isTRUE(source$may_miss)) return(invisible())
   share <- 1 - sum(scan$n_nonzero) / (n * length(scan$n_nonzero))
   data <- model$data[setdiff(names(model$data), response_name)]
   n_leaves <- if (length(data)) nrow(unique(data)) else 1

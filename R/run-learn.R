@@ -51,8 +51,8 @@ proxy_part <- function(part) {
 }
 
 start_shared <- function(job, parts, rows) {
-  unit <- if (job$model$family$link == "log") 1 else gaussian_unit(job, rows)
-  level <- if (job$model$family$link == "log") 1.5 else log(unit)
+  unit <- if (of_counts(job$model)) 1 else gaussian_unit(job, rows)
+  level <- if (of_counts(job$model)) 1.5 else log(unit)
   proxies <- lapply(parts, proxy_part)
   log_mean <- trend_input(job$model, rough_means(job, rows, unit), unit)
   list(parts = proxies, par = lapply(proxies, part_start, unit = unit, level = level), range = trend_range(log_mean),
@@ -74,7 +74,7 @@ gaussian_unit <- function(job, rows) {
 }
 
 # What the trend is of: the log of the mean count, or the mean of Gaussian values in units of their spread.
-trend_input <- function(model, mean, unit = 1) if (model$family$link == "log") log(pmax(mean, 1e-10)) else mean / unit
+trend_input <- function(model, mean, unit = 1) if (of_counts(model)) log(pmax(mean, 1e-10)) else mean / unit
 
 # Genes spread evenly over the range of means.
 learning_rows <- function(job, rows, size) {
@@ -200,7 +200,7 @@ part_prior <- function(part, par) {
 }
 
 prior_text <- function(parsed, digits = 4) {
-  if (parsed$dist == "flat") return("")
+  if (!is_proper_prior(parsed)) return("")
   sprintf("%s(%s)", parsed$dist, paste(number_text(signif(parsed$args, digits)), collapse = ", "))
 }
 

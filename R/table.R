@@ -20,8 +20,10 @@
 #' @param x A table.
 #' @param n Number of rows to show. Default: 10.
 #' @param digits Number of significant digits. Default: 3.
-#' @param type For contrasts and sets: `"volcano"` (default) or, for contrasts, `"ma"`, see [plot.twillgenes()].
-#' @param alpha,n_labels As in [plot.twillgenes()].
+#' @param type For contrasts: `"volcano"` or `"ma"`, see [plot.twillgenes()], or `"forest"`, effects and their intervals gene by
+#'   gene, and level by level of a table made with `by`. Default: `"forest"` with `by`, else `"volcano"`.
+#' @param alpha,n_labels As in [plot.twillgenes()]. A forest shows the `n_labels` genes that are surest of an effect, or all that
+#'   the table has if they are not more.
 #' @param ... For `[`: rows and columns, as of a data frame; for `rbind()`: tables. Else not used.
 #' @return `print()`: its argument, invisibly; as many columns as the screen is wide, and below the names of the others. `plot()`:
 #'   a ggplot.
@@ -138,9 +140,10 @@ need_columns <- function(x, needed, makers) {
 #' @rdname tw_table
 #' @method plot tw_contrast
 #' @export
-plot.tw_contrast <- function(x, type = c("volcano", "ma"), alpha = 0.05, n_labels = 10, ...) {
+plot.tw_contrast <- function(x, type = NULL, alpha = 0.05, n_labels = 10, ...) {
   check_no_dots(...)
-  effects_plot(x, check_choice(type, "type", c("volcano", "ma")), alpha, n_labels)
+  type <- type %||% if (length(columns_of_levels(x))) "forest" else "volcano"
+  effects_plot(x, check_choice(type, "type", c("volcano", "ma", "forest")), alpha, n_labels)
 }
 
 #' @rdname tw_table

@@ -92,7 +92,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   silent <- check_silent(silent)
   refresh <- check_refresh(refresh)
   family <- as_twill_family(family)
-  if (family$link != "log") {
+  if (!is_count_family(family)) {
     abort_twill("family", "{.fn twill_cells} is for counts: {.arg family} must be {.val negbinomial} or {.val poisson}.")
   }
   refuse_pooling(prior)

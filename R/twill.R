@@ -201,7 +201,7 @@ new_model <- function(input, family, prior, contrasts, intercept, prior_only, re
 }
 
 refuse_flat_priors <- function(parameters) {
-  is_flat <- vapply(parameters$parsed, function(p) p$dist == "flat", TRUE)
+  is_flat <- !prior_facts(parameters$parsed, "is_proper")
   if (!any(is_flat)) return(invisible())
   flat <- some(parameters$variable[is_flat], 10)
   abort_twill("prior", c("{.code sample_prior = \"only\"} needs proper priors.", "x" = "Flat: {.val {flat}}.",

@@ -13,7 +13,10 @@ verb_doors <- c(
   loo = "sgc", waic = "sgc", loo_compare = "sgc", kfold = "sgc", bayes_R2 = "sg", loo_R2 = "s", loo_predict = "s",
   pp_check = "sgc",
   rhat = "sgc", neff_ratio = "sgc", nuts_params = "s", log_posterior = "s", tidy = "sgc", glance = "sgc", augment = "sg",
-  update = "sgc", simulate = "", logLik = "", anova = "")
+  update = "sgc", simulate = "", logLik = "", anova = "", dim = "gc", dimnames = "gc", `[` = "gc", c = "gc")
+
+# Of one model R's own answers stand.
+verbs_of_many <- c("dim", "dimnames", "[", "c")
 
 # What a verb does, where that is not in its name, by groups of the help page.
 verb_groups <- list(
@@ -28,7 +31,10 @@ verb_groups <- list(
                     "predictive_error", "predictive_interval", "augment"),
   "Criticism" = c("log_lik", "loo", "waic", "loo_compare", "kfold", "bayes_R2", "loo_R2", "loo_predict", "pp_check"),
   "Convergence" = c("rhat", "neff_ratio", "nuts_params", "log_posterior"),
+  "Genes as rows" = verbs_of_many,
   "Refused" = c("simulate", "logLik", "anova"))
+
+called <- function(verbs) ifelse(verbs == "[", verbs, paste0(verbs, "()"))
 
 # Rows of the help page.
 verb_rows <- function(letter) {
@@ -39,7 +45,7 @@ verb_rows <- function(letter) {
 verb_help <- function() {
   verbs <- unlist(verb_groups, use.names = FALSE)
   row <- function(...) paste(..., sep = " \\tab ")
-  rows <- row(sprintf("\\code{%s()}", verbs), verb_rows("s"), verb_rows("g"), verb_rows("c"))
+  rows <- row(sprintf("\\code{%s}", called(verbs)), verb_rows("s"), verb_rows("g"), verb_rows("c"))
   head <- row("\\strong{verb}", "\\code{twill()}", "\\code{twill_genes()}, \\code{twill_screen()}", "\\code{twill_cells()}")
   c("@details", "\\tabular{lccc}{", paste(c(head, rows), collapse = " \\cr\n"), "}")
 }

@@ -28,6 +28,19 @@ complaints_about <- function(file) {
     at_lines(file, grepl("\\b(TO[D]O|FIX[M]E)\\b(?!.*#[0-9])", lines, perl = TRUE), "open task without issue number"))
 }
 
+# What a family or a prior distribution is, its record says: elsewhere its name is compared with nothing.
+records <- c("R/family.R", "R/family-record.R", "R/prior-record.R")
+compared_names <- paste0(
+  "\\b(family|dist|link) *(==|!=|%in%) *(c\\()?\"",                          # family$family == "gaussian"
+  "|(==|!=) *\"(poisson|negbinomial|student_t|lkj|inv_gamma|horseshoe_scale)\"", # kind != "poisson"
+  "|identical\\([^\"]*\\b(family|dist|link), *\"",                             # identical(model$family$link, "log")
+  "|switch\\([^\",]*\\b(family|dist|link),")                                  # switch(parsed$dist, ...)
+
+complaints_about_records <- function(file) {
+  lines <- sub("^\\s*#.*$", "", readLines(file, warn = FALSE, encoding = "UTF-8"))
+  at_lines(file, grepl(compared_names, lines, perl = TRUE), "compares the name of a family or prior: ask its record")
+}
+
 # A function of the package that has two definitions: the file that is read last wins, unseen.
 defined_in <- function(file) {
   lines <- readLines(file, warn = FALSE)
@@ -41,6 +54,8 @@ complaints_about_names <- function(files) {
   if (length(twice)) sprintf("%s: %s() is defined more than once in the package", names(twice), twice)
 }
 
-found <- c(unlist(lapply(files, complaints_about)), complaints_about_names(files[startsWith(files, "R/")]))
+of_package <- files[startsWith(files, "R/")]
+found <- c(unlist(lapply(files, complaints_about)), complaints_about_names(of_package),
+           unlist(lapply(setdiff(of_package, records), complaints_about_records)))
 if (length(found)) writeLines(found)
 quit(status = as.integer(length(found) > 0))

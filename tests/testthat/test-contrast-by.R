@@ -47,7 +47,40 @@ test_that("one row per gene and level, with the columns of a contrast, from the 
   expect_equal(tw_contrast(fit, stim_effect(), by = "donor")$log2FoldChange, table$log2FoldChange)
   expect_equal(tw_contrast(fit, by = "donor", log2 = FALSE)$log2FoldChange, table$log2FoldChange * log(2))
   expect_output(print(table), "30 rows by gene and donor: conditionstim")
-  expect_true("gene3 d2" %in% plot(table, alpha = 1)$data$gene)
+  expect_true("gene3 d2" %in% plot(table, "volcano", alpha = 1)$data$gene)
+})
+
+test_that("a table by level is drawn as a forest, whatever verbs of data frames were done to it", {
+  fit <- by_fit()
+  table <- tw_contrast(fit, by = "donor")
+  forest <- plot(table)
+  expect_identical(levels(forest$data$row), paste0("d", 5:1))
+  expect_setequal(forest$data$gene, paste0("gene", 1:6))
+  at <- which(forest$data$gene == "gene3" & forest$data$level == "d2")
+  row <- row_of(table, "gene3", "d2")
+  expect_equal(unlist(forest$data[at, c("effect", "low", "high")]), unlist(row[c("log2FoldChange", "lower", "upper")]),
+               ignore_attr = TRUE)
+  expect_match(forest$labels$x, "log2 fold change")
+  expect_match(gsub("\\s+", " ", forest$labels$subtitle), "effect in each donor.*95% intervals")
+  expect_s3_class(ggplot2::ggplot_build(forest)$plot, "ggplot")
+  # The surest genes, as many as asked.
+  sure <- table[order(abs(table$log2FoldChange) / table$lfcSE, decreasing = TRUE), ]
+  few <- plot(table, alpha = 1e-12, n_labels = 2)
+  expect_identical(levels(few$data$gene), unique(sure$gene)[1:2])
+  expect_match(gsub("\\s+", " ", few$labels$subtitle), "2 surest of 6 genes")
+  expect_identical(plot(table[table$gene == "gene2", ])$data$effect, table$log2FoldChange[table$gene == "gene2"])
+  # Without levels genes are on the axis.
+  genes <- plot(tw_contrast(fit), "forest")
+  expect_identical(levels(genes$data$row), rownames(fit)[order(tw_contrast(fit)$log2FoldChange)])
+  # A plain data frame still knows, and so does one by dplyr.
+  expect_identical(plot(fit, "forest", results = as.data.frame(table))$data, forest$data)
+  expect_error(plot(table[c("gene", "donor", "log2FoldChange")]), "lfcSE", class = "twill_error_plot")
+  expect_error(plot(table, "forests"), "type", class = "twill_error")
+  skip_if_not_installed("dplyr")
+  expect_identical(plot(dplyr::filter(table, lfcSE > 0))$data, forest$data)
+  both <- plot(tw_contrast(by_fit(~ condition + (1 + condition || donor) + (0 + condition || sex),
+                                  col_data = cbind(gene_samples(), sex = rep(c("f", "m"), 5))), by = c("donor", "sex")))
+  expect_match(both$labels$y, "donor, sex", fixed = TRUE)
 })
 
 test_that("other groups are as the estimand says", {

@@ -40,6 +40,28 @@ test_that("several levels, numbers, contrasts and groups of two variables have e
   expect_equal(unname(slopes[["dose2 | d3"]][, 3]), draws_of(fit, "gene3", "r_donor[d3,dose2]"))
 })
 
+test_that("draws are in the unit that is asked for, and everything made of them says it", {
+  fit <- cells_fit()
+  natural <- tw_draws(fit, "condition")
+  base2 <- tw_draws(fit, "condition", log2 = TRUE)
+  expect_equal(base2[["stim"]], natural[["stim"]] / log(2))
+  expect_equal(tw_draws(fit, "donor", log2 = TRUE)[["d2", "d1"]], tw_draws(fit, "donor")[["d2", "d1"]] / log(2))
+  expect_equal(as.array(base2), as.array(natural) / log(2))
+  expect_equal(summary(base2)$estimate, summary(natural)$estimate / log(2))
+  expect_s3_class(summary(base2), "tw_table")
+  expect_identical(attr(summary(base2), "unit"), "log2")
+  expect_output(print(summary(natural)), "natural log units")
+  expect_output(print(base2), "log2")
+  expect_output(print(natural), "natural logarithm")
+  # Estimates in plots are in base 2, and so are folds.
+  expect_equal(plot(base2)$data$estimate, plot(natural)$data$estimate)
+  expect_identical(effect_rows(base2, "stim")[, "beyond 2-fold"], effect_rows(natural, "stim")[, "beyond 2-fold"])
+  values <- fake_set(counts = log(gene_counts(4) + 1), family = "gaussian", keep = "effects")
+  expect_identical(tw_draws(values, "condition", log2 = TRUE)[["stim"]], tw_draws(values, "condition")[["stim"]])
+  expect_output(print(tw_draws(values, "condition")), "units of the values")
+  expect_error(tw_draws(fit, "condition", log2 = NA), "log2", class = "twill_error_setting")
+})
+
 test_that("unknown terms and levels are refused with what there is", {
   fit <- cells_fit()
   expect_error(tw_draws(fit, "conditoin"), "condition", class = "twill_error_effect")

@@ -111,6 +111,9 @@ test_that("what is refused says how to ask", {
   expect_error(loo_R2(fit), "tw_gene\\(fit, \"NAME\"\\)", class = "twill_error_method")
   expect_error(posterior_predict(cells_fit(cell_data(3))), "tw_means", class = "twill_error_method")
   expect_error(as.data.frame(fit), "tw_contrast", class = "twill_error_method")
+  for (verb in list(tw_conditional_effects, tw_hypothesis, tw_log_prob, tw_forest)) {
+    expect_error(verb(fit), "tw_gene\\(fit, \"NAME\"\\)", class = "twill_error_argument")
+  }
   expect_error(simulate(fit), "posterior_predict", class = "twill_error_method")
   skip_if_not_installed("emmeans")
   expect_error(suppressMessages(emmeans::emmeans(fit, ~condition)), "tw_contrast")

@@ -82,9 +82,8 @@ test_that("the table of priors says what differs by gene", {
 })
 
 test_that("the prior of the scale of a horseshoe has the quantiles of its definition", {
-  parsed <- parse_prior("horseshoe_scale(0.1, 2)")
   with_fixed_seed(3, lambda <- abs(rcauchy(1e5)))
-  expect_equal(prior_quantile(parsed)(c(0.1, 0.5, 0.9)),
+  expect_equal(prior_records$horseshoe_scale$quantile(c(0.1, 0.5, 0.9), c(0.1, 2)),
                unname(quantile(0.1 * lambda * 2 / sqrt(4 + 0.01 * lambda^2), c(0.1, 0.5, 0.9))), tolerance = 0.02)
   expect_error(tw_prior("horseshoe_scale(0.1, 2)", class = "b"), class = "twill_error_prior")
   expect_error(tw_prior("horseshoe_scale(0.1, -2)", class = "sd"), class = "twill_error_prior")

@@ -120,7 +120,7 @@ test_that("densities of the shared priors integrate to one", {
   expect_equal(area(list(kind = "half_normal"), log(0.4), Inf) * sqrt(2 / pi), 1, tolerance = 1e-6)
   expect_equal(area(list(kind = "half_t"), log(0.4), Inf), 1 / (2 * dt(0, 3)), tolerance = 1e-6)
   # Its mass near the slab is integrable but infinite in density: quadrature up to the quantile of 99 percent.
-  end <- prior_quantile(parse_prior("horseshoe_scale(0.2, 3)"))(0.99)
+  end <- prior_records$horseshoe_scale$quantile(0.99, c(0.2, 3))
   expect_equal(area(list(kind = "horseshoe"), log(c(0.2, 3)), end), 0.99, tolerance = 1e-5)
 })
 

@@ -1,0 +1,49 @@
+# The forest of a table of contrasts: effects with their intervals, gene by gene, in each level that the table has.
+
+# Columns that, beside the gene, say what a row is of.
+columns_of_levels <- function(results) intersect(table_fact(results, "by"), names(results))
+
+contrast_forest <- function(results, alpha, n_genes) {
+  table <- forest_points(results, alpha)
+  genes <- surest_genes(table, max(1, n_genes))
+  n_all <- length(unique(table$gene))
+  table <- table[table$gene %in% genes, ]
+  by <- columns_of_levels(results)
+  # A gene in its panel, its levels on the axis; without levels genes are on it, the largest effect on top.
+  table$gene <- factor(table$gene, genes)
+  table$row <- if (length(by)) factor(table$level, rev(unique(table$level))) else
+    factor(table$gene, unique(table$gene[order(table$effect)]))
+  plot <- forest_of_effects(table, alpha)
+  if (length(by)) plot <- plot + ggplot2::facet_wrap("gene")
+  what <- effect_label(results)
+  prob <- table_fact(results, "prob")
+  note <- paste(c(if (nzchar(what)) what, if (!is.null(prob)) sprintf("%g%% intervals", 100 * prob),
+                  if (length(genes) < n_all) sprintf("the %d surest of %s genes", length(genes), big(n_all))), collapse = "; ")
+  plot + ggplot2::labs(x = effect_axis(results), y = if (length(by)) paste(by, collapse = ", "), title = NULL,
+                       subtitle = wrap_label(note)) + subtitle_theme()
+}
+
+forest_points <- function(results, alpha) {
+  effect <- intersect(effect_names, names(results))
+  need_columns(results, c(if (length(effect) == 0) effect_names[1], "lfcSE", "lower", "upper", "svalue"), "{.fn tw_contrast}.")
+  by <- columns_of_levels(results)
+  level <- if (length(by)) do.call(paste, lapply(by, function(key) as.character(results[[key]]))) else ""
+  table <- data.frame(gene = if (length(by)) results$gene else row_labels(results), level = level, effect = results[[effect[1]]],
+                      sd = results$lfcSE, low = results$lower, high = results$upper, svalue = results$svalue)
+  table <- table[is.finite(table$effect), ]
+  table$called <- !is.na(table$svalue) & table$svalue <= alpha
+  table
+}
+
+# Genes by their surest row, called ones first.
+surest_genes <- function(table, n) {
+  sure <- order(!table$called, -abs(table$effect) / table$sd)
+  utils::head(unique(table$gene[sure]), n)
+}
+
+forest_of_effects <- function(table, alpha) {
+  ggplot2::ggplot(table, ggplot2::aes(x = .data$effect, y = .data$row, colour = .data$called)) +
+    ggplot2::geom_vline(xintercept = 0, colour = "grey60", linewidth = 0.3) +
+    ggplot2::geom_linerange(ggplot2::aes(xmin = .data$low, xmax = .data$high), linewidth = 0.8) +
+    ggplot2::geom_point(size = 1.6) + called_colours(alpha) + plot_theme() + ggplot2::theme(legend.position = "top")
+}
