@@ -59,12 +59,6 @@ spread_genes <- function(fit, leaves, n_genes) {
   evenly_spaced(known, log(total[known]), n_genes)
 }
 
-# Of `known`, n whose levels are evenly spaced, from the lower tenth to the highest.
-evenly_spaced <- function(known, level, n) {
-  wanted <- seq(stats::quantile(level, 0.1, names = FALSE), max(level), length.out = n)
-  unique(known[vapply(wanted, function(w) which.min(abs(level - w)), 1L)])
-}
-
 # One table per gene of what `type` needs of the replicates.
 check_gene <- function(fit, at, leaves, cells, ids, type, cut) {
   h <- gene_histogram(fit, fit$posterior$rows[at], leaves)
@@ -134,8 +128,6 @@ histogram_check <- function(table, where, n, cut) {
   headed(plot, sprintf("Counts of %s", where),
          sprintf("Black: observed; bands: %d replicates of the data. Counts up to the %g %% quantile", n, 100 * cut))
 }
-
-whole_breaks <- function(limits) unique(round(pretty(pmax(limits, 0), 4)))
 
 # Few round numbers that are far apart under the root.
 root_breaks <- function(limits) {

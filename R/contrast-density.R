@@ -89,13 +89,6 @@ typical_shapes <- function(fit, genes) {
   if (is.null(design$x_disp)) drop(means(design$dispersion)) else exp(means(design$disp_names) %*% t(design$x_disp))
 }
 
-# Samples or leaves x genes.
-sample_counts <- function(fit, genes) {
-  rows <- fit$posterior$rows[genes]
-  if (fit$job$source$kind == "leaves") return(fit$job$source$data$sums[, rows, drop = FALSE])
-  dense_block(read_block(source_genes(fit$job$source, rows)))
-}
-
 line_densities <- function(fit, plan, chosen, genes, points, smallest) {
   at <- genes[chosen]
   effects <- if (length(fit$posterior$effect_names)) effect_draws(fit, fit$posterior$effect_names, at)

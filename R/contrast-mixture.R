@@ -51,9 +51,6 @@ interior_shares <- function(lik, weights, steps) {
   list(x = x, gap = gap)
 }
 
-# The longest step that keeps values positive.
-inside <- function(values, move) min(1, 0.99 / max(-move / values, 1e-300))
-
 # What stands for less than a thousandth of an observation is what the interior point leaves of zero.
 sparse_shares <- function(x, total) {
   x[x * total < 1e-3] <- 0

@@ -19,16 +19,6 @@ rate_base <- function(fit, contrast, weights, ask, effect, statistics, threshold
   list(draws = centre, statistics = own, extra = added, densities = effect$densities)
 }
 
-# Few values that stand for the draws of the added variance, genes x values: means of draws that follow one another in size.
-n_extra_nodes <- 8
-
-extra_nodes <- function(extra) {
-  if (nrow(extra) <= n_extra_nodes) return(t(extra))
-  group <- ceiling(seq_len(nrow(extra)) * n_extra_nodes / nrow(extra))
-  sorted <- apply(extra, 2, function(v) if (anyNA(v)) rep(NA_real_, length(v)) else sort(v))
-  t(rowsum(sorted, group) / as.vector(table(group)))
-}
-
 # No statement about one more donor is surer than the same about the population.
 no_surer <- function(statistics, population) {
   for (rate in c("lfsr", "fsos")) statistics[[rate]] <- pmax(statistics[[rate]], population[[rate]])

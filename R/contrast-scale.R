@@ -121,14 +121,6 @@ leaf_log_means <- function(fit, plan, at) {
   add_levels(base, fit, plan, at)
 }
 
-# draws x variable x gene -> draws x gene.
-weighted_sum <- function(draws, weights) {
-  size <- dim(draws)
-  out <- matrix(0, size[1], size[3])
-  for (j in which(weights != 0)) out <- out + weights[j] * draws[, j, ]
-  out
-}
-
 add_levels <- function(base, fit, plan, at) {
   terms <- fit$job$model$design$terms
   effects <- effect_draws(fit, fit$posterior$effect_names, at)

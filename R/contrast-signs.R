@@ -49,23 +49,6 @@ pair_likelihoods <- function(values, parts) {
   whole
 }
 
-# Degrees of freedom that the tails of all genes' draws have together; Inf for normal ones. `draws` is draws x genes.
-pooled_df <- function(draws, mean, sd) {
-  if (is.null(draws) || length(mean) == 0) return(Inf)
-  z <- abs(draws - rep(mean, each = nrow(draws))) / rep(sd, each = nrow(draws))
-  found <- stats::quantile(z, 0.99, names = FALSE)
-  candidates <- c(3, 4, 5, 6, 8, 10, 15, 20, 30, 60)
-  of_t <- stats::qt(0.995, candidates) * sqrt((candidates - 2) / candidates)
-  if (found <= stats::qnorm(0.995)) Inf else candidates[which.min(abs(of_t - found))]
-}
-
-# Variances of the nodes, in units of the posterior variance.
-node_variances <- function(df) {
-  if (!is.finite(df)) return(1)
-  precision <- stats::qgamma((seq_len(n_t_nodes) - 0.5) / n_t_nodes, df / 2, df / 2)
-  (df - 2) / df / precision
-}
-
 # `nodes` are variances in units of those of the effects, equally likely, or what t_nodes() gives for each effect.
 error_variances <- function(sd, nodes) if (is.list(nodes)) sd^2 * nodes$variance else outer(sd^2, nodes)
 
@@ -180,5 +163,3 @@ adapt_statistics <- function(statistics, prior, threshold, base = list(statistic
   }
   statistics
 }
-
-usable_effects <- function(mean, sd) is.finite(mean) & is.finite(sd) & sd > 0

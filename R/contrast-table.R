@@ -54,14 +54,6 @@ kernel_tails <- function(effect, mean, sd, total, at, lower) {
   matrix(vapply(at, one, numeric(length(mean))), length(mean))
 }
 
-# With the variance of a new level: one normal deviate per draw, spread evenly over its quantiles.
-noisy_draws <- function(effect, seed) {
-  if (is.null(effect$extra)) return(effect$draws)
-  n <- nrow(effect$draws)
-  z <- with_local_seed(seed, sample(stats::qnorm((seq_len(n) - 0.5) / n)))
-  effect$draws + sqrt(effect$extra) * z
-}
-
 # Mean of the rates of all genes with a rate at most as large. Genes without draws have none.
 s_values <- function(rate) {
   sorted <- order(rate, na.last = NA)

@@ -292,13 +292,6 @@ class_variance <- function(fit, term, weights, used, at) {
   matrix(total, dim(sds)[1])
 }
 
-correlation_of <- function(fit, term, first, second, at) {
-  first <- paste0(first, term$suffix)
-  second <- paste0(second, term$suffix)
-  name <- paste0("cor_", term$group, "__", c(paste0(first, "__", second), paste0(second, "__", first)))
-  set_draws(fit, intersect(name, fit$posterior$names), at)[, 1, ]
-}
-
 # Without draws: normal with the mean and variance of the contrast.
 normal_effect <- function(fit, linear, estimand) {
   if (estimand == "new_donor") {

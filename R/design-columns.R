@@ -113,3 +113,10 @@ difftime_like <- function(column, like, name) {
   units(column) <- units(like)
   column
 }
+
+# Combinations of values as a factor, in the order of the variables' own levels.
+joined_values <- function(columns) {
+  order <- do.call(base::order, unname(as.list(columns)))
+  text <- do.call(paste, c(lapply(columns, level_text), sep = " | "))
+  factor(text, unique(text[order]))
+}

@@ -169,8 +169,6 @@ conform_new_data <- function(newdata, fit, wanted, needs) {
   newdata
 }
 
-bullets <- function(hints) if (length(hints) > 0) stats::setNames(hints, rep("i", length(hints)))
-
 # What to do where levels are not known.
 without_levels <- c("{.code allow_new_levels = TRUE} predicts for new levels.",
                     "{.code re_formula = NA} leaves group-level effects out.")

@@ -1,8 +1,5 @@
 # Rows of a design: offsets, weights, standard errors; and what must hold for the columns.
 
-# exp() of more than 709 overflows; 500 leaves room for the rest of the linear predictor.
-largest_offset <- 500
-
 checked_offset <- function(offset, family, data) {
   offset <- if (is.null(offset)) rep(0, nrow(data)) else as.numeric(offset)
   if (!is_count_family(family) || all(abs(offset) <= largest_offset)) return(offset)

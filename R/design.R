@@ -224,16 +224,6 @@ level_keys <- function(texts) {
   do.call(paste, c(unname(texts), sep = "\r"))
 }
 
-# Dense codes 1, 2, ... of the observed combinations. Combining two at a time keeps the numbers small.
-combined_codes <- function(factors) {
-  codes <- as.integer(factors[[1]])
-  for (f in factors[-1]) {
-    pairs <- (codes - 1) * nlevels(f) + as.integer(f)
-    codes <- match(pairs, sort(unique(pairs)))
-  }
-  codes
-}
-
 check_group_levels <- function(group, n_levels, texts) {
   if (n_levels >= 2) return(invisible())
   level <- unlist(texts)

@@ -41,34 +41,6 @@ tw_denoised <- function(fit, x, genes, assay = "counts", ndraws = 50, ...) {
   matrix(unlist(rates), length(at), byrow = TRUE, dimnames = list(set_genes(fit)[at], fit$job$cells$names))
 }
 
-# The counts of these genes in the cells of the fit, as a block. Other rows are never read or turned.
-cell_counts <- function(fit, x, genes, assay) {
-  input <- suppressWarnings(read_cells(x, assay, NULL))
-  rows <- match(genes, input$genes)
-  if (anyNA(rows)) {
-    missing <- genes[is.na(rows)]
-    abort_twill("genes", c("{.arg x} has no row {.val {some(missing)}}.",
-                           if (any(pooled_gene(fit) %in% missing)) {
-                             c("i" = "{.val {pooled_gene(fit)}} stands for the genes that were pooled.")
-                           }))
-  }
-  used <- fit$job$cells$rows
-  if (ncol(input$counts) < max(used)) {
-    abort_twill("genes", c("{.arg x} must hold the cells of the fit.",
-                           "x" = "It has {ncol(input$counts)} column{?s}, and the fit used column {max(used)}."))
-  }
-  read_block(new_source(input$counts[rows, used, drop = FALSE]))
-}
-
-# The values of one gene of a block.
-block_column <- function(block, k) {
-  if (is_dense_block(block)) return(block$counts$dense[(k - 1) * block$n + seq_len(block$n)])
-  at <- gene_places(block$counts, k)
-  out <- numeric(block$n)
-  out[block$counts$i[at] + 1L] <- block$counts$x[at]
-  out
-}
-
 denoise_gene <- function(fit, at, u, ids) {
   rates <- gene_rates(fit, at, ids)
   leaf <- mean_of_cell(fit)

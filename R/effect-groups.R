@@ -64,13 +64,6 @@ check_grouping <- function(fit, by, known) {
                         did_you_mean(c(unknown, "")[1], known), "i" = "They are {.val {known}}."))
 }
 
-# Combinations of values as a factor, in the order of the variables' own levels.
-joined_values <- function(columns) {
-  order <- do.call(base::order, unname(as.list(columns)))
-  text <- do.call(paste, c(lapply(columns, level_text), sep = " | "))
-  factor(text, unique(text[order]))
-}
-
 #' @rdname tw_groups
 #' @method $ tw_group
 #' @param name Name of a field.

@@ -91,12 +91,6 @@ capture_groups <- function(fit, leaf, n = 40) {
   list(capture = as.numeric(tapply(capture, group, mean)), number = as.numeric(table(group)))
 }
 
-# A table without its class and what that hangs on it: what is taken out of it is an ordinary data frame.
-plain_table <- function(x) {
-  attributes(x) <- list(names = names(x), row.names = attr(x, "row.names"), class = "data.frame")
-  x
-}
-
 # Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
 twill_colours <- c("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
 
@@ -107,4 +101,32 @@ headed <- function(plot, title, subtitle = NULL) {
   plot + ggplot2::labs(title = title, subtitle = if (!is.null(subtitle)) paste(strwrap(subtitle, 68), collapse = "\n")) +
     plot_theme() + ggplot2::theme(plot.title = ggplot2::element_text(size = ggplot2::rel(1.05), face = "bold"),
                                   plot.subtitle = ggplot2::element_text(size = ggplot2::rel(0.8)))
+}
+
+# The values of one gene of a block.
+block_column <- function(block, k) {
+  if (is_dense_block(block)) return(block$counts$dense[(k - 1) * block$n + seq_len(block$n)])
+  at <- gene_places(block$counts, k)
+  out <- numeric(block$n)
+  out[block$counts$i[at] + 1L] <- block$counts$x[at]
+  out
+}
+
+# The counts of these genes in the cells of the fit, as a block. Other rows are never read or turned.
+cell_counts <- function(fit, x, genes, assay) {
+  input <- suppressWarnings(read_cells(x, assay, NULL))
+  rows <- match(genes, input$genes)
+  if (anyNA(rows)) {
+    missing <- genes[is.na(rows)]
+    abort_twill("genes", c("{.arg x} has no row {.val {some(missing)}}.",
+                           if (any(pooled_gene(fit) %in% missing)) {
+                             c("i" = "{.val {pooled_gene(fit)}} stands for the genes that were pooled.")
+                           }))
+  }
+  used <- fit$job$cells$rows
+  if (ncol(input$counts) < max(used)) {
+    abort_twill("genes", c("{.arg x} must hold the cells of the fit.",
+                           "x" = "It has {ncol(input$counts)} column{?s}, and the fit used column {max(used)}."))
+  }
+  read_block(new_source(input$counts[rows, used, drop = FALSE]))
 }

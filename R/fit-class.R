@@ -194,3 +194,12 @@ numbered <- function(at, names) {
   abort_twill("variable", c("{.arg parm} must name coefficients, or number them from 1 to {length(names)}.",
                             "x" = "You supplied {.val {some(at)}}.", "i" = "They are {.val {names}}."))
 }
+
+one_model_hint <- "{.code tw_gene(fit, \"NAME\")} fits one gene as a model of its own."
+
+check_fit <- function(fit, argument = "fit") {
+  if (inherits(fit, "twillfit")) return(invisible(fit))
+  given <- class(fit)[1]
+  abort_twill("argument", c("{.arg {argument}} must be a fit of class {.cls twillfit}.",
+                            "x" = "It is of class {.cls {given}}.", if (inherits(fit, "twillgenes")) c("i" = one_model_hint)))
+}

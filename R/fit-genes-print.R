@@ -88,8 +88,6 @@ print_set_state <- function(x) {
   if (length(x$check)) print_field("Check:", x$check)
 }
 
-big <- function(x) format(as.numeric(x), big.mark = ",", trim = TRUE)
-
 set_groups <- function(fit) {
   n <- ngrps(fit)
   sprintf("%s (%s levels)", names(n), vapply(n, big, ""))
@@ -110,10 +108,6 @@ set_draws_line <- function(x) {
                 sprintf("%s, %.0f chains, iter = %.0f, warmup = %.0f", toupper(s$method), s$chains, s$iter, s$warmup))
   sprintf("%s; %.0f draws per gene%s; seed %.0f; %s", how, x$n_draws, if (x$keep == "moments") " (moments kept)" else "", s$seed,
           time_text(x$elapsed))
-}
-
-time_text <- function(seconds) {
-  if (seconds < 120) sprintf("%.1f s", seconds) else sprintf("%.1f min", seconds / 60)
 }
 
 n_set_draws <- function(fit) {

@@ -74,3 +74,10 @@ over_views <- function(fit, at, f) {
   steps <- split(at, ceiling(seq_along(at) / max_repeated))
   unlist(lapply(unname(steps), function(some) lapply(gene_views(fit, some), f)), recursive = FALSE)
 }
+
+# Samples or leaves x genes.
+sample_counts <- function(fit, genes) {
+  rows <- fit$posterior$rows[genes]
+  if (fit$job$source$kind == "leaves") return(fit$job$source$data$sums[, rows, drop = FALSE])
+  dense_block(read_block(source_genes(fit$job$source, rows)))
+}

@@ -72,12 +72,6 @@ abort_fold <- function(fold) abort_twill("interrupt", "Interrupted in the refit 
 
 fold_seed <- function(seed, fold) (as.numeric(seed) + fold) %% .Machine$integer.max
 
-# log of the mean of exp(x) over each column, without overflow.
-log_mean_exp <- function(x) {
-  highest <- apply(x, 2, max)
-  highest + log(colMeans(exp(x - rep(highest, each = nrow(x)))))
-}
-
 # The fold of each of n rows. `values()` gives the group of each row.
 choose_folds <- function(n, K, folds, group, values) {
   if (is.numeric(folds) || is.factor(folds)) return(check_folds(folds, n))

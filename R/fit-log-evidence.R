@@ -108,14 +108,6 @@ flat_parameters <- function(spec) {
 
 # Approximations ---------------------------------------------------------------------------------------------------
 
-# Logarithm of the mean of exp(x), and its Monte Carlo error for independent draws. What is not finite has no mass.
-mean_of_ratios <- function(x) {
-  top <- max(x[is.finite(x)], -Inf)
-  if (top == -Inf) return(list(value = -Inf, error = NA_real_))
-  ratios <- ifelse(is.finite(x), exp(x - top), 0)
-  list(value = top + log(mean(ratios)), error = stats::sd(ratios) / mean(ratios) / sqrt(length(x)))
-}
-
 evidence_of_ratios <- function(fit) {
   info <- fit$info
   if (is.null(info$log_evidence)) {

@@ -101,3 +101,40 @@ sum_quantiles <- function(probs, df, share, added) {
     q
   }, share)
 }
+
+# Degrees of freedom that the tails of all genes' draws have together; Inf for normal ones. `draws` is draws x genes.
+pooled_df <- function(draws, mean, sd) {
+  if (is.null(draws) || length(mean) == 0) return(Inf)
+  z <- abs(draws - rep(mean, each = nrow(draws))) / rep(sd, each = nrow(draws))
+  found <- stats::quantile(z, 0.99, names = FALSE)
+  candidates <- c(3, 4, 5, 6, 8, 10, 15, 20, 30, 60)
+  of_t <- stats::qt(0.995, candidates) * sqrt((candidates - 2) / candidates)
+  if (found <= stats::qnorm(0.995)) Inf else candidates[which.min(abs(of_t - found))]
+}
+
+usable_effects <- function(mean, sd) is.finite(mean) & is.finite(sd) & sd > 0
+
+# Variances of the nodes, in units of the posterior variance.
+node_variances <- function(df) {
+  if (!is.finite(df)) return(1)
+  precision <- stats::qgamma((seq_len(n_t_nodes) - 0.5) / n_t_nodes, df / 2, df / 2)
+  (df - 2) / df / precision
+}
+
+# With the variance of a new level: one normal deviate per draw, spread evenly over its quantiles.
+noisy_draws <- function(effect, seed) {
+  if (is.null(effect$extra)) return(effect$draws)
+  n <- nrow(effect$draws)
+  z <- with_local_seed(seed, sample(stats::qnorm((seq_len(n) - 0.5) / n)))
+  effect$draws + sqrt(effect$extra) * z
+}
+
+extra_nodes <- function(extra) {
+  if (nrow(extra) <= n_extra_nodes) return(t(extra))
+  group <- ceiling(seq_len(nrow(extra)) * n_extra_nodes / nrow(extra))
+  sorted <- apply(extra, 2, function(v) if (anyNA(v)) rep(NA_real_, length(v)) else sort(v))
+  t(rowsum(sorted, group) / as.vector(table(group)))
+}
+
+# Few values that stand for the draws of the added variance, genes x values: means of draws that follow one another in size.
+n_extra_nodes <- 8

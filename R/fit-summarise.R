@@ -47,17 +47,6 @@ column_quantiles <- function(draws, probs, type = 7) {
   matrix(out, ncol(draws), length(probs), byrow = TRUE)
 }
 
-# The engine says NaN of what a gene does not have; tables say NA.
-nan_to_na <- function(x) replace(x, is.nan(x), NA_real_)
-
-# One draw has no spread, nor have infinite ones. Column by column, since a matrix of means takes longer to make than all else.
-column_sds <- function(draws) {
-  if (nrow(draws) < 2) return(rep(NA_real_, ncol(draws)))
-  mean <- colMeans(draws)
-  squares <- vapply(seq_along(mean), function(j) sum((draws[, j] - mean[j])^2), 0)
-  stats::setNames(nan_to_na(sqrt(squares / (nrow(draws) - 1))), names(mean))
-}
-
 # The probability of an interval. None has the probability 0, and one of 1 has no end under a normal posterior.
 check_level <- function(level, name = "level") {
   if (is_number(level) && level > 0 && level < 1) return(invisible())

@@ -315,3 +315,11 @@ check_specials <- function(formula, allow = character()) {
   basis <- if (what == "smooth terms") c("i" = "A fixed basis works: {.code splines::ns(x, df = 4)} or {.code poly(x, 2)}.")
   abort_twill("formula", c(paste0("{.fn {found[1]}} in {.arg formula} is not supported (", what, ")."), basis))
 }
+
+# Column of the samples' data that stands for the response.
+response_name <- ".count"
+
+# The design with a response; a twill_formula already has one.
+response_formula <- function(design) {
+  refuse_latents(refuse_fcor(gene_response_formula(design), "many genes and cells"), "many genes and cells")
+}

@@ -108,3 +108,13 @@ column_kind <- function(column) {
   if (is.character(column)) return("text")
   if (is.numeric(column)) "numeric" else paste("of class", class(column)[1])
 }
+
+# Dense codes 1, 2, ... of the observed combinations. Combining two at a time keeps the numbers small.
+combined_codes <- function(factors) {
+  codes <- as.integer(factors[[1]])
+  for (f in factors[-1]) {
+    pairs <- (codes - 1) * nlevels(f) + as.integer(f)
+    codes <- match(pairs, sort(unique(pairs)))
+  }
+  codes
+}

@@ -1,8 +1,5 @@
 # The model that all genes share, made by twill()'s own front half with a placeholder in place of the counts.
 
-# Column of the samples' data that stands for the response.
-response_name <- ".count"
-
 # As new_model() makes it, with `rows`: the samples used, without those that miss covariates.
 new_gene_model <- function(formula, data, family, prior, contrasts, silent, data2 = NULL) {
   check_samples(data)
@@ -53,11 +50,6 @@ variables_word <- function(x) {
 }
 
 say_keeping_names <- function(text, say) if (is.character(text)) stats::setNames(say(text), names(text)) else text
-
-# The design with a response; a twill_formula already has one.
-response_formula <- function(design) {
-  refuse_latents(refuse_fcor(gene_response_formula(design), "many genes and cells"), "many genes and cells")
-}
 
 gene_response_formula <- function(design) {
   if (inherits(design, "twill_formula")) return(design)

@@ -242,10 +242,3 @@ draw_forest <- function(table, title, subtitle, own, axis) {
     ggplot2::geom_point(colour = bayesplot::color_scheme_get()[["dark"]], size = 1.4) +
     ggplot2::labs(x = axis, y = NULL, title = title, subtitle = subtitle) + plot_theme()
 }
-
-check_fit <- function(fit, argument = "fit") {
-  if (inherits(fit, "twillfit")) return(invisible(fit))
-  given <- class(fit)[1]
-  abort_twill("argument", c("{.arg {argument}} must be a fit of class {.cls twillfit}.",
-                            "x" = "It is of class {.cls {given}}.", if (inherits(fit, "twillgenes")) c("i" = one_model_hint)))
-}

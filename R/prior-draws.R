@@ -21,14 +21,6 @@ prior_draw_names <- function(parameters, intercept) {
   names
 }
 
-# Leaves R's generator as it was, also its kind.
-with_local_seed <- function(seed, code) {
-  old <- get0(".Random.seed", envir = globalenv(), inherits = FALSE)
-  on.exit(if (is.null(old)) rm(".Random.seed", envir = globalenv()) else assign(".Random.seed", old, envir = globalenv()))
-  set.seed(seed, kind = "Mersenne-Twister", normal.kind = "Inversion", sample.kind = "Rejection")
-  force(code)
-}
-
 prior_draws_of <- function(parameter, design, n) {
   parsed <- parameter$parsed[[1]]
   record <- record_of_prior(parsed)

@@ -9,22 +9,6 @@ run_sampler <- function(spec_json, arrays, settings, silent, refresh) {
   sampler_output(unwrap_engine(allowInterrupts(engine_sample(spec_json, arrays, to_json(scalars), progress$report))))
 }
 
-# The engine returns list(ok, err, kind) instead of raising errors.
-unwrap_engine <- function(result) {
-  if (is.null(result$err)) return(result$ok)
-  why <- result$err
-  switch(result$kind,
-    start = abort_twill("start", c("No starting point with a finite log density was found.", "x" = "{why}",
-                                   "i" = "Look for extreme values in the data, offsets or priors.",
-                                   "i" = "A response that is fitted without error has no start either.")),
-    interrupt = abort_interrupt(),
-    exact = abort_exact(why),
-    device = abort_device(why),
-    spec = abort_twill("spec", c("The engine cannot use this model.", "x" = "{why}")),
-    abort_twill("engine", c("The engine failed.", "x" = "{why}",
-                            "i" = "This is a bug: please report it with the call that caused it.")))
-}
-
 abort_interrupt <- function() {
   abort_twill("interrupt", c("Interrupted during the warm-up: no draw was made yet, so there is nothing to return.",
                              "i" = "Interrupted later, {.fn twill} returns the draws so far."))

@@ -1,6 +1,5 @@
 # Verbs that a fit does not have: refused with the way to ask, where R would answer NULL or a riddle.
 
-one_model_hint <- "{.code tw_gene(fit, \"NAME\")} fits one gene as a model of its own."
 one_gene_hint <- sub("[.]$", ", which has {.fn {verb}}.", one_model_hint)
 criterion_hint <- "{.fn loo}, {.fn waic} and {.fn kfold} measure fit and compare models: {.code loo_compare(fit, simpler)}."
 

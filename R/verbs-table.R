@@ -34,7 +34,7 @@ verb_groups <- list(
   "Genes as rows" = verbs_of_many,
   "Refused" = c("simulate", "logLik", "anova"))
 
-called <- function(verbs) ifelse(verbs == "[", verbs, paste0(verbs, "()"))
+verb_labels <- function(verbs) ifelse(verbs == "[", verbs, paste0(verbs, "()"))
 
 # Rows of the help page.
 verb_rows <- function(letter) {
@@ -45,7 +45,7 @@ verb_rows <- function(letter) {
 verb_help <- function() {
   verbs <- unlist(verb_groups, use.names = FALSE)
   row <- function(...) paste(..., sep = " \\tab ")
-  rows <- row(sprintf("\\code{%s}", called(verbs)), verb_rows("s"), verb_rows("g"), verb_rows("c"))
+  rows <- row(sprintf("\\code{%s}", verb_labels(verbs)), verb_rows("s"), verb_rows("g"), verb_rows("c"))
   head <- row("\\strong{verb}", "\\code{twill()}", "\\code{twill_genes()}, \\code{twill_screen()}", "\\code{twill_cells()}")
   c("@details", "\\tabular{lccc}{", paste(c(head, rows), collapse = " \\cr\n"), "}")
 }

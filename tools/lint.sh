@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks form: rustfmt, clippy without warnings (with and without the R binding), the arrows
-# between Rust modules, R style, and that generated files are up to date.
+# between Rust modules and between stages of R files, R style, and that generated files are up to date.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 crate=(--manifest-path src/rust/Cargo.toml)
@@ -19,6 +19,7 @@ step "clippy, core and tests" cargo clippy "${crate[@]}" "${target[@]}" --quiet 
 step "clippy, without GPUs" cargo clippy "${crate[@]}" "${target[@]}" --quiet --no-default-features --lib -- -D warnings
 step "clippy, R binding" cargo clippy "${crate[@]}" "${target[@]}" --quiet --lib -- -D warnings
 step "module arrows" Rscript --vanilla tools/lint-arrows.R
+step "stages of R files" Rscript --vanilla tools/lint-arrows-r.R
 step "R style" Rscript --vanilla tools/lint-r.R
 step "authors and licences" Rscript --vanilla tools/authors.R --check
 exit $status

@@ -1,0 +1,63 @@
+# Small computations that several stages share.
+
+# The longest step that keeps values positive.
+inside <- function(values, move) min(1, 0.99 / max(-move / values, 1e-300))
+
+correlation_of <- function(fit, term, first, second, at) {
+  first <- paste0(first, term$suffix)
+  second <- paste0(second, term$suffix)
+  name <- paste0("cor_", term$group, "__", c(paste0(first, "__", second), paste0(second, "__", first)))
+  set_draws(fit, intersect(name, fit$posterior$names), at)[, 1, ]
+}
+
+# draws x variable x gene -> draws x gene.
+weighted_sum <- function(draws, weights) {
+  size <- dim(draws)
+  out <- matrix(0, size[1], size[3])
+  for (j in which(weights != 0)) out <- out + weights[j] * draws[, j, ]
+  out
+}
+
+# Logarithm of the mean of exp(x), and its Monte Carlo error for independent draws. What is not finite has no mass.
+mean_of_ratios <- function(x) {
+  top <- max(x[is.finite(x)], -Inf)
+  if (top == -Inf) return(list(value = -Inf, error = NA_real_))
+  ratios <- ifelse(is.finite(x), exp(x - top), 0)
+  list(value = top + log(mean(ratios)), error = stats::sd(ratios) / mean(ratios) / sqrt(length(x)))
+}
+
+# log of the mean of exp(x) over each column, without overflow.
+log_mean_exp <- function(x) {
+  highest <- apply(x, 2, max)
+  highest + log(colMeans(exp(x - rep(highest, each = nrow(x)))))
+}
+
+# One draw has no spread, nor have infinite ones. Column by column, since a matrix of means takes longer to make than all else.
+column_sds <- function(draws) {
+  if (nrow(draws) < 2) return(rep(NA_real_, ncol(draws)))
+  mean <- colMeans(draws)
+  squares <- vapply(seq_along(mean), function(j) sum((draws[, j] - mean[j])^2), 0)
+  stats::setNames(nan_to_na(sqrt(squares / (nrow(draws) - 1))), names(mean))
+}
+
+# Of `known`, n whose levels are evenly spaced, from the lower tenth to the highest.
+evenly_spaced <- function(known, level, n) {
+  wanted <- seq(stats::quantile(level, 0.1, names = FALSE), max(level), length.out = n)
+  unique(known[vapply(wanted, function(w) which.min(abs(level - w)), 1L)])
+}
+
+whole_breaks <- function(limits) unique(round(pretty(pmax(limits, 0), 4)))
+
+# Leaves R's generator as it was, also its kind.
+with_local_seed <- function(seed, code) {
+  old <- get0(".Random.seed", envir = globalenv(), inherits = FALSE)
+  on.exit(if (is.null(old)) rm(".Random.seed", envir = globalenv()) else assign(".Random.seed", old, envir = globalenv()))
+  set.seed(seed, kind = "Mersenne-Twister", normal.kind = "Inversion", sample.kind = "Rejection")
+  force(code)
+}
+
+# The engine says NaN of what a gene does not have; tables say NA.
+nan_to_na <- function(x) replace(x, is.nan(x), NA_real_)
+
+# exp() of more than 709 overflows; 500 leaves room for the rest of the linear predictor.
+largest_offset <- 500

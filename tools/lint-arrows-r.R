@@ -1,0 +1,67 @@
+# Checks that R files use only what stands in their own stage or an earlier one, in the order in which a fit comes about.
+#
+# The stage of a file is told by the first word of its name; a few files have one of their own. What still goes backwards is in
+# tools/arrows-pending.txt, one line "file function" each: new ones are refused, and so are lines that are no longer needed.
+stages <- list(
+  say = c("conditions", "arguments", "arithmetic", "family", "prior", "formula", "inference", "files", "table", "numbers",
+          "words"),
+  data = c("input", "counts"),
+  model = c("design", "model"),
+  run = c("run", "approximate", "cache"),
+  fit = "fit",
+  ask = c("contrast", "effect", "hypothesis", "conditional", "shrink", "inclusion"),
+  look = c("check", "plot"),
+  other = c("other", "verbs"),
+  door = c("twill", "reexports", "data", "extendr"))
+
+# Default priors are made from designs, draws of priors beside those of a fit; what cells one by one have is part of their fit;
+# refits and one gene as a fit go through the doors again; and what is generated, or set when the package is loaded, is of all.
+own_stages <- c("counts-mask" = "ask", "prior-default" = "model", "prior-draws" = "fit", "verbs-of-rows" = "fit",
+                "fit-update" = "door", "fit-kfold" = "door", "fit-genes-kfold" = "door", "fit-genes-gene" = "door",
+                "twill-package" = "say", "extendr-wrappers" = "say")
+
+stage_of <- function(file) {
+  name <- sub("[.]R$", "", basename(file))
+  found <- if (name %in% names(own_stages)) own_stages[[name]] else
+    names(stages)[vapply(stages, function(words) sub("[-.].*$", "", name) %in% words, NA)]
+  if (length(found) != 1) stop(file, " is of no stage: add its first word to tools/lint-arrows-r.R")
+  match(found, names(stages))
+}
+
+assigned_name <- function(expression) {
+  is_assignment <- is.call(expression) && identical(expression[[1]], as.name("<-")) && is.name(expression[[2]])
+  if (is_assignment) as.character(expression[[2]])
+}
+
+# Names that an expression makes itself: arguments and variables.
+local_names <- function(expression) {
+  if (!is.call(expression) && !is.pairlist(expression)) return(character())
+  parts <- as.list(expression)
+  own <- if (is.call(expression) && identical(expression[[1]], as.name("function"))) names(expression[[2]])
+  c(own, assigned_name(expression), unlist(lapply(parts, function(part) if (!missing(part)) local_names(part))))
+}
+
+used_names <- function(expression) {
+  value <- if (is.null(assigned_name(expression))) expression else expression[[3]]
+  called <- setdiff(all.names(value), all.vars(value))
+  unique(c(called, setdiff(all.vars(value), local_names(value))))
+}
+
+files <- list.files("R", pattern = "[.]R$", full.names = TRUE)
+code <- stats::setNames(lapply(files, parse, keep.source = FALSE), files)
+made <- lapply(code, function(file) unlist(lapply(file, assigned_name)))
+where <- stats::setNames(rep(files, lengths(made)), unlist(made))
+
+backwards <- function(file) {
+  used <- intersect(unique(unlist(lapply(code[[file]], used_names))), names(where))
+  later <- vapply(where[used], stage_of, 0L) > stage_of(file)
+  if (any(later)) paste(basename(file), used[later])
+}
+
+found <- unlist(lapply(files, backwards))
+pending <- readLines("tools/arrows-pending.txt")
+in_words <- function(line, text) sprintf(text, sub(" .*$", "", line), sub("^.* ", "", line))
+complaints <- c(in_words(setdiff(found, pending), "R/%s uses %s(), which is of a later stage"),
+                in_words(setdiff(pending, found), "tools/arrows-pending.txt: %s no longer uses %s(); delete the line"))
+if (identical(commandArgs(TRUE), "--pending")) writeLines(sort(found)) else if (length(complaints)) writeLines(complaints)
+quit(status = as.integer(length(complaints) > 0))
