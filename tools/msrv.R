@@ -40,6 +40,7 @@ toolchain_advice <- function(found, required) {
     if (length(seen)) c("Looked in (folder: cargo, rustc):", seen),
     "Install Rust in one of these ways, then install twill again:",
     "  - any system:  https://rustup.rs  (or, with rustup present: rustup update stable)",
+    "  - Debian 13:   apt-get install cargo",
     "  - Debian 12:   apt-get install cargo-web rustc-web",
     "If Rust is in an unusual place, set the environment variable CARGO to its cargo program.")
 }

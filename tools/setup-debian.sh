@@ -78,6 +78,12 @@ debian_name() {
   if apt-cache show "r-bioc-$lower" >/dev/null 2>&1; then echo "r-bioc-$lower"; else echo "r-cran-$lower"; fi
 }
 
+# Debian 13 has a rustc that is new enough; of Debian 12's two it is the one for browsers.
+rust_packages() {
+  candidate=$(apt-cache policy rustc 2>/dev/null | sed -n 's/^ *Candidate: //p')
+  if dpkg --compare-versions "${candidate:-0}" ge 1.85; then echo "cargo rustc"; else echo "cargo-web rustc-web"; fi
+}
+
 apt_install() {
   say "Installing from Debian: $*"
   log=$(mktemp)
@@ -93,7 +99,7 @@ explain() {
   say "This system is not Debian, or its R does not come from Debian. Please install:"
   [ -z "$system" ] || say "  - programs (Debian's names): $system"
   [ -z "$packages" ] || say "  - R packages: install.packages(c($(printf '"%s", ' $packages | sed 's/, $//')))"
-  rust_is_there || say "  - Rust 1.89 or newer: https://rustup.rs"
+  rust_is_there || say "  - Rust 1.85 or newer: https://rustup.rs"
 }
 
 system=$(missing_programs | tr '\n' ' ' | sed 's/ *$//')
@@ -105,6 +111,6 @@ if ! is_debian || ! r_is_from_debian; then explain; exit 1; fi
 as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq >/dev/null 2>&1
 wanted=$system
 for package in $packages; do wanted="$wanted $(debian_name "$package")"; done
-rust_is_there || wanted="$wanted cargo-web rustc-web"
+rust_is_there || wanted="$wanted $(rust_packages)"
 # shellcheck disable=SC2086
 apt_install $wanted

@@ -9,11 +9,19 @@
 source("tools/crates.R")
 
 empty_sha256 <- "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-not_compiled <- paste0("^(tests?|test_data|bench(es)?|examples?|docs?|assets|ci|fuzz|\\.github)/",
+# Modules of tests are only read when a crate's own tests are compiled.
+not_compiled <- paste0("^src/(.*/)?tests?(/|\\.rs$)",
+                       "|^(tests?|test_data|bench(es)?|examples?|docs?|assets|ci|fuzz|\\.github)/",
                        "|^(Cargo\\.lock|Cargo\\.toml\\.orig|CHANGELOG.*|RELEASES.*)$")
-# Bindings of CUDA's other libraries, behind features that are off: three quarters of the crate.
-not_compiled_of <- list(cudarc = paste0("^src/(cublas|cublaslt|cudnn|cufft|cufile|cupti|curand|cusolver|cusolvermg|",
-                                        "cusparse|cutensor|nccl|nvtx|runtime)/"))
+# Bindings of CUDA's other libraries, behind features that are off: three quarters of the crate. Of libc, systems that no target
+# of tools/vendor-targets.txt is.
+not_compiled_of <- list(
+  cudarc = paste0("^src/(cublas|cublaslt|cudnn|cufft|cufile|cupti|curand|cusolver|cusolvermg|",
+                  "cusparse|cutensor|nccl|nvtx|runtime)/"),
+  libc = paste0("^src/(fuchsia|helenos|hermit|psp|qurt|sgx|solid|switch|teeos|trusty|vxworks|wasi|xous)(/|\\.rs$)",
+                "|^src/unix/(aix|cygwin|haiku|hurd|newlib|nto|nuttx|redox|solarish|bsd/(freebsdlike|netbsdlike))/",
+                "|^src/unix/linux_like/(android|emscripten|l4re|linux/(musl|uclibc|gnu/b32|arch/(mips|powerpc|sparc)))/",
+                "|^src/unix/linux_like/linux/gnu/b64/(loongarch64|mips64|powerpc64|riscv64|s390x|sparc64)(/|\\.rs$)"))
 
 # Paths of the sources that a manifest names ([lib], [[bin]], [[test]], ..., the build script), and
 # of those that cargo finds without being told (manifests of older crates).

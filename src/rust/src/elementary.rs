@@ -36,6 +36,19 @@ const ROOT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
 const ONE: u64 = 0x3ff0_0000_0000_0000;
 const WHOLE: u64 = 0x4330_0000_0000_0000;
 
+/// The next larger double of a finite one; `f64::next_up` needs Rust 1.86.
+#[inline(always)]
+pub fn next_up(x: f64) -> f64 {
+    let bits = x.to_bits();
+    f64::from_bits(if x == 0.0 {
+        1
+    } else if x > 0.0 {
+        bits + 1
+    } else {
+        bits - 1
+    })
+}
+
 /// A polynomial, from the highest power down.
 #[inline(always)]
 pub fn horner<const N: usize>(coefficients: &[f64; N], x: f64) -> f64 {

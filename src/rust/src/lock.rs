@@ -4,8 +4,8 @@
 //! that was killed.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::fs::{File, read_to_string};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -29,31 +29,99 @@ fn held() -> MutexGuard<'static, HashMap<PathBuf, File>> {
 
 /// Asks for the lock that this file stands for, without waiting. `owner` is what others are told.
 pub fn lock(path: &Path, owner: &str) -> Asked {
-    // Not truncated when opened: it may hold what the present owner wrote.
-    let Ok(mut file) = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path) else {
-        return Asked::Impossible;
-    };
-    match file.try_lock() {
-        Ok(()) => {
+    match system::take(path) {
+        Ok(Some(mut file)) => {
             // What cannot be written is missing in a message, no more.
             let _ = file.set_len(0).and_then(|()| file.write_all(owner.as_bytes()));
             held().insert(path.to_path_buf(), file);
             Asked::Held
         }
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let _ = file.read_to_string(&mut text);
-            Asked::Taken(text)
-        }
-        Err(TryLockError::Error(_)) => Asked::Impossible,
+        Ok(None) => Asked::Taken(read_to_string(path).unwrap_or_default()),
+        Err(_) => Asked::Impossible,
     }
 }
 
 /// Gives a lock back. Processes forked meanwhile have the file too: closing it would not suffice.
 pub fn unlock(path: &Path) {
     if let Some(file) = held().remove(path) {
-        let _ = file.unlock();
+        system::give_back(file);
     }
+}
+
+/// What `File::try_lock` does, which needs Rust 1.89. A file is opened as it is: it may hold what the present owner wrote.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+mod system {
+    use std::fs::{File, OpenOptions};
+    use std::io::{Error, ErrorKind, Result};
+    use std::os::fd::AsRawFd;
+    use std::path::Path;
+
+    /// Exclusive, without waiting, and giving back: the same numbers on Linux, macOS and the BSDs.
+    const EXCLUSIVE: i32 = 2;
+    const NO_WAIT: i32 = 4;
+    const GIVE_BACK: i32 = 8;
+
+    unsafe extern "C" {
+        fn flock(file: i32, operation: i32) -> i32;
+    }
+
+    /// The file with its lock; `None` if another has that.
+    pub fn take(path: &Path) -> Result<Option<File>> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        // SAFETY: the file is open.
+        if unsafe { flock(file.as_raw_fd(), EXCLUSIVE | NO_WAIT) } == 0 {
+            return Ok(Some(file));
+        }
+        let error = Error::last_os_error();
+        if error.kind() == ErrorKind::WouldBlock { Ok(None) } else { Err(error) }
+    }
+
+    pub fn give_back(file: File) {
+        // SAFETY: the file is open.
+        unsafe { flock(file.as_raw_fd(), GIVE_BACK) };
+        drop(file);
+    }
+}
+
+/// A file that others may read and not write while it is open.
+#[cfg(windows)]
+mod system {
+    use std::fs::{File, OpenOptions};
+    use std::io::Result;
+    use std::os::windows::fs::OpenOptionsExt;
+    use std::path::Path;
+
+    const OTHERS_READ: u32 = 1;
+    const SHARING_VIOLATION: i32 = 32;
+
+    /// The file with its lock; `None` if another has that.
+    pub fn take(path: &Path) -> Result<Option<File>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).share_mode(OTHERS_READ);
+        match options.open(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.raw_os_error() == Some(SHARING_VIOLATION) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn give_back(file: File) {
+        drop(file);
+    }
+}
+
+#[cfg(not(any(unix, windows)))]
+mod system {
+    use std::fs::File;
+    use std::io::{Error, ErrorKind, Result};
+    use std::path::Path;
+
+    pub fn take(_: &Path) -> Result<Option<File>> {
+        Err(Error::from(ErrorKind::Unsupported))
+    }
+
+    pub fn give_back(_: File) {}
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What genes take of a device's memory: their arrays, and what a block of threads works with.
 
 use super::error::Result;
-use super::machine::{Argument, Buffer, LaunchShape, Machine, index_bytes, real_bytes, upload};
+use super::machine::{Argument, Buffer, LaunchShape, Machine, chunks, index_bytes, real_bytes, upload};
 use super::pack::{FrameArrays, GeneArrays, Packed};
 use super::source::Precision;
 use crate::tuning::{GUIDE_HEAD, LANES, MAX_PARTS, PRIOR_SIZE};
@@ -35,9 +35,9 @@ impl Sizes {
         machine.launch("twill_sizes", precision, shape, &arguments)?;
         let mut bytes = [0; 48];
         machine.read(&out, &mut bytes)?;
-        let words = bytes.as_chunks().0;
+        let mut words = chunks(&bytes).map(|b| u64::from_le_bytes(b) as usize);
         let [steps, start, walks, record, guide, walk] =
-            [0, 1, 2, 3, 4, 5].map(|i| u64::from_le_bytes(words[i]) as usize);
+            std::array::from_fn(|_| words.next().expect("there are six words"));
         Ok(Self { steps, start, walks, record, guide, walk })
     }
 

@@ -61,7 +61,7 @@ impl Argument<'_> {
     pub fn bits(&self) -> u64 {
         match *self {
             Self::Pointer(buffer) => buffer.address(),
-            Self::Int(value) => u64::from(value.cast_unsigned()),
+            Self::Int(value) => u64::from(value as u32),
             Self::Long(value) => value,
             Self::Real(value) => value.to_bits(),
         }
@@ -148,6 +148,11 @@ pub fn upload(machine: &dyn Machine, bytes: &[u8]) -> Result<Buffer> {
     Ok(buffer)
 }
 
+/// Bytes in groups of `N`; what is left at the end is not given.
+pub fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
+    bytes.chunks_exact(N).map(|chunk| chunk.try_into().expect("a chunk has N bytes"))
+}
+
 /// The first `n` numbers of a buffer.
 ///
 /// # Errors
@@ -156,7 +161,7 @@ pub fn download(machine: &dyn Machine, buffer: &Buffer, n: usize, precision: Pre
     let mut bytes = vec![0; n * precision.bytes()];
     machine.read(buffer, &mut bytes)?;
     Ok(match precision {
-        Precision::Single => bytes.as_chunks().0.iter().map(|&b| f64::from(f32::from_le_bytes(b))).collect(),
-        Precision::Double => bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b)).collect(),
+        Precision::Single => chunks(&bytes).map(|b| f64::from(f32::from_le_bytes(b))).collect(),
+        Precision::Double => chunks(&bytes).map(f64::from_le_bytes).collect(),
     })
 }

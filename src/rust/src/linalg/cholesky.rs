@@ -121,14 +121,14 @@ impl Pattern {
     #[inline(always)]
     fn factor_core<T: Real>(&self, factor: &mut Factor<T>, work: &mut Work<T>) {
         let Factor { values, inverse } = factor;
-        if self.trailing.is_large()
-            && let (Some(lead), Some(core)) = (T::single(&values.lead), T::Sum::single_mut(&mut values.core))
-        {
-            self.trailing.factor((self.core, &self.rows), lead, core, &mut work.trailing);
-            for j in 0..self.n_core() {
-                inverse.core[j] = values.core[self.core_start(j)].recip();
+        if self.trailing.is_large() {
+            if let (Some(lead), Some(core)) = (T::single(&values.lead), T::Sum::single_mut(&mut values.core)) {
+                self.trailing.factor((self.core, &self.rows), lead, core, &mut work.trailing);
+                for j in 0..self.n_core() {
+                    inverse.core[j] = values.core[self.core_start(j)].recip();
+                }
+                return;
             }
-            return;
         }
         let (lead, core, update) = (&values.lead, &mut values.core, &mut work.update);
         update.fill(T::ZERO);
@@ -207,13 +207,14 @@ impl Pattern {
     /// Of the core, and of what the levels subtracted from it.
     #[inline(always)]
     fn core_adjoint<T: Real>(&self, factor: &Factor<T>, d: &mut Parts<T>, work: &mut Work<T>) {
-        if self.trailing.is_large()
-            && let (Some(lead), Some(core)) = (T::single(&factor.values.lead), T::Sum::single(&factor.values.core))
-            && let (Some(d_lead), Some(d_core)) = (T::single_mut(&mut d.lead), T::Sum::single_mut(&mut d.core))
-        {
-            let place = (self.core, &self.rows[..]);
-            self.trailing.factor_adjoint(place, (lead, core), (d_lead, d_core), &mut work.trailing);
-            return;
+        if self.trailing.is_large() {
+            let values = (T::single(&factor.values.lead), T::Sum::single(&factor.values.core));
+            let slopes = (T::single_mut(&mut d.lead), T::Sum::single_mut(&mut d.core));
+            if let ((Some(lead), Some(core)), (Some(d_lead), Some(d_core))) = (values, slopes) {
+                let place = (self.core, &self.rows[..]);
+                self.trailing.factor_adjoint(place, (lead, core), (d_lead, d_core), &mut work.trailing);
+                return;
+            }
         }
         self.full_adjoint(&factor.values.core, &factor.inverse.core, &mut d.core);
         let (lead, d_lead, update) = (&factor.values.lead, &mut d.lead, &mut work.update);

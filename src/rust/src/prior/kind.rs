@@ -1,6 +1,7 @@
 //! Kinds of priors: what they are called, their constants and kernels.
 
 use super::unusable;
+use crate::elementary::next_up;
 use crate::error::Result;
 use crate::number::Real;
 use crate::spec::PriorSpec;
@@ -153,7 +154,7 @@ impl PriorKind {
     #[inline(always)]
     fn within<T: Real>(self, x: T, [value, slope]: [T; 2]) -> [T; 2] {
         let (low, high) = match self {
-            PriorKind::Uniform { lower, upper } => (lower.next_down(), upper.next_up()),
+            PriorKind::Uniform { lower, upper } => (-next_up(-lower), next_up(upper)),
             PriorKind::Gamma { .. } | PriorKind::InvGamma { .. } | PriorKind::LogNormal { .. } => (0.0, f64::INFINITY),
             PriorKind::HorseshoeScale { slab, .. } => (0.0, slab),
             _ => return [value, slope],

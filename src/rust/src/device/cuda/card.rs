@@ -135,7 +135,7 @@ impl Card {
             let function = unsafe { module::get_function(module, name) }?;
             let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
             // SAFETY: as above.
-            unsafe { function::set_function_attribute(function, attribute, shared_bytes.cast_signed()) }?;
+            unsafe { function::set_function_attribute(function, attribute, shared_bytes as i32) }?;
             Ok(function)
         })
     }

@@ -40,7 +40,7 @@ fn output(program: sys::nvrtcProgram, is_machine_code: bool) -> std::result::Res
     if !is_machine_code {
         // SAFETY: the program is compiled. The text ends in a zero.
         let ptx = unsafe { result::get_ptx(program) }?;
-        return Ok(ptx.into_iter().map(|c| c.cast_unsigned()).collect());
+        return Ok(ptx.into_iter().map(|c| c as u8).collect());
     }
     let mut size = 0;
     // SAFETY: the program is compiled; the buffer has the size that it asked for.
@@ -55,7 +55,7 @@ fn output(program: sys::nvrtcProgram, is_machine_code: bool) -> std::result::Res
 fn log(program: sys::nvrtcProgram) -> String {
     // SAFETY: the program exists.
     let log = unsafe { result::get_program_log(program) }.unwrap_or_default();
-    let bytes: Vec<u8> = log.into_iter().map(|c| c.cast_unsigned()).collect();
+    let bytes: Vec<u8> = log.into_iter().map(|c| c as u8).collect();
     String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_string()
 }
 
