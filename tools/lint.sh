@@ -22,4 +22,13 @@ step "module arrows" Rscript --vanilla tools/lint-arrows.R
 step "stages of R files" Rscript --vanilla tools/lint-arrows-r.R
 step "R style" Rscript --vanilla tools/lint-r.R
 step "authors and licences" Rscript --vanilla tools/authors.R --check
+step "names and addresses" Rscript --vanilla tools/identity.R --check
+step "Bioconductor's rules" Rscript --vanilla tools/check-bioc.R
+step "configure" tools/test-configure.sh
+# The oldest Rust that DESCRIPTION promises, where rustup has it.
+floor=$(sed -n 's/.*rustc >= \([0-9.]*\).*/\1/p' DESCRIPTION)
+if rustup toolchain list 2>/dev/null | grep -q "^$floor"; then
+  step "Rust $floor" cargo "+$floor.0" check --locked "${crate[@]}" --quiet --lib \
+    --target-dir "${TWILL_CARGO_TARGET_DIR:-$PWD/src/rust/target}/floor"
+fi
 exit $status
