@@ -87,7 +87,7 @@
 #' Without, probabilities are shares of draws under a normal kernel that keeps mean and standard deviation; below one over
 #' the number of draws they are at least those of a normal with these, rank genes and are not exact.
 #'
-#' @param fit A fit of class `twillgenes`, from [twill_genes()] or [twill_screen()].
+#' @param fit A fit of class `twillgenes`, from [twill_genes()] or [twill_screen()]; or several by type, see [twill_by].
 #' @param contrast A difference of [cond()]s; the name of a coefficient or a linear expression of names
 #'   (`"dose2 - dose1"`); weights of the coefficients; or `c("condition", "stim", "ctrl")`. Default: the only
 #'   coefficient besides the intercept.
@@ -122,7 +122,8 @@
 #'   (posterior mean), `lfcSE` (posterior sd), `lower`, `upper`, `lfsr`, `fsos` (with a threshold), `svalue`, `prob` (that the
 #'   size of the effect exceeds the threshold), `sd_<group>` (posterior mean of the effect's sd over the levels of each group),
 #'   `rhat` and `ess` (the worst of the parameters involved; `khat` for approximations), columns of `shrink` and `extra`,
-#'   `status`.
+#'   `status`. For fits by type the columns of `by` and `gene` come first, and
+#'   `svalue_all` is the s-value over all types.
 #'   `sd_<group>` is of the scale of expression on all scales. Errors have class `twill_error_contrast`.
 #' @references Stephens M (2017). False discovery rates: a new deal. *Biostatistics* 18, 275-294.
 #' @examples
@@ -142,6 +143,10 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
                         scale = c("expression", "composition", "clr"), donor_weights = c("uniform", "cells", "harmonic"),
                         reference = "all", mask = NULL, cell_noise = FALSE, extra = NULL, by = NULL, shrink = FALSE, ...) {
   check_no_dots(...)
+  if (inherits(fit, "twill_by")) {
+    return(contrasts_by(fit, contrast, lfc_threshold, estimand, prob, log2, adaptive, names, scale, donor_weights, reference,
+                        mask, cell_noise, extra, by, shrink))
+  }
   check_set(fit)
   estimand <- check_choice(estimand, "estimand", c("population", "observed", "new_donor"))
   names <- check_choice(names, "names", c("twill", "limma"))

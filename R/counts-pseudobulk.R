@@ -81,13 +81,13 @@ refuse_pseudobulk <- function(x) {
                          "i" = if (is_seurat(x)) "{.code Seurat::as.SingleCellExperiment(x)} makes one."))
 }
 
-check_by <- function(by, known, data) {
+check_by <- function(by, known, data, where = "colData(x)") {
   unknown <- if (is.character(by)) setdiff(by, known)
   fine <- is.character(by) && length(by) > 0 && length(unknown) == 0
   if (fine && all(by %in% names(data))) return(unique(by))
-  if (fine) refuse_odd_columns(by, data, "`colData(x)`")
+  if (fine) refuse_odd_columns(by, data, sprintf("`%s`", where))
   given <- if (is.character(by)) some(unknown) else class(by)[1]
-  abort_twill("genes", c("{.arg by} must name columns of {.code colData(x)}.", "x" = "There is no {.val {given}}.",
+  abort_twill("genes", c("{.arg by} must name columns of {.code {where}}.", "x" = "There is no {.val {given}}.",
                          if (length(unknown)) did_you_mean(unknown[1], known), "i" = "There are {.val {some(known, 20)}}."))
 }
 

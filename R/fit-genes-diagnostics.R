@@ -2,7 +2,7 @@
 
 #' Statuses of genes
 #'
-#' @param fit A fit of class `twillgenes`, from [twill_genes()].
+#' @param fit A fit of class `twillgenes`, from [twill_genes()]; or several by type, see [twill_by].
 #' @param all Also the genes that were not fitted? Default: no.
 #' @param ... Must be empty.
 #' @return A [tw_table] of class `tw_diagnostics` with one row per gene: `status` (see [twill_genes()]; `"skipped"` with the
@@ -16,6 +16,7 @@
 #' @export
 tw_diagnostics <- function(fit, all = FALSE, ...) {
   check_no_dots(...)
+  if (inherits(fit, "twill_by")) return(long_table(fit, function(one) tw_diagnostics(one, all), "Diagnostics"))
   check_set(fit)
   check_flag(all, "all")
   p <- fit$posterior

@@ -67,8 +67,9 @@ set_genes <- function(fit) fit$job$source$genes[fit$posterior$rows]
 check_set <- function(fit, argument = "fit") {
   if (inherits(fit, "twillgenes")) return(invisible(fit))
   given <- class(fit)[1]
+  one <- if (inherits(fit, "twill_by")) c("i" = "It holds a fit for each of {.val {some(names(fit))}}: choose one by {.code [[}.")
   abort_twill("argument", c("{.arg {argument}} must be a fit of class {.cls twillgenes}, made by {.fn twill_genes}.",
-                            "x" = "It is of class {.cls {given}}."))
+                            "x" = "It is of class {.cls {given}}.", one))
 }
 
 # Positions in the fit of genes given by name, number or condition.

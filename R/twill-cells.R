@@ -57,9 +57,10 @@
 #' @param keep `"effects"` (default): the draws of all parameters and of the effects of single levels, which
 #'   contrasts on other scales, `"observed"` effects and predictions read; `"draws"` and `"moments"` as in [twill_genes()].
 #'   Draws need 8 bytes times draws times parameters times genes: 1.8 GB for 17,500 genes, 7 donors and 600 draws.
-#' @return A list of class `c("twillcells", "twillgenes")`: as from [twill_genes()], with `job$cells` (leaf, log capture and total
-#'   of each cell, a table of the leaves). Everything that takes a fit of genes takes it, see [tw_contrast()],
-#'   [tw_diagnostics()], [tw_variance()], [tw_gene()]. Errors have the classes of [twill_genes()] and `twill_error_capture`.
+#' @return With `by` a list of class [twill_by]; else of class `c("twillcells", "twillgenes")`: as from [twill_genes()], with
+#'   `job$cells` (leaf, log capture and total of each cell, a table of the leaves). Everything that takes a fit of genes takes
+#'   it, see [tw_contrast()], [tw_diagnostics()], [tw_variance()], [tw_gene()]. Errors have the classes of [twill_genes()] and
+#'   `twill_error_capture`.
 #' @references
 #' Golub GH, Welsch JH (1969). Calculation of Gauss quadrature rules. *Mathematics of Computation* 23, 221-230.
 #' @examples
@@ -82,11 +83,12 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         warmup = floor(min(iter / 4, max(50, iter / 8))), thin = 1, cores = getOption("mc.cores", 2L),
                         threads = NULL, control = list(), keep = c("effects", "draws", "moments"), block_size = "auto",
                         folder = NULL, seed = NULL, silent = 1, refresh = NULL, device = c("cpu", "cuda", "auto"), check = TRUE,
-                        BPPARAM = NULL) {
+                        by = NULL, BPPARAM = NULL) {
   started <- proc.time()[["elapsed"]]
   old <- plain_options()
   on.exit(options(old))
   check_dots(list(...), ...names(), "twill_cells")
+  if (!is.null(by)) return(fit_by(twill_cells, match.call(), environment()))
   iter <- check_iterations(iter)
   check_flag(check, "check")
   silent <- check_silent(silent)

@@ -127,11 +127,14 @@
 #' @param check Look for what the design leaves out? Default: yes. Before the fit for responses that may differ between the levels
 #'   of a group (donors) where the design has no varying slope, after it for variation that samples share, see
 #'   [tw_shared_variation()], which takes about a second. `silent = 2` does neither.
+#' @param by Names of columns of `col_data` (or `colData(x)`; of `x` if that is a data frame), such as `"cell_type"`: one fit
+#'   for each of their values, by itself, as a list of class [twill_by]. Types that cannot be fitted are left out with a
+#'   warning. Sizes, offsets and weights are given for all columns. Default: none.
 #' @param BPPARAM A parameter object of BiocParallel. Default: this process.
-#' @return A list of class `twillgenes`: `job` (design, priors, counts, settings), `posterior` (draws, moments and
-#'   diagnostics, genes last) and `info`; see [tw_contrast()], [tw_diagnostics()], [tw_variance()], [tw_gene()],
-#'   [twillgenes-methods] and [plot.twillgenes()]. Errors have the classes of [twill()] and `twill_error_genes`,
-#'   `twill_error_package`.
+#' @return With `by` a list of class [twill_by]; else a list of class `twillgenes`: `job` (design, priors, counts, settings),
+#'   `posterior` (draws, moments and diagnostics, genes last) and `info`; see [tw_contrast()], [tw_diagnostics()],
+#'   [tw_variance()], [tw_gene()], [twillgenes-methods] and [plot.twillgenes()]. Errors have the classes of [twill()] and
+#'   `twill_error_genes`, `twill_error_package`.
 #' @references
 #' Geyer CJ (1994). On the convergence of Monte Carlo maximum likelihood calculations. *Journal of the Royal Statistical
 #' Society B* 56, 261-274. Anders S, Huber W (2010). Differential expression analysis for sequence count data. *Genome
@@ -144,6 +147,13 @@
 #'                    col_data = samples, iter = 200, seed = 1)
 #' fit
 #' tw_contrast(fit, cond(condition = "stim") - cond(condition = "ctrl"))
+#'
+#' # Two types of cells in one call, and one long table.
+#' samples$cell_type <- rep(c("B", "T"), each = 5)
+#' fits <- twill_genes(counts, ~ condition, col_data = samples, by = "cell_type",
+#'                     iter = 200, seed = 1)
+#' fits
+#' tw_contrast(fits, "conditionstim")
 #' @export
 twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assay = default_assay(family), ..., gene = NULL,
                         genes = NULL, size_factors = NULL, offset = NULL, weights = NULL, min_count = 5, prior = NULL,
@@ -154,11 +164,12 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         warmup = floor(min(iter / 4, max(50, iter / 8))), thin = 1, cores = getOption("mc.cores", 2L),
                         threads = NULL, control = list(), keep = c("draws", "effects", "moments"), block_size = "auto",
                         folder = NULL, seed = NULL, silent = 1, refresh = NULL, device = c("cpu", "cuda", "auto"), check = TRUE,
-                        BPPARAM = NULL) {
+                        by = NULL, BPPARAM = NULL) {
   started <- proc.time()[["elapsed"]]
   old <- plain_options()
   on.exit(options(old))
   check_dots(list(...), ...names(), "twill_genes")
+  if (!is.null(by)) return(fit_by(twill_genes, match.call(), environment()))
   iter <- check_iterations(iter)
   check_flag(check, "check")
   silent <- check_silent(silent)

@@ -1,0 +1,202 @@
+# Fits of several types of cells by one call of twill_genes() or twill_cells(), and their tables as one long table.
+
+# One fit per combination of values of `by`: the call of the door again, on the columns of each. `frame` is the door's, with its
+# arguments.
+fit_by <- function(door, call, frame) {
+  x <- frame$x
+  data <- columns_to_part(x, frame$col_data)
+  where <- if (is.data.frame(x)) "x" else if (is.null(frame$col_data)) "colData(x)" else "col_data"
+  by <- check_by(frame$by, names(data), data, where)
+  refuse_by_in_design(by, frame$design)
+  parts <- parts_by(data, by, check_silent(frame$silent))
+  seed <- check_seed(frame$seed) %||% draw_seed()
+  fits <- lapply(seq_along(parts$rows), function(k) fit_part(door, call, frame, parts, k, seed))
+  new_fits(fits, parts, by, call)
+}
+
+# Variables of the columns of x: of a data frame its own.
+columns_to_part <- function(x, col_data) {
+  if (is.data.frame(x)) return(x)
+  if (is_experiment(x)) return(plain_columns(SummarizedExperiment::colData(x), NULL))
+  if (is_seurat(x)) return(plain_columns(x[[]], NULL))
+  if (is.null(col_data)) {
+    abort_twill("genes", "{.arg by} needs {.arg col_data}, a data frame with one row per column of {.arg x}.")
+  }
+  plain_columns(col_data, NULL)
+}
+
+refuse_by_in_design <- function(by, design) {
+  both <- if (inherits(design, "formula")) intersect(by, all.vars(design))
+  if (length(both)) abort_twill("genes", c("{.arg by} names variables of the design: each fit has one value of them.",
+                                          "x" = "These are {.val {both}}.", "i" = "Take them out of {.arg by} or of the design."))
+}
+
+# list(keys, rows): a data frame of the values that occur, and the numbers of their columns.
+parts_by <- function(data, by, silent) {
+  known <- stats::complete.cases(data[by])
+  if (!all(known)) inform_twill("missing", "Dropped {sum(!known)} column{?s} with a missing value in {.field {by}}.", silent)
+  if (!any(known)) abort_twill("genes", "No column of {.arg x} has a value in {.field {by}}.")
+  codes <- lapply(data[by], function(column) droplevels(as.factor(column)))
+  code <- interaction(codes, drop = TRUE, lex.order = TRUE, sep = " ")
+  rows <- lapply(levels(code), function(level) which(known & code == level))
+  rows <- rows[lengths(rows) > 0]
+  keys <- data[vapply(rows, `[`, 0L, 1L), by, drop = FALSE]
+  rownames(keys) <- NULL
+  list(keys = keys, rows = rows, names = vapply(rows, function(r) as.character(code[r[1]]), ""), n = nrow(data))
+}
+
+# Arguments with one value per column of x, and per row of a matrix or experiment.
+by_column <- c("size_factors", "offset", "weights", "capture")
+
+fit_part <- function(door, call, frame, parts, k, seed) {
+  rows <- parts$rows[[k]]
+  arguments <- mget(setdiff(names(call)[-1], "by"), envir = frame)
+  arguments$x <- columns_at(frame$x, rows)
+  if (!is.null(frame$col_data)) arguments$col_data <- columns_at(t_rows(frame$col_data), rows)
+  for (name in intersect(by_column, names(arguments))) arguments[[name]] <- values_at(arguments[[name]], rows, parts$n)
+  arguments$seed <- (seed + k - 2) %% (.Machine$integer.max - 1) + 1
+  if (!is.null(frame$folder)) arguments$folder <- file.path(frame$folder, make.names(parts$names[k]))
+  if (check_silent(frame$silent) < 1) inform_twill("by", "{.strong {parts$names[k]}}, {k} of {length(parts$rows)}")
+  fit <- tryCatch(do.call(door, arguments, quote = TRUE), twill_error = identity)
+  if (inherits(fit, "twillgenes")) fit$call <- part_call(call, frame, parts$keys[k, , drop = FALSE], arguments$seed)
+  fit
+}
+
+# Columns of a matrix or an experiment, rows of a data frame.
+columns_at <- function(x, rows) {
+  if (is.data.frame(x)) return(x[rows, , drop = FALSE])
+  if (length(dim(x)) == 2 && !is_experiment(x) && !is_seurat(x)) return(x[, rows, drop = FALSE])
+  x[, rows]
+}
+
+# A DataFrame of Bioconductor has rows as a data frame has.
+t_rows <- function(x) if (is.data.frame(x)) x else as.data.frame(x)
+
+values_at <- function(value, rows, n) {
+  if (length(dim(value)) == 2 && ncol(value) == n) return(value[, rows, drop = FALSE])
+  if (is.null(dim(value)) && length(value) == n) value[rows] else value
+}
+
+# The call that would make this fit, so that update() can.
+part_call <- function(call, frame, key, seed) {
+  is_long <- is.data.frame(frame$x)
+  from <- if (is_long) call$x else if (is.null(frame$col_data)) call$x else call$col_data
+  tests <- Map(function(name, value) call("==", call("$", from, as.name(name)), as.character(value)), names(key), key)
+  test <- Reduce(function(a, b) call("&", a, b), unname(tests))
+  cut <- function(of, by_rows) if (by_rows) call("[", of, test, quote(expr = )) else call("[", of, quote(expr = ), test)
+  out <- call
+  out$by <- NULL
+  out$x <- cut(call$x, is_long)
+  if (!is.null(frame$col_data)) out$col_data <- cut(call$col_data, TRUE)
+  for (name in intersect(by_column, names(out))) {
+    value <- frame[[name]]
+    if (length(dim(value)) == 2) out[[name]] <- cut(out[[name]], FALSE)
+    if (is.null(dim(value)) && length(value) > 1) out[[name]] <- call("[", out[[name]], test)
+  }
+  out$seed <- seed
+  out
+}
+
+# The class ----------------------------------------------------------------------------------------------------------
+
+new_fits <- function(fits, parts, by, call) {
+  failed <- !vapply(fits, inherits, NA, "twillgenes")
+  why <- vapply(fits[failed], function(e) sub("\n.*", "", conditionMessage(e)), "")
+  if (all(failed)) {
+    abort_twill("genes", c("None of the {length(fits)} parts by {.field {by}} could be fitted.",
+                           "x" = "{parts$names[1]}: {why[1]}"))
+  }
+  if (any(failed)) {
+    lines <- stats::setNames(sprintf("{lost[%d]}: {why[%d]}", seq_along(why), seq_along(why)), rep("x", length(why)))
+    lost <- parts$names[failed]
+    warn_twill("genes", c("{length(lost)} of {length(fits)} parts by {.field {by}} could not be fitted:", lines))
+  }
+  out <- stats::setNames(fits[!failed], parts$names[!failed])
+  keys <- parts$keys[!failed, , drop = FALSE]
+  rownames(keys) <- NULL
+  structure(out, class = "twill_by", keys = keys, by = by, call = call, failed = stats::setNames(why, parts$names[failed]))
+}
+
+#' Fits of several types of cells
+#'
+#' What [twill_genes()] and [twill_cells()] return with `by`: a named list with one fit per type, each fitted by itself with what
+#' its own genes share. `fits[["B cells"]]` is one of them, for everything that takes a fit. [tw_contrast()] and
+#' [tw_diagnostics()] of all give one long table.
+#'
+#' @param x Such a list.
+#' @param i Names or numbers of types.
+#' @param ... Must be empty.
+#' @return `print()` returns `x`, `[` a shorter list.
+#' @seealso [twill_genes()] for an example.
+#' @name twill_by
+NULL
+
+#' @rdname twill_by
+#' @method print twill_by
+#' @export
+print.twill_by <- function(x, ...) {
+  check_no_dots(..., allow = print_arguments)
+  cat(sprintf("%s by %s\n", plural_count(length(x), "fit"), toString(attr(x, "by"))))
+  status <- lapply(x, function(fit) fit$posterior$status)
+  good <- vapply(status, function(s) sum(s %in% c("ok", "refined")), 0L)
+  columns <- vapply(x, function(fit) {
+    if (inherits(fit, c("twillcells", "twillrows"))) paste(big(length(fit$job$cells$log_capture)), "cells") else
+      paste(big(n_samples(fit$job$source)), "samples")
+  }, "")
+  cat(sprintf("  %s  %s, %s genes%s\n", format(names(x)), columns, vapply(lengths(status), big, ""),
+              ifelse(good < lengths(status), sprintf(", %d with a status", lengths(status) - good), "")), sep = "")
+  failed <- attr(x, "failed")
+  if (length(failed)) cat("Not fitted:", sprintf("  %s: %s", names(failed), failed), sep = "\n")
+  cat("One type: fits[[\"", names(x)[1], "\"]]; all: tw_contrast(fits)\n", sep = "")
+  invisible(x)
+}
+
+plural_count <- function(n, word) paste(n, if (n == 1) word else paste0(word, "s"))
+
+#' @rdname twill_by
+#' @method [ twill_by
+#' @export
+`[.twill_by` <- function(x, i) {
+  at <- stats::setNames(seq_along(x), names(x))[i]
+  if (anyNA(at) || length(at) == 0) {
+    known <- some(names(x), 20)
+    abort_twill("genes", c("{.arg i} must choose types by name or number.", "i" = "There are {.val {known}}."))
+  }
+  keys <- attr(x, "keys")[at, , drop = FALSE]
+  rownames(keys) <- NULL
+  structure(unclass(x)[unname(at)], names = names(at), class = "twill_by", keys = keys, by = attr(x, "by"),
+            call = attr(x, "call"), failed = attr(x, "failed"))
+}
+
+# Tables of all fits as one, with columns of `by` and `gene` before the others.
+long_table <- function(fits, make, title) {
+  keys <- attr(fits, "keys")
+  tables <- lapply(fits, make)
+  shared <- Reduce(intersect, lapply(tables, names))
+  long <- Map(function(table, k) {
+    genes <- if ("gene" %in% names(table)) NULL else list(gene = rownames(table))
+    key <- keys[rep(k, nrow(table)), setdiff(names(keys), shared), drop = FALSE]
+    data.frame(c(key, genes, as.list(table)[shared]), check.names = FALSE, stringsAsFactors = FALSE)
+  }, tables, seq_along(tables))
+  out <- do.call(rbind, unname(long))
+  rownames(out) <- NULL
+  first <- tables[[1]]
+  kind <- sub("^tw_", "", class(first)[1])
+  facts <- facts_of(first)
+  facts <- facts[setdiff(names(facts), c("title", "rows", "description", "whole", "minor", "error"))]
+  facts$by <- unique(c(names(keys), facts$by))
+  texts <- attr(first, "description")
+  new_table(out, kind, title, paste("rows by", toString(names(keys)), "and gene"), texts, facts)
+}
+
+# Contrasts of all types. s-values are of each type; `svalue_all` is over the whole table.
+contrasts_by <- function(fits, contrast, ...) {
+  table <- long_table(fits, function(fit) tw_contrast(fit, contrast, ...), "Effects")
+  rate <- if (is.null(table$fsos)) table$lfsr else table$fsos
+  texts <- attr(table, "description")
+  texts[["svalue_all"]] <- "s-value over the genes of all types"
+  facts <- facts_of(table)
+  own <- facts[setdiff(names(facts), c("title", "rows", "description", "whole"))]
+  out <- insert_before_status(plain_table(table), data.frame(svalue_all = s_values(rate)))
+  new_table(out, "contrast", facts$title, facts$rows, texts, own)
+}

@@ -1,0 +1,85 @@
+# by = : several types of cells in one call, against separate calls; long tables; what cannot be fitted.
+
+typed_samples <- function() {
+  set.seed(81)
+  col_data <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4), type = c("B cell", "T cell"))
+  mu <- outer(exp(runif(12, 3, 5)), 1 + 1.5 * (col_data$condition == "stim" & col_data$type == "T cell"))
+  counts <- matrix(rnbinom(length(mu), mu = mu, size = 20), 12)
+  dimnames(counts) <- list(paste0("g", 1:12), paste0("s", seq_len(ncol(counts))))
+  list(counts = counts, col_data = `rownames<-`(col_data, colnames(counts)))
+}
+
+fit_types <- function(data, ..., by = "type") {
+  twill_genes(data$counts, ~ condition + (1 | donor), col_data = data$col_data, by = by, iter = 200, seed = 5, silent = 2, ...)
+}
+
+test_that("fits by type are those of separate calls, and update() makes them again", {
+  data <- typed_samples()
+  sizes <- runif(16, 0.8, 1.2)
+  fits <- twill_genes(data$counts, ~ condition + (1 | donor), col_data = data$col_data, size_factors = sizes, by = "type",
+                      iter = 200, seed = 5, silent = 2)
+  expect_named(fits, c("B cell", "T cell"))
+  for (k in 1:2) {
+    at <- data$col_data$type == names(fits)[k]
+    alone <- twill_genes(data$counts[, at], ~ condition + (1 | donor), col_data = data$col_data[at, ],
+                         size_factors = sizes[at], iter = 200, seed = 4 + k, silent = 2)
+    expect_identical(coef(fits[[k]]), coef(alone))
+    expect_identical(tw_contrast(fits[[k]])$lfsr, tw_contrast(alone)$lfsr)
+  }
+  again <- update(fits[["T cell"]], warmup = 50)
+  expect_identical(coef(again), coef(fits[["T cell"]]))
+  expect_output(print(fits), "2 fits by type.*B cell +8 samples, 12 genes")
+})
+
+test_that("contrasts and diagnostics of all types are one long table", {
+  fits <- fit_types(typed_samples())
+  table <- tw_contrast(fits, "conditionstim", lfc_threshold = 0.5)
+  expect_s3_class(table, "tw_contrast")
+  expect_identical(names(table)[1:2], c("type", "gene"))
+  expect_identical(nrow(table), 24L)
+  second <- tw_contrast(fits[[2]], "conditionstim", lfc_threshold = 0.5)
+  expect_identical(table$log2FoldChange[table$type == "T cell"], second$log2FoldChange)
+  expect_identical(table$svalue[13:24], second$svalue)
+  # Over all rows: the mean rate of those with a rate at most as large.
+  expect_equal(table$svalue_all, vapply(table$fsos, function(rate) mean(table$fsos[table$fsos <= rate]), 0))
+  expect_output(print(table), "rows by type and gene")
+  expect_s3_class(plot(table), "ggplot")
+  status <- tw_diagnostics(fits)
+  expect_identical(as.character(status$type), rep(c("B cell", "T cell"), each = 12))
+  expect_identical(nrow(tw_contrast(fits["T cell"], "conditionstim")), 12L)
+})
+
+test_that("types that cannot be fitted are named, and the others are fitted", {
+  data <- typed_samples()
+  data$col_data$type <- as.character(data$col_data$type)
+  data$col_data$type[data$col_data$type == "T cell" & data$col_data$condition == "ctrl"] <- "rare"
+  data$col_data$type[16] <- NA
+  suppressWarnings(expect_warning(fits <- fit_types(data), "rare", class = "twill_warning_genes"))
+  expect_true("B cell" %in% names(fits))
+  expect_output(print(fits), "Not fitted")
+  expect_error(fit_types(data, by = "lane"), "lane", class = "twill_error_genes")
+  expect_error(fit_types(data, by = "donor"), "design", class = "twill_error_genes")
+  expect_error(tw_means(fits), "B cell", class = "twill_error_argument")
+  expect_error(fits["nobody"], "B cell", class = "twill_error_genes")
+})
+
+test_that("cells, experiments and long tables have types too", {
+  set.seed(82)
+  cells <- expand.grid(cell = 1:12, condition = c("ctrl", "stim"), donor = paste0("d", 1:3), type = c("a", "b"))
+  counts <- Matrix::Matrix(matrix(rpois(6 * nrow(cells), 3), 6), sparse = TRUE)
+  dimnames(counts) <- list(paste0("g", 1:6), paste0("c", seq_len(ncol(counts))))
+  capture <- runif(nrow(cells), 0.1, 0.2)
+  fits <- twill_cells(counts, ~ condition + (1 | donor), col_data = cells, capture = capture, by = "type", iter = 200, seed = 1,
+                      silent = 2)
+  expect_s3_class(fits[["b"]], "twillcells")
+  expect_output(print(fits), "72 cells")
+  data <- typed_samples()
+  long <- data.frame(gene = rep(rownames(data$counts)[1:3], 16), count = as.vector(data$counts[1:3, ]),
+                     data$col_data[rep(1:16, each = 3), ])
+  of_long <- twill_genes(long, count ~ condition + (1 | donor), gene = "gene", by = "type", iter = 200, seed = 1, silent = 2)
+  expect_named(of_long, c("B cell", "T cell"))
+  skip_if_not_installed("SummarizedExperiment")
+  se <- SummarizedExperiment::SummarizedExperiment(list(counts = data$counts), colData = data$col_data)
+  of_se <- twill_genes(se, ~ condition + (1 | donor), by = "type", iter = 200, seed = 5, silent = 2)
+  expect_identical(coef(of_se[[1]]), coef(fit_types(data)[[1]]))
+})
