@@ -2,7 +2,7 @@
 #
 #   Rscript tools/check-bioc.R [TARBALL]     a line per rule; exit status 1 if one that is asked for is broken
 #
-# "ok" and "BROKEN" are rules that twill keeps (docs/decisions/075); "open" are rules that only a submission to Bioconductor
+# "ok" and "BROKEN" are rules that twill keeps (docs/decisions/085); "open" are rules that only a submission to Bioconductor
 # needs. BiocCheck itself also wants the package in its own index, and a network: read its messages, not its exit status.
 
 description <- read.dcf("DESCRIPTION")[1L, ]
