@@ -35,6 +35,12 @@ link_flags <- function() {
   if (Sys.info()[["sysname"]] == "Linux") linux else ""
 }
 
+# Local names of functions, half a megabyte: the linker only hides them.
+strip_command <- function() {
+  linux <- Sys.info()[["sysname"]] == "Linux" && nzchar(Sys.which("strip"))
+  if (linux) "strip --discard-all $(SHLIB) || true" else "@true"
+}
+
 # CARGO_HOME moves in vendored mode, and where cargo could not write its registry: otherwise the
 # user's cache and proxy settings are lost.
 vendor_settings <- function(vendored) {
@@ -72,7 +78,7 @@ message("Using ", toolchain$rustc)
 vendored <- is_vendored(toolchain)
 message("Crates: ", if (vendored) "vendored, offline" else "from the crate registry")
 settings <- c(
-  list(CARGO_DIR = toolchain$folder, LINK_FLAGS = link_flags(),
+  list(CARGO_DIR = toolchain$folder, LINK_FLAGS = link_flags(), STRIP = strip_command(),
        FEATURES = if (Sys.getenv("TWILL_CUDA") == "false") "--no-default-features --features r" else "",
        JOBS = first_set(c("TWILL_CARGO_JOBS", "CARGO_BUILD_JOBS"), "2")),
   vendor_settings(vendored), target_settings())
