@@ -12,7 +12,7 @@ LIBRARY ?= $(shell Rscript --vanilla tools/library.R)
 INSTALL = R CMD INSTALL --no-multiarch --with-keep.source --library="$(LIBRARY)" .
 
 .PHONY: help demo guard test test-slow setup setup-test setup-develop build install doc wrappers lint \
-  format bench bench-rust test-gpu bench-gpu ptx fuzz sbc check dist vendor snapshots clean
+  format bench bench-rust bench-scale test-gpu bench-gpu ptx fuzz sbc check dist vendor snapshots clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  make \1@\2/p' Makefile | column -t -s @
@@ -79,6 +79,9 @@ sbc: install ## calibration of all models by all engines, with plots; for less, 
 
 bench-rust: ## time of gradients and leapfrog steps
 	$(CARGO) bench --no-default-features $(MANIFEST)
+
+bench-scale: install ## large crossed Gaussian models, lme4 beside; for less, SCALE="--sizes 100x50"
+	Rscript bench/scale.R $(SCALE)
 
 check: ## R CMD check --as-cran on the tarball that would be released
 	tools/dist.sh --check

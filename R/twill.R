@@ -51,7 +51,8 @@
 #'   `2^10` leapfrog steps per draw), `engine`: the coordinates that are sampled, `"auto"` (default), `"collapsed"`,
 #'   `"joint"` or `"levels"`, or `"guided"`, for large Gaussian models: a guide learns the posterior of the standard
 #'   deviations and correlations and proposes draws, which are taken or not such that the posterior stays exact; NUTS
-#'   takes over, with a message, where it cannot. All give the same posterior (see `vignette("model")`). `metric`:
+#'   takes over, with a message, where it cannot. `"auto"` takes it for large Gaussian models unless `init` or `metric`
+#'   is given. All give the same posterior (see `vignette("model")`). `metric`:
 #'   `"auto"` (default) uses the curvature of the posterior, `"diag"` scales only. `"guided"` makes no trajectories and has
 #'   no use for `adapt_delta`, `max_treedepth`, `metric` and `init`.
 #' @param weights,offset Columns of `data`, expressions of them, or vectors with one value per row. Weights multiply

@@ -125,16 +125,33 @@ test_that("trajectories take over where there are too many scales for a guide, a
   expect_match(paste(capture.output(print(summary(fit))), collapse = " "), "trajectories took over")
 })
 
+#' Four guides of each gene in each line, whose slopes are on a covariate of gene and line.
+screen_rows <- function(n_genes, n_lines) {
+  d <- expand.grid(guide = gl(4 * n_genes, 1), line = gl(n_lines, 1))
+  d$gene <- factor((as.integer(d$guide) - 1) %/% 4)
+  d$rna <- rnorm(n_genes * n_lines)[(as.integer(d$line) - 1) * n_genes + as.integer(d$gene)]
+  d$y <- rnorm(n_genes, 0, 0.5)[d$gene] + rnorm(n_genes, 0.1, 0.2)[d$gene] * d$rna + rnorm(4 * n_genes, 0, 0.3)[d$guide] +
+    rnorm(n_lines, 0, 0.2)[d$line] + rnorm(nrow(d), 0, 0.4)
+  d
+}
+
+test_that("a guide is chosen where factorisations are dear and nothing was asked that it cannot do", {
+  engine_of <- function(data, ..., formula = y ~ rna + (1 + rna | gene) + (1 | guide) + (1 | line)) {
+    twill(formula, data, chains = 1, iter = 12, warmup = 6, seed = 1, silent = 2, ...)$info$engine
+  }
+  large <- with_fixed_seed(6, screen_rows(60, 60))
+  expect_identical(engine_of(large), "guided")
+  expect_identical(engine_of(large[large$line %in% 1:6, ]), "collapsed")
+  expect_false(engine_of(large, init = "random") == "guided")
+  expect_false(engine_of(large, control = list(metric = "diag")) == "guided")
+  expect_false(engine_of(large, method = "hmc") == "guided")
+  expect_false(engine_of(large, prior = tw_prior("student_t(3, 0, 1)", class = "b")) == "guided")
+  expect_false(engine_of(transform(large, y = rpois(nrow(large), 2)), family = poisson()) == "guided")
+})
+
 test_that("estimates of a large crossed model are those of lmer", {
   skip_if_not_installed("lme4")
-  screen <- with_fixed_seed(5, {
-    d <- expand.grid(guide = gl(160, 1), line = gl(25, 1))
-    d$gene <- factor((as.integer(d$guide) - 1) %/% 4)
-    d$rna <- rnorm(40 * 25)[(as.integer(d$line) - 1) * 40 + as.integer(d$gene)]
-    d$y <- rnorm(40, 0, 0.5)[d$gene] + rnorm(40, 0.1, 0.2)[d$gene] * d$rna + rnorm(160, 0, 0.3)[d$guide] +
-      rnorm(25, 0, 0.2)[d$line] + rnorm(nrow(d), 0, 0.4)
-    d
-  })
+  screen <- with_fixed_seed(5, screen_rows(40, 25))
   formula <- y ~ rna + (1 + rna | gene) + (1 | guide) + (1 | line)
   fit <- guided_fit(formula, data = screen, iter = 700)
   expect_identical(fit$info$engine, "guided")

@@ -7,6 +7,7 @@
 use crate::density::LogDensity;
 use crate::density::{Model, Posterior};
 use crate::draws::Draw;
+use crate::settle::assembly::scaled_by_sigma;
 use crate::spec::Family;
 use crate::transport::Transport;
 use rand::Rng;
@@ -29,18 +30,20 @@ impl Collapsed {
     }
 }
 
-/// Whether the transport is the exact conditional distribution of effects and coefficients:
-/// Gaussian rows whose variances are known or proportional to `sigma^2`, normal or flat priors.
+/// Whether the transport is the exact conditional distribution of effects and coefficients.
 fn is_exact(posterior: &Posterior) -> bool {
-    let Transport::Joint(map) = &*posterior.transport else { return false };
-    let model: &Model = &posterior.model;
-    let swept = &model.layout.swept;
+    matches!(*posterior.transport, Transport::Joint(_)) && may_collapse(&posterior.model)
+}
+
+/// Whether effects and coefficients given the scales are Gaussian: rows whose variances are known or proportional to `sigma^2`,
+/// normal or flat priors.
+pub fn may_collapse(model: &Model) -> bool {
     model.family() == Family::Gaussian
         && !model.prior_only
         && model.design.latents.is_empty()
         && model.layout.n_theta > 0
-        && (map.log_sigma.is_some() || model.layout.dispersion.is_empty())
-        && swept.iter().all(|&j| model.coefficient_priors[j].is_gaussian())
+        && (scaled_by_sigma(model) || model.layout.dispersion.is_empty())
+        && model.layout.swept.iter().all(|&j| model.coefficient_priors[j].is_gaussian())
 }
 
 impl LogDensity for Collapsed {

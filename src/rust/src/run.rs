@@ -5,7 +5,7 @@ mod prepare;
 mod workers;
 
 pub use keep::{Kept, worth_keeping};
-pub use prepare::{NOT_COLLAPSIBLE, Prepared, prepare, prepare_settled};
+pub use prepare::{Prepared, prepare, prepare_settled};
 pub use workers::{Progress, Shared, on_workers};
 
 use crate::density::{LogDensity, Model};

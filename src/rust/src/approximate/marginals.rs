@@ -7,6 +7,7 @@
 use crate::density::LogDensity;
 use crate::genes::svi::bend::Bend;
 use crate::whiten::coordinatewise::{Coordinatewise, Map};
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// A density in such coordinates.
@@ -18,19 +19,18 @@ impl Map for Bend {
     }
 }
 
-impl<D: LogDensity> Marginals<D> {
-    /// Of the coordinates `places`.
-    pub fn fit(mut inner: D, places: Range<usize>) -> Self {
-        let mut y = vec![0.0; inner.dim()];
-        let bend = |place: usize| {
+impl<D: LogDensity + Clone + Send + Sync> Marginals<D> {
+    /// Of the coordinates `places`, on threads.
+    pub fn fit(inner: D, places: Range<usize>) -> Self {
+        let bend = |inner: &mut D, place: usize| {
+            let mut y = vec![0.0; inner.dim()];
             let profile = Bend::grid().map(|t| {
                 y[place] = t;
                 inner.value(&y)
             });
-            y[place] = 0.0;
             (place, Bend::fit(0.0, 1.0, &profile).unwrap_or_else(|| Bend::straight(0.0)))
         };
-        let bends = places.map(bend).collect();
+        let bends = places.into_par_iter().map_init(|| inner.clone(), bend).collect();
         Self::new(inner, bends)
     }
 }

@@ -1,12 +1,14 @@
-//! The guide: a Student t whose moments are those of the posterior, as rounds of proposals see them.
+//! The guide: a normal density times a polynomial's exponential, through all values of the target that are known, with the tails of
+//! a Student t, whose moments are those of the posterior as rounds of proposals see them.
 
+use super::correction::Correction;
 use crate::density::LogDensity;
 use crate::genes::psis::Weights;
 use crate::kernels::dot;
 use crate::special::ln_gamma;
 use crate::whiten::dense::lower_root;
 use faer::Mat;
-use rand::{Rng, SeedableRng};
+use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{ChiSquared, Distribution, StandardNormal};
 use rayon::prelude::*;
@@ -18,7 +20,7 @@ const DF: f64 = 10.0;
 /// Proposals of a round, and more of them for each parameter.
 const ROUND: [usize; 2] = [40, 12];
 /// Rounds at least, and at most while too few proposals are effective.
-const ROUNDS: [usize; 2] = [2, 5];
+const ROUNDS: [usize; 2] = [3, 5];
 const ENOUGH: f64 = 0.6;
 /// Share of proposals that are effective below which trajectories are the better way, and k-hat above which the share is not
 /// to be believed.
@@ -26,16 +28,19 @@ const POOR: f64 = 0.1;
 const MAX_KHAT: f64 = 0.7;
 /// Draws that the present moments of the guide count for, beside those of a round: for each parameter.
 const INERTIA: f64 = 2.0;
+/// Steps that keep the corrected guide between two values of the target: enough to forget where they began.
+const STEPS: usize = 20;
 
-/// A Student t about a mean.
+/// A Student t about a mean, times the exponential of a correction.
 #[derive(Debug, Clone)]
 pub struct Guide {
     mean: Vec<f64>,
     /// `[d, d]` row-major lower triangle.
     root: Vec<f64>,
+    correction: Correction,
 }
 
-/// A position that was proposed.
+/// A position with what target and guide say of it.
 #[derive(Debug, Clone)]
 pub struct Proposal {
     /// Position.
@@ -44,14 +49,15 @@ pub struct Proposal {
     pub log_density: f64,
     /// Less that of the guide, but for a constant; minus infinity where it is not finite.
     pub log_ratio: f64,
+    correction: f64,
 }
 
-/// A guide with the proposals of its last round.
+/// A guide with the proposals of the last round.
 #[derive(Debug)]
 pub struct Learned {
     /// The guide.
     pub guide: Guide,
-    /// Share of its proposals that are effective.
+    /// Share of its proposals that are effective, before the correction.
     pub efficiency: f64,
     /// Evaluations of the target.
     pub n_values: usize,
@@ -62,27 +68,77 @@ pub struct Learned {
 impl Guide {
     fn standard(dim: usize) -> Self {
         let root = (0..dim * dim).map(|at| f64::from(u8::from(at / dim == at % dim))).collect();
-        Self { mean: vec![0.0; dim], root }
+        Self { mean: vec![0.0; dim], root, correction: Correction::default() }
     }
 
     fn dim(&self) -> usize {
         self.mean.len()
     }
 
-    /// A position, and the log density of the guide there but for a constant.
-    fn draw<R: Rng>(&self, rng: &mut R) -> (Vec<f64>, f64) {
-        let d = self.dim();
+    /// A draw of the standard Student t.
+    fn draw<R: Rng>(&self, rng: &mut R) -> Vec<f64> {
         let chi = ChiSquared::new(DF).expect("positive degrees of freedom");
         let stretch = (DF / chi.sample(rng)).sqrt();
-        let x: Vec<f64> =
-            (0..d).map(|_| stretch * <StandardNormal as Distribution<f64>>::sample(&StandardNormal, rng)).collect();
-        let y = (0..d).map(|i| self.mean[i] + dot(&self.root[i * d..=i * d + i], &x[..=i])).collect();
-        (y, log_student(&x))
+        let normal = |rng: &mut R| <StandardNormal as Distribution<f64>>::sample(&StandardNormal, rng);
+        (0..self.dim()).map(|_| stretch * normal(rng)).collect()
     }
 
-    /// A proposal, at which `target` is left evaluated.
-    pub fn propose<D: LogDensity, R: Rng>(&self, target: &mut D, rng: &mut R) -> Proposal {
-        evaluated(target, self.draw(rng))
+    /// Where that is.
+    fn place(&self, x: &[f64]) -> Vec<f64> {
+        let d = self.dim();
+        (0..d).map(|i| self.mean[i] + dot(&self.root[i * d..=i * d + i], &x[..=i])).collect()
+    }
+
+    /// And back.
+    fn standardised(&self, y: &[f64]) -> Vec<f64> {
+        let d = self.dim();
+        let mut x = vec![0.0; d];
+        for i in 0..d {
+            let row = &self.root[i * d..=i * d + i];
+            x[i] = (y[i] - self.mean[i] - dot(&row[..i], &x[..i])) / row[i];
+        }
+        x
+    }
+
+    /// A position whose log density is known.
+    fn see(&self, y: Vec<f64>, log_density: f64) -> Proposal {
+        let x = self.standardised(&y);
+        self.see_standardised(y, &x, log_density)
+    }
+
+    fn see_standardised(&self, y: Vec<f64>, x: &[f64], log_density: f64) -> Proposal {
+        let correction = self.correct(x);
+        let ratio = log_density - log_student(x) - correction;
+        let log_ratio = if ratio.is_finite() { ratio } else { f64::NEG_INFINITY };
+        Proposal { y, log_density, log_ratio, correction }
+    }
+
+    fn correct(&self, x: &[f64]) -> f64 {
+        self.correction.at(x, log_normal_ratio(x))
+    }
+
+    /// Some steps from a state that keep the corrected guide, by draws of the Student t: where they end, at which `target` is left
+    /// evaluated; `None` where all were refused.
+    pub fn propose<D: LogDensity, R: Rng>(&self, from: &Proposal, target: &mut D, rng: &mut R) -> Option<Proposal> {
+        let (mut at, mut correction) = (None, from.correction);
+        for _ in 0..STEPS {
+            let x = self.draw(rng);
+            let own = self.correct(&x);
+            if rng.random::<f64>().ln() < own - correction {
+                (at, correction) = (Some(x), own);
+            }
+        }
+        at.map(|x| {
+            let y = self.place(&x);
+            let log_density = target.value(&y);
+            self.see_standardised(y, &x, log_density)
+        })
+    }
+
+    /// A state at a position of the target.
+    #[cfg(test)]
+    pub fn at<D: LogDensity>(&self, y: &[f64], target: &mut D) -> Proposal {
+        self.see(y.to_vec(), target.value(y))
     }
 
     /// With the moments of weighted proposals.
@@ -97,21 +153,34 @@ impl Guide {
             let last = dot(&self.root[i * d..(i + 1) * d], &self.root[j * d..(j + 1) * d]);
             (1.0 - own) * found + own * last
         });
-        Some(Self { root: lower_root(&covariance)?, mean })
+        Some(Self { root: lower_root(&covariance)?, mean, correction: Correction::default() })
+    }
+
+    /// With the polynomial through all that is known, most closely where the target has its mass.
+    fn corrected(mut self, known: Vec<Proposal>) -> Self {
+        let seen = known.into_iter().map(|p| self.see(p.y, p.log_density));
+        let seen: Vec<Proposal> = seen.filter(|p| p.log_ratio.is_finite()).collect();
+        let top = seen.iter().map(|p| p.log_ratio).fold(f64::NEG_INFINITY, f64::max);
+        let mean = top + (seen.iter().map(|p| (p.log_ratio - top).exp()).sum::<f64>() / seen.len() as f64).ln();
+        let positions: Vec<Vec<f64>> = seen.iter().map(|p| self.standardised(&p.y)).collect();
+        let values =
+            seen.iter().zip(&positions).map(|(p, x)| p.log_ratio - mean - log_normal_ratio(x)).collect::<Vec<_>>();
+        let weights: Vec<f64> = seen.iter().map(|p| 1.0 / (1.0 + (mean - p.log_ratio).exp())).collect();
+        self.correction = Correction::fit(&positions, &values, &weights);
+        self
     }
 }
 
-fn evaluated<D: LogDensity>(target: &mut D, (y, log_q): (Vec<f64>, f64)) -> Proposal {
-    let log_density = target.value(&y);
-    let ratio = log_density - log_q;
-    Proposal { y, log_density, log_ratio: if ratio.is_finite() { ratio } else { f64::NEG_INFINITY } }
-}
-
-/// Log density of a standard Student t.
+/// Log density of the standard Student t.
 fn log_student(x: &[f64]) -> f64 {
     let d = x.len() as f64;
     let constant = ln_gamma(0.5 * (DF + d)) - ln_gamma(0.5 * DF) - 0.5 * d * (DF * PI).ln();
     constant - 0.5 * (DF + d) * (dot(x, x) / DF).ln_1p()
+}
+
+/// Log of the standard normal density over that.
+fn log_normal_ratio(x: &[f64]) -> f64 {
+    -0.5 * dot(x, x) - 0.5 * x.len() as f64 * (2.0 * PI).ln() - log_student(x)
 }
 
 impl Learned {
@@ -121,14 +190,19 @@ impl Learned {
     ) -> Self {
         let (mut rng, dim) = (ChaCha8Rng::seed_from_u64(seed), target.dim());
         rng.set_stream(stream);
-        let mut guide = Guide::standard(dim);
+        let (mut guide, mut known) = (Guide::standard(dim), vec![]);
         let n = ROUND[0] + ROUND[1] * dim;
         for round in 1.. {
             let drawn: Vec<_> = (0..n).map(|_| guide.draw(&mut rng)).collect();
-            let of_thread = |drawn: &[(Vec<f64>, f64)]| {
+            let of_thread = |drawn: &[Vec<f64>]| {
                 let mut target = target.clone();
                 let going = drawn.iter().take_while(|_| !cancel.load(Ordering::Relaxed));
-                going.map(|drawn| evaluated(&mut target, drawn.clone())).collect::<Vec<_>>()
+                let seen = going.map(|x| {
+                    let y = guide.place(x);
+                    let log_density = target.value(&y);
+                    guide.see_standardised(y, x, log_density)
+                });
+                seen.collect::<Vec<_>>()
             };
             let proposals: Vec<Proposal> = drawn.par_chunks(n.div_ceil(threads)).flat_map_iter(of_thread).collect();
             let ratios: Vec<f64> = proposals.iter().map(|p| p.log_ratio).collect();
@@ -136,9 +210,13 @@ impl Learned {
             let efficiency = weights.ess() / n as f64;
             let is_last = round >= ROUNDS[1] || round >= ROUNDS[0] && efficiency > ENOUGH;
             let next = if is_last { None } else { guide.updated(&proposals, &weights) };
+            known.extend_from_slice(&proposals);
             match next.filter(|_| proposals.len() == n) {
                 Some(next) => guide = next,
-                None => return Self { guide, efficiency, n_values: round * n, proposals, weights },
+                None => {
+                    let guide = guide.corrected(known);
+                    return Self { guide, efficiency, n_values: round * n, proposals, weights };
+                }
             }
         }
         unreachable!("the rounds end")
@@ -151,6 +229,7 @@ impl Learned {
 
     /// One of the proposals by their weights.
     pub fn start<R: Rng>(&self, rng: &mut R) -> Proposal {
-        self.proposals[self.weights.resample(1, rng)[0]].clone()
+        let proposal = &self.proposals[self.weights.resample(1, rng)[0]];
+        self.guide.see(proposal.y.clone(), proposal.log_density)
     }
 }

@@ -6,20 +6,23 @@
 //! distribution by a triangular solve with the factor that is there, anew for each draw that is kept.
 //!
 //! Coordinates are whitened at the mode and bent one by one to normal quantiles; there the guide is a Student t, with moments
-//! that rounds of proposals have corrected by importance. Where it stays far from the posterior, trajectories take over.
+//! that rounds of proposals have corrected by importance, times a polynomial through all values seen. Where it stays far from the
+//! posterior, trajectories take over.
 
+mod correction;
 mod guide;
 mod walk;
 
 use crate::approximate::marginals::Marginals;
-use crate::collapse::Collapsed;
+use crate::collapse::{Collapsed, may_collapse};
 use crate::density::{LogDensity, Model};
 use crate::draws::{ChainDraws, Draw, push_draw};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::hmc::tree::Transition;
-use crate::run::{NOT_COLLAPSIBLE, Output, Progress, Shared, on_workers, sample_settled};
-use crate::settle::{Settled, settle};
-use crate::spec::{Engine, Settings};
+use crate::run::{Output, Progress, Shared, on_workers, sample_settled};
+use crate::settle::assembly::Assembly;
+use crate::settle::{Settled, affordable, settle_on};
+use crate::spec::{Engine, InitSpec, Metric, Sampling, Settings};
 use crate::whiten::bend::Bent;
 use crate::whiten::{Whitened, Whitening};
 use guide::Learned;
@@ -38,46 +41,67 @@ const WARM_UP: usize = 10;
 /// Scales beyond which independent proposals are hopeless.
 const MOST_SCALES: usize = 30;
 
+/// Multiplications of a factorisation from which a guide pays, unasked: below, trajectories take seconds in all.
+const FEWEST_PRODUCTS: usize = 50_000;
+/// Values that trajectories take for an effective draw, five gradients of four values each, over the one or two of a guide.
+const VALUES_SAVED: usize = 10;
+
 /// The scales in the coordinates of the guide.
 type Target = Marginals<Whitened<Bent<Collapsed>>>;
 
-/// Samples a model as [`crate::run::sample`], by a guide where that was asked for.
+/// Samples a model as [`crate::run::sample`], by a guide where that was asked for or is the quickest.
 ///
 /// # Errors
 /// As there.
 pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> bool) -> Result<Output> {
     settings.check()?;
     on_workers(settings.threads, settings.chains * settings.iter, watch, |shared| {
-        let settled = settle(&Arc::new(model), settings.engine, &shared.cancel);
-        if settings.engine == Engine::Guided {
-            return sample_guided(settled, settings, shared);
+        let model = Arc::new(model);
+        let assembly = Assembly::new(&model);
+        let is_asked = settings.engine == Engine::Guided;
+        if !is_asked && !is_quickest(&model, &assembly, settings) {
+            return sample_settled(settle_on(&model, assembly, settings.engine, &shared.cancel), settings, shared);
         }
-        sample_settled(settled, settings, shared)
+        let settled = settle_on(&model, assembly, Engine::Guided, &shared.cancel);
+        match sample_guided(&settled, settings, shared) {
+            Some(output) => Ok(output),
+            None if is_asked => sample_settled(settled, settings, shared),
+            None => sample_settled(settle_on(&model, settled.assembly, Engine::Auto, &shared.cancel), settings, shared),
+        }
     })
 }
 
-/// By trajectories in the same coordinates where no guide comes near.
-fn sample_guided(settled: Settled, settings: &Settings, shared: &Shared) -> Result<Output> {
+/// Whether a guide is predicted to take less time to an effective draw than any trajectories would, by what is multiplied. Who
+/// asks for a way of moving or of starting asks for trajectories.
+fn is_quickest(model: &Model, assembly: &Assembly, settings: &Settings) -> bool {
+    let is_left_open = settings.engine == Engine::Auto
+        && settings.sampler == Sampling::Nuts
+        && settings.metric == Metric::Auto
+        && matches!(settings.init, InitSpec::Mode);
+    let dear = FEWEST_PRODUCTS..=affordable(model, assembly).saturating_mul(VALUES_SAVED);
+    is_left_open
+        && may_collapse(model)
+        && model.layout.n_theta <= MOST_SCALES
+        && assembly.skeleton.is_some()
+        && dear.contains(&assembly.n_products())
+}
+
+/// `None` where effects cannot be integrated out or no guide comes near.
+fn sample_guided(settled: &Settled, settings: &Settings, shared: &Shared) -> Option<Output> {
     let clock = Instant::now();
-    let Some(collapsed) = Collapsed::new(settled.posterior.clone()) else {
-        return Err(Error::Spec(NOT_COLLAPSIBLE.into()));
-    };
-    if collapsed.dim() > MOST_SCALES {
-        return sample_settled(settled, settings, shared);
-    }
-    let target = target(collapsed, &settled, shared);
+    let collapsed = Collapsed::new(settled.posterior.clone()).filter(|c| c.dim() <= MOST_SCALES)?;
+    let target = target(collapsed, settled, shared);
     let found = Learned::learn(&target, settings.seed, STREAM, settings.threads, &shared.cancel);
     let is_cancelled = || shared.cancel.load(Ordering::Relaxed);
     if !found.is_good() && !is_cancelled() {
-        return sample_settled(settled, settings, shared);
+        return None;
     }
-    drop(settled);
     let run = Run { found: &found, seconds: clock.elapsed().as_secs_f64(), settings, shared };
     let n_chains = if is_cancelled() { 0 } else { settings.chains };
     shared.advance(n_chains * settings.warmup);
     let chains = (0..n_chains).into_par_iter().map(|c| run.chain(c, &target)).collect();
     let (dim, adapt_delta) = (target.dim(), settings.adapt_delta[0]);
-    Ok(Output { chains, interrupted: is_cancelled(), engine: "guided", dim, adapt_delta })
+    Some(Output { chains, interrupted: is_cancelled(), engine: "guided", dim, adapt_delta })
 }
 
 fn target(collapsed: Collapsed, settled: &Settled, shared: &Shared) -> Target {

@@ -1,13 +1,14 @@
-//! A chain that keeps its target by independent proposals of a guide.
+//! A chain that keeps its target by proposals of a guide.
 //!
-//! The guide `q` is fixed before the chain begins, so a step is one of Metropolis and Hastings: where it is accepted with
-//! probability `min(1, w(x') / w(x))`, `w = p / q`, the flow from `x` to `x'` is
+//! The guide `q` is fixed before the chain begins. A proposal is where some steps of a chain end that keeps `q` reversibly,
+//! `q(x) K(x, x') = q(x') K(x', x)`; it is taken with probability `min(1, w(x') / w(x))`, `w = p / q`. The flow from `x` to `x'` is
 //!
 //! ```text
-//! p(x) q(x') min(1, w(x') / w(x)) = min(p(x) q(x'), p(x') q(x))
+//! p(x) K(x, x') min(1, w(x') / w(x)) = q(x) K(x, x') min(w(x), w(x'))
 //! ```
 //!
-//! which is the flow back: `p` is left as it is, however far the guide is from it (independence chains, Tierney 1994). What the
+//! which is the flow back: `p` is left as it is, however far the guide is from it (surrogate transitions, Liu 2001, section 9.4.3;
+//! the steps of the guide are those of an independence chain, Tierney 1994, whose proposals are the guide's Student t). What the
 //! guide decides is speed. A bounded `w` makes the chain forget its start at a geometric rate (Mengersen and Tweedie 1996), and
 //! it is bounded: a Student t falls as a power, and densities of scales at least exponentially in their logarithms and in
 //! partial correlations on the line.
@@ -34,7 +35,7 @@ impl<D: LogDensity + Clone> Independent<D> {
 
     /// One step; returns the probability with which it was accepted.
     pub fn step<R: Rng>(&mut self, guide: &Guide, rng: &mut R) -> f64 {
-        let proposal = guide.propose(&mut self.candidate, rng);
+        let Some(proposal) = guide.propose(&self.state, &mut self.candidate, rng) else { return 0.0 };
         let gain = proposal.log_ratio - self.state.log_ratio;
         // Not a number is no gain: both have no mass.
         if rng.random::<f64>().ln() < gain {
@@ -89,12 +90,13 @@ mod tests {
     }
 
     /// `E log Gamma(k) = psi(k)`, with R's `digamma(1.5)` and `digamma(4)`; variances `trigamma()`, sums independent.
-    fn assert_kept(target: &Gammas, guide: &Guide, start: Proposal, seed: u64) {
+    fn assert_kept(target: &Gammas, guide: &Guide, start: Proposal, seed: u64) -> f64 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut walk = Independent::new(target, start);
         let mut draws = [vec![], vec![], vec![]];
-        for _ in 0..200_000 {
-            walk.step(guide, &mut rng);
+        let mut accepted = 0.0;
+        for _ in 0..100_000 {
+            accepted += walk.step(guide, &mut rng) / 100_000.0;
             let [a, b] = [walk.state().y[0] - target.shift, walk.state().y[1] - target.shift];
             let values = [a, b + a, (a - 0.036_489_973_978_576_5).powi(2)];
             draws.iter_mut().zip(values).for_each(|(d, v)| d.push(v));
@@ -102,8 +104,9 @@ mod tests {
         let expected = [0.036_489_973_978_576_5, 1.256_117_668_431_800_5, 0.934_802_200_544_679_3];
         for (draws, expected) in draws.iter().zip(expected) {
             let (mean, error) = mean_and_error(draws);
-            assert!((mean - expected).abs() < 4.0 * error && error < 0.03, "{mean} {expected} {error}");
+            assert!((mean - expected).abs() < 4.0 * error && error < 0.1, "{mean} {expected} {error}");
         }
+        accepted
     }
 
     #[test]
@@ -112,7 +115,8 @@ mod tests {
         let found = Learned::learn(&target, 1, 0, 2, &AtomicBool::new(false));
         assert!(found.efficiency > 0.3, "{}", found.efficiency);
         let start = found.start(&mut ChaCha8Rng::seed_from_u64(2));
-        assert_kept(&target, &found.guide, start, 3);
+        let accepted = assert_kept(&target, &found.guide, start, 3);
+        assert!(accepted > 0.6, "{accepted}");
     }
 
     /// Exactness is that of the step, not of the guide.
@@ -120,7 +124,8 @@ mod tests {
     fn the_target_is_kept_by_a_guide_of_something_else() {
         let (target, other) = (Gammas { shift: 0.0 }, Gammas { shift: 0.5 });
         let found = Learned::learn(&other, 1, 0, 1, &AtomicBool::new(false));
-        let start = found.guide.propose(&mut target.clone(), &mut ChaCha8Rng::seed_from_u64(5));
-        assert_kept(&target, &found.guide, start, 4);
+        let start = found.guide.at(&[0.1, 0.2], &mut target.clone());
+        let accepted = assert_kept(&target, &found.guide, start, 4);
+        assert!(accepted < 0.9, "{accepted}");
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Why a model has no collapsed target.
-pub const NOT_COLLAPSIBLE: &str = "engines 'collapsed' and 'guided' need a Gaussian model with one residual sd (or known \
+const NOT_COLLAPSIBLE: &str = "engines 'collapsed' and 'guided' need a Gaussian model with one residual sd (or known \
      standard errors) and normal or flat priors on the population-level coefficients; use engine 'auto'";
 
 /// A target in whitened coordinates.

@@ -245,7 +245,7 @@ fn excess(posterior: &Posterior) -> Option<(f64, f64)> {
 }
 
 /// Whether the information of the data falls with the square of one sampled sigma.
-fn scaled_by_sigma(model: &Model) -> bool {
+pub fn scaled_by_sigma(model: &Model) -> bool {
     model.family() == Family::Gaussian
         && model.layout.dispersion.len() == 1
         && model.design.se.is_empty()

@@ -75,7 +75,8 @@ pub fn settle_on(model: &Arc<Model>, assembly: Assembly, engine: Engine, cancel:
     Settled { posterior, mode, assembly }
 }
 
-fn affordable(model: &Model, assembly: &Assembly) -> usize {
+/// Multiplications of a factorisation up to which a transport of all effects together is the better one for trajectories.
+pub fn affordable(model: &Model, assembly: &Assembly) -> usize {
     if model.design.has_relations() {
         return if model.family() == Family::Gaussian { usize::MAX - 1 } else { FREE_PRODUCTS_RELATED };
     }
