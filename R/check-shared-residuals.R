@@ -105,7 +105,7 @@ effect_kernels <- function(terms, stays, mean) {
     product <- tcrossprod(columns[[a]], columns[[b]])
     coefs <- term$coefs[c(stays[[b]]$coef, stays[[a]]$coef)]
     pairs <- c(pairs, list(list(kernel = if (a == b) product else product + t(product), sds = sd_names(term, coefs),
-                                cor = if (a != b) paste0("cor_", term$group, "__", paste(scale_coefs(term, coefs), collapse = "__")))))
+                                cor = if (a != b) cor_name(term, coefs))))
   }
   list(kernels = pairs)
 }

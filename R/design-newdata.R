@@ -51,8 +51,8 @@ stand_in_offset <- function(newdata, fit, needs) {
 design_known <- function(design, wanted) {
   terms <- lapply(wanted, function(want) {
     term <- all_terms(design)[[want$index]]
-    c(list(index = want$index), term_names(term), list(coefs = want$coefs, codes = term$codes,
-      new_levels = rep(NA_character_, length(term$codes)), z = term$z[, want$coefs, drop = FALSE], by = term$by))
+    compact(c(list(index = want$index), term_names(term), list(coefs = want$coefs, codes = term$codes,
+      new_levels = rep(NA_character_, length(term$codes)), z = term$z[, want$coefs, drop = FALSE], by = term$by)))
   })
   c(design[c("x", "x_disp", "offset", "weights", "se", "y")], list(errors = design$errors), split_terms(terms),
     design["latents"[!is.null(design$latents)]])
@@ -227,9 +227,9 @@ new_rows_of_term <- function(want, design, newdata, allow_new_levels) {
   if (anyNA(codes) && isTRUE(group$related)) refuse_unrelated_levels(group$group, unique(names[is.na(codes)]))
   if (anyNA(codes) && !allow_new_levels) refuse_new_levels(group$group, unique(names[is.na(codes)]))
   new_levels <- ifelse(is.na(codes), names, NA_character_)
-  c(list(index = want$index), term_names(all_terms(design)[[want$index]]),
-    list(coefs = want$coefs, codes = codes, new_levels = new_levels, z = z, by = group$by,
-         new_class = new_classes_of_rows(group, newdata, new_levels)))
+  compact(c(list(index = want$index), term_names(all_terms(design)[[want$index]]),
+            list(coefs = want$coefs, codes = codes, new_levels = new_levels, z = z, by = group$by,
+                 new_class = new_classes_of_rows(group, newdata, new_levels))))
 }
 
 refuse_new_levels <- function(group, levels) {

@@ -111,7 +111,7 @@ check_response_type <- function(y, text, n) {
 # Squares of such numbers leave double precision: 0 or Inf.
 check_unit_of_response <- function(y, text) {
   size <- max(abs(y), 0)
-  if (size == 0 || (size < 1e100 && size > 1e-100)) return(invisible())
+  if (size == 0 || (size < 1e130 && size > 1e-130)) return(invisible())
   what <- if (size < 1) "small" else "large"
   abort_twill("data", c("The response has values too {what} to compute with: at most {.val {signif(size, 3)}}.",
                         "i" = "Use other units: divide {.code {text}} by {.val {signif(size, 1)}}."))

@@ -167,36 +167,3 @@ plural_count <- function(n, word) paste(n, if (n == 1) word else paste0(word, "s
   structure(unclass(x)[unname(at)], names = names(at), class = "twill_by", keys = keys, by = attr(x, "by"),
             call = attr(x, "call"), failed = attr(x, "failed"))
 }
-
-# Tables of all fits as one, with columns of `by` and `gene` before the others.
-long_table <- function(fits, make, title) {
-  keys <- attr(fits, "keys")
-  tables <- lapply(fits, make)
-  shared <- Reduce(intersect, lapply(tables, names))
-  long <- Map(function(table, k) {
-    genes <- if ("gene" %in% names(table)) NULL else list(gene = rownames(table))
-    key <- keys[rep(k, nrow(table)), setdiff(names(keys), shared), drop = FALSE]
-    data.frame(c(key, genes, as.list(table)[shared]), check.names = FALSE, stringsAsFactors = FALSE)
-  }, tables, seq_along(tables))
-  out <- do.call(rbind, unname(long))
-  rownames(out) <- NULL
-  first <- tables[[1]]
-  kind <- sub("^tw_", "", class(first)[1])
-  facts <- facts_of(first)
-  facts <- facts[setdiff(names(facts), c("title", "rows", "description", "whole", "minor", "error"))]
-  facts$by <- unique(c(names(keys), facts$by))
-  texts <- attr(first, "description")
-  new_table(out, kind, title, paste("rows by", toString(names(keys)), "and gene"), texts, facts)
-}
-
-# Contrasts of all types. s-values are of each type; `svalue_all` is over the whole table.
-contrasts_by <- function(fits, contrast, ...) {
-  table <- long_table(fits, function(fit) tw_contrast(fit, contrast, ...), "Effects")
-  rate <- if (is.null(table$fsos)) table$lfsr else table$fsos
-  texts <- attr(table, "description")
-  texts[["svalue_all"]] <- "s-value over the genes of all types"
-  facts <- facts_of(table)
-  own <- facts[setdiff(names(facts), c("title", "rows", "description", "whole"))]
-  out <- insert_before_status(plain_table(table), data.frame(svalue_all = s_values(rate)))
-  new_table(out, "contrast", facts$title, facts$rows, texts, own)
-}
