@@ -55,10 +55,10 @@ class_coefs <- function(term, coefs = term$coefs) {
   paste0(rep(coefs, length(suffix)), rep(suffix, each = length(coefs)))
 }
 
-# The correlation of two coefficients.
-cor_name <- function(term, coefs) paste0("cor_", term$group, "__", paste(scale_coefs(term, coefs), collapse = "__"))
-
 sd_names <- function(term, coefs = term$coefs) paste0("sd_", term_factor(term), "__", scale_coefs(term, coefs))
+
+# Of two coefficients, in the term's order.
+cor_name <- function(term, coefs) paste0("cor_", term$group, "__", paste(scale_coefs(term, coefs), collapse = "__"))
 
 # The term as one whose levels are all of this class.
 in_class <- function(term, class) {
@@ -87,14 +87,14 @@ new_classes_of_rows <- function(group, newdata, names) {
   if (is.null(by)) return(NULL)
   if (!any(is_new)) return(rep(NA_integer_, length(names)))
   if (is.null(newdata[[by$var]])) {
-    abort_twill("newdata", c("{.arg newdata} lacks {.field {by$var}}, which says how new levels of {.field {group$group}} vary.",
+    abort_twill("newdata", c("{.arg newdata} lacks {.field {by$var}}, which says the spread of new levels of {.field {group$group}}.",
                              "i" = "{.code re_formula = NA} leaves group-level effects out."))
   }
   text <- level_text(newdata[[by$var]])
   class <- match(text, by$levels)
   unknown <- unique(text[is_new & is.na(class)])
   if (length(unknown) > 0) {
-    abort_twill("newdata", c("New levels of {.field {group$group}} must have a known value of {.field {by$var}}.",
+    abort_twill("newdata", c("New levels of {.field {group$group}} need a value of {.field {by$var}} that the model has seen.",
                              "x" = "Not seen: {.val {some(unknown, 10)}}.", "i" = "It has seen {.val {some(by$levels, 10)}}."))
   }
   differ <- tapply(class[is_new], names[is_new], function(x) length(unique(x)) > 1)

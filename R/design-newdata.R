@@ -228,7 +228,7 @@ new_rows_of_term <- function(want, design, newdata, allow_new_levels) {
   if (anyNA(codes) && !allow_new_levels) refuse_new_levels(group$group, unique(names[is.na(codes)]))
   new_levels <- ifelse(is.na(codes), names, NA_character_)
   compact(c(list(index = want$index), term_names(all_terms(design)[[want$index]]),
-            list(coefs = want$coefs, codes = codes, new_levels = new_levels, z = z, by = group$by,
+            list(coefs = want$coefs, codes = codes, new_levels = new_levels, z = z, by = group$by, dist = group$dist,
                  new_class = new_classes_of_rows(group, newdata, new_levels))))
 }
 

@@ -143,6 +143,7 @@ new_terms <- function(bars, data, contrasts, relations) {
   check_disjoint(lapply(built, `[[`, "design"))
   check_one_relation(lapply(built, `[[`, "design"))
   check_one_by(lapply(built, `[[`, "design"))
+  check_one_tail(lapply(built, `[[`, "design"))
   list(design = lapply(built, `[[`, "design"), blueprint = lapply(built, `[[`, "blueprint"))
 }
 
@@ -159,9 +160,10 @@ new_term <- function(bar, data, contrasts, relations) {
                  mean = mean)
   design$precision <- relation$precision
   design$by <- new_classes(bar, data, groups)
+  design$dist <- bar$dist
   blueprint <- c(part[c("terms", "xlevels", "contrasts", "columns")],
                  list(group = bar$group, vars = bar$vars, keys = groups$keys, means = names(mean), related = !is.null(relation),
-                      by = design$by[c("var", "levels", "suffix")]))
+                      by = design$by[c("var", "levels", "suffix")], dist = bar$dist))
   list(design = design, blueprint = blueprint)
 }
 

@@ -141,7 +141,8 @@ unseen_variance <- function(prediction) {
       of_class <- if (is.null(term$by)) term else in_class(term, one)
       sd <- draw_matrix(prediction$fit, sd_names(of_class), prediction$ids)
       cor <- correlation_draws(prediction$fit, term$group, scale_coefs(of_class))[prediction$ids, , , drop = FALSE]
-      out[, own] <- out[, own] + quadratic_draws(scale_correlation(cor, sd), term$z[own, , drop = FALSE])
+      variance <- quadratic_draws(scale_correlation(cor, sd), term$z[own, , drop = FALSE])
+      out[, own] <- out[, own] + variance * tail_multiples(term, prediction, length(own))^2
     }
   }
   out

@@ -138,7 +138,8 @@ class_effects <- function(term, prediction, n_new) {
   if (q > 1 && is.null(term$dpar)) {
     z <- correlate(z, correlation_draws(prediction$fit, term$group, coefs)[ids, , , drop = FALSE])
   }
-  lapply(seq_len(q), function(j) matrix(z[, , j], length(ids)) * sd[, j])
+  multiple <- tail_multiples(term, prediction, n_new)
+  lapply(seq_len(q), function(j) matrix(z[, , j], length(ids)) * sd[, j] * multiple)
 }
 
 correlate <- function(z, cor) {

@@ -98,7 +98,8 @@ flat_parameters <- function(spec) {
     places <- paste(k - 1, seq_along(term$sd_priors) - 1)
     flat <- vapply(term$sd_priors, is_flat, TRUE) & !places %in% covered
     suffix <- if (is.null(term$by)) NULL else paste0(":", unlist(term$by$classes))
-    sd_names(list(group = term$group, coefs = unlist(term$coefs), suffix = suffix))[flat]
+    c(sd_names(list(group = term$group, coefs = unlist(term$coefs), suffix = suffix))[flat],
+      if (!is.null(term$df) && is_flat(term$df)) df_name(term$group))
   }
   of_dispersion <- lapply(dispersion$terms, function(term) unlist(term$sd_names)[vapply(term$sd_priors, is_flat, TRUE)])
   c(unlist(of_dispersion), unlist(lapply(own, function(b) if (is_flat(b$prior)) b$name)),

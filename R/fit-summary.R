@@ -94,8 +94,9 @@ group_parameters <- function(fit, group) {
   pairs <- which(upper.tri(diag(length(coefs))), arr.ind = TRUE)
   first <- coefs[pairs[, 1]]
   second <- coefs[pairs[, 2]]
-  variables <- c(unlist(lapply(terms, sd_names)), paste0("cor_", group, "__", first, "__", second, recycle0 = TRUE))
-  labels <- c(sprintf("sd(%s)", coefs), sprintf("cor(%s,%s)", first, second))
+  cors <- paste0("cor_", group, "__", first, "__", second, recycle0 = TRUE)
+  variables <- c(unlist(lapply(terms, sd_names)), cors, df_name(group))
+  labels <- c(sprintf("sd(%s)", coefs), sprintf("cor(%s,%s)", first, second), "df")
   exists <- variables %in% variables(fit)
   stats::setNames(variables[exists], labels[exists])
 }

@@ -163,7 +163,7 @@ mark_bar <- function(bar, mean = NULL) {
     plain <- parse_gr(group)
     group <- plain$group
     cor <- cor && plain$cor
-    more <- plain[c("relation", "by")]
+    more <- plain[c("relation", "by", "dist")]
   }
   marked <- lapply(expand_group(group), function(vars) {
     name <- Reduce(function(a, b) call(":", a, b), lapply(vars, as.name))
@@ -175,15 +175,22 @@ mark_bar <- function(bar, mean = NULL) {
 parse_gr <- function(call) {
   text <- deparse1(call)
   arguments <- as.list(call)[-1]
-  extra <- setdiff(names(arguments), c("", "cor", "cov", "prec", "by"))
+  extra <- setdiff(names(arguments), c("", "cor", "cov", "prec", "by", "dist"))
   unnamed <- sum(!nzchar(names(arguments) %||% rep("", length(arguments))))
   if (length(extra) > 0 || unnamed != 1 || !identical(names(arguments[1]) %||% "", "")) {
-    abort_twill("formula", c("{.fn gr} takes a grouping factor and {.arg cor}, {.arg by}, {.arg cov} or {.arg prec}.",
+    abort_twill("formula", c("{.fn gr} takes a grouping factor and {.arg cor}, {.arg by}, {.arg dist}, {.arg cov} or {.arg prec}.",
                              "x" = "Not supported: {.code {text}}."))
   }
   list(group = arguments[[1]], cor = is.null(arguments$cor) || flag_in_formula(arguments$cor, text),
        relation = relation_in_formula(arguments[intersect(names(arguments), c("cov", "prec"))], text),
-       by = by_in_formula(arguments$by, text))
+       by = by_in_formula(arguments$by, text), dist = dist_in_formula(arguments$dist, text))
+}
+
+# NULL for normal effects.
+dist_in_formula <- function(dist, text) {
+  if (is.null(dist) || identical(dist, "gaussian")) return(NULL)
+  if (identical(dist, "student")) return(dist)
+  abort_twill("formula", c("{.arg dist} of {.fn gr} must be {.val gaussian} or {.val student}.", "x" = "It is {.code {text}}."))
 }
 
 by_in_formula <- function(by, text) {
@@ -253,7 +260,8 @@ decode_bar <- function(bar, env) {
   more <- marker[[5]]
   relation <- more$relation
   list(group = paste(vars, collapse = ":"), vars = vars, rhs = rhs, cor = marker[[3]], mean = eval(marker[[4]]),
-       relation = if (!is.null(relation)) list(kind = relation[[1]], name = relation[[2]]), by = more$by)
+       relation = if (!is.null(relation)) list(kind = relation[[1]], name = relation[[2]]), by = more$by,
+       dist = more$dist)
 }
 
 # Terms ----------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@
 #' * `(1 | a/b)`: `(1 | a) + (1 | a:b)`;
 #' * `(1 | gr(g, cov = K))`: levels that are related; see below;
 #' * `(1 | gr(g, by = f))`: levels of `g` that differ in spread; see below;
+#' * `(1 | gr(g, dist = "student"))`: levels of `g` some of which are far out; see below;
 #' * [`tw_re(g, mean = )`][tw_re]: a term whose mean is a parameter of its own.
 #'
 #' `fcor(V)` is added once, where errors of rows are related, and `me(x, sdx)` stands for a predictor that is measured with
@@ -31,6 +32,13 @@
 #' `r_g[level,x]` as ever. A prior with `coef = "x"` is that of all classes, with `coef = "x:fa"` that of one. A new level has
 #' the spread of its `f`, a column that its predictions then need; the effect in a new donor needs it in [cond()]. The `sd_`
 #' columns of contrasts are over all levels, the root of the mean variance.
+#'
+#' @section Levels far out:
+#' `(1 + x | gr(g, dist = "student"))` has effects with Student's distribution, as in brms: a level's effects are normal ones with
+#' the standard deviations and correlations of the term, times one multiple \eqn{\lambda_j} for the level, with
+#' \eqn{\lambda_j^2 \sim \mathrm{InvGamma}(\nu/2, \nu/2)}. The degrees of freedom \eqn{\nu}, `df_g`, are above 1 and have the prior
+#' `gamma(2, 0.1)`, of class `df`. Standard deviations are those of the normal part, as in brms; effects have
+#' \eqn{\sqrt{\nu/(\nu - 2)}} times them where \eqn{\nu > 2}. Not for many genes and cells.
 #'
 #' @section Related levels:
 #' `(1 + x | gr(g, cov = K))` has levels with the covariance `K` between them, as in brms: kinship, a phylogeny

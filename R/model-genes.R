@@ -14,6 +14,7 @@ new_gene_model <- function(formula, data, family, prior, contrasts, silent, data
   model <- new_model(input, family, prior, contrasts, "centred", prior_only = FALSE, relations = relations)
   refuse_known_coefficients(model)
   refuse_related_classes(model$design$terms)
+  refuse_tails(model$design$terms)
   check_any_column(model$design)
   model$data2 <- used_data2(relations, data2)
   model$design$y <- numeric(nrow(input$data))

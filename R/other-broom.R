@@ -89,7 +89,7 @@ ran_pars_labels <- function(fit) {
     variable <- group_parameters(fit, group)
     coefs <- strsplit(gsub("^(sd|cor)\\(|\\)$", "", names(variable)), ",", fixed = TRUE)
     kind <- sub("\\(.*", "", names(variable))
-    term <- paste0(kind, "__", vapply(coefs, function(x) paste(broom_term(x), collapse = "."), ""))
+    term <- ifelse(kind == "df", kind, paste0(kind, "__", vapply(coefs, function(x) paste(broom_term(x), collapse = "."), "")))
     label_rows(unname(variable), "ran_pars", group, NA_character_, term)
   }))
   dispersion <- intersect(c("sigma", "shape"), variables(fit))

@@ -26,11 +26,11 @@ prior_draws_of <- function(parameter, design, n) {
   record <- record_of_prior(parsed)
   if (record$is_split) return(horseshoe_draws(parsed$args, parameter$class, n))
   if (parameter$class == "cor") return(lkj_draws(parsed$args, parameter, design, n))
-  below_zero <- if (parameter$class %in% positive_classes) probability_below_zero(record, parsed$args) else 0
-  record$quantile(below_zero + stats::runif(n) * (1 - below_zero), parsed$args)
+  bound <- lower_bound(parameter$class)
+  below <- if (is.null(bound) || is.null(record$probability)) 0 else record$probability(bound, parsed$args)
+  record$quantile(below + stats::runif(n) * (1 - below), parsed$args)
 }
 
-probability_below_zero <- function(record, args) if (is.null(record$probability)) 0 else record$probability(0, args)
 
 # One correlation of a K x K LKJ(eta) matrix is Beta(a, a) on (-1, 1) with a = eta + (K - 2) / 2.
 lkj_draws <- function(eta, parameter, design, n) {

@@ -103,7 +103,10 @@ check_prior_range <- function(args, dist, text) {
 
 # Which distributions may stand on which class ---------------------------------------------------------------------
 
-positive_classes <- c("sd", "sigma", "shape", "sdme")
+positive_classes <- c("sd", "sigma", "shape", "sdme", "df")
+
+# Lower bounds of parameters, NULL without one.
+lower_bound <- function(class) if (class == "df") 1 else if (class %in% positive_classes) 0
 
 check_prior_class <- function(parsed, text, class, dpar) {
   why <- class_trouble(parsed, record_of_prior(parsed), class, dpar)
@@ -122,6 +125,8 @@ class_trouble <- function(parsed, record, class, dpar) {
   } else if (record$is_split && !(class %in% record$of && dpar == "")) "A horseshoe is for the classes {.val b} and {.val sd}."
   else if (class == "mu" && !record$is_proper) {
     "Free means are only identified by their priors: give a proper one, such as {.val normal(0, 5)}."
+  } else if (class == "df" && !(!is.null(record$probability) && record$probability(1, parsed$args) < 1)) {
+    "Degrees of freedom are above 1, and their prior must be proper and reach there."
   } else if (is_positive && !is.null(record$reaches_positive) && !record$reaches_positive(parsed$args)) {
     "Parameters of this class are positive."
   }
@@ -130,6 +135,7 @@ class_trouble <- function(parsed, record, class, dpar) {
 # Why a parameter of the class cannot have a value; NULL if it can.
 constant_trouble <- function(value, class) {
   if (class == "cor" && abs(value) >= 1) return("Correlations lie between -1 and 1.")
+  if (class == "df" && value < 1) return("Degrees of freedom are 1 or above.")
   if (class %in% positive_classes && value <= 0) {
     return("Parameters of this class are positive. Without a term its standard deviations are zero.")
   }

@@ -7,7 +7,7 @@
 # parameters, and has no arguments of one. `of`: the classes of parameters that it is for, where not all.
 # `needs_positive`: its density is zero below 0. `leaves_zero`: it falls to zero there faster than the likelihood of a constant
 # response rises.
-# `log_density(x, a)` is without constants of truncation, and `probability(q, a)` only asked at 0, to truncate.
+# `log_density(x, a)` is without constants of truncation, and `probability(q, a)` only asked at lower bounds, to truncate.
 
 prior_record <- function(args, positive = character(), ..., is_proper = TRUE, is_known = FALSE, is_split = FALSE, of = NULL,
                          needs_positive = FALSE, leaves_zero = FALSE, location = 0L, defaults = list()) {
@@ -41,16 +41,20 @@ prior_records <- list(
     }),
   exponential = prior_record("rate", "rate", needs_positive = TRUE,
     log_density = function(x, a) -a[1] * x,
-    quantile = function(p, a) stats::qexp(p, a[1])),
+    quantile = function(p, a) stats::qexp(p, a[1]),
+    probability = function(q, a) stats::pexp(q, a[1])),
   gamma = prior_record(c("shape", "rate"), c("shape", "rate"), needs_positive = TRUE,
     log_density = function(x, a) stats::dgamma(x, a[1], rate = a[2], log = TRUE),
-    quantile = function(p, a) stats::qgamma(p, a[1], rate = a[2])),
+    quantile = function(p, a) stats::qgamma(p, a[1], rate = a[2]),
+    probability = function(q, a) stats::pgamma(q, a[1], rate = a[2])),
   inv_gamma = prior_record(c("shape", "scale"), c("shape", "scale"), needs_positive = TRUE, leaves_zero = TRUE,
     log_density = function(x, a) -(a[1] + 1) * log(x) - a[2] / x,
-    quantile = function(p, a) 1 / stats::qgamma(1 - p, a[1], rate = a[2])),
+    quantile = function(p, a) 1 / stats::qgamma(1 - p, a[1], rate = a[2]),
+    probability = function(q, a) if (q <= 0) 0 else stats::pgamma(1 / q, a[1], rate = a[2], lower.tail = FALSE)),
   lognormal = prior_record(c("meanlog", "sdlog"), "sdlog", needs_positive = TRUE, leaves_zero = TRUE,
     log_density = function(x, a) stats::dlnorm(x, a[1], a[2], log = TRUE),
-    quantile = function(p, a) stats::qlnorm(p, a[1], a[2])),
+    quantile = function(p, a) stats::qlnorm(p, a[1], a[2]),
+    probability = function(q, a) stats::plnorm(q, a[1], a[2])),
   uniform = prior_record(c("lower", "upper"),
     log_density = function(x, a) stats::dunif(x, a[1], a[2], log = TRUE),
     quantile = function(p, a) stats::qunif(p, a[1], a[2]),

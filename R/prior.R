@@ -106,7 +106,7 @@ refuse_prior_table <- function(prior) {
 # empty prior say something: flat.
 is_empty_row <- function(table) table$prior == "" & !(table$class == "b" & table$coef == "")
 
-known_classes <- c("b", "Intercept", "sd", "cor", "sigma", "shape", "mu", "meanme", "sdme")
+known_classes <- c("b", "Intercept", "sd", "cor", "sigma", "shape", "mu", "meanme", "sdme", "df")
 
 validate_prior <- function(table) {
   table$class[table$class == "L"] <- "cor"
@@ -139,7 +139,7 @@ validate_prior_row <- function(row) {
 
 check_bounds <- function(row) {
   stated <- function(x) !is.na(x) && !x %in% c("", "NA")
-  is_trivial <- row$class %in% positive_classes && !stated(row$ub) && suppressWarnings(isTRUE(as.numeric(row$lb) == 0))
+  is_trivial <- row$class %in% positive_classes && !stated(row$ub) && suppressWarnings(isTRUE(as.numeric(row$lb) == lower_bound(row$class)))
   if (is_trivial || !(stated(row$lb) || stated(row$ub))) return(invisible())
   target <- prior_target(row)
   abort_twill("prior", c("Bounds on parameters are not supported.", "x" = "The prior of {target} has one.",

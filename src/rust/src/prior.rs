@@ -38,14 +38,26 @@ impl Prior {
     /// [`Error::Spec`] for an unknown name, a wrong number of arguments, a scale that is not positive, arguments beyond
     /// what can be computed, or no mass above zero where it is needed.
     pub fn new(spec: &PriorSpec, positive: bool) -> Result<Self> {
+        Self::truncated(spec, positive.then_some(0.0))
+    }
+
+    /// The same of a parameter above a bound.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn above(spec: &PriorSpec, bound: f64) -> Result<Self> {
+        Self::truncated(spec, Some(bound))
+    }
+
+    fn truncated(spec: &PriorSpec, bound: Option<f64>) -> Result<Self> {
         let kind = PriorKind::new(spec)?;
         let constant = kind.log_constant();
         if !constant.is_finite() {
             return Err(unusable(spec, "has arguments too extreme to compute its density"));
         }
-        let truncation = if positive { kind.mass_above_zero().ln() } else { 0.0 };
+        let truncation = bound.map_or(0.0, |bound| kind.mass_above(bound).ln());
         if !truncation.is_finite() {
-            return Err(unusable(spec, "has no mass above zero"));
+            return Err(unusable(spec, "has no mass above the parameter's lower bound"));
         }
         Ok(Self { kind, log_constant: constant - truncation })
     }
@@ -94,6 +106,18 @@ impl Prior {
         let [lprior, slope] = self.kind.density(self.log_constant, value, || t);
         let one = T::splat(1.0);
         Positive { value, d_log: one, lprior, log_jacobian: t, slope: slope * value + one }
+    }
+
+    /// A parameter above a bound, from the log of how far.
+    #[inline(always)]
+    pub fn positive_above<T: Real>(&self, t: T, bound: f64) -> Positive<T> {
+        if self.constant().is_some() {
+            return self.positive_by_log(t);
+        }
+        let above = t.exp();
+        let value = above + T::splat(bound);
+        let [lprior, slope] = self.log_density(value);
+        Positive { value, d_log: above / value, lprior, log_jacobian: t, slope: slope * above + T::splat(1.0) }
     }
 
     /// What a positive parameter is measured in.

@@ -122,7 +122,7 @@ impl ScalePriors {
         let constant_dispersion = !matches!(spec.dispersion, Some(DispersionSpec::Regression { .. }));
         let dispersion = spec.dispersion.iter().flat_map(|d| d.priors());
         let dispersion: Vec<Prior> = dispersion.map(|p| Prior::new(p, constant_dispersion)).collect::<Result<_>>()?;
-        let dfs = spec.terms.iter().map(|t| t.df.as_ref().map(|p| Prior::new(p, true)).transpose());
+        let dfs = spec.terms.iter().map(|t| t.df.as_ref().map(|p| Prior::above(p, tails::LEAST_DF)).transpose());
         let dfs = dfs.collect::<Result<Vec<_>>>()?;
         let latents = spec.latents.iter().map(LatentPriors::new).collect::<Result<Vec<_>>>()?;
         let dispersion_terms = spec.dispersion.iter().flat_map(|d| d.terms());

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::number::Real;
 use crate::spec::PriorSpec;
 use crate::special::ln_gamma;
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{ContinuousCDF, Gamma, InverseGamma, LogNormal, Normal, StudentsT};
 use std::f64::consts::PI;
 
 /// Parameters as in Stan's functions of the same names.
@@ -163,23 +163,27 @@ impl PriorKind {
         [or(value, f64::NEG_INFINITY), or(slope, 0.0)]
     }
 
-    /// Probability of a positive value, for truncation.
-    pub(super) fn mass_above_zero(self) -> f64 {
+    /// Probability of values above one that is not negative, for truncation.
+    pub(super) fn mass_above(self, at: f64) -> f64 {
         // The arguments were checked, so the constructors of statrs cannot fail.
         match self {
-            PriorKind::Constant { value } => f64::from(u8::from(value > 0.0)),
-            PriorKind::Normal { mean, sd } => Normal::new(mean, sd).map_or(1.0, |d| d.sf(0.0)),
+            PriorKind::Constant { value } => f64::from(u8::from(if at > 0.0 { value >= at } else { value > at })),
+            PriorKind::Normal { mean, sd } => Normal::new(mean, sd).map_or(1.0, |d| d.sf(at)),
             // Half of the subnormal numbers is zero, which statrs refuses by a panic.
             PriorKind::StudentT { df, .. } if df < f64::MIN_POSITIVE => 0.5,
             PriorKind::StudentT { df, location, scale } => {
-                StudentsT::new(location, scale, df).map_or(1.0, |d| d.sf(0.0))
+                StudentsT::new(location, scale, df).map_or(1.0, |d| d.sf(at))
             }
             PriorKind::DoubleExponential { location, scale } => {
-                let d = location / scale;
+                let d = (location - at) / scale;
                 if d >= 0.0 { 1.0 - 0.5 * (-d).exp() } else { 0.5 * d.exp() }
             }
-            PriorKind::Uniform { lower, upper } => (upper - lower.max(0.0)).max(0.0) / (upper - lower),
-            _ => 1.0,
+            PriorKind::Uniform { lower, upper } => (upper - lower.max(at)).max(0.0) / (upper - lower),
+            _ if at <= 0.0 => 1.0,
+            PriorKind::Gamma { shape, rate } => Gamma::new(shape, rate).map_or(1.0, |d| d.sf(at)),
+            PriorKind::InvGamma { shape, scale } => InverseGamma::new(shape, scale).map_or(1.0, |d| d.sf(at)),
+            PriorKind::LogNormal { mean_log, sd_log } => LogNormal::new(mean_log, sd_log).map_or(1.0, |d| d.sf(at)),
+            PriorKind::Flat | PriorKind::HorseshoeScale { .. } => 1.0,
         }
     }
 }

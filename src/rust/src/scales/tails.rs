@@ -12,6 +12,9 @@ use crate::number::Real;
 use crate::special::ln_gamma;
 use statrs::function::gamma::digamma;
 
+/// Lower bound of degrees of freedom, as in brms.
+pub(super) const LEAST_DF: f64 = 1.0;
+
 /// Values of a term at the last position.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tail<T> {
@@ -36,7 +39,7 @@ impl ScalePriors {
     #[inline(always)]
     pub(super) fn tail_forward<T: Real>(&self, k: usize, theta: &[T], out: &mut Scales<T>) {
         let (Some(places), Some(prior)) = (&self.layout.tails[k], &self.dfs[k]) else { return };
-        let df = prior.positive(theta[places.df]);
+        let df = prior.positive_above(theta[places.df], LEAST_DF);
         out.lprior += df.lprior;
         out.log_jacobian += df.log_jacobian;
         let a = df.value * 0.5;
