@@ -1,5 +1,5 @@
-# Effects with Student's distribution, gr(g, dist = "student"): all effects of a level are those of a normal distribution times one
-# multiple, whose square is inverse gamma with shape and scale df / 2.
+# Effects with Student's distribution, gr(g, dist = "student"): all effects of a level are those of a normal distribution times
+# one multiple, whose square is inverse gamma with shape and scale df / 2.
 
 has_tails <- function(term) identical(term$dist, "student")
 
@@ -12,7 +12,7 @@ check_one_tail <- function(terms) {
     if (sum(groups == term$group) == 1) next
     abort_twill("formula", c("A grouping factor with {.code dist = \"student\"} must have one term.",
                              "x" = "{.field {term$group}} has {sum(groups == term$group)}.",
-                             "i" = "Say {.code (1 + x || gr({term$group}, dist = \"student\"))} for effects that are not correlated."))
+                             "i" = "For effects that are not correlated say {.code ||} in one term."))
   }
 }
 

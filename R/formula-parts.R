@@ -178,7 +178,7 @@ parse_gr <- function(call) {
   extra <- setdiff(names(arguments), c("", "cor", "cov", "prec", "by", "dist"))
   unnamed <- sum(!nzchar(names(arguments) %||% rep("", length(arguments))))
   if (length(extra) > 0 || unnamed != 1 || !identical(names(arguments[1]) %||% "", "")) {
-    abort_twill("formula", c("{.fn gr} takes a grouping factor and {.arg cor}, {.arg by}, {.arg dist}, {.arg cov} or {.arg prec}.",
+    abort_twill("formula", c("{.fn gr} takes a grouping factor, {.arg cor}, {.arg by}, {.arg dist}, {.arg cov} or {.arg prec}.",
                              "x" = "Not supported: {.code {text}}."))
   }
   list(group = arguments[[1]], cor = is.null(arguments$cor) || flag_in_formula(arguments$cor, text),

@@ -34,10 +34,10 @@
 #' columns of contrasts are over all levels, the root of the mean variance.
 #'
 #' @section Levels far out:
-#' `(1 + x | gr(g, dist = "student"))` has effects with Student's distribution, as in brms: a level's effects are normal ones with
-#' the standard deviations and correlations of the term, times one multiple \eqn{\lambda_j} for the level, with
-#' \eqn{\lambda_j^2 \sim \mathrm{InvGamma}(\nu/2, \nu/2)}. The degrees of freedom \eqn{\nu}, `df_g`, are above 1 and have the prior
-#' `gamma(2, 0.1)`, of class `df`. Standard deviations are those of the normal part, as in brms; effects have
+#' `(1 + x | gr(g, dist = "student"))` has effects with Student's distribution, as in brms: a level's effects are normal ones
+#' with the standard deviations and correlations of the term, times one multiple \eqn{\lambda_j} for the level, with
+#' \eqn{\lambda_j^2 \sim \mathrm{InvGamma}(\nu/2, \nu/2)}. The degrees of freedom \eqn{\nu}, `df_g`, are above 1 and have the
+#' prior `gamma(2, 0.1)`, of class `df`. Standard deviations are those of the normal part, as in brms; effects have
 #' \eqn{\sqrt{\nu/(\nu - 2)}} times them where \eqn{\nu > 2}. Not for many genes and cells.
 #'
 #' @section Related levels:

@@ -70,7 +70,8 @@ find_algorithm.twillfit <- function(x, ...) {
 find_parameters.twillfit <- function(x, ...) {
   all <- main_variables(x)
   fixed <- unname(fixef_variables(x))
-  parts <- list(conditional = fixed, random = grep("^(sd|cor|df)_", all, value = TRUE), sigma = intersect(c("sigma", "shape"), all))
+  parts <- list(conditional = fixed, random = grep("^(sd|cor|df)_", all, value = TRUE),
+                sigma = intersect(c("sigma", "shape"), all))
   parts[lengths(parts) > 0]
 }
 

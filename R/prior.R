@@ -139,7 +139,8 @@ validate_prior_row <- function(row) {
 
 check_bounds <- function(row) {
   stated <- function(x) !is.na(x) && !x %in% c("", "NA")
-  is_trivial <- row$class %in% positive_classes && !stated(row$ub) && suppressWarnings(isTRUE(as.numeric(row$lb) == lower_bound(row$class)))
+  holds <- suppressWarnings(isTRUE(as.numeric(row$lb) == lower_bound(row$class)))
+  is_trivial <- row$class %in% positive_classes && !stated(row$ub) && holds
   if (is_trivial || !(stated(row$lb) || stated(row$ub))) return(invisible())
   target <- prior_target(row)
   abort_twill("prior", c("Bounds on parameters are not supported.", "x" = "The prior of {target} has one.",
