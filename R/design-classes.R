@@ -87,7 +87,7 @@ new_classes_of_rows <- function(group, newdata, names) {
   if (is.null(by)) return(NULL)
   if (!any(is_new)) return(rep(NA_integer_, length(names)))
   if (is.null(newdata[[by$var]])) {
-    abort_twill("newdata", c("{.arg newdata} lacks {.field {by$var}}, which says how new levels of {.field {group$group}} spread.",
+    abort_twill("newdata", c("{.arg newdata} lacks {.field {by$var}}, the class of new levels of {.field {group$group}}.",
                              "i" = "{.code re_formula = NA} leaves group-level effects out."))
   }
   text <- level_text(newdata[[by$var]])

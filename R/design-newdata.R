@@ -222,6 +222,7 @@ new_rows_of_term <- function(want, design, newdata, allow_new_levels) {
   group <- design$blueprint$groups[[want$index]]
   z <- new_part(group, newdata)$x[, want$coefs, drop = FALSE]
   levels <- lapply(group$vars, function(name) level_text(newdata[[name]] %||% rep(NA, nrow(newdata))))
+  if (!is.null(group$twins)) levels[[1]] <- without_twins(levels[[1]], group$twins)
   codes <- match(level_keys(levels), group$keys)
   names <- do.call(paste, c(levels, sep = "_"))
   if (anyNA(codes) && isTRUE(group$related)) refuse_unrelated_levels(group$group, unique(names[is.na(codes)]))

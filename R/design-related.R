@@ -48,8 +48,34 @@ need_data2 <- function(name, call, data2) {
 new_relation <- function(kind, name, data2, silent) {
   need_data2(name, sprintf("gr(, %s = %s)", kind, name), data2)
   x <- checked_relation(data2[[name]], name)
+  twins <- if (kind == "cov") twins_of(x)
+  if (length(twins) > 0) {
+    inform_twill("data2", c("i" = "Levels of {.val {name}} with the same row are one, under the name of the first.",
+                            "i" = "Such are {.val {some(names(twins))}}, named {.val {some(unname(twins))}}."), silent)
+    x <- x[!rownames(x) %in% names(twins), !rownames(x) %in% names(twins), drop = FALSE]
+  }
   precision <- if (kind == "cov") precision_of_covariance(x, name, silent) else precision_of_matrix(x, name)
-  list(name = name, kind = kind, levels = rownames(x), precision = precision, matrix = x)
+  list(name = name, kind = kind, levels = rownames(x), precision = precision, matrix = x, twins = twins)
+}
+
+is_definite <- function(root, x) !is.null(root) && all(diag(root)^2 >= smallest_share * diag(x))
+
+root_of <- function(x) tryCatch(chol(x), error = function(e) NULL)
+
+# Levels that are others in all, such as clones: c(clone = "original"). Only looked for where the matrix has no inverse.
+twins_of <- function(x) {
+  x <- as.matrix(x)
+  if (is_definite(root_of(x), x)) return(NULL)
+  rows <- do.call(paste, as.data.frame(round(x / max(abs(x)), 10)))
+  first <- match(rows, rows)
+  is_twin <- first != seq_along(rows)
+  stats::setNames(rownames(x)[first[is_twin]], rownames(x)[is_twin])
+}
+
+# Names of levels, with the first's for those that are the same.
+without_twins <- function(text, twins) {
+  at <- match(text, names(twins))
+  ifelse(is.na(at), text, unname(twins)[at])
 }
 
 # The matrix with the names of its levels on both sides, if it can be a covariance or precision at all.
@@ -113,8 +139,8 @@ symmetric_relation <- function(x, name) {
 
 precision_of_covariance <- function(x, name, silent) {
   x <- as.matrix(x)
-  root <- tryCatch(chol(x), error = function(e) NULL)
-  if (is.null(root) || any(diag(root)^2 < smallest_share * diag(x))) refuse_indefinite(x, name)
+  root <- root_of(x)
+  if (!is_definite(root, x)) refuse_indefinite(x, name)
   size <- mean(diag(x))
   if (size < 0.5 || size > 2) {
     inform_twill("data2", c("i" = "The diagonal of {.val {name}} has the mean {.val {signif(size, 3)}}; it is taken as it is.",
@@ -142,16 +168,15 @@ new_precision <- function(rows, columns, values, log_det) {
   list(rows = unname(rows) - 1L, columns = unname(columns) - 1L, values = as.double(values), log_det = log_det)
 }
 
-# Which eigenvalue, and which levels are one.
+# Which eigenvalue, and of what rank the matrix is.
 refuse_indefinite <- function(x, name) {
   n <- nrow(x)
-  smallest <- if (n <= 3000) signif(eigen(as.matrix(x), symmetric = TRUE, only.values = TRUE)$values[n], 3)
-  why <- if (!is.null(smallest)) c("x" = "The smallest of its {n} eigenvalues is {.val {smallest}}.")
-  same <- if (n <= 3000) rownames(x)[duplicated(round(as.matrix(x) / max(abs(x)), 10))]
-  twins <- if (length(same) > 0) c("x" = "Of the same row as another level: {.val {some(same)}}.",
-                                   "i" = "Levels that are alike in all, as clones are, are one level: give them one name.")
+  values <- if (n <= 3000) eigen(as.matrix(x), symmetric = TRUE, only.values = TRUE)$values
+  smallest <- signif(values[n], 3)
+  rank <- sum(values > smallest_share * max(values, 0))
+  why <- if (!is.null(values)) c("x" = "The smallest of its {n} eigenvalues is {.val {smallest}}; {rank} are above zero.")
   way_out <- sprintf("%s + diag(1e-4, %d)", name, n)
-  abort_twill("data2", c("{.val {name}} in {.arg data2} must be positive definite.", why, twins,
+  abort_twill("data2", c("{.val {name}} in {.arg data2} must be positive definite.", why,
                          "i" = "What every level has of its own is missing: {.code {way_out}} adds a little of it."))
 }
 
@@ -168,18 +193,9 @@ relation_of <- function(bar, relations) {
   relations[[relation_key(bar$relation)]]
 }
 
-# loo() of cells integrates over the effects of a level as if it had no relatives.
-refuse_related_cells <- function(formula) {
-  bar <- Find(function(bar) !is.null(bar$relation), formula$bars)
-  if (is.null(bar)) return(invisible())
-  abort_twill("formula", c("{.fn gr} with {.arg {bar$relation$kind}} is not supported for single cells.",
-                           "x" = "It is the term of {.field {bar$group}}.",
-                           "i" = "{.fn tw_pseudobulk} sums cells, and {.fn twill_genes} takes it."))
-}
-
 # The relation of the levels that the data have, the others integrated out.
 observed_relation <- function(relation, column) {
-  levels <- relation$levels[relation$levels %in% level_text(column)]
+  levels <- relation$levels[relation$levels %in% without_twins(level_text(column), relation$twins)]
   if (length(levels) == length(relation$levels)) return(relation)
   covariance <- as.matrix(if (relation$kind == "cov") relation$matrix else Matrix::solve(relation$matrix))
   dimnames(covariance) <- list(relation$levels, relation$levels)
@@ -202,7 +218,7 @@ precision_matrix <- function(term) {
 # As new_groups(), with the levels of the matrix: those without rows are known by their relatives.
 related_groups <- function(column, group, relation) {
   levels <- relation$levels
-  text <- level_text(column)
+  text <- without_twins(level_text(column), relation$twins)
   missing <- setdiff(unique(text), levels)
   if (length(missing) > 0) {
     abort_twill("data2", c("Levels of {.field {group}} have no row in {.val {relation$name}} of {.arg data2}.",

@@ -98,21 +98,40 @@ leaf_line <- function(fit, at, gene, plan) {
   weights <- cbind(1, -alpha)
   moves <- vapply(seq_len(n), function(i) rowSums(matrix(prior$covariance[, i, ], ncol = n) * weights), numeric(nrow(weights)))
   unit <- pmax(moves[, 1], .Machine$double.xmin)
-  list(slope = moves / unit, square = rowSums(weights * moves) / unit^2, linear = rowSums(weights * prior$effect) / unit)
+  list(slope = moves / unit, square = rowSums(weights * moves) / unit^2, linear = rowSums(weights * prior$deviation) / unit)
 }
 
-# list(effect, covariance): draw x leaf of what the moving effects add to the log mean, and their prior covariance.
+# list(effect, deviation, covariance): draw x leaf of what the moving effects add to the log mean, how far that is from the mean
+# of its prior, and the covariance of this.
 leaf_prior <- function(fit, at, plan) {
   n <- length(plan$leaves)
-  effect <- covariance <- 0
+  effect <- deviation <- covariance <- 0
   for (k in plan$terms) {
     term <- fit$job$model$design$terms[[k]]
     z <- term$z[plan$leaves, , drop = FALSE] * (term$codes[plan$leaves] == term$codes[plan$leaves[1]])
-    b <- effect_draws(fit, effect_variables(term$group, term$levels[term$codes[plan$leaves[1]]], colnames(term$z)), at)
-    effect <- effect + matrix(b, dim(b)[1]) %*% t(z)
-    covariance <- covariance + term_covariance(fit, in_class_of_level(term, term$codes[plan$leaves[1]]), z, at)
+    level <- term$codes[plan$leaves[1]]
+    own <- level_effects(fit, term, level, at)
+    given <- given_relatives(fit, term, level, at)
+    effect <- effect + own %*% t(z)
+    deviation <- deviation + (own - given$mean) %*% t(z)
+    covariance <- covariance + given$share * term_covariance(fit, in_class_of_level(term, level), z, at)
   }
-  list(effect = effect, covariance = array(covariance, c(nrow(effect), n, n)))
+  list(effect = effect, deviation = deviation, covariance = array(covariance, c(nrow(effect), n, n)))
+}
+
+# draw x coefficient of one gene.
+level_effects <- function(fit, term, level, at) {
+  b <- effect_draws(fit, effect_variables(term$group, term$levels[level], colnames(term$z)), at)
+  matrix(b, dim(b)[1])
+}
+
+# Given its relatives the effects of a level are normal about -sum_k Q_jk b_k / Q_jj, with 1 / Q_jj of the covariance.
+given_relatives <- function(fit, term, level, at) {
+  if (is.null(term$precision)) return(list(mean = 0, share = 1))
+  row <- precision_matrix(term)[level, ]
+  others <- setdiff(which(row != 0), level)
+  parts <- lapply(others, function(k) -row[k] / row[level] * level_effects(fit, term, k, at))
+  list(mean = if (length(parts)) Reduce(`+`, parts) else 0, share = 1 / row[level])
 }
 
 # draw x leaf x leaf of z S R S z'.

@@ -76,7 +76,7 @@
 #' @export
 twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assay = "counts", ..., capture = "model",
                         organism = NULL, capture_efficiency = NULL, gene_coverage = NULL, genes = NULL, min_count = 5,
-                        prior = NULL, contrasts = NULL, dispersion = ~1, share = c("dispersion", "sd"),
+                        prior = NULL, contrasts = NULL, data2 = NULL, dispersion = ~1, share = c("dispersion", "sd"),
                         sd_prior = c("lognormal", "half_t", "half_normal", "horseshoe"),
                         effect_prior = c("weak", "normal", "student_t"),
                         method = c("hmc", "nuts", "laplace", "auto", "svi"), chains = 2, iter = 350,
@@ -107,14 +107,13 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   how <- check_capture(capture, organism, capture_efficiency)
   input <- read_cells(x, assay, col_data)
   formula <- cell_formula(gene_formula(design, dispersion, family))
-  refuse_related_cells(formula)
   refuse_odd_columns(formula_variables(formula), input$data, variables_word(x))
   input <- in_words_of_genes(use_cells(input, formula, how$how, silent), variables_word(x))
   input <- cover_genes(input, check_share(gene_coverage %||% 1, "gene_coverage"), genes,
                        check_not_negative(min_count, "min_count"))
   settings$progress <- cell_progress(silent, refresh)
   data <- if (input$has_leaves) input$leaves else input$data
-  new_model <- function() quiet_if(silent, new_gene_model(formula, data, family, prior, contrasts, silent))
+  new_model <- function() quiet_if(silent, new_gene_model(formula, data, family, prior, contrasts, silent, data2))
   model <- in_words_of_genes(new_model(), variables_word(x))
   check_cells_design(model, input, how$how, silent)
   if (check) check_slopes(model, silent, "cell")
