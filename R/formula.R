@@ -190,7 +190,7 @@ dispersion_text <- function(formula) {
 }
 
 check_dispersion_bar <- function(bar, given) {
-  if (is.null(bar$mean) && is.null(bar$relation) && is.null(bar$by)) return(invisible())
+  if (is.null(bar$mean) && is.null(bar$relation) && is.null(bar$by) && is.null(bar$dist)) return(invisible())
   text <- deparse1(given)
   what <- if (is.null(bar$mean)) "{.fn gr}" else "{.fn tw_re}"
   abort_twill("formula", c("Group-level terms of the dispersion are such as {.code (1 | g)} or {.code (1 + x || g)}.",

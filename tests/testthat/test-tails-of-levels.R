@@ -145,6 +145,9 @@ test_that("what cannot have tails is a clear error", {
   expect_error(ask(one, prior = tw_prior("constant(0.5)", class = "df")), "1 or above", class = "twill_error_prior")
   expect_error(ask(one, prior = tw_prior("uniform(0, 1)", class = "df")), "above 1", class = "twill_error_prior")
   expect_error(ask(y ~ 1 + (1 | g), prior = tw_prior("gamma(2, 1)", class = "df")), class = "twill_error_prior")
+  for (formula in c(sigma ~ (1 | gr(g, dist = "student")), sigma ~ (1 | gr(g, by = f)))) {
+    expect_error(ask(tw_formula(y ~ 1, formula)), "dispersion", class = "twill_error_formula")
+  }
   counts <- rbind(one = rows$count, two = rev(rows$count))
   expect_error(twill_genes(counts, ~ 1 + (1 | gr(g, dist = "student")), col_data = rows), "not supported",
                class = "twill_error_formula")
