@@ -1,7 +1,8 @@
 # Effects with Student's distribution, gr(g, dist = "student"): all effects of a level are those of a normal distribution times
 # one multiple, whose square is inverse gamma with shape and scale df / 2.
 
-has_tails <- function(term) identical(term$dist, "student")
+# Terms with normal effects have no `dist`.
+has_tails <- function(term) !is.null(term$dist)
 
 df_name <- function(group) paste0("df_", group)
 
@@ -14,13 +15,6 @@ check_one_tail <- function(terms) {
                              "x" = "{.field {term$group}} has {sum(groups == term$group)}.",
                              "i" = "For effects that are not correlated say {.code ||} in one term."))
   }
-}
-
-# draws x new levels: what their normal effects are multiplied with; one where effects are normal.
-tail_multiples <- function(term, prediction, n_new) {
-  if (!has_tails(term)) return(1)
-  df <- draw_matrix(prediction$fit, df_name(term$group), prediction$ids)[, 1]
-  matrix(sqrt(df / stats::rchisq(length(df) * n_new, df)), length(df))
 }
 
 # Tables of many genes have spreads of normal effects.

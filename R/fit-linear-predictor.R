@@ -142,6 +142,13 @@ class_effects <- function(term, prediction, n_new) {
   lapply(seq_len(q), function(j) matrix(z[, , j], length(ids)) * sd[, j] * multiple)
 }
 
+# draws x new levels: what their normal effects are multiplied with; one where effects are normal.
+tail_multiples <- function(term, prediction, n_new) {
+  if (!has_tails(term)) return(1)
+  df <- draw_matrix(prediction$fit, df_name(term$group), prediction$ids)[, 1]
+  matrix(sqrt(df / stats::rchisq(length(df) * n_new, df)), length(df))
+}
+
 correlate <- function(z, cor) {
   for (s in seq_len(dim(z)[1])) {
     z[s, , ] <- matrix(z[s, , ], dim(z)[2]) %*% chol(cor[s, , ])

@@ -188,8 +188,9 @@ parse_gr <- function(call) {
 
 # NULL for normal effects.
 dist_in_formula <- function(dist, text) {
-  if (is.null(dist) || identical(dist, "gaussian")) return(NULL)
-  if (identical(dist, "student")) return(dist)
+  known <- c("gaussian", "student")
+  if (is.null(dist) || identical(dist, known[1])) return(NULL)
+  if (identical(dist, known[2])) return(dist)
   abort_twill("formula", c("{.arg dist} of {.fn gr} must be {.val gaussian} or {.val student}.", "x" = "It is {.code {text}}."))
 }
 
