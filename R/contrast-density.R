@@ -41,7 +41,7 @@ effect_densities <- function(fit, weights, ask, effect, threshold) {
 has_line <- function(fit, ask) {
   design <- fit$job$model$design
   has_density <- function(record) !is.null(record$log_density) && !record$needs_positive
-  has_counts(fit) && is_plain(ask) && !ask$cell_noise && has_draws(fit) && is_sampled(fit) &&
+  has_counts(fit) && !has_failing_guides(fit) && is_plain(ask) && !ask$cell_noise && has_draws(fit) && is_sampled(fit) &&
     nrow(design$x) <= most_line_rows && all(vapply(lapply(coefficient_priors(fit), record_of_prior), has_density, NA))
 }
 

@@ -11,7 +11,8 @@
 #' @param ... Must be empty.
 #' @return A [tw_table] of class `tw_guides` with one row per guide: `gene`, `guide`, `log2FoldChange` (posterior mean), `lfcSE`
 #'   (posterior sd), `lower`, `upper`, and `efficacy`, the posterior probability that the guide has at least half of its gene's
-#'   effect, in the same direction (it says little about genes without effect). Errors have class `twill_error_genes`,
+#'   effect, in the same direction (it says little about genes without effect). With `guide_dist = "mixture"` also `works`, the
+#'   probability that the guide works (about that of any guide, where the gene has no effect). Errors have class `twill_error_genes`,
 #'   `twill_error_contrast` or `twill_error_draws`.
 #' @examples
 #' set.seed(1)
@@ -36,8 +37,10 @@ tw_guides <- function(fit, coef = NULL, genes = NULL, prob = 0.95, ...) {
   table <- data.frame(gene = slots$gene, guide = slots$guide, log2FoldChange = colMeans(draws$guide) / unit,
                       lfcSE = column_sds(draws$guide) / unit, lower = bounds[, 1] / unit, upper = bounds[, 2] / unit,
                       efficacy = colMeans(draws$guide / draws$gene > 0.5))
+  table$works <- slots$works
   texts <- c(log2FoldChange = "posterior mean of the guide's effect", lfcSE = "posterior sd of the guide's effect",
-             interval_texts(prob), efficacy = "probability of at least half of the gene's effect, in the same direction")
+             interval_texts(prob), efficacy = "probability of at least half of the gene's effect, in the same direction",
+             works = if (has_failing_guides(fit)) "probability that the guide works")
   new_table(table, "guides", "Effects", "guides", texts, list(contrast = weights$label, unit = table_unit(fit), prob = prob,
                                                                 error = interval_error(list(draws = draws$guide), prob)))
 }

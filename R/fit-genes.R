@@ -147,6 +147,7 @@ c.twillgenes <- function(...) {
 check_same_job <- function(a, b) {
   parts <- c("shared", "keep", "offset", "weights")
   differs <- parts[!vapply(parts, function(part) identical(a$job[[part]], b$job[[part]]), TRUE)]
+  if (!identical(a$screen$works, b$screen$works)) differs <- c("guides that fail", differs)
   if (!identical(a$job$model$spec_json, b$job$model$spec_json)) differs <- c("design", differs)
   if (!identical(a$job$source$genes, b$job$source$genes)) differs <- c("genes of the data", differs)
   is_same <- identical(a$posterior$names, b$posterior$names) && n_samples(a$job$source) == n_samples(b$job$source)
@@ -169,6 +170,10 @@ update.twillgenes <- function(object, genes = NULL, ...) {
     genes <- NULL
   }
   if (length(changes) > 0 || is.null(genes)) return(refit_set(object, genes, changes, parent.frame()))
+  if (has_failing_guides(object)) {
+    abort_twill("genes", c("Genes cannot be added to a fit whose guides may fail: what all genes share of guides is learned together.",
+                           "i" = "Fit all of them in one call of {.fn twill_screen}."))
+  }
   known <- object$job$source$genes
   rows <- setdiff(pick_genes(genes, known), object$posterior$rows)
   if (length(rows) == 0) return(object)

@@ -42,6 +42,10 @@ summary.twill_screen <- function(object, ...) {
   guides <- screen_guides(object)$gene
   out$guides <- stats::setNames(tabulate(match(guides, set_genes(object))), set_genes(object))
   out$groups <- sub("^guide \\(.*\\)$", sprintf("guide (%s per gene)", span(range(out$guides))), out$groups)
+  if (has_failing_guides(object)) {
+    share <- stats::quantile(object$screen$works, c(0.025, 0.975))
+    out$groups <- c(out$groups, sprintf("guides that work: %.0f to %.0f %%", 100 * share[1], 100 * share[2]))
+  }
   out$plasmid <- plasmid_text(object$screen$plasmid)
   counts <- guide_values(object, t(object$job$source$data), screen_guides(object))
   out$samples <- data.frame(sample = screen_samples(object), counts = colSums(counts, na.rm = TRUE),

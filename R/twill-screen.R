@@ -17,6 +17,21 @@
 #' With `plasmid` (or the counts at day 0) as offset, the intercept is the log fold change since then, 0 for genes without
 #' effect, with the prior `student_t(3, 0, 2.5)`. What is wrong with a guide's plasmid count is part of that guide's deviation.
 #'
+#' @section Guides that fail:
+#' With normal guides the effect of a gene is the mean over all guides that might have been, and where some do not cut at all, its
+#' intervals are too narrow. `guide_dist = "mixture"` has guides that work and guides that do not:
+#'
+#' ```
+#' beta_g + b_gk = w_gk beta_g + e_gk,  e_gk ~ Normal(0, sqrt(sd_guide_g^2 + w_gk (kappa beta_g)^2)),  w_gk ~ Bernoulli(works)
+#' ```
+#'
+#' `beta_g` is then the effect of guides that **work**, and what [tw_contrast()] gives is that; a guide that fails does what
+#' guides of genes without effect do. `works` (Beta(8, 2) before the data), `kappa`, by how much efficacies of working guides
+#' differ (half-normal(0, 0.3)), and the log-normal of `sd_guide` are learned over all genes, with their uncertainty. At most half of the
+#' guides of a gene fail: else nothing tells a gene without effect from one whose guides all fail. [tw_guides()] has the
+#' probability that each guide works. The fit with normal guides comes first, and gives starts and the priors that do not
+#' concern guides; the design takes no group-level terms besides.
+#'
 #' @param x A matrix, sparse matrix or SummarizedExperiment of counts, guides in rows, samples in columns; a data frame like
 #'   that with columns of guides and genes (the count table of MAGeCK); or a data frame with one row per guide and sample.
 #' @param design A formula without response, or with it for one row per guide and sample. Default: `~ 1`, one fold change per
@@ -39,6 +54,8 @@
 #' @param max_guides Genes with more guides (sets of controls, usually) are cut into parts of about this many, as genes of
 #'   their own, `name_1`, `name_2`, ... Default: 20.
 #' @param prior Priors for all genes, made by [tw_prior()].
+#' @param guide_dist How guides of a gene are distributed: `"normal"` (default), or `"mixture"` of guides that work and guides
+#'   that fail; see below.
 #' @return A fit of class `c("twill_screen", "twillgenes")`, one row per gene: [tw_contrast()] and the other functions for fits
 #'   of [twill_genes()] take it; [tw_guides()] gives the guides. Errors have the classes of [twill_genes()].
 #' @examples
@@ -53,7 +70,9 @@
 #' tw_guides(fit, genes = "A")
 #' @export
 twill_screen <- function(x, design = ~1, gene = NULL, guide = NULL, plasmid = NULL, col_data = NULL, assay = "counts", ...,
-                         controls = NULL, size_factors = NULL, min_plasmid = 30, max_guides = 20, prior = NULL) {
+                         controls = NULL, size_factors = NULL, min_plasmid = 30, max_guides = 20, prior = NULL,
+                         guide_dist = c("normal", "mixture")) {
+  guide_dist <- check_choice(guide_dist, "guide_dist", c("normal", "mixture"))
   is_long <- is.data.frame(x) && !is_one_sided(design)
   input <- if (is_long) long_screen(x, design, gene, guide, plasmid, col_data) else
     if (is.data.frame(x)) table_screen(x, gene, guide, plasmid, col_data) else wide_screen(x, gene, plasmid, col_data, assay)
@@ -61,9 +80,12 @@ twill_screen <- function(x, design = ~1, gene = NULL, guide = NULL, plasmid = NU
   input <- drop_poor_guides(input, check_whole(min_plasmid, "min_plasmid", 0, 1e9))
   input$sizes <- screen_sizes(input, size_factors, controls)
   slots <- guide_slots(input, max_guides)
-  design <- screen_design(if (is_long) one_sided(design) else design, max(slots$slot))
+  design <- if (is_long) one_sided(design) else design
+  if (guide_dist == "mixture") check_failing(design, max(slots$slot), list(...))
+  design <- screen_design(design, max(slots$slot))
   has_plasmid <- !is.null(input$plasmid)
   fit <- fit_screen(input, slots, design, screen_prior(prior, design, has_plasmid), list(...))
+  if (guide_dist == "mixture") fit <- with_failing_guides(fit, check_silent(list(...)$silent %||% 1))
   fit$call <- small_set_call(match.call(), fit$job$model$formula$env)
   fit
 }
