@@ -12,7 +12,8 @@
 #' @return A [tw_table] of class `tw_guides` with one row per guide: `gene`, `guide`, `log2FoldChange` (posterior mean), `lfcSE`
 #'   (posterior sd), `lower`, `upper`, and `efficacy`, the posterior probability that the guide has at least half of its gene's
 #'   effect, in the same direction (it says little about genes without effect). With `guide_dist = "mixture"` also `works`, the
-#'   probability that the guide works (about that of any guide, where the gene has no effect). Errors have class `twill_error_genes`,
+#'   probability that the guide works (about that of any guide, where the gene has no effect). Errors have class
+#'   `twill_error_genes`,
 #'   `twill_error_contrast` or `twill_error_draws`.
 #' @examples
 #' set.seed(1)

@@ -171,7 +171,8 @@ update.twillgenes <- function(object, genes = NULL, ...) {
   }
   if (length(changes) > 0 || is.null(genes)) return(refit_set(object, genes, changes, parent.frame()))
   if (has_failing_guides(object)) {
-    abort_twill("genes", c("Genes cannot be added to a fit whose guides may fail: what all genes share of guides is learned together.",
+    abort_twill("genes", c("Genes cannot be added to a fit whose guides may fail.",
+                           "x" = "What all genes share of their guides is learned together.",
                            "i" = "Fit all of them in one call of {.fn twill_screen}."))
   }
   known <- object$job$source$genes

@@ -12,7 +12,7 @@
 
 # Sweeps: before draws are kept, and from one kept to the next.
 failing_warmup <- 250
-failing_thin <- 3
+failing_thin <- 2
 
 # Genes from which on what they share is learned anew; fewer have `works` and kappa as they start.
 least_to_learn <- 20
@@ -24,12 +24,12 @@ has_failing_guides <- function(fit) !is.null(fit$screen$works)
 
 # What the mixture of guides goes with.
 check_failing <- function(design, n_slots, dots) {
-  family <- if (is.null(dots$family)) "negbinomial" else as_twill_family(dots$family)$family
+  has_shape <- is.null(dots$family) || identical(as_twill_family(dots$family)$dispersion, "shape")
   trouble <- c(
     if (n_slots == 1) "Each gene has one guide: nothing says whether it works.",
     if (length(group_bars(design[[length(design)]])) > 0) "{.arg design} has a group-level term: leave it out.",
     if ("guide" %in% all.vars(design)) "{.arg design} says itself how guides differ: leave {.field guide} out.",
-    if (family != "negbinomial") "{.arg family} must be {.fn negbinomial}.",
+    if (!has_shape) "{.arg family} must be {.fn negbinomial}.",
     if (!is.null(dots$dispersion)) "A regression of {.field shape} is not there beside it: leave {.arg dispersion} out.",
     if (!identical(dots$method %||% "hmc", "hmc")) "It is sampled: leave {.arg method} out.",
     if (!identical(dots$keep %||% "effects", "effects")) "It needs the draws of guides: leave {.arg keep} out.",

@@ -27,8 +27,8 @@
 #'
 #' `beta_g` is then the effect of guides that **work**, and what [tw_contrast()] gives is that; a guide that fails does what
 #' guides of genes without effect do. `works` (Beta(8, 2) before the data), `kappa`, by how much efficacies of working guides
-#' differ (half-normal(0, 0.3)), and the log-normal of `sd_guide` are learned over all genes, with their uncertainty. At most half of the
-#' guides of a gene fail: else nothing tells a gene without effect from one whose guides all fail. [tw_guides()] has the
+#' differ (half-normal(0, 0.3)), and the log-normal of `sd_guide` are learned over all genes, with their uncertainty. At most half
+#' of the guides of a gene fail: else nothing tells a gene without effect from one whose guides all fail. [tw_guides()] has the
 #' probability that each guide works. The fit with normal guides comes first, and gives starts and the priors that do not
 #' concern guides; the design takes no group-level terms besides.
 #'
