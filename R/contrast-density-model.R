@@ -68,15 +68,6 @@ overridden <- function(args, overrides, name, g) {
   args
 }
 
-# Coefficients x coefficients: the intercept's prior is on the value at the means of the columns.
-centred_columns <- function(model) {
-  design <- model$design
-  out <- diag(length(design$coef_names))
-  at <- which(design$coefficients$class == "Intercept")
-  if (length(at) == 1 && identical(model$intercept, "centred")) out[, at] <- colMeans(design$x)
-  out
-}
-
 # -(1/2) sum_jk Q_jk b_j' (S R S)^-1 b_k over levels, Q the identity where they are independent; draw by draw, on the line.
 effect_prior_on_line <- function(fit, at) {
   design <- fit$job$model$design

@@ -45,11 +45,6 @@ has_line <- function(fit, ask) {
     nrow(design$x) <= most_line_rows && all(vapply(lapply(coefficient_priors(fit), record_of_prior), has_density, NA))
 }
 
-coefficient_priors <- function(fit) {
-  model <- if (is.null(fit$job$shared)) fit$job$model else apply_shared(fit$job$model, fit$job$shared)
-  model$parameters$parsed[match(model$design$coef_names, model$parameters$variable)]
-}
-
 # list(x, c, rows): weights `c` of all parameters, coefficients first, and the design `rows` of each sample in them.
 line_plan <- function(fit, weights, estimand) {
   design <- fit$job$model$design
