@@ -40,8 +40,8 @@ kept <- list(
   "BPPARAM is the last argument of exported functions that have it" = function() {
     Filter(function(name) "BPPARAM" %in% formals_of(name) && utils::tail(formals_of(name), 1L) != "BPPARAM", exported)
   },
-  "set.seed() only in with_local_seed() of R/prior-draws.R, which puts the generator back" = function() {
-    Filter(function(at) !startsWith(at, "R/prior-draws.R"), calls_of("set.seed"))
+  "set.seed() only in with_local_seed() of R/numbers.R, which puts the generator back" = function() {
+    Filter(function(at) !startsWith(at, "R/numbers.R"), calls_of("set.seed"))
   },
   "no sapply(), browser(), install.packages(), system() in R/" = function() {
     unlist(lapply(c("sapply", "browser", "install.packages", "system"), calls_of))
