@@ -20,7 +20,14 @@ object_makers <- list(
   tw_mask = function() tw_mask(object_of("twillgenes")),
   tw_spread = function() tw_spread(object_of("twillcells")), tw_contrast = function() tw_contrast(object_of("twillgenes")),
   tw_gene_sets = function() tw_gene_sets(object_of("twillgenes"), sets = list(a = c("gene1", "gene2")), donors = "independent"),
-  tw_normal_mixture = function() tw_normal_mixture(0.1, 1),
+  tw_normal_mixture = function() tw_normal_mixture(0.1, 1), tw_spike_slab = function() tw_spike_slab(),
+  tw_inclusion = function() tw_inclusion(c(1, 2, 3), diag(3)),
+  tw_design = function() tw_design(sd_donor = 0.7, sigma = 0, effect = 1),
+  twill_by = function() {
+    samples <- data.frame(type = rep(c("a", "b"), each = 4), row.names = paste0("s", 1:8))
+    counts <- matrix(rep(40:71, 2)[1:32], 4, dimnames = list(letters[1:4], rownames(samples)))
+    twill_genes(counts, ~1, col_data = samples, by = "type", method = "laplace", iter = 40, seed = 1, silent = 2, check = FALSE)
+  },
   tw_table = function() tw_variance(object_of("twillgenes")),
   twill_family = function() negbinomial(), twill_formula = function() tw_formula(y ~ x),
   twill_prior = function() tw_prior("normal(0, 1)"))

@@ -34,12 +34,12 @@ fn shapes() -> impl Strategy<Value = Shape> {
 /// Frame and model of random data; a second term on the levels of the first, if there are two.
 fn gene(shape: &Shape, seed: u64) -> (Frame, Model) {
     let mut shape = shape.clone();
-    if shape.terms.len() > 1 && seed.is_multiple_of(2) {
+    if shape.terms.len() > 1 && seed % 2 == 0 {
         shape.terms[1].0 = shape.terms[0].0;
     }
     let spec = spec(&shape);
     let mut raw = arrays(&shape, seed);
-    if shape.terms.len() > 1 && seed.is_multiple_of(2) {
+    if shape.terms.len() > 1 && seed % 2 == 0 {
         raw.terms[1].codes = raw.terms[0].codes.clone();
     }
     let design = Design::new(raw, &spec).unwrap();
