@@ -131,9 +131,9 @@ shared_lines <- function(fit) {
     if (part$kind == "dispersion") {
       return(sprintf("log %s ~ normal(%s, %.2g)", part$variable, trend_text(shared, k), exp(par[4])))
     }
-    prior <- part_prior(part, par)
-    if (part$variable %in% sd_variables(fit)) prior$dist <- sub("^(normal|student_t)$", "half-\\1", prior$dist)
-    sprintf("%s ~ %s", part$variable, prior_text(prior, digits = 2))
+    text <- prior_text(part_prior(part, par), digits = 2)
+    if (part$variable %in% sd_variables(fit)) text <- sub("^(normal|student_t)\\(", "half-\\1(", text)
+    sprintf("%s ~ %s", part$variable, text)
   }, "")
 }
 

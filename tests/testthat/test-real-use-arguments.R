@@ -272,3 +272,11 @@ test_that("means of new data beyond what numbers hold are infinite, with missing
   expect_false(any(is.nan(draws)))
   expect_identical(unname(fitted(fit, newdata = far)[2, "Est.Error"]), NA_real_)
 })
+
+test_that("fits whose standard deviations have half-t priors print them", {
+  samples <- data.frame(g = rep(c("a", "b", "c", "d"), each = 2), row.names = paste0("s", 1:8))
+  counts <- with_fixed_seed(4, matrix(rpois(96, 40), 12, dimnames = list(paste0("g", 1:12), rownames(samples))))
+  fit <- twill_genes(counts, ~ 1 + (1 | g), col_data = samples, sd_prior = "half_t", method = "laplace", iter = 40, seed = 1,
+                     silent = 2, check = FALSE)
+  expect_output(print(fit), "sd_g__Intercept ~ half-student_t\\(")
+})
