@@ -146,7 +146,11 @@ guide_names <- c("sgRNA", "sgrna", "guide", "Guide")
 
 table_column <- function(name, x, argument, usual) {
   name <- name %||% intersect(usual, names(x))[1]
-  if (is.character(name) && length(name) == 1 && name %in% names(x)) return(name)
+  if (is.character(name) && length(name) == 1 && name %in% names(x)) {
+    if (is.null(dim(x[[name]]))) return(name)
+    abort_twill("genes", c("The column of {.arg {argument}} must have one value per row.",
+                           "x" = "{.field {name}} has {ncol(x[[name]])} columns."))
+  }
   given <- if (identical(name, NA_character_)) "nothing" else given_value(name)
   abort_twill("genes", c("{.arg {argument}} must name a column of {.arg x}.", "x" = "It is {.val {given}}.",
                          did_you_mean(as.character(given)[1], names(x)), "i" = "The columns are {.val {some(names(x), 15)}}."))

@@ -280,3 +280,9 @@ test_that("fits whose standard deviations have half-t priors print them", {
                      silent = 2, check = FALSE)
   expect_output(print(fit), "sd_g__Intercept ~ half-student_t\\(")
 })
+
+test_that("a column of guides that is a matrix is refused by name", {
+  table <- data.frame(gene = c("a", "a", "b", "b"), s1 = 40:43, s2 = 50:53)
+  table$guide <- matrix(1:8, 4)
+  expect_error(twill_screen(table, ~1, gene = "gene", guide = "guide"), "2 columns", class = "twill_error_genes")
+})
