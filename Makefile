@@ -27,7 +27,7 @@ test-slow: setup-test install ## all tests, with the table of |z| against refere
 	@table=0; Rscript tools/reference-table.R || table=$$?; \
 	  TWILL_SLOW=true tools/run-tests.sh && exit $$table
 
-guard: install ## numbers of 18 fits, bit for bit: GUARD=store before code moves, and again without it after
+guard: install ## numbers of 27 fits, bit for bit: GUARD=store before code moves, and again without it after
 	Rscript tools/guard.R $(or $(GUARD),check)
 
 setup: ## what is missing to build and run (Debian)

@@ -28,6 +28,8 @@ rows <- function(seed = 1L) {
   eta <- 1 + 0.4 * groups$x + u * (1 + 0.5 * groups$x) + v
   groups$value <- round(eta + rnorm(nrow(groups), 0, 0.6), 4)
   groups$count <- rnbinom(nrow(groups), mu = exp(eta), size = 4)
+  groups$side <- ifelse(as.integer(groups$a) %% 2 == 0, "even", "odd")
+  groups$error <- 0.2 + 0.3 * groups$z
   groups
 }
 
@@ -84,6 +86,24 @@ fits <- list(
   negbinomial_levels = function() one(count ~ x + (1 + x || a), family = negbinomial(), control = list(engine = "levels")),
   negbinomial_shape = function() one(tw_formula(count ~ x + (1 | a), shape ~ z), family = negbinomial()),
   poisson_auto = function() one(count ~ x + (1 | a) + (1 | b), family = poisson()),
+  gaussian_guided = function() one(value ~ x + (1 + x | a) + (1 | b), control = list(engine = "guided")),
+  gaussian_classes = function() one(value ~ x + (1 + x | gr(a, by = side)) + (1 | b)),
+  gaussian_dispersion = function() one(tw_formula(value ~ x + (1 | a), sigma ~ z + (1 | b))),
+  gaussian_latent = function() one(value ~ me(x, error) + (1 | a)),
+  gaussian_known = function() {
+    known <- c(tw_prior("constant(0.5)", class = "sd", group = "a"), tw_prior("constant(0.3)", class = "cor"),
+               tw_prior("constant(0.6)", class = "sigma"))
+    one(value ~ x + (1 + x | a) + (1 | b), prior = known)
+  },
+  poisson_tails = function() one(count ~ x + (1 + x | gr(a, dist = "student")), family = poisson()),
+  negbinomial_latent = function() one(count ~ me(x, error) * z + (1 | a), family = negbinomial()),
+  latent_known = function() {
+    known <- c(tw_prior("constant(0.1)", class = "meanme"), tw_prior("constant(0.9)", class = "sdme"))
+    one(value ~ me(x, error), prior = known)
+  },
+  tails_known = function() {
+    one(value ~ x + (1 | gr(a, dist = "student")), prior = tw_prior("constant(4)", class = "df", group = "a"))
+  },
   gaussian_svi = function() one(value ~ x + (1 + x | a) + (1 | b), method = "svi"),
   negbinomial_laplace = function() one(count ~ x + (1 | a), family = negbinomial(), method = "laplace"),
   genes_hmc = function() many(~ condition + (1 + condition || donor)),
