@@ -79,7 +79,9 @@ refuse_family <- function(given) {
 family_way_out <- function(given) {
   name <- tolower(given)
   is_like <- function(pattern) grepl(pattern, name)
-  if (is_like("zero|hurdle|^zi|truncated")) {
+  if (name == "formula") {
+    "A formula for the dispersion belongs to that of the mean: {.code tw_formula(y ~ x, sigma ~ z)}."
+  } else if (is_like("zero|hurdle|^zi|truncated")) {
     "Zeros have no part of their own: {.code negbinomial()} has many where {.field shape} is small."
   } else if (is_like("quasipoisson|geometric|nbinom1|compois|genpois")) "Overdispersed counts: {.code negbinomial()}."
   else if (is_like("binom|bernoulli|logistic") && !is_like("neg")) binomial_way_out

@@ -286,3 +286,9 @@ test_that("a column of guides that is a matrix is refused by name", {
   table$guide <- matrix(1:8, 4)
   expect_error(twill_screen(table, ~1, gene = "gene", guide = "guide"), "2 columns", class = "twill_error_genes")
 })
+
+test_that("a formula in the place of the family, and a matrix that is missing, are told the way out", {
+  data <- data.frame(y = rnorm(6), x = 1:6, g = gl(2, 3))
+  expect_error(twill(y ~ x, sigma ~ x, data = data), "tw_formula\\(", class = "twill_error_family")
+  expect_error(twill(y ~ x + (1 | gr(g, cov = K)), data), "gr\\(g, cov = K\\)", class = "twill_error_data2")
+})
