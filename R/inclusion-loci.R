@@ -106,12 +106,14 @@ learn_inclusion <- function(loci, prior, share, learn) {
     at
   }
   loss <- function(x) {
-    at <- with_values(x)
+    at <- with_values(stats::setNames(x, learn))
     -sum(vapply(loci, function(locus) weigh_locus(locus, at$prior, at$share)$log_evidence, 0))
   }
   start <- c(prob = stats::qlogis(2 * prior$prob), scale = log(prior$scale), share = 0)[learn]
-  found <- stats::optim(start, loss, method = if (length(learn) == 1) "BFGS" else "Nelder-Mead",
-                        control = list(reltol = 1e-9, maxit = 2000))
+  # Evidence is flat far out, where steps along gradients would end: one parameter is bracketed.
+  is_one <- length(learn) == 1
+  found <- stats::optim(start, loss, method = if (is_one) "Brent" else "Nelder-Mead", lower = if (is_one) start - 8 else -Inf,
+                        upper = if (is_one) start + 8 else Inf, control = list(reltol = 1e-6, maxit = 2000))
   if (found$convergence != 0) {
     warn_twill("inclusion", c("The prior over loci had not converged.", "i" = "Learn fewer of {.val {learn}}."))
   }

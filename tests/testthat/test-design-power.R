@@ -60,7 +60,7 @@ test_that("standard errors and power are those of fits of simulated experiments,
   for (paired in c(TRUE, FALSE)) {
     data <- simulated_genes(8, 0.7, paired = paired)
     table <- tw_contrast(fit_simulated(data, paired))
-    plan <- tw_design(mean = 60 * c(1), shape = 15, sd_donor = 0.35, effect = 0.7, donors = 8, paired = paired, prior_df = 10)
+    plan <- tw_design(mean = 60, shape = 15, sd_donor = 0.35, effect = 0.7, donors = 8, paired = paired, prior_df = 10)
     expect_equal(median(table$lfcSE), plan$se, tolerance = 0.15)
     # 60 genes: the binomial error of the share is 0.06.
     expect_lt(abs(mean(table$lower > 0 | table$upper < 0) - plan$power), 0.18)
@@ -98,7 +98,9 @@ test_that("pilots of cells count cells", {
   plan <- tw_design(pilot, donors = c(4, 8), per_donor = c(40, 400))
   expect_identical(unique(tw_design(pilot)$per_donor), 40)
   expect_equal(plan$se[1], median(tw_contrast(pilot)$lfcSE), tolerance = 0.3)
-  expect_true(all(diff(plan$power[1:2]) > 0), plan$power[3] > plan$power[1])
+  # More cells of as many donors: rows are by effect, cells of a donor, and donors within these.
+  expect_identical(plan$donors, c(4, 8, 4, 8))
+  expect_true(plan$power[2] > plan$power[1] && plan$power[3] > plan$power[1])
   expect_output(print(plan), "donors are levels of donor")
   expect_s3_class(plot(plan), "ggplot")
 })
