@@ -42,7 +42,8 @@ test_that("many genes have clones too", {
   counts <- rbind(one = rpois(20, 20), two = rpois(20, 30))
   fit <- twill_genes(counts, ~ 1 + (1 | gr(g, cov = K)), "poisson", rows, data2 = list(K = with_clone), seed = 1, silent = 2,
                      keep = "effects", method = "svi", size_factors = "none")
-  expect_length(fit$posterior$effect_names, 4)
+  expect_identical(fit$posterior$effect_names, sprintf("r_g[%s,Intercept]", letters[1:4]))
+  expect_identical(fit$job$model$design$terms[[1]]$codes, rep(c(1L, 2L, 3L, 4L, 2L), each = 4))
 })
 
 # Cells ------------------------------------------------------------------------------------------------------------

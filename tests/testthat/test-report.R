@@ -35,6 +35,11 @@ test_that("a report of genes has design, statuses, effects with plots, and says 
   expect_match(named, "Stimulated", fixed = TRUE)
 })
 
+test_that("tables begin with the surest effects, of those alike with the largest", {
+  table <- data.frame(gene = letters[1:4], log2FoldChange = c(-1, 3, 0.5, -5), svalue = c(0.2, 0.01, 0.001, 0.01))
+  expect_identical(report_top(table, 3)$gene, c("c", "d", "b"))
+})
+
 test_that("a report of one response has its summary, traces and checks", {
   skip_without_report()
   set.seed(92)

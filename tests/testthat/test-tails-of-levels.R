@@ -119,7 +119,10 @@ test_that("new levels are far out as often, with one multiple, and kfold() by gr
   expect_gt(ks.test((eta[, 1] - 1) / 0.5, "pt", 3)$p.value, 1e-4)
   held <- kfold(fit, group = "g", K = 7)
   exact <- vapply(rows$y, function(y) log(sum(dnorm(y, 1 + u_grid, 0.6) * dt(u_grid / 0.5, 3) / 0.5 * 0.02)), 0)
-  expect_equal(sum(held$pointwise[, "elpd_kfold"]), sum(exact), tolerance = 0.05)
+  # Only draws with a large multiple reach the level far out: an error of 0.1 there, of some thousandths elsewhere.
+  off <- abs(held$pointwise[, "elpd_kfold"] - exact)
+  expect_lt(max(off[rows$g != "g3"]), 0.03)
+  expect_lt(max(off), 0.5)
 })
 
 test_that("degrees of freedom are in every table, and draws of their prior are above one", {
