@@ -95,7 +95,7 @@
 #'   binomial). It models the logarithm, and takes group-level terms too: `sigma ~ (1 | line)` gives each line a noise of its own,
 #'   `log(sigma_i) = a + u_line(i)`, `u ~ N(0, sd)`, named as in brms (`sd_line__sigma_Intercept`, `r_line__sigma[l1,Intercept]`;
 #'   the prior of the sd has `class = "sd"` and `dpar = "sigma"`). Effects of a level on the dispersion are uncorrelated:
-#'   `(1 + x || line)`.
+#'   `(1 + x || line)`. Slopes by level want levels of a dozen rows and more, and covariates of size one.
 #' @return A list of class `twill_formula` with the parts of the model.
 #' Errors have class `twill_error_formula`.
 #' @seealso [twill()]
