@@ -165,12 +165,12 @@ solve_draws <- function(m, y) {
 
 # A function of the size (default: the draws' own) that gives draws of log int exp(-square d^2 / 2 - linear d + sum of leaves'
 # log-likelihoods) dd: Gauss-Hermite about the mode.
-log_integral <- function(gene, leaves, line) {
+log_integral <- function(gene, leaves, line, rule = hermite_rule) {
   column <- ncol(line$slope) - length(leaves) + seq_along(leaves)
   at <- integrand_mode(gene, leaves, line, column)
   width <- sqrt(2) * at$sd
-  d <- at$mode + outer(width, hermite_rule$at)
-  prior <- -line$square * d^2 / 2 - line$linear * d + rep(hermite_rule$log_weight, each = nrow(d))
+  d <- at$mode + outer(width, rule$at)
+  prior <- -line$square * d^2 / 2 - line$linear * d + rep(rule$log_weight, each = nrow(d))
   function(r = NULL) {
     value <- prior
     for (k in seq_along(leaves)) {
@@ -182,11 +182,11 @@ log_integral <- function(gene, leaves, line) {
 }
 
 # draws of log E exp(value(d)) over d ~ N(0, variance): `value` and its `slope`, list(first, second), are functions of draws of d.
-log_normal_mean <- function(value, slope, variance) {
+log_normal_mean <- function(value, slope, variance, rule = hermite_rule) {
   variance <- pmax(variance, 1e-12)
   one <- list(value = function(l, d, size) value(d), slope = function(l, d) slope(d))
   line <- list(slope = matrix(1, length(variance)), square = 1 / variance, linear = numeric(length(variance)))
-  log_integral(one, 1, line)() - 0.5 * log(2 * pi * variance)
+  log_integral(one, 1, line, rule)() - 0.5 * log(2 * pi * variance)
 }
 
 log_row_sums <- function(x) {

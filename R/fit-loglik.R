@@ -54,14 +54,25 @@ log_lik_given_others <- function(prediction, eta) {
   matrix(stats::dnorm(rep(prediction$input$y, each = nrow(eta)), given$mean, given$sd, log = TRUE), nrow(eta))
 }
 
+# Nodes of the integral over predictors that are measured with error.
+spread_rule <- new_hermite_rule(21)
+
 # log p(y_i | what was measured of the predictors): integrated over them.
 log_lik_with_spread <- function(prediction, eta) {
   at <- with_latent_spread(eta, prediction)
-  y <- matrix(prediction$input$y, nrow(eta), ncol(eta), byrow = TRUE)
   family <- prediction$fit$family
   dispersion <- response_dispersion(prediction)
-  if (is_count_family(family)) return(log_density_with_spread(y, at$eta, at$spread, dispersion))
-  matrix(row_log_density(family, y, at$eta, sqrt((dispersion %||% 0)^2 + at$spread)), nrow(eta))
+  if (!is_count_family(family)) {
+    y <- rep(prediction$input$y, each = nrow(eta))
+    return(matrix(row_log_density(family, y, at$eta, sqrt((dispersion %||% 0)^2 + at$spread)), nrow(eta)))
+  }
+  of_row <- function(i) {
+    y <- prediction$input$y[i]
+    value <- function(d) row_log_density(family, y, at$eta[, i] + d, dispersion)
+    slope <- function(d) family_record(family)$slopes(y, at$eta[, i] + d, dispersion)
+    log_normal_mean(value, slope, at$spread[, i], spread_rule)
+  }
+  matrix(vapply(seq_len(ncol(eta)), of_row, numeric(nrow(eta))), nrow(eta))
 }
 
 # log p(y | eta, dispersion): `dispersion` is sigma or shape, per draw or per draw and row.
