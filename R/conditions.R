@@ -67,6 +67,9 @@ cli_verbatim <- function(template, ...) {
   do.call(sprintf, c(list(template), text))
 }
 
+# Ways out as bullets of a message; NULL where there are none.
+bullets <- function(hints) if (length(hints) > 0) stats::setNames(hints, rep("i", length(hints)))
+
 `%||%` <- function(x, otherwise) if (is.null(x)) otherwise else x
 
 # The engine returns list(ok, err, kind) instead of raising errors.
@@ -83,4 +86,23 @@ unwrap_engine <- function(result) {
     spec = abort_twill("spec", c("The engine cannot use this model.", "x" = "{why}")),
     abort_twill("engine", c("The engine failed.", "x" = "{why}",
                             "i" = "This is a bug: please report it with the call that caused it.")))
+}
+
+abort_interrupt <- function() {
+  abort_twill("interrupt", c("Interrupted during the warm-up: no draw was made yet, so there is nothing to return.",
+                             "i" = "Interrupted later, {.fn twill} returns the draws so far."))
+}
+
+abort_exact <- function(why) {
+  abort_twill("data", c("The model fits the response without error: the residual standard deviation is not identifiable.",
+                        "x" = "{why}.",
+                        "x" = "The density grows without bound as {.field sigma} goes to zero: there is no posterior to sample.",
+                        "i" = "If a value was measured once and repeated over rows, keep one row of each.",
+                        "i" = "If errors are known, give them: {.code y | se(s) ~ ...}."))
+}
+
+# An error of the engine about a GPU: why, and on the next line what to do.
+abort_device <- function(why) {
+  lines <- strsplit(why, "\n", fixed = TRUE)[[1]]
+  abort_twill("device", c("The GPU cannot be used.", "x" = "{lines[1]}", "i" = "{lines[-1]}"))
 }

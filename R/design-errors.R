@@ -3,38 +3,6 @@
 # How far the diagonal of V may be from the squares of se(), or from one, as a share.
 diagonal_rounding <- 1e-6
 
-# Formula -------------------------------------------------------------------------------------------------------------
-
-# The right side of a formula without fcor(), and the name of its matrix (NULL without).
-split_fcor <- function(expression) {
-  found <- fcor_terms(expression)
-  if (length(found) == 0) return(list(rest = expression))
-  is_fcor <- function(term) is_call_to(term, "fcor")
-  list(rest = drop_terms(expression, is_fcor) %||% 1, name = fcor_name(found))
-}
-
-fcor_terms <- function(expression) {
-  if (is_call_to(expression, "fcor")) return(list(expression))
-  if (is_call_to(expression, "+")) return(unlist(lapply(as.list(expression)[-1], fcor_terms), recursive = FALSE))
-  if (is_call_to(expression, "-")) fcor_terms(expression[[2]])
-}
-
-fcor_name <- function(terms) {
-  if (length(terms) > 1) abort_twill("formula", "{.fn fcor} stands twice in {.arg formula}: the errors have one covariance.")
-  arguments <- as.list(terms[[1]])[-1]
-  is_one <- length(arguments) == 1 && (names(arguments) %||% "") %in% c("", "M")
-  value <- if (is_one) arguments[[1]]
-  if (is.name(value) || (is.character(value) && length(value) == 1)) return(as.character(value))
-  text <- deparse1(terms[[1]])
-  abort_twill("formula", c("{.fn fcor} takes the name of a matrix in {.arg data2}.", "x" = "It is {.code {text}}."))
-}
-
-refuse_fcor <- function(formula, where) {
-  if (is.null(formula$fcor)) return(formula)
-  abort_twill("formula", c("{.fn fcor} is not supported for {where}.",
-                           "i" = "{.fn twill} has it, for one Gaussian response."))
-}
-
 # What goes with a known covariance of the errors.
 check_fcor <- function(formula, family) {
   addition <- formula$addition
@@ -152,52 +120,4 @@ refuse_singular_errors <- function(block, name) {
   twins <- if (length(same) > 0) c("x" = "With the same errors as another row: {.val {some(same)}}.",
                                    "i" = "Rows whose errors are the same are one row: leave all but one out.")
   abort_twill("data2", c("{.val {name}} in {.arg data2} must be positive definite.", why, twins))
-}
-
-# Posterior -----------------------------------------------------------------------------------------------------------
-
-# draws x rows, each given all other rows: list(mean, sd), from P = V^-1 (Buerkner, Gabry and Vehtari 2020, equations 9 and 10):
-# y_i - (P r)_i / P_ii and sigma / sqrt(P_ii), r = y - eta.
-rows_given_others <- function(prediction, eta) {
-  errors <- prediction$input$errors
-  precision <- row_precision(errors)
-  own <- Matrix::diag(precision)
-  residuals <- rep(prediction$input$y, each = nrow(eta)) - eta
-  pull <- as.matrix(residuals %*% precision)
-  sigma <- dispersion_draws(prediction) %||% 1
-  list(mean = rep(prediction$input$y, each = nrow(eta)) - pull / rep(own, each = nrow(eta)),
-       sd = matrix(sigma, nrow(eta), ncol(eta)) / rep(sqrt(own), each = nrow(eta)))
-}
-
-row_precision <- function(errors) {
-  p <- errors$precision
-  Matrix::sparseMatrix(p$rows + 1L, p$columns + 1L, x = p$values, dims = dim(errors$covariance), symmetric = TRUE)
-}
-
-# sigma times draws of N(0, V), draws x rows: rows of a block together.
-draw_errors <- function(prediction, n_draws) {
-  errors <- prediction$input$errors
-  out <- matrix(0, n_draws, nrow(errors$covariance))
-  for (rows in related_rows(errors$covariance)) {
-    root <- chol(as.matrix(errors$covariance[rows, rows, drop = FALSE]))
-    out[, rows] <- matrix(stats::rnorm(n_draws * length(rows)), n_draws) %*% root
-  }
-  out * (dispersion_draws(prediction) %||% 1)
-}
-
-# Of whole blocks.
-some_errors <- function(errors, rows) {
-  if (is.null(errors)) return(NULL)
-  covariance <- errors$covariance[rows, rows, drop = FALSE]
-  list(name = errors$name, covariance = covariance, precision = precision_of_errors(covariance, errors$name))
-}
-
-has_related_errors <- function(fit) !is.null(fit$formula$fcor)
-
-# New rows have no place in the matrix of the fit.
-need_own_errors <- function(prediction) {
-  if (!has_related_errors(prediction$fit) || !is.null(prediction$input$errors)) return(invisible())
-  name <- prediction$fit$formula$fcor
-  abort_twill("newdata", c("How the errors of {.arg newdata} are related is not known: {.val {name}} is of the rows of the fit.",
-                           "i" = "{.fn posterior_epred} and {.fn posterior_linpred} do not need it."))
 }

@@ -106,14 +106,6 @@ check_contrasts <- function(contrasts, data) {
                           if (any(is_factor)) c("i" = "Its factors are {.val {names(data)[is_factor]}}.")))
 }
 
-# Names of coefficients as in brms: "poly(x, 2)1" becomes "polyx21", "I(x^2)" becomes "IxE2".
-coef_name <- function(x) {
-  from <- c(" ", "\t", "\n", "(", ")", "[", "]", ",", "\"", "'", "?", "`", "+", "-", "*", "/", "^", "=")
-  to <- c(rep("", 12), "P", "M", "MU", "D", "E", "EQ")
-  for (i in seq_along(from)) x <- gsub(from[i], to[i], x, fixed = TRUE)
-  make.unique(x, sep = "_")
-}
-
 fixed_coefficients <- function(fixed) {
   is_intercept <- attr(fixed$terms, "intercept") == 1 & seq_along(fixed$columns) == 1 & is.null(fixed$ordinary)
   coefficient_rows(ifelse(is_intercept, "Intercept", "b"), fixed$columns, "", paste0("b_", fixed$columns, recycle0 = TRUE))

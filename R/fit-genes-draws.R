@@ -153,6 +153,12 @@ set_draws <- function(fit, variable, at) {
   draws[, match(variable, fit$posterior$names), at, drop = FALSE]
 }
 
+# draw x gene of the correlation of two coefficients of a term, whichever of them is named first.
+correlation_of <- function(fit, term, first, second, at) {
+  names <- c(cor_name(term, c(first, second)), cor_name(term, c(second, first)))
+  set_draws(fit, intersect(names, fit$posterior$names), at)[, 1, ]
+}
+
 has_draws <- function(fit) !is.null(fit$posterior$draws) || has_folder_draws(fit)
 
 has_folder_draws <- function(fit) !is.null(fit$info$folder) && is.null(folder_trouble(fit))

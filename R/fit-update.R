@@ -114,17 +114,6 @@ subtracted_offsets <- function(expression, sign = 1) {
   unlist(Map(subtracted_offsets, parts, signs), recursive = FALSE)
 }
 
-# A sum without some of its terms; NULL if none is left.
-drop_terms <- function(expression, is_gone) {
-  if (is_gone(expression)) return(NULL)
-  if (!is_call_to(expression, c("+", "-")) || length(expression) != 3) return(expression)
-  left <- drop_terms(expression[[2]], is_gone)
-  right <- if (is_call_to(expression, "+")) drop_terms(expression[[3]], is_gone) else expression[[3]]
-  if (is.null(right)) return(left)
-  if (is.null(left)) return(if (is_call_to(expression, "+")) right else call("-", right))
-  as.call(list(expression[[1]], left, right))
-}
-
 # Weights and offset that were arguments of the fit, as expressions.
 folded_arguments <- function(old) {
   if (!is.null(old$arguments)) return(old$arguments)

@@ -52,22 +52,6 @@ variables_word <- function(x) {
 
 say_keeping_names <- function(text, say) if (is.character(text)) stats::setNames(say(text), names(text)) else text
 
-gene_response_formula <- function(design) {
-  if (inherits(design, "twill_formula")) return(design)
-  if (is.character(design) && length(design) == 1) design <- text_formula(design, parent.frame(3))
-  if (!inherits(design, "formula")) {
-    given <- class(design)[1]
-    abort_twill("formula", c("{.arg design} must be a formula such as {.code ~ condition + (1 + condition || donor)}.",
-                             "x" = "It is of class {.cls {given}}."))
-  }
-  if (length(design) == 3) {
-    text <- deparse1(design)
-    abort_twill("formula", c("{.arg design} must have no response: the rows of {.arg x} are the responses.",
-                             "x" = "It is {.code {text}}."))
-  }
-  tw_formula(stats::as.formula(call("~", as.name(response_name), design[[2]]), environment(design)))
-}
-
 # The design as a twill_formula, with the regression of the dispersion if it is one.
 gene_formula <- function(design, dispersion, family) {
   formula <- response_formula(design)

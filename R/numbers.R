@@ -3,13 +3,6 @@
 # The longest step that keeps values positive.
 inside <- function(values, move) min(1, 0.99 / max(-move / values, 1e-300))
 
-correlation_of <- function(fit, term, first, second, at) {
-  first <- paste0(first, term$suffix)
-  second <- paste0(second, term$suffix)
-  name <- paste0("cor_", term$group, "__", c(paste0(first, "__", second), paste0(second, "__", first)))
-  set_draws(fit, intersect(name, fit$posterior$names), at)[, 1, ]
-}
-
 # draws x variable x gene -> draws x gene.
 weighted_sum <- function(draws, weights) {
   size <- dim(draws)

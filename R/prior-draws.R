@@ -31,7 +31,6 @@ prior_draws_of <- function(parameter, design, n) {
   record$quantile(below + stats::runif(n) * (1 - below), parsed$args)
 }
 
-
 # One correlation of a K x K LKJ(eta) matrix is Beta(a, a) on (-1, 1) with a = eta + (K - 2) / 2.
 lkj_draws <- function(eta, parameter, design, n) {
   sizes <- vapply(design$terms, function(term) if (term$group == parameter$group && term$cor) length(term$coefs) else 0L, 0L)

@@ -129,12 +129,6 @@ inform_fallback <- function(why, silent, what = "Computing on the CPU, no GPU ca
 }
 device_state <- new.env(parent = emptyenv())
 
-# An error of the engine about a GPU: why, and on the next line what to do.
-abort_device <- function(why) {
-  lines <- strsplit(why, "\n", fixed = TRUE)[[1]]
-  abort_twill("device", c("The GPU cannot be used.", "x" = "{lines[1]}", "i" = "{lines[-1]}"))
-}
-
 # Where compiled kernels are kept.
 kernel_cache <- function() {
   Sys.getenv("TWILL_CACHE_DIR", tools::R_user_dir("twill", "cache"))

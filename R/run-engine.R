@@ -9,19 +9,6 @@ run_sampler <- function(spec_json, arrays, settings, silent, refresh) {
   sampler_output(unwrap_engine(allowInterrupts(engine_sample(spec_json, arrays, to_json(scalars), progress$report))))
 }
 
-abort_interrupt <- function() {
-  abort_twill("interrupt", c("Interrupted during the warm-up: no draw was made yet, so there is nothing to return.",
-                             "i" = "Interrupted later, {.fn twill} returns the draws so far."))
-}
-
-abort_exact <- function(why) {
-  abort_twill("data", c("The model fits the response without error: the residual standard deviation is not identifiable.",
-                        "x" = "{why}.",
-                        "x" = "The density grows without bound as {.field sigma} goes to zero: there is no posterior to sample.",
-                        "i" = "If a value was measured once and repeated over rows, keep one row of each.",
-                        "i" = "If errors are known, give them: {.code y | se(s) ~ ...}."))
-}
-
 # Log density and gradient of a fit at a position on the sampler's scale, for tests.
 log_density_at <- function(fit, position) {
   input <- engine_input(fit)

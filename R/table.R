@@ -61,6 +61,12 @@ with_facts <- function(table, of) {
   structure(table, class = oldClass(of))
 }
 
+# A table without its class and what that hangs on it: what is taken out of it is an ordinary data frame.
+plain_table <- function(x) {
+  attributes(x) <- list(names = names(x), row.names = attr(x, "row.names"), class = "data.frame")
+  x
+}
+
 # What a table says of itself, also as a data frame that has lost its class, or a DataFrame.
 table_fact <- function(x, name) if (isS4(x)) S4Vectors::metadata(x)[[name]] else attr(x, name, exact = TRUE)
 

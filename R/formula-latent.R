@@ -1,0 +1,79 @@
+# Predictors that are measured with error, me(x, sdx): what a formula says of them.
+
+# One list per me() of the population-level part, in its order: `label`, the term as R writes it; `name`, that in the names
+# of draws ("mex"); the expressions `x` and `sdx`. NULL without.
+latents_of <- function(fixed) {
+  if (!"me" %in% call_names(fixed)) return(NULL)
+  terms <- stats::terms(fixed)
+  variables <- as.list(attr(terms, "variables"))[-1]
+  is_me <- vapply(variables, is_call_to, TRUE, names = "me")
+  is_nested <- vapply(variables, function(v) "me" %in% call_names(v), TRUE) & !is_me
+  if (attr(terms, "response") > 0) is_nested[1] <- is_nested[1] || is_me[1]
+  if (any(is_nested)) refuse_nested_me(variables[[which(is_nested)[1]]])
+  latents <- lapply(variables[is_me], parse_me)
+  check_products(attr(terms, "factors"), vapply(latents, `[[`, "", "label"), attr(terms, "term.labels"))
+  names <- vapply(latents, `[[`, "", "name")
+  twice <- names[duplicated(names)]
+  if (length(twice) > 0) {
+    labels <- vapply(latents[names == twice[1]], `[[`, "", "label")
+    abort_twill("formula", c("A predictor is measured with one error: {.code {labels}} say two of one.",
+                             "i" = "Two measurements of the same thing are two columns under two names."))
+  }
+  latents
+}
+
+parse_me <- function(call) {
+  text <- deparse1(call)
+  parsed <- tryCatch(match.call(function(x, sdx = NULL, gr = NULL) NULL, call), error = function(e) NULL)
+  if (is.null(parsed$x) || is.null(parsed$sdx)) {
+    abort_twill("formula", c("{.fn me} takes a predictor and the standard deviation of its error: {.code me(x, sdx)}.",
+                             "x" = "It is {.code {text}}."))
+  }
+  if (!is.null(parsed$gr)) {
+    abort_twill("formula", c("{.arg gr} of {.fn me} is not supported: each row has a value of its own.",
+                             "x" = "It is in {.code {text}}.",
+                             "i" = "Where rows share a measured value, fit one row per value: their means, with {.fn se}."))
+  }
+  list(label = text, name = coef_name(paste0("me", deparse1(parsed$x))), x = parsed$x, sdx = parsed$sdx)
+}
+
+refuse_nested_me <- function(expression) {
+  text <- deparse1(expression)
+  abort_twill("formula", c("{.fn me} must be a predictor by itself, or in an interaction with predictors without error.",
+                           "x" = "It is inside {.code {text}}.",
+                           "i" = "Compute first, measured value and error: {.code me(log(x), sdx / x)}."))
+}
+
+check_products <- function(factors, labels, terms) {
+  if (length(factors) == 0) return(invisible())
+  n_latents <- colSums(factors[rownames(factors) %in% labels, , drop = FALSE] > 0)
+  if (all(n_latents < 2)) return(invisible())
+  term <- terms[n_latents > 1][1]
+  abort_twill("formula", c("Products of two predictors that are measured with error are not supported.",
+                           "x" = "It is {.code {term}}.",
+                           "i" = "Add them: {.code me(x, sdx) + me(z, sdz)}; or leave the smaller error out."))
+}
+
+# Elsewhere than among the population-level predictors of a mean.
+refuse_me <- function(formula) {
+  text <- deparse1(formula)
+  abort_twill("formula", c("{.fn me} (measurement error) can only be a population-level predictor of the mean.",
+                           "x" = "It is in {.code {text}}.",
+                           "i" = "Slopes by level: {.code me(x, sdx):g} has one for each of a few levels, as coefficients.",
+                           "i" = "Of many levels take the slope of what was measured: {.code (1 + x | g)}."))
+}
+
+# What a model frame has for me(x, sdx).
+measured_values <- function(x, sdx) {
+  if (!is.numeric(x) || !is.numeric(sdx)) {
+    abort_twill("data", "{.fn me} takes numbers, and {if (is.numeric(x)) 'its error' else 'its predictor'} holds none.")
+  }
+  x <- as.numeric(x)
+  x[rep_len(is.na(sdx), length(x))] <- NA
+  x
+}
+
+refuse_latents <- function(formula, where) {
+  if (is.null(formula$latents)) return(formula)
+  abort_twill("formula", c("{.fn me} is not supported for {where}.", "i" = "{.fn twill} has it, for one response."))
+}
