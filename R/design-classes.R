@@ -35,14 +35,11 @@ refuse_mixed_levels <- function(bar, levels) {
 
 # Effects are looked up by the group's name, and a new level has one class.
 check_one_by <- function(terms) {
-  groups <- vapply(terms, `[[`, "", "group")
-  for (term in terms) {
-    same <- terms[groups == term$group]
-    if (all(vapply(same, function(other) identical(other$by, term$by), TRUE))) next
-    abort_twill("formula", c("Terms of the same grouping factor must have the same {.arg by}.",
-                             "x" = "The terms of {.field {term$group}} do not.",
-                             "i" = "Copy the column under another name for the term without it."))
-  }
+  group <- differing_group(terms, "by")
+  if (is.null(group)) return(invisible())
+  abort_twill("formula", c("Terms of the same grouping factor must have the same {.arg by}.",
+                           "x" = "The terms of {.field {group}} do not.",
+                           "i" = "Copy the column under another name for the term without it."))
 }
 
 # Names -------------------------------------------------------------------------------------------------------------

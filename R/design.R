@@ -181,14 +181,17 @@ check_disjoint <- function(terms) {
 
 # Effects of a level are looked up by its number, so all terms of a group must have the same levels.
 check_one_relation <- function(terms) {
+  group <- differing_group(terms, "levels")
+  if (is.null(group)) return(invisible())
+  abort_twill("formula", c("Terms of the same grouping factor must have the same matrix of relations.",
+                           "x" = "The terms of {.field {group}} have different levels.",
+                           "i" = "Copy the column under another name for the term with independent levels."))
+}
+
+# The first group whose terms differ in this part; NULL if none does.
+differing_group <- function(terms, part) {
   groups <- vapply(terms, `[[`, "", "group")
-  for (term in terms) {
-    same <- terms[groups == term$group]
-    if (all(vapply(same, function(other) identical(other$levels, term$levels), TRUE))) next
-    abort_twill("formula", c("Terms of the same grouping factor must have the same matrix of relations.",
-                             "x" = "The terms of {.field {term$group}} have different levels.",
-                             "i" = "Copy the column under another name for the term with independent levels."))
-  }
+  Find(function(group) length(unique(lapply(terms[groups == group], `[[`, part))) > 1, unique(groups))
 }
 
 # Levels are the observed combinations of the variables, in the order of their own levels. `keys` identify them in
