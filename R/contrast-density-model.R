@@ -63,11 +63,6 @@ line_priors <- function(fit, at) {
   })
 }
 
-overridden <- function(args, overrides, name, g) {
-  for (one in overrides) if (one$name == name) args[one$arg + 1] <- one$values[g]
-  args
-}
-
 # -(1/2) sum_jk Q_jk b_j' (S R S)^-1 b_k over levels, Q the identity where they are independent; draw by draw, on the line.
 effect_prior_on_line <- function(fit, at) {
   design <- fit$job$model$design

@@ -19,10 +19,9 @@ shape_priors <- function(fit, at) {
   table <- view$model$parameters
   name <- fit$job$model$design$dispersion
   parsed <- table$parsed[[match(name, table$variable)]]
-  by_gene <- Filter(function(one) one$name == name, gene_priors(view$model, part, view$levels))
+  overrides <- gene_priors(view$model, part, view$levels)
   lapply(seq_along(at), function(g) {
-    args <- parsed$args
-    for (one in by_gene) args[one$arg + 1] <- one$values[g]
+    args <- overridden(parsed$args, overrides, name, g)
     function(rho) record_of_prior(parsed)$log_density(exp(rho), args) + rho
   })
 }
