@@ -73,11 +73,10 @@ failing_data <- function(fit) {
                to_centred = centred_columns(fit$job$model),
                other_priors = gene_prior_args(parsed_priors(view$model, c("shape", sd_names(term))), c("shape", sd_names(term)),
                                               priors, genes),
-               learns = sd_names(term) %in% vapply(fit$job$shared$parts, `[[`, "", "variable") & length(genes) >= least_to_learn,
-               start = fit$posterior)
-  data$most_failing <- floor(gene_sums(data, as.numeric(rowSums(data$known) > 0)) / 2)
+               learns_all = length(genes) >= least_to_learn, start = fit$posterior)
+  data$learns <- data$learns_all & sd_names(term) %in% vapply(fit$job$shared$parts, `[[`, "", "variable")
   data$seen <- rowSums(data$known) > 0
-  data$learns_all <- length(genes) >= least_to_learn
+  data$most_failing <- floor(gene_sums(data, as.numeric(data$seen)) / 2)
   data$no_odds <- log_label_sums(numeric(nrow(guides)), data)
   data
 }

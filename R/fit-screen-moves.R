@@ -21,6 +21,11 @@ guide_variance <- function(state, data, j, works = state$w) {
 # Log density of the effects of guides that are `deviation` from their mean.
 log_normal_density <- function(deviation, variance) -0.5 * (log(variance) + deviation^2 / variance)
 
+# The same of effect j of all guides, in a state of the chain.
+deviation_log_density <- function(state, data, j) {
+  log_normal_density(state$t[, j] - state$w * state$beta[data$gene, j], guide_variance(state, data, j))
+}
+
 shapes_of <- function(state, data) exp(state$log_shape)[data$gene]
 
 accepts <- function(log_ratio) {
@@ -121,10 +126,8 @@ sd_log_prior <- function(log_sd, state, data, j) {
 }
 
 move_sd_given_effects <- function(state, data, j) {
-  deviation <- state$t[, j] - state$w * state$beta[data$gene, j]
   log_density <- function(state) {
-    sd_log_prior(state$log_sd[, j], state, data, j) +
-      gene_sums(data, log_normal_density(deviation, guide_variance(state, data, j)))
+    sd_log_prior(state$log_sd[, j], state, data, j) + gene_sums(data, deviation_log_density(state, data, j))
   }
   new <- state
   new$log_sd[, j] <- new$log_sd[, j] + stats::rnorm(nrow(state$beta), 0, sample(c(0.3, 0.8), 1))

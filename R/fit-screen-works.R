@@ -30,43 +30,32 @@ move_spread <- function(state, data, j, holds_deviations) {
   move_all(state, moved, data, j, holds_deviations)
 }
 
-# A move of what all genes share, effects or standardised deviations held.
+# A move of what all genes share of effect j (or of several), effects or standardised deviations held.
 move_all <- function(state, moved, data, j, holds_deviations, log_prior = 0) {
   if (holds_deviations) {
     moved <- rescale_deviations(moved, state, data, j)
     log_ratio <- sum(log_lik_gain(moved, state, data))
   } else {
-    deviation <- state$t[, j] - state$w * state$beta[data$gene, j]
-    log_ratio <- sum(log_normal_density(deviation, guide_variance(moved, data, j)) -
-                       log_normal_density(deviation, guide_variance(state, data, j)))
+    log_ratio <- 0
+    for (one in j) log_ratio <- log_ratio + sum(deviation_log_density(moved, data, one) - deviation_log_density(state, data, one))
   }
   if (accepts(log_ratio + log_prior)) moved else state
 }
 
-# How working guides differ in efficacy, as a share of their gene's effect: half-normal.
+# How working guides differ in efficacy, as a share of their gene's effect: half-normal. It is one number for all effects of a
+# gene: where there are several they are held both times.
 learn_kappa <- function(state, data) {
-  for (holds_deviations in c(FALSE, TRUE)) {
+  effects <- seq_len(ncol(data$x))
+  for (holds_deviations in c(FALSE, length(effects) == 1)) {
     moved <- state
     moved$kappa <- state$kappa * exp(stats::rnorm(1, 0, 0.25))
     log_prior <- (state$kappa^2 - moved$kappa^2) / (2 * kappa_scale^2) + log(moved$kappa / state$kappa)
-    # Of several effects one after the other would leave them apart: kappa is of all.
-    state <- if (ncol(data$x) == 1) move_all(state, moved, data, 1, holds_deviations, log_prior) else
-      move_kappa_of_all(state, moved, data, log_prior)
+    state <- move_all(state, moved, data, effects, holds_deviations, log_prior)
   }
   state
 }
 
 kappa_scale <- 0.3
-
-move_kappa_of_all <- function(state, moved, data, log_prior) {
-  gain <- 0
-  for (j in seq_len(ncol(data$x))) {
-    deviation <- state$t[, j] - state$w * state$beta[data$gene, j]
-    gain <- gain + sum(log_normal_density(deviation, guide_variance(moved, data, j)) -
-                         log_normal_density(deviation, guide_variance(state, data, j)))
-  }
-  if (accepts(gain + log_prior)) moved else state
-}
 
 # Genes whose effect, in the state of the chain, is four times what a guide without effect shows. Others do not say how many
 # guides work, but would seem to: with fewer guides that work the effect of a gene without one is less certain, and so fits its
