@@ -52,7 +52,7 @@ fit_part <- function(door, call, frame, parts, k, seed) {
   rows <- parts$rows[[k]]
   arguments <- mget(setdiff(names(call)[-1], "by"), envir = frame)
   arguments$x <- columns_at(frame$x, rows)
-  if (!is.null(frame$col_data)) arguments$col_data <- columns_at(t_rows(frame$col_data), rows)
+  if (!is.null(frame$col_data)) arguments$col_data <- rows_at(frame$col_data, rows)
   for (name in intersect(by_column, names(arguments))) arguments[[name]] <- values_at(arguments[[name]], rows, parts$n)
   arguments$seed <- (seed + k - 2) %% (.Machine$integer.max - 1) + 1
   if (!is.null(frame$folder)) arguments$folder <- file.path(frame$folder, make.names(parts$names[k]))
@@ -62,15 +62,15 @@ fit_part <- function(door, call, frame, parts, k, seed) {
   fit
 }
 
+# Rows of a data frame or of a DataFrame of Bioconductor.
+rows_at <- function(x, rows) (if (is.data.frame(x)) x else as.data.frame(x))[rows, , drop = FALSE]
+
 # Columns of a matrix or an experiment, rows of a data frame.
 columns_at <- function(x, rows) {
   if (is.data.frame(x)) return(x[rows, , drop = FALSE])
   if (length(dim(x)) == 2 && !is_experiment(x) && !is_seurat(x)) return(x[, rows, drop = FALSE])
   x[, rows]
 }
-
-# A DataFrame of Bioconductor has rows as a data frame has.
-t_rows <- function(x) if (is.data.frame(x)) x else as.data.frame(x)
 
 values_at <- function(value, rows, n) {
   if (length(dim(value)) == 2 && ncol(value) == n) return(value[, rows, drop = FALSE])
@@ -136,7 +136,7 @@ NULL
 #' @export
 print.twill_by <- function(x, ...) {
   check_no_dots(..., allow = print_arguments)
-  cat(sprintf("%s by %s\n", plural_count(length(x), "fit"), toString(attr(x, "by"))))
+  cat(sprintf("%s by %s\n", paste(length(x), plural("fits", length(x))), toString(attr(x, "by"))))
   status <- lapply(x, function(fit) fit$posterior$status)
   good <- vapply(status, function(s) sum(s %in% c("ok", "refined")), 0L)
   columns <- vapply(x, function(fit) {
@@ -150,8 +150,6 @@ print.twill_by <- function(x, ...) {
   cat("One type: fits[[\"", names(x)[1], "\"]]; all: tw_contrast(fits)\n", sep = "")
   invisible(x)
 }
-
-plural_count <- function(n, word) paste(n, if (n == 1) word else paste0(word, "s"))
 
 #' @rdname twill_by
 #' @method [ twill_by
