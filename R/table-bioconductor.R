@@ -1,7 +1,7 @@
 # Tables of results as DataFrames of Bioconductor, with descriptions of their columns; and as tibbles, with a column of genes.
 
 table_kinds <- c("tw_contrast", "tw_gene_sets", "tw_guides", "tw_means", "tw_variance", "tw_diagnostics", "tw_spread",
-                 "tw_calibration", "tw_shared_variation", "tw_shrink", "tw_design")
+                 "tw_calibration", "tw_shared_variation", "tw_shrink", "tw_design", "tw_inclusion", "tw_draws_summary")
 
 # For methods of S4, set when S4Vectors is loaded: it is not needed to use this package.
 set_table_methods <- function() {

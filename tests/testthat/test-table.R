@@ -75,6 +75,21 @@ test_that("plain data frames and tables put together keep what is true of all of
   expect_identical(rbind(res[1:2, ], res[3:12, ]), res)
 })
 
+test_that("tables of every kind describe their columns as DataFrames", {
+  skip_if_not_installed("S4Vectors")
+  tables <- list(tw_design(mean = 10, shape = 10, sd_donor = 0.3, donors = 4), tw_inclusion(c(1, 5, 2), diag(3)))
+  for (table in tables) expect_true(all(c("type", "description") %in% names(S4Vectors::mcols(methods::as(table, "DataFrame")))))
+  # Whoever makes a table of a new kind names it there.
+  code <- unlist(lapply(ls(asNamespace("twill"), all.names = TRUE), function(name) {
+    f <- get(name, asNamespace("twill"))
+    if (is.function(f)) deparse(body(f))
+  }))
+  made <- unlist(regmatches(code, gregexpr("new_table\\([^\"]*, \"[a-z_]+\"", code)))
+  kinds <- paste0("tw_", unique(sub(".*\"([a-z_]+)\"$", "\\1", made)))
+  expect_gt(length(kinds), 9)
+  expect_equal(setdiff(kinds, twill:::table_kinds), character())
+})
+
 test_that("DataFrames describe their columns", {
   skip_if_not_installed("S4Vectors")
   res <- tw_contrast(table_fit())
