@@ -1,4 +1,4 @@
-# Models for simulation-based calibration with a dispersion that differs by level, and with a predictor that is measured with error.
+# Models for simulation-based calibration with a dispersion that differs by level, and with a predictor measured with error.
 
 # With few rows a level, or covariates without bounds, slopes of log sigma reach where one row is fitted exactly: ridges that
 # no engine crosses (decision 75).
