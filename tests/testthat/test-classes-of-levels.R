@@ -166,6 +166,10 @@ test_that("many genes have scales of classes in their tables, and what classes l
   table <- tw_contrast(fit, "armv", log2 = FALSE)
   both <- sqrt((draws("sd_g__armv:fa")^2 + draws("sd_g__armv:fb")^2) / 2)
   expect_equal(table["one", "sd_g"], mean(both), tolerance = 1e-6)
+  # Of a fit without draws from their means, classes by their share of the levels.
+  bare <- update(fit, keep = "moments")
+  means <- c(mean(draws("sd_g__armv:fa")), mean(draws("sd_g__armv:fb")))
+  expect_equal(tw_contrast(bare, "armv", log2 = FALSE)["one", "sd_g"], sqrt(mean(means^2)), tolerance = 1e-6)
   expect_equal(dim(tw_variance(fit))[1], 3)
   expect_error(tw_contrast(fit, "armv", estimand = "new_donor"), "spread", class = "twill_error_contrast")
   new <- tw_contrast(fit, cond(arm = "v", f = "a") - cond(arm = "u", f = "a"), estimand = "new_donor", log2 = FALSE, prob = 0.8)
