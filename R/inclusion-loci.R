@@ -31,6 +31,7 @@ inclusion_locus <- function(z, correlation, max, of_locus) {
   if (length(bad) > 0) {
     abort_twill("inclusion", c("z-scores must be finite.", "x" = "{.arg z}{of_locus} is not in the row{?s} {.val {some(bad)}}."))
   }
+  warn_p_values(z, of_locus)
   if (ncol(z) == 2 && is.null(colnames(z))) colnames(z) <- c("1", "2")
   check_number_of_sets(nrow(z), max, of_locus)
   matrices <- if (is.list(correlation) && !is.data.frame(correlation)) correlation else rep(list(correlation), ncol(z))
@@ -41,6 +42,13 @@ inclusion_locus <- function(z, correlation, max, of_locus) {
   rownames(z) <- rownames(z) %||% rownames(matrices[[1]]) %||% as.character(seq_len(nrow(z)))
   sets <- variant_sets(nrow(z), max)
   list(z = z, correlation = matrices, sets = sets, subsets = subsets_of_sets(sets, nrow(z)))
+}
+
+# z-scores have both signs.
+warn_p_values <- function(z, of_locus) {
+  if (length(z) < 10 || any(z < 0 | z > 1)) return(invisible())
+  warn_twill("inclusion", c("All of {.arg z}{of_locus} lie between 0 and 1: are these p-values?",
+                            "i" = "z-scores are estimates over standard errors, with their signs."))
 }
 
 # All sets are listed once per study.

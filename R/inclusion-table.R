@@ -17,7 +17,8 @@ inclusion_table <- function(loci, found, prior, share, learn, level) {
   if (length(studies) == 2) summary$shared <- vapply(found, `[[`, 0, "shared")
   rownames(summary) <- if (is_many) names(loci)
   note <- paste0(if (length(learn) > 0) "learned prior: " else "prior: ", spike_slab_text(prior),
-                 if (!is.null(share)) sprintf("; in both with probability %.3g", share))
+                 if (!is.null(share)) sprintf("; in both with probability %.3g", share),
+                 if (!is_many) paste0("; some effect: ", paste(format(any, digits = 2), collapse = ", ")))
   facts <- list(prob = level, note = note, prior = prior, share = share, loci = summary, studies = studies)
   minor <- grep("^(sd|mean|z)(_|$)", names(table), value = TRUE)
   new_table(table, "inclusion", "Variants with an effect", "variants", inclusion_texts(table, level), facts, minor)

@@ -194,6 +194,7 @@ test_that("bad input is refused by name", {
   refused(tw_inclusion(list(z), list(ld), learn = "prob"), "ten loci")
   refused(tw_inclusion(z, ld, prior = 3), "tw_spike_slab")
   refused(tw_spike_slab(prob = 0.7), "prob")
+  expect_warning(tw_inclusion(rep(c(0.01, 0.5), 5), diag(10)), "p-values", class = "twill_warning_inclusion")
   refused(tw_inclusion(rnorm(400), diag(400), tw_spike_slab(max = 4)), "too many sets")
   bad <- ld
   bad[1, 2] <- bad[2, 1] <- -1
@@ -207,6 +208,6 @@ test_that("names of variants order the correlations, and a table prints and plot
   z <- stats::setNames(c(1, 2, 5, 1, 0), rownames(ld))
   expect_equal(tw_inclusion(z, ld)$pip, tw_inclusion(z, ld[5:1, 5:1])$pip)
   res <- tw_inclusion(cbind(a = z, b = z), ld, share = 0.5)
-  expect_output(print(res), "effects with probability 0.01")
+  expect_output(print(res), "effects with probability 0.01.*some effect: 1, 1")
   expect_s3_class(plot(res), "ggplot")
 })
