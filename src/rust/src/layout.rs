@@ -1,6 +1,10 @@
 //! Where each parameter sits in the sampler's position, and what its draws are called.
 
-use crate::spec::{HorseshoeTarget, ModelSpec, PriorSpec, TermSpec};
+mod known;
+mod names;
+
+use crate::spec::{HorseshoeTarget, ModelSpec, TermSpec};
+pub use names::draw_names;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -203,30 +207,10 @@ impl Layout {
             free: vec![],
             n_theta: 0,
         };
-        let known = layout.known(spec);
+        let known = layout.known_places(spec);
         layout.free = (0..n_scales).filter(|place| !known.contains(place)).collect();
         layout.n_theta = layout.free.len();
         layout
-    }
-
-    /// Places of the scale parameters that are numbers.
-    fn known(&self, spec: &ModelSpec) -> Vec<usize> {
-        let priors = spec.terms.iter().flat_map(|t| &t.sd_priors);
-        let sds = self.sds.iter().flat_map(Clone::clone).zip(priors);
-        let dispersion = self.dispersion.clone().zip(spec.dispersion.iter().flat_map(|d| d.priors()));
-        let is_given = |df: &&PriorSpec| df.is_constant();
-        let dfs = self.tails.iter().zip(&spec.terms);
-        let dfs = dfs.filter_map(|(tail, t)| Some((tail.as_ref()?.df, t.df.as_ref().filter(is_given)?)));
-        let priors = spec.latents.iter().flat_map(|l| [&l.mean, &l.sd]);
-        let latents = self.latents.iter().flatten().copied().zip(priors);
-        let own_priors = spec.dispersion.iter().flat_map(|d| d.terms()).flat_map(|t| &t.sd_priors);
-        let own_sds = self.dispersion_terms.iter().flat_map(|t| t.sds.clone()).zip(own_priors);
-        let single = sds.chain(dispersion).chain(dfs).chain(own_sds).chain(latents);
-        let single = single.filter(|(_, prior)| prior.is_constant()).map(|(place, _)| place);
-        let is_known = |t: &TermSpec| t.cor.as_ref().is_some_and(|c| c.constant.is_some());
-        let cors =
-            self.cors.iter().zip(&spec.terms).filter(|(_, t)| is_known(t)).flat_map(|(places, _)| places.clone());
-        single.chain(cors).collect()
     }
 
     /// Whether some scale parameters are known.
@@ -313,41 +297,6 @@ fn blocks(spec: &ModelSpec) -> (Vec<Block>, usize) {
     let blocks = blocks.map(|(n_levels, q, source)| Block { n_levels, q, start: at.take(n_levels * q).start, source });
     let blocks = blocks.collect();
     (blocks, at.0)
-}
-
-/// Names of the variables of a draw, in order: coefficients, dispersion, sds, correlations, degrees of freedom,
-/// horseshoe scales, means and sds of predictors measured with error, group effects and these predictors (if `with_effects`),
-/// `lprior`, `lp__`.
-pub fn draw_names(spec: &ModelSpec, with_effects: bool) -> Vec<String> {
-    let mut names: Vec<String> = spec.coefficients.iter().map(|c| c.name.clone()).collect();
-    names.extend(spec.dispersion.iter().flat_map(|d| d.names().iter().cloned()));
-    names.extend(spec.terms.iter().flat_map(TermSpec::sd_names));
-    let of_dispersion = || spec.dispersion.iter().flat_map(|d| d.terms());
-    names.extend(of_dispersion().flat_map(|t| t.sd_names.iter().cloned()));
-    for t in spec.terms.iter().filter(|t| t.cor.is_some()) {
-        for coefs in (0..t.n_classes()).map(|class| t.names_in_class(class)) {
-            names.extend(pairs(coefs.len()).map(|(i, j)| format!("cor_{}__{}__{}", t.group, coefs[j], coefs[i])));
-        }
-    }
-    names.extend(spec.terms.iter().filter(|t| t.df.is_some()).map(|t| format!("df_{}", t.group)));
-    for h in &spec.horseshoes {
-        let on = if matches!(h.target, HorseshoeTarget::B { .. }) { "b" } else { "sd" };
-        names.extend([format!("hs_{on}_global"), format!("hs_{on}_slab")]);
-    }
-    names.extend(spec.latents.iter().flat_map(|l| ["mean", "sd"].map(|what| format!("{what}me_{}", l.name))));
-    if with_effects {
-        let terms = spec.terms.iter().map(|t| (&t.group, &t.levels, &t.coefs));
-        for (group, levels, coefs) in terms.chain(of_dispersion().map(|t| (&t.group, &t.levels, &t.coefs))) {
-            for level in levels {
-                names.extend(coefs.iter().map(|c| format!("r_{group}[{level},{c}]")));
-            }
-        }
-        for l in &spec.latents {
-            names.extend((1..=l.rows).map(|row| format!("Xme_{}[{row}]", l.name)));
-        }
-    }
-    names.extend(["lprior".into(), "lp__".into()]);
-    names
 }
 
 /// Pairs `(i, j)` with `j < i < q`, row by row: the order of partial correlations.

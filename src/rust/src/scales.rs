@@ -127,8 +127,7 @@ impl ScalePriors {
         let latents = spec.latents.iter().map(LatentPriors::new).collect::<Result<Vec<_>>>()?;
         let dispersion_terms = spec.dispersion.iter().flat_map(|d| d.terms());
         let dispersion_terms: Vec<_> = dispersion_terms.map(DispersionEffects::new).collect::<Result<_>>()?;
-        let others = (&*dispersion_terms, &*dfs, &*latents);
-        let known = known_values(&layout, spec, &own, (&dispersion, constant_dispersion), others)?;
+        let known = known_values(&layout, spec)?;
         let mut sds: Vec<Vec<SdPrior>> =
             own.into_iter().map(|priors| priors.into_iter().map(SdPrior::Own).collect()).collect();
         for (h, s) in spec.horseshoes.iter().enumerate() {

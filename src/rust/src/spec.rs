@@ -35,9 +35,12 @@ pub struct PriorSpec {
 }
 
 impl PriorSpec {
-    /// Whether the parameter is a number.
-    pub fn is_constant(&self) -> bool {
-        self.dist == "constant"
+    /// The value of a parameter that is a number.
+    pub fn constant(&self) -> Option<f64> {
+        match (&*self.dist, &*self.args) {
+            ("constant", &[value]) => Some(value),
+            _ => None,
+        }
     }
 }
 

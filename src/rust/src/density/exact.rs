@@ -36,8 +36,9 @@ pub fn check_error(design: &Design, spec: &ModelSpec) -> Result<()> {
 
 /// Whether the density of the residual sd falls faster at zero than any likelihood rises.
 fn keeps_from_zero(dispersion: &DispersionSpec) -> bool {
-    let is_bounded =
-        |p: &PriorSpec| p.is_constant() || p.dist == "uniform" && p.args.first().is_some_and(|&lower| lower > 0.0);
+    let is_bounded = |p: &PriorSpec| {
+        p.constant().is_some() || p.dist == "uniform" && p.args.first().is_some_and(|&lower| lower > 0.0)
+    };
     match dispersion {
         DispersionSpec::Constant { prior: p, .. } => is_bounded(p) || matches!(&*p.dist, "lognormal" | "inv_gamma"),
         DispersionSpec::Regression { priors, .. } => {

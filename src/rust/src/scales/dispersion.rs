@@ -15,7 +15,7 @@ use std::f64::consts::PI;
 #[derive(Debug, Clone)]
 pub(super) struct DispersionEffects {
     /// Priors of its standard deviations, one per coefficient of a level.
-    pub(super) sds: Vec<Prior>,
+    sds: Vec<Prior>,
     /// Per effect, level by level, about what the rows tell of it.
     information: Vec<f64>,
 }

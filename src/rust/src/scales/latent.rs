@@ -20,12 +20,6 @@ impl LatentPriors {
         let (mean, sd) = (Prior::new(&spec.mean, false)?, Prior::new(&spec.sd, true)?);
         Ok(Self { mean, sd, centre: spec.centre, scale: spec.scale })
     }
-
-    /// Unconstrained values of what is known, else zero.
-    pub(super) fn known(&self) -> [f64; 2] {
-        let mean = self.mean.constant().map_or(0.0, |value| (value - self.centre) / self.scale);
-        [mean, self.sd.constant().map_or(0.0, f64::ln)]
-    }
 }
 
 /// Mean and standard deviation of one predictor.
