@@ -15,6 +15,11 @@ pub trait Draw: LogDensity {
     fn complete<R: Rng>(&mut self, rng: &mut R);
     /// The posterior, evaluated at the completed draw.
     fn posterior(&self) -> &Posterior;
+    /// Completes the draw and appends it to `out`, as [`push_draw`].
+    fn record<R: Rng>(&mut self, with_effects: bool, rng: &mut R, out: &mut Vec<f64>) {
+        self.complete(rng);
+        push_draw(self.posterior(), with_effects, out);
+    }
 }
 
 impl Draw for Posterior {

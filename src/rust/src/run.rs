@@ -9,7 +9,7 @@ pub use prepare::{Prepared, prepare, prepare_settled};
 pub use workers::{Progress, Shared, on_workers};
 
 use crate::density::{LogDensity, Model};
-use crate::draws::{ChainDraws, Draw, push_draw};
+use crate::draws::{ChainDraws, Draw};
 use crate::error::{Error, Result};
 use crate::hmc::Sampler;
 use crate::hmc::chain::Chain;
@@ -157,7 +157,7 @@ impl Attempt<'_> {
             draws.n_gradients += t.n_leapfrog + 1;
             draws.warmup_divergent += usize::from(t.divergent);
             if s.save_warmup {
-                record(target, s.save_effects, rng, &mut draws.warmup);
+                target.record(s.save_effects, rng, &mut draws.warmup);
             }
             self.shared.tick() && !self.is_given_up()
         });
@@ -169,7 +169,7 @@ impl Attempt<'_> {
             draws.n_gradients += t.n_leapfrog;
             draws.warmup_divergent += usize::from(t.divergent);
             if s.save_warmup {
-                record(walk.current(&mut draws.n_gradients), s.save_effects, rng, &mut draws.warmup);
+                walk.current(&mut draws.n_gradients).record(s.save_effects, rng, &mut draws.warmup);
             }
             self.shared.tick() && !self.is_given_up()
         });
@@ -214,18 +214,12 @@ impl Attempt<'_> {
     ) {
         if self.keeps == Keeps::Values {
             let target = chain.current(&mut draws.n_gradients);
-            return record(target, self.settings.save_effects, rng, &mut draws.values);
+            return target.record(self.settings.save_effects, rng, &mut draws.values);
         }
         draws.positions.extend_from_slice(&chain.state().position);
         draws.log_density.push(chain.state().log_density);
         chain.current(&mut draws.n_gradients).complete(rng);
     }
-}
-
-/// Completes and keeps the draw at the target's last position.
-fn record<D: Draw>(target: &mut Whitened<D>, with_effects: bool, rng: &mut ChaCha8Rng, out: &mut Vec<f64>) {
-    target.complete(rng);
-    push_draw(target.posterior(), with_effects, out);
 }
 
 /// A finite starting point: around the mode, nearer to it at each failure, or uniform as asked.

@@ -5,7 +5,7 @@ use crate::density::Posterior;
 use crate::density::in_parts::InParts;
 use crate::device::machine::Machine;
 use crate::device::source::Precision;
-use crate::draws::{Draw, push_draw};
+use crate::draws::Draw;
 use crate::error::Result;
 use crate::run::Prepared;
 use crate::spec::{ApproximationSettings, Method};
@@ -82,8 +82,7 @@ impl<D: Draw> Drawing for D {
     }
 
     fn push_draw<R: Rng>(&mut self, _number: usize, with_effects: bool, rng: &mut R, out: &mut Vec<f64>) {
-        self.complete(rng);
-        push_draw(self.posterior(), with_effects, out);
+        self.record(with_effects, rng, out);
     }
 }
 
@@ -97,8 +96,7 @@ impl<D: Draw + InParts + Clone + Send> Drawing for OnDevice<'_, D> {
     }
 
     fn push_draw<R: Rng>(&mut self, number: usize, with_effects: bool, rng: &mut R, out: &mut Vec<f64>) {
-        self.targets[number].complete(rng);
-        push_draw(self.targets[number].posterior(), with_effects, out);
+        self.targets[number].record(with_effects, rng, out);
     }
 }
 

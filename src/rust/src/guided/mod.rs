@@ -16,7 +16,7 @@ mod walk;
 use crate::approximate::marginals::Marginals;
 use crate::collapse::{Collapsed, may_collapse};
 use crate::density::{LogDensity, Model};
-use crate::draws::{ChainDraws, Draw, push_draw};
+use crate::draws::{ChainDraws, Draw};
 use crate::error::Result;
 use crate::hmc::tree::Transition;
 use crate::run::{Output, Progress, Shared, on_workers, sample_settled};
@@ -137,7 +137,7 @@ impl Run<'_> {
             walk.step(&self.found.guide, &mut rng);
             draws.n_gradients += 1;
             if s.save_warmup {
-                self.record(&mut walk, &mut rng, &mut draws.warmup);
+                walk.current().record(s.save_effects, &mut rng, &mut draws.warmup);
             }
         }
         let warm = clock.elapsed().as_secs_f64();
@@ -164,15 +164,8 @@ impl Run<'_> {
                     &Transition { accept_stat, tree_depth: 0, n_leapfrog: 1, divergent: false, energy },
                     1.0,
                 );
-                self.record(walk, rng, &mut draws.values);
+                walk.current().record(s.save_effects, rng, &mut draws.values);
             }
         }
-    }
-
-    /// Completes the draw by fresh effects and coefficients, and keeps it.
-    fn record(&self, walk: &mut Independent<Target>, rng: &mut ChaCha8Rng, out: &mut Vec<f64>) {
-        let current = walk.current();
-        current.complete(rng);
-        push_draw(current.posterior(), self.settings.save_effects, out);
     }
 }
