@@ -19,19 +19,23 @@ pub fn propose<R: Rng>(dim: usize, n_theta: usize, rng: &mut R, out: &mut [f64])
     out.iter_mut().for_each(|y| *y = StandardNormal.sample(rng));
     let mut log_q: f64 = out[..normal].iter().map(|y| -0.5 * (y * y + (2.0 * PI).ln())).sum();
     if n_theta > 0 {
-        let chi = ChiSquared::new(DF).expect("positive degrees of freedom");
-        let stretch = (DF / chi.sample(rng)).sqrt();
+        let stretch = student_stretch(DF, rng);
         out[normal..].iter_mut().for_each(|y| *y *= stretch);
-        log_q += log_student(&out[normal..]);
+        log_q += log_student_t(DF, n_theta, out[normal..].iter().map(|y| y * y).sum());
     }
     log_q
 }
 
-/// Log density of a standard multivariate t.
-fn log_student(y: &[f64]) -> f64 {
-    let d = y.len() as f64;
-    let squares: f64 = y.iter().map(|y| y * y).sum();
-    ln_gamma(0.5 * (DF + d)) - ln_gamma(0.5 * DF) - 0.5 * d * (DF * PI).ln() - 0.5 * (DF + d) * (squares / DF).ln_1p()
+/// Log density of a standard multivariate t with `df` degrees of freedom, `squares` the squared distance from its centre.
+pub fn log_student_t(df: f64, dim: usize, squares: f64) -> f64 {
+    let d = dim as f64;
+    ln_gamma(0.5 * (df + d)) - ln_gamma(0.5 * df) - 0.5 * d * (df * PI).ln() - 0.5 * (df + d) * (squares / df).ln_1p()
+}
+
+/// What a draw of a standard normal distribution is multiplied by to be one of that.
+pub fn student_stretch<R: Rng>(df: f64, rng: &mut R) -> f64 {
+    let chi = ChiSquared::new(df).expect("positive degrees of freedom");
+    (df / chi.sample(rng)).sqrt()
 }
 
 /// Log of target over proposal at a fresh proposal, written to `y`.

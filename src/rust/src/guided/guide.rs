@@ -5,12 +5,12 @@ use super::correction::Correction;
 use crate::density::LogDensity;
 use crate::genes::psis::Weights;
 use crate::kernels::dot;
-use crate::special::ln_gamma;
+use crate::laplace::{log_student_t, student_stretch};
 use crate::whiten::dense::lower_root;
 use faer::Mat;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{ChiSquared, Distribution, StandardNormal};
+use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use std::f64::consts::PI;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -77,8 +77,7 @@ impl Guide {
 
     /// A draw of the standard Student t.
     fn draw<R: Rng>(&self, rng: &mut R) -> Vec<f64> {
-        let chi = ChiSquared::new(DF).expect("positive degrees of freedom");
-        let stretch = (DF / chi.sample(rng)).sqrt();
+        let stretch = student_stretch(DF, rng);
         let normal = |rng: &mut R| <StandardNormal as Distribution<f64>>::sample(&StandardNormal, rng);
         (0..self.dim()).map(|_| stretch * normal(rng)).collect()
     }
@@ -173,9 +172,7 @@ impl Guide {
 
 /// Log density of the standard Student t.
 fn log_student(x: &[f64]) -> f64 {
-    let d = x.len() as f64;
-    let constant = ln_gamma(0.5 * (DF + d)) - ln_gamma(0.5 * DF) - 0.5 * d * (DF * PI).ln();
-    constant - 0.5 * (DF + d) * (dot(x, x) / DF).ln_1p()
+    log_student_t(DF, x.len(), dot(x, x))
 }
 
 /// Log of the standard normal density over that.
