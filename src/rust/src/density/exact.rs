@@ -23,15 +23,9 @@ pub fn check_error(design: &Design, spec: &ModelSpec) -> Result<()> {
     if has_error || spec.dispersion.as_ref().is_some_and(keeps_from_zero) {
         return Ok(());
     }
-    if !design.latents.is_empty() {
-        // What is measured with error fits nothing exactly.
-        let design = design.without_latents();
-        return if is_exact(&design, &Layout::new(spec)) { Err(Error::Exact(reason(&design, spec))) } else { Ok(()) };
-    }
-    if !is_exact(design, &Layout::new(spec)) {
-        return Ok(());
-    }
-    Err(Error::Exact(reason(design, spec)))
+    // What is measured with error fits nothing exactly.
+    let design = design.without_latents();
+    if is_exact(&design, &Layout::new(spec)) { Err(Error::Exact(reason(&design, spec))) } else { Ok(()) }
 }
 
 /// Whether the density of the residual sd falls faster at zero than any likelihood rises.

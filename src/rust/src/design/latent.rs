@@ -4,6 +4,7 @@ use super::{Design, matrix};
 use crate::error::{Error, Result};
 use crate::spec::{Family, LatentSpec, ModelSpec};
 use ndarray::Array2;
+use std::borrow::Cow;
 
 /// One predictor `x` of all rows. A row's linear predictor has `(fixed + loadings . beta) x`; the columns of the design hold
 /// `loadings expected` in its place.
@@ -85,9 +86,9 @@ impl Design {
     }
 
     /// Without the columns of these predictors: zeros in their place.
-    pub fn without_latents(&self) -> Self {
-        let mut out = self.clone();
-        self.latents.iter().flat_map(|l| &l.columns).for_each(|&j| out.x.column_mut(j).fill(0.0));
+    pub fn without_latents(&self) -> Cow<'_, Self> {
+        let mut out = Cow::Borrowed(self);
+        self.latents.iter().flat_map(|l| &l.columns).for_each(|&j| out.to_mut().x.column_mut(j).fill(0.0));
         out
     }
 }
