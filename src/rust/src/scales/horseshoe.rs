@@ -1,6 +1,7 @@
 //! Horseshoe priors: global, local and slab scales, and what they cover.
 
-use super::{ScaleGradient, ScalePriors, Scales, SdPrior};
+use super::sd::SdPrior;
+use super::{ScaleGradient, ScalePriors, Scales};
 use crate::error::{Error, Result};
 use crate::layout::HorseshoePlaces;
 use crate::number::Real;
