@@ -5,7 +5,7 @@ use super::{ScaleGradient, ScalePriors, Scales};
 use crate::error::{Error, Result};
 use crate::layout::HorseshoePlaces;
 use crate::number::Real;
-use crate::prior::{Positive, log_half_student_t};
+use crate::prior::log_half_student_t;
 use crate::spec::{HorseshoeSpec, HorseshoeTarget, ModelSpec};
 use crate::special::ln_gamma;
 
@@ -82,20 +82,5 @@ pub(super) fn cover(sds: &mut [Vec<SdPrior>], h: usize, s: &HorseshoeSpec, spec:
             }
             Ok(())
         }
-    }
-}
-
-/// `sd = exp(t) scale` under a half-normal of that scale.
-#[inline(always)]
-pub(super) fn half_normal<T: Real>(t: T, scale: T) -> Positive<T> {
-    let constant = 0.5 * (2.0 / std::f64::consts::PI).ln();
-    let (ratio, log_scale, one) = (t.exp(), scale.ln(), T::splat(1.0));
-    let squared = ratio * ratio;
-    Positive {
-        value: ratio * scale,
-        d_log: one,
-        lprior: T::splat(constant) - log_scale - squared * 0.5,
-        log_jacobian: t + log_scale,
-        slope: one - squared,
     }
 }

@@ -1,9 +1,8 @@
 //! Standard deviations of a term's effects.
 
-use super::horseshoe::half_normal;
 use super::{ScaleGradient, ScalePriors, Scales};
 use crate::number::Real;
-use crate::prior::Prior;
+use crate::prior::{Positive, Prior};
 
 /// Prior of one standard deviation.
 #[derive(Debug, Clone)]
@@ -57,5 +56,20 @@ impl ScalePriors {
                 upstream.log_shrinkage[h][place] += d_log_sd;
             }
         }
+    }
+}
+
+/// `sd = exp(t) scale` under a half-normal of that scale.
+#[inline(always)]
+fn half_normal<T: Real>(t: T, scale: T) -> Positive<T> {
+    let constant = 0.5 * (2.0 / std::f64::consts::PI).ln();
+    let (ratio, log_scale, one) = (t.exp(), scale.ln(), T::splat(1.0));
+    let squared = ratio * ratio;
+    Positive {
+        value: ratio * scale,
+        d_log: one,
+        lprior: T::splat(constant) - log_scale - squared * 0.5,
+        log_jacobian: t + log_scale,
+        slope: one - squared,
     }
 }
