@@ -61,7 +61,7 @@ pub struct Approximation {
 /// Approximates a model's posterior.
 ///
 /// # Errors
-/// As [`crate::run::sample`]; and [`crate::error::Error::Device`] if there is no such device, it fails, or it has nothing
+/// As [`crate::run::sample_settled`]; and [`crate::error::Error::Device`] if there is no such device, it fails, or it has nothing
 /// to do for this model and `fallback` is not set.
 pub fn approximate(
     model: Model, settings: &ApproximationSettings, watch: impl FnMut(Progress) -> bool,

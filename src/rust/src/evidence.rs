@@ -53,7 +53,7 @@ struct Normal {
 /// Runs the chains of a fit and compares their posterior with a normal distribution.
 ///
 /// # Errors
-/// As [`crate::run::sample`].
+/// As [`crate::run::sample_settled`].
 pub fn bridge(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> bool) -> Result<Bridge> {
     settings.check()?;
     if settings.n_kept() < 4 {

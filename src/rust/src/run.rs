@@ -8,21 +8,20 @@ pub use keep::{Kept, worth_keeping};
 pub use prepare::{Prepared, prepare, prepare_settled};
 pub use workers::{Progress, Shared, on_workers};
 
-use crate::density::{LogDensity, Model};
+use crate::density::LogDensity;
 use crate::draws::{ChainDraws, Draw};
 use crate::error::{Error, Result};
 use crate::hmc::Sampler;
 use crate::hmc::chain::Chain;
 use crate::hmc::fixed::Walk;
 use crate::hmc::hamiltonian::PhasePoint;
-use crate::settle::{Settled, settle};
+use crate::settle::Settled;
 use crate::spec::{InitSpec, Sampling, Settings};
 use crate::whiten::Whitened;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -61,25 +60,13 @@ struct Attempt<'a> {
     shared: &'a Shared,
 }
 
-/// Samples a model. `watch` is called on this thread about ten times a second; `false` stops the run.
+/// Samples a settled model by trajectories, on workers.
 ///
 /// The same seed gives the same draws for any number of threads: chain `c` draws from stream `c`.
 ///
 /// # Errors
 /// [`Error::Start`] if no finite starting point is found, [`Error::Spec`] if the engine asked for
 /// does not fit the model.
-pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> bool) -> Result<Output> {
-    settings.check()?;
-    on_workers(settings.threads, settings.chains * settings.iter, watch, |shared| {
-        let settled = settle(&Arc::new(model), settings.engine, &shared.cancel);
-        sample_settled(settled, settings, shared)
-    })
-}
-
-/// As [`sample`], on workers and from a settled model.
-///
-/// # Errors
-/// As there.
 pub fn sample_settled(settled: Settled, settings: &Settings, shared: &Shared) -> Result<Output> {
     match prepare_settled(settled, settings.engine, settings.metric, &shared.cancel)? {
         Prepared::Collapsed(target) => {

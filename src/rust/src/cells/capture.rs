@@ -73,7 +73,7 @@ struct Smooth {
     slope: Vec<f64>,
 }
 
-/// Finds the captures; `watch` as in [`crate::run::sample`].
+/// Finds the captures; `watch` as in [`on_workers`].
 ///
 /// # Errors
 /// [`Error::Interrupt`] if `watch` says so, or if threads cannot be started.

@@ -55,7 +55,7 @@ pub struct CompressedCells {
     pub histogram: Histogram,
 }
 
-/// Compresses all genes; `watch` as in [`crate::run::sample`].
+/// Compresses all genes; `watch` as in [`on_workers`].
 ///
 /// # Errors
 /// [`Error::Interrupt`] if `watch` says so, or if threads cannot be started.

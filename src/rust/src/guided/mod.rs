@@ -49,10 +49,10 @@ const VALUES_SAVED: usize = 10;
 /// The scales in the coordinates of the guide.
 type Target = Marginals<Whitened<Bent<Collapsed>>>;
 
-/// Samples a model as [`crate::run::sample`], by a guide where that was asked for or is the quickest.
+/// Samples a model: by a guide where that was asked for or is the quickest, else by trajectories; `watch` as in [`on_workers`].
 ///
 /// # Errors
-/// As there.
+/// As [`sample_settled`].
 pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> bool) -> Result<Output> {
     settings.check()?;
     on_workers(settings.threads, settings.chains * settings.iter, watch, |shared| {

@@ -36,7 +36,8 @@ pub struct Shared {
     restarts: AtomicUsize,
 }
 
-/// Runs `job` on `threads` workers while this thread watches; counts go to `total`.
+/// Runs `job` on `threads` workers while this thread watches; counts go to `total`. `watch` is called on this thread about ten times
+/// a second; `false` stops the run.
 pub fn on_workers<T: Send>(
     threads: usize, total: usize, mut watch: impl FnMut(Progress) -> bool,
     job: impl FnOnce(&Shared) -> Result<T> + Send,
