@@ -5,7 +5,8 @@
 #                                             the next build is incremental. Default: removed.
 #   TWILL_CARGO_JOBS, CARGO_BUILD_JOBS        compilations at a time. Default: 2.
 #   TWILL_ONLINE=true                         ignore vendored crates, use the crate registry.
-#   TWILL_CUDA=false                          no support of GPUs. (With it, nothing of CUDA is needed either.)
+#   TWILL_CUDA=false                          no support of GPUs. (With it, nothing of CUDA is needed either.) A rustc that is
+#                                             too old for them leaves them out by itself.
 #   CARGO                                     path of cargo, if it is in an unusual place.
 source("tools/msrv.R")
 
@@ -72,6 +73,17 @@ fill_in <- function(template, settings) {
   writeLines(text, sub("\\.in$", "", template))
 }
 
+# What opens CUDA's libraries needs a newer Rust than all else.
+rustc_for_cuda <- "1.88"
+
+cargo_features <- function(toolchain) {
+  without <- "--no-default-features --features r"
+  if (Sys.getenv("TWILL_CUDA") == "false") return(without)
+  if (rustc_version(toolchain$rustc) >= rustc_for_cuda) return("")
+  message("Support of GPUs is left out: it needs rustc >= ", rustc_for_cuda, ". All else is there.")
+  without
+}
+
 toolchain <- find_toolchain()
 message("Using ", toolchain$cargo)
 message("Using ", toolchain$rustc)
@@ -79,7 +91,7 @@ vendored <- is_vendored(toolchain)
 message("Crates: ", if (vendored) "vendored, offline" else "from the crate registry")
 settings <- c(
   list(CARGO_DIR = toolchain$folder, LINK_FLAGS = link_flags(), STRIP = strip_command(),
-       FEATURES = if (Sys.getenv("TWILL_CUDA") == "false") "--no-default-features --features r" else "",
+       FEATURES = cargo_features(toolchain),
        JOBS = first_set(c("TWILL_CARGO_JOBS", "CARGO_BUILD_JOBS"), "2")),
   vendor_settings(vendored), target_settings())
 fill_in(if (is_windows) "src/Makevars.win.in" else "src/Makevars.in", settings)

@@ -28,7 +28,7 @@ step "configure" tools/test-configure.sh
 # The oldest Rust that DESCRIPTION promises, where rustup has it.
 floor=$(sed -n 's/.*rustc >= \([0-9.]*\).*/\1/p' DESCRIPTION)
 if rustup toolchain list 2>/dev/null | grep -q "^$floor"; then
-  step "Rust $floor" cargo "+$floor.0" check --locked "${crate[@]}" --quiet --lib \
+  step "Rust $floor" cargo "+$floor.0" check --locked "${crate[@]}" --quiet --lib --no-default-features --features r \
     --target-dir "${TWILL_CARGO_TARGET_DIR:-$PWD/src/rust/target}/floor"
 fi
 exit $status

@@ -60,7 +60,8 @@ mkdir "$work/home"
 case_of "no cargo" "$work/a" 1 "needs cargo and rustc >= $floor.*|rustup.rs" PATH="$work/none:$(dirname "$(command -v sed)")" \
   HOME="$work/home"
 case_of "an old rustc" "$work/b" 1 "rustc 1.63.0" PATH="$work/old:$system" HOME="$work/home"
-case_of "the floor itself" "$work/c" 0 "Using rustc $floor.0" PATH="$work/new:$system" HOME="$work/home"
+case_of "the floor itself, without GPUs" "$work/c" 0 "--locked .* --no-default-features --features r" PATH="$work/new:$system" \
+  HOME="$work/home"
 case_of "an old rustc before a new one in ~/.cargo/bin" "$work/d" 0 "Using rustc" PATH="$work/old:$system" \
   HOME="$work/home2" CARGO_HOME="$(dirname "$real_cargo")" "$rust"
 case_of "a home that cannot be written" "$work/e" 0 'CARGO_HOME="\$\(CURDIR\)/.cargo"' PATH="$work/new:$system" \

@@ -44,7 +44,9 @@ pub fn check(ordinal: i32) -> super::error::Result<()> {
 /// Why there is none in this build.
 #[cfg(not(feature = "cuda"))]
 pub fn not_built() -> DeviceError {
-    DeviceError::new(super::error::FailureKind::NotBuilt, "This build of twill has no support of GPUs.")
+    let why =
+        "This build of twill has no support of GPUs: it was made with TWILL_CUDA=false, or by a rustc below 1.88.";
+    DeviceError::new(super::error::FailureKind::NotBuilt, why)
 }
 
 fn missing(error: &DeviceError) -> DeviceReport {
