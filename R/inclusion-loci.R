@@ -31,6 +31,12 @@ inclusion_locus <- function(z, correlation, max, of_locus) {
   if (length(bad) > 0) {
     abort_twill("inclusion", c("z-scores must be finite.", "x" = "{.arg z}{of_locus} is not in the row{?s} {.val {some(bad)}}."))
   }
+  bad <- which(rowSums(abs(z) > largest_z) > 0)
+  if (length(bad) > 0) {
+    abort_twill("inclusion", c("z-scores must be at most {largest_z} in size.",
+                               "x" = "{.arg z}{of_locus} is beyond it in the row{?s} {.val {some(bad)}}.",
+                               "i" = "They are {.code estimate / se}: look for standard errors that are 0 or in another unit."))
+  }
   warn_p_values(z, of_locus)
   if (ncol(z) == 2 && is.null(colnames(z))) colnames(z) <- c("1", "2")
   check_number_of_sets(nrow(z), max, of_locus)
@@ -43,6 +49,9 @@ inclusion_locus <- function(z, correlation, max, of_locus) {
   sets <- variant_sets(nrow(z), max)
   list(z = z, correlation = matrices, sets = sets, subsets = subsets_of_sets(sets, nrow(z)))
 }
+
+# What no study has; far beyond it squares leave what doubles hold.
+largest_z <- 1e6
 
 # z-scores have both signs.
 warn_p_values <- function(z, of_locus) {

@@ -84,6 +84,9 @@ check_shrink_values <- function(out, names) {
   out$se <- rep_len(out$se, n)
   needs(is.na(out$estimate) | is.finite(out$estimate), "estimate", "finite", names)
   needs(is.na(out$se) | (is.finite(out$se) & out$se > 0), "se", "positive", names)
+  # Squares of both, and of their ratios, are within what doubles hold.
+  needs(is.na(out$estimate) | abs(out$estimate) <= 1e50, "estimate", "at most 1e50 in size (give it in a larger unit)", names)
+  needs(is.na(out$se) | (out$se >= 1e-50 & out$se <= 1e50), "se", "between 1e-50 and 1e50 (give it in another unit)", names)
   needs(is.na(out$df) | out$df > 0, "df", "positive", names)
   if (length(out$df) == 1) needs(!is.na(out$df), "df", "positive", NULL)
   out$df <- rep_len(out$df, n)

@@ -1,4 +1,4 @@
-# A hundred random calls, over all doors: each ends in a classed error or in a finite result. `make fuzz` makes 8,000 of them.
+# A hundred random calls, over all doors: each ends in a classed error or in a finite result. `make fuzz` makes 10,000 of them.
 
 fuzz_folder <- function() testthat::test_path("..", "..", "tools", "fuzz")
 

@@ -144,6 +144,8 @@ test_that("what makes no sense is refused by name", {
   refused(tw_shrink(1:3), "se.*missing")
   refused(tw_shrink(1:3, c(1, 0, 1)), "positive.*row 2")
   refused(tw_shrink(c(a = 1, b = Inf), 1), "finite")
+  refused(tw_shrink(c(1, 1e200), 1), "1e50 in size")
+  refused(tw_shrink(c(1, 1), c(1, 1e-200)), "between 1e-50")
   refused(tw_shrink(1:3, 1:2), "2 values")
   refused(tw_shrink(1:3, 1, df = -1), "df")
   refused(tw_shrink("a", 1), "no table")

@@ -1,10 +1,11 @@
 # One random call for each door of the package, with the data that it names.
 
-doors <- c("twill", "genes", "cells", "screen")
+doors <- c("twill", "genes", "cells", "screen", "tables")
 
 # A list of `code`, a call, and `data`, the values of the names in it.
 random_fit <- function(door) {
-  switch(door, twill = random_twill(), genes = random_genes(), cells = random_cells(), screen = random_screen())
+  switch(door, twill = random_twill(), genes = random_genes(), cells = random_cells(), screen = random_screen(),
+         tables = random_table())
 }
 
 # What every call says, so that it is short and gives the same again.
@@ -98,7 +99,7 @@ random_screen <- function() {
                 gene_method())
   own <- list(controls = any_of("g1", "nothing", 1, c("g1", "g2")), min_plasmid = any_of(0, 10, 1e6), max_guides = any_of(2, 3,
       1),
-              size_factors = any_of(rep(1, n), rep(0, n), runif(n)))
+              size_factors = any_of(rep(1, n), rep(0, n), runif(n)), guide_dist = any_of("normal", "mixture", "student", "nothing"))
   optional <- gene_only_settings[setdiff(names(gene_only_settings), c("weights", "genes"))]
   list(code = random_call("twill_screen", required, c(optional, own)), data = input)
 }

@@ -59,7 +59,7 @@ twill_verbs <- list(
                                 "error_hist", "nothing"),
                   ndraws = draws_wanted, group = any_of("f", "g", "nothing"), x = any_of("x", "nothing"), newdata = new_data,
                     prefix = any_of("ppd", "ppc")),
-  tw_log_prob = list(gradient = yes_no),
+  tw_log_prob = list(gradient = yes_no), tw_log_evidence = list(),
   `emmeans::emmeans` = list())
 
 gene_selection <- any_of(1, 1:2, "gene1", "nothing", c(TRUE, FALSE), 0, -1, 100, NA, "g1", character(0))
@@ -97,12 +97,18 @@ set_verbs <- list(
   plot = list(type = any_of("ma", "volcano", "clr", "dispersion", "forest", "loss", "calibration", "nothing"),
               contrast = contrasts_wanted, alpha = probabilities,
               n_labels = any_of(0, 5), gene = gene_selection, group = group_names, prob = probabilities),
+  tw_design = list(contrast = contrasts_wanted, effect = any_of(1, 0.2, 0, -1), donors = any_of(c(4, 8), 2, 1),
+                   per_donor = any_of(1, 50, 0), genes = gene_selection, prob = probabilities, power = probabilities,
+                   group = group_names, depth = any_of(1, 0.5, 0)),
   `[` = list(), c = list(), tw_guides = list(coef = any_of("x", "Intercept", "nothing"), genes = gene_selection,
                                              prob = probabilities))
 
 cell_verbs <- list(
   residuals = list(x = quote(x), ndraws = draws_wanted), log_lik = list(x = quote(x)), loo = list(), waic = list(),
   pp_check = list(type = any_of("hist", "mean", "zeros"), genes = gene_selection, ndraws = draws_wanted, cut = probabilities))
+
+table_verbs <- list(print = list(n = any_of(1, 0, 5, "all"), digits = any_of(2, 0)), summary = list(), as.data.frame = list(),
+                    plot = list(type = any_of("forest", "power", "nothing"), alpha = probabilities), dim = list())
 
 # What a verb cannot do without, besides the fit.
 verb_needs <- list(
@@ -117,7 +123,7 @@ verb_needs <- list(
   loo = list(genes = gene_selection),
   log_lik = list(genes = gene_selection), waic = list(genes = gene_selection), `[` = list(gene_selection), c = list(quote(fit)))
 
-verbs_of <- function(door) switch(door, twill = twill_verbs, cells = c(set_verbs, cell_verbs), set_verbs)
+verbs_of <- function(door) switch(door, twill = twill_verbs, cells = c(set_verbs, cell_verbs), tables = table_verbs, set_verbs)
 
 random_verb <- function(door) {
   verbs <- verbs_of(door)
