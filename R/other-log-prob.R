@@ -7,7 +7,8 @@
 #'
 #' @param fit A fit of class `twillfit`.
 #' @param position Numbers, one per coordinate: the coefficients as draws have them (the
-#'   intercept on the raw scale), standardised group effects, then logarithms of standard deviations, inverse
+#'   intercept on the raw scale), standardised group effects, then logarithms of standard deviations (under a prior
+#'   `uniform(a, b)`, of `(x - a) / (1 - (x - a) / (b - a))`, `a` at least 0), inverse
 #'   hyperbolic tangents of partial correlations, the logarithm of the dispersion or its
 #'   coefficients, and the logarithms of horseshoe scales.
 #' @param gradient Give the gradient too? Default: no.

@@ -48,7 +48,8 @@ easystats_hints <- c("{.fn tw_contrast} and {.fn tidy} make tables of all genes;
 
 refusing <- function(verb, class, hints) {
   force(verb)
-  what <- switch(class, twillgenes = "fits of genes", twillfit = "fits of this kind", "fits of cells")
+  what <- switch(class, twillgenes = "fits of genes", twillfit = "fits of this kind", twill_by = "several fits by type",
+                 "fits of cells")
   function(...) {
     abort_twill("method", c("{.fn {verb}} is not there for {what}.", stats::setNames(hints, rep("i", length(hints)))))
   }
@@ -58,6 +59,19 @@ set_refused_verbs <- function() {
   for (class in names(refused_verbs)) for (entry in refused_verbs[[class]]) set_when_loaded(entry, class)
   for (package in names(easystats_verbs)) {
     set_when_loaded(list(package, easystats_verbs[[package]], easystats_hints), "twillgenes")
+  }
+  set_refused_by_type()
+}
+
+types_hints <- c("Each type has a fit of its own: {.code fits[[1]]} is one, {.code lapply(fits, {verb})} asks all.",
+                 "{.fn tw_contrast} and {.fn tw_diagnostics} make one long table of all.")
+
+# What a fit answers, fits by type do not: R would answer for a list.
+set_refused_by_type <- function() {
+  for (verb in setdiff(names(verb_doors), c("print", verbs_of_many))) {
+    generic <- get(verb, asNamespace("twill"))
+    home <- if (is.primitive(generic)) baseenv() else topenv(environment(generic))
+    registerS3method(verb, "twill_by", refusing(verb, "twill_by", types_hints), envir = home)
   }
 }
 

@@ -31,6 +31,11 @@ test_that("fits by type are those of separate calls, and update() makes them aga
   again <- update(fits[["T cell"]], warmup = 50)
   expect_identical(coef(again), coef(fits[["T cell"]]))
   expect_output(print(fits), "2 fits by type.*B cell +8 samples, 12 genes")
+  # What one fit answers, several do not: R would answer for a list.
+  for (verb in c("summary", "fixef", "VarCorr", "update", "plot", "loo", "as_draws_matrix", "formula")) {
+    expect_error(do.call(verb, list(fits)), "fits by type", class = "twill_error_method", info = verb)
+  }
+  expect_error(ranef(fits), "fits\\[\\[1\\]\\]", class = "twill_error_method")
 })
 
 test_that("contrasts and diagnostics of all types are one long table", {

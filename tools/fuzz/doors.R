@@ -99,7 +99,8 @@ random_screen <- function() {
                 gene_method())
   own <- list(controls = any_of("g1", "nothing", 1, c("g1", "g2")), min_plasmid = any_of(0, 10, 1e6), max_guides = any_of(2, 3,
       1),
-              size_factors = any_of(rep(1, n), rep(0, n), runif(n)), guide_dist = any_of("normal", "mixture", "student", "nothing"))
+              size_factors = any_of(rep(1, n), rep(0, n), runif(n)), guide_dist = any_of("normal", "mixture", "student",
+                "nothing"))
   optional <- gene_only_settings[setdiff(names(gene_only_settings), c("weights", "genes"))]
   list(code = random_call("twill_screen", required, c(optional, own)), data = input)
 }

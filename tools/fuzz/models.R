@@ -10,14 +10,16 @@ strange_terms <- c(".", "-1", "0", "nothing", "x^2", "mean(x)", "rnorm(2)", "NUL
                    "x %in% z",
                    "offset(w) + offset(x)", "1e5", "'text'", "x$y", "data$x", "f[1]", "function(x) x", "s(x)", "mi(x)", "mo(z)",
                    "I(f == 'l1')", "is.na(x)", "y", "0 + Intercept", "(x", "x | g",
-                   "me(f, w)", "me(x, 0)", "me(x)", "me(x, w):f", "f * me(x, w)", "me(log(x), w, g)", "me(x, nothing)", "me(me(x, w), w)")
+                   "me(f, w)", "me(x, 0)", "me(x)", "me(x, w):f", "f * me(x, w)", "me(log(x), w, g)", "me(x, nothing)",
+                   "me(me(x, w), w)")
 group_terms <- c("(1 | g)", "(1 | h)", "(1 + x | g)", "(x || g)", "(1 + f || g)", "(f | g)", "(1 | g:h)", "(1 | g/h)",
                  "(0 + x | g)",
                  "(1 | h) + (1 | g)", "(1 | factor(z))", "(1 | gr(g, by = f))", "(1 + x | gr(g, by = h))",
                  "(1 | gr(g, dist = 'student'))", "(1 + x || gr(h, dist = 'student'))")
 strange_group_terms <- c("(1 | x)", "(1 | nothing)", "(1 | g + h)", "(1 | 1)", "(0 | g)", "(1 | g | h)", "(1 || )",
                          "(poly(x, 2) | g)",
-                         "(1 + x | g) + (1 | g)", "tw_re(g, mean = \"normal(0, 1)\")", "(1 | gr(g, by = x))", "(1 | mm(g, h))", "(me(x, w) | g)",
+                         "(1 + x | g) + (1 | g)", "tw_re(g, mean = \"normal(0, 1)\")", "(1 | gr(g, by = x))", "(1 | mm(g,
+                         h))", "(me(x, w) | g)",
                          "(1 | gr(g, by = nothing))", "(1 | gr(g, dist = 'cauchy'))", "(1 | gr(g, cov = w))", "(1 | gr(g, f))",
                            "(1 | w)",
                          "(log(x) | g)", "(NA | g)", "(1 | y)")
@@ -70,7 +72,8 @@ strange_priors <- c("normal(0)", "normal(0, -1)", "normal(0, 0)", "normal(a, b)"
 random_prior <- function() {
   one <- function() {
     text <- if (chance(0.8)) element_of(prior_texts) else element_of(strange_priors)
-    random_call("tw_prior", list(text), list(class = any_of("b", "sd", "Intercept", "sigma", "shape", "cor", "mu", "df", "meanme", "sdme", "nothing"),
+    random_call("tw_prior", list(text), list(class = any_of("b", "sd", "Intercept", "sigma", "shape", "cor", "mu", "df",
+      "meanme", "sdme", "nothing"),
                                              coef = any_of("x", "fl2", "Intercept", "nothing"), group = any_of("g", "h",
                                                  "nothing"),
                                              dpar = any_of("sigma", "shape", "mu"), lb = any_of(0, -1, NA, "a"), ub = any_of(1,
@@ -97,14 +100,16 @@ twill_settings <- c(settings, list(
   intercept = any_of("centred", "raw"), sample_prior = any_of("no", "yes", "only"),
   save_pars = any_of(tw_save(), tw_save(group = FALSE), tw_save(warmup = TRUE), tw_save(group = NA)),
   init = any_of("mode", "random", 2, 0, 1e-10, 1e300, "nothing"),
-  control = any_of(list(engine = "joint"), list(engine = "levels"), list(engine = "collapsed"), list(engine = "guided"), list(metric = "diag"),
+  control = any_of(list(engine = "joint"), list(engine = "levels"), list(engine = "collapsed"), list(engine = "guided"),
+    list(metric = "diag"),
                    list(adapt_delta = 0.9), list(adapt_delta = c(0.5, 0.8)), list(max_treedepth = 2), list(adapt_delta = 1),
                    list(max_treedepth = 0), list(nothing = 1), list(guide = "meanfield"), list(max_steps = 10))))
 
 gene_only_settings <- c(settings, list(
   genes = any_of(1:2, "gene1", c(TRUE, FALSE), c("gene1", "nothing"), -1, 0, 100), min_count = any_of(0, 1, 100, 1e6),
   weights = any_of(rep(1, n), runif(n), rep(0, n), c(NA, rep(1, max(0, n - 1))), 1), share = any_of("none", "dispersion", "sd"),
-  sd_prior = any_of("half_t", "half_normal", "horseshoe"), effect_prior = any_of("normal", "student_t"), by = any_of("f", "h", "g", "nothing", x),
+  sd_prior = any_of("half_t", "half_normal", "horseshoe"), effect_prior = any_of("normal", "student_t"), by = any_of("f",
+    "h", "g", "nothing", x),
   keep = any_of("draws", "effects", "moments"), block_size = any_of(1, 2, "auto", 0), dispersion = any_of(~1, ~x, ~f, ~ (1 | g),
       ~nothing),
   control = any_of(list(adapt_delta = 0.9), list(max_treedepth = 3), list(refine = FALSE), list(max_steps = 5),

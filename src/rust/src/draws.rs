@@ -108,7 +108,7 @@ pub fn push_draw(posterior: &Posterior, with_effects: bool, out: &mut Vec<f64>) 
         }
     }
     out.extend(model.scale_priors.df_draw(scales));
-    out.extend(model.scale_priors.horseshoe_draw(&scales.theta));
+    out.extend(model.scale_priors.horseshoe_draw(scales));
     out.extend(scales.latents.iter().flat_map(|latent| [latent.mean, latent.sd]));
     if with_effects {
         for block in model.layout.blocks.iter().filter(|b| matches!(b.source, Source::Term(_))) {

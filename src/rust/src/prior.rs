@@ -21,6 +21,8 @@ pub struct Prior {
 pub struct Positive<T> {
     /// The parameter.
     pub value: T,
+    /// Its log.
+    pub log: T,
     /// Derivative of its log in `t`.
     pub d_log: T,
     /// Log density of the parameter.
@@ -86,26 +88,28 @@ impl Prior {
     }
 
     /// A positive parameter of this prior from the scale where it is not bounded: its log, but for
-    /// `horseshoe_scale` the log of `tau lambda`, because the density is not bounded at the slab.
+    /// `horseshoe_scale` the log of `tau lambda`, because the density is not bounded at the slab, and for `uniform` the log of
+    /// [`between`], because trajectories would end at the upper bound where the posterior does not.
     #[inline(always)]
     pub fn positive<T: Real>(&self, t: T) -> Positive<T> {
         match self.kind {
             PriorKind::HorseshoeScale { tau, slab } => horseshoe_scale(t, tau, slab),
+            PriorKind::Uniform { lower, upper } => between(t, lower.max(0.0), upper, self.log_constant),
             _ => self.positive_by_log(t),
         }
     }
 
-    /// As [`Self::positive`], always from the log.
     #[inline(always)]
-    pub fn positive_by_log<T: Real>(&self, t: T) -> Positive<T> {
+    fn positive_by_log<T: Real>(&self, t: T) -> Positive<T> {
         if let PriorKind::Constant { value } = self.kind {
-            let (value, zero) = (T::splat(value), T::ZERO);
-            return Positive { value, d_log: zero, lprior: zero, log_jacobian: zero, slope: zero };
+            let zero = T::ZERO;
+            let (log, value) = (T::splat(value.ln()), T::splat(value));
+            return Positive { value, log, d_log: zero, lprior: zero, log_jacobian: zero, slope: zero };
         }
         let value = t.exp();
         let [lprior, slope] = self.kind.density(self.log_constant, value, || t);
         let one = T::splat(1.0);
-        Positive { value, d_log: one, lprior, log_jacobian: t, slope: slope * value + one }
+        Positive { value, log: t, d_log: one, lprior, log_jacobian: t, slope: slope * value + one }
     }
 
     /// A parameter above a bound, from the log of how far.
@@ -117,7 +121,8 @@ impl Prior {
         let above = t.exp();
         let value = above + T::splat(bound);
         let [lprior, slope] = self.log_density(value);
-        Positive { value, d_log: above / value, lprior, log_jacobian: t, slope: slope * above + T::splat(1.0) }
+        let d_log = above / value;
+        Positive { value, log: value.ln(), d_log, lprior, log_jacobian: t, slope: slope * above + T::splat(1.0) }
     }
 
     /// What a positive parameter is measured in.
@@ -182,7 +187,23 @@ fn horseshoe_scale<T: Real>(t: T, tau: f64, slab: f64) -> Positive<T> {
     let [log_r, slope] = log_half_student_t(1.0, t - T::splat(tau.ln()));
     let log_jacobian = log_value - log_inverse;
     let [_, d_log] = (-slack).softplus_logistic();
-    Positive { value: log_value.exp(), d_log, lprior: log_r - log_jacobian, log_jacobian, slope }
+    Positive { value: log_value.exp(), log: log_value, d_log, lprior: log_r - log_jacobian, log_jacobian, slope }
+}
+
+/// `x = a + r w / (r + w)` with `t = log r` and `w = b - a`: between `a` and `b`, and about `a + r` near `a`. With `s` the
+/// logistic function of `t - log w`, `x = a + w s` and `dx / dt = w s (1 - s)`. Its log density is `log_density`.
+#[inline(always)]
+fn between<T: Real>(t: T, a: f64, b: f64, log_density: f64) -> Positive<T> {
+    let log_width = (b - a).ln();
+    let u = t - T::splat(log_width);
+    // -log(1 - s) and s; 1 - s.
+    let [log_inverse, share] = u.softplus_logistic();
+    let [_, rest] = (-u).softplus_logistic();
+    let (log_above, log_jacobian) = (t - log_inverse, t - log_inverse * 2.0);
+    let above = log_above.exp();
+    let value = above + T::splat(a);
+    let (log, d_log) = if a > 0.0 { (value.ln(), rest * above / value) } else { (log_above, rest) };
+    Positive { value, log, d_log, lprior: T::splat(log_density), log_jacobian, slope: rest - share }
 }
 
 fn unusable(spec: &PriorSpec, why: &str) -> Error {

@@ -78,7 +78,7 @@ pub struct Scales<T = f64> {
     /// Per term and standard deviation, derivatives in `theta` of its log and of its prior with the Jacobian.
     sd_slopes: Vec<Vec<[T; 2]>>,
     /// Derivatives of the dispersion's priors likewise.
-    dispersion_slopes: Vec<T>,
+    dispersion_slopes: Vec<[T; 2]>,
     /// As `sd_slopes`, of the dispersion's terms.
     dispersion_sd_slopes: Vec<Vec<[T; 2]>>,
     /// Log prior density on the natural scale.

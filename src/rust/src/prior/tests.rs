@@ -64,12 +64,20 @@ fn derivatives_agree_with_differences() {
     }
 }
 
-/// Over the log of `tau lambda` there is no singularity; the density of the parameter is the one that
+/// Over the unconstrained scale there is no singularity and no end; the density of the parameter is the one that
 /// [`Prior::log_density`] gives.
 #[test]
-fn horseshoe_scale_integrates_to_one() {
-    for (tau, slab) in [(0.3, 2.0), (1.5, 0.5)] {
-        let p = prior("horseshoe_scale", &[tau, slab], true);
+fn bounded_scales_integrate_to_one() {
+    let cases: [(&str, [f64; 2]); 6] = [
+        ("horseshoe_scale", [0.3, 2.0]),
+        ("horseshoe_scale", [1.5, 0.5]),
+        ("uniform", [0.0, 3.0]),
+        ("uniform", [0.0, 0.02]),
+        ("uniform", [-2.0, 60.0]),
+        ("uniform", [0.4, 5.0]),
+    ];
+    for (dist, args) in cases {
+        let p = prior(dist, &args, true);
         let h = 1e-3;
         let at = |i: i32| p.positive(h * f64::from(i));
         let mass: f64 = (-30_000..30_000).map(|i| (at(i).lprior + at(i).log_jacobian).exp() * h).sum();
@@ -77,7 +85,8 @@ fn horseshoe_scale_integrates_to_one() {
         for i in [-4000, -1000, 0, 700, 2000] {
             let (up, down, x) = (at(i + 1), at(i - 1), at(i));
             assert_relative_eq!(p.log_density(x.value)[0], x.lprior, max_relative = 1e-10);
-            assert_relative_eq!(x.d_log, (up.value.ln() - down.value.ln()) / (2.0 * h), max_relative = 1e-5);
+            assert_relative_eq!(x.log, x.value.ln(), epsilon = 1e-13, max_relative = 1e-12);
+            assert_relative_eq!(x.d_log, (up.log - down.log) / (2.0 * h), max_relative = 1e-5);
             assert_relative_eq!(x.log_jacobian.exp(), x.value * x.d_log, max_relative = 1e-12);
             let slope = (up.lprior + up.log_jacobian - down.lprior - down.log_jacobian) / (2.0 * h);
             assert_relative_eq!(x.slope, slope, max_relative = 1e-5, epsilon = 1e-6);
@@ -100,13 +109,14 @@ fn horseshoe_scale_has_the_probabilities_of_its_definition() {
 #[test]
 fn lanes_are_single_values() {
     let t = Draws8([-9.0, -2.0, -0.5, 0.0, 0.3, 1.0, 2.5, 6.0]);
-    let cases: [(&str, &[f64]); 6] = [
+    let cases: [(&str, &[f64]); 7] = [
         ("student_t", &[3.0, 0.2, 0.7]),
         ("normal", &[0.1, 2.0]),
         ("lognormal", &[1.0, 0.6]),
         ("gamma", &[2.0, 0.3]),
         ("horseshoe_scale", &[0.3, 2.0]),
         ("uniform", &[0.0, 3.0]),
+        ("uniform", &[0.5, 3.0]),
     ];
     for (dist, args) in cases {
         let (p, bits) = (prior(dist, args, true), |x: f64| x.to_bits());
@@ -115,6 +125,7 @@ fn lanes_are_single_values() {
             let one = p.positive(t);
             for (all, one) in [
                 (all.value, one.value),
+                (all.log, one.log),
                 (all.d_log, one.d_log),
                 (all.lprior, one.lprior),
                 (all.log_jacobian, one.log_jacobian),

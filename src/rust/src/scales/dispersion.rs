@@ -57,17 +57,18 @@ impl ScalePriors {
         out.dispersion.clear();
         out.dispersion.extend_from_slice(&theta[self.layout.dispersion.clone()]);
         out.dispersion_slopes.clear();
-        for (prior, &t) in self.dispersion.iter().zip(&out.dispersion) {
-            let (lprior, log_jacobian, slope) = if self.constant_dispersion {
-                let at = prior.positive_by_log(t);
-                (at.lprior, at.log_jacobian, at.slope)
+        for (prior, &t) in self.dispersion.iter().zip(&theta[self.layout.dispersion.clone()]) {
+            if self.constant_dispersion {
+                let at = prior.positive(t);
+                out.dispersion[0] = at.log;
+                out.lprior += at.lprior;
+                out.log_jacobian += at.log_jacobian;
+                out.dispersion_slopes.push([at.d_log, at.slope]);
             } else {
                 let [lprior, slope] = prior.log_density(t);
-                (lprior, T::ZERO, slope)
-            };
-            out.lprior += lprior;
-            out.log_jacobian += log_jacobian;
-            out.dispersion_slopes.push(slope);
+                out.lprior += lprior;
+                out.dispersion_slopes.push([T::splat(1.0), slope]);
+            }
         }
         out.dispersion_sd.resize(self.dispersion_terms.len(), vec![]);
         out.dispersion_sd_slopes.resize(self.dispersion_terms.len(), vec![]);
@@ -78,8 +79,9 @@ impl ScalePriors {
 
     #[inline(always)]
     pub(super) fn dispersion_backward<T: Real>(&self, at: &Scales<T>, upstream: &ScaleGradient<T>, d_theta: &mut [T]) {
-        for ((place, d), slope) in self.layout.dispersion.clone().zip(&upstream.dispersion).zip(&at.dispersion_slopes) {
-            d_theta[place] += *d + *slope;
+        let slopes = upstream.dispersion.iter().zip(&at.dispersion_slopes);
+        for (place, (d, [inner, slope])) in self.layout.dispersion.clone().zip(slopes) {
+            d_theta[place] += *d * *inner + *slope;
         }
         for k in 0..self.dispersion_terms.len() {
             self.dispersion_term_backward(k, at, upstream, d_theta);

@@ -14,7 +14,7 @@ impl ScalePriors {
     pub(super) fn horseshoe_forward<T: Real>(&self, h: usize, spec: &HorseshoeSpec, theta: &[T], out: &mut Scales<T>) {
         let places = &self.layout.horseshoes[h];
         let (global, slab) = (theta[places.global], theta[places.slab]);
-        let log_tau = global + T::splat(spec.scale_global.ln()) + self.log_sigma(spec, theta);
+        let log_tau = global + T::splat(spec.scale_global.ln()) + self.log_sigma(spec, out);
         let log_c2 = slab + T::splat(2.0 * spec.scale_slab.ln());
         let half_df = 0.5 * spec.df_slab;
         let constant = half_df * half_df.ln() - ln_gamma(half_df);
@@ -56,16 +56,16 @@ impl ScalePriors {
         self.constant_dispersion && self.layout.dispersion.len() == 1
     }
 
-    fn log_sigma<T: Real>(&self, spec: &HorseshoeSpec, theta: &[T]) -> T {
-        if spec.autoscale && self.has_constant_sigma() { theta[self.layout.dispersion.start] } else { T::ZERO }
+    fn log_sigma<T: Real>(&self, spec: &HorseshoeSpec, at: &Scales<T>) -> T {
+        if spec.autoscale && self.has_constant_sigma() { at.dispersion[0] } else { T::ZERO }
     }
 
     /// Global scale and slab scale of each horseshoe, for the draws.
-    pub fn horseshoe_draw(&self, theta: &[f64]) -> impl Iterator<Item = f64> {
+    pub fn horseshoe_draw<'a>(&'a self, at: &'a Scales) -> impl Iterator<Item = f64> + 'a {
         let specs = self.horseshoes.iter().zip(&self.layout.horseshoes);
         specs.flat_map(move |(s, p)| {
-            let global = theta[p.global].exp() * s.scale_global * self.log_sigma(s, theta).exp();
-            [global, (0.5 * theta[p.slab]).exp() * s.scale_slab]
+            let global = at.theta[p.global].exp() * s.scale_global * self.log_sigma(s, at).exp();
+            [global, (0.5 * at.theta[p.slab]).exp() * s.scale_slab]
         })
     }
 }

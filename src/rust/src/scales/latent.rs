@@ -29,6 +29,8 @@ pub struct LatentScale<T> {
     pub mean: T,
     /// Its standard deviation.
     pub sd: T,
+    /// Derivative of its log in its unconstrained value.
+    d_log: T,
     /// Derivatives of the priors with the Jacobians in the unconstrained values.
     slopes: [T; 2],
 }
@@ -45,7 +47,7 @@ impl ScalePriors {
     pub(super) fn latents_forward<T: Real>(&self, theta: &[T], out: &mut Scales<T>) {
         out.latents.clear();
         for (priors, places) in self.latents.iter().zip(&self.layout.latents) {
-            let sd = priors.sd.positive_by_log(theta[places[1]]);
+            let sd = priors.sd.positive(theta[places[1]]);
             out.lprior += sd.lprior;
             out.log_jacobian += sd.log_jacobian;
             let (mean, slope) = match priors.mean.constant() {
@@ -58,7 +60,12 @@ impl ScalePriors {
                     (mean, slope)
                 }
             };
-            out.latents.push(LatentScale { mean, sd: sd.value, slopes: [slope * priors.scale, sd.slope] });
+            out.latents.push(LatentScale {
+                mean,
+                sd: sd.value,
+                d_log: sd.d_log,
+                slopes: [slope * priors.scale, sd.slope],
+            });
         }
     }
 
@@ -67,7 +74,7 @@ impl ScalePriors {
         for (k, (priors, places)) in self.latents.iter().zip(&self.layout.latents).enumerate() {
             let ([d_mean, d_log_sd], [mean, log_sd]) = (upstream.latents[k], at.latents[k].slopes);
             d_theta[places[0]] += d_mean * priors.scale + mean;
-            d_theta[places[1]] += d_log_sd + log_sd;
+            d_theta[places[1]] += d_log_sd * at.latents[k].d_log + log_sd;
         }
     }
 }

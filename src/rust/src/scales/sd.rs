@@ -67,6 +67,7 @@ fn half_normal<T: Real>(t: T, scale: T) -> Positive<T> {
     let squared = ratio * ratio;
     Positive {
         value: ratio * scale,
+        log: t + log_scale,
         d_log: one,
         lprior: T::splat(constant) - log_scale - squared * 0.5,
         log_jacobian: t + log_scale,

@@ -30,7 +30,12 @@ impl Case {
         let mut spec = spec(&self.shape);
         if self.has_rare_priors {
             let fixed = [("double_exponential", vec![0.1, 1.5]), ("student_t", vec![3.0, 0.0, 2.0]), ("flat", vec![])];
-            let sds = [("horseshoe_scale", vec![0.5, 3.0]), ("inv_gamma", vec![3.0, 1.0]), ("exponential", vec![2.0])];
+            let sds = [
+                ("horseshoe_scale", vec![0.5, 3.0]),
+                ("uniform", vec![0.0, 2.5]),
+                ("inv_gamma", vec![3.0, 1.0]),
+                ("exponential", vec![2.0]),
+            ];
             let of = |(dist, args): &(&str, Vec<f64>)| prior(dist, args);
             spec.coefficients.iter_mut().zip(&fixed).for_each(|(c, p)| c.prior = of(p));
             let all = spec.terms.iter_mut().flat_map(|t| &mut t.sd_priors);

@@ -54,7 +54,7 @@ CALL double log_prior(const double* prior, double x, double& slope) {
 // A positive parameter at an unconstrained t: the parameter, d log(parameter) / dt, log density and Jacobian, and their
 // derivative.
 struct Positive {
-  double value, d_log, log_density, slope;
+  double value, log, d_log, log_density, slope;
 };
 
 // t = log r, r half-Cauchy of scale tau, the parameter r c / sqrt(c^2 + r^2).
@@ -62,7 +62,8 @@ __device__ inline Positive horseshoe_scale(double t, double tau, double slab) {
   double slack = 2 * (t - log(slab)), log_inverse = fmax(slack, 0.0) + log1p(exp(-fabs(slack)));
   double ratio = 2 * (t - log(tau)), share = 1 / (1 + exp(-ratio));
   Positive x;
-  x.value = exp(t - 0.5 * log_inverse);
+  x.log = t - 0.5 * log_inverse;
+  x.value = exp(x.log);
   x.d_log = 1 / (1 + exp(slack));
   // log(2 / pi) - log(1 + e^ratio) + log r / tau: the half-Cauchy's density over t.
   x.log_density = -0.45158270528945486 - fmax(ratio, 0.0) - log1p(exp(-fabs(ratio))) + 0.5 * ratio;
@@ -70,12 +71,28 @@ __device__ inline Positive horseshoe_scale(double t, double tau, double slab) {
   return x;
 }
 
-// t is the log of the parameter; for a standard deviation with a horseshoe's prior that of tau lambda.
+// t = log r, the parameter a + r w / (r + w) with w = b - a: between a and b.
+__device__ inline Positive between(double t, double a, double b, double log_density) {
+  double u = t - log(b - a), log_inverse = fmax(u, 0.0) + log1p(exp(-fabs(u))), rest = 1 / (1 + exp(u));
+  double log_above = t - log_inverse, above = exp(log_above);
+  Positive x;
+  x.value = a + above;
+  x.log = a > 0 ? log(x.value) : log_above;
+  x.d_log = a > 0 ? rest * above / x.value : rest;
+  x.log_density = log_density + t - 2 * log_inverse;
+  x.slope = 2 * rest - 1;
+  return x;
+}
+
+// t is the log of the parameter; for a standard deviation with a horseshoe's prior that of tau lambda, and with a uniform one as in
+// `between`.
 CALL Positive positive(const double* prior, double t, bool is_sd) {
   if (is_sd && (int)prior[0] == HORSESHOE_SCALE) return horseshoe_scale(t, prior[1], prior[2]);
+  if ((int)prior[0] == UNIFORM) return between(t, fmax(prior[1], 0.0), prior[2], prior[4]);
   Positive x;
   double slope;
   x.value = exp(t);
+  x.log = t;
   x.d_log = 1;
   x.log_density = log_prior(prior, x.value, slope) + t;
   x.slope = slope * x.value + 1;

@@ -17,9 +17,9 @@ CALL void scale_at(const Frame& f, const Gene& g, Work& w, int k, int lane) {
   w.curve[AT(k)] = curve;
   w.scale_part[AT(k)] = value.log_density + log(slope);
   if (k < f.n_sd) return;
-  double grown = g.excess * exp(g.shape_centre - theta), ks = 1 / (1 - g.excess + grown);
+  double grown = g.excess * exp(g.shape_centre - value.log), ks = 1 / (1 - g.excess + grown);
   w.phi[lane] = value.value;
-  w.log_phi[lane] = theta;
+  w.log_phi[lane] = value.log;
   w.ks[lane] = ks;
   w.d_ks[lane] = ks * ks * grown;
 }
@@ -136,7 +136,7 @@ CALL void scale_gradient(const Frame& f, Work& w, int k, int lane) {
     for (int part = 0; part < f.n_parts; part++) d_phi += w.part_d_phi[AT(part)];
     for (int j = 0; j < DIRECT; j++) d_rising += w.d_rising[AT(j)];
     for (int i = 0; i <= f.n_blocks; i++) d_ks += w.ks_part[AT(i)];
-    theta_bar += d_phi + w.phi[lane] * d_rising + d_ks / w.ks[lane] * w.d_ks[lane];
+    theta_bar += (d_phi + w.phi[lane] * d_rising + d_ks / w.ks[lane] * w.d_ks[lane]) * w.d_log[AT(k)];
   }
   w.g[AT(f.n + k)] = theta_bar * w.bent[AT(k)] + w.curve[AT(k)];
 }
