@@ -37,12 +37,6 @@ observed_excess <- function(r, q) {
   shared_excess(crossprod(r) / nrow(r), mixing, projected)
 }
 
-mean_over <- function(q, f) {
-  total <- 0
-  for (one in q) total <- total + f(one)
-  total / length(q)
-}
-
 # The projection nearest to those of the genes.
 mean_projection <- function(q, n) {
   rank <- max(vapply(q, ncol, 1L))

@@ -80,27 +80,10 @@ tw_shared_variation <- function(fit, genes = NULL, seed = NULL, ...) {
 }
 
 min_shared_genes <- 20
-max_shared_genes <- 1000
 chance_sets <- 100
 component_level <- 0.01
 # From this size on standard errors are by a fifth too small along the component.
 strong_size <- 0.5
-
-# Genes whose counts tell something of single samples, or the 200 with most, evenly spaced.
-residual_genes <- function(fit) {
-  p <- fit$posterior
-  known <- which(p$usable & is.finite(p$mean[1, ]) & !set_genes(fit) %in% pooled_gene(fit))
-  if (has_counts(fit)) {
-    total <- fit$job$scan$total[p$rows[known]]
-    enough <- total >= 5 * n_samples(fit$job$source) | rank(-total, ties.method = "first") <= 200
-    known <- known[enough & total > 0]
-    known <- known[order(fit$job$scan$total[p$rows[known]])]
-  }
-  # Residuals are small matrices, whatever the number of rows and units.
-  n_units <- min(max_units, n_samples(fit$job$source))
-  most <- min(max_shared_genes, 1e7 / n_units^2, 2e7 / nrow(fit$job$model$design$x))
-  sort(known[unique(round(seq(1, length(known), length.out = min(length(known), most))))])
-}
 
 # list(excess, chance, carry, columns) of residuals of some genes.
 shared_components <- function(fit, at, parts) {

@@ -106,3 +106,14 @@ abort_device <- function(why) {
   lines <- strsplit(why, "\n", fixed = TRUE)[[1]]
   abort_twill("device", c("The GPU cannot be used.", "x" = "{lines[1]}", "i" = "{lines[-1]}"))
 }
+
+# A message or a warning that several parts of `code` have in common is given once.
+said_once <- function(code) {
+  said <- new.env()
+  once <- function(restart) function(condition) {
+    text <- conditionMessage(condition)
+    if (!is.null(said[[text]])) invokeRestart(restart)
+    said[[text]] <- TRUE
+  }
+  withCallingHandlers(code, twill_message = once("muffleMessage"), twill_warning = once("muffleWarning"))
+}

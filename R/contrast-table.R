@@ -54,17 +54,6 @@ kernel_tails <- function(effect, mean, sd, total, at, lower) {
   matrix(vapply(at, one, numeric(length(mean))), length(mean))
 }
 
-# Mean of the rates of all genes with a rate at most as large. Genes without draws have none.
-s_values <- function(rate) {
-  sorted <- order(rate, na.last = NA)
-  running <- cumsum(rate[sorted]) / seq_along(sorted)
-  # Genes with the same rate are in it together.
-  last <- stats::ave(seq_along(sorted), rate[sorted], FUN = max)
-  out <- rep(NA_real_, length(rate))
-  out[sorted] <- running[last]
-  out
-}
-
 # Statistics of the genes that a mask keeps, with NA for the others.
 unmask <- function(statistics, mask) {
   if (!any(mask)) return(statistics)
@@ -85,11 +74,6 @@ contrast_table <- function(fit, statistics, weights, unit, has_threshold, mask, 
   table$status <- ifelse(mask, "masked", posterior$status)[at]
   rownames(table) <- if (identical(at, seq_along(mask))) set_genes(fit)
   table
-}
-
-insert_before_status <- function(table, columns) {
-  if (is.null(columns)) return(table)
-  cbind(table[names(table) != "status"], columns, table["status"])
 }
 
 # Posterior mean of the standard deviation of the effect over the levels of each group that it varies over.

@@ -90,7 +90,8 @@
 #' @param fit A fit of class `twillgenes`, from [twill_genes()] or [twill_screen()]; or several by type, see [twill_by].
 #' @param contrast A difference of [cond()]s; the name of a coefficient or a linear expression of names
 #'   (`"dose2 - dose1"`); weights of the coefficients; or `c("condition", "stim", "ctrl")`. Default: the only
-#'   coefficient besides the intercept.
+#'   coefficient besides the intercept. A list of such contrasts, best with names, and [tw_each()], each level against others,
+#'   give one long table.
 #' @param lfc_threshold Size of effects worth knowing, in the units of the table. Default: 0.
 #' @param estimand `"population"` (default), `"observed"` or `"new_donor"`.
 #' @param scale `"expression"` (default), `"composition"` or `"clr"`, see below. The last two need counts and draws of all
@@ -117,13 +118,15 @@
 #'   levels, one row per gene and level, with columns `gene` and those of `by` before the others. Needs the effects of levels
 #'   (`keep = "effects"`, or up to 200 genes). Default: none.
 #' @param shrink Add columns of shrunken effects, see below? Default: no.
+#' @param symbols What genes are called in a column of the table, which plots show in place of row names: the name of a column of
+#'   texts in the `rowData()` of the experiment that was fitted, such as `"symbol"`; or texts named by genes. Default: none.
 #' @param ... Must be empty.
 #' @return A [tw_table] of class `tw_contrast` with genes as row names, in the order of the fit: `baseMean`, `log2FoldChange`
 #'   (posterior mean), `lfcSE` (posterior sd), `lower`, `upper`, `lfsr`, `fsos` (with a threshold), `svalue`, `prob` (that the
 #'   size of the effect exceeds the threshold), `sd_<group>` (posterior mean of the effect's sd over the levels of each group),
 #'   `rhat` and `ess` (the worst of the parameters involved; `khat` for approximations), columns of `shrink` and `extra`,
-#'   `status`. For fits by type the columns of `by` and `gene` come first, and
-#'   `svalue_all` is the s-value over all types.
+#'   `status`. For several contrasts and for fits by type the columns `contrast` or those of `by`, and `gene`, come first, and
+#'   `svalue_all` is the s-value over all rows.
 #'   `sd_<group>` is of the scale of expression on all scales. Errors have class `twill_error_contrast`.
 #' @references Stephens M (2017). False discovery rates: a new deal. *Biostatistics* 18, 275-294.
 #' @examples
@@ -141,13 +144,16 @@
 tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("population", "observed", "new_donor"),
                         prob = 0.95, log2 = TRUE, adaptive = TRUE, names = c("twill", "limma"),
                         scale = c("expression", "composition", "clr"), donor_weights = c("uniform", "cells", "harmonic"),
-                        reference = "all", mask = NULL, cell_noise = FALSE, extra = NULL, by = NULL, shrink = FALSE, ...) {
+                        reference = "all", mask = NULL, cell_noise = FALSE, extra = NULL, by = NULL, shrink = FALSE,
+                        symbols = NULL, ...) {
   check_no_dots(...)
-  if (inherits(fit, "twill_by")) {
-    return(contrasts_by(fit, contrast, lfc_threshold, estimand, prob, log2, adaptive, names, scale, donor_weights, reference,
-                        mask, cell_noise, extra, by, shrink))
+  again <- function(fit, contrast) {
+    tw_contrast(fit, contrast, lfc_threshold, estimand, prob, log2, adaptive, names, scale, donor_weights, reference, mask,
+                cell_noise, extra, by, shrink, symbols)
   }
+  if (inherits(fit, "twill_by")) return(tables_by(fit, function(one) again(one, contrast)))
   check_set(fit)
+  if (is_several(contrast)) return(several_contrasts(fit, contrast, function(one) again(fit, one)))
   estimand <- check_choice(estimand, "estimand", c("population", "observed", "new_donor"))
   names <- check_choice(names, "names", c("twill", "limma"))
   check_not_negative(lfc_threshold, "lfc_threshold", "contrast")
@@ -159,6 +165,7 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
   unit <- effect_unit(fit, log2)
   prior <- check_flag(adaptive, "adaptive") && !cell_noise
   shrink <- check_shrink(shrink, adaptive, cell_noise)
+  symbols <- resolve_symbols(fit, symbols)
   answer <- if (is.null(by)) contrast_answer(fit, contrast, weights, ask, lfc_threshold * unit, prob, prior, shrink) else
     contrast_by(fit, contrast, weights, ask, by, unit, lfc_threshold * unit, prob, prior, shrink)
   facts <- contrast_facts(weights, ask, table_unit(fit, log2), prob, lfc_threshold, answer$error)
@@ -166,6 +173,8 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
   table <- answer$table %||% contrast_table(fit, answer$statistics, weights, unit, lfc_threshold > 0, ask$mask)
   if (shrink) table <- insert_before_status(table, shrunken_columns(answer$prior, answer$base, prob, answer$mask) / unit)
   table <- insert_before_status(table, extra_columns(fit, contrast, ask, unit))
+  facts$label <- if (!is.null(symbols)) symbol_column(table, symbols)
+  table <- with_symbols(table, symbols, set_genes(fit))
   new_effect_table(table, column_texts(fit, facts, ask, answer$prior), names, facts)
 }
 

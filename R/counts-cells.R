@@ -1,13 +1,14 @@
 # Input of twill_cells(): counts of cells, which of them are used, their leaves, and the genes that are kept.
 
-# list(counts, data, sizes, genes, names, rows, assay): counts genes x cells as they came, sparse, dense or on disk; `rows` are
-# the numbers of the cells in them.
+# list(counts, data, sizes, genes, names, rows, assay, gene_texts): counts genes x cells as they came, sparse, dense or on disk;
+# `rows` are the numbers of the cells in them.
 read_cells <- function(x, assay, col_data) {
   if (is_seurat(x)) {
     found <- read_seurat(x, assay, "counts", col_data)
     counts <- found$counts
     col_data <- found$data
     assay <- found$assay
+    texts <- found$rows
   } else if (is_experiment(x)) {
     need_package("SummarizedExperiment", "to read {.arg x}")
     if (!is.null(col_data)) abort_twill("genes", "{.arg col_data} is for matrices: {.arg x} has its own.")
@@ -15,8 +16,10 @@ read_cells <- function(x, assay, col_data) {
     counts <- SummarizedExperiment::assay(x, assay, withDimnames = FALSE)
     dimnames(counts) <- list(rownames(x), colnames(x))
     col_data <- SummarizedExperiment::colData(x)
+    texts <- experiment_texts(x)
   } else {
     counts <- plain_column(x)
+    texts <- NULL
   }
   source_kind(counts)
   check_any_row(counts)
@@ -25,7 +28,7 @@ read_cells <- function(x, assay, col_data) {
   genes <- gene_names(rownames(counts), nrow(counts))
   data <- matrix_samples(col_data, list(samples = names, genes = genes))
   list(counts = counts, data = data, sizes = carried_sizes(data), genes = genes,
-       names = names, rows = seq_along(names), assay = assay)
+       names = names, rows = seq_along(names), assay = assay, gene_texts = texts)
 }
 
 # Offsets belong to the capture of each cell.

@@ -1,12 +1,12 @@
 # Input of twill_genes(): experiments and matrices become a source of counts and a data frame of samples.
 
-# list(source, data, sizes): `sizes` are the size factors that the experiment itself carries.
+# list(source, data, sizes, rows): `sizes` are the size factors that the experiment itself carries, `rows` its texts of genes.
 read_genes <- function(x, assay, col_data) {
   if (is_experiment(x)) return(read_experiment(x, assay, col_data))
   if (is_seurat(x)) {
     found <- read_seurat(x, assay, if (identical(assay, "logcounts")) "data" else "counts", col_data)
     source <- new_source(found$counts)
-    return(list(source = source, data = matrix_samples(found$data, source), sizes = NULL))
+    return(list(source = source, data = matrix_samples(found$data, source), sizes = NULL, rows = found$rows))
   }
   source <- new_source(x)
   list(source = source, data = matrix_samples(col_data, source), sizes = NULL)
@@ -36,7 +36,7 @@ read_experiment <- function(x, assay, col_data) {
   values <- SummarizedExperiment::assay(x, assay, withDimnames = FALSE)
   dimnames(values) <- list(rownames(x), colnames(x))
   data <- plain_columns(SummarizedExperiment::colData(x), colnames(x))
-  list(source = new_source(values), data = data, sizes = carried_sizes(data))
+  list(source = new_source(values), data = data, sizes = carried_sizes(data), rows = experiment_texts(x))
 }
 
 # An experiment with one assay without a name has that one.
@@ -66,6 +66,17 @@ sample_column <- function(column) {
   is_single <- is.atomic(column) && length(dim(column)) %in% 1:2 && NCOL(column) == 1
   if (is_single) as.vector(column) else column
 }
+
+# What rowData() says of genes in words, such as symbols, with the names that genes have in a fit; NULL without any.
+texts_of_rows <- function(data, names) {
+  columns <- plain_columns(data, NULL)
+  columns <- columns[vapply(columns, function(column) is.character(column) || is.factor(column), NA)]
+  if (length(columns) == 0) return(NULL)
+  columns[] <- lapply(columns, as.character)
+  structure(columns, row.names = unique_names(names, nrow(data)))
+}
+
+experiment_texts <- function(x) texts_of_rows(SummarizedExperiment::rowData(x), rownames(x))
 
 # A variable of the design that is a matrix, a table or a list is there, but no column.
 refuse_odd_columns <- function(variables, data, where) {

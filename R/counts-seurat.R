@@ -2,7 +2,8 @@
 
 is_seurat <- function(x) inherits(x, "Seurat")
 
-# list(counts, data, assay). `assay` is a name of the object's own, or the default of the doors, which stands for the active one.
+# list(counts, data, assay, rows). `assay` is a name of the object's own, or the default of the doors, which stands for the active
+# one.
 # Of version 5 layers are read, of older ones slots.
 read_seurat <- function(x, assay, layer, col_data) {
   if (!is.null(col_data)) abort_twill("genes", "{.arg col_data} is for matrices: {.arg x} has its own, {.code x[[]]}.")
@@ -14,7 +15,8 @@ read_seurat <- function(x, assay, layer, col_data) {
     abort_twill("genes", c("{.arg assay} must name an assay of {.arg x}.", "x" = "It is {.val {given}}.",
                            did_you_mean(as.character(given)[1], known), "i" = "There are {.val {known}}."))
   }
-  list(counts = seurat_layer(x, assay, layer), data = x[[]], assay = assay)
+  counts <- seurat_layer(x, assay, layer)
+  list(counts = counts, data = x[[]], assay = assay, rows = texts_of_rows(x[[assay]][[]], rownames(counts)))
 }
 
 need_seurat_object <- function() {

@@ -16,7 +16,7 @@
 #' @export
 tw_diagnostics <- function(fit, all = FALSE, ...) {
   check_no_dots(...)
-  if (inherits(fit, "twill_by")) return(long_table(fit, function(one) tw_diagnostics(one, all), "Diagnostics"))
+  if (inherits(fit, "twill_by")) return(tables_by(fit, function(one) tw_diagnostics(one, all)))
   check_set(fit)
   check_flag(all, "all")
   p <- fit$posterior

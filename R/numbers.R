@@ -54,3 +54,20 @@ nan_to_na <- function(x) replace(x, is.nan(x), NA_real_)
 
 # exp() of more than 709 overflows; 500 leaves room for the rest of the linear predictor.
 largest_offset <- 500
+
+# Mean of the rates of all genes with a rate at most as large. Genes without draws have none.
+s_values <- function(rate) {
+  sorted <- order(rate, na.last = NA)
+  running <- cumsum(rate[sorted]) / seq_along(sorted)
+  # Genes with the same rate are in it together.
+  last <- stats::ave(seq_along(sorted), rate[sorted], FUN = max)
+  out <- rep(NA_real_, length(rate))
+  out[sorted] <- running[last]
+  out
+}
+
+mean_over <- function(q, f) {
+  total <- 0
+  for (one in q) total <- total + f(one)
+  total / length(q)
+}

@@ -11,7 +11,7 @@ contrast_forest <- function(results, alpha, n_genes) {
   by <- columns_of_levels(results)
   # A gene in its panel, its levels on the axis; without levels genes are on it, the largest effect on top.
   table$gene <- factor(table$gene, genes)
-  table$row <- if (length(by)) factor(table$level, rev(unique(table$level))) else
+  table$row <- if (length(by)) factor(table$level, rev(unique(as.character(table$level)))) else
     factor(table$gene, unique(table$gene[order(table$effect)]))
   plot <- forest_of_effects(table, alpha)
   if (length(by)) plot <- plot + ggplot2::facet_wrap("gene")
@@ -26,9 +26,7 @@ contrast_forest <- function(results, alpha, n_genes) {
 forest_points <- function(results, alpha) {
   effect <- intersect(effect_names, names(results))
   need_columns(results, c(if (length(effect) == 0) effect_names[1], "lfcSE", "lower", "upper", "svalue"), "{.fn tw_contrast}.")
-  by <- columns_of_levels(results)
-  level <- if (length(by)) do.call(paste, lapply(by, function(key) as.character(results[[key]]))) else ""
-  table <- data.frame(gene = if (length(by)) results$gene else row_labels(results), level = level, effect = results[[effect[1]]],
+  table <- data.frame(gene = shown_genes(results), level = levels_of_rows(results) %||% "", effect = results[[effect[1]]],
                       sd = results$lfcSE, low = results$lower, high = results$upper, svalue = results$svalue)
   table <- table[is.finite(table$effect), ]
   table$called <- !is.na(table$svalue) & table$svalue <= alpha

@@ -38,7 +38,7 @@
 #' @method plot twillgenes
 #' @export
 plot.twillgenes <- function(x, type = c("ma", "volcano", "clr", "dispersion", "forest", "loss"), results = NULL, contrast = NULL,
-                          alpha = 0.05, n_labels = 10, gene = NULL, group = NULL, prob = 0.5, prob_outer = 0.95, ...) {
+                          alpha = 0.05, n_labels = NULL, gene = NULL, group = NULL, prob = 0.5, prob_outer = 0.95, ...) {
   type <- check_choice(type, "type", c("ma", "volcano", "clr", "dispersion", "forest", "loss"))
   check_dots_of(list(...), if (type %in% c("ma", "volcano", "clr")) tw_contrast else function(x) NULL)
   if (type == "loss") return(gene_loss(x))
@@ -49,16 +49,18 @@ plot.twillgenes <- function(x, type = c("ma", "volcano", "clr", "dispersion", "f
                           "i" = "Rows of {.arg results} can be taken as of any data frame."))
   }
   if (type == "clr") {
-    return(clr_plot(x, results, contrast, check_share(alpha, "alpha", "plot"), check_whole(n_labels, "n_labels", 0, 1e4), ...))
+    n_labels <- check_whole(n_labels %||% 10, "n_labels", 0, 1e4)
+    return(clr_plot(x, results, contrast, check_share(alpha, "alpha", "plot"), n_labels, ...))
   }
   effects_plot(results %||% tw_contrast(x, contrast, ...), type, alpha, n_labels)
 }
 
 effects_plot <- function(results, type, alpha, n_labels) {
   alpha <- check_share(alpha, "alpha", "plot")
-  n_labels <- check_whole(n_labels, "n_labels", 0, 1e4)
-  if (type == "forest") return(contrast_forest(results, alpha, n_labels))
-  table <- effect_points(results, alpha, n_labels)
+  if (!is.null(n_labels)) n_labels <- check_whole(n_labels, "n_labels", 0, 1e4)
+  if (type == "forest") return(contrast_forest(results, alpha, n_labels %||% 10))
+  if (type == "heatmap") return(contrast_heatmap(results, alpha, n_labels %||% 30))
+  table <- effect_points(results, alpha, n_labels %||% 10)
   if (type == "ma") ma_plot(table, results, alpha) else volcano_plot(table, results, alpha)
 }
 
@@ -68,23 +70,58 @@ effect_points <- function(results, alpha, n_labels) {
   effect <- intersect(effect_names, names(results))
   need_columns(results, c(if (length(effect) == 0) effect_names[1], "lfcSE", "svalue"),
                "{.fn tw_contrast} or {.fn tw_gene_sets}.")
-  table <- data.frame(gene = row_labels(results), mean = column(c("baseMean", "AveExpr")) %||% NA_real_,
-                      effect = column(effect_names), svalue = results$svalue, sd = results$lfcSE)
+  panel <- row_panels(results)
+  table <- data.frame(gene = row_labels(results, !is.null(panel)), panel = panel %||% "",
+                      mean = column(c("baseMean", "AveExpr")) %||% NA_real_, effect = column(effect_names),
+                      svalue = results$svalue, sd = results$lfcSE)
   table <- table[is.finite(table$effect), ]
   table$called <- !is.na(table$svalue) & table$svalue <= alpha
-  # A handful, such as sets of genes, are all named.
-  n_named <- if (nrow(table) <= n_labels) nrow(table) else min(n_labels, sum(table$called))
-  surest <- utils::head(order(!table$called, -abs(table$effect) / table$sd), n_named)
+  surest <- unlist(lapply(split(seq_len(nrow(table)), table$panel), function(rows) rows[surest_points(table[rows, ], n_labels)]))
   table$label <- ""
   table$label[surest] <- table$gene[surest]
   # The surest last, so that they lie on top.
   table[order(table$called, abs(table$effect) / table$sd), ]
 }
 
+# A handful, such as sets of genes, are all named.
+surest_points <- function(table, n_labels) {
+  n_named <- if (nrow(table) <= n_labels) nrow(table) else min(n_labels, sum(table$called))
+  utils::head(order(!table$called, -abs(table$effect) / table$sd), n_named)
+}
+
+max_panels <- 12
+
+# Contrasts, types or levels of a table have a panel each, unless they are many; NULL for those and where there are none.
+row_panels <- function(results) {
+  keys <- levels_of_rows(results)
+  if (!is.null(keys) && nlevels(keys) %in% 2:max_panels) keys
+}
+
+# What, beside the gene, a row is of, in the order of the table; NULL where that is nothing.
+levels_of_rows <- function(results) {
+  by <- columns_of_levels(results)
+  if (length(by) == 0) return(NULL)
+  text <- do.call(paste, lapply(by, function(key) as.character(results[[key]])))
+  factor(text, unique(text))
+}
+
 # What a point is called: its gene, with what else makes a row.
-row_labels <- function(results) {
-  keys <- intersect(c("gene", table_fact(results, "by")), names(results))
-  if (length(keys)) do.call(paste, lapply(keys, function(key) results[[key]])) else rownames(results)
+row_labels <- function(results, in_panels = FALSE) {
+  genes <- shown_genes(results)
+  keys <- if (!in_panels) levels_of_rows(results)
+  if (is.null(keys)) genes else paste(genes, keys)
+}
+
+# Genes, or sets, by their symbols where the table has some; one that several genes have stands with their names.
+shown_genes <- function(results) {
+  genes <- as.character(if ("gene" %in% names(results)) results$gene else if ("set" %in% names(results)) results$set else
+    rownames(results))
+  column <- intersect(table_fact(results, "label"), names(results))
+  if (length(column) == 0) return(genes)
+  symbols <- as.character(results[[column]])
+  pairs <- unique(data.frame(genes, symbols)[!is.na(symbols), ])
+  shared <- symbols %in% pairs$symbols[duplicated(pairs$symbols)]
+  ifelse(is.na(symbols), genes, ifelse(shared, sprintf("%s (%s)", symbols, genes), symbols))
 }
 
 # What a column of a result is, in words; "" where the table has lost its description.
@@ -101,7 +138,8 @@ called_colours <- function(alpha) {
 }
 
 points_with_labels <- function(plot, alpha, x, y_axis = room_above()) {
-  plot + ggplot2::geom_point(size = point_size(plot$data), alpha = 0.8) + gene_labels(x) + y_axis +
+  panels <- if (is.factor(plot$data$panel)) ggplot2::facet_wrap("panel")
+  plot + ggplot2::geom_point(size = point_size(plot$data), alpha = 0.8) + gene_labels(x) + y_axis + panels +
     called_colours(alpha) + plot_theme() + subtitle_theme() + ggplot2::theme(legend.position = "top")
 }
 

@@ -23,7 +23,7 @@ table_data_frame <- function(x) {
   out
 }
 
-public_facts <- c("contrast", "estimand", "scale", "unit", "prob", "error", "threshold")
+public_facts <- c("contrast", "estimand", "scale", "unit", "prob", "error", "threshold", "by", "label")
 
 # Row names, which tibbles do not have, become a column.
 as_tibble.tw_table <- function(x, ..., rownames = NULL) {

@@ -1,22 +1,35 @@
-# One long table of the tables of several fits.
+# One long table of several tables: of types of cells, of contrasts.
 
-# Tables of all fits as one, with columns of `by` and `gene` before the others.
-long_table <- function(fits, make, title) {
-  keys <- attr(fits, "keys")
-  tables <- lapply(fits, make)
-  shared <- Reduce(intersect, lapply(tables, names))
+# Tables as one, with columns of `keys` (one row per table) and the name of the row before the others. s-values are of each table,
+# and `svalue_all` is over all rows.
+long_table <- function(tables, keys, row = "gene") {
+  shared <- setdiff(Reduce(intersect, lapply(tables, names)), "svalue_all")
   long <- Map(function(table, k) {
-    genes <- if ("gene" %in% names(table)) NULL else list(gene = rownames(table))
+    rows <- if (!row %in% names(table)) stats::setNames(list(rownames(table)), row)
     key <- keys[rep(k, nrow(table)), setdiff(names(keys), shared), drop = FALSE]
-    data.frame(c(key, genes, as.list(table)[shared]), check.names = FALSE, stringsAsFactors = FALSE)
+    data.frame(c(key, rows, as.list(table)[shared]), check.names = FALSE, stringsAsFactors = FALSE)
   }, tables, seq_along(tables))
   out <- do.call(rbind, unname(long))
   rownames(out) <- NULL
+  facts <- shared_facts(tables)
+  facts$by <- unique(c(names(keys), facts$by))
+  texts <- attr(tables[[1]], "description")
+  rate <- if (is.null(out$fsos)) out$lfsr else out$fsos
+  if (!is.null(rate)) {
+    out <- insert_before_status(out, data.frame(svalue_all = s_values(rate)))
+    texts[["svalue_all"]] <- "s-value over all rows of the table"
+  }
   first <- tables[[1]]
   kind <- sub("^tw_", "", class(first)[1])
-  facts <- facts_of(first)
-  facts <- facts[setdiff(names(facts), c("title", "rows", "description", "whole", "minor", "error"))]
-  facts$by <- unique(c(names(keys), facts$by))
-  texts <- attr(first, "description")
-  new_table(out, kind, title, paste("rows by", toString(names(keys)), "and gene"), texts, facts)
+  new_table(out, kind, facts_of(first)$title, paste("rows by", joined_words(c(facts$by, row))), texts, facts)
 }
+
+# What all tables say of themselves alike.
+shared_facts <- function(tables) {
+  facts <- facts_of(tables[[1]])
+  facts <- facts[setdiff(names(facts), c("title", "rows", "description", "whole", "minor", "error"))]
+  same <- vapply(names(facts), function(name) all(vapply(tables, function(x) identical(attr(x, name), facts[[name]]), NA)), NA)
+  facts[same]
+}
+
+tables_by <- function(fits, make, row = "gene") long_table(said_once(lapply(fits, make)), attr(fits, "keys"), row)

@@ -20,10 +20,15 @@
 #' @param x A table.
 #' @param n Number of rows to show. Default: 10.
 #' @param digits Number of significant digits. Default: 3.
-#' @param type For contrasts: `"volcano"` or `"ma"`, see [plot.twillgenes()], or `"forest"`, effects and their intervals gene by
-#'   gene, and level by level of a table made with `by`. Default: `"forest"` with `by`, else `"volcano"`.
+#' @param type For contrasts and sets: `"volcano"` or `"ma"`, see [plot.twillgenes()], with a panel for each of up to 12
+#'   contrasts, types or levels; `"forest"`, effects and their intervals gene by gene, and level by level where the table has
+#'   several contrasts, types or levels (`by`); or `"heatmap"` of such a table, genes by levels, with dots where the s-value is at
+#'   most `alpha`, genes of like effects together. Default: `"forest"` with levels, else `"volcano"`.
 #' @param alpha,n_labels As in [plot.twillgenes()]. A forest shows the `n_labels` genes that are surest of an effect, or all that
-#'   the table has if they are not more.
+#'   the table has if they are not more; so does a heatmap, 30 by default.
+#' @param decreasing,by For `sort()`: names of columns to sort by, and whether from the largest. Default: s-values from the
+#'   smallest, of equal ones the effect that is larger in its posterior sds first. No row is left out, and those without an
+#'   s-value come last.
 #' @param ... For `[`: rows and columns, as of a data frame; for `rbind()`: tables. Else not used.
 #' @return `print()`: its argument, invisibly; as many columns as the screen is wide, and below the names of the others. `plot()`:
 #'   a ggplot.
@@ -35,8 +40,11 @@
 #' res <- tw_contrast(fit)
 #' res
 #' attr(res, "unit")
-#' res[order(res$svalue), c("log2FoldChange", "svalue")]
+#' head(sort(res), 3)
+#' res[res$svalue < 0.2, c("log2FoldChange", "svalue")]
 #' plot(res)
+#' fit <- update(fit, ~ condition + (1 + condition || donor))
+#' plot(tw_contrast(fit, by = "donor"), "heatmap")
 #' @name tw_table
 NULL
 
@@ -81,6 +89,12 @@ table_texts <- function(x) {
 interval_texts <- function(prob, how = "") {
   text <- sprintf("%s end of the %g%% interval%s", c("lower", "upper"), 100 * prob, how)
   stats::setNames(text, c("lower", "upper"))
+}
+
+# The status of a row stays the last column.
+insert_before_status <- function(table, columns) {
+  if (is.null(columns)) return(table)
+  cbind(table[names(table) != "status"], columns, table[names(table) == "status"])
 }
 
 # Units ------------------------------------------------------------------------------------------------------------------
@@ -144,20 +158,39 @@ need_columns <- function(x, needed, makers) {
 }
 
 #' @rdname tw_table
+#' @method sort tw_table
+#' @export
+sort.tw_table <- function(x, decreasing = FALSE, by = "svalue", ...) {
+  check_no_dots(...)
+  check_flag(decreasing, "decreasing")
+  if (!is.character(by) || length(by) == 0 || !all(by %in% names(x))) {
+    wrong <- if (is.character(by)) setdiff(by, names(x)) else given_value(by)
+    abort_twill("argument", c("{.arg by} must name columns of the table.", "x" = "It has no column {.val {wrong}}.",
+                              "i" = "Its columns are {.val {some(names(x), 30)}}."))
+  }
+  effect <- intersect(effect_names, names(x))
+  size <- if (identical(by, "svalue") && length(effect) && "lfcSE" %in% names(x)) -abs(x[[effect[1]]]) / x$lfcSE
+  ties <- if (identical(by, "svalue")) compact(list(x$fsos %||% x$lfsr, size))
+  keys <- c(unname(as.list(plain_table(x)[by])), ties)
+  x[do.call(order, c(keys, list(decreasing = decreasing, na.last = TRUE))), ]
+}
+
+#' @rdname tw_table
 #' @method plot tw_contrast
 #' @export
-plot.tw_contrast <- function(x, type = NULL, alpha = 0.05, n_labels = 10, ...) {
+plot.tw_contrast <- function(x, type = NULL, alpha = 0.05, n_labels = NULL, ...) {
   check_no_dots(...)
   type <- type %||% if (length(columns_of_levels(x))) "forest" else "volcano"
-  effects_plot(x, check_choice(type, "type", c("volcano", "ma", "forest")), alpha, n_labels)
+  effects_plot(x, check_choice(type, "type", c("volcano", "ma", "forest", "heatmap")), alpha, n_labels)
 }
 
 #' @rdname tw_table
 #' @method plot tw_gene_sets
 #' @export
-plot.tw_gene_sets <- function(x, alpha = 0.05, n_labels = 10, ...) {
+plot.tw_gene_sets <- function(x, type = NULL, alpha = 0.05, n_labels = NULL, ...) {
   check_no_dots(...)
-  effects_plot(x, "volcano", alpha, n_labels)
+  type <- type %||% if (length(columns_of_levels(x))) "forest" else "volcano"
+  effects_plot(x, check_choice(type, "type", c("volcano", "forest", "heatmap")), alpha, n_labels)
 }
 
 #' @rdname tw_table

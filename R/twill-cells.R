@@ -40,8 +40,9 @@
 #'
 #' @inheritParams twill_genes
 #' @param x A SingleCellExperiment or SummarizedExperiment; a matrix, sparse matrix or DelayedMatrix (read in blocks of the size
-#'   that `DelayedArray::setAutoBlockSize()` sets) with genes in rows and cells in columns; or a Seurat object (with the package
-#'   SeuratObject), the counts of its active assay or of the one that `assay` names. Sparse counts are never expanded. Cells
+#'   that `DelayedArray::setAutoBlockSize()` sets) with genes in rows and cells in columns; a Seurat object (with the package
+#'   SeuratObject), the counts of its active assay or of the one that `assay` names; or the path of a file of AnnData, `"x.h5ad"`,
+#'   see [tw_read_h5ad()]. Sparse counts are never expanded. Cells
 #'   that miss a variable of the design are left out with a message; so are cells without counts, unless captures are given.
 #' @param col_data Data frame with one row per cell, for matrices.
 #' @param family [negbinomial()] (default) or `poisson()`.
@@ -88,7 +89,9 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   old <- plain_options()
   on.exit(options(old))
   check_dots(list(...), ...names(), "twill_cells")
-  if (!is.null(by)) return(fit_by(twill_cells, match.call(), environment()))
+  call <- call_with_file(match.call(), x)
+  x <- read_if_file(x)
+  if (!is.null(by)) return(fit_by(twill_cells, call, environment()))
   iter <- check_iterations(iter)
   check_flag(check, "check")
   silent <- check_silent(silent)
@@ -122,9 +125,10 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   new_job_of <- if (input$has_leaves) new_cell_job else new_row_job
   has_leaves <- input$has_leaves
   job <- new_job_of(input, cells, model, sharing, settings, keep, min_count)
+  job$row_data <- input$gene_texts
   # What is compressed needs its counts no longer, which are most of the memory.
   rm(input)
-  finish_set(as_cells(fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM, started), has_leaves),
+  finish_set(as_cells(fit_job(job, call, block_size, folder, silent, refresh, BPPARAM, started), has_leaves),
              check, silent)
 }
 

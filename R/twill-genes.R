@@ -68,7 +68,8 @@
 #'
 #' @param x A SummarizedExperiment or SingleCellExperiment; a matrix, sparse matrix or DelayedMatrix (such as one on disk by
 #'   HDF5Array, which is read in blocks of the size that `DelayedArray::setAutoBlockSize()` sets) with genes in rows and samples
-#'   in columns; a Seurat object (with the package SeuratObject); or a data frame with one row per gene and sample, see `gene`.
+#'   in columns; a Seurat object (with the package SeuratObject); the path of a file of AnnData, see [tw_read_h5ad()]; or a data
+#'   frame with one row per gene and sample, see `gene`.
 #'   Sparse counts are never expanded.
 #' @param design A formula without response, `~ condition + (1 + condition || donor)`, in the grammar of [tw_formula()].
 #'   With a data frame it has the response, `count ~ condition + (1 + condition || donor)`.
@@ -169,7 +170,9 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   old <- plain_options()
   on.exit(options(old))
   check_dots(list(...), ...names(), "twill_genes")
-  if (!is.null(by)) return(fit_by(twill_genes, match.call(), environment()))
+  call <- call_with_file(match.call(), x)
+  x <- read_if_file(x)
+  if (!is.null(by)) return(fit_by(twill_genes, call, environment()))
   iter <- check_iterations(iter)
   check_flag(check, "check")
   silent <- check_silent(silent)
@@ -192,8 +195,9 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   new_model <- function() quiet_if(silent, new_gene_model(input$design, input$data, family, prior, contrasts, silent, data2))
   model <- in_words_of_genes(new_model(), variables_word(x))
   job <- new_job(input, model, given, sharing, settings, keep)
+  job$row_data <- input$rows
   if (check) check_slopes(model, silent, "sample")
-  finish_set(fit_job(job, match.call(), block_size, folder, silent, refresh, BPPARAM, started), check, silent)
+  finish_set(fit_job(job, call, block_size, folder, silent, refresh, BPPARAM, started), check, silent)
 }
 
 gene_methods <- c("hmc", "nuts", "laplace", "auto", "svi")

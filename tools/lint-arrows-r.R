@@ -15,10 +15,11 @@ stages <- list(
   door = c("twill", "reexports", "data", "extendr"))
 
 # Default priors are made from designs, draws of priors beside those of a fit; what cells one by one have is part of their fit;
-# refits and one gene as a fit go through the doors again; and what is generated, or set when the package is loaded, is of all.
-own_stages <- c("counts-mask" = "ask", "prior-default" = "model", "prior-draws" = "fit", "verbs-of-rows" = "fit",
-                "fit-update" = "door", "fit-kfold" = "door", "fit-genes-kfold" = "door", "fit-genes-gene" = "door",
-                "twill-package" = "say", "extendr-wrappers" = "say")
+# residuals of samples tell how genes of a set move together; refits and one gene as a fit go through the doors again; and what is
+# generated, or set when the package is loaded, is of all.
+own_stages <- c("counts-mask" = "ask", "check-shared-residuals" = "ask", "prior-default" = "model", "prior-draws" = "fit",
+                "verbs-of-rows" = "fit", "fit-update" = "door", "fit-kfold" = "door", "fit-genes-kfold" = "door",
+                "fit-genes-gene" = "door", "twill-package" = "say", "extendr-wrappers" = "say")
 
 stage_of <- function(file) {
   name <- sub("[.]R$", "", basename(file))

@@ -44,3 +44,10 @@ three_by_two <- function() {
   data$age <- seq_len(nrow(data))
   data
 }
+
+# A file that `code` writes to `file`.
+written_file <- function(extension, code) {
+  file <- tempfile(fileext = extension)
+  eval(substitute(code), list(file = file), parent.frame())
+  file
+}

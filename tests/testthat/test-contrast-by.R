@@ -47,7 +47,7 @@ test_that("one row per gene and level, with the columns of a contrast, from the 
   expect_equal(tw_contrast(fit, stim_effect(), by = "donor")$log2FoldChange, table$log2FoldChange)
   expect_equal(tw_contrast(fit, by = "donor", log2 = FALSE)$log2FoldChange, table$log2FoldChange * log(2))
   expect_output(print(table), "30 rows by gene and donor: conditionstim")
-  expect_true("gene3 d2" %in% plot(table, "volcano", alpha = 1)$data$gene)
+  expect_true("gene3 d2" %in% with(plot(table, "volcano", alpha = 1)$data, paste(gene, panel)))
 })
 
 test_that("a table by level is drawn as a forest, whatever verbs of data frames were done to it", {
