@@ -145,8 +145,9 @@ class_effects <- function(term, prediction, n_new) {
 # draws x new levels: what their normal effects are multiplied with; one where effects are normal.
 tail_multiples <- function(term, prediction, n_new) {
   if (!has_tails(term)) return(1)
-  df <- draw_matrix(prediction$fit, df_name(term$group), prediction$ids)[, 1]
-  matrix(sqrt(df / stats::rchisq(length(df) * n_new, df)), length(df))
+  df <- if (has_df(term)) draw_matrix(prediction$fit, df_name(term$group), prediction$ids)[, 1]
+  n_draws <- length(prediction$ids)
+  matrix(tail_records[[term$dist]]$draw(n_draws * n_new, df), n_draws)
 }
 
 correlate <- function(z, cor) {

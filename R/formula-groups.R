@@ -121,14 +121,6 @@ parse_gr <- function(call) {
        by = by_in_formula(arguments$by, text), dist = dist_in_formula(arguments$dist, text))
 }
 
-# NULL for normal effects.
-dist_in_formula <- function(dist, text) {
-  known <- c("gaussian", "student")
-  if (is.null(dist) || identical(dist, known[1])) return(NULL)
-  if (identical(dist, known[2])) return(dist)
-  abort_twill("formula", c("{.arg dist} of {.fn gr} must be {.val gaussian} or {.val student}.", "x" = "It is {.code {text}}."))
-}
-
 by_in_formula <- function(by, text) {
   if (is.null(by)) return(NULL)
   if (is.name(by)) return(as.character(by))

@@ -19,7 +19,8 @@
 #' * `(1 | a/b)`: `(1 | a) + (1 | a:b)`;
 #' * `(1 | gr(g, cov = K))`: levels that are related; see below;
 #' * `(1 | gr(g, by = f))`: levels of `g` that differ in spread; see below;
-#' * `(1 | gr(g, dist = "student"))`: levels of `g` some of which are far out; see below;
+#' * `(1 | gr(g, dist = "student"))`: levels of `g` some of which are far out, and `dist = "horseshoe"`, where most have no
+#'   effect; see below;
 #' * [`tw_re(g, mean = )`][tw_re]: a term whose mean is a parameter of its own.
 #'
 #' `fcor(V)` is added once, where errors of rows are related, and `me(x, sdx)` stands for a predictor that is measured with
@@ -39,6 +40,10 @@
 #' \eqn{\lambda_j^2 \sim \mathrm{InvGamma}(\nu/2, \nu/2)}. The degrees of freedom \eqn{\nu}, `df_g`, are above 1 and have the
 #' prior `gamma(2, 0.1)`, of class `df`. Standard deviations are those of the normal part, as in brms; effects have
 #' \eqn{\sqrt{\nu/(\nu - 2)}} times them where \eqn{\nu > 2}. Not for many genes and cells.
+#'
+#' `gr(g, dist = "horseshoe")`, for levels of which most have hardly an effect and a few have large ones: the multiples are
+#' \eqn{\lambda_j \sim \mathrm{half-Cauchy}(1)}, a horseshoe over levels (Carvalho, Polson and Scott 2010) whose global scales
+#' are the standard deviations of the term. All effects of a level are small together or large together.
 #'
 #' @section Related levels:
 #' `(1 + x | gr(g, cov = K))` has levels with the covariance `K` between them, as in brms: kinship, a phylogeny

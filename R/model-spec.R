@@ -60,12 +60,13 @@ spec_terms <- function(design, parameters) {
   lapply(design$terms, function(term) {
     parsed <- parameters$parsed[match(sd_names(term), parameters$variable)]
     list(group = unbox(term$group), levels = term$levels, coefs = term$coefs, sd_priors = lapply(parsed, spec_prior),
-         cor = if (term$cor) spec_cor(term, parameters), by = spec_by(term), df = spec_df(term, parameters))
+         cor = if (term$cor) spec_cor(term, parameters), by = spec_by(term), df = spec_df(term, parameters),
+         horseshoe = unbox(has_tails(term) && !has_df(term)))
   })
 }
 
 spec_df <- function(term, parameters) {
-  if (has_tails(term)) spec_prior(parameters$parsed[[match(df_name(term$group), parameters$variable)]])
+  if (has_df(term)) spec_prior(parameters$parsed[[match(df_name(term$group), parameters$variable)]])
 }
 
 spec_by <- function(term) {

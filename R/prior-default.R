@@ -177,7 +177,7 @@ term_parameters <- function(design, scales) {
     sds$of_all <- rep(term$coefs, length.out = nrow(sds))
     cor <- if (term$cor) parameter_rows("cor", paste0("cor_", term$group), "lkj(1)", group = term$group)
     # As in brms.
-    df <- if (has_tails(term)) parameter_rows("df", df_name(term$group), "gamma(2, 0.1)", group = term$group)
+    df <- if (has_df(term)) parameter_rows("df", df_name(term$group), "gamma(2, 0.1)", group = term$group)
     rbind(sds, cor, df)
   })
   do.call(rbind, rows)

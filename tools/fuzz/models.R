@@ -15,7 +15,7 @@ strange_terms <- c(".", "-1", "0", "nothing", "x^2", "mean(x)", "rnorm(2)", "NUL
 group_terms <- c("(1 | g)", "(1 | h)", "(1 + x | g)", "(x || g)", "(1 + f || g)", "(f | g)", "(1 | g:h)", "(1 | g/h)",
                  "(0 + x | g)",
                  "(1 | h) + (1 | g)", "(1 | factor(z))", "(1 | gr(g, by = f))", "(1 + x | gr(g, by = h))",
-                 "(1 | gr(g, dist = 'student'))", "(1 + x || gr(h, dist = 'student'))")
+                 "(1 | gr(g, dist = 'student'))", "(1 + x || gr(h, dist = 'student'))", "(1 + x || gr(g, dist = 'horseshoe'))")
 strange_group_terms <- c("(1 | x)", "(1 | nothing)", "(1 | g + h)", "(1 | 1)", "(0 | g)", "(1 | g | h)", "(1 || )",
                          "(poly(x, 2) | g)",
                          "(1 + x | g) + (1 | g)", "tw_re(g, mean = \"normal(0, 1)\")", "(1 | gr(g, by = x))", "(1 | mm(g,

@@ -81,9 +81,9 @@ pub struct HorseshoePlaces {
 /// Places of what gives effects heavy tails.
 #[derive(Debug, Clone)]
 pub struct TailPlaces {
-    /// Log of the degrees of freedom.
-    pub df: usize,
-    /// Logs of the levels' squared multipliers, each in units that follow the degrees of freedom.
+    /// Log of the degrees of freedom of Student's distribution.
+    pub df: Option<usize>,
+    /// Logs of the levels' multiples; with Student's distribution of their squares, in units that follow the degrees of freedom.
     pub local: Range<usize>,
 }
 
@@ -98,7 +98,7 @@ pub struct Factors {
 
 impl Factors {
     fn new(terms: &[TermSpec]) -> Self {
-        let own = |t: &TermSpec| t.df.is_some();
+        let own = TermSpec::has_multiples;
         let number = |t: &TermSpec| if own(t) { t.levels.len() } else { t.n_classes() };
         let of_level = |t: &TermSpec| match &t.by {
             _ if own(t) => (0..t.levels.len() as u32).collect(),
@@ -183,8 +183,10 @@ impl Layout {
             local: at.take(h.target.len()),
         });
         let horseshoes = horseshoes.collect();
-        let tail =
-            |t: &TermSpec| t.df.as_ref().map(|_| TailPlaces { df: at.take(1).start, local: at.take(t.levels.len()) });
+        let tail = |t: &TermSpec| {
+            let df = t.df.as_ref().map(|_| at.take(1).start);
+            t.has_multiples().then(|| TailPlaces { df, local: at.take(t.levels.len()) })
+        };
         let tails = terms.iter().map(tail).collect();
         let latents = spec.latents.iter().map(|_| [at.take(1).start, at.take(1).start]).collect();
         let (blocks, n_effects) = blocks(spec);

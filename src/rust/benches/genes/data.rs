@@ -30,6 +30,7 @@ pub fn spec() -> ModelSpec {
         cor: (from_env("CORRELATED", 0) == 1).then_some(CorSpec { eta: 1.0, constant: None }),
         by: None,
         df: None,
+        horseshoe: false,
     };
     ModelSpec {
         family: Family::NegBinomial,

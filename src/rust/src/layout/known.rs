@@ -37,7 +37,7 @@ impl Layout {
         let of_terms = spec.dispersion.iter().flat_map(|d| d.terms()).flat_map(|t| &t.sd_priors);
         let dispersion_sds = self.dispersion_terms.iter().flat_map(|t| t.sds.clone()).zip(of_terms);
         let dfs = self.tails.iter().zip(&spec.terms);
-        let dfs = dfs.filter_map(|(tail, t)| Some((tail.as_ref()?.df, t.df.as_ref()?)));
+        let dfs = dfs.filter_map(|(tail, t)| Some((tail.as_ref()?.df?, t.df.as_ref()?)));
         let of_dispersion = match spec.dispersion {
             Some(DispersionSpec::Regression { .. }) => Coordinate::Linear { centre: 0.0, scale: 1.0 },
             _ => Coordinate::Log,

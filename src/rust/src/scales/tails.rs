@@ -1,14 +1,16 @@
-//! Effects with Student's distribution: each level has a multiple `lambda` of its term's factor,
+//! Effects with heavy tails: each level has a multiple `lambda` of its term's factor, so that given them all effects are normal,
 //!
 //! ```text
-//! b_j = lambda_j L s_j,    lambda_j^2 ~ InvGamma(nu / 2, nu / 2)
+//! b_j = lambda_j L s_j,    lambda_j^2 ~ InvGamma(nu / 2, nu / 2)    or    lambda_j ~ half-Cauchy(1):
 //! ```
 //!
-//! so that given them all effects are normal. What is sampled is `v_j = log lambda_j^2 / c(nu)`, with `c(nu)^2 = 1/a + 1/a^2`, `a = nu / 2`, which is
+//! Student's distribution, or a horseshoe over levels (Carvalho, Polson and Scott 2010), of which `log lambda_j` is sampled. With
+//! Student's distribution it is `v_j = log lambda_j^2 / c(nu)`, with `c(nu)^2 = 1/a + 1/a^2`, `a = nu / 2`, which is
 //! close to the variance of `log lambda_j^2` for any `nu`: without it, multiples and degrees of freedom are a funnel.
 
 use super::{ScaleGradient, ScalePriors, Scales};
 use crate::number::Real;
+use crate::prior::log_half_student_t;
 use crate::special::ln_gamma;
 use statrs::function::gamma::digamma;
 
@@ -34,24 +36,70 @@ fn unit<T: Real>(a: T) -> [T; 2] {
     [square.sqrt(), (inverse * inverse + inverse * inverse * inverse * 2.0) / square * -0.5]
 }
 
+/// Squared multiples from the sampled values, whose log density is added.
+#[inline(always)]
+fn student_forward<T: Real>(df: T, local: &[T], tail: &mut Tail<T>, log_density: &mut T) {
+    let a = df * 0.5;
+    let [c, _] = unit(a);
+    tail.df = df;
+    tail.logs.clear();
+    tail.logs.extend(local.iter().map(|v| *v * c));
+    let constant = a * a.ln() - a.each(ln_gamma) + c.ln();
+    for u in &tail.logs {
+        *log_density += constant - a * *u - a * (-*u).exp();
+    }
+}
+
+/// What is the same for all levels in the derivatives, and the sum of those in `a = nu / 2`.
+struct StudentSlopes<T> {
+    a: T,
+    c: T,
+    d_log_c: T,
+    d_a: T,
+}
+
+impl<T: Real> StudentSlopes<T> {
+    #[inline(always)]
+    fn new(tail: &Tail<T>) -> Self {
+        let a = tail.df * 0.5;
+        let [c, d_log_c] = unit(a);
+        let d_a = (a.ln() + T::splat(1.0) - a.each(digamma) + d_log_c) * tail.logs.len() as f64;
+        Self { a, c, d_log_c, d_a }
+    }
+
+    /// In what is sampled of a level, from `log lambda^2` and the derivative in `log lambda`.
+    #[inline(always)]
+    fn of_level(&mut self, u: T, d_log_lambda: T) -> T {
+        let inverse = (-u).exp();
+        let d_u = d_log_lambda * 0.5 - self.a + self.a * inverse;
+        self.d_a += d_u * u * self.d_log_c - u - inverse;
+        self.c * d_u
+    }
+}
+
 impl ScalePriors {
     /// Turns the factors of classes into those of levels, if the term has heavy tails.
     #[inline(always)]
     pub(super) fn tail_forward<T: Real>(&self, k: usize, theta: &[T], out: &mut Scales<T>) {
-        let (Some(places), Some(prior)) = (&self.layout.tails[k], &self.dfs[k]) else { return };
-        let df = prior.positive_above(theta[places.df], LEAST_DF);
-        out.lprior += df.lprior;
-        out.log_jacobian += df.log_jacobian;
-        let a = df.value * 0.5;
-        let [c, _] = unit(a);
-        let tail = &mut out.tails[k];
-        (tail.df, tail.df_slopes) = (df.value, [df.d_log, df.slope]);
-        tail.logs.clear();
-        tail.logs.extend(theta[places.local.clone()].iter().map(|v| *v * c));
-        let constant = a * a.ln() - a.each(ln_gamma) + c.ln();
-        for u in &tail.logs {
-            out.log_jacobian += constant - a * *u - a * (-*u).exp();
+        let Some(places) = &self.layout.tails[k] else { return };
+        let local = &theta[places.local.clone()];
+        match places.df.zip(self.dfs[k].as_ref()) {
+            Some((place, prior)) => {
+                let df = prior.positive_above(theta[place], LEAST_DF);
+                out.lprior += df.lprior;
+                out.tails[k].df_slopes = [df.d_log, df.slope];
+                out.log_jacobian += df.log_jacobian;
+                student_forward(df.value, local, &mut out.tails[k], &mut out.log_jacobian);
+            }
+            None => {
+                out.tails[k].logs.clear();
+                for v in local {
+                    out.tails[k].logs.push(*v * 2.0);
+                    out.log_jacobian += log_half_student_t(1.0, *v)[0];
+                }
+            }
         }
+        let tail = &out.tails[k];
         std::mem::swap(&mut out.base[k], &mut out.factor[k]);
         let size = out.base[k].len() / self.layout.n_classes[k];
         let factor = &mut out.factor[k];
@@ -76,15 +124,13 @@ impl ScalePriors {
     ) {
         let Some(places) = &self.layout.tails[k] else { return };
         let (tail, q) = (&at.tails[k], self.layout.n_coefs[k]);
-        let a = tail.df * 0.5;
-        let [c, d_log_c] = unit(a);
+        let mut student = places.df.map(|place| (place, StudentSlopes::new(tail)));
         let of_levels = std::mem::replace(&mut upstream.factor[k], vec![T::ZERO; at.base[k].len()]);
         let logs_of_levels = std::mem::replace(&mut upstream.log_sd[k], vec![T::ZERO; at.sd[k].len()]);
-        let mut d_a = (a.ln() + T::splat(1.0) - a.each(digamma) + d_log_c) * tail.logs.len() as f64;
         let places = places.clone();
         for ((level, place), class) in places.local.enumerate().zip(self.class_of_levels(k)) {
             let u = tail.logs[level];
-            let (lambda, inverse) = ((u * 0.5).exp(), (-u).exp());
+            let lambda = (u * 0.5).exp();
             let mut d_log_lambda = T::ZERO;
             for i in 0..q * q {
                 let (d, l) = (of_levels[level * q * q + i], at.factor[k][level * q * q + i]);
@@ -95,16 +141,20 @@ impl ScalePriors {
                 upstream.log_sd[k][class * q + i] += logs_of_levels[level * q + i];
                 d_log_lambda += logs_of_levels[level * q + i];
             }
-            let d_u = d_log_lambda * 0.5 - a + a * inverse;
-            d_theta[place] += c * d_u;
-            d_a += d_u * u * d_log_c - u - inverse;
+            d_theta[place] += match &mut student {
+                Some((_, slopes)) => slopes.of_level(u, d_log_lambda),
+                None => d_log_lambda + log_half_student_t(1.0, u * 0.5)[1],
+            };
         }
-        let [d_log, slope] = tail.df_slopes;
-        d_theta[places.df] += d_a * a * d_log + slope;
+        if let Some((place, slopes)) = student {
+            let [d_log, slope] = tail.df_slopes;
+            d_theta[place] += slopes.d_a * slopes.a * d_log + slope;
+        }
     }
 
     /// Degrees of freedom of all terms that have them, for the draws.
     pub fn df_draw(&self, at: &Scales) -> impl Iterator<Item = f64> {
-        self.layout.tails.iter().zip(&at.tails).filter(|(places, _)| places.is_some()).map(|(_, tail)| tail.df)
+        let tails = self.layout.tails.iter().zip(&at.tails);
+        tails.filter(|(places, _)| places.as_ref().is_some_and(|p| p.df.is_some())).map(|(_, tail)| tail.df)
     }
 }

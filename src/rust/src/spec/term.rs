@@ -45,9 +45,17 @@ pub struct TermSpec {
     /// Prior of the degrees of freedom where effects have Student's distribution, not the normal.
     #[serde(default)]
     pub df: Option<PriorSpec>,
+    /// Whether levels have the local scales of a horseshoe instead.
+    #[serde(default)]
+    pub horseshoe: bool,
 }
 
 impl TermSpec {
+    /// Whether each level has a multiple of its own.
+    pub fn has_multiples(&self) -> bool {
+        self.df.is_some() || self.horseshoe
+    }
+
     /// Number of classes of levels.
     pub fn n_classes(&self) -> usize {
         self.by.as_ref().map_or(1, |by| by.classes.len())

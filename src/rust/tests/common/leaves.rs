@@ -19,6 +19,7 @@ pub fn spec(family: Family, n_levels: usize) -> ModelSpec {
         cor: None,
         by: None,
         df: None,
+        horseshoe: false,
     };
     ModelSpec {
         family,

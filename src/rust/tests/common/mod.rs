@@ -34,7 +34,7 @@ pub struct Shape {
     /// Levels of a group-level term of the regression; 0 without.
     pub dispersion_levels: usize,
     pub se: bool,
-    /// Levels in two classes, and effects with heavy tails.
+    /// Levels in two classes, and effects with heavy tails: Student's, and of every second term a horseshoe's.
     pub by: bool,
     pub tails: bool,
 }
@@ -104,7 +104,8 @@ pub fn spec(shape: &Shape) -> ModelSpec {
         sd_priors: vec![prior("student_t", &[3.0, 0.0, 1.0]); if shape.by { 2 * q } else { q }],
         cor: (cor && q > 1).then_some(CorSpec { eta: 1.5, constant: None }),
         by: shape.by.then(|| by(levels)),
-        df: shape.tails.then(|| prior("gamma", &[2.0, 0.1])),
+        df: (shape.tails && k % 2 == 0).then(|| prior("gamma", &[2.0, 0.1])),
+        horseshoe: shape.tails && k % 2 == 1,
     };
     let mut horseshoes = vec![];
     if shape.horseshoe_b && shape.p > 1 {
