@@ -100,13 +100,16 @@ sample_rows <- function(names, n) if (is.null(names) || anyDuplicated(names)) se
 matrix_samples <- function(col_data, source) {
   n <- n_samples(source)
   if (is.null(col_data)) return(plain_columns(data.frame(row.names = seq_len(n)), source$samples))
-  if (!is.data.frame(col_data) && !inherits(col_data, "DFrame")) {
-    given <- class(col_data)[1]
-    abort_twill("genes", c("{.arg col_data} must be a data frame, one row per column of {.arg x}.",
-                           "x" = "It is of class {.cls {given}}."))
-  }
+  check_col_data(col_data)
   check_sample_order(col_data, source, n)
   plain_columns(col_data, source$samples)
+}
+
+check_col_data <- function(col_data) {
+  if (is.data.frame(col_data) || inherits(col_data, "DFrame")) return(invisible())
+  given <- class(col_data)[1]
+  abort_twill("genes", c("{.arg col_data} must be a data frame, one row per column of {.arg x}.",
+                         "x" = "It is of class {.cls {given}}."))
 }
 
 check_sample_order <- function(col_data, source, n) {

@@ -22,6 +22,7 @@ columns_to_part <- function(x, col_data) {
   if (is.null(col_data)) {
     abort_twill("genes", "{.arg by} needs {.arg col_data}, a data frame with one row per column of {.arg x}.")
   }
+  check_col_data(col_data)
   plain_columns(col_data, NULL)
 }
 

@@ -68,6 +68,10 @@ test_that("types that cannot be fitted are named, and the others are fitted", {
   expect_output(print(fits), "Not fitted")
   expect_error(fit_types(data, by = "lane"), "lane", class = "twill_error_genes")
   expect_error(fit_types(data, by = "donor"), "design", class = "twill_error_genes")
+  for (col_data in list(quote(x + 1), list(type = 1:16), as.matrix(data$col_data))) {
+    expect_error(twill_genes(data$counts, ~condition, col_data = col_data, by = "type"), "must be a data frame",
+                 class = "twill_error_genes")
+  }
   expect_error(tw_means(fits), "B cell", class = "twill_error_argument")
   expect_error(fits["nobody"], "B cell", class = "twill_error_genes")
 })
