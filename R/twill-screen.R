@@ -96,6 +96,10 @@ fit_screen <- function(input, slots, design, prior, dots) {
                    size_factors = "none", min_count = 0, prior = prior, keep = "effects")
   fixed <- intersect(names(dots), setdiff(names(defaults), c("keep", "min_count")))
   if (length(fixed)) abort_twill("setting", "{.fn twill_screen} sets {.arg {fixed}} itself.")
+  if ("by" %in% names(dots)) {
+    abort_twill("setting", c("{.fn twill_screen} has no {.arg by}.",
+                             "i" = "Fit each part by itself: {.code lapply()} over values of a column, with their columns of {.arg x}."))
+  }
   # do.call() would compute code a second time.
   is_code <- vapply(dots, function(value) is.language(value) && !inherits(value, "formula"), TRUE)
   if (any(is_code)) abort_twill("argument", "{.arg {names(dots)[is_code]}} must be a value, not code that is quoted.")

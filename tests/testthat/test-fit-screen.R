@@ -144,6 +144,8 @@ test_that("genes of one guide have no guides to name, effects of one draw no err
   errors <- ranef(one_draw)$guide[, "Est.Error", ]
   expect_true(all(is.na(errors)) && !any(is.nan(errors)))
   expect_error(screen(~1, new.env()), "gene", class = "twill_error_genes")
+  expect_error(twill_screen(counts, ~1, gene = rep("A", 6), by = "arm"), "no `by`", class = "twill_error_setting")
+  expect_error(twill_screen(counts, ~1, gene = rep("A", 6), offset = 1), "sets `offset` itself", class = "twill_error_setting")
 })
 
 test_that("guides of genes with one guide each are as their gene", {
