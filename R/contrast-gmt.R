@@ -6,6 +6,7 @@
 #' [tw_gene_sets()] takes the path of such a file, too.
 #'
 #' @param file Path of a file, which may be compressed by gzip.
+#' @param ... Must be empty.
 #' @return A named list of sets, each the names of its genes. Errors have class `twill_error_file`.
 #' @seealso [tw_gene_sets()]
 #' @examples
@@ -13,7 +14,8 @@
 #' writeLines(c("FIRST\tof a pathway\tIFIT1\tIFIT2\tMX1", "SECOND\t\tTP53\tMDM2"), file)
 #' tw_read_gmt(file)
 #' @export
-tw_read_gmt <- function(file) {
+tw_read_gmt <- function(file, ...) {
+  check_no_dots(...)
   if (!is.character(file) || length(file) != 1 || is.na(file) || !file.exists(file)) {
     given <- given_value(file)
     abort_twill("file", c("{.arg file} must be the path of a file that exists.", "x" = "It is {.val {given}}."))

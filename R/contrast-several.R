@@ -23,7 +23,8 @@
 #' tw_contrast(fit, list(any = (cond(dose = "low") + cond(dose = "high")) / 2 - cond(dose = "none"),
 #'                       more = cond(dose = "high") - cond(dose = "low")))
 #' @export
-tw_each <- function(variable, against = "rest", .average = FALSE) {
+tw_each <- function(variable, against = "rest", .average = FALSE, ...) {
+  check_no_dots(...)
   is_text <- function(x) is.character(x) && length(x) == 1 && !is.na(x) && nzchar(x)
   if (!is_text(variable)) {
     given <- given_value(variable)

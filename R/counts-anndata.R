@@ -13,6 +13,7 @@
 #' @param layer Which counts: the name of a layer, `"X"`, or `"raw"` (`raw/X`, with the genes of `raw/var`). Default: the layer
 #'   `"counts"` if there is one, else the first of `X` and `raw` that holds whole numbers.
 #' @param on_disk Leave the counts in the file, as a DelayedMatrix of HDF5Array that is read block by block? Default: no.
+#' @param ... Must be empty.
 #' @return A SingleCellExperiment with the assay `counts`, genes in rows. Errors have class `twill_error_file` or
 #'   `twill_error_package`.
 #' @seealso [twill_cells()]
@@ -29,7 +30,8 @@
 #' sce <- tw_read_h5ad(file)
 #' SingleCellExperiment::counts(sce)
 #' @export
-tw_read_h5ad <- function(file, layer = NULL, on_disk = FALSE) {
+tw_read_h5ad <- function(file, layer = NULL, on_disk = FALSE, ...) {
+  check_no_dots(...)
   if (!is.character(file) || length(file) != 1 || is.na(file) || !file.exists(file)) {
     given <- given_value(file)
     abort_twill("file", c("{.arg file} must be the path of a file that exists.", "x" = "It is {.val {given}}."))

@@ -9,6 +9,7 @@ object_makers <- list(
   summary.twillgenes = function() summary(object_of("twillgenes")),
   summary.twillcells = function() summary(object_of("twillcells")),
   tw_calibration = function() tw_calibration(object_of("twillcells")), tw_cond = function() cond(condition = "stim"),
+  tw_each = function() tw_each("condition"),
   tw_devices = function() tw_devices(), tw_draws = function() tw_draws(object_of("twillcells"), "condition"),
   tw_conditional_effects = function() tw_conditional_effects(shared_fit("sleep"), resolution = 5, ndraws = 10),
   tw_group = function() tw_groups(object_of("twillcells"), "donor")[[1]],
@@ -67,6 +68,8 @@ takes_any <- c("[.tw_table" = "indices of a data frame", "rbind.tw_table" = "the
 our_methods <- function() {
   table <- as.data.frame(getNamespaceInfo("twill", "S3methods")[, 1:3])
   names(table) <- c("generic", "class", "method")
+  # Refusals are functions without a name.
+  table <- table[vapply(table$method, is.character, NA), ]
   has_dots <- vapply(table$method, function(name) "..." %in% names(formals(get(name, asNamespace("twill")))), NA)
   table[has_dots & !table$method %in% names(takes_any), ]
 }
