@@ -12,7 +12,7 @@ LIBRARY ?= $(shell Rscript --vanilla tools/library.R)
 INSTALL = R CMD INSTALL --no-multiarch --with-keep.source --library="$(LIBRARY)" .
 
 .PHONY: help demo guard test test-slow setup setup-test setup-develop build install doc wrappers lint \
-  format bench bench-rust bench-scale test-gpu bench-gpu ptx fuzz sbc check dist vendor snapshots clean
+  format bench bench-rust bench-scale test-gpu bench-gpu ptx fuzz sbc check dist site vendor snapshots clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  make \1@\2/p' Makefile | column -t -s @
@@ -88,6 +88,9 @@ check: ## R CMD check --as-cran on the tarball that would be released
 
 dist: ## twill_VERSION.tar.gz with vendored crates
 	tools/dist.sh
+
+site: install ## the site in site/, with its links checked; SITE=--quick leaves articles unknitted
+	Rscript tools/site.R $(SITE)
 
 vendor: ## only the archive of vendored crates
 	Rscript tools/vendor.R
