@@ -71,7 +71,10 @@ set_refused_by_type <- function() {
   for (verb in setdiff(names(verb_doors), c("print", verbs_of_many))) {
     generic <- get(verb, asNamespace("twill"))
     home <- if (is.primitive(generic)) baseenv() else topenv(environment(generic))
-    registerS3method(verb, "twill_by", refusing(verb, "twill_by", types_hints), envir = home)
+    refusal <- refusing(verb, "twill_by", types_hints)
+    # For a generic of our own registerS3method() would put the function among the names of our methods.
+    if (identical(home, topenv())) assign(paste0(verb, ".twill_by"), refusal, envir = home$.__S3MethodsTable__.) else
+      registerS3method(verb, "twill_by", refusal, envir = home)
   }
 }
 

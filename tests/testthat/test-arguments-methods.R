@@ -68,8 +68,6 @@ takes_any <- c("[.tw_table" = "indices of a data frame", "rbind.tw_table" = "the
 our_methods <- function() {
   table <- as.data.frame(getNamespaceInfo("twill", "S3methods")[, 1:3])
   names(table) <- c("generic", "class", "method")
-  # Refusals are functions without a name.
-  table <- table[vapply(table$method, is.character, NA), ]
   has_dots <- vapply(table$method, function(name) "..." %in% names(formals(get(name, asNamespace("twill")))), NA)
   table[has_dots & !table$method %in% names(takes_any), ]
 }
