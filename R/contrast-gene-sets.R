@@ -46,8 +46,9 @@
 #' ```
 #'
 #' with df the samples less the columns of the design and rho the mean correlation of the set's genes. The estimates of a set's
-#' genes share their error, not their true effects: camera inflates both. Without adaptive rates, 5 % of random sets have an
-#' interval of 95 % without zero. `against = "zero"` takes genes as independent where the contrast does not vary over donors.
+#' genes share their error, not their true effects: camera inflates both. Of random sets 6 % have an interval of 95 % without
+#' zero in independent samples, and 2 % where six donors see both conditions (`bench/gene-sets.R`). `against = "zero"` takes
+#' genes as independent where the contrast does not vary over donors.
 #'
 #' @inheritParams tw_contrast
 #' @param sets A named list of sets, each the names of its genes, or the path of a file of such sets, see [tw_read_gmt()]. Names
