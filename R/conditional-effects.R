@@ -41,6 +41,7 @@ tw_conditional_effects <- function(fit, effects = NULL, conditions = NULL, int_c
                                    method = c("posterior_epred", "posterior_linpred", "posterior_predict"),
                                    spaghetti = FALSE, resolution = 100, ndraws = NULL, ...) {
   check_fit(fit)
+  need_rows(fit, "{.fn tw_conditional_effects}")
   method <- check_choice(method, "method", c("posterior_epred", "posterior_linpred", "posterior_predict"))
   check_level(prob, "prob")
   check_flag(robust, "robust")

@@ -6,6 +6,7 @@
 # where levels have classes. se and y are NULL where the new data do not have their columns; so are weights equal to 1.
 design_newdata <- function(fit, newdata = NULL, re_formula = NULL, allow_new_levels = FALSE, offset = NULL) {
   wanted <- wanted_terms(fit, re_formula)
+  if (is.null(newdata)) need_rows(fit)
   if (is.null(newdata)) return(replace_offset(design_known(fit$design, wanted), offset))
   newdata <- as_plain_data(newdata, "newdata", only_groups(fit$formula))
   newdata <- add_intercept_column(formula_variables(fit$formula), newdata)
@@ -46,6 +47,13 @@ stand_in_offset <- function(newdata, fit, needs) {
   names <- names[!names %in% needs$name[needs$use != "offset"]]
   for (name in names) newdata[[name]] <- rep(fit$data[[name]][1], nrow(newdata))
   newdata
+}
+
+# Rows that came in pieces have been merged.
+need_rows <- function(fit, what = "This") {
+  if (!is_merged(fit$design)) return(invisible())
+  abort_twill("method", c(paste(what, "needs the rows of {.arg data}, which came in pieces and were merged."),
+                          "i" = "Predictions and what is made of them take {.arg newdata}: {.code fitted(fit, newdata = rows)}."))
 }
 
 design_known <- function(design, wanted) {

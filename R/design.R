@@ -3,8 +3,8 @@
 # `x` holds the population-level columns, then one column per free mean; `coefficients` says of each its class (Intercept, b,
 # mu), coef, group and the name of its draws, which are `coef_names` too. `dispersion` is the name of the dispersion parameter,
 # `x_disp` and `disp_names` are those of its regression; `terms` are made by new_term(), `disp_terms` by dispersion_term(),
-# `blueprint` by new_blueprint(), `errors` by new_errors().
-new_design <- function(formula, data, family, contrasts = NULL, relations = list(), errors = NULL) {
+# `blueprint` by new_blueprint(), `errors` by new_errors(). Rows that stand for many have `merged`, of prepare_source().
+new_design <- function(formula, data, family, contrasts = NULL, relations = list(), errors = NULL, merged = NULL) {
   check_contrasts(contrasts, data)
   y <- response_values(formula, data, family)
   fixed <- model_part(formula$fixed, data, contrasts)
@@ -19,8 +19,17 @@ new_design <- function(formula, data, family, contrasts = NULL, relations = list
   if (length(dispersion$terms$design) > 0) design$disp_terms <- dispersion$terms$design
   design$coef_names <- design$coefficients$variable
   design$errors <- errors
+  if (!is.null(merged)) design <- with_merged_rows(design, merged)
   if (!is.null(formula$latents)) design <- add_latents_to(design, new_latents(formula, data, family, fixed))
   c(design, list(blueprint = new_blueprint(fixed, dispersion, terms)))
+}
+
+# Weights multiply the log-likelihood of a row: those of rows that stand for many multiply theirs.
+with_merged_rows <- function(design, merged) {
+  merged$squares <- merged$squares * design$weights
+  design$weights <- design$weights * merged$count
+  design$merged <- merged
+  design
 }
 
 # What is needed to build the same columns from other data. `terms`, `xlevels` and `contrasts` are those of the

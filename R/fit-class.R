@@ -62,7 +62,7 @@ family.twillfit <- function(object, ...) {
 #' @importFrom stats nobs
 nobs.twillfit <- function(object, ...) {
   check_no_dots(..., allow = "use.fallback")
-  length(object$design$y)
+  n_rows(object$design)
 }
 
 #' @rdname twill-parts
@@ -108,7 +108,9 @@ weights.twillfit <- function(object, ...) {
 sigma.twillfit <- function(object, ...) {
   check_no_dots(..., allow = "use.fallback")
   if (has_counts(object)) return(1)
-  mean(dispersion_draws(list(fit = object, input = object$design, ids = NULL)) %||% 0)
+  draws <- dispersion_draws(list(fit = object, input = object$design, ids = NULL)) %||% 0
+  if (is_merged(object$design) && is.matrix(draws)) return(stats::weighted.mean(colMeans(draws), object$design$merged$count))
+  mean(draws)
 }
 
 #' @rdname twill-parts

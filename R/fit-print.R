@@ -25,10 +25,11 @@ print_heading <- function(x) {
   parameters <- c(mu = x$family$link, if (!is.null(x$formula$dispersion)) stats::setNames("log", x$formula$dpar))
   links <- paste(names(parameters), "=", parameters, collapse = "; ")
   dropped <- if (x$n_dropped) sprintf("; %d rows with missing values dropped", x$n_dropped)
+  merged <- if (!is.null(x$n_merged)) sprintf(", merged to %s rows", big(x$n_merged))
   print_field("Family:", x$family$family)
   print_field("Links:", links)
   print_field("Formula:", format(x$formula))
-  print_field("Data:", paste0("Number of observations: ", x$nobs, dropped))
+  print_field("Data:", paste0("Number of observations: ", x$nobs, merged, dropped))
   print_field("Draws:", x$draws)
   if (!is.null(x$sampled)) print_field("Engine:", x$sampled)
 }

@@ -36,7 +36,8 @@ summary.twillfit <- function(object, priors = FALSE, prob = 0.95, robust = FALSE
   table <- parameter_summary(object, main_variables(object), prob, robust, mc_se)
   structure(c(
     list(formula = object$formula, family = object$family, nobs = nobs(object), ngrps = ngrps(object),
-         n_dropped = length(attr(object$data, "na.action")), is_partial = is_partial(object),
+         n_merged = if (is_merged(object$design)) nrow(object$data),
+         n_dropped = object$design$merged$n_dropped %||% length(attr(object$data, "na.action")), is_partial = is_partial(object),
          draws = draws_line(object), sampled = engine_line(object),
          prior_only = identical(object$info$sample_prior, "only"), prior = if (priors) prior_summary(object)),
     summary_tables(object, table),

@@ -42,16 +42,20 @@ evaluated <- function(value, expression) {
 # rows that these have. Those of poly(), scale() and the like keep what they need. Found out by computing the term for a
 # part of the rows.
 warn_row_dependent <- function(terms, data) {
+  found <- row_dependent_terms(terms, data)
+  if (length(found) == 0) return(invisible())
+  warn_twill("term", c("The value of {.code {found}} in a row depends on the other rows.",
+                       "i" = "In new data it is computed anew, as R does, from the rows that are there: not the same number.",
+                       "i" = "Use {.fn scale} as a term of its own, or add a column to {.arg data}."))
+}
+
+row_dependent_terms <- function(terms, data) {
   variables <- as.list(attr(terms, "predvars") %||% attr(terms, "variables"))[-1]
   labels <- vapply(as.list(attr(terms, "variables"))[-1], deparse1, "")
   is_asked <- vapply(variables, is.call, TRUE) & seq_along(variables) != attr(terms, "response")
   parts <- list(1L, seq_len(ceiling(nrow(data) / 3)))
   is_dependent <- vapply(variables[is_asked], depends_on_rows, TRUE, data = data, env = environment(terms), parts = parts)
-  found <- labels[is_asked][is_dependent]
-  if (length(found) == 0) return(invisible())
-  warn_twill("term", c("The value of {.code {found}} in a row depends on the other rows.",
-                       "i" = "In new data it is computed anew, as R does, from the rows that are there: not the same number.",
-                       "i" = "Use {.fn scale} as a term of its own, or add a column to {.arg data}."))
+  labels[is_asked][is_dependent]
 }
 
 depends_on_rows <- function(expression, data, env, parts) {
@@ -143,14 +147,15 @@ check_counts <- function(y, text, family, row_names) {
 # A response that says nothing about the model still has a posterior, but mostly that of the priors.
 # A Gaussian likelihood grows without bound as sigma goes to 0 around a constant: no prior with mass near 0 makes up
 # for it.
-check_constant_response <- function(y, family, parameters) {
-  if (any(y != y[1])) return(invisible())
+check_constant_response <- function(design, family, parameters) {
+  y <- design$y
+  if (any(y != y[1]) || any(design$merged$squares > 0)) return(invisible())
   if (is_count_family(family) && y[1] == 0) {
     return(warn_twill("data", c("All counts are zero.",
                                 "i" = "The data only say that means are small: how small is up to the priors.")))
   }
   sigma <- parameters$parsed[parameters$class == "sigma"]
-  if (length(y) > 1 && length(sigma) && !record_of_prior(sigma[[1]])$leaves_zero) {
+  if (n_rows(design) > 1 && length(sigma) && !record_of_prior(sigma[[1]])$leaves_zero) {
     abort_twill("data", c("The response has the same value in every row: {.val {y[1]}}.",
                           "x" = "The residual standard deviation would go to zero: there is no proper posterior.",
                           "i" = "Check the response, or give known standard errors: {.code y | se(s) ~ ...}."))

@@ -276,16 +276,22 @@ missing_policy <- function(na_action) {
 }
 
 drop_rows <- function(data, columns, policy, silent) {
+  found <- missing_rows(columns, nrow(data))
+  if (!any(found$is_missing)) return(data)
+  where <- found$where
+  if (policy %in% c("fail", "pass")) refuse_missing(where, rownames(data)[found$is_missing], policy)
+  message <- "Dropped {sum(found$is_missing)} of {nrow(data)} row{?s} with missing values: {.val {some(where, 10)}}."
+  inform_twill("missing", message, silent)
+  check_rows(data[!found$is_missing, , drop = FALSE], "Every row has a missing value: {.val {some(where, 10)}}.")
+}
+
+# Which of `n` rows have a missing value, how many in which columns, and that as text.
+missing_rows <- function(columns, n) {
   missing <- lapply(columns, missing_in)
-  is_missing <- Reduce(`|`, missing, rep(FALSE, nrow(data)))
-  if (!any(is_missing)) return(data)
   counts <- vapply(missing, sum, 0L)
   counts <- counts[counts > 0]
-  where <- paste0(names(counts), " (", counts, ")")
-  if (policy %in% c("fail", "pass")) refuse_missing(where, rownames(data)[is_missing], policy)
-  message <- "Dropped {sum(is_missing)} of {nrow(data)} row{?s} with missing values: {.val {some(where, 10)}}."
-  inform_twill("missing", message, silent)
-  check_rows(data[!is_missing, , drop = FALSE], "Every row has a missing value: {.val {some(where, 10)}}.")
+  list(is_missing = Reduce(`|`, missing, rep(FALSE, n)), counts = counts,
+       where = paste0(names(counts), " (", counts, ")", recycle0 = TRUE))
 }
 
 missing_in <- function(column) {

@@ -8,7 +8,7 @@ with_known_coefficients <- function(design, parameters, intercept) {
   parsed <- parameters$parsed[match(design$coef_names, parameters$variable)]
   value <- vapply(parsed, function(p) if (is_known_prior(p)) p$args else NA_real_, 0)
   if (all(is.na(value))) return(design)
-  centred <- centred_intercept(design$coefficients$class, design$x, intercept)
+  centred <- centred_intercept(design$coefficients$class, design$x, intercept, design$merged$count)
   design$known <- list(value = value, centre = centred$centre %||% numeric(length(value)),
                        intercept = if (is.null(centred)) 0L else centred$column + 1L)
   design

@@ -32,12 +32,12 @@ spec_coefficients <- function(design, parameters) {
 # columns. Free means keep their own meaning and are not centred.
 spec_intercept <- function(design, intercept) {
   sampled <- sampled_columns(design)
-  centred_intercept(design$coefficients$class[sampled], design$x[, sampled, drop = FALSE], intercept)
+  centred_intercept(design$coefficients$class[sampled], design$x[, sampled, drop = FALSE], intercept, design$merged$count)
 }
 
-centred_intercept <- function(class, x, intercept) {
+centred_intercept <- function(class, x, intercept, count = NULL) {
   if (intercept == "raw" || !"Intercept" %in% class) return(NULL)
-  centre <- ifelse(class == "b", colMeans(x), 0)
+  centre <- ifelse(class == "b", column_means(x, count), 0)
   list(column = unbox(match("Intercept", class) - 1L), centre = unname(centre))
 }
 
@@ -53,7 +53,8 @@ spec_dispersion <- function(design, parameters, intercept) {
          information = dispersion_information(term, design, design$dispersion == "shape"))
   })
   c(list(kind = unbox("regression"), names = design$disp_names, priors = lapply(design$disp_names, prior_of),
-         intercept = centred_intercept(class, design$x_disp, intercept)), if (length(terms) > 0) list(terms = terms))
+         intercept = centred_intercept(class, design$x_disp, intercept, design$merged$count)),
+    if (length(terms) > 0) list(terms = terms))
 }
 
 spec_terms <- function(design, parameters) {
@@ -116,6 +117,7 @@ spec_arrays <- function(design) {
          c(list(codes = as.integer(term$codes) - 1L, z = as.double(term$z)), term["precision"[!is.null(term$precision)]])
        }))
   if (!is.null(design$latents)) arrays$latents <- latent_arrays(design)
+  if (is_merged(design) && any(design$merged$squares > 0)) arrays$squares <- as.double(design$merged$squares)
   arrays
 }
 

@@ -39,9 +39,10 @@ tw_default_prior <- function(formula, data, family = gaussian(), intercept = c("
   on.exit(options(old))
   family <- as_twill_family(family)
   formula <- tw_formula(formula)
-  input <- prepare_input(formula, data, na.action, silent = 2)
+  input <- if (is_source(data)) prepare_source(formula, data, family, na.action, silent = 2) else
+    prepare_input(formula, data, na.action, silent = 2)
   design <- new_design(input$formula, input$data, family, contrasts, new_relations(formula, data2, silent = 2),
-                       new_errors(input, family, data2))
+                       new_errors(input, family, data2), input$merged)
   parameters <- parameter_table(design, family, check_intercept(intercept))
   resolve_priors(parameters, formula_means(design))$table
 }
@@ -64,17 +65,22 @@ parameter_rows <- function(class, variable, default, coef = "", group = "", dpar
 # Level and spread of the response on the scale of the link.
 response_scales <- function(design, family) {
   is_log <- is_count_family(family)
-  r <- (if (is_log) log(pmax(design$y, 0.1)) else design$y) - design$offset
+  r <- design$merged$response %||% response_numbers((if (is_log) log(pmax(design$y, 0.1)) else design$y) - design$offset)
   spread <- if (is_log) 2.5 else gaussian_spread(r)
-  size <- if (is_log) 1 else positive_or_one(stats::sd(r))
-  size_without_level <- if (is_log) max(1, abs(stats::median(r)) / 2.5) else positive_or_one(sqrt(mean(r^2)))
-  list(is_log = is_log, location = round(stats::median(r), rounding_digits(spread)), spread = spread, size = size,
+  size <- if (is_log) 1 else positive_or_one(r$sd)
+  size_without_level <- if (is_log) max(1, abs(r$median) / 2.5) else positive_or_one(r$root_mean_square)
+  list(is_log = is_log, location = round(r$median, rounding_digits(spread)), spread = spread, size = size,
        size_without_level = size_without_level, log_sd = round(log(spread), 1))
+}
+
+# As response_summary() of rows that come in pieces.
+response_numbers <- function(r) {
+  list(median = stats::median(r), mad = stats::mad(r), sd = stats::sd(r), root_mean_square = sqrt(mean(r^2)))
 }
 
 # Of values of any unit. Where most of them are (nearly) the same, their mad says nothing of the others.
 gaussian_spread <- function(r) {
-  spread <- positive_or_one(max(stats::mad(r), stats::sd(r) / 4))
+  spread <- positive_or_one(max(r$mad, r$sd / 4))
   round(spread, rounding_digits(spread))
 }
 
@@ -89,9 +95,9 @@ coefficient_parameters <- function(design, scales) {
   table <- design$coefficients
   is_constant <- constant_columns(design$x)
   has_level <- any(table$class == "Intercept" | is_constant)
-  default <- slope_priors(design$x, has_level, scales)
+  default <- slope_priors(design$x, has_level, scales, design$merged$count)
   is_intercept <- table$class == "Intercept" | (table$class == "b" & is_constant)
-  default[is_intercept] <- intercept_prior(scales, intercept_scale(design$x, has_level, scales))
+  default[is_intercept] <- intercept_prior(scales, intercept_scale(design$x, has_level, scales, design$merged$count))
   is_level <- table$class == "mu" & is_constant
   share <- if (any(is_intercept)) 0 else round(scales$location / max(1, sum(is_level)), 1)
   default[is_level] <- normal_prior(share, scales$spread)
@@ -109,24 +115,32 @@ constant_columns <- function(x) {
 
 # Where the prior is on the raw intercept, the response at x = 0 can be far from the data: as far as the slopes' priors
 # reach over the means of their columns.
-intercept_scale <- function(x, has_level, scales) {
+intercept_scale <- function(x, has_level, scales, count = NULL) {
   if (!scales$is_raw) return(scales$spread)
-  reach <- ifelse(constant_columns(x), 0, slope_scales(x, has_level, scales) * colMeans(x))
+  reach <- ifelse(constant_columns(x), 0, slope_scales(x, has_level, scales, count) * column_means(x, count))
   signif(sqrt(scales$spread^2 + sum(reach^2)), 3)
 }
 
-slope_priors <- function(x, has_level, scales) normal_prior(0, slope_scales(x, has_level, scales))
+slope_priors <- function(x, has_level, scales, count = NULL) normal_prior(0, slope_scales(x, has_level, scales, count))
 
-slope_scales <- function(x, has_level, scales) {
+slope_scales <- function(x, has_level, scales, count = NULL) {
   unit <- if (has_level) scales$size else scales$size_without_level
-  scale <- 2.5 * unit / column_sizes(x, has_level)
+  scale <- 2.5 * unit / column_sizes(x, has_level, count)
   if (scales$is_log && has_level) pmin(scale, two_value_cap(x, 5)) else scale
 }
 
 # Standard deviations of columns; without a level in the model, distances from zero.
-column_sizes <- function(x, has_level) {
-  size <- if (has_level) apply(x, 2, stats::sd) else sqrt(colMeans(x^2))
+column_sizes <- function(x, has_level, count = NULL) {
+  size <- if (has_level) counted_sds(x, count) else sqrt(column_means(x^2, count))
   vapply(size, positive_or_one, 0)
+}
+
+# Of rows that stand for `count` rows each, if that is given.
+column_means <- function(x, count = NULL) if (is.null(count)) colMeans(x) else colSums(count * x) / sum(count)
+
+counted_sds <- function(x, count = NULL) {
+  if (is.null(count)) return(apply(x, 2, stats::sd))
+  sqrt(colSums(count * (x - rep(column_means(x, count), each = nrow(x)))^2) / (sum(count) - 1))
 }
 
 # `cap` over the distance of the two values of a column, infinite for columns with more values.
@@ -159,9 +173,9 @@ dispersion_regression_parameters <- function(design, name, scales) {
   x <- design$x_disp
   coef <- colnames(x)
   is_intercept <- coef == "Intercept" & constant_columns(x)
-  slope_scale <- pmin(1 / column_sizes(x, any(is_intercept)), two_value_cap(x, 2))
+  slope_scale <- pmin(1 / column_sizes(x, any(is_intercept), design$merged$count), two_value_cap(x, 2))
   default <- normal_prior(0, slope_scale)
-  reach <- if (scales$is_raw) ifelse(is_intercept, 0, slope_scale * colMeans(x)) else 0
+  reach <- if (scales$is_raw) ifelse(is_intercept, 0, slope_scale * column_means(x, design$merged$count)) else 0
   scale <- signif(sqrt(2.5^2 + sum(reach^2)), 3)
   default[is_intercept] <- student_prior(if (name == "sigma") scales$log_sd else 0, scale)
   parameter_rows(ifelse(is_intercept, "Intercept", "b"), design$disp_names, default,

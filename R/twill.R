@@ -24,6 +24,17 @@
 #' dropped with a message, as by [stats::lm()], unless a proper prior of the user's holds their coefficients. Rows of new data
 #' that would need them are predicted with a warning.
 #'
+#' @section Data in pieces:
+#' Rows are merged while they are read. A Gaussian likelihood knows of rows that agree in all but their numbers (the
+#' response, slopes and offsets that stand as columns in the formula) no more than how many they are, their means and
+#' sums of products: they become as few rows as have the same, one more than there are columns that vary. All else must
+#' be equal in rows that become one: grouping factors, factors, weights, known standard errors, predictors of `sigma`,
+#' numbers inside of functions or in products of two, and the response of counts. The posterior is that of all rows in
+#' one data frame, to rounding; so are default priors, whose medians are to a hundred-thousandth of the spread beyond
+#' four million rows. Each piece is checked as a data frame is, levels are those of all pieces, and columns must keep
+#' their type. Terms that depend on all rows, such as `poly()` and `scale()`, `me()` and `fcor()` are refused, and so are
+#' verbs that need single rows: `loo()`, `residuals()`, `pp_check()`, `update()` and others; predictions take `newdata`.
+#'
 #' @section Interrupting:
 #' Ctrl-C stops the chains and returns the draws finished by then, as a fit of class
 #' `c("twill_partial", "twillfit")`, with a warning. Chains that had hardly begun are left out, and the others cut to
@@ -33,7 +44,10 @@
 #' @param formula A formula (see [tw_formula()] for the grammar), or what [tw_formula()] or `brms::bf()` makes.
 #' @param data A data frame with the columns that `formula` names. Character columns are taken as factors, `integer64` as
 #'   numbers (as grouping factors with all digits). Variables
-#'   outside of it are not used, but for constants inside of calls such as `poly(x, k)`.
+#'   outside of it are not used, but for constants inside of calls such as `poly(x, k)`. Or what yields data frames one after the
+#'   other, which never are in memory together: a function that returns the next at each call and `NULL` at the end, the path of
+#'   a folder or of files (data frames in `.rds`, tables in `.csv` or `.csv.gz`), or a query's result by `DBI::dbSendQuery()`;
+#'   see below.
 #' @param family `gaussian()` (default), [negbinomial()] or `poisson()`; also by name, and the families of the same
 #'   name of brms, rstanarm, MASS and glmmTMB.
 #' @param prior Priors made by [tw_prior()] or by brms. Default: weak priors scaled to the data; see
@@ -141,7 +155,8 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
     settings <- new_settings(chains, iter, warmup, thin, cores, threads, control, init, seed, save_pars, method)
     formula <- tw_formula(formula)
     family <- as_twill_family(if (has_family) family else formula$family %||% family)
-    input <- prepare_input(formula, data, na.action, arguments, env, silent)
+    input <- if (is_source(data)) prepare_source(formula, data, family, na.action, arguments, env, silent) else
+      prepare_input(formula, data, na.action, arguments, env, silent)
     prior_only <- sample_prior == "only"
     relations <- new_relations(formula, data2, silent)
     errors <- new_errors(input, family, data2)
@@ -186,12 +201,12 @@ check_iterations <- function(iter) check_whole(iter, "iter", 1, 1e8)
 
 # Everything of a model but its draws.
 new_model <- function(input, family, prior, contrasts, intercept, prior_only, relations = list(), errors = NULL) {
-  design <- new_design(input$formula, input$data, family, contrasts, relations, errors)
+  design <- new_design(input$formula, input$data, family, contrasts, relations, errors, input$merged)
   user <- add_formula_means(as_twill_prior(prior), formula_means(design))
   identified <- identified_model(design, family, intercept, user)
   design <- identified$design
   priors <- identified$priors
-  if (!prior_only) check_constant_response(design$y, family, priors$parameters)
+  if (!prior_only) check_constant_response(design, family, priors$parameters)
   if (!prior_only) check_rows_of_levels(design)
   if (prior_only) refuse_flat_priors(priors$parameters)
   design <- with_known_coefficients(design, priors$parameters, intercept)
@@ -234,7 +249,8 @@ new_fit <- function(model, output, settings, sample_prior, call) {
               prior = model$prior, intercept = model$intercept, design = model$design, draws = output$draws,
               warmup_draws = output$warmup_draws, sampler = output$sampler, info = c(output$info, run),
               data2 = model$data2, spec_json = model$spec_json, version = utils::packageVersion("twill"))
-  structure(fit, class = c(if (output$partial) "twill_partial", "twillfit"))
+  class <- c(if (output$partial) "twill_partial", if (is_merged(model$design)) "twill_merged", "twillfit")
+  structure(fit, class = class)
 }
 
 # do.call() puts values where a call has names: data would be kept twice, and formulas and functions with all that is around
@@ -256,7 +272,7 @@ is_small_value <- function(value) {
 describe_run <- function(model, settings, silent) {
   if (silent > 0) return(invisible())
   groups <- vapply(model$design$terms, function(term) sprintf("%s (%d levels)", term$group, length(term$levels)), "")
-  size <- "{model$family$family} model, {nrow(model$data)} rows, {ncol(model$design$x)} population-level column{?s}."
+  size <- "{model$family$family} model, {n_rows(model$design)} rows, {ncol(model$design$x)} population-level column{?s}."
   plan <- "{settings$chains} chain{?s} of {settings$iter} iterations on {settings$threads} thread{?s}, seed {settings$seed}."
   inform_twill("run", c("i" = size, if (length(groups) > 0) c("i" = "Group-level terms: {.val {groups}}."), "i" = plan))
 }

@@ -14,6 +14,10 @@ cell_refusals <- function(data) {
        list("generics", "augment", of_cells))
 }
 
+# Rows that came in pieces have been merged: none is there by itself.
+merged_hints <- c("The rows came in pieces and were merged: {.fn predict} and {.fn fitted} take {.arg newdata}.",
+                  "Give {.arg data} as one data frame to have {.fn {verb}}.")
+
 # By class of fit: the generics, as list(package, verbs, hints).
 refused_verbs <- list(
   twillgenes = list(
@@ -28,6 +32,12 @@ refused_verbs <- list(
     list("brms", c("conditional_effects", "hypothesis", "mcmc_plot", "posterior_summary"), one_gene_hint)),
   twillcells = cell_refusals("The data are cells; {.fn summary} has the numbers of each leaf."),
   twillrows = cell_refusals("The data are cells; {.fn summary} has their numbers."),
+  twill_merged = list(
+    list("stats", c("residuals", "weights", "model.frame", "model.matrix", "update"), merged_hints),
+    list("loo", c("loo", "waic", "kfold"), merged_hints), list("rstantools", c("loo_R2", "loo_predict"), merged_hints),
+    list("bayesplot", "pp_check", merged_hints), list("brms", "conditional_effects", merged_hints),
+    list("emmeans", "recover_data", merged_hints),
+    list("insight", c("get_data", "get_response", "get_residuals", "get_variance", "get_loglikelihood"), merged_hints)),
   twillfit = list(
     list("stats", c("logLik", "deviance", "anova"), criterion_hint),
     list("stats", "simulate", "{.fn posterior_predict} draws new responses.")))
@@ -49,7 +59,7 @@ easystats_hints <- c("{.fn tw_contrast} and {.fn tidy} make tables of all genes;
 refusing <- function(verb, class, hints) {
   force(verb)
   what <- switch(class, twillgenes = "fits of genes", twillfit = "fits of this kind", twill_by = "several fits by type",
-                 "fits of cells")
+                 twill_merged = "data that come in pieces", "fits of cells")
   function(...) {
     abort_twill("method", c("{.fn {verb}} is not there for {what}.", stats::setNames(hints, rep("i", length(hints)))))
   }

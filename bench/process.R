@@ -9,8 +9,12 @@ option <- function(name, default) {
 option_list <- function(name, default) strsplit(option(name, default), ",")[[1]]
 
 # In MB; NA where the system does not tell.
-peak_memory <- function() {
+peak_memory <- function() memory_field("VmHWM")
+
+resident_memory <- function() memory_field("VmRSS")
+
+memory_field <- function(field) {
   status <- tryCatch(readLines("/proc/self/status"), error = function(e) character(), warning = function(w) character())
-  line <- grep("^VmHWM", status, value = TRUE)
+  line <- grep(paste0("^", field), status, value = TRUE)
   if (length(line)) round(as.numeric(gsub("[^0-9]", "", line)) / 1024) else NA
 }

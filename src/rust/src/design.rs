@@ -38,6 +38,8 @@ pub struct Design {
     pub weights: Vec<f64>,
     /// `[n]` known standard errors, or empty.
     pub se: Vec<f64>,
+    /// `[n]` weighted squares around `y`, of Gaussian rows that stand for many; or empty.
+    pub squares: Vec<f64>,
     /// `[n, p]` population-level design.
     pub x: Array2<f64>,
     /// `[n, p_disp]` design of the log dispersion, centred where its intercept is; no column if it is constant.
@@ -113,7 +115,7 @@ impl Design {
         let terms = std::mem::take(&mut raw.terms).into_iter().zip(&spec.terms);
         let terms = terms.map(|(t, s)| GroupTerm::new(t, n, s.levels.len(), s.coefs.len())).collect::<Result<_>>()?;
         let RawArrays { y, offset, weights, se, .. } = raw;
-        let design = Self { y, offset, weights, se, x, x_disp, terms, errors: None, latents: vec![] };
+        let design = Self { y, offset, weights, se, squares: vec![], x, x_disp, terms, errors: None, latents: vec![] };
         design.check_rows(spec.family)?;
         Ok(design)
     }
@@ -139,6 +141,22 @@ impl Design {
         }
         let RawPrecision { rows, columns, values, log_det } = raw;
         self.errors = Some(Arc::new(LevelPrecision::new(self.n(), &rows, &columns, &values, log_det)?));
+        Ok(self)
+    }
+
+    /// Lets Gaussian rows stand for many: `squares` are their weighted squares around `y`, none if it is empty.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if there is not one for each row, none negative, or the rows are no Gaussian ones.
+    pub fn with_squares(mut self, squares: Vec<f64>, family: Family) -> Result<Self> {
+        if squares.is_empty() {
+            return Ok(self);
+        }
+        check_vector("squares", &squares, self.n())?;
+        if family != Family::Gaussian || squares.iter().any(|&s| s < 0.0) {
+            return Err(Error::Spec("squares around responses must be positive, and of Gaussian rows".into()));
+        }
+        self.squares = squares;
         Ok(self)
     }
 
@@ -177,6 +195,7 @@ impl Design {
             offset: pick(&self.offset),
             weights: pick(&self.weights),
             se: pick(&self.se),
+            squares: pick(&self.squares),
             x: select_rows(&self.x, rows),
             x_disp: select_rows(&self.x_disp, rows),
             terms: self.terms.iter().map(term).collect(),

@@ -26,7 +26,9 @@ use crate::spec::{ApproximationSettings, ModelSpec, Settings, from_json};
 use crate::transport::Transport;
 use draws::{array, draws_array};
 use extendr_api::prelude::*;
-use input::{as_list, at_least_one, errors, field, integers, latents, raw_arrays, real, reals, text, unsigned};
+use input::{
+    as_list, at_least_one, errors, field, integers, latents, raw_arrays, real, reals, squares, text, unsigned,
+};
 use std::os::raw::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -146,7 +148,7 @@ fn model(spec_json: &Robj, arrays: &Robj) -> Result<(ModelSpec, Model)> {
     if let Some(errors) = errors(arrays)? {
         design = design.with_errors(errors, spec.family)?;
     }
-    let design = design.with_latents(latents(arrays)?, &spec)?;
+    let design = design.with_squares(squares(arrays)?, spec.family)?.with_latents(latents(arrays)?, &spec)?;
     let model = Model::new(design, &spec)?;
     Ok((spec, model))
 }

@@ -117,11 +117,12 @@ impl<'a> Builder<'a> {
     }
 
     fn add_gaussian(&mut self, first: usize, rows: &[usize]) {
-        let Design { y, offset, weights, .. } = self.design;
+        let Design { y, offset, weights, squares, .. } = self.design;
         let (mean_y, _) = mean(rows, weights, |i| y[i]);
         let (mean_offset, weight) = mean(rows, weights, |i| offset[i]);
         let residual = |i: usize| (y[i] - mean_y) - (offset[i] - mean_offset);
-        self.squares.push(rows.iter().map(|&i| weights[i] * residual(i).powi(2)).sum());
+        let own = |i: usize| squares.get(i).copied().unwrap_or(0.0);
+        self.squares.push(rows.iter().map(|&i| weights[i] * residual(i).powi(2) + own(i)).sum());
         self.push(first, OffsetRow { offset: mean_offset, weight, total: weight * mean_y }, mean_y);
     }
 

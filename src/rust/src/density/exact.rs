@@ -19,13 +19,23 @@ const MAX_STEPS: usize = 500;
 /// # Errors
 /// [`Error::Exact`] if coefficients and effects fit the response exactly, and no prior keeps the residual sd from zero.
 pub fn check_error(design: &Design, spec: &ModelSpec) -> Result<()> {
-    let has_error = spec.family != Family::Gaussian || !spec.sample_sigma || spec.prior_only || !design.se.is_empty();
+    let has_error = spec.family != Family::Gaussian
+        || !spec.sample_sigma
+        || spec.prior_only
+        || !design.se.is_empty()
+        || has_squares(design);
     if has_error || spec.dispersion.as_ref().is_some_and(keeps_from_zero) {
         return Ok(());
     }
     // What is measured with error fits nothing exactly.
     let design = design.without_latents();
     if is_exact(&design, &Layout::new(spec)) { Err(Error::Exact(reason(&design, spec))) } else { Ok(()) }
+}
+
+/// Whether rows that stand for many say by themselves that these differ.
+fn has_squares(design: &Design) -> bool {
+    let of_rows: f64 = design.y.iter().zip(&design.weights).map(|(y, w)| w * y * y).sum();
+    design.squares.iter().sum::<f64>() > ROUNDING * of_rows
 }
 
 /// Whether the density of the residual sd falls faster at zero than any likelihood rises.

@@ -80,7 +80,7 @@ impl Likelihood {
             y: design.y.clone(),
             weights: design.weights.clone(),
             totals: if counts { design.y.iter().zip(&design.weights).map(|(y, w)| y * w).collect() } else { vec![] },
-            squares: vec![],
+            squares: design.squares.clone(),
             se2: design.se.iter().map(|s| s * s).collect(),
             sample_sigma: spec.sample_sigma,
             dispersion: Dispersion::new(design, usize::from(spec.dispersion.is_some()), rising(design, spec.family)),

@@ -64,6 +64,12 @@ pub(super) fn raw_arrays(arrays: &Robj) -> Result<RawArrays> {
     })
 }
 
+/// Squares around responses that stand for many, if they do.
+pub(super) fn squares(arrays: &Robj) -> Result<Vec<f64>> {
+    let found = find(&as_list("arrays", arrays)?, "squares").filter(|s| !s.is_null());
+    found.map_or(Ok(vec![]), |s| reals("squares", &s))
+}
+
 /// The precision of the rows' errors, if they are related.
 pub(super) fn errors(arrays: &Robj) -> Result<Option<RawPrecision>> {
     precision_in(&as_list("arrays", arrays)?, "errors")

@@ -1,0 +1,125 @@
+# Data that come in pieces: a function, files or a query in the place of a data frame, and how its next piece is asked for.
+
+# Rows that are asked for at a time, where the source leaves that open.
+rows_at_a_time <- 1e5
+
+arrow_classes <- c("ArrowTabular", "Dataset", "RecordBatchReader", "arrow_dplyr_query")
+
+is_source <- function(data) {
+  !missing(data) && (is.function(data) || is.character(data) || inherits(data, c("DBIResult", arrow_classes)))
+}
+
+# list(ask, close): a function that returns the next piece, a data frame, and NULL at the end; and what is to be done after it.
+open_source <- function(data) {
+  if (is.function(data)) return(source_by(asked_function(data)))
+  if (is.character(data)) return(file_pieces(data))
+  if (inherits(data, "DBIResult")) return(source_by(query_pieces(data)))
+  given <- class(data)[1]
+  abort_twill("data", c("{.arg data} must be a data frame, or yield data frames.", "x" = "It is of class {.cls {given}}.",
+                        bullets(reader_hint)))
+}
+
+source_by <- function(ask, close = function() NULL) list(ask = ask, close = close)
+
+reader_hint <- c(paste("Give a function that returns its next rows as a data frame at each call, and {.code NULL} at the end;",
+                       "or, if they fit in memory, {.fn as.data.frame} of it."))
+
+asked_function <- function(data) {
+  function() {
+    piece <- tryCatch(data(), error = function(e) {
+      why <- conditionMessage(e)
+      abort_twill("data", c("The function given as {.arg data} fails.", "x" = "{why}", bullets(reader_hint)))
+    })
+    if (is.null(piece) || is.data.frame(piece)) return(piece)
+    given <- class(piece)[1]
+    abort_twill("data", c("{.arg data} must be a data frame, or a function that returns one, and {.code NULL} at the end.",
+                          "x" = "The function returned an object of class {.cls {given}}."))
+  }
+}
+
+query_pieces <- function(result) {
+  function() {
+    if (!DBI::dbIsValid(result)) abort_twill("data", "The query given as {.arg data} has been cleared, or its connection closed.")
+    piece <- DBI::dbFetch(result, n = rows_at_a_time)
+    if (nrow(piece) > 0) piece
+  }
+}
+
+# Files -----------------------------------------------------------------------------------------------------------
+
+readable <- "[.](rds|csv|csv[.]gz)$"
+
+# One after the other.
+file_pieces <- function(paths) {
+  files <- source_files(paths)
+  state <- list2env(list(files = files, open = NULL), parent = emptyenv())
+  ask <- function() {
+    repeat {
+      if (is.null(state$open)) {
+        if (length(state$files) == 0) return(NULL)
+        state$open <- pieces_of_file(state$files[1])
+        state$files <- state$files[-1]
+      }
+      piece <- state$open$ask()
+      if (!is.null(piece)) return(piece)
+      state$open$close()
+      state$open <- NULL
+    }
+  }
+  source_by(ask, function() if (!is.null(state$open)) state$open$close())
+}
+
+# Folders stand for their files, in the order of their names.
+source_files <- function(paths) {
+  missing <- paths[!file.exists(paths)]
+  if (length(paths) == 0 || length(missing) > 0) {
+    abort_twill("data", c("{.arg data} must be a data frame, or paths of files or of a folder.",
+                          "x" = if (length(paths) == 0) "It has no path." else "Not there: {.file {some(missing)}}."))
+  }
+  inside <- function(path) if (dir.exists(path)) sort(list.files(path, full.names = TRUE), method = "radix") else path
+  files <- unlist(lapply(paths, inside))
+  others <- basename(files[!grepl(readable, files, ignore.case = TRUE)])
+  if (length(files) > 0 && length(others) == 0) return(files)
+  abort_twill("data", c("Files of {.arg data} must be data frames in {.file .rds}, or {.file .csv} or {.file .csv.gz}.",
+                        "x" = if (length(files) == 0) "The folder is empty." else "These are not: {.file {some(others)}}.",
+                        bullets(reader_hint)))
+}
+
+pieces_of_file <- function(file) {
+  if (!grepl("[.]rds$", file, ignore.case = TRUE)) return(table_pieces(file))
+  state <- list2env(list(is_read = FALSE), parent = emptyenv())
+  source_by(function() {
+    if (state$is_read) return(NULL)
+    state$is_read <- TRUE
+    read_piece_of(file, readRDS(file))
+  })
+}
+
+read_piece_of <- function(file, code) {
+  tryCatch(code, error = function(e) {
+    why <- conditionMessage(e)
+    abort_twill("data", c("A file of {.arg data} cannot be read: {.file {file}}.", "x" = "{why}"))
+  })
+}
+
+# A table of text with a header, some rows at a time.
+table_pieces <- function(file) {
+  connection <- file(file, "rt")
+  state <- list2env(list(names = NULL, is_done = FALSE), parent = emptyenv())
+  ask <- function() {
+    if (state$is_done) return(NULL)
+    piece <- read_piece_of(file, if (is.null(state$names)) utils::read.csv(connection, nrows = rows_at_a_time) else
+      next_rows(connection, state$names))
+    state$names <- names(piece)
+    state$is_done <- is.null(piece) || nrow(piece) < rows_at_a_time
+    piece
+  }
+  source_by(ask, function() close(connection))
+}
+
+# NULL where none are left: read.csv() has an error for that.
+next_rows <- function(connection, names) {
+  if (length(line <- readLines(connection, 1)) == 0) return(NULL)
+  pushBack(line, connection)
+  utils::read.csv(connection, header = FALSE, col.names = names, check.names = FALSE, nrows = rows_at_a_time)
+}
