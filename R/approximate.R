@@ -17,7 +17,8 @@ uses_batches <- function(settings) isTRUE(settings$control$batch > 0)
 approximation_settings <- function(chains, iter, warmup, thin, threads, seed, save, control, method) {
   n_kept <- chains * ceiling((iter - warmup) / check_thin(thin, iter - warmup))
   list(method = method, chains = chains, iter = iter, warmup = warmup, thin = thin, n_kept = n_kept, threads = threads,
-       seed = check_seed(seed), save_effects = save$group, save_warmup = FALSE, init = list(kind = "mode"), control = control)
+       seed = check_seed(seed), save_effects = check_all_effects(save$group, method),
+       save_warmup = FALSE, init = list(kind = "mode"), control = control)
 }
 
 check_svi_control <- function(control) {

@@ -196,7 +196,7 @@ select_variables <- function(fit, variable = NULL, regex = FALSE) {
   if (!is.character(variable) || length(variable) == 0 || anyNA(variable)) abort_no_names(variable)
   found <- lapply(variable, match_variable, all = all, regex = regex)
   missing <- variable[lengths(found) == 0]
-  if (length(missing)) abort_no_variable(missing, all)
+  if (length(missing)) abort_no_variable(missing, all, some_effects_hint(fit))
   all[sort(unique(unlist(found)))]
 }
 
@@ -219,13 +219,18 @@ abort_no_names <- function(variable, arg = "variable") {
   abort_twill("variable", c("{.arg {arg}} must hold names of variables, as text.", "x" = "It is {.val {given}}."))
 }
 
-abort_no_variable <- function(missing, all) {
+# Of a fit that keeps some draws of its effects.
+some_effects_hint <- function(fit) {
+  if (!is.null(fit$effects)) c("i" = "{.code ranef(fit, summary = FALSE)} has the draws of group effects that were kept.")
+}
+
+abort_no_variable <- function(missing, all, hint = NULL) {
   main <- some(all[!is_group_effect(all)], 15)
   abort_twill("variable", c(
     "{.arg variable} must name variables of the fit.",
     "x" = "No variable matches {.val {some(missing)}}.",
     did_you_mean(missing[1], all),
-    "i" = "Variables apart from group effects: {.val {main}}."))
+    "i" = "Variables apart from group effects: {.val {main}}.", hint))
 }
 
 is_group_effect <- function(variable) grepl("^(r|Xme)_.*\\[.*\\]$", variable)

@@ -55,13 +55,14 @@ fixef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.0
 ranef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.025, 0.975),
                            pars = NULL, groups = NULL, ...) {
   check_no_dots(...)
-  need_group_effects(object)
-  out <- lapply(pick_groups(object, groups), group_effect_draws, fit = object)
+  out <- lapply(pick_groups(object, groups), group_effect_draws, fit = with_effects(object))
   if (!is.null(pars)) {
     pars <- checked_among(pars, unique(unlist(lapply(out, function(x) dimnames(x)[[3]]))))
     out <- lapply(out, function(x) x[, , dimnames(x)[[3]] %in% pars, drop = FALSE])
   }
-  if (check_flag(summary, "summary")) lapply(out, summarise_levels, robust, probs) else out
+  if (!check_flag(summary, "summary")) return(out)
+  out <- lapply(out, summarise_levels, robust, probs)
+  if (robust || is.null(object$effects)) out else Map(with_moments, out, names(out), list(object))
 }
 
 #' @rdname twill-effects
@@ -69,8 +70,7 @@ ranef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.0
 #' @export
 coef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.025, 0.975), ...) {
   check_no_dots(...)
-  need_group_effects(object)
-  out <- lapply(pick_groups(object, NULL), level_coefficients, fit = object)
+  out <- lapply(pick_groups(object, NULL), level_coefficients, fit = with_effects(object))
   if (check_flag(summary, "summary")) lapply(out, summarise_levels, robust, probs) else out
 }
 
@@ -145,7 +145,7 @@ pick_groups <- function(fit, groups) {
 
 group_terms <- function(fit, group) all_terms(fit$design)[group_names(fit) == group]
 
-has_group_effects <- function(fit) any(startsWith(variables(fit), "r_"))
+has_group_effects <- function(fit) !is.null(fit$effects) || any(startsWith(variables(fit), "r_"))
 
 need_group_effects <- function(fit) {
   if (length(all_terms(fit$design)) == 0) {
@@ -157,6 +157,32 @@ need_group_effects <- function(fit) {
       "The draws of the group-level effects were not kept.",
       "i" = "Fit again with {.code save_pars = tw_save(group = TRUE)}, or predict with {.code re_formula = NA}."))
   }
+}
+
+# The fit with the effects of its groups among its draws: where some draws of them are kept, it has these draws alone.
+with_effects <- function(fit) {
+  need_group_effects(fit)
+  kept <- fit$effects
+  if (is.null(kept)) return(fit)
+  at <- seq(1, by = kept$stride, length.out = dim(kept$draws)[1])
+  fit$draws <- bind_draws_arrays(unclass(fit$draws)[at, , , drop = FALSE], kept$draws)
+  fit$sampler <- fit$sampler[at, , , drop = FALSE]
+  fit$effects <- NULL
+  fit
+}
+
+# Means and standard deviations over all draws, in the place of those over the draws that are kept.
+with_moments <- function(table, group, fit) {
+  terms <- group_terms(fit, group)
+  for (term in terms) {
+    shown <- intersect(shown_coefs(term), dimnames(table)[[3]])
+    for (coef in shown) {
+      variable <- effect_variables(term$group, term$levels, term$coefs[match(coef, shown_coefs(term))])
+      table[, "Estimate", coef] <- fit$effects$mean[variable]
+      table[, "Est.Error", coef] <- fit$effects$sd[variable]
+    }
+  }
+  table
 }
 
 effect_variables <- function(group, levels, coef) {

@@ -13,7 +13,7 @@ prepare_prediction <- function(fit, newdata = NULL, re_formula = NULL, ndraws = 
   if (...length() > 0) refuse_unused(...names() %||% "", prediction_arguments)
   how_new <- check_choice(sample_new_levels, "sample_new_levels", c("uncertainty", "gaussian", "old_levels"))
   input <- with_plain_options(design_newdata(fit, newdata, re_formula %||% re.form, allow_new_levels, offset))
-  if (length(all_terms(input))) need_group_effects(fit)
+  if (length(all_terms(input))) fit <- with_effects(fit)
   out <- list(fit = fit, input = input, ids = choose_draws(fit, ndraws %||% draws, draw_ids), how_new = how_new)
   # A new level is one and the same in the mean and in the dispersion.
   if (length(input$disp_terms)) out$plan <- plan_new_levels(out)

@@ -178,7 +178,8 @@ kept_arguments <- function(fit, formula, data, changes) {
     intercept = fit$intercept, contrasts = kept_contrasts(fit, formula, data), chains = used$chains, iter = used$iter,
     thin = used$thin, cores = used$threads, init = if (used$init$kind == "mode") "mode" else used$init$radius,
     method = fit$info$method, control = kept_control(used, changes), sample_prior = fit$info$sample_prior,
-    data2 = fit$data2, save_pars = tw_save(used$save_effects, used$save_warmup))
+    data2 = fit$data2, save_pars = tw_save(if (is.null(used$effects)) used$save_effects else used$effects * used$chains,
+                                           used$save_warmup))
   # Without a warm-up of its own the call had half of the iterations, and so has the new one.
   if (is.null(changes$iter) || !is.null(fit$call$warmup)) arguments$warmup <- used$warmup
   if (!is.null(fit$call$seed)) arguments$seed <- fit$info$seed

@@ -109,7 +109,7 @@ standard_draws <- function(parsed, fit, prefix) {
 
 # One entry per level of the group.
 level_draws <- function(parsed, fit, group, scope) {
-  need_group_effects(fit)
+  fit <- with_effects(fit)
   group <- pick_groups(fit, if (nzchar(group)) group)[[1]]
   effects <- if (scope == "coef") level_coefficients(fit, group) else group_effect_draws(fit, group)
   coefs <- dimnames(effects)[[3]]

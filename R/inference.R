@@ -3,17 +3,21 @@
 #' What a fit keeps
 #'
 #' @param group Whether the draws of group-level effects (`r_*`) are kept. Without them a fit of thousands of levels is
-#'   small, but predictions for known levels and [loo::loo()] are not possible. Default: `TRUE`.
+#'   small, but predictions for known levels and [loo::loo()] are not possible. Or a number: effects of about so many draws are
+#'   kept, evenly spaced in the chains, and means and standard deviations over all draws, which [ranef.twillfit()] gives; its
+#'   quantiles, [coef.twillfit()] and all that predicts known levels are of the draws that are kept. Default: `TRUE`.
 #' @param warmup Whether the draws of the warm-up are kept, for `as_draws(fit, inc_warmup = TRUE)`. Default: `FALSE`.
 #' @param ... Must be empty.
 #' @return An object of class `tw_save` for the argument `save_pars` of [twill()], which also takes
 #'   `brms::save_pars()`.
 #' @examples
 #' tw_save(group = FALSE)
+#' tw_save(group = 200)
 #' @export
 tw_save <- function(group = TRUE, warmup = FALSE, ...) {
   check_no_dots(...)
-  structure(list(group = check_flag(group, "group"), warmup = check_flag(warmup, "warmup")), class = "tw_save")
+  group <- if (is.numeric(group)) check_whole(group, "group", 1, 1e8) else check_flag(group, "group")
+  structure(list(group = group, warmup = check_flag(warmup, "warmup")), class = "tw_save")
 }
 
 # The settings that cross to the engine, and `cores`, in which people think of them.
@@ -30,9 +34,10 @@ new_settings <- function(chains, iter, warmup, thin, cores, threads, control, in
   settings <- list(chains = chains, iter = iter, warmup = warmup, thin = check_thin(thin, iter - warmup),
                    threads = check_threads(cores, threads, chains), seed = check_seed(seed),
                    adapt_delta = as.list(control$adapt_delta), max_treedepth = control$max_treedepth, init = check_init(init),
-                   save_effects = save$group, save_warmup = save$warmup, engine = control$engine,
+                   save_effects = isTRUE(save$group), save_warmup = save$warmup, engine = control$engine,
                    metric = control$metric)
-  c(settings, if (method != "nuts") list(sampler = method))
+  c(settings, if (is.numeric(save$group)) list(effects = ceiling(save$group / chains)),
+    if (method != "nuts") list(sampler = method))
 }
 
 # Methods that run chains; the others approximate.
@@ -148,6 +153,13 @@ check_save <- function(save_pars) {
   if (inherits(save_pars, "tw_save")) return(save_pars)
   if (inherits(save_pars, "save_pars")) return(tw_save(group = isTRUE(save_pars$group)))
   abort_twill("setting", "{.arg save_pars} must be made by {.fn tw_save} or {.fn brms::save_pars}.")
+}
+
+# Draws of approximations are independent: fewer of them say what moments of all would.
+check_all_effects <- function(group, method) {
+  if (!is.numeric(group)) return(group)
+  abort_twill("setting", c("A number of draws in {.code tw_save(group = )} is for chains, not for method {.val {method}}.",
+                           "i" = "Take fewer draws: {.arg iter}."))
 }
 
 # Checks of single values ----------------------------------------------------------------------------------------

@@ -53,10 +53,15 @@ merge_pending <- function(reader) {
   parts <- c(list(reader$state)[!is.null(reader$state)], reader$pending)
   reader$pending <- list()
   reader$n_pending <- 0
-  if (length(parts) == 0) return(invisible())
   reader$state <- NULL
+  if (length(parts) == 0) return(invisible())
+  rows <- joined_parts(parts)
+  rm(parts)
   response <- if (is.name(reader$formula$response)) as.character(reader$formula$response)
-  reader$state <- merged_rows(joined_parts(parts), reader$linear, intersect(response, reader$linear))
+  reader$state <- merged_rows(rows, reader$linear, intersect(response, reader$linear))
+  rm(rows)
+  # What was joined is as large as what is kept: R would let some of it lie for long.
+  gc(verbose = FALSE, full = FALSE)
 }
 
 joined_parts <- function(parts) {

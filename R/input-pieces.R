@@ -157,7 +157,7 @@ encoded_columns <- function(reader, data) {
   columns <- lapply(stats::setNames(nm = names(data)), function(name) {
     column <- data[[name]]
     if (is.factor(column)) return(level_numbers(reader, name, column))
-    if (is.numeric(column) && !is.object(column)) as.double(column) else column
+    if (name %in% reader$linear) as.double(column) else column
   })
   columns[names(reader$kinds)]
 }

@@ -1,10 +1,11 @@
 # What default priors need of a response whose rows come in pieces: its median, spread and squares.
 
 # Responses less offsets, kept one by one up to this number; beyond, in steps of a hundred-thousandth of their spread.
-most_responses <- 4e6
+most_responses <- 1e6
 
+# `values`: single ones; `bins`: list(values, counts) of all others.
 new_response_values <- function() {
-  list2env(list(values = list(), counts = list(), n = 0, step = NULL), parent = emptyenv())
+  list2env(list(values = list(), n = 0, bins = NULL, step = NULL, sums = NULL), parent = emptyenv())
 }
 
 add_response <- function(reader, data) {
@@ -14,7 +15,6 @@ add_response <- function(reader, data) {
   held <- reader$response
   held$sums <- added_sums(held$sums, r)
   held$values <- c(held$values, list(r))
-  held$counts <- c(held$counts, list(rep(1, length(r))))
   held$n <- held$n + length(r)
   if (held$n > most_responses) bin_responses(held)
 }
@@ -32,22 +32,25 @@ added_sums <- function(sums, r) {
 }
 
 bin_responses <- function(held) {
-  values <- unlist(held$values)
-  counts <- unlist(held$counts)
-  if (is.null(held$step)) held$step <- 1e-5 * max(stats::mad(values), stats::sd(values) / 4)
-  if (held$step > 0) values <- round(values / held$step) * held$step
+  all <- counted_responses(held)
+  if (is.null(held$step)) held$step <- 1e-5 * max(stats::mad(all$values), stats::sd(all$values) / 4)
+  values <- if (held$step > 0) round(all$values / held$step) * held$step else all$values
   bins <- unique(values)
-  held$values <- list(bins)
-  held$counts <- list(as.vector(rowsum(counts, match(values, bins))))
-  held$n <- length(bins)
+  held$bins <- list(values = bins, counts = as.vector(rowsum(all$counts, match(values, bins), reorder = TRUE)))
+  held$values <- list()
+  held$n <- 0
+}
+
+counted_responses <- function(held) {
+  single <- unlist(held$values)
+  list(values = c(held$bins$values, single), counts = c(held$bins$counts, rep(1, length(single))))
 }
 
 # list(median, mad, sd, root_mean_square) of all rows.
 response_summary <- function(held) {
-  values <- unlist(held$values)
-  counts <- unlist(held$counts)
-  middle <- counted_median(values, counts)
-  list(median = middle, mad = 1.4826 * counted_median(abs(values - middle), counts),
+  all <- counted_responses(held)
+  middle <- counted_median(all$values, all$counts)
+  list(median = middle, mad = 1.4826 * counted_median(abs(all$values - middle), all$counts),
        sd = sqrt(held$sums$squares / (held$sums$n - 1)), root_mean_square = sqrt(held$sums$whole / held$sums$n))
 }
 

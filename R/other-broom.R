@@ -41,6 +41,7 @@ tidy.twillfit <- function(x, effects = c("fixed", "ran_pars"), robust = FALSE, c
   check_no_dots(...)
   conf.method <- check_choice(conf.method, "conf.method", c("quantile", "HPDinterval"))
   labels <- tidy_label_table(x, effects)
+  if ("ran_vals" %in% effects) x <- with_effects(x)
   draws <- draw_matrix(x, labels$variable)
   # Summaries of the exponential are not the exponential of summaries, but for quantiles; broom's way is taken.
   out <- cbind(labels, tidy_estimates(draws, robust, conf.int, conf.level, conf.method))

@@ -194,7 +194,7 @@ tw_forest <- function(fit, group = NULL, coef = NULL, own = FALSE, n = 40, prob 
   check_level(prob, "prob")
   check_level(prob_outer, "prob_outer")
   check_flag(own, "own")
-  need_group_effects(fit)
+  fit <- with_effects(fit)
   group <- pick_groups(fit, if (length(group)) group)[[1]]
   effects <- if (own) level_coefficients(fit, group) else group_effect_draws(fit, group)
   coef <- check_coef(coef, dimnames(effects)[[3]], group)

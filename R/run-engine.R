@@ -51,7 +51,19 @@ update_bar <- function(state, done, total, divergent, restarts) {
 
 # The engine gives draws in the form of posterior, of an interrupted run those of the chains that together keep the most.
 sampler_output <- function(result) {
-  c(result[c("draws", "sampler", "partial")], list(warmup_draws = result$warmup_draws, info = jsonlite::fromJSON(result$info)))
+  c(result[c("draws", "sampler", "partial")], list(warmup_draws = result$warmup_draws, info = jsonlite::fromJSON(result$info)),
+    if (!is.null(result$effects)) list(effects = moments_over_chains(result$effects)))
+}
+
+# list(draws, stride, mean, sd) of group effects, from means and sums of squares by chain.
+moments_over_chains <- function(effects) {
+  names <- dimnames(effects$draws)[[3]]
+  mean <- matrix(effects$mean, length(names))
+  n <- effects$n
+  overall <- drop(mean %*% n) / sum(n)
+  squares <- rowSums(matrix(effects$squares, length(names))) + drop((mean - overall)^2 %*% n)
+  c(effects[c("draws", "stride")], list(mean = stats::setNames(overall, names),
+                                        sd = stats::setNames(sqrt(squares / (sum(n) - 1)), names)))
 }
 
 as_array_of_draws <- function(x) {

@@ -8,13 +8,14 @@ check_memory <- function(model, settings, available = available_memory()) {
   kept <- if (is.null(settings$method)) ceiling((settings$iter - settings$warmup) / settings$thin) else n_proposals(settings)
   if (isTRUE(settings$save_warmup)) kept <- kept + settings$warmup
   n_variables <- n_draw_variables(model, settings$save_effects)
-  size <- 8 * draw_copies * chains * kept * n_variables
+  of_effects <- min(kept, settings$effects %||% 0) * (n_draw_variables(model, TRUE) - n_draw_variables(model, FALSE))
+  size <- 8 * draw_copies * chains * (kept * n_variables + of_effects)
   if (size <= available) return(invisible())
   abort_twill("setting", c(
     "The draws do not fit into memory: {.arg iter} or {.arg chains} is too large.",
     "x" = "{.val {kept}} draws of {chains} chain{?s} and {n_variables} variables need {size_text(size)}.",
     "x" = "There are {size_text(available)}.",
-    "i" = "Take fewer iterations, or keep fewer draws: {.arg thin}, {.code save_pars = tw_save(group = FALSE)}."))
+    "i" = "Take fewer iterations, or keep fewer draws: {.arg thin}, {.code save_pars = tw_save(group = 200)}."))
 }
 
 n_draw_variables <- function(model, with_effects) {

@@ -31,7 +31,7 @@
 #' be equal in rows that become one: grouping factors, factors, weights, known standard errors, predictors of `sigma`,
 #' numbers inside of functions or in products of two, and the response of counts. The posterior is that of all rows in
 #' one data frame, to rounding; so are default priors, whose medians are to a hundred-thousandth of the spread beyond
-#' four million rows. Each piece is checked as a data frame is, levels are those of all pieces, and columns must keep
+#' a million rows. Each piece is checked as a data frame is, levels are those of all pieces, and columns must keep
 #' their type. Terms that depend on all rows, such as `poly()` and `scale()`, `me()` and `fcor()` are refused, and so are
 #' verbs that need single rows: `loo()`, `residuals()`, `pp_check()`, `update()` and others; predictions take `newdata`.
 #'
@@ -249,6 +249,7 @@ new_fit <- function(model, output, settings, sample_prior, call) {
               prior = model$prior, intercept = model$intercept, design = model$design, draws = output$draws,
               warmup_draws = output$warmup_draws, sampler = output$sampler, info = c(output$info, run),
               data2 = model$data2, spec_json = model$spec_json, version = utils::packageVersion("twill"))
+  fit$effects <- output$effects
   class <- c(if (output$partial) "twill_partial", if (is_merged(model$design)) "twill_merged", "twillfit")
   structure(fit, class = class)
 }

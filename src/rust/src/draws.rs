@@ -3,6 +3,7 @@
 use crate::density::{LogDensity, Posterior};
 use crate::hmc::tree::Transition;
 use crate::layout::Source;
+use crate::spec::Settings;
 use crate::whiten::Whitened;
 use crate::whiten::coordinatewise::{Coordinatewise, Map};
 use rand::Rng;
@@ -19,6 +20,47 @@ pub trait Draw: LogDensity {
     fn record<R: Rng>(&mut self, with_effects: bool, rng: &mut R, out: &mut Vec<f64>) {
         self.complete(rng);
         push_draw(self.posterior(), with_effects, out);
+    }
+    /// The same for a draw after warm-up, with what is kept of its effects.
+    fn keep<R: Rng>(&mut self, settings: &Settings, rng: &mut R, out: &mut ChainDraws) {
+        self.record(settings.save_effects, rng, &mut out.values);
+        if let Some(stride) = settings.effect_stride() {
+            out.effects.push(self.posterior(), stride);
+        }
+    }
+}
+
+/// Group effects of one chain: moments over all its draws, and some of the draws.
+#[derive(Debug, Clone, Default)]
+pub struct EffectDraws {
+    /// Draws so far.
+    pub n: usize,
+    /// Means.
+    pub mean: Vec<f64>,
+    /// Sums of squares about them.
+    pub squares: Vec<f64>,
+    /// Effects of each `stride`-th draw, from the first, draw by draw.
+    pub values: Vec<f64>,
+    own: Vec<f64>,
+}
+
+impl EffectDraws {
+    /// Adds the effects at the last position of `posterior` (Welford 1962).
+    fn push(&mut self, posterior: &Posterior, stride: usize) {
+        self.own.clear();
+        push_effects(posterior, &mut self.own);
+        self.mean.resize(self.own.len(), 0.0);
+        self.squares.resize(self.own.len(), 0.0);
+        if self.n % stride == 0 {
+            self.values.extend_from_slice(&self.own);
+        }
+        self.n += 1;
+        let n = self.n as f64;
+        for ((mean, squares), x) in self.mean.iter_mut().zip(&mut self.squares).zip(&self.own) {
+            let change = x - *mean;
+            *mean += change / n;
+            *squares += change * (x - *mean);
+        }
     }
 }
 
@@ -75,6 +117,8 @@ pub struct ChainDraws {
     pub positions: Vec<f64>,
     /// One per draw.
     pub log_density: Vec<f64>,
+    /// What is kept of group effects that are not among the values.
+    pub effects: EffectDraws,
     /// Draws of the warm-up, if kept.
     pub warmup: Vec<f64>,
     /// Divergences during warm-up.
@@ -111,11 +155,17 @@ pub fn push_draw(posterior: &Posterior, with_effects: bool, out: &mut Vec<f64>) 
     out.extend(model.scale_priors.horseshoe_draw(scales));
     out.extend(scales.latents.iter().flat_map(|latent| [latent.mean, latent.sd]));
     if with_effects {
-        for block in model.layout.blocks.iter().filter(|b| matches!(b.source, Source::Term(_))) {
-            out.extend_from_slice(&posterior.mapped.effects[block.start..block.start + block.len()]);
-        }
-        out.extend_from_slice(model.scale_priors.dispersion_effects(scales));
-        out.extend_from_slice(&posterior.latents.drawn);
+        push_effects(posterior, out);
     }
     out.extend([posterior.lprior, posterior.lp]);
+}
+
+/// Group effects, and predictors measured with error.
+fn push_effects(posterior: &Posterior, out: &mut Vec<f64>) {
+    let model = &posterior.model;
+    for block in model.layout.blocks.iter().filter(|b| matches!(b.source, Source::Term(_))) {
+        out.extend_from_slice(&posterior.mapped.effects[block.start..block.start + block.len()]);
+    }
+    out.extend_from_slice(model.scale_priors.dispersion_effects(&posterior.scales));
+    out.extend_from_slice(&posterior.latents.drawn);
 }

@@ -188,7 +188,26 @@ fn output_to_r(output: &Output, spec: &ModelSpec, settings: &Settings, n_rows: u
         warmup_draws = warmup,
         sampler = array(&of_chains(|c| c.sampler.as_flattened()), &sampler_names, kept.draws)?,
         partial = kept.draws < settings.n_kept() || chains.len() < n_done.len(),
+        effects = effects(&chains, spec, settings, kept.draws)?,
         info = info(output, n_rows)
+    )
+    .into())
+}
+
+/// What is kept of group effects: moments by chain, and some draws; `NULL` where that is not asked for.
+fn effects(chains: &[&ChainDraws], spec: &ModelSpec, settings: &Settings, n_draws: usize) -> Result<Robj> {
+    let Some(stride) = settings.effect_stride() else { return Ok(r!(NULL)) };
+    let n_others = draw_names(spec, false).len() - 2;
+    let mut names = draw_names(spec, true).split_off(n_others);
+    names.truncate(names.len() - 2);
+    let values: Vec<&[f64]> = chains.iter().map(|c| &c.effects.values[..]).collect();
+    let moments = |of: fn(&ChainDraws) -> &[f64]| chains.iter().flat_map(|c| of(c).to_vec()).collect::<Vec<f64>>();
+    Ok(list!(
+        draws = draws_array(&values, &names, n_draws.div_ceil(stride))?,
+        stride = stride as i32,
+        n = chains.iter().map(|c| c.effects.n as f64).collect::<Vec<_>>(),
+        mean = moments(|c| &c.effects.mean),
+        squares = moments(|c| &c.effects.squares)
     )
     .into())
 }

@@ -201,7 +201,7 @@ impl Attempt<'_> {
     ) {
         if self.keeps == Keeps::Values {
             let target = chain.current(&mut draws.n_gradients);
-            return target.record(self.settings.save_effects, rng, &mut draws.values);
+            return target.keep(self.settings, rng, draws);
         }
         draws.positions.extend_from_slice(&chain.state().position);
         draws.log_density.push(chain.state().log_density);

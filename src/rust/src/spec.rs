@@ -213,6 +213,9 @@ pub struct Settings {
     pub init: InitSpec,
     /// Whether draws of the group effects are kept.
     pub save_effects: bool,
+    /// Where they are not, the number of each chain's draws whose effects are kept beside means and sds of all; `None` for nothing.
+    #[serde(default)]
+    pub effects: Option<usize>,
     /// Whether draws of the warm-up are kept.
     #[serde(default)]
     pub save_warmup: bool,
@@ -239,6 +242,11 @@ impl Settings {
     /// Draws kept per chain after warm-up.
     pub fn n_kept(&self) -> usize {
         (self.iter - self.warmup).div_ceil(self.thin)
+    }
+
+    /// Draws from one whose effects are kept to the next.
+    pub fn effect_stride(&self) -> Option<usize> {
+        self.effects.map(|n| self.n_kept().div_ceil(n.max(1)))
     }
 
     /// # Errors

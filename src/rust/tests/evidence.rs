@@ -73,6 +73,7 @@ fn bridged(model: Model, engine: Engine) -> (f64, f64) {
         max_treedepth: 10,
         init: InitSpec::Mode,
         save_effects: false,
+        effects: None,
         save_warmup: false,
         sampler: Sampling::Nuts,
         engine,

@@ -91,6 +91,7 @@ fn settings(engine: Engine, metric: Metric) -> Settings {
         max_treedepth: 3,
         init: InitSpec::Mode,
         save_effects: true,
+        effects: None,
         save_warmup: true,
         sampler: if engine == Engine::Joint { Sampling::Hmc } else { Sampling::Nuts },
         engine,

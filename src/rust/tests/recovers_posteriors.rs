@@ -125,6 +125,7 @@ fn settings(engine: Engine, threads: usize) -> Settings {
         max_treedepth: 10,
         init: InitSpec::Mode,
         save_effects: true,
+        effects: None,
         save_warmup: false,
         sampler: Sampling::Nuts,
         engine,

@@ -164,7 +164,7 @@ impl Run<'_> {
                     &Transition { accept_stat, tree_depth: 0, n_leapfrog: 1, divergent: false, energy },
                     1.0,
                 );
-                walk.current().record(s.save_effects, rng, &mut draws.values);
+                walk.current().keep(s, rng, draws);
             }
         }
     }
