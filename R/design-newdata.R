@@ -21,7 +21,7 @@ design_newdata <- function(fit, newdata = NULL, re_formula = NULL, allow_new_lev
   x <- cbind(fixed$x, new_means(blueprint$groups, newdata))
   colnames(x) <- colnames(fit$design$x)
   dispersion <- if (!is.null(blueprint$dispersion)) new_part(blueprint$dispersion, newdata)$x
-  terms <- lapply(wanted, new_rows_of_term, fit$design, newdata, allow_new_levels)
+  terms <- lapply(wanted, new_rows_of_term, fit, newdata, allow_new_levels)
   design <- c(list(x = x, whole = fixed$whole, x_disp = dispersion, offset = checked_offset(fixed$offset, fit$family, newdata)),
               sides, split_terms(terms))
   if (!is.null(fit$design$latents)) design$latents <- new_rows_of_latents(fit, newdata)
@@ -60,17 +60,20 @@ design_known <- function(design, wanted) {
   terms <- lapply(wanted, function(want) {
     term <- all_terms(design)[[want$index]]
     compact(c(list(index = want$index), term_names(term), list(coefs = want$coefs, codes = term$codes,
-      new_levels = rep(NA_character_, length(term$codes)), z = term$z[, want$coefs, drop = FALSE], by = term$by)))
+      weights = term$weights, new_levels = empty_like(term$codes), z = term$z[, want$coefs, drop = FALSE], by = term$by)))
   })
   c(design[c("x", "x_disp", "offset", "weights", "se", "y")], list(errors = design$errors), split_terms(terms),
     design["latents"[!is.null(design$latents)]])
 }
 
+empty_like <- function(codes) if (is.matrix(codes)) array(NA_character_, dim(codes)) else rep(NA_character_, length(codes))
+
 # What names the draws of a term.
 term_names <- function(term) compact(term[c("group", "factor", "dpar")])
 
-# Those of the mean and of the dispersion.
+# Those of the mean and of the dispersion, member by member.
 split_terms <- function(terms) {
+  terms <- unlist(lapply(terms, member_terms), recursive = FALSE)
   is_own <- vapply(terms, function(term) !is.null(term$dpar), NA)
   list(terms = terms[!is_own], disp_terms = terms[is_own])
 }
@@ -97,7 +100,8 @@ wanted_terms <- function(fit, re_formula) {
 match_bar <- function(bar, fit) {
   coefs <- coef_name(colnames(stats::model.matrix(bar$rhs, evaluate_frame(bar$rhs, fit$data))))
   terms <- all_terms(fit$design)
-  same <- which(vapply(terms, function(term) setequal(term$vars, bar$vars), TRUE))
+  is_same <- function(term) setequal(term$vars, bar$vars) && has_members(term) == !is.null(bar$members)
+  same <- which(vapply(terms, is_same, TRUE))
   matched <- lapply(same, function(k) list(index = k, coefs = intersect(terms[[k]]$coefs, coefs)))
   missing <- setdiff(coefs, unlist(lapply(matched, `[[`, "coefs")))
   if (length(missing) > 0) {
@@ -127,7 +131,8 @@ needed_columns <- function(fit, wanted, allow_new_levels) {
     group <- blueprint$groups[[k]]
     if (is_wanted[k] || !is.null(group$means)) rbind(
       uses_of_terms(group$terms, sprintf("the term of %s", group$group)),
-      if (is_wanted[k] && !allow_new_levels) uses(group$vars, "group", "a grouping factor"))
+      if (is_wanted[k] && !allow_new_levels) uses(group$vars, "group", "a grouping factor"),
+      if (is_wanted[k]) uses(all.vars(group$scheme$weights), "predictor", sprintf("the weights of %s", group$group)))
   })
   table <- do.call(rbind, c(list(uses_of_terms(blueprint$terms, "a predictor")), groups,
                             list(uses_of_terms(blueprint$dispersion$terms, paste("the formula of", fit$design$dispersion)))))
@@ -226,9 +231,14 @@ new_means <- function(groups, newdata) {
 
 # Rows of terms ----------------------------------------------------------------------------------------------------
 
-new_rows_of_term <- function(want, design, newdata, allow_new_levels) {
+new_rows_of_term <- function(want, fit, newdata, allow_new_levels) {
+  design <- fit$design
   group <- design$blueprint$groups[[want$index]]
   z <- new_part(group, newdata)$x[, want$coefs, drop = FALSE]
+  if (!is.null(group$scheme)) {
+    members <- new_members(group, newdata, fit$formula$env, allow_new_levels)
+    return(c(list(index = want$index), term_names(all_terms(design)[[want$index]]), list(coefs = want$coefs, z = z), members))
+  }
   levels <- lapply(group$vars, function(name) level_text(newdata[[name]] %||% rep(NA, nrow(newdata))))
   if (!is.null(group$twins)) levels[[1]] <- without_twins(levels[[1]], group$twins)
   codes <- match(level_keys(levels), group$keys)

@@ -46,6 +46,7 @@ need_data2 <- function(name, call, data2) {
 }
 
 new_relation <- function(kind, name, data2, silent) {
+  if (kind == "weights") return(new_weights(name, data2))
   need_data2(name, sprintf("gr(g, %s = %s)", kind, name), data2)
   x <- checked_relation(data2[[name]], name)
   twins <- if (kind == "cov") twins_of(x)

@@ -153,19 +153,27 @@ new_term <- function(bar, data, contrasts, relations) {
   if (ncol(part$x) == 0) abort_twill("formula", "The group-level term of {.field {bar$group}} has no coefficients.")
   relation <- relation_of(bar, relations)
   if (isTRUE(relation$observed)) relation <- observed_relation(relation, data[[bar$vars]])
-  groups <- if (is.null(relation)) new_groups(data[bar$vars], bar$group) else
-    related_groups(data[[bar$vars]], bar$group, relation)
+  groups <- groups_of_term(bar, data, relation)
   mean <- free_means(bar, part$columns)
   design <- list(group = bar$group, vars = bar$vars, levels = groups$labels, level_names = groups$names,
                  coefs = part$columns, cor = bar$cor && length(part$columns) > 1, codes = groups$codes, z = part$x,
                  mean = mean)
+  design$weights <- groups$weights
   design$precision <- relation$precision
   design$by <- new_classes(bar, data, groups)
   design$dist <- bar$dist
   blueprint <- c(part[c("terms", "xlevels", "contrasts", "columns")],
-                 list(group = bar$group, vars = bar$vars, keys = groups$keys, means = names(mean), related = !is.null(relation),
-                      by = design$by[c("var", "levels", "suffix")], dist = bar$dist, twins = relation$twins))
+                 list(group = bar$group, vars = bar$vars, keys = groups$keys, means = names(mean),
+                      related = !is.null(relation$precision), scheme = groups$scheme, by = design$by[c("var", "levels", "suffix")],
+                      dist = bar$dist, twins = relation$twins))
   list(design = design, blueprint = blueprint)
+}
+
+# list(codes, keys, names, labels): levels of a term, and that of each row.
+groups_of_term <- function(bar, data, relation) {
+  if (!is.null(bar$members)) return(member_groups(bar, data, relation))
+  if (is.null(relation)) return(new_groups(data[bar$vars], bar$group))
+  related_groups(data[[bar$vars]], bar$group, relation)
 }
 
 # Prior texts of the free means by coefficient; NULL if the term has none.

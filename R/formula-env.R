@@ -2,7 +2,7 @@
 
 # Everything in the formula that is evaluated in the data.
 formula_expressions <- function(formula) {
-  bars <- lapply(all_bars(formula), function(bar) bar$rhs[[2]])
+  bars <- unlist(lapply(all_bars(formula), function(bar) list(bar$rhs[[2]], bar$members$weights)), recursive = FALSE)
   dispersion <- if (!is.null(formula$dispersion)) formula$dispersion[[2]]
   compact(c(list(formula$fixed, formula$addition$weights, formula$addition$se, dispersion), bars))
 }

@@ -1,4 +1,4 @@
-# Group-level terms of a formula: (1 + x | g), gr() and tw_re().
+# Group-level terms of a formula: (1 + x | g), gr(), mm() and tw_re().
 
 #' A group-level term with a free mean
 #'
@@ -94,6 +94,7 @@ mark_bar <- function(bar, mean = NULL) {
   cor <- is_call_to(bar, "|")
   group <- bar[[3]]
   more <- NULL
+  if (is_call_to(group, "mm")) return(mark_mm(bar, cor, mean))
   if (is_call_to(group, "gr")) {
     plain <- parse_gr(group)
     group <- plain$group
@@ -107,6 +108,17 @@ mark_bar <- function(bar, mean = NULL) {
   Reduce(function(a, b) call("+", a, b), marked)
 }
 
+mark_mm <- function(bar, cor, mean) {
+  if (!is.null(mean)) {
+    text <- deparse1(bar)
+    abort_twill("formula", c("{.fn mm} has no place in {.fn tw_re}.", "x" = "It is {.code {text}}."))
+  }
+  members <- parse_mm(bar[[3]])
+  vars <- Reduce(function(a, b) call(":", a, b), lapply(members$vars, as.name))
+  more <- list(members = members, relation = members$relation)
+  call("(", call("|", call(".group_term", bar[[2]], cor && members$cor, mean, more), vars))
+}
+
 parse_gr <- function(call) {
   text <- deparse1(call)
   arguments <- as.list(call)[-1]
@@ -116,7 +128,7 @@ parse_gr <- function(call) {
     abort_twill("formula", c("{.fn gr} takes a grouping factor, {.arg cor}, {.arg by}, {.arg dist}, {.arg cov} or {.arg prec}.",
                              "x" = "Not supported: {.code {text}}."))
   }
-  list(group = arguments[[1]], cor = is.null(arguments$cor) || flag_in_formula(arguments$cor, text),
+  list(group = arguments[[1]], cor = is.null(arguments$cor) || flag_in_formula(arguments$cor, text, "cor"),
        relation = relation_in_formula(arguments[intersect(names(arguments), c("cov", "prec"))], text),
        by = by_in_formula(arguments$by, text), dist = dist_in_formula(arguments$dist, text))
 }
@@ -157,7 +169,7 @@ expand_group <- function(expression) {
 
 refuse_group <- function(expression) {
   text <- deparse1(expression)
-  why <- if (is_call_to(expression, "mm")) "Multi-membership terms are not supported." else
+  why <- if ("mm" %in% call_names(expression)) "{.fn mm} stands by itself: {.code (1 | mm(g1, g2))}." else
     "Add what it computes to {.arg data} as a column and name that column."
   abort_twill("formula", c("A grouping factor must be a column, or columns joined by {.code :} or {.code /}.",
                            "x" = "It is {.code {text}}.", "i" = why))
@@ -187,7 +199,7 @@ decode_bar <- function(bar, env) {
   vars <- all.vars(bar[[3]])
   more <- marker[[5]]
   relation <- more$relation
-  list(group = paste(vars, collapse = ":"), vars = vars, rhs = rhs, cor = marker[[3]], mean = eval(marker[[4]]),
-       relation = if (!is.null(relation)) list(kind = relation[[1]], name = relation[[2]]), by = more$by,
-       dist = more$dist)
+  list(group = more$members$group %||% paste(vars, collapse = ":"), vars = vars, rhs = rhs, cor = marker[[3]],
+       mean = eval(marker[[4]]), relation = if (!is.null(relation)) list(kind = relation[[1]], name = relation[[2]]), by = more$by,
+       dist = more$dist, members = more$members)
 }

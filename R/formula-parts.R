@@ -61,15 +61,15 @@ add_addition <- function(addition, term) {
                              "x" = "This one has other arguments: {.code {text}}."))
   }
   addition[[name]] <- parsed[[2]]
-  if (name == "se") addition$sigma <- flag_in_formula(parsed$sigma, text)
+  if (name == "se") addition$sigma <- flag_in_formula(parsed$sigma, text, "sigma")
   addition
 }
 
-flag_in_formula <- function(value, text) {
+flag_in_formula <- function(value, text, name) {
   if (is.null(value)) return(FALSE)
   flag <- if (is.name(value)) arithmetic_constants[[as.character(value)]] else value
   if (isTRUE(flag) || isFALSE(flag)) return(flag)
-  abort_twill("formula", "{.arg sigma} in {.code {text}} must be TRUE or FALSE.")
+  abort_twill("formula", "{.arg {name}} in {.code {text}} must be TRUE or FALSE.")
 }
 
 refuse_addition <- function(name, text) {
@@ -122,7 +122,8 @@ unsupported_specials <- c(
   t2 = "smooth terms", te = "smooth terms", ti = "smooth terms", gp = "Gaussian processes",
   cs = "category specific effects", ar = "autocorrelation", ma = "autocorrelation", arma = "autocorrelation",
   cosy = "autocorrelation", unstr = "autocorrelation", sar = "spatial autocorrelation", car = "spatial autocorrelation",
-  fcor = "it is added as a term, once", mm = "multi-membership terms", mmc = "multi-membership terms",
+  fcor = "it is added as a term, once", mm = "it stands right of {.code |} in a group-level term",
+  mmc = "covariates that differ between the members of {.fn mm}",
   gr = "{.fn gr} outside a grouping factor", trials = "binomial trials", cens = "censoring", trunc = "truncation")
 
 refuse_mi <- function() {

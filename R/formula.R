@@ -21,6 +21,7 @@
 #' * `(1 | gr(g, by = f))`: levels of `g` that differ in spread; see below;
 #' * `(1 | gr(g, dist = "student"))`: levels of `g` some of which are far out, and `dist = "horseshoe"`, where most have no
 #'   effect; see below;
+#' * `(1 | mm(g1, g2))`: rows that belong to several levels; see below;
 #' * [`tw_re(g, mean = )`][tw_re]: a term whose mean is a parameter of its own.
 #'
 #' `fcor(V)` is added once, where errors of rows are related, and `me(x, sdx)` stands for a predictor that is measured with
@@ -44,6 +45,17 @@
 #' `gr(g, dist = "horseshoe")`, for levels of which most have hardly an effect and a few have large ones: the multiples are
 #' \eqn{\lambda_j \sim \mathrm{half-Cauchy}(1)}, a horseshoe over levels (Carvalho, Polson and Scott 2010) whose global scales
 #' are the standard deviations of the term. All effects of a level are small together or large together.
+#'
+#' @section Several levels a row:
+#' `(1 + x | mm(g1, g2))` is for rows that belong to several levels, as in brms: a child with two schools, a tie of two proteins.
+#' The columns are of one type and share their levels, and a row has the effects of all its levels, with weights: by default
+#' equal ones, else `weights = cbind(w1, w2)`, columns of the data or expressions of them, which are made to sum to one in each
+#' row unless `scale = FALSE`. A row with fewer levels than others names any level, with the weight zero. Names are those of
+#' brms: `sd_mmg1g2__Intercept`, `r_mmg1g2[level,Intercept]`. `mm(g, weights = W)` takes weights from a matrix in `data2` of
+#' [twill()], of base R or \pkg{Matrix}: its rows are the levels of `g`, its columns the levels that have effects, both by name,
+#' and a row of the data has the effects of all columns, times the values of its row of `W` (as they are, unless
+#' `scale = TRUE`): neighbours in space, correlated variants, mixtures of cell lines. Not for many genes and cells, in formulas of
+#' `sigma` and `shape`, nor together with `gr()` and `tw_re()`.
 #'
 #' @section Related levels:
 #' `(1 + x | gr(g, cov = K))` has levels with the covariance `K` between them, as in brms: kinship, a phylogeny
@@ -195,9 +207,11 @@ dispersion_text <- function(formula) {
 }
 
 check_dispersion_bar <- function(bar, given) {
-  if (is.null(bar$mean) && is.null(bar$relation) && is.null(bar$by) && is.null(bar$dist)) return(invisible())
+  if (is.null(bar$mean) && is.null(bar$relation) && is.null(bar$by) && is.null(bar$dist) && is.null(bar$members)) {
+    return(invisible())
+  }
   text <- deparse1(given)
-  what <- if (is.null(bar$mean)) "{.fn gr}" else "{.fn tw_re}"
+  what <- if (!is.null(bar$members)) "{.fn mm}" else if (is.null(bar$mean)) "{.fn gr}" else "{.fn tw_re}"
   abort_twill("formula", c("Group-level terms of the dispersion are such as {.code (1 | g)} or {.code (1 + x || g)}.",
                            "x" = paste0("{.code {text}} has ", what, ".")))
 }

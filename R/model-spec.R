@@ -114,7 +114,9 @@ spec_arrays <- function(design) {
        se = if (is.null(design$errors)) as.double(design$se) else double(), errors = design$errors$precision,
        x = as.double(columns$x), x_disp = as.double(engine_dispersion(design)),
        terms = lapply(design$terms, function(term) {
-         c(list(codes = as.integer(term$codes) - 1L, z = as.double(term$z)), term["precision"[!is.null(term$precision)]])
+         z <- lapply(member_terms(term), `[[`, "z")
+         c(list(codes = as.integer(term$codes) - 1L, z = as.double(do.call(rbind, z))),
+           term["precision"[!is.null(term$precision)]])
        }))
   if (!is.null(design$latents)) arrays$latents <- latent_arrays(design)
   if (is_merged(design) && any(design$merged$squares > 0)) arrays$squares <- as.double(design$merged$squares)

@@ -116,7 +116,8 @@ mean_covariance <- function(fit, group) {
 
 # The variance that a group adds to a row's linear predictor, averaged over rows (Johnson 2014).
 row_variance <- function(fit, group, covariance) {
-  columns <- function(term) lapply(classes_of(term), function(class) term$z * (term$codes %in% class$levels))
+  in_class <- function(term, class) if (has_members(term)) member_sizes(term) else term$codes %in% class$levels
+  columns <- function(term) lapply(classes_of(term), function(class) term$z * in_class(term, class))
   z <- do.call(cbind, unlist(lapply(group_terms(fit, group), columns), recursive = FALSE))
   mean(rowSums((z %*% covariance) * z))
 }

@@ -82,7 +82,7 @@ test_that("what is not in the grammar is refused with the way out", {
   refused(y ~ x - (1 | g), "parentheses")
   refused(y ~ (1 | i | g), "ID")
   refused(y ~ (1 | factor(g)), "column")
-  refused(y ~ (1 | mm(a, b)), "[Mm]ulti-membership")
+  refused(y ~ (1 | mm(a, b):c), "stands by itself")
   refused(y ~ (offset(z) | g), "offset")
   refused(y | trials(n) ~ x, "[Bb]inomial")
   refused(y | rate(e) ~ x, "offset")

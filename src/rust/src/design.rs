@@ -13,10 +13,12 @@ use std::sync::Arc;
 /// Rows of a group-level term.
 #[derive(Debug, Clone)]
 pub struct GroupTerm {
-    /// `[n]` level of each row, from 0.
+    /// `[members * n]` levels of each row, from 0: those of the first member of all rows, of the second, ...
     pub codes: Vec<u32>,
-    /// `[n, q]` values multiplied by the level's coefficients.
+    /// `[members * n, q]` values multiplied by the level's coefficients. No two members of a row have values of the same level.
     pub z: Array2<f64>,
+    /// Levels that a row belongs to, each with values of its own; one but for multiple membership.
+    pub members: usize,
     /// Number of levels.
     pub n_levels: usize,
     /// Coefficients per level.
@@ -54,9 +56,9 @@ pub struct Design {
 
 /// Unchecked arrays of one group-level term.
 pub struct RawTerm {
-    /// `[n]` level of each row, from 0.
+    /// `[members * n]` levels of each row, from 0.
     pub codes: Vec<i32>,
-    /// `[n * q]`, column by column.
+    /// `[members * n * q]`, column by column.
     pub z: Vec<f64>,
     /// How levels are related, if they are.
     pub precision: Option<RawPrecision>,
@@ -160,9 +162,9 @@ impl Design {
         Ok(self)
     }
 
-    /// Whether levels of some term, or errors of rows, are related.
+    /// Whether levels of some term, or errors of rows, are related, by what is known or by rows that belong to several.
     pub fn has_relations(&self) -> bool {
-        self.errors.is_some() || self.terms.iter().any(|t| t.precision.is_some())
+        self.errors.is_some() || self.terms.iter().any(|t| t.precision.is_some() || t.members > 1)
     }
 
     /// Number of rows.
@@ -184,11 +186,14 @@ impl Design {
     /// error.
     pub fn select(&self, rows: &[usize]) -> Self {
         let pick = |values: &[f64]| -> Vec<f64> { rows.iter().filter_map(|&i| values.get(i).copied()).collect() };
-        let term = |t: &GroupTerm| GroupTerm {
-            codes: rows.iter().map(|&i| t.codes[i]).collect(),
-            z: select_rows(&t.z, rows),
-            precision: t.precision.clone(),
-            ..*t
+        let term = |t: &GroupTerm| {
+            let entries: Vec<usize> = (0..t.members).flat_map(|m| rows.iter().map(move |&i| t.entry(m, i))).collect();
+            GroupTerm {
+                codes: entries.iter().map(|&e| t.codes[e]).collect(),
+                z: select_rows(&t.z, &entries),
+                precision: t.precision.clone(),
+                ..*t
+            }
         };
         Self {
             y: pick(&self.y),
@@ -216,23 +221,46 @@ fn select_rows(m: &Array2<f64>, rows: &[usize]) -> Array2<f64> {
 
 impl GroupTerm {
     fn new(raw: RawTerm, n: usize, n_levels: usize, q: usize) -> Result<Self> {
-        if raw.codes.len() != n || n_levels == 0 || q == 0 {
+        let members = raw.codes.len() / n;
+        if members == 0 || raw.codes.len() != n * members || n_levels == 0 || q == 0 {
             return Err(Error::Spec("a group-level term has the wrong number of codes, levels or coefficients".into()));
         }
         if raw.codes.iter().any(|&c| c < 0 || c as usize >= n_levels) {
             return Err(Error::Spec("a group code is outside the levels of its factor".into()));
         }
-        let codes = raw.codes.iter().map(|&c| c as u32).collect();
-        let z = matrix("z", raw.z, n, q)?;
+        let codes: Vec<u32> = raw.codes.iter().map(|&c| c as u32).collect();
+        let mut z = matrix("z", raw.z, n * members, q)?;
+        merge_members(n, &codes, &mut z);
         let is_intercept = q == 1 && z.iter().all(|&v| v == 1.0);
         let precision = raw.precision.map(|p| LevelPrecision::new(n_levels, &p.rows, &p.columns, &p.values, p.log_det));
         let precision = precision.transpose()?.map(Arc::new);
-        Ok(Self { codes, z, n_levels, q, is_intercept, precision })
+        Ok(Self { codes, z, members, n_levels, q, is_intercept, precision })
+    }
+
+    /// Place of a row's `member` in `codes`, and its row of `z`.
+    pub fn entry(&self, member: usize, row: usize) -> usize {
+        member * (self.codes.len() / self.members) + row
+    }
+
+    /// Those of all its members.
+    pub fn entries(&self, row: usize) -> impl Iterator<Item = usize> {
+        let n = self.codes.len() / self.members;
+        (0..self.members).map(move |member| member * n + row)
     }
 
     /// Column `c` of `z`.
     pub fn z_column(&self, c: usize) -> &[f64] {
         column(&self.z, c)
+    }
+}
+
+/// Gives the values of members of a row that are the same level to the first of them.
+fn merge_members(n: usize, codes: &[u32], z: &mut Array2<f64>) {
+    for entry in n..codes.len() {
+        let Some(first) = (entry % n..entry).step_by(n).find(|&e| codes[e] == codes[entry]) else { continue };
+        for c in 0..z.ncols() {
+            z[(first, c)] += std::mem::take(&mut z[(entry, c)]);
+        }
     }
 }
 

@@ -24,11 +24,12 @@ impl Leaves {
     /// Groups the rows of a design by all of it but offsets, weights and responses.
     pub fn find(design: &Design) -> Self {
         let terms = design.terms.iter().filter(|term| !term.is_intercept);
-        let z = terms.flat_map(|term| (0..term.q).map(move |c| term.z_column(c)));
+        let n = design.n();
+        let z = terms.flat_map(|term| (0..term.q).flat_map(move |c| term.z_column(c).chunks_exact(n)));
         let x = (0..design.x.ncols()).map(|j| design.x_column(j));
         let se = (!design.se.is_empty()).then_some(&design.se[..]);
         let numbers = x.chain(z).chain(se).chain(dispersion_columns(design)).collect();
-        Self::by_columns(design.n(), numbers, design.terms.iter().map(|term| &term.codes[..]).collect())
+        Self::by_columns(n, numbers, design.terms.iter().flat_map(|term| term.codes.chunks_exact(n)).collect())
     }
 
     /// Groups the rows of a design by their dispersion's.

@@ -66,7 +66,7 @@ fn reason(design: &Design, spec: &ModelSpec) -> String {
             *first == y
         })
     };
-    let term = design.terms.iter().position(|t| is_constant_within(&t.codes, t.n_levels));
+    let term = design.terms.iter().position(|t| t.members == 1 && is_constant_within(&t.codes, t.n_levels));
     match term {
         Some(k) => format!("in each level of '{}' the response is the same in all rows", spec.terms[k].group),
         None => "coefficients and group effects fit the response exactly".into(),
@@ -126,12 +126,13 @@ fn fits_some(design: &Design, rows: &[usize]) -> Option<bool> {
 fn columns(design: &Design, rows: &[usize]) -> impl Iterator<Item = Vec<f64>> {
     let fixed = (0..design.x.ncols()).map(|j| rows.iter().map(|&i| design.x[(i, j)]).collect());
     let effects = design.terms.iter().flat_map(move |t| {
-        let mut levels: Vec<u32> = rows.iter().map(|&i| t.codes[i]).collect();
+        let mut levels: Vec<u32> = rows.iter().flat_map(|&i| t.entries(i)).map(|e| t.codes[e]).collect();
         levels.sort_unstable();
         levels.dedup();
-        let of = move |level: u32, c: usize| {
-            rows.iter().map(|&i| if t.codes[i] == level { t.z[(i, c)] } else { 0.0 }).collect()
+        let of_row = move |i: usize, level: u32, c: usize| {
+            t.entries(i).filter(|&e| t.codes[e] == level).map(|e| t.z[(e, c)]).sum::<f64>()
         };
+        let of = move |level: u32, c: usize| rows.iter().map(|&i| of_row(i, level, c)).collect();
         levels.into_iter().flat_map(move |level| (0..t.q).map(move |c| of(level, c)))
     });
     fixed.chain(effects)
@@ -188,8 +189,10 @@ impl<'a> Columns<'a> {
         for i in (0..design.n()).filter(|&i| design.weights[i] > 0.0) {
             (0..p).for_each(|j| scale[j] += design.x[(i, j)].powi(2));
             for (t, block) in design.terms.iter().zip(&layout.blocks) {
-                let first = p + block.start + t.codes[i] as usize * t.q;
-                (0..t.q).for_each(|c| scale[first + c] += t.z[(i, c)].powi(2));
+                for e in t.entries(i) {
+                    let first = p + block.start + t.codes[e] as usize * t.q;
+                    (0..t.q).for_each(|c| scale[first + c] += t.z[(e, c)].powi(2));
+                }
             }
         }
         scale.iter_mut().for_each(|s| *s = if *s > 0.0 { s.sqrt().recip() } else { 0.0 });

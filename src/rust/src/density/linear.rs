@@ -1,6 +1,6 @@
 //! The linear predictor of the rows of a design, and derivatives pulled back through it.
 
-use crate::design::Design;
+use crate::design::{Design, GroupTerm};
 use crate::layout::Layout;
 
 /// Rows that follow each other and differ in their offset only: each run of them as one row, so that the predictor of the
@@ -55,7 +55,11 @@ impl Runs {
 fn is_alike(design: &Design, a: usize, b: usize) -> bool {
     let same = |column: &[f64]| column[a] == column[b];
     (0..design.x.ncols()).all(|j| same(design.x_column(j)))
-        && design.terms.iter().all(|t| t.codes[a] == t.codes[b] && (0..t.q).all(|c| same(t.z_column(c))))
+        && design.terms.iter().all(|t| (0..t.members).all(|m| is_alike_in(t, t.entry(m, a), t.entry(m, b))))
+}
+
+fn is_alike_in(term: &GroupTerm, a: usize, b: usize) -> bool {
+    term.codes[a] == term.codes[b] && term.z.row(a) == term.z.row(b)
 }
 
 /// Linear predictor, offset included.
@@ -66,13 +70,15 @@ pub fn predictor(design: &Design, layout: &Layout, beta: &[f64], effects: &[f64]
     }
     for (block, term) in layout.blocks.iter().zip(&design.terms) {
         let effects = &effects[block.start..block.start + block.len()];
-        if term.is_intercept {
-            eta.iter_mut().zip(&term.codes).for_each(|(e, &l)| *e += effects[l as usize]);
-            continue;
-        }
-        for c in 0..term.q {
-            let rows = eta.iter_mut().zip(&term.codes).zip(term.z_column(c));
-            rows.for_each(|((e, &l), z)| *e += z * effects[l as usize * term.q + c]);
+        for (m, codes) in term.codes.chunks_exact(eta.len()).enumerate() {
+            if term.is_intercept {
+                eta.iter_mut().zip(codes).for_each(|(e, &l)| *e += effects[l as usize]);
+                continue;
+            }
+            for c in 0..term.q {
+                let rows = eta.iter_mut().zip(codes).zip(&term.z_column(c)[term.entry(m, 0)..]);
+                rows.for_each(|((e, &l), z)| *e += z * effects[l as usize * term.q + c]);
+            }
         }
     }
 }
@@ -85,13 +91,15 @@ pub fn pull_back(design: &Design, layout: &Layout, d_eta: &[f64], d_beta: &mut [
     d_effects.fill(0.0);
     for (block, term) in layout.blocks.iter().zip(&design.terms) {
         let out = &mut d_effects[block.start..block.start + block.len()];
-        if term.is_intercept {
-            d_eta.iter().zip(&term.codes).for_each(|(d, &l)| out[l as usize] += d);
-            continue;
-        }
-        for c in 0..term.q {
-            let rows = d_eta.iter().zip(&term.codes).zip(term.z_column(c));
-            rows.for_each(|((d, &l), z)| out[l as usize * term.q + c] += d * z);
+        for (m, codes) in term.codes.chunks_exact(d_eta.len()).enumerate() {
+            if term.is_intercept {
+                d_eta.iter().zip(codes).for_each(|(d, &l)| out[l as usize] += d);
+                continue;
+            }
+            for c in 0..term.q {
+                let rows = d_eta.iter().zip(codes).zip(&term.z_column(c)[term.entry(m, 0)..]);
+                rows.for_each(|((d, &l), z)| out[l as usize * term.q + c] += d * z);
+            }
         }
     }
 }

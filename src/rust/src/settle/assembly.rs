@@ -95,7 +95,8 @@ impl Assembly {
         let model = &posterior.model;
         let has_known_sd = model.layout.dispersion.is_empty() && model.design.latents.is_empty();
         let is_whole = model.family() == Family::Gaussian && (scaled_by_sigma(model) || has_known_sd);
-        let row_cost = posterior.beta.len() + 2 * model.design.terms.len() + 2;
+        let n_members: usize = model.design.terms.iter().map(|t| t.members).sum();
+        let row_cost = posterior.beta.len() + 2 * n_members + 2;
         let cost = row_cost * model.design.n() + model.design.errors.as_ref().map_or(0, |e| 2 * e.entries.len());
         if !is_whole || model.prior_only || self.incidence.n_values > cost {
             return None;

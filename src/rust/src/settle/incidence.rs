@@ -54,7 +54,11 @@ fn meetings(model: &Model, levels: &[(usize, usize)]) -> impl Iterator<Item = (u
     let mut number: Vec<Vec<usize>> = terms.iter().map(|t| vec![0; t.n_levels]).collect();
     levels.iter().enumerate().for_each(|(at, &(b, level))| number[b][level] = at);
     let relations = related(model, &number).into_iter().map(|(i, j, _)| (i, j));
-    let of_row = move |row: usize| terms.iter().zip(&number).map(|(t, n)| n[t.codes[row] as usize]).collect();
+    let of_row = move |row: usize| {
+        let of_term =
+            |(t, n): (&GroupTerm, &Vec<usize>)| t.entries(row).map(|e| n[t.codes[e] as usize]).collect::<Vec<_>>();
+        terms.iter().zip(&number).flat_map(of_term).collect()
+    };
     let of_other = of_row.clone();
     let in_rows = (0..model.design.n()).flat_map(move |row| {
         let at: Vec<usize> = of_row(row);
@@ -100,7 +104,10 @@ pub fn row_nodes(model: &Model, node_of: &[Vec<usize>], n_nodes: usize, row: usi
     let mut out = vec![];
     for (block, nodes) in model.layout.blocks.iter().zip(node_of) {
         match block.source {
-            Source::Term(k) => out.push(nodes[model.design.terms[k].codes[row] as usize]),
+            Source::Term(k) => {
+                let term = &model.design.terms[k];
+                out.extend(term.entries(row).map(|e| nodes[term.codes[e] as usize]));
+            }
             Source::Horseshoe(_) => out.extend(nodes),
         }
     }
@@ -129,8 +136,11 @@ pub fn row_values(model: &Model, row: usize, out: &mut Vec<f64>) -> Vec<usize> {
     for block in &model.layout.blocks {
         match block.source {
             Source::Term(k) => {
-                starts.push(out.len());
-                out.extend(model.design.terms[k].z.row(row));
+                let term = &model.design.terms[k];
+                for e in term.entries(row) {
+                    starts.push(out.len());
+                    out.extend(term.z.row(e));
+                }
             }
             Source::Horseshoe(h) => {
                 for &j in &model.shrunken[h] {

@@ -36,10 +36,10 @@ fn level_information(model: &Model, weights: &[f64]) -> Vec<f64> {
         match block.source {
             Source::Term(k) => {
                 let term = &model.design.terms[k];
-                for (i, w) in weights.iter().enumerate() {
-                    let level = at + term.codes[i] as usize * q * q;
+                for (e, w) in weights.iter().cycle().take(term.codes.len()).enumerate() {
+                    let level = at + term.codes[e] as usize * q * q;
                     for a in 0..q {
-                        (0..q).for_each(|b| out[level + a * q + b] += w * term.z[(i, a)] * term.z[(i, b)]);
+                        (0..q).for_each(|b| out[level + a * q + b] += w * term.z[(e, a)] * term.z[(e, b)]);
                     }
                 }
             }
@@ -112,7 +112,7 @@ pub fn normal_equations(model: &Model, weights: &[f64]) -> (Mat<f64>, Mat<f64>) 
                 Source::Term(k) => {
                     let term = &design.terms[k];
                     for c in 0..term.q {
-                        let rows = wx.iter().zip(&term.codes).zip(term.z_column(c));
+                        let rows = wx.iter().cycle().zip(&term.codes).zip(term.z_column(c));
                         rows.for_each(|((w, &l), z)| cross[(i, block.start + l as usize * term.q + c)] += w * z);
                     }
                 }

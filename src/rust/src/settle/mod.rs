@@ -98,6 +98,9 @@ fn is_deeply_nested(model: &Model) -> bool {
 }
 
 fn is_nested(inner: &GroupTerm, outer: &GroupTerm) -> bool {
+    if inner.members > 1 || outer.members > 1 {
+        return false;
+    }
     let mut of = vec![u32::MAX; inner.n_levels];
     inner.codes.iter().zip(&outer.codes).all(|(&i, &o)| {
         let of = &mut of[i as usize];

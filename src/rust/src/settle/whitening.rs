@@ -72,7 +72,7 @@ fn frozen(posterior: &mut Posterior, mode: &[f64], assembly: &Assembly) -> Optio
 fn row_products(posterior: &Posterior) -> usize {
     let design = &posterior.model.design;
     let likelihood = if posterior.model.family() == crate::spec::Family::Gaussian { 4 } else { 20 };
-    let effects: usize = design.terms.iter().map(|t| 2 * t.q).sum();
+    let effects: usize = design.terms.iter().map(|t| 2 * t.q * t.members).sum();
     let relations: usize =
         design.terms.iter().filter_map(|t| Some(2 * t.q * t.precision.as_ref()?.entries.len())).sum();
     relations + design.n() * (likelihood + effects + 2 * posterior.beta.len())

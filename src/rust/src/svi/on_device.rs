@@ -38,6 +38,9 @@ pub fn objection<D: InParts>(target: &mut D) -> Option<&'static str> {
     if !posterior.model.design.latents.is_empty() {
         return Some("Predictors are measured with error: a GPU has no rows for that.");
     }
+    if posterior.model.design.terms.iter().any(|t| t.members > 1) {
+        return Some("Rows belong to several levels of a term: a GPU has no rows for that.");
+    }
     let why = "This Gaussian model is computed from cross-products of its columns: a step costs the same for any number of rows.";
     posterior.sums.is_some().then_some(why)
 }
