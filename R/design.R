@@ -164,8 +164,8 @@ new_term <- function(bar, data, contrasts, relations) {
   design$dist <- bar$dist
   blueprint <- c(part[c("terms", "xlevels", "contrasts", "columns")],
                  list(group = bar$group, vars = bar$vars, keys = groups$keys, means = names(mean),
-                      related = !is.null(relation$precision), scheme = groups$scheme, by = design$by[c("var", "levels", "suffix")],
-                      dist = bar$dist, twins = relation$twins))
+                      related = !is.null(relation$precision), scheme = groups$scheme,
+                      by = design$by[c("var", "levels", "suffix")], dist = bar$dist, twins = relation$twins))
   list(design = design, blueprint = blueprint)
 }
 

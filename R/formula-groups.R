@@ -200,6 +200,6 @@ decode_bar <- function(bar, env) {
   more <- marker[[5]]
   relation <- more$relation
   list(group = more$members$group %||% paste(vars, collapse = ":"), vars = vars, rhs = rhs, cor = marker[[3]],
-       mean = eval(marker[[4]]), relation = if (!is.null(relation)) list(kind = relation[[1]], name = relation[[2]]), by = more$by,
-       dist = more$dist, members = more$members)
+       mean = eval(marker[[4]]), relation = if (!is.null(relation)) list(kind = relation[[1]], name = relation[[2]]),
+       by = more$by, dist = more$dist, members = more$members)
 }
