@@ -40,8 +40,8 @@ line_priors <- function(fit, at) {
   part <- job_part(fit$job, fit$posterior$rows[at])
   view <- part_view(part)
   overrides <- gene_priors(view$model, part, view$levels)
-  to_centred <- centred_columns(model)
-  priors <- coefficient_priors(fit)
+  frame <- coefficient_frame(fit)
+  priors <- frame$priors
   names <- model$design$coef_names
   of_coefs <- function(g) {
     args <- lapply(seq_along(priors), function(k) overridden(priors[[k]]$args, overrides, names[k], g))
@@ -49,8 +49,9 @@ line_priors <- function(fit, at) {
       total <- 0
       for (k in seq_along(priors)) {
         if (!is_proper_prior(priors[[k]])) next
-        weights <- to_centred[, k]
-        on_line <- drop(p[, seq_along(names), drop = FALSE] %*% weights) + sum(u[seq_along(names)] * weights) * move
+        weights <- frame$columns[, k]
+        here <- drop(p[, seq_along(names), drop = FALSE] %*% weights) - frame$shift[k]
+        on_line <- here + sum(u[seq_along(names)] * weights) * move
         total <- total + record_of_prior(priors[[k]])$log_density(on_line, args[[k]])
       }
       total

@@ -131,6 +131,7 @@ shared_lines <- function(fit) {
     if (part$kind == "dispersion") {
       return(sprintf("log %s ~ normal(%s, %.2g)", part$variable, trend_text(shared, k), exp(par[4])))
     }
+    if (is_mvn(part)) return(mvn_line(fit))
     text <- prior_text(part_prior(part, par), digits = 2)
     if (part$variable %in% sd_variables(fit)) text <- sub("^(normal|student_t)\\(", "half-\\1(", text)
     sprintf("%s ~ %s", part$variable, text)

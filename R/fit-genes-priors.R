@@ -5,13 +5,14 @@ coefficient_priors <- function(fit) {
   model$parameters$parsed[match(model$design$coef_names, model$parameters$variable)]
 }
 
-# Coefficients x coefficients: the intercept's prior is on the value at the means of the columns.
-centred_columns <- function(model) {
-  design <- model$design
-  out <- diag(length(design$coef_names))
-  at <- which(design$coefficients$class == "Intercept")
-  if (length(at) == 1 && identical(model$intercept, "centred")) out[, at] <- colMeans(design$x)
-  out
+# list(columns, shift, priors): prior k is that of beta' columns[, k] - shift[k]. A joint normal prior is standard normal so.
+coefficient_frame <- function(fit) {
+  frame <- mvn_frame(fit$job$shared)
+  priors <- coefficient_priors(fit)
+  if (is.null(frame)) return(list(columns = centred_columns(fit$job$model), shift = numeric(length(priors)), priors = priors))
+  columns <- t(solve(frame$root))
+  list(columns = columns, shift = drop(frame$mean %*% columns),
+       priors = rep(list(list(dist = "normal", args = c(0, 1), half = FALSE)), length(priors)))
 }
 
 # Arguments of a prior with those that the gene has of its own (gene_priors()).

@@ -138,6 +138,15 @@ coefficient_places <- function(model) {
   table
 }
 
+# Coefficients x coefficients: the intercept's prior is on the value at the means of the columns.
+centred_columns <- function(model) {
+  design <- model$design
+  out <- diag(length(design$coef_names))
+  at <- which(design$coefficients$class == "Intercept")
+  if (length(at) == 1 && identical(model$intercept, "centred")) out[, at] <- colMeans(design$x)
+  out
+}
+
 override <- function(name, arg, values) list(name = name, arg = as.integer(arg), values = as.double(values))
 
 count_level_prior <- function(row, levels) {

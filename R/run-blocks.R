@@ -19,10 +19,11 @@ run_part <- function(part, report = NULL) {
   view <- allowInterrupts(part_view(part))
   genes <- list(counts = view$block$counts, offset = as.double(view$offset), weights = as.double(view$weights),
                 index = as.integer(part$rows - 1L), priors = gene_priors(view$model, part, view$levels))
-  model <- view$model
+  frame <- mvn_frame(part$shared)
+  model <- in_frame(view$model, frame)
   run <- function(settings) run_gene_engine(model$spec_json, spec_arrays(model$design), genes, settings, report)
   result <- allowInterrupts(run_on_device(run, part))
-  new_piece(unwrap_engine(result), part, view)
+  new_piece(out_of_frame(unwrap_engine(result), frame), part, view)
 }
 
 # list(block, weights, offset, model, levels): the values of the part's genes without gaps, what is special to each gene,

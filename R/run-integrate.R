@@ -18,6 +18,7 @@ integrate_part <- function(part, par, covariance, x) {
     dispersion = replace(par, 4, wider_spread(par[[4]], covariance[4, 4], mean(rowSums((x %*% covariance[1:3, 1:3]) * x)))),
     lognormal = replace(par, 2, wider_spread(par[[2]], covariance[2, 2], covariance[1, 1])),
     horseshoe = par,
+    mvn = integrate_mvn(par, covariance),
     par + covariance[1, 1])
 }
 

@@ -14,6 +14,7 @@ learning_ess <- 25
 learn_shared <- function(job, rows, run) {
   parts <- shared_parts(job$model, job$sharing$share, job$sharing$sd_prior, job$sharing$effect_prior)
   if (length(parts) == 0) return(NULL)
+  parts <- lapply(parts, with_typical_levels, job, rows)
   shared <- start_shared(job, parts, rows)
   for (round in seq_along(learning_sizes)) {
     job$shared <- widened(shared)
@@ -33,6 +34,7 @@ widened <- function(shared) {
     if (part$kind == "dispersion") par[4] <- max(par[4] + log(1.25), log(0.4))
     if (part$kind == "lognormal") par[2] <- max(par[2] + log(1.25), log(0.4))
     if (part$kind %in% c("normal", "half_normal")) par <- par + log(1.25)
+    if (is_mvn(part)) par <- widened_mvn(par)
     par
   }
   shared$par <- Map(widen, shared$parts, shared$par)
@@ -89,7 +91,7 @@ update_shared <- function(shared, piece, job) {
   trace <- data.frame(round = NROW(shared$rounds) + 1, n_genes = learned$n_genes, gain = learned$value,
                       ess = stats::median(learned$ess))
   for (k in seq_along(shared$parts)) {
-    trace[paste0(shared$parts[[k]]$variable, ".", names(learned$par[[k]]))] <- as.list(unname(learned$par[[k]]))
+    trace[paste0(part_name(shared$parts[[k]]), ".", names(learned$par[[k]]))] <- as.list(unname(learned$par[[k]]))
   }
   shared$rounds <- rbind(shared$rounds, trace)
   shared$n_genes <- learned$n_genes
@@ -117,10 +119,10 @@ drawn_under <- function(shared, piece) {
 # `shared` holds the parts and parameters under which the piece was drawn.
 learn_from <- function(shared, piece, job, parts, start) {
   values <- lapply(shared$parts, part_values, piece = piece)
-  finite <- vapply(values, function(v) is.finite(colSums(v)), logical(dim(piece$draws)[3]))
+  finite <- vapply(values, finite_genes, logical(dim(piece$draws)[3]))
   usable <- piece$usable & rowSums(!matrix(finite, ncol = length(values))) == 0
   if (!any(usable)) abort_unlearned(piece)
-  values <- lapply(values, function(v) v[, usable, drop = FALSE])
+  values <- lapply(values, values_of_genes, usable)
   x <- trend_basis(trend_input(job$model, piece$base_mean[usable], shared$unit), shared$range)
   hyper <- lapply(parts, part_hyperprior, unit = shared$unit, level = shared$level)
   hyper <- list(mean = unlist(lapply(hyper, `[[`, "mean")), sd = unlist(lapply(hyper, `[[`, "sd")))
@@ -135,6 +137,7 @@ abort_unlearned <- function(piece) {
 
 # What the part's prior is of: the intercept of a regression of the dispersion is taken where it is centred.
 part_values <- function(part, piece) {
+  if (is_mvn(part)) return(mvn_values(part, piece))
   values_of <- function(variable) {
     v <- piece$draws[, match(variable, piece$names), , drop = FALSE]
     matrix(v, dim(v)[1])
@@ -143,6 +146,13 @@ part_values <- function(part, piece) {
   for (slope in names(part$centre)) v <- v + part$centre[[slope]] * values_of(slope)
   if (part$kind == "dispersion" && part$variable %in% c("shape", "sigma")) log(v) else v
 }
+
+# Values are draws x genes, with the coefficients behind where a part is of several.
+finite_genes <- function(values) rowSums(!is.finite(as.matrix(colSums(values)))) == 0
+
+values_of_genes <- function(values, at) if (length(dim(values)) == 3) values[, at, , drop = FALSE] else values[, at, drop = FALSE]
+
+part_name <- function(part) if (is_mvn(part)) "coefficients" else part$variable
 
 # How genes are sampled to learn from, with `n_draws` in all: one short chain per gene, once, all draws kept.
 learning_run <- function(silent, refresh, BPPARAM) {
@@ -173,15 +183,27 @@ learning_settings <- function(settings, n_draws) {
 # The model with the learned priors: in its table, in the parsed priors, and in the spec.
 apply_shared <- function(model, shared) {
   for (k in seq_along(shared$parts)) {
-    at <- match(shared$parts[[k]]$variable, model$parameters$variable)
-    parsed <- part_prior(shared$parts[[k]], shared$par[[k]])
-    model$parameters$parsed[[at]] <- parsed
-    model$parameters$prior[at] <- prior_text(parsed)
-    model$parameters$source[at] <- "shared"
-    model$prior[prior_row(model, at), c("prior", "source")] <- list(prior_text(parsed), "shared")
+    priors <- part_priors(shared$parts[[k]], shared$par[[k]])
+    for (variable in names(priors)) model <- with_shared_prior(model, variable, priors[[variable]])
   }
   model$spec_json <- to_json(new_spec(model$design, model$family, model$parameters, model$intercept, FALSE))
   model
+}
+
+with_shared_prior <- function(model, variable, parsed) {
+  at <- match(variable, model$parameters$variable)
+  model$parameters$parsed[[at]] <- parsed
+  model$parameters$prior[at] <- prior_text(parsed)
+  model$parameters$source[at] <- "shared"
+  model$prior[prior_row(model, at), c("prior", "source")] <- list(prior_text(parsed), "shared")
+  model
+}
+
+# By variable; of coefficients with a joint prior those of each alone.
+part_priors <- function(part, par) {
+  if (!is_mvn(part)) return(stats::setNames(list(part_prior(part, par)), part$variable))
+  normal <- function(mean, sd) list(dist = "normal", args = c(mean, sd), half = FALSE)
+  stats::setNames(Map(normal, split_mvn(par)$mean, sqrt(diag(mvn_covariance(par)))), part$variable)
 }
 
 # The row of a parameter in the table of priors, where members of a horseshoe have none of their own.

@@ -10,7 +10,8 @@
 
 # The parts that are pooled, in the order of the parameters: list(kind, variable, centre), see dispersion_centre(); kinds
 # "dispersion" (log-normal around a trend of the mean), "lognormal", "half_normal", "half_t", "horseshoe" (standard deviations),
-# "normal", "student_t" (effects). Only parameters whose prior the user has left alone take part.
+# "normal", "student_t" (effects), "mvn" (all coefficients together, run-share-mvn.R). Only parameters whose prior the user has
+# left alone take part.
 shared_parts <- function(model, share, sd_prior, effect_prior) {
   table <- model$parameters
   is_free <- table$source == "default"
@@ -20,8 +21,9 @@ shared_parts <- function(model, share, sd_prior, effect_prior) {
   is_level <- table$variable %in% model$design$coef_names[constant_columns(model$design$x)]
   effects <- table$variable[is_free & table$class == "b" & table$dpar == "" & !is_level]
   of_dispersion <- lapply(part("dispersion", dispersion), c, compact(list(centre = dispersion_centre(model))))
+  of_effects <- switch(effect_prior, weak = NULL, mvn = list(mvn_part(model)), part(effect_prior, effects))
   c(if ("dispersion" %in% share) of_dispersion, if ("sd" %in% share) part(sd_prior, sds),
-    if (effect_prior != "weak") part(effect_prior, effects))
+    of_effects)
 }
 
 # The parameter that the trend is of: the dispersion itself, or the intercept of its regression.
@@ -53,6 +55,7 @@ part_start <- function(part, unit = 1, level = 1.5) {
     horseshoe = c(tau = log(0.1 * unit), slab = log(2.5 * unit)),
     lognormal = c(location = log(0.2 * unit), spread = log(0.6)),
     normal = , student_t = c(scale = log(unit)),
+    mvn = mvn_start(part, unit),
     c(scale = log(0.5 * unit)))
 }
 
@@ -62,6 +65,7 @@ part_hyperprior <- function(part, unit = 1, level = 1.5) {
     horseshoe = list(mean = log(c(0.1, 2.5) * unit), sd = c(1.5, 0.5)),
     lognormal = list(mean = c(log(0.2 * unit), log(0.5)), sd = c(1.5, 0.7)),
     normal = , student_t = list(mean = log(0.5 * unit), sd = 1.5),
+    mvn = mvn_hyperprior(part, unit),
     list(mean = log(0.3 * unit), sd = 1.5))
 }
 
@@ -83,6 +87,7 @@ part_density <- function(part, values, par, x) {
     half_normal = , normal = normal_density(values, par),
     half_t = t_density(values, par, half_t_df),
     student_t = t_density(values, par, effect_df),
+    mvn = mvn_density(values, par),
     horseshoe = horseshoe_scale_density(values, exp(par[1]), exp(par[2])))
 }
 
@@ -110,6 +115,7 @@ part_score <- function(part, values, par, x, weights) {
     half_normal = , normal = sum(weights * (values^2 * exp(-2 * par) - 1)),
     half_t = t_score(values, par, half_t_df, weights),
     student_t = t_score(values, par, effect_df, weights),
+    mvn = mvn_score(values, par, weights),
     horseshoe = horseshoe_score(values, par, weights))
 }
 

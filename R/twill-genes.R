@@ -33,6 +33,9 @@
 #' * `effect_prior = "normal"` or `"student_t"` (3 degrees of freedom) also learns a scale for each population-level
 #'   coefficient but the intercept, which then shrinks towards zero. The default, `"weak"`, does not shrink:
 #'   `normal(0, 2.5 / sd(x))` as in [tw_default_prior()].
+#' * `effect_prior = "mvn"` learns mean and covariance of all coefficients over genes, the intercept among them:
+#'   `beta_g ~ normal(m, Sigma)`. Coefficients of a gene then tell of each other, and shrink towards their means and along their
+#'   correlations. [tw_effect_prior()] shows both. Priors of coefficients cannot be stated beside it.
 #'
 #' The prior of a gene's intercept is `student_t(3, log(mean), 2.5)` at the means of the other columns. A prior given by
 #' `prior` holds for all genes, and its parameters are not pooled.
@@ -160,7 +163,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
                         genes = NULL, size_factors = NULL, offset = NULL, weights = NULL, min_count = 5, prior = NULL,
                         contrasts = NULL, data2 = NULL, dispersion = ~1, share = c("dispersion", "sd"),
                         sd_prior = c("lognormal", "half_t", "half_normal", "horseshoe"),
-                        effect_prior = c("weak", "normal", "student_t"),
+                        effect_prior = c("weak", "normal", "student_t", "mvn"),
                         method = c("hmc", "nuts", "laplace", "auto", "svi"), chains = 2, iter = 350,
                         warmup = floor(min(iter / 4, max(50, iter / 8))), thin = 1, cores = getOption("mc.cores", 2L),
                         threads = NULL, control = list(), keep = c("draws", "effects", "moments"), block_size = "auto",
@@ -182,7 +185,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   on.exit(close_folder(folder), add = TRUE)
   settings <- gene_settings(method, chains, iter, warmup, thin, cores, threads, control, seed, device, silent, folder)
   refuse_pooling(prior)
-  sharing <- check_sharing(share, sd_prior, effect_prior)
+  sharing <- check_sharing(share, sd_prior, effect_prior, c("weak", "normal", "student_t", "mvn"))
   keep <- check_choice(keep, "keep", c("draws", "effects", "moments"))
   BPPARAM <- check_bpparam(BPPARAM)
   input <- if (is.data.frame(x)) read_long(x, design, gene) else read_genes(x, assay, col_data)
@@ -204,7 +207,7 @@ gene_methods <- c("hmc", "nuts", "laplace", "auto", "svi")
 
 sd_prior_kinds <- c("lognormal", "half_t", "half_normal", "horseshoe")
 
-check_sharing <- function(share, sd_prior, effect_prior) {
+check_sharing <- function(share, sd_prior, effect_prior, effect_priors = c("weak", "normal", "student_t")) {
   known <- c("dispersion", "sd", "none")
   if (!is.character(share) || length(share) == 0 || !all(share %in% known)) {
     given <- given_value(share)
@@ -212,7 +215,7 @@ check_sharing <- function(share, sd_prior, effect_prior) {
                              "x" = "It is {.val {given}}."))
   }
   list(share = setdiff(share, "none"), sd_prior = check_choice(sd_prior, "sd_prior", sd_prior_kinds),
-       effect_prior = check_choice(effect_prior, "effect_prior", c("weak", "normal", "student_t")))
+       effect_prior = check_choice(effect_prior, "effect_prior", effect_priors))
 }
 
 gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, control, seed, device = "cpu", silent = 1,
