@@ -7,7 +7,8 @@ linear_columns <- function(formula, data, family) {
   if (is_count_family(family)) return(character())
   fixed <- part_of_pieces(formula$fixed, data)
   bars <- lapply(formula$bars, function(bar) part_of_pieces(bar$rhs, data))
-  others <- c(unlist(lapply(all_bars(formula), function(bar) c(bar$vars, bar$by))), all.vars(formula$addition$weights),
+  others <- c(unlist(lapply(all_bars(formula), function(bar) c(bar$vars, bar$by, all.vars(bar$members$weights)))),
+              all.vars(formula$addition$weights),
               all.vars(formula$addition$se), all.vars(formula$dispersion),
               unlist(lapply(formula$dispersion_bars, function(bar) all.vars(bar$rhs))),
               fixed$others, unlist(lapply(bars, `[[`, "others")))
