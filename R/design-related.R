@@ -55,8 +55,11 @@ new_relation <- function(kind, name, data2, silent) {
                             "i" = "Such are {.val {some(names(twins))}}, named {.val {some(unname(twins))}}."), silent)
     x <- x[!rownames(x) %in% names(twins), !rownames(x) %in% names(twins), drop = FALSE]
   }
-  precision <- if (kind == "cov") precision_of_covariance(x, name, silent) else precision_of_matrix(x, name)
-  list(name = name, kind = kind, levels = rownames(x), precision = precision, matrix = x, twins = twins)
+  relation <- list(name = name, kind = kind, levels = rownames(x), matrix = x, twins = twins)
+  if (kind == "prec") return(c(relation, list(precision = precision_of_matrix(x, name))))
+  root <- low_rank_root(x, name, silent)
+  if (!is.null(root)) return(c(relation, list(root = root)))
+  c(relation, list(precision = precision_of_covariance(x, name, silent)))
 }
 
 is_definite <- function(root, x) !is.null(root) && all(diag(root)^2 >= smallest_share * diag(x))

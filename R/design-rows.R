@@ -52,7 +52,7 @@ refuse_rows <- function(bad, values, name, rule, data) {
 check_rows_of_levels <- function(design) {
   if (!identical(design$dispersion, "sigma") || !is.null(design$x_disp)) return(invisible())
   is_error <- function(term) {
-    is_own <- is.null(term$precision) && !has_members(term)
+    is_own <- is.null(term$precision) && is.null(term$root) && !has_members(term)
     is_own && length(term$levels) == n_rows(design) && any(constant_columns(term$z))
   }
   groups <- vapply(Filter(is_error, design$terms), `[[`, "", "group")

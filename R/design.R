@@ -160,11 +160,12 @@ new_term <- function(bar, data, contrasts, relations) {
                  mean = mean)
   design$weights <- groups$weights
   design$precision <- relation$precision
+  design$root <- checked_root(relation, bar)
   design$by <- new_classes(bar, data, groups)
   design$dist <- bar$dist
   blueprint <- c(part[c("terms", "xlevels", "contrasts", "columns")],
                  list(group = bar$group, vars = bar$vars, keys = groups$keys, means = names(mean),
-                      related = !is.null(relation$precision), scheme = groups$scheme,
+                      related = !is.null(relation) && is.null(bar$members), scheme = groups$scheme,
                       by = design$by[c("var", "levels", "suffix")], dist = bar$dist, twins = relation$twins))
   list(design = design, blueprint = blueprint)
 }

@@ -64,8 +64,9 @@
 #' their inner nodes, and neighbours, and then costs little. `K` and `Q` are the names of matrices in `data2` of [twill()], of
 #' base R or \pkg{Matrix}, taken as they are. Their row names are the levels; these may be more than the data have, such as
 #' ancestors, and are predicted by their relatives. A level that has no row cannot be predicted. Levels with the same row of `K`,
-#' such as clones, are one, under the name of the first; any other `K` without an inverse is refused. [tw_pedigree()] makes `Q` of
-#' a pedigree.
+#' such as clones, are one, under the name of the first. Where `K` has a lower rank than there are levels, as kinship from few
+#' genotypes has, effects are exact functions of as many coordinates, with a message; what has a negative eigenvalue is refused.
+#' [tw_pedigree()] makes `Q` of a pedigree.
 #'
 #' @section Related errors:
 #' `y ~ x + (1 | g) + fcor(V)` has errors of the rows with a known covariance, as in brms: `V` is the name of a matrix in `data2`

@@ -60,7 +60,7 @@ spec_dispersion <- function(design, parameters, intercept) {
 spec_terms <- function(design, parameters) {
   lapply(design$terms, function(term) {
     parsed <- parameters$parsed[match(sd_names(term), parameters$variable)]
-    list(group = unbox(term$group), levels = term$levels, coefs = term$coefs, sd_priors = lapply(parsed, spec_prior),
+    list(group = unbox(term$group), levels = sampled_levels(term), coefs = term$coefs, sd_priors = lapply(parsed, spec_prior),
          cor = if (term$cor) spec_cor(term, parameters), by = spec_by(term), df = spec_df(term, parameters),
          horseshoe = unbox(has_tails(term) && !has_df(term)))
   })
@@ -114,6 +114,7 @@ spec_arrays <- function(design) {
        se = if (is.null(design$errors)) as.double(design$se) else double(), errors = design$errors$precision,
        x = as.double(columns$x), x_disp = as.double(engine_dispersion(design)),
        terms = lapply(design$terms, function(term) {
+         term <- in_coordinates(term)
          z <- lapply(member_terms(term), `[[`, "z")
          c(list(codes = as.integer(term$codes) - 1L, z = as.double(do.call(rbind, z))),
            term["precision"[!is.null(term$precision)]])

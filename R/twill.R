@@ -226,11 +226,13 @@ refuse_flat_priors <- function(parameters) {
 
 sample_model <- function(model, settings, sample_prior, call, silent, refresh) {
   if (is.null(settings$seed)) settings$seed <- draw_seed()
+  check_kept_coordinates(model$design$terms, settings)
   check_memory(model, settings)
   if (is.null(settings$method)) describe_run(model, settings, silent)
   run <- if (is.null(settings$method)) run_sampler else run_approximation
   output <- run(model$spec_json, spec_arrays(model$design), settings, silent, refresh)
   output[c("draws", "warmup_draws")] <- lapply(output[c("draws", "warmup_draws")], with_known_draws, design = model$design)
+  output[c("draws", "warmup_draws")] <- lapply(output[c("draws", "warmup_draws")], with_level_draws, terms = model$design$terms)
   if (sample_prior == "yes") output$draws <- add_prior_draws(output$draws, model, settings$seed)
   new_fit(model, output, settings, sample_prior, call)
 }
