@@ -13,7 +13,7 @@
 #' gives the same bits on the same card. Diagnostics, the genes that are sampled again because of these, and what is learned
 #' over genes are the CPU's.
 #' Where covariates differ from cell to cell, each cell is a row of each gene, on the GPU as on the CPU.
-#' Models of genes that the guides of many draws do not cover (correlated effects, a regression of the dispersion,
+#' Models of genes that the kernels do not cover (correlated effects, a regression of the dispersion,
 #' Gaussian responses; for chains, more than 40 parameters), and other methods, compute on the CPU.
 #'
 #' [twill()] with `method = "svi"` keeps the rows of the data on the GPU, or passes them through it in blocks if they are more

@@ -48,8 +48,8 @@
 #' what is left to gain, from two halves of the last steps with independent noise, falls below `tolerance`. Draws are those of
 #' the guide; Pareto k-hat says how far it is from the posterior. Genes with k-hat above 0.7, or whose climb did not end, are
 #' sampled as by `"hmc"` (status `"refined"`), or with `control = list(refine = FALSE)` left as they are (`"high_khat"`).
-#' Correlated effects, a regression of the dispersion and Gaussian responses go through a slower guide in the coordinates of
-#' the sampler. The sum of the ELBO over genes, step by step, is `fit$posterior$elbo`: `plot(fit, "loss")`.
+#' Related levels, known standard deviations and models of more than 160 parameters go through a slower guide in the coordinates
+#' of the sampler. The sum of the ELBO over genes, step by step, is `fit$posterior$elbo`: `plot(fit, "loss")`.
 #'
 #' @section Statuses:
 #' [tw_diagnostics()] says of each gene `"ok"`; `"refined"` (approximated badly, so sampled); `"high_khat"` (approximated
@@ -109,7 +109,7 @@
 #'   genes where that cannot be trusted: see below.
 #' @param chains,iter,warmup,thin As in [twill()], per gene. Default: 2 chains of 350 iterations, 50 of them warm-up: ends of
 #'   95 percent intervals then move by less than a tenth of a posterior sd from seed to seed. Of `iter` a quarter is warm-up
-#'   as far as that is 50, then an eighth. By `"hmc"` counts of up to 40 parameters per gene are sampled by eight short chains
+#'   as far as that is 50, then an eighth. By `"hmc"` models of up to 40 parameters per gene are sampled by eight short chains
 #'   in lockstep, which share the iterations of the chains asked for: each of two chains is the draws of four, one after the
 #'   other (R-hat and effective sample sizes see them so). Else the first chain of a gene adapts the step size for all.
 #' @param cores,threads Number of threads over genes. Default: the option `mc.cores`, else 2.

@@ -69,7 +69,7 @@ fn chains(label: &str, shape: &Shape) {
 struct Eight<'a> {
     map: &'a mut Conditional<Draws8>,
     scheme: &'a Scheme,
-    a: &'a Information<f64>,
+    a: &'a [Information<f64>],
     scales: &'a [Draws8],
     z: &'a Parts<Draws8>,
     d: &'a mut Parts<Draws8>,
@@ -80,7 +80,7 @@ impl NullaryFnOnce for Eight<'_> {
 
     #[inline(always)]
     fn call(self) -> Draws8 {
-        let value = self.map.forward(self.scheme, self.a, Draws8::splat(0.9), self.scales, self.z);
+        let value = self.map.forward(self.scheme, self.a, &[Draws8::splat(0.9)], self.scales, self.z);
         value + self.map.backward(self.scheme, self.scales, self.d, None)
     }
 }

@@ -4,7 +4,36 @@
 //! leaves is made of these; `device/kernels/families.cuh` and `rows.cuh` are their twins.
 
 use crate::number::Real;
+use crate::spec::Family;
+use crate::tuning::MAX_INFORMATION;
 use std::ops::AddAssign;
+
+impl Family {
+    /// Whether responses are linear in effects and coefficients, which given the dispersion then are Gaussian.
+    pub fn is_linear(self) -> bool {
+        self == Self::Gaussian
+    }
+
+    /// Whether the variance of a count has a shape.
+    pub fn has_shape(self) -> bool {
+        self == Self::NegBinomial
+    }
+
+    /// A response on the scale of the linear predictor.
+    pub fn linked(self, y: f64) -> f64 {
+        if self.is_linear() { y } else { (y + 0.5).ln() }
+    }
+
+    /// Multiplications that a row's likelihood costs as much as: a count has an exponential and a logarithm.
+    pub fn n_products(self) -> usize {
+        if self.is_linear() { 4 } else { 20 }
+    }
+
+    /// Working weights of rows at most; Gaussian responses may be measured in any unit.
+    pub fn max_information(self) -> f64 {
+        if self.is_linear() { 1e200 } else { MAX_INFORMATION }
+    }
+}
 
 /// Of a row, or summed over some: log-likelihood and its derivatives.
 #[derive(Debug, Clone, Copy, Default)]

@@ -173,6 +173,30 @@ impl<T: Real> Parts<T> {
         self.lead.copy_from_slice(&other.lead);
         self.core.copy_from_slice(&other.core);
     }
+
+    /// Adds the numbers of `other`.
+    #[inline(always)]
+    pub fn add(&mut self, other: &Self) {
+        for (x, y) in self.lead.iter_mut().zip(&other.lead) {
+            *x += *y;
+        }
+        for (x, y) in self.core.iter_mut().zip(&other.core) {
+            *x += *y;
+        }
+    }
+
+    /// Sum of products.
+    #[inline(always)]
+    pub fn dot(&self, other: &Self) -> T::Sum {
+        let (mut lead, mut core) = (T::ZERO, T::Sum::ZERO);
+        for (x, y) in self.lead.iter().zip(&other.lead) {
+            lead += *x * *y;
+        }
+        for (x, y) in self.core.iter().zip(&other.core) {
+            core += *x * *y;
+        }
+        core + lead.total()
+    }
 }
 
 impl<T: Real> Default for Parts<T> {

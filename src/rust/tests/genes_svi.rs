@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Shape, arrays, spec};
+use common::{Shape, arrays, few_values, spec};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -23,10 +23,11 @@ use twill::transport::Transport;
 
 fn shapes() -> impl Strategy<Value = Shape> {
     let term = (1..5usize, 1..4usize, any::<bool>());
-    (any::<bool>(), 1..4usize, prop::collection::vec(term, 0..3), any::<bool>(), any::<bool>()).prop_map(
-        |(poisson, p, terms, centred, by)| {
-            let family = if poisson { Family::Poisson } else { Family::NegBinomial };
-            Shape { centred, by, ..Shape::plain(family, 40, p, &terms) }
+    let families = prop::sample::select(vec![Family::Poisson, Family::NegBinomial, Family::Gaussian]);
+    (families, 1..4usize, prop::collection::vec(term, 0..3), any::<[bool; 3]>()).prop_map(
+        |(family, p, terms, [centred, by, regression])| {
+            let regression = regression && family != Family::Poisson;
+            Shape { centred, by, regression, ..Shape::plain(family, 40, p, &terms) }
         },
     )
 }
@@ -39,6 +40,10 @@ fn gene(shape: &Shape, seed: u64) -> (Frame, Model) {
     }
     let spec = spec(&shape);
     let mut raw = arrays(&shape, seed);
+    if seed % 3 == 0 {
+        // Rows merge, and fall into groups of one dispersion.
+        few_values(&mut raw);
+    }
     if shape.terms.len() > 1 && seed % 2 == 0 {
         raw.terms[1].codes = raw.terms[0].codes.clone();
     }

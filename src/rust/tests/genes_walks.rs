@@ -52,9 +52,11 @@ fn with_priors(shape: &Shape, sds: &[PriorSpec]) -> ModelSpec {
     spec
 }
 
-/// Genes whose counts are those of the shape's arrays times `factor`, rounded down.
+/// Genes whose counts are those of the shape's arrays times `factor`, rounded down; or whose values are those.
 fn genes(shape: &Shape, spec: &ModelSpec, factor: f64) -> (Blueprint, GeneSet) {
-    let y = |g: u64| arrays(shape, 50 + g).y.into_iter().map(move |y| (factor * y).floor());
+    let is_gaussian = shape.family == Family::Gaussian;
+    let scaled = move |y: f64| if is_gaussian { y } else { (factor * y).floor() };
+    let y = |g: u64| arrays(shape, 50 + g).y.into_iter().map(scaled);
     let set = GeneSet {
         n: shape.n,
         responses: Responses::Dense((0..GENES).flat_map(y).collect()),
@@ -73,7 +75,7 @@ struct Moments(Vec<[f64; 3]>);
 impl Moments {
     fn of(draws: &[f64], n: usize, ess: &[f64], names: &[String]) -> Self {
         let one = |((x, ess), name): ((&[f64], &f64), &String)| {
-            let is_positive = name.starts_with("sd_") || name == "shape";
+            let is_positive = name.starts_with("sd_") || name == "shape" || name == "sigma";
             let x: Vec<f64> = x.iter().map(|x| if is_positive { x.ln() } else { *x }).collect();
             let mean = x.iter().sum::<f64>() / n as f64;
             let sd = (x.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n as f64).sqrt();
@@ -108,7 +110,7 @@ fn lanes_sample_what_nuts_samples() {
     let of = |dist: &str, args: &[f64]| prior(dist, args);
     let half = [of("student_t", &[3.0, 0.0, 0.5]), of("normal", &[0.0, 0.7])];
     let away = [of("lognormal", &[-1.0, 0.6]), of("horseshoe_scale", &[0.3, 2.0]), of("exponential", &[2.0])];
-    let (nb, poisson) = (Family::NegBinomial, Family::Poisson);
+    let (nb, poisson, gaussian) = (Family::NegBinomial, Family::Poisson, Family::Gaussian);
     let cases = [
         (Shape::plain(nb, 42, 2, &[(7, 2, false)]), &half[..], 5.0),
         // Few counts.
@@ -116,6 +118,10 @@ fn lanes_sample_what_nuts_samples() {
         (Shape::plain(nb, 60, 3, &[(6, 1, false), (4, 1, false)]), &away[..], 2.0),
         (Shape::plain(poisson, 40, 2, &[(5, 2, false)]), &away[..], 1.0),
         (Shape::plain(nb, 30, 2, &[]), &half[..], 10.0),
+        (Shape::plain(gaussian, 42, 2, &[(7, 2, false)]), &half[..], 1.0),
+        (Shape::plain(gaussian, 42, 2, &[(7, 2, true)]), &half[..], 1.0),
+        (Shape { regression: true, ..Shape::plain(gaussian, 42, 2, &[(7, 2, false)]) }, &half[..], 1.0),
+        (Shape { regression: true, ..Shape::plain(nb, 42, 2, &[(7, 2, false)]) }, &half[..], 5.0),
     ];
     for (shape, sds, factor) in cases {
         let (blueprint, set) = genes(&shape, &with_priors(&shape, sds), factor);

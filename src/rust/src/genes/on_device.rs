@@ -44,7 +44,7 @@ pub fn found(
     machine: &dyn Machine, blueprint: &Blueprint, set: &GeneSet, settings: &GeneSettings, cancel: &AtomicBool,
 ) -> Result<Vec<Option<Found>>> {
     let Some(frame) = &blueprint.frame else { return Ok(vec![]) };
-    if frame.n_cor() > 0 || (settings.method == GeneMethod::Hmc && !lanes::covers(frame)) {
+    if !frame.is_for_devices() || (settings.method == GeneMethod::Hmc && !lanes::covers(frame)) {
         return Ok(vec![]);
     }
     let job = DeviceJob { machine, frame, frame_arrays: frame.arrays(), set, settings, cancel };

@@ -21,14 +21,10 @@ use crate::families::negative_binomial_information;
 use crate::rising::Rising;
 use crate::spec::{Family, ModelSpec};
 use crate::special::ln_gamma;
-use crate::tuning::MAX_INFORMATION;
 use dispersion::{Dispersion, columns_of};
 use std::f64::consts::PI;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Working weights of Gaussian rows at most: they may be measured in any unit.
-const MAX_PRECISION: f64 = 1e200;
 
 /// Rows with what does not change during sampling.
 #[derive(Debug, Clone)]
@@ -74,7 +70,7 @@ pub struct RowParts<'a> {
 impl Likelihood {
     /// Prepares the rows of a design.
     pub fn new(design: &Design, spec: &ModelSpec) -> Self {
-        let counts = spec.family != Family::Gaussian;
+        let counts = !spec.family.is_linear();
         Self {
             family: spec.family,
             y: design.y.clone(),
@@ -122,9 +118,23 @@ impl Likelihood {
         }
     }
 
-    /// Weights and weighted responses of the rows, and the terms that depend on data alone.
-    pub fn rows(&self) -> (&[f64], &[f64], f64) {
-        (&self.weights, &self.totals, self.constant)
+    /// The terms that depend on data alone.
+    pub fn constant(&self) -> f64 {
+        self.constant
+    }
+
+    /// Terms in `ln Gamma` of the counts whose row of the dispersion's design is `x`.
+    pub fn rising_of(&self, x: &[f64]) -> Rising {
+        match &self.dispersion {
+            Dispersion::Groups(groups) => {
+                groups.iter().find(|g| g.x == x).map(|g| g.rising.clone()).unwrap_or_default()
+            }
+            Dispersion::Rows { columns, n } if self.family.has_shape() => {
+                let is_in = |i: &usize| columns.chunks_exact(*n).zip(x).all(|(column, x)| column[*i] == *x);
+                Rising::new((0..*n).filter(is_in).map(|i| (self.y[i], self.weights[i])))
+            }
+            Dispersion::Rows { .. } => Rising::default(),
+        }
     }
 
     /// All that is a sum over rows.
@@ -189,7 +199,7 @@ impl Likelihood {
             Family::Gaussian => 1.0 / self.variance(i, log_dispersion[i]),
             Family::NegBinomial => negative_binomial_information(eta[i], log_dispersion[i])[0],
         };
-        let most = if self.family == Family::Gaussian { MAX_PRECISION } else { MAX_INFORMATION };
+        let most = self.family.max_information();
         (0..self.y.len()).map(|i| (self.weights[i] * row(i)).min(most)).collect()
     }
 
@@ -224,7 +234,7 @@ impl Likelihood {
 
 /// Terms in `ln Gamma` of negative binomial rows with one shape.
 fn rising(design: &Design, family: Family) -> Rising {
-    let needed = family == Family::NegBinomial && design.x_disp.ncols() == 0;
+    let needed = family.has_shape() && design.x_disp.ncols() == 0;
     let counts = design.y.iter().copied().zip(design.weights.iter().copied());
     if needed { Rising::new(counts) } else { Rising::default() }
 }

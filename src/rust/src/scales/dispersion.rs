@@ -42,9 +42,25 @@ impl ScalePriors {
         let start = out.len();
         let n = self.dispersion.len();
         out.extend(at.dispersion[..n].iter().map(|d| if self.constant_dispersion { d.exp() } else { *d }));
-        if let Some(intercept) = &self.dispersion_intercept {
-            out[start + intercept.column] -= intercept.shift(&at.dispersion);
+        if let Some((column, shift)) = self.dispersion_shift(&at.dispersion) {
+            out[start + column] -= shift;
         }
+    }
+
+    /// Whether the dispersion is one positive parameter, and not coefficients of its logarithm.
+    pub fn has_constant_dispersion(&self) -> bool {
+        self.constant_dispersion
+    }
+
+    /// Unconstrained values of the dispersion, or of its coefficients, where their priors are.
+    pub fn begin_dispersion(&self) -> impl Iterator<Item = f64> {
+        let of = |prior: &Prior| if self.constant_dispersion { prior.scale().ln() } else { prior.location() };
+        self.dispersion.iter().map(of)
+    }
+
+    /// Which coefficient of the dispersion is sampled where its design is centred, and by how much that is more than without.
+    pub fn dispersion_shift(&self, coefficients: &[f64]) -> Option<(usize, f64)> {
+        self.dispersion_intercept.as_ref().map(|i| (i.column, i.shift(coefficients)))
     }
 
     /// Effects of levels on the log dispersion, term by term, for a draw.

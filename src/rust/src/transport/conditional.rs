@@ -9,6 +9,8 @@
 //! G = S + k L' A L = R R',    w = R^-T (R^-1 (v0 + k L' h) + z),    log |dw/dz| = -log |R|
 //! ```
 //!
+//! Where rows have several dispersions, `k A` and `k h` are sums of such products, one for each (`k_0 A_0 + k_1 A_1 + ...`).
+//!
 //! The derivative is the reverse pass. With `E = k L' A L` and `P` the derivative in it, that in `L` is `L^-T K` with
 //! `K = 2 E P` for a level by itself, `E P'` and `E' P` for the rows and columns that it shares with others: sums of `K` over levels
 //! are all that is kept, and for terms without correlations their diagonal is the derivative in the log standard deviations.
@@ -77,6 +79,8 @@ pub struct Conditional<T: Real> {
     /// The factor of `G`.
     pub factor: Factor<T>,
     work: Work<T>,
+    /// Of each information but the first, `k L'AL` and `k L'h`.
+    others: Vec<[Parts<T>; 2]>,
     /// `E` on the pattern, and derivatives in the factor, then in `G`.
     entries: Parts<T>,
     d: Parts<T>,
@@ -102,6 +106,7 @@ impl<T: Real> Conditional<T> {
             slopes: vec![T::Sum::ZERO; scheme.n_scales],
             factor: Factor::new(p),
             work: Work::new(p),
+            others: vec![],
             entries: entries(),
             d: entries(),
             pull: columns(),
@@ -113,10 +118,10 @@ impl<T: Real> Conditional<T> {
         }
     }
 
-    /// Maps `z` at `scales`; returns the log Jacobian.
+    /// Maps `z` at `scales`, with an information for each `k`, of which the first has the priors; returns the log Jacobian.
     #[inline(always)]
     pub fn forward(
-        &mut self, scheme: &Scheme, a: &Information<T::Datum>, k: T::Sum, scales: &[T::Sum], z: &Parts<T>,
+        &mut self, scheme: &Scheme, a: &[Information<T::Datum>], k: &[T::Sum], scales: &[T::Sum], z: &Parts<T>,
     ) -> T::Sum {
         let p = &scheme.pattern;
         self.assemble(scheme, a, k, scales);
@@ -142,36 +147,21 @@ impl<T: Real> Conditional<T> {
 
     /// `G` and the right-hand side.
     #[inline(always)]
-    fn assemble(&mut self, scheme: &Scheme, a: &Information<T::Datum>, k: T::Sum, scales: &[T::Sum]) {
-        let Scheme { pattern: p, scale_of, .. } = scheme;
+    fn assemble(&mut self, scheme: &Scheme, all: &[Information<T::Datum>], k: &[T::Sum], scales: &[T::Sum]) {
+        let (Scheme { pattern: p, scale_of, .. }, a) = (scheme, &all[0]);
         for (s, i) in self.scales.iter_mut().zip(scale_of) {
             *s = scales[*i];
         }
-        let is_correlated = scheme.has_correlated();
-        if is_correlated {
+        if scheme.has_correlated() {
             self.spare_correlated(scheme);
         }
-        let Self { entries, factor: Factor { values, .. }, pull, t, scales: own, .. } = self;
-        for j in 0..p.core {
-            let (row, range) = (k * own[j], p.starts[j]..p.starts[j + 1]);
-            pull.lead[j] = T::lift(row) * T::of(a.pull[j]);
-            let entries = entries.lead[range.clone()].iter_mut().zip(&p.rows[range.clone()]);
-            for ((e, i), a) in entries.zip(&a.lead[range]) {
-                *e = T::lift(row * own[*i as usize]) * T::of(*a);
-            }
-        }
-        let n_lead = p.n_lead();
-        for j in p.core..p.dim() {
-            let (row, range) = (k * own[j], p.starts[j] - n_lead..p.starts[j + 1] - n_lead);
-            pull.core[j - p.core] = row * a.core_pull[j - p.core];
-            let entries = entries.core[range.clone()].iter_mut().zip(&p.rows[p.starts[j]..]);
-            for ((e, i), a) in entries.zip(&a.core[range]) {
-                *e = row * own[*i as usize] * *a;
-            }
-        }
-        if is_correlated {
-            correlate(&scheme.terms, scheme.lead(), scales, &mut entries.lead, &mut pull.lead);
-            correlate(&scheme.terms, scheme.core(), scales, &mut entries.core, &mut pull.core);
+        let Self { entries, factor: Factor { values, .. }, pull, t, scales: own, others, .. } = self;
+        weigh(scheme, a, k[0], (scales, own), entries, pull);
+        others.resize_with(all.len() - 1, || [entries.clone(), pull.clone()]);
+        for ((a, k), [e, h]) in all[1..].iter().zip(&k[1..]).zip(others) {
+            weigh(scheme, a, *k, (scales, own), e, h);
+            entries.add(e);
+            pull.add(h);
         }
         values.lead.copy_from_slice(&entries.lead);
         if a.lead_prior.is_empty() {
@@ -189,6 +179,18 @@ impl<T: Real> Conditional<T> {
         t.lead.copy_from_slice(&pull.lead);
         for (t, (h, v0)) in t.core.iter_mut().zip(pull.core.iter().zip(&a.prior_pull)) {
             *t = *h + T::Sum::splat(*v0);
+        }
+    }
+
+    /// After [`Self::backward`], which returned `d_log_k` of a `k` that all have in common, the derivatives in each of their logs.
+    #[inline(always)]
+    pub fn split(&self, d_log_k: T::Sum, out: &mut [T::Sum]) {
+        let Self { d, q, others, .. } = self;
+        out[0] = d_log_k;
+        for (g, [entries, pull]) in others.iter().enumerate() {
+            out[g + 1] = entries.dot(d) + pull.dot(q);
+            let own = out[g + 1];
+            out[0] -= own;
         }
     }
 
@@ -328,5 +330,35 @@ impl<T: Real> Conditional<T> {
             slopes[scale_of[j]] += own;
         }
         core + lead.total()
+    }
+}
+
+/// Sets `e` to `k L'AL`, on the pattern, and `h` to `k L'h`; `own` is the scale of each column, one for correlated effects.
+#[inline(always)]
+fn weigh<T: Real>(
+    scheme: &Scheme, a: &Information<T::Datum>, k: T::Sum, (scales, own): (&[T::Sum], &[T::Sum]), e: &mut Parts<T>,
+    h: &mut Parts<T>,
+) {
+    let p = &scheme.pattern;
+    for j in 0..p.core {
+        let (row, range) = (k * own[j], p.starts[j]..p.starts[j + 1]);
+        h.lead[j] = T::lift(row) * T::of(a.pull[j]);
+        let entries = e.lead[range.clone()].iter_mut().zip(&p.rows[range.clone()]);
+        for ((e, i), a) in entries.zip(&a.lead[range]) {
+            *e = T::lift(row * own[*i as usize]) * T::of(*a);
+        }
+    }
+    let n_lead = p.n_lead();
+    for j in p.core..p.dim() {
+        let (row, range) = (k * own[j], p.starts[j] - n_lead..p.starts[j + 1] - n_lead);
+        h.core[j - p.core] = row * a.core_pull[j - p.core];
+        let entries = e.core[range.clone()].iter_mut().zip(&p.rows[p.starts[j]..]);
+        for ((e, i), a) in entries.zip(&a.core[range]) {
+            *e = row * own[*i as usize] * *a;
+        }
+    }
+    if scheme.has_correlated() {
+        correlate(&scheme.terms, scheme.lead(), scales, &mut e.lead, &mut h.lead);
+        correlate(&scheme.terms, scheme.core(), scales, &mut e.core, &mut h.core);
     }
 }

@@ -82,7 +82,7 @@ impl<T: Real> NullaryFnOnce for Forward<'_, T> {
         if self.same_scales {
             return self.at.map.forward_at_same_scales(self.scheme, self.scales, &self.at.z);
         }
-        self.at.map.forward(self.scheme, self.a, self.k, self.scales, &self.at.z)
+        self.at.map.forward(self.scheme, std::slice::from_ref(self.a), &[self.k], self.scales, &self.at.z)
     }
 }
 

@@ -9,6 +9,7 @@
 
 pub mod conditional;
 mod correlated;
+pub mod follow;
 pub mod joint;
 pub mod joint_constants;
 pub mod levels;

@@ -1,11 +1,12 @@
 //! A gene and its map in plain arrays, for devices; and what comes back in the order of draws.
 
-use super::flat::FlatGene;
 use super::frame::Frame;
 use super::guide::Guide;
 use super::target::Target;
 use crate::device::pack::{FrameArrays, GeneArrays};
 use crate::prior::{Prior, PriorKind};
+use crate::spec::Family;
+use crate::transport::follow::Follow;
 use crate::tuning::PRIOR_SIZE;
 
 impl Frame {
@@ -14,7 +15,7 @@ impl Frame {
         FrameArrays {
             p: self.p,
             n_sd: self.n_sd,
-            has_shape: self.has_shape,
+            has_shape: self.family == Family::NegBinomial,
             n_blocks: self.n_blocks,
             b: self.b,
             c: self.c,
@@ -28,11 +29,9 @@ impl Frame {
     /// A draw of a device (effects and coefficients in arrow order, standard deviations, shape) in the order of
     /// [`Target::values`].
     pub fn from_device(&self, values: &[f64], out: &mut [f64]) {
-        let (n_effects, first) = (self.n - self.p, self.p + usize::from(self.has_shape));
+        let (n_effects, first) = (self.n - self.p, self.p + self.n_dispersion);
         let (u, scales) = values.split_at(self.n);
-        if self.has_shape {
-            out[self.p] = scales[self.n_sd];
-        }
+        out[self.p..first].copy_from_slice(&scales[self.n_sd..self.n_sd + self.n_dispersion]);
         out[first..first + self.n_sd].copy_from_slice(&scales[..self.n_sd]);
         for (u, &place) in u.iter().zip(&self.place) {
             out[if place < n_effects { first + self.n_sd + place } else { place - n_effects }] = *u;
@@ -43,20 +42,24 @@ impl Frame {
 impl Target<'_> {
     /// The gene at the map's centre.
     pub fn arrays(&self) -> GeneArrays {
-        let (map, FlatGene { rising, .. }) = (&self.information, &self.gene);
-        let [above, large, weights] = rising.parts();
+        let map = &self.information[0];
+        let [above, large, weights] =
+            self.gene.rising.first().map(|r| r.parts().map(<[f64]>::to_vec)).unwrap_or_default();
         let (gene, frame) = (&self.gene, self.frame);
         let [blocks, cross] = of_blocks(frame, &map.lead);
         GeneArrays {
             constant: gene.constant,
-            excess: self.excess.unwrap_or((0.0, 0.0)),
+            excess: match self.follows.first().map(|part| part.follow) {
+                Some(Follow::Shape(centre, excess)) => (centre, excess),
+                _ => (0.0, 0.0),
+            },
             information: [blocks, cross, lower(frame, &map.core)],
             pull: [&map.pull[..], &map.core_pull].concat(),
             core_prior: [frame.core_matrix(&map.prior), map.prior_pull.clone()],
             directions: gene.directions.clone(),
             bends: self.theta.bends.iter().map(|b| [b.middle, b.slope, b.both, b.skew]).collect(),
-            above: above.to_vec(),
-            large: [large.to_vec(), weights.to_vec()],
+            above,
+            large: [large, weights],
             priors: gene.coefficients.iter().cloned().chain(gene.positive()).map(numbers).collect(),
             starts: gene.starts.clone(),
             rows: [gene.offset.clone(), gene.weight.clone(), gene.total.clone()],

@@ -6,8 +6,10 @@ use super::flat::FlatGene;
 use super::frame::Frame;
 use super::target::Target;
 use crate::families::{self, negative_binomial_information};
+use crate::spec::Family;
 use crate::transport::conditional::Information;
-use crate::tuning::{MAX_INFORMATION, ROUGH_COUNT, ROUGH_RIDGE, ROUGH_VARIANCE};
+use crate::transport::follow::{Follow, Part};
+use crate::tuning::{ROUGH_COUNT, ROUGH_RIDGE, ROUGH_VARIANCE};
 
 /// Effects, coefficients and scale parameters.
 #[derive(Debug, Clone)]
@@ -18,18 +20,23 @@ pub struct Centre {
     pub theta: Vec<f64>,
 }
 
-/// Coefficients by least squares on the log rates of the leaves, effects zero, scales where their coordinates begin.
+/// Coefficients by least squares on the log rates of the leaves, or their means, effects zero, scales where their coordinates begin.
 pub fn rough(target: &Target) -> Centre {
     let (frame, gene) = (target.frame, &target.gene);
     let Frame { n, p, c, .. } = *frame;
-    let prior = frame.core_matrix(&target.information.prior);
+    let theta: Vec<f64> = target.theta.bends.iter().map(|bend| bend.middle).collect();
+    let log_dispersion = log_dispersions(frame, &theta);
+    let prior = frame.core_matrix(&target.information[0].prior);
     let mut a: Vec<f64> = (0..p * p).map(|e| prior[(c - p + e / p) * c + c - p + e % p]).collect();
-    let mut b = target.information.prior_pull[c - p..].to_vec();
+    let mut b = target.information[0].prior_pull[c - p..].to_vec();
     for leaf in 0..frame.n_leaves() {
         let x = &frame.x[(leaf + 1) * c - p..(leaf + 1) * c];
-        let (log_rate, weight) = rate(gene, leaf);
+        let (response, weight) = match frame.family {
+            Family::Gaussian => mean(gene, leaf, log_dispersion[frame.group[leaf]]),
+            Family::NegBinomial | Family::Poisson => rate(gene, leaf),
+        };
         for i in 0..p {
-            b[i] += weight * x[i] * log_rate;
+            b[i] += weight * x[i] * response;
             (0..p).for_each(|j| a[i * p + j] += weight * x[i] * x[j]);
         }
     }
@@ -37,7 +44,21 @@ pub fn rough(target: &Target) -> Centre {
     let beta = root.map_or_else(|| vec![0.0; p], |root| solve(p, &root, &b));
     let mut u = vec![0.0; n];
     u[n - p..].copy_from_slice(&beta);
-    Centre { u, theta: target.theta.bends.iter().map(|bend| bend.middle).collect() }
+    Centre { u, theta }
+}
+
+/// Log dispersions of the groups at scale parameters.
+fn log_dispersions(frame: &Frame, theta: &[f64]) -> Vec<f64> {
+    let rows = frame.x_dispersion.chunks_exact(frame.n_dispersion.max(1));
+    rows.map(|x| x.iter().zip(&theta[frame.n_sd..]).map(|(x, b)| x * b).sum()).collect()
+}
+
+/// Mean of a leaf's responses without their offsets, and its weight.
+fn mean(gene: &FlatGene, leaf: usize, log_sigma: f64) -> (f64, f64) {
+    let rows = gene.starts[leaf]..gene.starts[leaf + 1];
+    let weight: f64 = gene.weight[rows.clone()].iter().sum();
+    let sum: f64 = rows.map(|r| gene.weight[r] * (gene.total[r] - gene.offset[r])).sum();
+    if weight > 0.0 { (sum / weight, weight * (-2.0 * log_sigma).exp()) } else { (0.0, 0.0) }
 }
 
 /// Log rate of a leaf and its weight, which is zero for a leaf without exposure.
@@ -54,38 +75,60 @@ pub fn at(target: &mut Target, centre: &Centre) {
     let Frame { n, b, c, .. } = *frame;
     target.theta.bends.clear();
     target.theta.bends.extend(centre.theta.iter().map(|mode| Bend::straight(*mode)));
-    let log_phi = frame.has_shape.then(|| centre.theta[frame.n_sd]);
-    target.information.clear();
-    let (mut sum, mut excess) = (0.0, 0.0);
+    let log_dispersion = log_dispersions(frame, &centre.theta);
+    target.information.iter_mut().for_each(Information::clear);
+    // Per group, sums of information and of what of it is in excess of a Poisson's.
+    let mut sums = vec![[0.0; 2]; frame.n_groups().max(1)];
     for leaf in 0..frame.n_leaves() {
         let (z, x) = (&frame.z[leaf * b..(leaf + 1) * b], &frame.x[leaf * c..(leaf + 1) * c]);
         let u = &centre.u[frame.block[leaf] * b..];
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let eta = dot(z, u) + dot(x, &centre.u[n - c..]);
-        let [weight, pull, over] = leaf_moments(&target.gene, leaf, eta, log_phi);
-        sum += weight;
-        excess += over;
-        add(&mut target.information, frame, leaf, weight, weight * eta + pull);
+        let group = frame.group[leaf];
+        let log = log_dispersion.get(group).copied().unwrap_or(0.0);
+        let [weight, pull, over] = leaf_moments(frame.family, &target.gene, leaf, eta, log);
+        sums[group][0] += weight;
+        sums[group][1] += over;
+        let of_group = group.min(target.information.len() - 1);
+        add(&mut target.information[of_group], frame, leaf, weight, weight * eta + pull);
     }
-    let share = excess / sum;
-    target.excess = log_phi.filter(|_| share > 0.0 && share <= 1.0).map(|log_phi| (log_phi, share));
+    target.follows = follows(frame.family, &log_dispersion, &sums);
+}
+
+/// How the information follows the dispersions.
+fn follows(family: Family, log_dispersion: &[f64], sums: &[[f64; 2]]) -> Vec<Part> {
+    let all: f64 = sums.iter().map(|[weight, _]| weight).sum();
+    let part = |(group, (&centre, [weight, over])): (usize, (&f64, &[f64; 2]))| {
+        let (share, excess) = (weight / all, over / weight);
+        let follow = match family {
+            Family::Poisson => None,
+            Family::NegBinomial => (excess > 0.0 && excess <= 1.0).then_some(Follow::Shape(centre, excess)),
+            Family::Gaussian => (share > 0.0).then_some(Follow::Sigma(centre)),
+        };
+        follow.map(|follow| Part { group, share, follow })
+    };
+    log_dispersion.iter().zip(sums).enumerate().filter_map(part).collect()
 }
 
 /// Sums over a leaf's rows: information, derivative in the linear predictor, and information times the share of the
 /// variance that is in excess of a Poisson's.
-fn leaf_moments(gene: &FlatGene, leaf: usize, eta: f64, log_phi: Option<f64>) -> [f64; 3] {
+fn leaf_moments(family: Family, gene: &FlatGene, leaf: usize, eta: f64, log_dispersion: f64) -> [f64; 3] {
     let mut sums = [0.0; 3];
     for r in gene.starts[leaf]..gene.starts[leaf + 1] {
         let (e, w, t) = (eta + gene.offset[r], gene.weight[r], gene.total[r]);
-        let (weight, pull, share) = match log_phi {
-            None => (w * e.exp(), families::poisson(t, w, e).d_eta, 0.0),
-            Some(log_phi) => {
-                let [information, share] = negative_binomial_information(e, log_phi);
-                let row = families::negative_binomial(t, w * log_phi.exp(), e - log_phi, [0.0; 2]);
+        let (weight, pull, share) = match family {
+            Family::Poisson => (w * e.exp(), families::poisson(t, w, e).d_eta, 0.0),
+            Family::NegBinomial => {
+                let [information, share] = negative_binomial_information(e, log_dispersion);
+                let row = families::negative_binomial(t, w * log_dispersion.exp(), e - log_dispersion, [0.0; 2]);
                 (w * information, row.d_eta, share)
             }
+            Family::Gaussian => {
+                let precision = (-2.0 * log_dispersion).exp();
+                (w * precision, families::gaussian(w * (t - e), w, 0.0, precision, log_dispersion).d_eta, 0.0)
+            }
         };
-        let weight = weight.min(MAX_INFORMATION);
+        let weight = weight.min(family.max_information());
         [weight, pull, weight * share].iter().zip(&mut sums).for_each(|(x, sum)| *sum += x);
     }
     sums

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::prior::Prior;
 use crate::rising::Rising;
 use crate::scales::ScalePriors;
+use crate::spec::Family;
 use crate::transport::conditional::Information;
 
 /// Rows sorted by leaf, terms in `ln Gamma`, and priors.
@@ -17,10 +18,12 @@ pub struct FlatGene {
     pub offset: Vec<f64>,
     /// Sums of weights.
     pub weight: Vec<f64>,
-    /// Weighted sums of counts.
+    /// Weighted sums of counts; of Gaussian rows means of responses.
     pub total: Vec<f64>,
-    /// Terms in `ln Gamma` of the counts and the shape.
-    pub rising: Rising,
+    /// Weighted squares of responses around these means; of counts empty.
+    pub squares: Vec<f64>,
+    /// Per group of one dispersion, terms in `ln Gamma` of its counts.
+    pub rising: Vec<Rising>,
     /// Terms of the log-likelihood without parameters.
     pub constant: f64,
     /// `[p]` priors of the coefficients.
@@ -39,24 +42,38 @@ impl FlatGene {
     pub fn new(frame: &Frame, model: &Model) -> Result<Self> {
         let leaves = frame.leaves_of(&model.design);
         let leaves = leaves.ok_or_else(|| Error::Spec("a gene has a row that its design has not".into()))?;
-        let (weights, totals, constant) = model.likelihood.rows();
+        let rows = model.likelihood.parts();
+        let is_gaussian = frame.family == Family::Gaussian;
         let mut order: Vec<usize> = (0..leaves.len()).collect();
         order.sort_by_key(|&row| leaves[row]);
         let mut starts = vec![0; frame.n_leaves() + 1];
         leaves.iter().for_each(|leaf| starts[leaf + 1] += 1);
         (0..frame.n_leaves()).for_each(|leaf| starts[leaf + 1] += starts[leaf]);
         let pick = |from: &[f64]| order.iter().map(|&row| from[row]).collect();
+        let groups = frame.x_dispersion.chunks_exact(frame.n_dispersion.max(1));
         Ok(Self {
             starts,
             offset: pick(&model.design.offset),
-            weight: pick(weights),
-            total: pick(totals),
-            rising: model.likelihood.rising_sums().cloned().unwrap_or_default(),
-            constant,
+            weight: pick(rows.weights),
+            total: pick(if is_gaussian { rows.y } else { rows.totals }),
+            squares: match (is_gaussian, rows.squares.is_empty()) {
+                (false, _) => vec![],
+                (true, true) => vec![0.0; order.len()],
+                (true, false) => pick(rows.squares),
+            },
+            rising: groups.map(|x| model.likelihood.rising_of(x)).collect(),
+            constant: model.likelihood.constant(),
             coefficients: model.coefficient_priors.clone(),
             directions: (0..frame.p).flat_map(|j| model.prior_direction(j, j)).collect(),
             scales: model.scale_priors.clone(),
         })
+    }
+
+    /// Where scale parameters begin, unconstrained: standard deviations and dispersion where their priors are, correlations at zero.
+    pub fn begin(&self, frame: &Frame) -> Vec<f64> {
+        let sds = self.scales.own_sds().unwrap_or_default();
+        let sds = sds.iter().map(|prior| prior.scale().ln());
+        sds.chain(self.scales.begin_dispersion()).chain(std::iter::repeat_n(0.0, frame.n_cor())).collect()
     }
 
     /// Priors of the standard deviations, then of the shape.
@@ -65,7 +82,7 @@ impl FlatGene {
     }
 
     /// No data, and the priors: that of coefficients as a normal distribution of its location and precision.
-    pub fn without_data(&self, frame: &Frame) -> Information<f64> {
+    pub fn without_data(&self, frame: &Frame) -> Vec<Information<f64>> {
         let Frame { c, p, .. } = *frame;
         let mut a: Information<f64> = Information::new(&frame.scheme);
         for (of, direction) in self.coefficients.iter().zip(self.directions.chunks_exact(p)) {
@@ -78,6 +95,8 @@ impl FlatGene {
                 *s += direction[i] * direction[j] * of.precision();
             }
         }
-        a
+        let mut all = vec![Information::new(&frame.scheme); frame.n_informations()];
+        all[0] = a;
+        all
     }
 }

@@ -4,25 +4,37 @@
 //! core: other effects, and the coefficients last. Levels of one factor never meet, so that the information of a gene's
 //! data in this order is an arrow.
 
+mod parts;
+
 use crate::compress::leaves::Leaves;
 use crate::density::Model;
-use crate::design::{Design, GroupTerm};
+use crate::design::Design;
 use crate::layout::{Block, Source};
 use crate::linalg::pattern::Pattern;
 use crate::spec::Family;
 use crate::transport::scheme::{CorrelatedTerm, Scheme};
+pub use parts::TermScales;
+use parts::{factors, first_scales, needs_more, terms};
 
 /// Largest core, and number of parameters: beyond, dense steps are no longer cheap.
 const MAX_CORE: usize = 24;
 const MAX_DIM: usize = 160;
 /// Effects per level.
 const MAX_BLOCK: usize = 6;
+/// Dispersions of Gaussian rows that have an information each.
+const MAX_INFORMATIONS: usize = 16;
 
 /// Shapes, places and the design of the leaves.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    /// Counts with or without a shape.
-    pub has_shape: bool,
+    /// Response distribution.
+    pub family: Family,
+    /// Parameters of the log dispersion: one, or coefficients; none of a Poisson.
+    pub n_dispersion: usize,
+    /// `[groups, n_dispersion]`: rows of the dispersion's design, one for all leaves that share theirs.
+    pub x_dispersion: Vec<f64>,
+    /// Per leaf, its group of them.
+    pub group: Vec<usize>,
     /// Coefficients.
     pub p: usize,
     /// Coefficients and effects.
@@ -58,26 +70,13 @@ pub struct Frame {
     pub scheme: Scheme,
 }
 
-/// Places of the scales of a class of a term's levels.
-#[derive(Debug, Clone, Copy)]
-pub struct TermScales {
-    /// Effects of a level.
-    pub q: usize,
-    /// Among the scales of the map: first standard deviation, or entry of `L` where effects are correlated.
-    pub scale: usize,
-    /// Whether effects are correlated.
-    pub is_correlated: bool,
-}
-
 impl Frame {
-    /// Of a model whose rows are all those of the design. `None` for models that need more: a regression of the
-    /// dispersion, horseshoes, Gaussian responses, known scale parameters, related levels; or too large.
+    /// Of a model whose rows are all those of the design. `None` for models that need more: horseshoes, known scale
+    /// parameters or standard errors, effects of levels on the dispersion, related levels or rows, predictors with errors; or too
+    /// large.
     pub fn new(model: &Model) -> Option<Self> {
         let (layout, design) = (&model.layout, &model.design);
-        let is_count = model.family() != Family::Gaussian && design.x_disp.ncols() == 0 && !model.prior_only;
-        let has_own = model.scale_priors.own_sds().is_some() && !layout.has_known_scales();
-        let has_tails = layout.tails.iter().any(Option::is_some);
-        if has_tails || !layout.horseshoes.is_empty() || !is_count || !has_own || design.has_relations() {
+        if needs_more(model) {
             return None;
         }
         let (inner, outer) = factors(design);
@@ -85,7 +84,10 @@ impl Frame {
         let n_blocks = inner.first().map_or(0, |&k| design.terms[k].n_levels);
         let b: usize = inner.iter().map(|&k| design.terms[k].q).sum();
         let mut frame = Self {
-            has_shape: model.family() == Family::NegBinomial,
+            family: model.family(),
+            n_dispersion: layout.dispersion.len(),
+            x_dispersion: vec![],
+            group: vec![],
             p,
             n: p + layout.n_effects,
             n_sd: layout.sds.iter().map(ExactSizeIterator::len).sum(),
@@ -166,9 +168,26 @@ impl Frame {
         out
     }
 
-    /// Scale parameters: standard deviations, shape, correlations.
+    /// Scale parameters: standard deviations, dispersion, correlations.
     pub fn n_theta(&self) -> usize {
-        self.n_sd + usize::from(self.has_shape) + self.n_cor()
+        self.n_sd + self.n_dispersion + self.n_cor()
+    }
+
+    /// Groups of leaves that share their dispersion; none of a Poisson.
+    pub fn n_groups(&self) -> usize {
+        self.x_dispersion.len() / self.n_dispersion.max(1)
+    }
+
+    /// Informations of the map: one for each dispersion of Gaussian rows, so that the map is the conditional distribution at all of
+    /// them; else one that follows their mean.
+    pub fn n_informations(&self) -> usize {
+        let has_own = self.family.is_linear() && (1..=MAX_INFORMATIONS).contains(&self.n_groups());
+        if has_own { self.n_groups() } else { 1 }
+    }
+
+    /// Whether the kernels of devices have all of it: counts with one shape or none, effects without correlations.
+    pub fn is_for_devices(&self) -> bool {
+        !self.family.is_linear() && self.n_groups() <= 1 && self.n_cor() == 0
     }
 
     /// All parameters.
@@ -211,9 +230,21 @@ impl Frame {
                 self.x.extend(own);
             }
             self.x.extend(design.x.row(row));
+            self.add_to_group(design, row);
             key_of(design, row, &mut key);
             self.width = key.len();
             self.keys.extend_from_slice(&key);
+        }
+    }
+
+    /// The group of a leaf with this row of the dispersion's design.
+    fn add_to_group(&mut self, design: &Design, row: usize) {
+        let constant = design.x_disp.ncols() == 0;
+        let x = if constant { vec![1.0; self.n_dispersion] } else { design.x_disp.row(row).to_vec() };
+        let known = self.x_dispersion.chunks_exact(x.len().max(1)).position(|other| *other == *x);
+        self.group.push(known.unwrap_or(self.n_groups()));
+        if known.is_none() {
+            self.x_dispersion.extend(x);
         }
     }
 
@@ -232,45 +263,10 @@ impl Frame {
     }
 }
 
-/// Places of all terms' scales.
-fn terms(model: &Model) -> Vec<TermScales> {
-    let mut scale = 0;
-    let one = |(term, eta): (&GroupTerm, &Option<f64>)| {
-        let out = TermScales { q: term.q, scale, is_correlated: eta.is_some() };
-        scale += out.len();
-        out
-    };
-    let classes = model.layout.n_classes.iter().map(|&n| 0..n);
-    let terms = model.design.terms.iter().zip(model.scale_priors.cor_eta()).zip(classes);
-    terms.flat_map(|(term, classes)| classes.map(move |_| term)).map(one).collect()
-}
-
-/// Where the scales of each term begin among those of all classes.
-fn first_scales(n_classes: &[usize]) -> Vec<usize> {
-    n_classes.iter().scan(0, |at, n| Some(std::mem::replace(at, *at + n))).collect()
-}
-
-impl TermScales {
-    /// Its scales of the map.
-    fn len(&self) -> usize {
-        if self.is_correlated { self.q * self.q } else { self.q }
-    }
-}
-
-/// Terms of the grouping factor that has most effects, and the other terms.
-fn factors(design: &Design) -> (Vec<usize>, Vec<usize>) {
-    let terms = &design.terms;
-    let with = |k: usize| (0..terms.len()).filter(move |&l| terms[l].codes == terms[k].codes);
-    let effects = |k: usize| with(k).map(|l| terms[l].n_levels * terms[l].q).sum::<usize>();
-    // The first of equals.
-    let Some(first) = (0..terms.len()).rev().max_by_key(|&k| effects(k)) else { return (vec![], vec![]) };
-    (0..terms.len()).partition(|&l| terms[l].codes == terms[first].codes && terms[l].n_levels == terms[first].n_levels)
-}
-
 /// Bits of all that a row has in the design.
 fn key_of(design: &Design, row: usize, key: &mut Vec<u64>) {
     key.clear();
-    key.extend(design.x.row(row).iter().map(|x| x.to_bits()));
+    key.extend(design.x.row(row).iter().chain(design.x_disp.row(row)).map(|x| x.to_bits()));
     for term in &design.terms {
         key.push(u64::from(term.codes[row]));
         key.extend(term.z.row(row).iter().map(|z| z.to_bits()));

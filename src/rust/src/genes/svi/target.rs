@@ -6,12 +6,15 @@
 use super::flat::FlatGene;
 use super::frame::Frame;
 use super::lane::Lane;
-use super::rows::over_rows;
+use super::rows::{Gaussian, NegativeBinomial, Poisson, Rows, over_rows};
 use super::steps::InLanes;
 use super::theta::Theta;
+use crate::elementary::bounded_exp;
 use crate::families::RowSum;
 use crate::number::Parts;
+use crate::spec::Family;
 use crate::transport::conditional::{Conditional, Information};
+use crate::transport::follow::{Part, factor};
 use crate::tuning::LANES;
 use pulp::{Arch, NullaryFnOnce};
 use std::f64::consts::PI;
@@ -23,10 +26,10 @@ pub struct Target<'a> {
     pub frame: &'a Frame,
     /// The gene.
     pub gene: FlatGene,
-    /// Constants of the map.
-    pub information: Information<f64>,
-    /// Log shape at the map's centre, and the share of the variance there that is in excess of a Poisson's.
-    pub excess: Option<(f64, f64)>,
+    /// Constants of the map: [`Frame::n_informations`].
+    pub information: Vec<Information<f64>>,
+    /// How the information follows the dispersions.
+    pub follows: Vec<Part>,
     /// Scale parameters.
     pub theta: Theta,
     /// Gradients at the last positions.
@@ -39,7 +42,13 @@ pub struct Target<'a> {
     pub map: Conditional<Lane>,
     /// Positions, then derivatives in effects and coefficients.
     z: Parts<Lane>,
-    d_log_phi: Lane,
+    /// Derivatives in the log dispersions of groups, and those of the log of what multiplies the information.
+    d_log_dispersion: Vec<Lane>,
+    d_log_factor: Vec<Lane>,
+    followed: Vec<[Lane; 2]>,
+    /// What multiplies each information, and derivatives in their logs.
+    factors: Vec<Lane>,
+    d_log_factors: Vec<Lane>,
 }
 
 impl InLanes for Target<'_> {
@@ -80,15 +89,19 @@ impl<'a> Target<'a> {
         Self {
             frame,
             information: gene.without_data(frame),
+            factors: zeros(frame.n_informations()),
+            d_log_factors: zeros(frame.n_informations()),
             theta: Theta::new(frame, &gene),
             gene,
-            excess: None,
+            follows: vec![],
             gradient: zeros(frame.dim()),
             log_jacobian: Lane::ZERO,
             n_evaluations: 0,
             map: Conditional::new(&frame.scheme),
             z: Parts::zeros(frame.n - frame.c, frame.c),
-            d_log_phi: Lane::ZERO,
+            d_log_dispersion: zeros(frame.n_groups()),
+            d_log_factor: zeros(frame.n_groups()),
+            followed: vec![],
         }
     }
 
@@ -109,14 +122,12 @@ impl<'a> Target<'a> {
         self.map.natural.lead.iter().chain(&self.map.natural.core)
     }
 
-    /// Natural values of the last draw in lane `s`: coefficients, shape, standard deviations, correlations, effects.
+    /// Natural values of the last draw in lane `s`: coefficients, dispersion, standard deviations, correlations, effects.
     pub fn values(&self, s: usize, out: &mut [f64]) {
-        let Frame { p, n_sd, has_shape, .. } = *self.frame;
+        let Frame { p, n_sd, n_dispersion, .. } = *self.frame;
         let n_effects = self.frame.n - p;
-        let (first, n_cor) = (p + usize::from(has_shape), self.frame.n_cor());
-        if has_shape {
-            out[p] = self.theta.phi.0[s];
-        }
+        let (first, n_cor) = (p + n_dispersion, self.frame.n_cor());
+        self.dispersion(s, &mut out[p..first]);
         let natural = &self.theta.natural;
         let cors = self.gene.scales.layout().cors.iter().enumerate().filter(|(_, places)| !places.is_empty());
         let cors = cors.flat_map(|(k, _)| natural.correlations(k));
@@ -128,6 +139,18 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// The dispersion, or the coefficients of its design as it is.
+    fn dispersion(&self, s: usize, out: &mut [f64]) {
+        let scales = &self.gene.scales;
+        out.iter_mut().zip(&self.theta.natural.dispersion).for_each(|(out, x)| *out = x.0[s]);
+        if scales.has_constant_dispersion() {
+            out.iter_mut().for_each(|x| *x = bounded_exp(*x));
+        }
+        if let Some((column, shift)) = scales.dispersion_shift(out) {
+            out[column] -= shift;
+        }
+    }
+
     #[inline(always)]
     fn value<const SLOPES: bool>(&mut self, y: &[Lane]) -> Lane {
         let (z, x) = y.split_at(self.frame.n);
@@ -135,13 +158,17 @@ impl<'a> Target<'a> {
         self.z.lead.copy_from_slice(lead);
         self.z.core.copy_from_slice(core);
         let mut value = self.theta.forward(self.frame, &self.gene, x);
-        let (k, _) = self.scale();
+        self.follow();
         let (scheme, a) = (&self.frame.scheme, &self.information);
-        self.log_jacobian = self.map.forward(scheme, a, k, &self.theta.of_map, &self.z);
+        self.log_jacobian = self.map.forward(scheme, a, &self.factors, &self.theta.of_map, &self.z);
         value += self.log_jacobian;
         self.z.lead.fill(Lane::ZERO);
         self.z.core.fill(Lane::ZERO);
-        value += self.likelihood::<SLOPES>();
+        value += match self.frame.family {
+            Family::Gaussian => self.likelihood::<Gaussian, SLOPES>(),
+            Family::NegBinomial => self.likelihood::<NegativeBinomial, SLOPES>(),
+            Family::Poisson => self.likelihood::<Poisson, SLOPES>(),
+        };
         value += self.coefficient_priors();
         value + self.effects()
     }
@@ -149,7 +176,6 @@ impl<'a> Target<'a> {
     /// From the derivatives that [`Self::value`] leaves to the gradient.
     #[inline(always)]
     fn pull_back(&mut self) {
-        let (_, d_k) = self.scale();
         let (scheme, scales) = (&self.frame.scheme, &self.theta.of_map);
         let d_scale = self.map.backward(scheme, scales, &mut self.z, None);
         scheme.to_factors(scales, &mut self.map.slopes);
@@ -157,53 +183,70 @@ impl<'a> Target<'a> {
         let (lead, core) = d_z.split_at_mut(self.z.lead.len());
         lead.copy_from_slice(&self.z.lead);
         core.copy_from_slice(&self.z.core);
-        self.theta.backward(self.frame, &self.gene, &self.map.slopes, self.d_log_phi + d_scale * d_k, d_x);
+        self.map.split(d_scale, &mut self.d_log_factors);
+        for (g, (d, slope)) in self.d_log_dispersion.iter_mut().zip(&self.d_log_factor).enumerate() {
+            *d += self.d_log_factors[if self.factors.len() > 1 { g } else { 0 }] * *slope;
+        }
+        self.theta.backward(self.frame, &self.gene, &self.map.slopes, &self.d_log_dispersion, d_x);
     }
 
-    /// What the information is multiplied by at the shape, and the derivative of its log in the log shape.
+    /// Sets what multiplies the information, one for all or one for each group, and the derivatives of its log.
     #[inline(always)]
-    fn scale(&self) -> (Lane, Lane) {
-        let Some((centre, excess)) = self.excess else { return (Lane::splat(1.0), Lane::ZERO) };
-        let t = self.theta.phi.map(|phi| excess * centre.exp() / phi);
-        let k = t.map(|t| 1.0 / (1.0 - excess + t));
-        (k, k * t)
+    fn follow(&mut self) {
+        let (follows, dispersion) = (&self.follows, &self.theta.dispersion);
+        if self.factors.len() == 1 {
+            self.factors[0] = factor(follows, dispersion, &mut self.d_log_factor, &mut self.followed);
+            return;
+        }
+        for Part { group, follow, .. } in follows {
+            [self.factors[*group], self.d_log_factor[*group]] = follow.at(dispersion[*group]);
+        }
     }
 
-    /// Log-likelihood; sets `d_log_phi`, and `z` to the derivatives.
+    /// Log-likelihood; sets derivatives in log dispersions, and `z` to those in effects and coefficients.
     #[inline(always)]
-    fn likelihood<const SLOPES: bool>(&mut self) -> Lane {
-        let (mut value, mut d_log_phi) = (Lane::splat(self.gene.constant), Lane::ZERO);
-        if self.frame.has_shape {
+    fn likelihood<R: Rows, const SLOPES: bool>(&mut self) -> Lane {
+        let mut value = self.rising();
+        for leaf in 0..self.frame.n_leaves() {
+            let sum = self.leaf::<R>(leaf);
+            value += sum.value;
+            if SLOPES {
+                if R::HAS_DISPERSION {
+                    self.d_log_dispersion[self.frame.group[leaf]] += sum.d_log;
+                }
+                self.spread(leaf, sum.d_eta);
+            }
+        }
+        value
+    }
+
+    /// What of it is no sum over rows.
+    #[inline(always)]
+    fn rising(&mut self) -> Lane {
+        let mut value = Lane::splat(self.gene.constant);
+        self.d_log_dispersion.fill(Lane::ZERO);
+        let groups = self.gene.rising.iter().zip(&self.theta.dispersion).zip(&mut self.d_log_dispersion);
+        for ((rising, phi), d_log_phi) in groups.filter(|((rising, _), _)| !rising.is_empty()) {
             for s in 0..LANES {
-                let (sum, slope) = self.gene.rising.evaluate(self.theta.phi.0[s]);
+                let (sum, slope) = rising.evaluate(phi.0[s]);
                 value.0[s] += sum;
                 d_log_phi.0[s] = slope;
             }
         }
-        for leaf in 0..self.frame.n_leaves() {
-            let sum = self.leaf(leaf);
-            value += sum.value;
-            if SLOPES {
-                d_log_phi += sum.d_log;
-                self.spread(leaf, sum.d_eta);
-            }
-        }
-        self.d_log_phi = d_log_phi;
         value
     }
 
     #[inline(always)]
-    fn leaf(&self, leaf: usize) -> RowSum<Lane> {
+    fn leaf<R: Rows>(&self, leaf: usize) -> RowSum<Lane> {
         let Frame { b, c, .. } = *self.frame;
         let (block, core) = (&self.map.natural.lead[self.frame.block[leaf] * b..], &self.map.natural.core);
         let mut eta = Lane::ZERO;
         self.frame.z[leaf * b..(leaf + 1) * b].iter().zip(block).for_each(|(z, u)| eta += *u * *z);
         self.frame.x[leaf * c..(leaf + 1) * c].iter().zip(core).for_each(|(x, u)| eta += *u * *x);
-        if self.frame.has_shape {
-            let u = eta - self.theta.natural.dispersion[0];
-            return over_rows::<true>(&self.gene, leaf, u, self.theta.phi);
-        }
-        over_rows::<false>(&self.gene, leaf, eta, Lane::ZERO)
+        let group = self.frame.group[leaf];
+        let of_group = |values: &[Lane]| if R::HAS_DISPERSION { values[group] } else { Lane::ZERO };
+        let dispersion = [&self.theta.log_dispersion, &self.theta.dispersion].map(|values| of_group(values));
+        over_rows::<R>(&self.gene, leaf, eta, dispersion)
     }
 
     /// Adds a derivative in the leaf's linear predictor to those in effects and coefficients.

@@ -1,4 +1,4 @@
-//! Scale parameters of eight draws: from the guide's bent coordinates to standard deviations, correlations and shape, and back.
+//! Scale parameters of eight draws: from the guide's bent coordinates to standard deviations, correlations and dispersions, and back.
 
 use super::bend::Bend;
 use super::flat::FlatGene;
@@ -6,9 +6,10 @@ use super::frame::Frame;
 use super::lane::Lane;
 use crate::number::Real;
 use crate::scales::{ScaleGradient, Scales};
+use crate::spec::Family;
 use crate::transport::scale_places::{gather, scatter};
 
-/// Values at one position, per scale parameter: standard deviations, shape, correlations.
+/// Values at one position, per scale parameter: standard deviations, dispersion, correlations.
 #[derive(Debug, Clone)]
 pub struct Theta {
     /// Bends of the coordinates about their mode.
@@ -20,8 +21,10 @@ pub struct Theta {
     curve: Vec<Lane>,
     /// Standard deviations and correlations.
     pub natural: Scales<Lane>,
-    /// Shape.
-    pub phi: Lane,
+    /// Per group of one dispersion, its logarithm.
+    pub log_dispersion: Vec<Lane>,
+    /// And what rows need of it: the shape, or the precision.
+    pub dispersion: Vec<Lane>,
     /// Scales of the map, with one at the end.
     pub of_map: Vec<Lane>,
     /// Derivatives in what is natural, and unconstrained values with derivatives in them, in the order of the layout.
@@ -34,14 +37,14 @@ impl Theta {
     /// Straight coordinates about where the priors are.
     pub fn new(frame: &Frame, gene: &FlatGene) -> Self {
         let zeros = || vec![Lane::ZERO; frame.n_theta()];
-        let middles = gene.positive().map(|prior| prior.scale().ln()).chain(std::iter::repeat_n(0.0, frame.n_cor()));
         Self {
-            bends: middles.map(Bend::straight).collect(),
+            bends: gene.begin(frame).into_iter().map(Bend::straight).collect(),
             straight: zeros(),
             slope: zeros(),
             curve: zeros(),
             natural: Scales::default(),
-            phi: Lane::ZERO,
+            log_dispersion: vec![Lane::ZERO; frame.n_groups()],
+            dispersion: vec![Lane::ZERO; frame.n_groups()],
             of_map: vec![],
             d_natural: ScaleGradient::default(),
             unconstrained: zeros(),
@@ -62,19 +65,30 @@ impl Theta {
         }
         gene.scales.evaluate(&self.unconstrained, &mut self.natural);
         gather(gene.scales.layout(), &self.natural, &mut self.of_map);
-        if frame.has_shape {
-            self.phi = self.natural.dispersion[0].exp();
-        }
+        self.disperse(frame);
         log_density + self.natural.lprior + self.natural.log_jacobian
     }
 
-    /// From derivatives in the scales of the map, as [`scatter`] takes them, and in the log shape to those in the coordinates.
+    /// Sets the dispersions of groups.
     #[inline(always)]
-    pub fn backward(&mut self, frame: &Frame, gene: &FlatGene, slopes: &[Lane], d_log_phi: Lane, d_x: &mut [Lane]) {
+    fn disperse(&mut self, frame: &Frame) {
+        let rows = frame.x_dispersion.chunks_exact(frame.n_dispersion.max(1));
+        for ((x, log), own) in rows.zip(&mut self.log_dispersion).zip(&mut self.dispersion) {
+            *log = Lane::ZERO;
+            x.iter().zip(&self.natural.dispersion).for_each(|(x, b)| *log += *b * *x);
+            *own = if frame.family == Family::Gaussian { (*log * -2.0).exp() } else { log.exp() };
+        }
+    }
+
+    /// From derivatives in the scales of the map, as [`scatter`] takes them, and in log dispersions to those in the coordinates.
+    #[inline(always)]
+    pub fn backward(
+        &mut self, frame: &Frame, gene: &FlatGene, slopes: &[Lane], d_log_dispersion: &[Lane], d_x: &mut [Lane],
+    ) {
         self.d_natural.reset(&self.natural);
         scatter(gene.scales.layout(), slopes, &mut self.d_natural);
-        if frame.has_shape {
-            self.d_natural.dispersion[0] = d_log_phi;
+        for (x, d) in frame.x_dispersion.chunks_exact(frame.n_dispersion.max(1)).zip(d_log_dispersion) {
+            self.d_natural.dispersion.iter_mut().zip(x).for_each(|(out, x)| *out += *d * *x);
         }
         self.d_unconstrained.fill(Lane::ZERO);
         gene.scales.pull_back(&self.natural, &mut self.d_natural, &mut self.d_unconstrained);

@@ -1,0 +1,56 @@
+//! How the information of the joint map follows the dispersions of the rows.
+
+use crate::number::Real;
+
+/// What the information of rows that share their dispersion is multiplied by, beside that at a centre.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Follow {
+    /// Counts: log shape at the centre, and the share of the variance there that is in excess of a Poisson's.
+    Shape(f64, f64),
+    /// Gaussian rows: log standard deviation at the centre.
+    Sigma(f64),
+}
+
+/// A group of rows that share their dispersion.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Part {
+    /// Which group.
+    pub group: usize,
+    /// Its share of the information at the centre.
+    pub share: f64,
+    /// How its information follows.
+    pub follow: Follow,
+}
+
+impl Follow {
+    /// The factor, and the derivative of its logarithm in the log dispersion, at a shape or at a precision.
+    #[inline(always)]
+    pub fn at<T: Real>(&self, dispersion: T) -> [T; 2] {
+        match *self {
+            Self::Shape(centre, excess) => {
+                let t = dispersion.each(|phi| excess * centre.exp() / phi);
+                let k = t.each(|t| 1.0 / (1.0 - excess + t));
+                [k, k * t]
+            }
+            Self::Sigma(centre) => [dispersion * (2.0 * centre).exp(), T::splat(-2.0)],
+        }
+    }
+}
+
+/// The factor of an information that all parts share: the mean of theirs. Sets the derivatives of its
+/// logarithm in the log dispersions of all groups; `work` is scratch. What is in no part is constant.
+#[inline(always)]
+pub fn factor<T: Real>(parts: &[Part], dispersion: &[T], slopes: &mut [T], work: &mut Vec<[T; 2]>) -> T {
+    slopes.fill(T::ZERO);
+    work.clear();
+    let mut k = T::splat(1.0 - parts.iter().map(|part| part.share).sum::<f64>());
+    for part in parts {
+        let [own, slope] = part.follow.at(dispersion[part.group]);
+        k += own * part.share;
+        work.push([own * part.share, slope]);
+    }
+    for (part, [own, slope]) in parts.iter().zip(&*work) {
+        slopes[part.group] = *own / k * *slope;
+    }
+    k
+}
