@@ -102,6 +102,8 @@ pub struct ScaleGradient<T = f64> {
     pub latents: Vec<[T; 2]>,
     /// Pulled back, to all unconstrained values, known ones included.
     theta: Vec<T>,
+    /// Scratch.
+    sums: Vec<T>,
 }
 
 impl ScalePriors {

@@ -125,8 +125,13 @@ impl ScalePriors {
         let Some(places) = &self.layout.tails[k] else { return };
         let (tail, q) = (&at.tails[k], self.layout.n_coefs[k]);
         let mut student = places.df.map(|place| (place, StudentSlopes::new(tail)));
-        let of_levels = std::mem::replace(&mut upstream.factor[k], vec![T::ZERO; at.base[k].len()]);
-        let logs_of_levels = std::mem::replace(&mut upstream.log_sd[k], vec![T::ZERO; at.sd[k].len()]);
+        // Sums over the levels of a class, of factors and then of logs.
+        let mut sums = std::mem::take(&mut upstream.sums);
+        let (of_levels, logs_of_levels) = (&upstream.factor[k], &upstream.log_sd[k]);
+        let n_factors = at.base[k].len();
+        sums.clear();
+        sums.resize(n_factors + at.sd[k].len(), T::ZERO);
+        let (factors, logs) = sums.split_at_mut(n_factors);
         let places = places.clone();
         for ((level, place), class) in places.local.enumerate().zip(self.class_of_levels(k)) {
             let u = tail.logs[level];
@@ -134,11 +139,11 @@ impl ScalePriors {
             let mut d_log_lambda = T::ZERO;
             for i in 0..q * q {
                 let (d, l) = (of_levels[level * q * q + i], at.factor[k][level * q * q + i]);
-                upstream.factor[k][class * q * q + i] += lambda * d;
+                factors[class * q * q + i] += lambda * d;
                 d_log_lambda += d * l;
             }
             for i in 0..q {
-                upstream.log_sd[k][class * q + i] += logs_of_levels[level * q + i];
+                logs[class * q + i] += logs_of_levels[level * q + i];
                 d_log_lambda += logs_of_levels[level * q + i];
             }
             d_theta[place] += match &mut student {
@@ -150,6 +155,11 @@ impl ScalePriors {
             let [d_log, slope] = tail.df_slopes;
             d_theta[place] += slopes.d_a * slopes.a * d_log + slope;
         }
+        upstream.factor[k].clear();
+        upstream.factor[k].extend_from_slice(factors);
+        upstream.log_sd[k].clear();
+        upstream.log_sd[k].extend_from_slice(logs);
+        upstream.sums = sums;
     }
 
     /// Degrees of freedom of all terms that have them, for the draws.
