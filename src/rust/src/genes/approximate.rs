@@ -2,14 +2,13 @@
 
 use super::found::{Found, Guided};
 use super::input::{GeneMethod, GeneSettings};
+use super::lanes::Start;
 use super::psis::Weights;
 use super::record::{Recorder, Report, Status};
-use super::svi;
 use super::svi::frame::Frame;
-use super::svi::noise::Noise;
 use super::svi::steps::Ascent;
 use super::task::Task;
-use crate::density::{LogDensity, Model};
+use crate::density::LogDensity;
 use crate::draws::Draw;
 use crate::error::{Error, Result};
 use crate::laplace;
@@ -73,14 +72,14 @@ impl Task<'_> {
     }
 
     /// The guide of many draws at once. `None` where the model needs more than it has, or no start is found.
-    pub(super) fn guided_in_lanes(&self, model: &Model, recorder: &mut Recorder) -> Result<Option<Report>> {
+    pub(super) fn guided_in_lanes(&self, start: &mut Start, recorder: &mut Recorder) -> Result<Option<Report>> {
         let s = self.settings;
         let Some(frame) = &self.blueprint.frame else { return Ok(None) };
         if let Some(Found::Guide(guided)) = self.found {
             return Ok(Some(self.record(frame, guided, recorder)));
         }
-        let noise = Noise::new(s.seed, self.set.index[self.gene]);
-        let Some(mut fit) = svi::fit(frame, model, ascent_of(s), noise)? else { return Ok(None) };
+        let Some(start) = start.of()? else { return Ok(None) };
+        let mut fit = start.fit(ascent_of(s), self.noise());
         let (mut draws, dim) = (vec![], frame.dim());
         let ratios = fit.draws(draws_of(s)[0], |_, draw| draws.extend_from_slice(draw));
         let weights = Weights::from_log_ratios(&ratios);

@@ -8,14 +8,13 @@ use super::found::{Chains, Found};
 use super::input::{GeneMethod, GeneSettings};
 use super::record::{Recorder, Report};
 use super::summary::Diagnostics;
-use super::svi::flat::FlatGene;
 use super::svi::frame::Frame;
 use super::svi::guide::{Guide, LONGEST_PATH};
 use super::svi::noise::Noise;
-use super::svi::start::start;
 use super::svi::steps::{Ascent, ascend};
 use super::svi::target::Target;
 use super::svi::walks::Walks;
+use super::svi::{Started, started};
 use super::task::Task;
 use crate::density::Model;
 use crate::device::walks::WalkPlan;
@@ -66,6 +65,27 @@ pub(super) fn covers(frame: &Frame) -> bool {
     frame.dim() <= MAX_DIM
 }
 
+/// Where guide and chains of a gene start, found once.
+pub(super) struct Start<'a> {
+    frame: Option<&'a Frame>,
+    model: &'a Model,
+    found: Option<Option<Started<'a>>>,
+}
+
+impl<'a> Start<'a> {
+    /// `None` where there is no start. Its gradients are counted by the first who asks.
+    pub fn of(&mut self) -> Result<Option<Started<'a>>> {
+        let Some(frame) = self.frame else { return Ok(None) };
+        let found = match &mut self.found {
+            Some(found) => found,
+            none => none.insert(started(frame, self.model)?),
+        };
+        let own = found.clone();
+        found.iter_mut().for_each(|start| start.target.n_evaluations = 0);
+        Ok(own)
+    }
+}
+
 /// What lanes have found.
 #[derive(Debug)]
 pub enum Outcome {
@@ -89,16 +109,17 @@ impl Task<'_> {
     pub(super) fn in_lanes(
         &self, model: &Model, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Outcome> {
+        let mut start = Start { frame: self.blueprint.frame.as_ref(), model, found: None };
         let approximate = match self.settings.method {
             GeneMethod::Hmc => None,
-            GeneMethod::Svi => self.guided_in_lanes(model, recorder)?,
+            GeneMethod::Svi => self.guided_in_lanes(&mut start, recorder)?,
             _ => return Ok(Outcome::Poor(Less::default())),
         };
         let approximate = match approximate {
             Some(guided) if !self.is_refined(&guided) => return Ok(Outcome::Enough(guided)),
             other => other,
         };
-        let walked = self.walk_in_lanes(model, recorder, diagnostics)?;
+        let walked = self.walk_in_lanes(&mut start, recorder, diagnostics)?;
         let suffices = |walked: &Report| !self.settings.retry || !walked.is_poor(self.settings.n_saved());
         Ok(match (walked, approximate) {
             (Some(walked), None) if suffices(&walked) => Outcome::Enough(walked),
@@ -109,15 +130,13 @@ impl Task<'_> {
 
     /// Draws in lanes. `None` where the model needs more than lanes have, or they do not move.
     pub(super) fn walk_in_lanes(
-        &self, model: &Model, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
+        &self, start: &mut Start, recorder: &mut Recorder, diagnostics: &mut Diagnostics,
     ) -> Result<Option<Report>> {
         let Some(frame) = self.blueprint.frame.as_ref().filter(|frame| covers(frame)) else { return Ok(None) };
         if let Some(Found::Walks(chains)) = self.found {
             return Ok(Some(self.recorded(frame, chains, recorder, diagnostics)));
         }
-        let noise = Noise::new(self.settings.seed, self.set.index[self.gene]);
-        let mut target = Target::new(frame, FlatGene::new(frame, model)?);
-        let Some(guide) = start(&mut target) else { return Ok(None) };
+        let (noise, Some(Started { mut target, guide })) = (self.noise(), start.of()?) else { return Ok(None) };
         let guide = ascend(&mut target, guide, ASCENT, &noise).guide;
         let (plan, mut report) = (WalkPlan::of(self.settings), Report { khat: f64::NAN, ..Report::default() });
         recorder.restart();

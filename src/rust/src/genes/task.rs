@@ -3,6 +3,7 @@
 use super::blueprint::Blueprint;
 use super::found::Found;
 use super::input::{GeneSet, GeneSettings};
+use super::svi::noise::Noise;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,11 @@ pub struct Task<'a> {
 impl Task<'_> {
     pub(super) fn is_cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
+    }
+
+    /// Noise of all that runs in lanes.
+    pub(super) fn noise(&self) -> Noise {
+        Noise::new(self.settings.seed, self.set.index[self.gene])
     }
 
     /// Stream of one chain of one try of this gene.

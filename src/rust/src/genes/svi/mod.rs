@@ -27,6 +27,7 @@ use crate::error::Result;
 use crate::tuning::{KEPT, LANES};
 use flat::FlatGene;
 use frame::Frame;
+use guide::Guide;
 use lane::Lane;
 use noise::Noise;
 use steps::{Ascent, Fitted, ascend};
@@ -41,15 +42,31 @@ pub struct Fit<'a> {
     noise: Noise,
 }
 
-/// Fits the guide of a gene. `None` where no start with a finite density is found.
+/// A gene's target, centred at its mode, and the guide of the normal approximation there.
+#[derive(Debug, Clone)]
+pub struct Started<'a> {
+    /// The target.
+    pub target: Target<'a>,
+    /// The guide.
+    pub guide: Guide,
+}
+
+/// Finds the mode of a gene. `None` where no start with a finite density is found.
 ///
 /// # Errors
 /// As [`FlatGene::new`].
-pub fn fit<'a>(frame: &'a Frame, model: &Model, ascent: Ascent, noise: Noise) -> Result<Option<Fit<'a>>> {
+pub fn started<'a>(frame: &'a Frame, model: &Model) -> Result<Option<Started<'a>>> {
     let mut target = Target::new(frame, FlatGene::new(frame, model)?);
-    let Some(guide) = start::start(&mut target) else { return Ok(None) };
-    let fitted = ascend(&mut target, guide, ascent, &noise);
-    Ok(Some(Fit::new(target, fitted, noise)))
+    Ok(start::start(&mut target).map(|guide| Started { target, guide }))
+}
+
+impl<'a> Started<'a> {
+    /// Fits the guide.
+    pub fn fit(self, ascent: Ascent, noise: Noise) -> Fit<'a> {
+        let Self { mut target, guide } = self;
+        let fitted = ascend(&mut target, guide, ascent, &noise);
+        Fit::new(target, fitted, noise)
+    }
 }
 
 impl<'a> Fit<'a> {
