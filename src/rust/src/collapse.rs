@@ -8,7 +8,6 @@ use crate::density::LogDensity;
 use crate::density::{Model, Posterior};
 use crate::draws::Draw;
 use crate::settle::assembly::scaled_by_sigma;
-use crate::spec::Family;
 use crate::transport::Transport;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -38,7 +37,7 @@ fn is_exact(posterior: &Posterior) -> bool {
 /// Whether effects and coefficients given the scales are Gaussian: rows whose variances are known or proportional to `sigma^2`,
 /// normal or flat priors.
 pub fn may_collapse(model: &Model) -> bool {
-    model.family() == Family::Gaussian
+    model.family().is_linear()
         && !model.prior_only
         && model.design.latents.is_empty()
         && model.layout.n_theta > 0

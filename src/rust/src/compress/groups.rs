@@ -34,7 +34,7 @@ pub fn groups_of(design: &Design, leaves: &Leaves, family: Family) -> Vec<Disper
     let members = leaves.members();
     let group = |leaf: usize| {
         let counts = members.of_leaf(leaf).iter().map(|&i| (design.y[i], design.weights[i]));
-        let rising = if family == Family::NegBinomial { Rising::new(counts) } else { Rising::default() };
+        let rising = if family.has_shape() { Rising::new(counts) } else { Rising::default() };
         DispersionGroup { x: design.x_disp.row(leaves.first[leaf]).to_vec(), end: 0, rising }
     };
     (0..leaves.len()).map(group).collect()

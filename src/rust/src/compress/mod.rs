@@ -97,7 +97,7 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     fn new(design: &'a Design, family: Family, n_leaves: usize) -> Self {
         let total = design.y.iter().zip(&design.weights).map(|(y, w)| w * y).sum();
-        let allowance = offsets::allowance(if family == Family::NegBinomial { total } else { 0.0 }, n_leaves);
+        let allowance = offsets::allowance(if family.has_shape() { total } else { 0.0 }, n_leaves);
         let (from, rows, means, squares, leaf) = (vec![], vec![], vec![], vec![], vec![]);
         Self { design, family, allowance, from, rows, means, squares, constant: 0.0, leaf }
     }

@@ -9,7 +9,6 @@
 use super::Likelihood;
 use crate::compress::quadrature::normal_rule;
 use crate::families;
-use crate::spec::Family;
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 use std::sync::LazyLock;
@@ -38,7 +37,7 @@ struct Count {
 struct Local {
     value: f64,
     slope: f64,
-    bend: f64,
+    second: f64,
     d_log: f64,
 }
 
@@ -46,28 +45,28 @@ impl Count {
     fn at(self, eta: f64) -> Local {
         let Some(log_shape) = self.log_shape else {
             let sum = families::poisson(self.y, 1.0, eta);
-            return Local { value: sum.value, slope: sum.d_eta, bend: sum.d_eta - self.y, d_log: 0.0 };
+            return Local { value: sum.value, slope: sum.d_eta, second: sum.d_eta - self.y, d_log: 0.0 };
         };
         let shape = log_shape.exp();
         let sum = families::negative_binomial(self.y, shape, eta - log_shape, [0.0; 2]);
         let share = (self.y - sum.d_eta) / (self.y + shape);
-        let bend = -(self.y + shape) * share * (1.0 - share);
-        Local { value: sum.value, slope: sum.d_eta, bend, d_log: sum.d_log }
+        let second = -(self.y + shape) * share * (1.0 - share);
+        Local { value: sum.value, slope: sum.d_eta, second, d_log: sum.d_log }
     }
 
     /// Mode of `z` and the curvature there, its sign turned: the density falls by one at least, as that of `z` does.
     fn mode(self, eta: f64, s: f64, tolerance: f64) -> (f64, f64) {
         let (mut z, longest) = (0.0, LONGEST / s);
         for _ in 0..MAX_STEPS {
-            let Local { slope, bend, .. } = self.at(eta + s * z);
-            let curvature = 1.0 - s * s * bend;
+            let Local { slope, second, .. } = self.at(eta + s * z);
+            let curvature = 1.0 - s * s * second;
             let step = ((s * slope - z) / curvature).clamp(-longest, longest);
             z += step;
             if step.abs() < tolerance {
                 break;
             }
         }
-        (z, 1.0 - s * s * self.at(eta + s * z).bend)
+        (z, 1.0 - s * s * self.at(eta + s * z).second)
     }
 
     /// Log of the integral; derivatives in `eta`, in the spread, and in the log shape.
@@ -87,7 +86,7 @@ impl Count {
             sum += share;
             means[0] += share * local.slope;
             // Of a normal variable, half the second derivative is the derivative in its variance.
-            means[1] += share * 0.5 * (local.bend + local.slope * local.slope);
+            means[1] += share * 0.5 * (local.second + local.slope * local.slope);
             means[2] += share * local.d_log;
         }
         let [d_eta, d_spread, d_log] = means.map(|m| m / sum);
@@ -116,7 +115,7 @@ impl Likelihood {
         d_dispersion: &mut [f64],
     ) -> f64 {
         let common = self.common(dispersion, d_dispersion);
-        if self.family != Family::Gaussian {
+        if !self.family.is_linear() {
             return common + self.counts_with_spread([eta, spread], dispersion, [d_eta, d_spread], d_dispersion);
         }
         let known = self.known_variances(spread);
@@ -148,7 +147,7 @@ impl Likelihood {
         if spread <= 0.0 {
             return 0.0;
         }
-        if self.family != Family::Gaussian {
+        if !self.family.is_linear() {
             let s = spread.sqrt();
             return s * self.count(i, dispersion).draw(eta, s, rng);
         }
@@ -170,7 +169,7 @@ impl Likelihood {
     }
 
     fn count(&self, i: usize, dispersion: &[f64]) -> Count {
-        let has_shape = self.family == Family::NegBinomial;
+        let has_shape = self.family.has_shape();
         Count { y: self.y[i], log_shape: has_shape.then(|| self.log_dispersion(i, dispersion)) }
     }
 

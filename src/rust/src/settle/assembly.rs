@@ -6,7 +6,6 @@ use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
 use crate::families::negative_binomial_information;
 use crate::linalg::cholesky::Factor;
-use crate::spec::Family;
 use crate::transport::joint::{JointTransport, factor_at};
 use crate::transport::joint_constants::DataAtCentre;
 use crate::transport::pieces::{Incidence, Node, Piece, Skeleton};
@@ -94,7 +93,7 @@ impl Assembly {
     pub fn sums(&self, posterior: &Posterior) -> Option<GaussianSums> {
         let model = &posterior.model;
         let has_known_sd = model.layout.dispersion.is_empty() && model.design.latents.is_empty();
-        let is_whole = model.family() == Family::Gaussian && (scaled_by_sigma(model) || has_known_sd);
+        let is_whole = model.family().is_linear() && (scaled_by_sigma(model) || has_known_sd);
         let n_members: usize = model.design.terms.iter().map(|t| t.members).sum();
         let row_cost = posterior.beta.len() + 2 * n_members + 2;
         let cost = row_cost * model.design.n() + model.design.errors.as_ref().map_or(0, |e| 2 * e.entries.len());
@@ -190,7 +189,7 @@ impl Assembly {
         let information = self.information(model, &weights, dispersion);
         let without_offset = posterior.linear_part();
         let fitted = model.likelihood.weighted(&weights, dispersion, &without_offset);
-        if model.family() == Family::Gaussian {
+        if model.family().is_linear() {
             // The conditional mean itself, wherever the centre is.
             let pull: Vec<f64> = fitted.iter().zip(posterior.score()).map(|(f, s)| f + s).collect();
             return (information, self.project(model, &pull));
@@ -231,7 +230,7 @@ fn add_product(x: f64, (q_a, a): (usize, &[f64]), (q_b, b): (usize, &[f64]), out
 fn excess(posterior: &Posterior) -> Option<(f64, f64)> {
     let model = &posterior.model;
     let has_one_shape = model.layout.dispersion.len() == 1 && model.design.x_disp.ncols() == 0;
-    if model.family() != Family::NegBinomial || model.prior_only || !has_one_shape {
+    if !model.family().has_shape() || model.prior_only || !has_one_shape {
         return None;
     }
     let log_shape = posterior.scales.dispersion[0];
@@ -247,7 +246,7 @@ fn excess(posterior: &Posterior) -> Option<(f64, f64)> {
 
 /// Whether the information of the data falls with the square of one sampled sigma.
 pub fn scaled_by_sigma(model: &Model) -> bool {
-    model.family() == Family::Gaussian
+    model.family().is_linear()
         && model.layout.dispersion.len() == 1
         && model.design.se.is_empty()
         && model.design.latents.is_empty()

@@ -12,7 +12,7 @@ pub mod whitening;
 use crate::density::{LogDensity, Model, Posterior};
 use crate::design::GroupTerm;
 use crate::optimise::climb;
-use crate::spec::{Engine, Family};
+use crate::spec::Engine;
 use crate::transport::Transport;
 use crate::whiten::Whitened;
 use crate::whiten::dense::solve_and_spread;
@@ -78,9 +78,9 @@ pub fn settle_on(model: &Arc<Model>, assembly: Assembly, engine: Engine, cancel:
 /// Multiplications of a factorisation up to which a transport of all effects together is the better one for trajectories.
 pub fn affordable(model: &Model, assembly: &Assembly) -> usize {
     if model.design.has_relations() {
-        return if model.family() == Family::Gaussian { usize::MAX - 1 } else { FREE_PRODUCTS_RELATED };
+        return if model.family().is_linear() { usize::MAX - 1 } else { FREE_PRODUCTS_RELATED };
     }
-    if model.family() != Family::Gaussian {
+    if !model.family().is_linear() {
         let worth = if is_deeply_nested(model) { WORTH_WHERE_NESTED } else { 1 };
         let products = worth * FREE_PRODUCTS.max(PRODUCTS_PER_ROW * model.design.n());
         return products.saturating_sub(2 * assembly.incidence.n_values);
@@ -186,7 +186,7 @@ impl Settling<'_> {
 /// there that holds no mass.
 fn fits_perfectly(model: &Model, position: &[f64]) -> bool {
     let layout = &model.layout;
-    let is_constant = model.family() == Family::Gaussian && layout.dispersion.len() == 1;
+    let is_constant = model.family().is_linear() && layout.dispersion.len() == 1;
     let place = layout.free.iter().position(|&place| place == layout.dispersion.start).filter(|_| is_constant);
     place.is_some_and(|at| position[layout.theta().start + at] < rough_log_sd(model) - PERFECT_FIT)
 }
@@ -228,16 +228,13 @@ fn working_response(model: &Model) -> (f64, Vec<f64>) {
     if model.prior_only {
         return (0.0, vec![0.0; d.n()]);
     }
-    let response = d.y.iter().zip(&d.offset);
-    match model.family() {
-        Family::Gaussian => ((2.0 * rough_log_sd(model)).exp().recip(), response.map(|(y, o)| y - o).collect()),
-        _ => (1.0, response.map(|(y, o)| (y + 0.5).ln() - o).collect()),
-    }
+    let response = d.y.iter().zip(&d.offset).map(|(y, o)| model.family().linked(*y) - o);
+    ((2.0 * rough_log_sd(model)).exp().recip(), response.collect())
 }
 
 /// Log of the response's standard deviation on the linear predictor's scale.
 fn rough_log_sd(model: &Model) -> f64 {
-    if model.family() != Family::Gaussian || model.prior_only {
+    if !model.family().is_linear() || model.prior_only {
         return 0.0;
     }
     let (y, n) = (&model.design.y, model.design.n() as f64);

@@ -68,10 +68,10 @@ fn frozen(posterior: &mut Posterior, mode: &[f64], assembly: &Assembly) -> Optio
     Some(Frozen::new(posterior, Arc::clone(assembly.skeleton.as_ref()?), factor, levels))
 }
 
-/// Multiplications of a gradient over rows; a count's exponential and logarithm count as twenty.
+/// Multiplications of a gradient over rows.
 fn row_products(posterior: &Posterior) -> usize {
     let design = &posterior.model.design;
-    let likelihood = if posterior.model.family() == crate::spec::Family::Gaussian { 4 } else { 20 };
+    let likelihood = posterior.model.family().n_products();
     let effects: usize = design.terms.iter().map(|t| 2 * t.q * t.members).sum();
     let relations: usize =
         design.terms.iter().filter_map(|t| Some(2 * t.q * t.precision.as_ref()?.entries.len())).sum();
