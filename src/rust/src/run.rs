@@ -11,10 +11,10 @@ pub use workers::{Progress, Shared, on_workers};
 use crate::density::LogDensity;
 use crate::draws::{ChainDraws, Draw};
 use crate::error::{Error, Result};
-use crate::hmc::Sampler;
 use crate::hmc::chain::Chain;
 use crate::hmc::fixed::Walk;
 use crate::hmc::hamiltonian::PhasePoint;
+use crate::hmc::{Sampler, Steps};
 use crate::settle::Settled;
 use crate::spec::{InitSpec, Sampling, Settings};
 use crate::whiten::Whitened;
@@ -167,32 +167,11 @@ impl Attempt<'_> {
     ) {
         draws.step_size = chain.step_size();
         draws.seconds[0] = clock.elapsed().as_secs_f64();
-        self.sample(chain, rng, draws);
+        let goes_on = || !self.shared.cancel.load(Ordering::Relaxed) && !self.is_given_up();
+        sample(chain, (self.settings, self.shared), rng, draws, goes_on, |chain, rng, draws| {
+            self.keep(chain, rng, draws)
+        });
         draws.seconds[1] = clock.elapsed().as_secs_f64() - draws.seconds[0];
-    }
-
-    fn sample<D: Draw, S: Sampler<Target = Whitened<D>>>(
-        &self, chain: &mut S, rng: &mut ChaCha8Rng, draws: &mut ChainDraws,
-    ) {
-        let s = self.settings;
-        for i in 0..s.iter - s.warmup {
-            if self.shared.cancel.load(Ordering::Relaxed) || self.is_given_up() {
-                break;
-            }
-            let mut n_gradients = 0;
-            let t = chain.step(rng, &mut n_gradients);
-            // A transition cut short by a cancel is not a draw.
-            if !self.shared.tick() {
-                break;
-            }
-            draws.n_gradients += n_gradients;
-            self.shared.count_divergent(usize::from(t.divergent));
-            if i % s.thin == 0 {
-                self.shared.count_kept();
-                draws.push_report(&t, chain.step_size());
-                self.keep(chain, rng, draws);
-            }
-        }
     }
 
     /// Keeps a draw, or where it is. The random numbers are the same.
@@ -206,6 +185,31 @@ impl Attempt<'_> {
         draws.positions.extend_from_slice(&chain.state().position);
         draws.log_density.push(chain.state().log_density);
         chain.current(&mut draws.n_gradients).complete(rng);
+    }
+}
+
+/// The iterations of a chain after warm-up, while `goes_on`; `keep` takes what is kept in.
+pub fn sample<S: Steps>(
+    chain: &mut S, (settings, shared): (&Settings, &Shared), rng: &mut ChaCha8Rng, draws: &mut ChainDraws,
+    goes_on: impl Fn() -> bool, mut keep: impl FnMut(&mut S, &mut ChaCha8Rng, &mut ChainDraws),
+) {
+    for i in 0..settings.iter - settings.warmup {
+        if !goes_on() {
+            break;
+        }
+        let mut n_gradients = 0;
+        let t = chain.step(rng, &mut n_gradients);
+        // A transition cut short by a cancel is not a draw.
+        if !shared.tick() {
+            break;
+        }
+        draws.n_gradients += n_gradients;
+        shared.count_divergent(usize::from(t.divergent));
+        if i % settings.thin == 0 {
+            shared.count_kept();
+            draws.push_report(&t, chain.step_size());
+            keep(chain, rng, draws);
+        }
     }
 }
 

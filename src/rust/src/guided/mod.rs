@@ -18,8 +18,8 @@ use crate::collapse::{Collapsed, may_collapse};
 use crate::density::{LogDensity, Model};
 use crate::draws::{ChainDraws, Draw};
 use crate::error::Result;
-use crate::hmc::tree::Transition;
-use crate::run::{Output, Progress, Shared, on_workers, sample_settled};
+use crate::hmc::Steps;
+use crate::run::{self, Output, Progress, Shared, on_workers, sample_settled};
 use crate::settle::assembly::Assembly;
 use crate::settle::{Settled, affordable, settle_on};
 use crate::spec::{Engine, InitSpec, Metric, Sampling, Settings};
@@ -127,45 +127,24 @@ impl Run<'_> {
         let (s, clock) = (self.settings, Instant::now());
         let mut rng = ChaCha8Rng::seed_from_u64(s.seed);
         rng.set_stream(c as u64 + 1);
-        let mut walk = Independent::new(target, self.found.start(&mut rng));
+        let mut walk = Independent::new(target, &self.found.guide, self.found.start(&mut rng));
         let n_learned = self.found.n_values.div_ceil(s.chains);
         let mut draws = ChainDraws { step_size: 1.0, n_gradients: n_learned + 1, ..ChainDraws::default() };
         for _ in 0..if s.save_warmup { s.warmup } else { WARM_UP.min(s.warmup) } {
             if self.shared.cancel.load(Ordering::Relaxed) {
                 return draws;
             }
-            walk.step(&self.found.guide, &mut rng);
-            draws.n_gradients += 1;
+            walk.step(&mut rng, &mut draws.n_gradients);
             if s.save_warmup {
-                walk.current().record(s.save_effects, &mut rng, &mut draws.warmup);
+                walk.current(&mut 0).record(s.save_effects, &mut rng, &mut draws.warmup);
             }
         }
         let warm = clock.elapsed().as_secs_f64();
-        self.sample(&mut walk, &mut rng, &mut draws);
+        let goes_on = || !self.shared.cancel.load(Ordering::Relaxed);
+        run::sample(&mut walk, (s, self.shared), &mut rng, &mut draws, goes_on, |walk, rng, draws| {
+            walk.current(&mut 0).keep(s, rng, draws);
+        });
         draws.seconds = [self.seconds + warm, clock.elapsed().as_secs_f64() - warm];
         draws
-    }
-
-    fn sample(&self, walk: &mut Independent<Target>, rng: &mut ChaCha8Rng, draws: &mut ChainDraws) {
-        let s = self.settings;
-        for i in 0..s.iter - s.warmup {
-            if self.shared.cancel.load(Ordering::Relaxed) {
-                return;
-            }
-            let accept_stat = walk.step(&self.found.guide, rng);
-            draws.n_gradients += 1;
-            if !self.shared.tick() {
-                return;
-            }
-            if i % s.thin == 0 {
-                self.shared.count_kept();
-                let energy = -walk.state().log_density;
-                draws.push_report(
-                    &Transition { accept_stat, tree_depth: 0, n_leapfrog: 1, divergent: false, energy },
-                    1.0,
-                );
-                walk.current().keep(s, rng, draws);
-            }
-        }
     }
 }

@@ -15,27 +15,30 @@
 
 use super::guide::{Guide, Proposal};
 use crate::density::LogDensity;
+use crate::hmc::Steps;
+use crate::hmc::tree::Transition;
 use rand::{Rng, RngExt};
 
 /// Where the chain is, and a place to look elsewhere.
-pub struct Independent<D> {
+pub struct Independent<'a, D> {
+    guide: &'a Guide,
     /// Evaluated at `state`.
     current: D,
     candidate: D,
     state: Proposal,
 }
 
-impl<D: LogDensity + Clone> Independent<D> {
+impl<'a, D: LogDensity + Clone> Independent<'a, D> {
     /// From a position.
-    pub fn new(target: &D, state: Proposal) -> Self {
+    pub fn new(target: &D, guide: &'a Guide, state: Proposal) -> Self {
         let (mut current, candidate) = (target.clone(), target.clone());
         current.value(&state.y);
-        Self { current, candidate, state }
+        Self { guide, current, candidate, state }
     }
 
-    /// One step; returns the probability with which it was accepted.
-    pub fn step<R: Rng>(&mut self, guide: &Guide, rng: &mut R) -> f64 {
-        let Some(proposal) = guide.propose(&self.state, &mut self.candidate, rng) else { return 0.0 };
+    /// Returns the probability with which the step was accepted.
+    fn propose<R: Rng>(&mut self, rng: &mut R) -> f64 {
+        let Some(proposal) = self.guide.propose(&self.state, &mut self.candidate, rng) else { return 0.0 };
         let gain = proposal.log_ratio - self.state.log_ratio;
         // Not a number is no gain: both have no mass.
         if rng.random::<f64>().ln() < gain {
@@ -44,15 +47,24 @@ impl<D: LogDensity + Clone> Independent<D> {
         }
         if gain.is_nan() { 0.0 } else { gain.exp().min(1.0) }
     }
+}
 
-    /// The target, evaluated where the chain is.
-    pub fn current(&mut self) -> &mut D {
+impl<D: LogDensity + Clone> Steps for Independent<'_, D> {
+    type Target = D;
+
+    fn step<R: Rng>(&mut self, rng: &mut R, n_gradients: &mut usize) -> Transition {
+        let accept_stat = self.propose(rng);
+        *n_gradients += 1;
+        let energy = -self.state.log_density;
+        Transition { accept_stat, tree_depth: 0, n_leapfrog: 1, divergent: false, energy }
+    }
+
+    fn current(&mut self, _: &mut usize) -> &mut D {
         &mut self.current
     }
 
-    /// Where the chain is.
-    pub fn state(&self) -> &Proposal {
-        &self.state
+    fn step_size(&self) -> f64 {
+        1.0
     }
 }
 
@@ -92,12 +104,12 @@ mod tests {
     /// `E log Gamma(k) = psi(k)`, with R's `digamma(1.5)` and `digamma(4)`; variances `trigamma()`, sums independent.
     fn assert_kept(target: &Gammas, guide: &Guide, start: Proposal, seed: u64) -> f64 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut walk = Independent::new(target, start);
+        let mut walk = Independent::new(target, guide, start);
         let mut draws = [vec![], vec![], vec![]];
         let mut accepted = 0.0;
         for _ in 0..100_000 {
-            accepted += walk.step(guide, &mut rng) / 100_000.0;
-            let [a, b] = [walk.state().y[0] - target.shift, walk.state().y[1] - target.shift];
+            accepted += walk.step(&mut rng, &mut 0).accept_stat / 100_000.0;
+            let [a, b] = [walk.state.y[0] - target.shift, walk.state.y[1] - target.shift];
             let values = [a, b + a, (a - 0.036_489_973_978_576_5).powi(2)];
             draws.iter_mut().zip(values).for_each(|(d, v)| d.push(v));
         }

@@ -12,23 +12,27 @@ use hamiltonian::PhasePoint;
 use rand::Rng;
 use tree::Transition;
 
-/// A running chain of either kind; gradients are added to `n_gradients`.
-pub trait Sampler {
+/// A running chain, by trajectories or not; gradients, or values, are added to `n_gradients`.
+pub trait Steps {
     /// What it samples.
     type Target;
     /// One transition.
     fn step<R: Rng>(&mut self, rng: &mut R, n_gradients: &mut usize) -> Transition;
-    /// Whether the last transition led to another position.
-    fn has_moved(&self) -> bool;
     /// The target, evaluated at the current position.
     fn current(&mut self, n_gradients: &mut usize) -> &mut Self::Target;
-    /// Where it is.
-    fn state(&self) -> &PhasePoint;
     /// Size of its steps.
     fn step_size(&self) -> f64;
 }
 
-impl<D: LogDensity> Sampler for Chain<'_, D> {
+/// A running chain by trajectories, of either kind.
+pub trait Sampler: Steps {
+    /// Whether the last transition led to another position.
+    fn has_moved(&self) -> bool;
+    /// Where it is.
+    fn state(&self) -> &PhasePoint;
+}
+
+impl<D: LogDensity> Steps for Chain<'_, D> {
     type Target = D;
 
     fn step<R: Rng>(&mut self, rng: &mut R, n_gradients: &mut usize) -> Transition {
@@ -38,16 +42,8 @@ impl<D: LogDensity> Sampler for Chain<'_, D> {
         t
     }
 
-    fn has_moved(&self) -> bool {
-        true
-    }
-
     fn current(&mut self, _: &mut usize) -> &mut D {
         self.density()
-    }
-
-    fn state(&self) -> &PhasePoint {
-        self.state()
     }
 
     fn step_size(&self) -> f64 {
@@ -55,7 +51,17 @@ impl<D: LogDensity> Sampler for Chain<'_, D> {
     }
 }
 
-impl<D: LogDensity> Sampler for Walk<'_, D> {
+impl<D: LogDensity> Sampler for Chain<'_, D> {
+    fn has_moved(&self) -> bool {
+        true
+    }
+
+    fn state(&self) -> &PhasePoint {
+        self.state()
+    }
+}
+
+impl<D: LogDensity> Steps for Walk<'_, D> {
     type Target = D;
 
     fn step<R: Rng>(&mut self, rng: &mut R, n_gradients: &mut usize) -> Transition {
@@ -64,21 +70,23 @@ impl<D: LogDensity> Sampler for Walk<'_, D> {
         t
     }
 
-    fn has_moved(&self) -> bool {
-        self.has_accepted()
-    }
-
     fn current(&mut self, n_gradients: &mut usize) -> &mut D {
         let (density, was_stale) = self.density();
         *n_gradients += usize::from(was_stale);
         density
     }
 
-    fn state(&self) -> &PhasePoint {
-        self.state()
-    }
-
     fn step_size(&self) -> f64 {
         self.step_size()
+    }
+}
+
+impl<D: LogDensity> Sampler for Walk<'_, D> {
+    fn has_moved(&self) -> bool {
+        self.has_accepted()
+    }
+
+    fn state(&self) -> &PhasePoint {
+        self.state()
     }
 }
