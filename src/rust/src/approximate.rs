@@ -13,8 +13,8 @@ use crate::genes::svi::guide::Guide as FullRank;
 use crate::laplace;
 use crate::run::{Prepared, Progress, Shared, on_workers, prepare};
 use crate::spec::{ApproximationSettings, Device, Engine, Family, GuideKind, Method, Metric};
-use crate::svi::guide::{Guide, Kind};
-use crate::svi::{Ascent, Targets, fit};
+use crate::svi::guide::{GuideShape, ShapedGuide};
+use crate::svi::{AdamSettings, Targets, fit};
 use crate::whiten::Whitened;
 use crate::whiten::bend::Bent;
 use marginals::Marginals;
@@ -144,7 +144,7 @@ struct Job<'a> {
 /// Where proposals come from.
 enum Proposals {
     Laplace { n_theta: usize },
-    Guide(Guide),
+    Guide(ShapedGuide),
     FullRank(FullRank),
 }
 
@@ -190,7 +190,7 @@ impl Job<'_> {
 
     /// Batches would add their noise to steps that are too long for it; other guides have no such gradient here.
     fn takes_natural_gradients(&self, dim: usize) -> bool {
-        self.settings.natural && kind(self.settings.guide, dim) == Kind::FullRank
+        self.settings.natural && kind(self.settings.guide, dim) == GuideShape::FullRank
     }
 
     fn ascend_naturally<T: Targets>(&self, target: &mut T, out: &mut Approximation) -> Result<Proposals> {
@@ -201,7 +201,7 @@ impl Job<'_> {
     }
 
     fn ascend<T: Targets>(&self, target: &mut T, rng: &mut ChaCha8Rng, out: &mut Approximation) -> Result<Proposals> {
-        let start = Guide::standard(kind(self.settings.guide, target.dim()), target.dim());
+        let start = ShapedGuide::standard(kind(self.settings.guide, target.dim()), target.dim());
         let fitted = fit(target, start, ascent(self.settings), rng, &self.shared.cancel, || self.shared.tick())?;
         (out.elbo, out.converged, out.optimiser) = (fitted.elbo, fitted.converged, "adam");
         Ok(Proposals::Guide(fitted.guide))
@@ -256,16 +256,16 @@ impl Proposals {
     }
 }
 
-fn ascent(s: &ApproximationSettings) -> Ascent {
-    Ascent { max_steps: s.max_steps, n_draws: s.n_draws, step_size: s.step_size, tolerance: s.tolerance }
+fn ascent(s: &ApproximationSettings) -> AdamSettings {
+    AdamSettings { max_steps: s.max_steps, n_draws: s.n_draws, step_size: s.step_size, tolerance: s.tolerance }
 }
 
-fn kind(asked: GuideKind, dim: usize) -> Kind {
+fn kind(asked: GuideKind, dim: usize) -> GuideShape {
     match asked {
-        GuideKind::MeanField => Kind::MeanField,
-        GuideKind::LowRank => Kind::LowRank(RANK.min(dim)),
-        GuideKind::FullRank => Kind::FullRank,
-        GuideKind::Auto if dim <= MAX_FULL_RANK => Kind::FullRank,
-        GuideKind::Auto => Kind::LowRank(RANK),
+        GuideKind::MeanField => GuideShape::MeanField,
+        GuideKind::LowRank => GuideShape::LowRank(RANK.min(dim)),
+        GuideKind::FullRank => GuideShape::FullRank,
+        GuideKind::Auto if dim <= MAX_FULL_RANK => GuideShape::FullRank,
+        GuideKind::Auto => GuideShape::LowRank(RANK),
     }
 }

@@ -12,8 +12,8 @@ use crate::density::LogDensity;
 use crate::draws::Draw;
 use crate::error::{Error, Result};
 use crate::laplace;
-use crate::svi::guide::{Guide, Kind};
-use crate::svi::{Ascent as SlowAscent, fit as fit_slowly};
+use crate::svi::guide::{GuideShape, ShapedGuide};
+use crate::svi::{AdamSettings, fit as fit_by_adam};
 use crate::whiten::Whitened;
 
 /// Above this an approximation cannot be trusted (Vehtari et al. 2024), nor below this ESS if it is resampled.
@@ -119,9 +119,9 @@ impl Task<'_> {
     /// A guide in settled and whitened coordinates, for any model.
     pub(super) fn guided<D: Draw>(&self, target: &mut Whitened<D>, recorder: &mut Recorder) -> Result<Report> {
         let (dim, n_saved, mut rng) = (LogDensity::dim(target), self.settings.n_saved(), self.rng(STREAM, 0));
-        let kind = if dim <= MAX_DENSE { Kind::FullRank } else { Kind::LowRank(RANK) };
-        let ascent = SlowAscent { max_steps: SLOW_STEPS, n_draws: SLOW_DRAWS, step_size: SLOW_RATE, tolerance: 1.0 };
-        let fitted = fit_slowly(target, Guide::standard(kind, dim), ascent, &mut rng, self.cancel, || true)?;
+        let kind = if dim <= MAX_DENSE { GuideShape::FullRank } else { GuideShape::LowRank(RANK) };
+        let ascent = AdamSettings { max_steps: SLOW_STEPS, n_draws: SLOW_DRAWS, step_size: SLOW_RATE, tolerance: 1.0 };
+        let fitted = fit_by_adam(target, ShapedGuide::standard(kind, dim), ascent, &mut rng, self.cancel, || true)?;
         let (mut gradient, mut ratios, mut n_kept) = (vec![0.0; dim], vec![], 0);
         let n = n_saved.max(N_GUIDED);
         while ratios.len() < n || (n_kept < n_saved && ratios.len() < MAX_TRIES * n) {

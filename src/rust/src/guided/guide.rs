@@ -33,7 +33,7 @@ const STEPS: usize = 20;
 
 /// A Student t about a mean, times the exponential of a correction.
 #[derive(Debug, Clone)]
-pub struct Guide {
+pub struct StudentGuide {
     mean: Vec<f64>,
     /// `[d, d]` row-major lower triangle.
     root: Vec<f64>,
@@ -56,7 +56,7 @@ pub struct Proposal {
 #[derive(Debug)]
 pub struct Learned {
     /// The guide.
-    pub guide: Guide,
+    pub guide: StudentGuide,
     /// Share of its proposals that are effective, before the correction.
     pub efficiency: f64,
     /// Evaluations of the target.
@@ -65,7 +65,7 @@ pub struct Learned {
     weights: Weights,
 }
 
-impl Guide {
+impl StudentGuide {
     fn standard(dim: usize) -> Self {
         let root = (0..dim * dim).map(|at| f64::from(u8::from(at / dim == at % dim))).collect();
         Self { mean: vec![0.0; dim], root, correction: Correction::default() }
@@ -187,7 +187,7 @@ impl Learned {
     ) -> Self {
         let (mut rng, dim) = (ChaCha8Rng::seed_from_u64(seed), target.dim());
         rng.set_stream(stream);
-        let (mut guide, mut known) = (Guide::standard(dim), vec![]);
+        let (mut guide, mut known) = (StudentGuide::standard(dim), vec![]);
         let n = ROUND[0] + ROUND[1] * dim;
         for round in 1.. {
             let drawn: Vec<_> = (0..n).map(|_| guide.draw(&mut rng)).collect();

@@ -13,7 +13,7 @@
 //! it is bounded: a Student t falls as a power, and densities of scales at least exponentially in their logarithms and in
 //! partial correlations on the line.
 
-use super::guide::{Guide, Proposal};
+use super::guide::{Proposal, StudentGuide};
 use crate::density::LogDensity;
 use crate::hmc::Steps;
 use crate::hmc::tree::Transition;
@@ -21,7 +21,7 @@ use rand::{Rng, RngExt};
 
 /// Where the chain is, and a place to look elsewhere.
 pub struct Independent<'a, D> {
-    guide: &'a Guide,
+    guide: &'a StudentGuide,
     /// Evaluated at `state`.
     current: D,
     candidate: D,
@@ -30,7 +30,7 @@ pub struct Independent<'a, D> {
 
 impl<'a, D: LogDensity + Clone> Independent<'a, D> {
     /// From a position.
-    pub fn new(target: &D, guide: &'a Guide, state: Proposal) -> Self {
+    pub fn new(target: &D, guide: &'a StudentGuide, state: Proposal) -> Self {
         let (mut current, candidate) = (target.clone(), target.clone());
         current.value(&state.y);
         Self { guide, current, candidate, state }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     /// `E log Gamma(k) = psi(k)`, with R's `digamma(1.5)` and `digamma(4)`; variances `trigamma()`, sums independent.
-    fn assert_kept(target: &Gammas, guide: &Guide, start: Proposal, seed: u64) -> f64 {
+    fn assert_kept(target: &Gammas, guide: &StudentGuide, start: Proposal, seed: u64) -> f64 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut walk = Independent::new(target, guide, start);
         let mut draws = [vec![], vec![], vec![]];

@@ -15,7 +15,7 @@ use std::f64::consts::PI;
 
 /// Structure of the covariance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum GuideShape {
     /// Diagonal.
     MeanField,
     /// Diagonal plus this many factors.
@@ -26,8 +26,8 @@ pub enum Kind {
 
 /// A guide with its parameters.
 #[derive(Debug, Clone)]
-pub struct Guide {
-    kind: Kind,
+pub struct ShapedGuide {
+    kind: GuideShape,
     dim: usize,
     rank: usize,
     /// `m`, `r`, then the factors `[rank, dim]` or the rows of `T` below the diagonal.
@@ -55,13 +55,13 @@ struct Woodbury {
     spread: Vec<f64>,
 }
 
-impl Guide {
+impl ShapedGuide {
     /// The standard normal. Factors start small, not at zero, where their gradient would vanish.
-    pub fn standard(kind: Kind, dim: usize) -> Self {
+    pub fn standard(kind: GuideShape, dim: usize) -> Self {
         let (extra, rank) = match kind {
-            Kind::MeanField => (0, 0),
-            Kind::LowRank(rank) => (rank * dim, rank),
-            Kind::FullRank => (dim * (dim - 1) / 2, 0),
+            GuideShape::MeanField => (0, 0),
+            GuideShape::LowRank(rank) => (rank * dim, rank),
+            GuideShape::FullRank => (dim * (dim - 1) / 2, 0),
         };
         let mut parameters = vec![0.0; 2 * dim + extra];
         for (i, f) in parameters[2 * dim..2 * dim + rank * dim].iter_mut().enumerate() {
@@ -81,13 +81,13 @@ impl Guide {
             y[i] = mean[i] + log_sd[i].exp() * epsilon[i];
         }
         match self.kind {
-            Kind::MeanField => {}
-            Kind::LowRank(_) => {
+            GuideShape::MeanField => {}
+            GuideShape::LowRank(_) => {
                 for (row, xi) in extra.chunks_exact(self.dim).zip(&xi) {
                     y.iter_mut().zip(row).for_each(|(y, f)| *y += f * xi);
                 }
             }
-            Kind::FullRank => {
+            GuideShape::FullRank => {
                 for i in 1..self.dim {
                     y[i] += dot(&extra[i * (i - 1) / 2..i * (i + 1) / 2], &epsilon[..i]);
                 }
@@ -100,7 +100,7 @@ impl Guide {
     pub fn log_density(&self, drawn: &Drawn) -> f64 {
         let log_sd = &self.parameters[self.dim..2 * self.dim];
         let constant = -0.5 * self.dim as f64 * (2.0 * PI).ln() - log_sd.iter().sum::<f64>();
-        let Kind::LowRank(rank) = self.kind else { return constant - 0.5 * dot(&drawn.epsilon, &drawn.epsilon) };
+        let GuideShape::LowRank(rank) = self.kind else { return constant - 0.5 * dot(&drawn.epsilon, &drawn.epsilon) };
         let Woodbury { white, against, projected, spread } = self.woodbury(drawn);
         let quadratic = dot(&white, &white) - (0..rank).map(|k| against[(k, 0)] * projected[(k, 0)]).sum::<f64>();
         // The spread is the inverse transpose of the Cholesky factor.
@@ -126,14 +126,14 @@ impl Guide {
     fn pull_to_mean(&self, drawn: &Drawn) -> Vec<f64> {
         let (log_sd, extra) = self.parameters[self.dim..].split_at(self.dim);
         match self.kind {
-            Kind::MeanField => drawn.epsilon.iter().zip(log_sd).map(|(e, r)| e * (-r).exp()).collect(),
-            Kind::LowRank(_) => {
+            GuideShape::MeanField => drawn.epsilon.iter().zip(log_sd).map(|(e, r)| e * (-r).exp()).collect(),
+            GuideShape::LowRank(_) => {
                 let Woodbury { white, projected, .. } = self.woodbury(drawn);
                 let f = |k: usize, i: usize| extra[k * self.dim + i] * (-log_sd[i]).exp();
                 let explained = |i: usize| (0..self.rank).map(|k| f(k, i) * projected[(k, 0)]).sum::<f64>();
                 (0..self.dim).map(|i| (white[i] - explained(i)) * (-log_sd[i]).exp()).collect()
             }
-            Kind::FullRank => {
+            GuideShape::FullRank => {
                 let mut x = drawn.epsilon.clone();
                 for i in (0..self.dim).rev() {
                     x[i] *= (-log_sd[i]).exp();
@@ -157,13 +157,13 @@ impl Guide {
         }
         let extra = &mut gradient[2 * self.dim..];
         match self.kind {
-            Kind::MeanField => {}
-            Kind::LowRank(_) => {
+            GuideShape::MeanField => {}
+            GuideShape::LowRank(_) => {
                 for (row, xi) in extra.chunks_exact_mut(self.dim).zip(&drawn.xi) {
                     row.iter_mut().zip(&d).for_each(|(g, d)| *g += d * xi);
                 }
             }
-            Kind::FullRank => {
+            GuideShape::FullRank => {
                 for i in 1..self.dim {
                     let row = &mut extra[i * (i - 1) / 2..i * (i + 1) / 2];
                     row.iter_mut().zip(&drawn.epsilon).for_each(|(g, e)| *g += d[i] * e);

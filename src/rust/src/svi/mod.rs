@@ -10,14 +10,14 @@ pub mod optimiser;
 
 use crate::density::LogDensity;
 use crate::device::error::Result;
-use guide::{Drawn, Guide};
+use guide::{Drawn, ShapedGuide};
 use optimiser::Adam;
 use rand::Rng;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Settings of the ascent.
 #[derive(Debug, Clone, Copy)]
-pub struct Ascent {
+pub struct AdamSettings {
     /// Steps at most.
     pub max_steps: usize,
     /// Draws of the guide per step.
@@ -33,9 +33,9 @@ const WINDOW: usize = 200;
 
 /// A fitted guide.
 #[derive(Debug)]
-pub struct Fitted {
+pub struct AdamFit {
     /// Average of the last window's iterates.
-    pub guide: Guide,
+    pub guide: ShapedGuide,
     /// ELBO estimate per step.
     pub elbo: Vec<f64>,
     /// Whether the stopping rule was met.
@@ -80,8 +80,9 @@ impl<D: LogDensity> Targets for D {
 /// # Errors
 /// Those of a device.
 pub fn fit<T: Targets, R: Rng>(
-    target: &mut T, mut guide: Guide, ascent: Ascent, rng: &mut R, cancel: &AtomicBool, mut watch: impl FnMut() -> bool,
-) -> Result<Fitted> {
+    target: &mut T, mut guide: ShapedGuide, ascent: AdamSettings, rng: &mut R, cancel: &AtomicBool,
+    mut watch: impl FnMut() -> bool,
+) -> Result<AdamFit> {
     let mut adam = Adam::new(guide.parameters.len());
     let mut elbo = Vec::with_capacity(ascent.max_steps);
     let mut average = vec![0.0; guide.parameters.len()];
@@ -99,18 +100,20 @@ pub fn fit<T: Targets, R: Rng>(
             last = std::mem::replace(&mut average, vec![0.0; last.len()]);
             if has_settled(&elbo, ascent.tolerance) {
                 guide.parameters = last;
-                return Ok(Fitted { guide, elbo, converged: true });
+                return Ok(AdamFit { guide, elbo, converged: true });
             }
         }
     }
     if elbo.len() >= WINDOW {
         guide.parameters = last;
     }
-    Ok(Fitted { guide, elbo, converged: false })
+    Ok(AdamFit { guide, elbo, converged: false })
 }
 
 /// Mean over fresh draws of ELBO and gradient; draws where the target vanishes say nothing.
-fn estimate<T: Targets, R: Rng>(target: &mut T, guide: &Guide, n_draws: usize, rng: &mut R) -> Result<(f64, Vec<f64>)> {
+fn estimate<T: Targets, R: Rng>(
+    target: &mut T, guide: &ShapedGuide, n_draws: usize, rng: &mut R,
+) -> Result<(f64, Vec<f64>)> {
     let (mut gradient, mut sum) = (vec![0.0; guide.parameters.len()], 0.0);
     let drawn: Vec<Drawn> = (0..n_draws).map(|_| guide.draw(rng)).collect();
     for drawn in drawn.chunks(target.width()) {
@@ -143,7 +146,7 @@ fn has_settled(elbo: &[f64], tolerance: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use guide::Kind;
+    use guide::GuideShape;
     use rand::SeedableRng;
 
     /// A correlated normal: mean (1, -1, 0), covariance [[4, 1.5, 0], [1.5, 1, 0], [0, 0, 0.25]].
@@ -162,10 +165,10 @@ mod tests {
         }
     }
 
-    fn moments(kind: Kind) -> ([f64; 3], [f64; 3], f64) {
+    fn moments(kind: GuideShape) -> ([f64; 3], [f64; 3], f64) {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(2);
-        let ascent = Ascent { max_steps: 8000, n_draws: 4, step_size: 0.05, tolerance: 0.0 };
-        let guide = Guide::standard(kind, 3);
+        let ascent = AdamSettings { max_steps: 8000, n_draws: 4, step_size: 0.05, tolerance: 0.0 };
+        let guide = ShapedGuide::standard(kind, 3);
         let fitted = fit(&mut Correlated, guide, ascent, &mut rng, &AtomicBool::new(false), || true).unwrap();
         let draws: Vec<Vec<f64>> = (0..40_000).map(|_| fitted.guide.draw(&mut rng).y).collect();
         let mean = [0, 1, 2].map(|j| draws.iter().map(|d| d[j]).sum::<f64>() / 4e4);
@@ -175,7 +178,7 @@ mod tests {
 
     #[test]
     fn rich_guides_find_a_correlated_normal() {
-        for kind in [Kind::FullRank, Kind::LowRank(1)] {
+        for kind in [GuideShape::FullRank, GuideShape::LowRank(1)] {
             let (mean, variance, covariance) = moments(kind);
             for (m, expected) in mean.iter().zip([1.0, -1.0, 0.0]) {
                 assert!((m - expected).abs() < 0.1, "{kind:?} {mean:?}");
@@ -190,7 +193,7 @@ mod tests {
     /// The mean-field optimum has the conditional variances: 1 over the precision's diagonal.
     #[test]
     fn the_mean_field_guide_finds_the_conditional_variances() {
-        let (_, variance, _) = moments(Kind::MeanField);
+        let (_, variance, _) = moments(GuideShape::MeanField);
         for (v, expected) in variance.iter().zip([1.75, 1.75 / 4.0, 0.25]) {
             assert!((v / expected - 1.0).abs() < 0.1, "{variance:?}");
         }

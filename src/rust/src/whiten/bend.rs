@@ -27,15 +27,15 @@ const DIFFERENCE: f64 = 1e-3;
 
 /// The map of one coordinate.
 #[derive(Debug, Clone, Copy)]
-pub struct Bend {
+pub struct SkewMap {
     mode: f64,
     k: f64,
 }
 
 /// A density in coordinates of which some are bent; the others, and the mode, stay where they are.
-pub type Bent<D> = Coordinatewise<D, Bend>;
+pub type Bent<D> = Coordinatewise<D, SkewMap>;
 
-impl Bend {
+impl SkewMap {
     /// `None` where the density is straight enough.
     fn at_mode<D: LogDensity>(density: &mut D, x: &mut [f64], work: &mut [f64], place: usize) -> Option<Self> {
         let mode = x[place];
@@ -57,7 +57,7 @@ impl Bend {
     }
 }
 
-impl Map for Bend {
+impl Map for SkewMap {
     /// `a`, `da/dw` and the derivative of its logarithm at `w + m`.
     fn at(&self, w: f64) -> (f64, f64, f64) {
         let w = w - self.mode;
@@ -76,7 +76,7 @@ impl<D: LogDensity> Bent<D> {
     pub fn at_mode(mut inner: D, mode: &[f64], places: Range<usize>, cancel: &AtomicBool) -> Self {
         let (mut x, mut work) = (mode.to_vec(), vec![0.0; mode.len()]);
         let places = places.take_while(|_| !cancel.load(Ordering::Relaxed));
-        let bend = |place| Bend::at_mode(&mut inner, &mut x, &mut work, place).map(|bend| (place, bend));
+        let bend = |place| SkewMap::at_mode(&mut inner, &mut x, &mut work, place).map(|bend| (place, bend));
         let bends = places.filter_map(bend).collect();
         Self::new(inner, bends)
     }

@@ -1,4 +1,4 @@
-//! Linear whitening: coordinates in which the curvature at the mode is close to the identity.
+//! LinearMap whitening: coordinates in which the curvature at the mode is close to the identity.
 //!
 //! `x = centre + W y`. Small targets take a dense factor of the Hessian ([`dense`]); large ones a
 //! factor in parts ([`arrow`]): a sparse or low-rank one for coefficients and effects, a dense one for
@@ -30,11 +30,11 @@ const STRETCH: [f64; 2] = [0.5, 2.0];
 pub struct Whitening {
     /// Image of zero.
     centre: Vec<f64>,
-    kind: Kind,
+    kind: LinearMap,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum LinearMap {
     /// `W = I`.
     Identity,
     /// An upper triangle.
@@ -57,27 +57,27 @@ pub struct Whitened<D> {
 impl Whitening {
     /// `x = centre + y`.
     pub fn shift(centre: Vec<f64>) -> Self {
-        Self { centre, kind: Kind::Identity }
+        Self { centre, kind: LinearMap::Identity }
     }
 
     /// From the Hessian of `density` at `mode`; a plain shift if no factor can be had.
     pub fn at_mode<D: LogDensity>(density: &mut D, mode: Vec<f64>, cancel: &AtomicBool) -> Self {
         let factor = dense::factor_at(density, &mode, cancel);
-        let kind = factor.map_or(Kind::Identity, |f| Kind::Dense(Triangle::new(&f, mode.len())));
+        let kind = factor.map_or(LinearMap::Identity, |f| LinearMap::Dense(Triangle::new(&f, mode.len())));
         Self { centre: mode, kind }
     }
 
     /// From a factor in parts at `mode`.
     pub fn in_parts(mode: Vec<f64>, arrow: Option<Arrow>) -> Self {
-        Self { centre: mode, kind: arrow.map_or(Kind::Identity, Kind::Arrow) }
+        Self { centre: mode, kind: arrow.map_or(LinearMap::Identity, LinearMap::Arrow) }
     }
 
     /// `x = centre + W y`.
     pub fn apply(&self, y: &[f64], x: &mut [f64], work: &mut Vec<f64>) {
         match &self.kind {
-            Kind::Identity => x.copy_from_slice(y),
-            Kind::Dense(factor) => factor.multiply(y, x, work),
-            Kind::Arrow(arrow) => arrow.multiply(y, x, work),
+            LinearMap::Identity => x.copy_from_slice(y),
+            LinearMap::Dense(factor) => factor.multiply(y, x, work),
+            LinearMap::Arrow(arrow) => arrow.multiply(y, x, work),
         }
         x.iter_mut().zip(&self.centre).for_each(|(x, c)| *x += c);
     }
@@ -85,18 +85,18 @@ impl Whitening {
     /// Logarithm of `|det W|`.
     fn log_det(&self) -> f64 {
         match &self.kind {
-            Kind::Identity => 0.0,
-            Kind::Dense(factor) => factor.log_det(),
-            Kind::Arrow(arrow) => arrow.log_det(),
+            LinearMap::Identity => 0.0,
+            LinearMap::Dense(factor) => factor.log_det(),
+            LinearMap::Arrow(arrow) => arrow.log_det(),
         }
     }
 
     /// `d_y = W' d_x`.
     fn pull_back(&self, d_x: &[f64], d_y: &mut [f64], work: &mut Vec<f64>) {
         match &self.kind {
-            Kind::Identity => d_y.copy_from_slice(d_x),
-            Kind::Dense(factor) => factor.multiply_transposed(d_x, d_y, work),
-            Kind::Arrow(arrow) => arrow.multiply_transposed(d_x, d_y, work),
+            LinearMap::Identity => d_y.copy_from_slice(d_x),
+            LinearMap::Dense(factor) => factor.multiply_transposed(d_x, d_y, work),
+            LinearMap::Arrow(arrow) => arrow.multiply_transposed(d_x, d_y, work),
         }
     }
 }
@@ -105,15 +105,15 @@ impl<D: LogDensity> Whitened<D> {
     /// Gives the coordinates `places` unit variance along their own axes through the mode, where the curvature at the mode
     /// says less than the whole profile: log scales with few levels have long tails. A factor in parts stays as it is.
     pub fn stretch(&mut self, places: Range<usize>) {
-        if !matches!(self.map.kind, Kind::Dense(_)) {
+        if !matches!(self.map.kind, LinearMap::Dense(_)) {
             return;
         }
         let spreads: Vec<(usize, f64)> = places.map(|j| (j, self.spread_along(j))).collect();
-        let Kind::Dense(factor) = &self.map.kind else { return };
+        let LinearMap::Dense(factor) = &self.map.kind else { return };
         // Others that share the map keep theirs.
         let mut factor = factor.clone();
         spreads.into_iter().for_each(|(j, spread)| factor.stretch(j, spread));
-        self.map = Arc::new(Whitening { centre: self.map.centre.clone(), kind: Kind::Dense(factor) });
+        self.map = Arc::new(Whitening { centre: self.map.centre.clone(), kind: LinearMap::Dense(factor) });
     }
 
     /// Standard deviation of the density along axis `j`, by the trapezoidal rule.

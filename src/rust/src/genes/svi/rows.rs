@@ -4,8 +4,8 @@ use super::flat::FlatGene;
 use super::lane::Lane;
 use crate::families::{self, RowSum};
 
-/// Rows of a family. Types and no functions to be passed: those are calls, not loops, if they are long.
-pub trait Rows {
+/// RowFormula of a family. Types and no functions to be passed: those are calls, not loops, if they are long.
+pub trait RowFormula {
     /// Whether rows have a dispersion.
     const HAS_DISPERSION: bool = true;
 
@@ -20,9 +20,9 @@ pub trait Rows {
 }
 
 /// Counts with a shape, but for the terms in `ln Gamma`.
-pub struct NegativeBinomial;
+pub struct NegativeBinomialRows;
 
-impl Rows for NegativeBinomial {
+impl RowFormula for NegativeBinomialRows {
     #[inline(always)]
     fn at(eta: Lane, log_phi: Lane) -> Lane {
         eta - log_phi
@@ -35,9 +35,9 @@ impl Rows for NegativeBinomial {
 }
 
 /// Counts without.
-pub struct Poisson;
+pub struct PoissonRows;
 
-impl Rows for Poisson {
+impl RowFormula for PoissonRows {
     const HAS_DISPERSION: bool = false;
 
     #[inline(always)]
@@ -47,9 +47,9 @@ impl Rows for Poisson {
 }
 
 /// Values around their mean.
-pub struct Gaussian;
+pub struct GaussianRows;
 
-impl Rows for Gaussian {
+impl RowFormula for GaussianRows {
     #[inline(always)]
     fn row(gene: &FlatGene, r: usize, at: Lane, [log_sigma, precision]: [Lane; 2]) -> RowSum<Lane> {
         let (residual, w) = (Lane::splat(gene.total[r]) - at, gene.weight[r]);
@@ -60,7 +60,7 @@ impl Rows for Gaussian {
 
 /// Sum over a leaf's rows at its linear predictor. A loop, no closure: that would not be compiled for the machine's vectors.
 #[inline(always)]
-pub fn over_rows<R: Rows>(gene: &FlatGene, leaf: usize, eta: Lane, dispersion: [Lane; 2]) -> RowSum<Lane> {
+pub fn over_rows<R: RowFormula>(gene: &FlatGene, leaf: usize, eta: Lane, dispersion: [Lane; 2]) -> RowSum<Lane> {
     let (mut sum, at) = (RowSum::default(), R::at(eta, dispersion[0]));
     for r in gene.starts[leaf]..gene.starts[leaf + 1] {
         sum += R::row(gene, r, at + Lane::splat(gene.offset[r]), dispersion);

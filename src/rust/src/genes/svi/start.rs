@@ -14,14 +14,14 @@ use std::ops::Range;
 /// Centres `target` at its mode, and finds the guide of the normal approximation there. `None` where the density is not
 /// finite.
 pub fn start(target: &mut Target) -> Option<Guide> {
-    let mut climb = Climb::new(target);
+    let mut climb = ModeSearch::new(target);
     climb.run(target)?;
     bend(target, &mut climb);
     climb.hessian(target)
 }
 
 /// Positions and gradients of differences about the mode.
-struct Climb {
+struct ModeSearch {
     y: Vec<Lane>,
     /// Gradient at the centre.
     gradient: Vec<f64>,
@@ -29,7 +29,7 @@ struct Climb {
     rows: Vec<f64>,
 }
 
-impl Climb {
+impl ModeSearch {
     fn new(target: &Target) -> Self {
         let d = target.frame.dim();
         Self { y: vec![Lane::ZERO; d], gradient: vec![0.0; d], rows: vec![0.0; d * d] }
@@ -175,7 +175,7 @@ impl Guide {
 }
 
 /// Bends the coordinates of the scales about the mode, by the density along the ridge of each.
-fn bend(target: &mut Target, climb: &mut Climb) {
+fn bend(target: &mut Target, climb: &mut ModeSearch) {
     let (n, d) = (target.frame.n, target.frame.dim());
     let h = d - n;
     let covariance = climb.covariance(n, d);

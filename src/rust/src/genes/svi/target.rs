@@ -6,7 +6,7 @@
 use super::flat::FlatGene;
 use super::frame::Frame;
 use super::lane::Lane;
-use super::rows::{Gaussian, NegativeBinomial, Poisson, Rows, over_rows};
+use super::rows::{GaussianRows, NegativeBinomialRows, PoissonRows, RowFormula, over_rows};
 use super::steps::InLanes;
 use super::theta::Theta;
 use crate::elementary::bounded_exp;
@@ -165,9 +165,9 @@ impl<'a> Target<'a> {
         self.z.lead.fill(Lane::ZERO);
         self.z.core.fill(Lane::ZERO);
         value += match self.frame.family {
-            Family::Gaussian => self.likelihood::<Gaussian, SLOPES>(),
-            Family::NegBinomial => self.likelihood::<NegativeBinomial, SLOPES>(),
-            Family::Poisson => self.likelihood::<Poisson, SLOPES>(),
+            Family::Gaussian => self.likelihood::<GaussianRows, SLOPES>(),
+            Family::NegBinomial => self.likelihood::<NegativeBinomialRows, SLOPES>(),
+            Family::Poisson => self.likelihood::<PoissonRows, SLOPES>(),
         };
         value += self.coefficient_priors();
         value + self.effects()
@@ -205,7 +205,7 @@ impl<'a> Target<'a> {
 
     /// Log-likelihood; sets derivatives in log dispersions, and `z` to those in effects and coefficients.
     #[inline(always)]
-    fn likelihood<R: Rows, const SLOPES: bool>(&mut self) -> Lane {
+    fn likelihood<R: RowFormula, const SLOPES: bool>(&mut self) -> Lane {
         let mut value = self.rising();
         for leaf in 0..self.frame.n_leaves() {
             let sum = self.leaf::<R>(leaf);
@@ -237,7 +237,7 @@ impl<'a> Target<'a> {
     }
 
     #[inline(always)]
-    fn leaf<R: Rows>(&self, leaf: usize) -> RowSum<Lane> {
+    fn leaf<R: RowFormula>(&self, leaf: usize) -> RowSum<Lane> {
         let Frame { b, c, .. } = *self.frame;
         let (block, core) = (&self.map.natural.lead[self.frame.block[leaf] * b..], &self.map.natural.core);
         let mut eta = Lane::ZERO;
