@@ -149,7 +149,7 @@ impl Frame {
 
     /// Scales of the map, with the one of coefficients.
     pub fn n_scales(&self) -> usize {
-        1 + self.terms.iter().map(TermScales::len).sum::<usize>()
+        1 + self.terms.iter().map(TermScales::n_scales).sum::<usize>()
     }
 
     /// Correlations.

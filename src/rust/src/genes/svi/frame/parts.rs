@@ -31,7 +31,7 @@ pub fn terms(model: &Model) -> Vec<TermScales> {
     let mut scale = 0;
     let one = |(term, eta): (&GroupTerm, &Option<f64>)| {
         let out = TermScales { q: term.q, scale, is_correlated: eta.is_some() };
-        scale += out.len();
+        scale += out.n_scales();
         out
     };
     let classes = model.layout.n_classes.iter().map(|&n| 0..n);
@@ -46,7 +46,7 @@ pub fn first_scales(n_classes: &[usize]) -> Vec<usize> {
 
 impl TermScales {
     /// Its scales of the map.
-    pub fn len(&self) -> usize {
+    pub fn n_scales(&self) -> usize {
         if self.is_correlated { self.q * self.q } else { self.q }
     }
 }
