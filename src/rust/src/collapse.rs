@@ -41,7 +41,7 @@ pub fn may_collapse(model: &Model) -> bool {
         && !model.prior_only
         && model.design.latents.is_empty()
         && model.layout.n_theta > 0
-        && (scaled_by_sigma(model) || model.layout.dispersion.is_empty())
+        && (scaled_by_sigma(model) || model.layout.dispersion_columns().is_empty())
         && model.layout.swept.iter().all(|&j| model.coefficient_priors[j].is_gaussian())
 }
 

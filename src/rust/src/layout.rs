@@ -120,7 +120,7 @@ impl Factors {
 pub struct DispersionTerm {
     /// Logs of its standard deviations.
     pub sds: Range<usize>,
-    /// Its effects in coordinates of their own, level by level; the last of [`Layout::dispersion`], term by term.
+    /// Its effects in coordinates of their own, level by level.
     pub effects: Range<usize>,
 }
 
@@ -145,9 +145,9 @@ pub struct Layout {
     pub tails: Vec<Option<TailPlaces>>,
     /// Which factor each level has.
     pub factors: Arc<Factors>,
-    /// Place of the log dispersion or of its coefficients and effects among them.
+    /// Place of the log dispersion or of its coefficients among them.
     pub dispersion: Range<usize>,
-    /// Group-level terms of the log dispersion.
+    /// Group-level terms of the log dispersion, whose effects follow.
     pub dispersion_terms: Vec<DispersionTerm>,
     /// Per horseshoe, its places among them.
     pub horseshoes: Vec<HorseshoePlaces>,
@@ -173,7 +173,6 @@ impl Layout {
         let dispersion = at.take(of_dispersion.map_or(0, |d| d.names().len()));
         let own_terms = of_dispersion.map_or(&[][..], |d| d.terms());
         let effects: Vec<_> = own_terms.iter().map(|t| at.take(t.n_effects())).collect();
-        let dispersion = dispersion.start..at.0;
         let with_sds = own_terms.iter().zip(effects);
         let dispersion_terms =
             with_sds.map(|(t, effects)| DispersionTerm { sds: at.take(t.coefs.len()), effects }).collect();
@@ -213,6 +212,12 @@ impl Layout {
         layout.free = (0..n_scales).filter(|place| !known.contains(place)).collect();
         layout.n_theta = layout.free.len();
         layout
+    }
+
+    /// Places of the log dispersion or of its coefficients and effects, in the order of the columns of its design.
+    pub fn dispersion_columns(&self) -> Range<usize> {
+        let last = self.dispersion_terms.last().map_or(&self.dispersion, |term| &term.effects);
+        self.dispersion.start..last.end
     }
 
     /// Whether some scale parameters are known.

@@ -71,7 +71,7 @@ impl ScalePriors {
     #[inline(always)]
     pub(super) fn dispersion_forward<T: Real>(&self, theta: &[T], out: &mut Scales<T>) {
         out.dispersion.clear();
-        out.dispersion.extend_from_slice(&theta[self.layout.dispersion.clone()]);
+        out.dispersion.extend_from_slice(&theta[self.layout.dispersion_columns()]);
         out.dispersion_slopes.clear();
         for (prior, &t) in self.dispersion.iter().zip(&theta[self.layout.dispersion.clone()]) {
             if self.constant_dispersion {

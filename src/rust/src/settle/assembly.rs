@@ -92,7 +92,7 @@ impl Assembly {
     /// `posterior`. `None` where they are not the whole likelihood, or not cheaper than the rows.
     pub fn sums(&self, posterior: &Posterior) -> Option<GaussianSums> {
         let model = &posterior.model;
-        let has_known_sd = model.layout.dispersion.is_empty() && model.design.latents.is_empty();
+        let has_known_sd = model.layout.dispersion_columns().is_empty() && model.design.latents.is_empty();
         let is_whole = model.family().is_linear() && (scaled_by_sigma(model) || has_known_sd);
         let n_members: usize = model.design.terms.iter().map(|t| t.members).sum();
         let row_cost = posterior.beta.len() + 2 * n_members + 2;
@@ -100,7 +100,8 @@ impl Assembly {
         if !is_whole || model.prior_only || self.incidence.n_values > cost {
             return None;
         }
-        let (mut d_eta, mut d_dispersion) = (vec![0.0; model.design.n()], vec![0.0; model.layout.dispersion.len()]);
+        let (mut d_eta, mut d_dispersion) =
+            (vec![0.0; model.design.n()], vec![0.0; model.layout.dispersion_columns().len()]);
         let mut eta = vec![0.0; model.design.n()];
         model.linear_predictor(&posterior.beta, &posterior.mapped.effects, &mut eta);
         let at_centre = model.likelihood.evaluate(&eta, &posterior.scales.dispersion, &mut d_eta, &mut d_dispersion);
@@ -229,7 +230,7 @@ fn add_product(x: f64, (q_a, a): (usize, &[f64]), (q_b, b): (usize, &[f64]), out
 /// Log shape and the share of the rows' variance that it adds, weighted as the rows are.
 fn excess(posterior: &Posterior) -> Option<(f64, f64)> {
     let model = &posterior.model;
-    let has_one_shape = model.layout.dispersion.len() == 1 && model.design.x_disp.ncols() == 0;
+    let has_one_shape = model.layout.dispersion_columns().len() == 1 && model.design.x_disp.ncols() == 0;
     if !model.family().has_shape() || model.prior_only || !has_one_shape {
         return None;
     }
@@ -247,7 +248,7 @@ fn excess(posterior: &Posterior) -> Option<(f64, f64)> {
 /// Whether the information of the data falls with the square of one sampled sigma.
 pub fn scaled_by_sigma(model: &Model) -> bool {
     model.family().is_linear()
-        && model.layout.dispersion.len() == 1
+        && model.layout.dispersion_columns().len() == 1
         && model.design.se.is_empty()
         && model.design.latents.is_empty()
         && model.design.x_disp.ncols() == 0

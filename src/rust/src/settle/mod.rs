@@ -186,7 +186,7 @@ impl Settling<'_> {
 /// there that holds no mass.
 fn fits_perfectly(model: &Model, position: &[f64]) -> bool {
     let layout = &model.layout;
-    let is_constant = model.family().is_linear() && layout.dispersion.len() == 1;
+    let is_constant = model.family().is_linear() && layout.dispersion_columns().len() == 1;
     let place = layout.free.iter().position(|&place| place == layout.dispersion.start).filter(|_| is_constant);
     place.is_some_and(|at| position[layout.theta().start + at] < rough_log_sd(model) - PERFECT_FIT)
 }
@@ -249,9 +249,8 @@ fn rough_theta(model: &Model) -> Vec<f64> {
     let log_sd = rough_log_sd(model);
     layout.sds.iter().flat_map(Clone::clone).for_each(|i| theta[i] = log_sd - 1.0);
     let dispersion = layout.dispersion.clone();
-    let n_own = layout.dispersion_terms.first().map_or(dispersion.end, |t| t.effects.start) - dispersion.start;
     layout.dispersion_terms.iter().flat_map(|t| t.sds.clone()).for_each(|i| theta[i] = -1.0);
-    match (model.design.x_disp.ncols(), n_own) {
+    match (model.design.x_disp.ncols(), dispersion.len()) {
         (_, 0) => {}
         (0, _) => theta[dispersion.start] = log_sd,
         (_, p) => {

@@ -168,7 +168,7 @@ pub fn arrays_of(model: &Model, at: Natural) -> RowArrays {
     RowArrays {
         family: model.family(),
         is_sampled: parts.is_sampled,
-        n_dispersion: model.layout.dispersion.len(),
+        n_dispersion: model.layout.dispersion_columns().len(),
         offset,
         totals,
         weights: parts.weights.to_vec(),
