@@ -3,10 +3,10 @@
 #
 #   Rscript bench/genes-paths.R [--genes 200] [--donors 7] [--methods hmc,svi] [--only 2,5]
 #
-# Two samples per donor; two chains of 350 iterations, one thread. `ms` is the processor's time per gene: that of a call with all
-# genes, less that of a call with a fifth of them, which takes out what does not grow with genes and, unlike the clock, is little
-# disturbed by a busy machine. `times` is its ratio to that of `counts`. `longer` are genes with more than twice the median's
-# gradients.
+# Two samples per donor, priors as genes would share them; two chains of 350 iterations, one thread. `ms` is the processor's time
+# per gene: that of a call with all genes, less that of a call with a fifth of them, which takes out what does not grow with genes
+# and, unlike the clock, is little disturbed by a busy machine. `times` is its ratio to that of `counts`. `longer` are genes with
+# more than twice the median's gradients.
 suppressPackageStartupMessages(library(twill))
 source("bench/process.R")
 
@@ -33,12 +33,24 @@ simulate <- function(n_genes, n_donors, seed = 1) {
 
 plain <- ~ condition + (1 + condition || donor)
 correlated <- ~ condition + (1 + condition | donor)
+
+# Of a regression of the dispersion: its intercept, and its slopes.
+of_regression <- function(dispersion, intercept) {
+  c(tw_prior(intercept, class = "Intercept", dpar = dispersion), tw_prior("normal(0, 0.5)", class = "b", dpar = dispersion))
+}
+
+of_shape <- of_regression("shape", "normal(1.5, 0.7)")
+of_sigma <- of_regression("sigma", "normal(-1, 0.4)")
+sds <- tw_prior("lognormal(-1.2, 0.5)", class = "sd")
+shape <- tw_prior("lognormal(1.5, 0.7)", class = "shape")
+sigma <- tw_prior("lognormal(-1, 0.4)", class = "sigma")
 kinds <- list(
-  "counts" = list("counts", plain), "counts, correlated" = list("counts", correlated),
-  "counts, shape ~ condition" = list("counts", plain, dispersion = ~ condition),
-  "counts, shape ~ age" = list("counts", plain, dispersion = ~ age),
-  "Gaussian" = list("values", plain), "Gaussian, correlated" = list("values", correlated),
-  "Gaussian, sigma ~ condition" = list("values", plain, dispersion = ~ condition)
+  "counts" = list("counts", plain, shape), "counts, correlated" = list("counts", correlated, shape),
+  "counts, shape ~ condition" = list("counts", plain, of_shape, ~ condition),
+  "counts, shape ~ age" = list("counts", plain, of_shape, ~ age),
+  "Gaussian" = list("values", plain, sigma), "Gaussian, correlated" = list("values", correlated, sigma),
+  "Gaussian, sigma ~ condition" = list("values", plain, of_sigma, ~ condition),
+  "Gaussian, sigma ~ age" = list("values", plain, of_sigma, ~ age)
 )
 
 call_genes <- function(kind, method, data, genes) {
@@ -47,8 +59,8 @@ call_genes <- function(kind, method, data, genes) {
   gc(FALSE)
   before <- proc.time()
   fit <- twill_genes(data[[how[[1]]]][genes, ], how[[2]], col_data = data$samples, family = family, size_factors = "none",
-                     dispersion = if (is.null(how$dispersion)) ~ 1 else how$dispersion, method = method, cores = 1,
-                     seed = 1, silent = 2, check = FALSE)
+                     dispersion = if (length(how) < 4) ~ 1 else how[[4]], prior = c(how[[3]], sds), share = "none",
+                     method = method, cores = 1, seed = 1, silent = 2, check = FALSE)
   list(fit = fit, seconds = sum((proc.time() - before)[c("user.self", "sys.self")]))
 }
 
