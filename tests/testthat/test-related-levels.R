@@ -201,10 +201,10 @@ test_that("what is wrong with a matrix is said", {
   refused("no row", related[-2, -2])
   negative <- replace(related, c(2, 7), 2)
   refused("smallest of its 6 eigenvalues is -", negative)
-  # Of rank two, and no level is another.
+  # Of rank two but for a little that is negative.
   low <- tcrossprod(cbind(1, c(-2, -1, 0, 1, 2, 3)))
   dimnames(low) <- dimnames(related)
-  refused("2 are above zero", low)
+  refused("2 are above zero", low - diag(1e-4, 6))
   expect_error(fit_related(y ~ x + (1 | gr(g, prec = K)), data2 = list(K = negative)), "positive definite",
                class = "twill_error_data2")
   expect_error(fit_related(y ~ x + (1 | gr(g, prec = K)), data2 = list(K = Matrix::Matrix(negative))), "positive definite",
