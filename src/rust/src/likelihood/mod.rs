@@ -148,14 +148,6 @@ impl Likelihood {
         RowParts { y, weights, totals, squares, se2, is_sampled: *sample_sigma, columns, has_own }
     }
 
-    /// Terms in `ln Gamma` of counts with one dispersion.
-    pub fn rising_sums(&self) -> Option<&Rising> {
-        match &self.dispersion {
-            Dispersion::Groups(groups) if groups.len() == 1 => groups.first().map(|g| &g.rising),
-            _ => None,
-        }
-    }
-
     /// Response distribution.
     pub fn family(&self) -> Family {
         self.family
