@@ -9,7 +9,7 @@
 source("tools/crates.R")
 
 empty_sha256 <- "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-# Modules of tests are only read when a crate's own tests are compiled.
+# Modules of tests are only used when a crate's own tests are compiled, but `mod test;` may want the file to be there.
 not_compiled <- paste0("^src/(.*/)?tests?(/|\\.rs$)",
                        "|^(tests?|test_data|bench(es)?|examples?|docs?|assets|ci|fuzz|\\.github)/",
                        "|^(Cargo\\.lock|Cargo\\.toml\\.orig|CHANGELOG.*|RELEASES.*)$")
@@ -69,7 +69,8 @@ trim <- function(crate) {
   if (!is.null(own)) dropped <- dropped | grepl(own, names(files))
   kept <- files[!dropped]
   keep_only(crate, names(kept))
-  emptied <- intersect(named_sources(crate), names(files)[dropped])
+  wanted <- c(named_sources(crate), grep("^src/.*\\.rs$", names(files)[grepl(not_compiled, names(files))], value = TRUE))
+  emptied <- intersect(wanted, names(files)[dropped])
   empty_files(crate, emptied)
   kept[emptied] <- empty_sha256
   write_checksums(crate, checksums, kept)
