@@ -115,7 +115,8 @@ mark_mm <- function(bar, cor, mean) {
   }
   members <- parse_mm(bar[[3]])
   vars <- Reduce(function(a, b) call(":", a, b), lapply(members$vars, as.name))
-  more <- list(members = members, relation = members$relation)
+  more <- members[c("relation", "dist")]
+  more$members <- members
   call("(", call("|", call(".group_term", bar[[2]], cor && members$cor, mean, more), vars))
 }
 

@@ -6,9 +6,9 @@ parse_mm <- function(call) {
   text <- deparse1(call)
   arguments <- as.list(call)[-1]
   names <- names(arguments) %||% rep("", length(arguments))
-  extra <- setdiff(names, c("", "weights", "scale", "cor"))
+  extra <- setdiff(names, c("", "weights", "scale", "cor", "dist"))
   if (length(extra) > 0) {
-    abort_twill("formula", c("{.fn mm} takes grouping factors, {.arg weights}, {.arg scale} and {.arg cor}.",
+    abort_twill("formula", c("{.fn mm} takes grouping factors, {.arg weights}, {.arg scale}, {.arg cor} and {.arg dist}.",
                              "x" = "{.code {text}} has {.arg {extra}} too."))
   }
   vars <- mm_columns(arguments[!nzchar(names)], text)
@@ -18,6 +18,7 @@ parse_mm <- function(call) {
        weights = if (!from_data2) arguments$weights,
        scale = if (is.null(arguments$scale)) !from_data2 else flag_in_formula(arguments$scale, text, "scale"),
        cor = is.null(arguments$cor) || flag_in_formula(arguments$cor, text, "cor"),
+       dist = dist_in_formula(arguments$dist, text),
        relation = if (from_data2) c("weights", as.character(arguments$weights)))
 }
 

@@ -10,5 +10,5 @@ dist_in_formula <- function(dist, text) {
   known <- c("gaussian", names(tail_records))
   if (is.null(dist) || identical(dist, known[1])) return(NULL)
   if (is.character(dist) && length(dist) == 1 && dist %in% known) return(dist)
-  abort_twill("formula", c("{.arg dist} of {.fn gr} must be {.or {.val {known}}}.", "x" = "It is {.code {text}}."))
+  abort_twill("formula", c("{.arg dist} must be {.or {.val {known}}}.", "x" = "It is {.code {text}}."))
 }

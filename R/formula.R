@@ -44,7 +44,9 @@
 #'
 #' `gr(g, dist = "horseshoe")`, for levels of which most have hardly an effect and a few have large ones: the multiples are
 #' \eqn{\lambda_j \sim \mathrm{half-Cauchy}(1)}, a horseshoe over levels (Carvalho, Polson and Scott 2010) whose global scales
-#' are the standard deviations of the term. All effects of a level are small together or large together.
+#' are the standard deviations of the term. All effects of a level are small together or large together. `mm()` takes `dist`
+#' likewise: `z | se(1) ~ 0 + (0 + study || mm(snp, weights = R, dist = "horseshoe")) + fcor(V)` is the colocalisation of MR Locus
+#' (Zhu et al. 2021), `R` the correlations of variants in `data2`.
 #'
 #' @section Several levels a row:
 #' `(1 + x | mm(g1, g2))` is for rows that belong to several levels, as in brms: a child with two schools, a tie of two proteins.

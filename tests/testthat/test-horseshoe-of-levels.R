@@ -65,3 +65,35 @@ test_that("a new level has a horseshoe's effect, and what does not go is refused
   expect_error(twill(y ~ 1 + (1 | gr(snp, dist = "horseshoe")), estimates, prior = tw_prior("gamma(2, 1)", class = "df")), "df",
                class = "twill_error_prior")
 })
+
+test_that("variants in linkage disequilibrium share a multiple over studies: the colocalisation of MR Locus", {
+  ld <- matrix(c(1, 0.8, 0.1, 0.8, 1, 0.3, 0.1, 0.3, 1), 3, dimnames = rep(list(c("v1", "v2", "v3")), 2))
+  data <- data.frame(snp = rep(rownames(ld), 2), study = rep(c("eqtl", "gwas"), each = 3), se = rep(c(0.3, 0.2), each = 3),
+                     y = c(1.4, 1.9, 0.5, 0.5, 0.9, 0.2))
+  tau <- c(0.5, 0.4)
+  prior <- c(tw_prior("constant(0.5)", class = "sd", coef = "studyeqtl"),
+             tw_prior("constant(0.4)", class = "sd", coef = "studygwas"))
+  # Given the three multiples both studies are normal regressions.
+  log_lambda <- seq(-9, 9, 0.3)
+  grid <- as.matrix(expand.grid(log_lambda, log_lambda, log_lambda))
+  moments <- function(lambda) {
+    parts <- lapply(1:2, function(s) {
+      at <- 3 * s - 2:0
+      within <- ld %*% (lambda^2 * tau[s]^2 * ld) + diag(data$se[at]^2)
+      root <- chol(within)
+      half <- backsolve(root, data$y[at], transpose = TRUE)
+      c(-sum(log(diag(root))) - sum(half^2) / 2, lambda^2 * tau[s]^2 * (ld %*% backsolve(root, half)))
+    })
+    c(parts[[1]][1] + parts[[2]][1], parts[[1]][-1], parts[[2]][-1])
+  }
+  found <- apply(exp(grid), 1, moments)
+  weight <- grid_weights(found[1, ] + rowSums(grid - log1p(exp(2 * grid))))
+  expected <- drop(found[-1, ] %*% weight)
+  fit <- twill(y | se(se) ~ 0 + (0 + study || mm(snp, weights = R, dist = "horseshoe")), data, data2 = list(R = ld),
+               prior = prior, chains = 4, iter = 4000, warmup = 1000, seed = 1, silent = 2)
+  for (i in 1:6) {
+    draws <- draws_in(fit, sprintf("r_mmsnp[%s,study%s]", data$snp[i], data$study[i]))
+    expect_posterior(draws, expected[i], sd(draws))
+  }
+  expect_error(twill(y ~ 1 + (1 | mm(snp, study, dist = "cauchy")), data), "cauchy", class = "twill_error_formula")
+})
