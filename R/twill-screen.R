@@ -98,7 +98,7 @@ fit_screen <- function(input, slots, design, prior, dots) {
   if (length(fixed)) abort_twill("setting", "{.fn twill_screen} sets {.arg {fixed}} itself.")
   if ("by" %in% names(dots)) {
     abort_twill("setting", c("{.fn twill_screen} has no {.arg by}.",
-                             "i" = "Fit each part by itself: {.code lapply()} over values of a column, with their columns of {.arg x}."))
+                             "i" = "Fit each part by itself, with its own columns of {.arg x}, by {.code lapply()}."))
   }
   # do.call() would compute code a second time.
   is_code <- vapply(dots, function(value) is.language(value) && !inherits(value, "formula"), TRUE)
