@@ -51,18 +51,32 @@ add_rows <- function(reader, columns, n) {
 }
 
 merge_pending <- function(reader) {
-  parts <- c(list(reader$state)[!is.null(reader$state)], reader$pending)
-  reader$pending <- list()
-  reader$n_pending <- 0
-  reader$state <- NULL
-  if (length(parts) == 0) return(invisible())
-  rows <- joined_parts(parts)
-  rm(parts)
+  rows <- taken_rows(reader)
+  if (length(rows$count) == 0) return(invisible())
   response <- if (is.name(reader$formula$response)) as.character(reader$formula$response)
   reader$state <- merged_rows(rows, reader$linear, intersect(response, reader$linear))
   rm(rows)
   # What was joined is as large as what is kept: R would let some of it lie for long.
   gc(verbose = FALSE, full = FALSE)
+}
+
+# All rows, out of the reader: a column is let go where it has been joined, so that there are never two of all.
+taken_rows <- function(reader) {
+  reader$pending <- c(list(reader$state)[!is.null(reader$state)], reader$pending)
+  reader$state <- NULL
+  reader$n_pending <- 0
+  take <- function(name) {
+    column <- do.call(c, lapply(reader$pending, function(part) part$columns[[name]]))
+    for (k in seq_along(reader$pending)) reader$pending[[k]]$columns[[name]] <- NULL
+    column
+  }
+  names <- if (length(reader$pending) > 0) names(reader$pending[[1]]$columns)
+  columns <- lapply(stats::setNames(nm = names), take)
+  rows <- list(columns = columns, count = unlist(lapply(reader$pending, `[[`, "count")),
+               squares = unlist(lapply(reader$pending, `[[`, "squares")))
+  reader$pending <- list()
+  gc(verbose = FALSE, full = FALSE)
+  rows
 }
 
 joined_parts <- function(parts) {
@@ -78,9 +92,9 @@ joined_parts <- function(parts) {
 # Cells where that takes fewer rows, in the order of their first rows.
 merged_rows <- function(rows, linear, response) {
   cell <- cell_numbers(rows$columns[setdiff(names(rows$columns), linear)], length(rows$count))
+  if (is.null(cell)) return(rows)
   size <- tabulate(cell)
   shared <- which(size > 1)
-  if (length(shared) == 0) return(rows)
   at <- which(size[cell] > 1)
   moments <- cell_moments(selected_rows(rows, at), match(cell[at], shared), linear, response)
   is_less <- moments$needed < size[shared]
@@ -100,7 +114,7 @@ selected_rows <- function(rows, at) {
   list(columns = lapply(rows$columns, `[`, at), count = rows$count[at], squares = rows$squares[at])
 }
 
-# Numbers 1, 2, ... of the combinations of values, in the order in which they come.
+# Numbers 1, 2, ... of the combinations of values, in the order in which they come; NULL if each comes once.
 cell_numbers <- function(columns, n) {
   code <- rep(1, n)
   most <- 1
@@ -114,7 +128,7 @@ cell_numbers <- function(columns, n) {
     code <- (code - 1) * size + own
     most <- most * size
   }
-  match(code, unique(code))
+  if (anyDuplicated(code) > 0) match(code, unique(code))
 }
 
 # By cell: the number of rows that it stands for, means of the linear columns, the triangular root of the sums of products of all
