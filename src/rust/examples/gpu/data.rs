@@ -76,7 +76,7 @@ pub fn genes(model: &Model, frame: &Frame, n: usize, cells: usize) -> Vec<FlatGe
             offset: column(0),
             weight: column(1),
             total: column(2),
-            rising: Rising::new(leaves.iter().flatten().map(|(_, y)| (*y, 1.0))),
+            rising: vec![Rising::new(leaves.iter().flatten().map(|(_, y)| (*y, 1.0)))],
             ..template.clone()
         }
     };
