@@ -55,7 +55,8 @@ fixef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.0
 ranef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.025, 0.975),
                            pars = NULL, groups = NULL, ...) {
   check_no_dots(...)
-  out <- lapply(pick_groups(object, groups), group_effect_draws, fit = with_effects(object))
+  complete <- with_effects(object)
+  out <- lapply(pick_groups(object, groups), group_effect_draws, fit = complete)
   if (!is.null(pars)) {
     pars <- checked_among(pars, unique(unlist(lapply(out, function(x) dimnames(x)[[3]]))))
     out <- lapply(out, function(x) x[, , dimnames(x)[[3]] %in% pars, drop = FALSE])
@@ -70,7 +71,8 @@ ranef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.0
 #' @export
 coef.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.025, 0.975), ...) {
   check_no_dots(...)
-  out <- lapply(pick_groups(object, NULL), level_coefficients, fit = with_effects(object))
+  complete <- with_effects(object)
+  out <- lapply(pick_groups(object, NULL), level_coefficients, fit = complete)
   if (check_flag(summary, "summary")) lapply(out, summarise_levels, robust, probs) else out
 }
 

@@ -4,8 +4,8 @@
 #
 # `cargo vendor` gives every crate of Cargo.lock, for every platform: four times what a repository
 # of packages accepts. Crates that no target of tools/vendor-targets.txt compiles become stubs
-# (Cargo.toml and empty sources), and the others lose what is not compiled, test data first. Cargo
-# accepts both once the checksum files say so.
+# (Cargo.toml and empty sources), and the others lose what is not compiled, test data first, and lines
+# of documentation, which stay empty. Cargo accepts all this once the checksum files say so.
 source("tools/crates.R")
 
 empty_sha256 <- "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -73,7 +73,22 @@ trim <- function(crate) {
   emptied <- intersect(wanted, names(files)[dropped])
   empty_files(crate, emptied)
   kept[emptied] <- empty_sha256
-  write_checksums(crate, checksums, kept)
+  # Files that have no checksum are not compared with one.
+  sources <- grep("^src/.*\\.rs$", names(kept), value = TRUE)
+  changed <- Filter(function(path) without_documentation(file.path(crate, path)), sources)
+  write_checksums(crate, checksums, kept[setdiff(names(kept), changed)])
+}
+
+# Whether a source had lines of documentation (`///`, `//!`), which are emptied, unless they speak of rights. Files with raw
+# strings, in which such a line could stand, are left alone.
+without_documentation <- function(file) {
+  lines <- readLines(file, warn = FALSE, encoding = "bytes")
+  at <- setdiff(grep("^[ \t]*//[/!]", lines, useBytes = TRUE),
+                grep("copyright|licen[cs]e|spdx", lines, ignore.case = TRUE, useBytes = TRUE))
+  if (length(at) == 0 || any(grepl("r#+\"", lines, useBytes = TRUE))) return(FALSE)
+  lines[at] <- ""
+  writeLines(lines, file, useBytes = TRUE)
+  TRUE
 }
 
 write_config <- function(folder) {

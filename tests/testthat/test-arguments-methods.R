@@ -22,6 +22,10 @@ object_makers <- list(
   tw_spread = function() tw_spread(object_of("twillcells")), tw_contrast = function() tw_contrast(object_of("twillgenes")),
   tw_gene_sets = function() tw_gene_sets(object_of("twillgenes"), sets = list(a = c("gene1", "gene2")), donors = "independent"),
   tw_normal_mixture = function() tw_normal_mixture(0.1, 1), tw_spike_slab = function() tw_spike_slab(),
+  tw_effect_prior = function() {
+    tw_effect_prior(twill_genes(gene_counts(12), ~condition, col_data = gene_samples(), effect_prior = "mvn", method = "laplace",
+                                seed = 1, silent = 2, check = FALSE))
+  },
   tw_inclusion = function() tw_inclusion(c(1, 2, 3), diag(3)),
   tw_design = function() tw_design(sd_donor = 0.7, sigma = 0, effect = 1),
   twill_by = function() {
@@ -116,7 +120,7 @@ test_that("every exported function refuses a misspelt argument, and names the on
     given <- if (verb %in% names(call_needs)) call_needs[[verb]]() else list()
     said <- tryCatch(do.call(f, c(given, stats::setNames(list(1), names[2]))), error = identity)
     fine <- inherits(said, "twill_error") && grepl(names[2], conditionMessage(said), fixed = TRUE) &&
-      (length(formals(f)) < 2 || grepl(sprintf("Did you mean [`\"]%s[`\"]", names[1]), conditionMessage(said)))
+      (length(setdiff(names(formals(f))[-1], "...")) == 0 || grepl(sprintf("Did you mean [`\"]%s[`\"]", names[1]), conditionMessage(said)))
     if (!fine) wrong <- c(wrong, paste(verb, names[2], if (inherits(said, "error")) conditionMessage(said)))
   }
   expect_identical(wrong, character())

@@ -48,7 +48,7 @@ test_that("default priors scale with the response", {
   is_scale <- reference != 3
   for (k in 10^c(-100, -12, -5, -1, 2, 12, 100)) expect_equal(scales(k)[is_scale] / k, reference[is_scale], tolerance = 0.06)
   # Half of the values are zero.
-  expect_gt(gaussian_spread(c(rep(0, 60), 1:40)), 2)
+  expect_gt(gaussian_spread(response_numbers(c(rep(0, 60), 1:40))), 2)
 })
 
 test_that("genes of any unit have the same effects", {
