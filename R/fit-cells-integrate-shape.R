@@ -65,6 +65,8 @@ shape_grid <- function(gene, prior, rising) {
 # The standard deviation of log shape: that of the draws, or what the bend of its log density says where that is less.
 shape_spread <- function(draws, log_density) {
   sd <- stats::sd(draws)
+  # One draw, or the same many times.
+  if (is.na(sd) || sd == 0) sd <- 0.5
   near <- log_density(mean(draws) + c(-1, 0, 1) * sd)
   bend <- 2 * near[2] - near[1] - near[3]
   if (is.finite(bend) && bend > 1) sd / sqrt(bend) else sd

@@ -97,6 +97,7 @@ leaf_line <- function(fit, at, gene, plan) {
   }
   weights <- cbind(1, -alpha)
   moves <- vapply(seq_len(n), function(i) rowSums(matrix(prior$covariance[, i, ], ncol = n) * weights), numeric(nrow(weights)))
+  moves <- matrix(moves, ncol = n)
   unit <- pmax(moves[, 1], .Machine$double.xmin)
   list(slope = moves / unit, square = rowSums(weights * moves) / unit^2, linear = rowSums(weights * prior$deviation) / unit)
 }

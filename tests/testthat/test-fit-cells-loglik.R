@@ -146,6 +146,11 @@ test_that("integrated loo() is what refits without the leaf give, and has small 
   }
 })
 
+test_that("the spread of a shape comes from its density where draws do not tell", {
+  for (draws in list(0.3, c(0.3, 0.3))) expect_equal(shape_spread(draws, function(rho) -8 * (rho - 0.3)^2), 1 / 4)
+  expect_equal(shape_spread(c(-1, 1), function(rho) 0 * rho), sqrt(2))
+})
+
 test_that("one gene has a criterion of one row", {
   data <- simulate_cells(3, 200)
   fit <- twill_cells(data$counts, ~ condition + (1 | donor), col_data = data$cells, iter = 40, seed = 1, silent = 2)
