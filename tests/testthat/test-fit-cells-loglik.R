@@ -171,3 +171,11 @@ test_that("sums of log(1 + exp()) by splines are those by nodes", {
   expect_lt(max(error / direct(many)), 1e-7)
   expect_identical(dim(softplus_sum(mass, at, matrix(many, 1000))), c(1000L, 100L))
 })
+
+test_that("one draw has no criterion, whatever the door", {
+  counts <- with_fixed_seed(1, matrix(rnbinom(24, mu = 50, size = 4), 3, dimnames = list(letters[1:3], NULL)))
+  fit <- suppressWarnings(twill_genes(counts, ~x, col_data = data.frame(x = 1:8), iter = 20, warmup = 19, chains = 1,
+                                      method = "nuts", seed = 1, silent = 2, check = FALSE))
+  expect_identical(ndraws(fit), 1L)
+  for (criterion in list(loo, waic)) expect_error(criterion(fit), "One draw has no criterion", class = "twill_error_draws")
+})
