@@ -190,6 +190,9 @@ test_that("predictions, effects, loo and updates are those of the rows' weights"
   expect_identical(dimnames(ranef(fit)$mmg1g2)[[1]], letters[1:7])
   expect_equal(ranef(fit)$mmg1g2[, "Estimate", "x"], colMeans(effect("x")))
   expect_identical(rownames(VarCorr(fit)$mmg1g2$sd), c("Intercept", "x"))
+  # Levels are independent: what the term adds to a row's variance is by the squares of its weights.
+  covariance <- mean_covariance(fit, "mmg1g2")
+  expect_equal(row_variance(fit, "mmg1g2", covariance), mean(rowSums(z^2) * (covariance[1, 1] + covariance[2, 2] * rows$x^2)))
   again <- update(fit, newdata = rows[1:25, ], iter = 200, silent = 2)
   expect_identical(dim(posterior_linpred(again, newdata = rows[26:30, ], allow_new_levels = TRUE)), c(200L, 5L))
   expect_snapshot(print(fit$formula))

@@ -102,6 +102,14 @@ test_that("numbers in functions and products are not merged by their moments", {
   }
 })
 
+test_that("a number that weighs, groups, bends or spreads rows beside its slope keeps them apart", {
+  data <- transform(rows, k = sample(5L, nrow(rows), TRUE), x = round(x, 1))
+  formulas <- list(y | weights(w) ~ w + (1 | h), y | se(w) ~ w + (1 | h), y ~ x + I(x^2) + (1 | h), log(o + 9) ~ f + o + (1 | h),
+                   y ~ w + o + (1 | mm(h, k, weights = cbind(w, 1))), tw_formula(y ~ x + (1 | h), sigma ~ x),
+                   tw_formula(y ~ x + (1 | h), sigma ~ (0 + x | h)))
+  for (formula in formulas) expect_same_posterior(short(formula, in_pieces(data, c(200, 400))), short(formula, data))
+})
+
 test_that("counts that are equal are merged", {
   fit <- short(count ~ f + (1 | h), in_pieces(rows, c(10, 590)), family = negbinomial())
   expect_same_posterior(fit, short(count ~ f + (1 | h), rows, family = negbinomial()))
