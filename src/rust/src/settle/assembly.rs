@@ -6,6 +6,7 @@ use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
 use crate::families::negative_binomial_information;
 use crate::linalg::cholesky::Factor;
+use crate::transport::follow::Follow;
 use crate::transport::joint::{JointTransport, factor_at};
 use crate::transport::joint_constants::DataAtCentre;
 use crate::transport::pieces::{Incidence, Node, Piece, Skeleton};
@@ -83,9 +84,9 @@ impl Assembly {
             self.data(posterior)
         };
         let (prior_precision, prior_pull) = coefficient_prior(posterior);
-        let log_sigma = scaled_by_sigma(model).then(|| posterior.scales.dispersion[0]);
-        let log_shape = excess(posterior);
-        DataAtCentre { information, pull, prior_precision, prior_pull, log_sigma, log_shape }
+        let by_sigma = || scaled_by_sigma(model).then(|| Follow::Sigma(posterior.scales.dispersion[0]));
+        let follow = by_sigma().or_else(|| by_shape(posterior));
+        DataAtCentre { information, pull, prior_precision, prior_pull, follow }
     }
 
     /// Cross-products that stand for the rows of a Gaussian model, about the last evaluation of
@@ -228,7 +229,7 @@ fn add_product(x: f64, (q_a, a): (usize, &[f64]), (q_b, b): (usize, &[f64]), out
 }
 
 /// Log shape and the share of the rows' variance that it adds, weighted as the rows are.
-fn excess(posterior: &Posterior) -> Option<(f64, f64)> {
+fn by_shape(posterior: &Posterior) -> Option<Follow> {
     let model = &posterior.model;
     let has_one_shape = model.layout.dispersion_columns().len() == 1 && model.design.x_disp.ncols() == 0;
     if !model.family().has_shape() || model.prior_only || !has_one_shape {
@@ -242,7 +243,7 @@ fn excess(posterior: &Posterior) -> Option<(f64, f64)> {
         excess += w * information * share;
     }
     let share = excess / sum;
-    (share > 0.0 && share <= 1.0).then_some((log_shape, share))
+    (share > 0.0 && share <= 1.0).then_some(Follow::Shape(log_shape, share))
 }
 
 /// Whether the information of the data falls with the square of one sampled sigma.

@@ -35,6 +35,21 @@ impl Follow {
             Self::Sigma(centre) => [dispersion * (2.0 * centre).exp(), T::splat(-2.0)],
         }
     }
+
+    /// The factor, and its derivative, at a log dispersion.
+    pub fn at_log(self, log_dispersion: f64) -> [f64; 2] {
+        match self {
+            Self::Shape(centre, excess) => {
+                let t = excess * (centre - log_dispersion).exp();
+                let k = 1.0 / (1.0 - excess + t);
+                [k, k * k * t]
+            }
+            Self::Sigma(centre) => {
+                let k = (2.0 * (centre - log_dispersion)).exp();
+                [k, -2.0 * k]
+            }
+        }
+    }
 }
 
 /// The factor of an information that all parts share: the mean of theirs. Sets the derivatives of its

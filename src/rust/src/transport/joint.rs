@@ -6,6 +6,7 @@
 //! Cholesky as in MixedModels.jl (Bates et al. 2015, section 3). In a model of one term, levels go through it eight at a time.
 
 use super::conditional::{Conditional, Information};
+use super::follow::Follow;
 use super::joint_constants::{DataAtCentre, columns, from_lanes, levels, to_lanes};
 use super::pieces::Skeleton;
 use super::scale_places::{gather, scatter};
@@ -23,8 +24,7 @@ pub struct JointTransport {
     /// Pattern and places.
     pub skeleton: Arc<Skeleton>,
     /// As in [`DataAtCentre`].
-    pub log_sigma: Option<f64>,
-    log_shape: Option<(f64, f64)>,
+    follow: Option<Follow>,
     constants: Constants,
 }
 
@@ -108,29 +108,12 @@ impl JointTransport {
             Some(scheme) => Constants::Eight(levels(scheme, &skeleton, centre)),
             None => Constants::One(columns(&skeleton, centre)),
         };
-        let DataAtCentre { log_sigma, log_shape, .. } = *centre;
-        Self { skeleton, log_sigma, log_shape, constants }
+        Self { skeleton, follow: centre.follow, constants }
     }
 
     /// `k` at the scales.
     pub fn scale(&self, ctx: Context) -> f64 {
-        self.scale_slope(ctx).0
-    }
-
-    /// `k` and its derivative in the log dispersion.
-    fn scale_slope(&self, ctx: Context) -> (f64, f64) {
-        match (self.log_sigma, self.log_shape) {
-            (Some(log_sigma), _) => {
-                let k = (2.0 * (log_sigma - ctx.scales.dispersion[0])).exp();
-                (k, -2.0 * k)
-            }
-            (None, Some((log_shape, excess))) => {
-                let t = excess * (log_shape - ctx.scales.dispersion[0]).exp();
-                let k = 1.0 / (1.0 - excess + t);
-                (k, k * k * t)
-            }
-            _ => (1.0, 0.0),
-        }
+        self.follow.map_or(1.0, |follow| follow.at_log(ctx.scales.dispersion[0])[0])
     }
 
     /// Maps a position to coefficients and effects.
@@ -231,8 +214,8 @@ impl JointTransport {
         scratch.slopes.clone_from(slopes);
         scheme.to_factors(scales, &mut scratch.slopes);
         scatter(ctx.layout, &scratch.slopes, d_scales);
-        if self.log_sigma.is_some() || self.log_shape.is_some() {
-            let (k, slope) = self.scale_slope(ctx);
+        if let Some(follow) = self.follow {
+            let [k, slope] = follow.at_log(ctx.scales.dispersion[0]);
             d_scales.dispersion[0] += slope * d_log_k / k;
         }
     }

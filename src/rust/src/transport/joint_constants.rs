@@ -1,6 +1,7 @@
 //! Constants of the joint transport at a centre, for single levels and for eight at a time.
 
 use super::conditional::Information;
+use super::follow::Follow;
 use super::pieces::{Incidence, Skeleton};
 use super::scheme::Scheme;
 use crate::number::Levels8;
@@ -17,11 +18,8 @@ pub struct DataAtCentre {
     pub prior_precision: Vec<f64>,
     /// `v0`, per swept coefficient.
     pub prior_pull: Vec<f64>,
-    /// Log of `sigma_0` if the information falls with the square of sigma.
-    pub log_sigma: Option<f64>,
-    /// Counts with one shape: `log phi_0` and the share of the rows' variance that is in excess of
-    /// the Poisson's at the centre.
-    pub log_shape: Option<(f64, f64)>,
+    /// How the information follows the one dispersion of all rows, if it does.
+    pub follow: Option<Follow>,
 }
 
 /// Constants on the pattern of all columns.

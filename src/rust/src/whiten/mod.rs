@@ -1,4 +1,4 @@
-//! LinearMap whitening: coordinates in which the curvature at the mode is close to the identity.
+//! Linear whitening: coordinates in which the curvature at the mode is close to the identity.
 //!
 //! `x = centre + W y`. Small targets take a dense factor of the Hessian ([`dense`]); large ones a
 //! factor in parts ([`arrow`]): a sparse or low-rank one for coefficients and effects, a dense one for

@@ -5,7 +5,6 @@ use super::guide::Guide;
 use super::target::Target;
 use crate::device::pack::{FrameArrays, GeneArrays};
 use crate::prior::{Prior, PriorKind};
-use crate::spec::Family;
 use crate::transport::follow::Follow;
 use crate::tuning::PRIOR_SIZE;
 
@@ -15,7 +14,7 @@ impl Frame {
         FrameArrays {
             p: self.p,
             n_sd: self.n_sd,
-            has_shape: self.family == Family::NegBinomial,
+            has_shape: self.family.has_shape(),
             n_blocks: self.n_blocks,
             b: self.b,
             c: self.c,

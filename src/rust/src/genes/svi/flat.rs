@@ -6,7 +6,6 @@ use crate::error::{Error, Result};
 use crate::prior::Prior;
 use crate::rising::Rising;
 use crate::scales::ScalePriors;
-use crate::spec::Family;
 use crate::transport::conditional::Information;
 
 /// Rows sorted by leaf, terms in `ln Gamma`, and priors.
@@ -43,7 +42,7 @@ impl FlatGene {
         let leaves = frame.leaves_of(&model.design);
         let leaves = leaves.ok_or_else(|| Error::Spec("a gene has a row that its design has not".into()))?;
         let rows = model.likelihood.parts();
-        let is_gaussian = frame.family == Family::Gaussian;
+        let is_linear = frame.family.is_linear();
         let mut order: Vec<usize> = (0..leaves.len()).collect();
         order.sort_by_key(|&row| leaves[row]);
         let mut starts = vec![0; frame.n_leaves() + 1];
@@ -55,8 +54,8 @@ impl FlatGene {
             starts,
             offset: pick(&model.design.offset),
             weight: pick(rows.weights),
-            total: pick(if is_gaussian { rows.y } else { rows.totals }),
-            squares: match (is_gaussian, rows.squares.is_empty()) {
+            total: pick(if is_linear { rows.y } else { rows.totals }),
+            squares: match (is_linear, rows.squares.is_empty()) {
                 (false, _) => vec![],
                 (true, true) => vec![0.0; order.len()],
                 (true, false) => pick(rows.squares),

@@ -4,7 +4,7 @@ use super::flat::FlatGene;
 use super::lane::Lane;
 use crate::families::{self, RowSum};
 
-/// RowFormula of a family. Types and no functions to be passed: those are calls, not loops, if they are long.
+/// The formula of a row, by family. Types and no functions to be passed: those are calls, not loops, if they are long.
 pub trait RowFormula {
     /// Whether rows have a dispersion.
     const HAS_DISPERSION: bool = true;

@@ -6,7 +6,6 @@ use super::frame::Frame;
 use super::lane::Lane;
 use crate::number::Real;
 use crate::scales::{ScaleGradient, Scales};
-use crate::spec::Family;
 use crate::transport::scale_places::{gather, scatter};
 
 /// Values at one position, per scale parameter: standard deviations, dispersion, correlations.
@@ -76,7 +75,7 @@ impl Theta {
         for ((x, log), own) in rows.zip(&mut self.log_dispersion).zip(&mut self.dispersion) {
             *log = Lane::ZERO;
             x.iter().zip(&self.natural.dispersion).for_each(|(x, b)| *log += *b * *x);
-            *own = if frame.family == Family::Gaussian { (*log * -2.0).exp() } else { log.exp() };
+            *own = if frame.family.is_linear() { (*log * -2.0).exp() } else { log.exp() };
         }
     }
 
