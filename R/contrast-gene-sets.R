@@ -117,7 +117,10 @@ tw_gene_sets <- function(fit, contrast = NULL, sets, lfc_threshold = 0, estimand
 
 # Positions of the genes of each set among those of the fit. A symbol stands for all genes that have it.
 set_members <- function(fit, sets, mask, symbols = NULL) {
-  if (is.character(sets) && length(sets) == 1 && is.null(names(sets))) sets <- tw_read_gmt(sets)
+  if (is.character(sets) && length(sets) == 1 && is.null(names(sets))) {
+    check_existing_file(sets, "sets")
+    sets <- tw_read_gmt(sets)
+  }
   fine <- is.list(sets) && length(sets) > 0 && !is.null(names(sets)) && !anyDuplicated(names(sets)) &&
     all(vapply(sets, function(set) is.character(set) || is.factor(set), TRUE))
   if (!fine) abort_twill("setting", c("{.arg sets} must be a list of names of genes, with one name per set.",

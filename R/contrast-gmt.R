@@ -16,10 +16,7 @@
 #' @export
 tw_read_gmt <- function(file, ...) {
   check_no_dots(...)
-  if (!is.character(file) || length(file) != 1 || is.na(file) || !file.exists(file)) {
-    given <- given_value(file)
-    abort_twill("file", c("{.arg file} must be the path of a file that exists.", "x" = "It is {.val {given}}."))
-  }
+  check_existing_file(file, "file")
   connection <- gzfile(file, "rt")
   on.exit(close(connection))
   lines <- readLines(connection, warn = FALSE)

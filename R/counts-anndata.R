@@ -32,10 +32,7 @@
 #' @export
 tw_read_h5ad <- function(file, layer = NULL, on_disk = FALSE, ...) {
   check_no_dots(...)
-  if (!is.character(file) || length(file) != 1 || is.na(file) || !file.exists(file)) {
-    given <- given_value(file)
-    abort_twill("file", c("{.arg file} must be the path of a file that exists.", "x" = "It is {.val {given}}."))
-  }
+  check_existing_file(file, "file")
   check_flag(on_disk, "on_disk")
   need_package("rhdf5", "to read {.file {file}}")
   need_package("SingleCellExperiment", "to hold what {.file {file}} has")
@@ -58,7 +55,11 @@ tw_read_h5ad <- function(file, layer = NULL, on_disk = FALSE, ...) {
 
 is_h5ad <- function(x) is.character(x) && length(x) == 1 && is.null(dim(x)) && grepl("[.]h5ad$", x, ignore.case = TRUE)
 
-read_if_file <- function(x) if (is_h5ad(x)) tw_read_h5ad(x) else x
+read_if_file <- function(x) {
+  if (!is_h5ad(x)) return(x)
+  check_existing_file(x, "x")
+  tw_read_h5ad(x)
+}
 
 # A call that can be taken apart: parts of a file are parts of what is read from it.
 call_with_file <- function(call, x) {

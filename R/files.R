@@ -3,6 +3,13 @@
 # A file is RDS in gzip, which readRDS() reads anywhere. Its seal is a second, empty member of that gzip, whose comment is a
 # hash of all bytes before it: damage shows before anything is made of the bytes.
 
+# `name` is the argument.
+check_existing_file <- function(file, name) {
+  if (is.character(file) && length(file) == 1 && !is.na(file) && file.exists(file)) return(invisible())
+  given <- given_value(file)
+  abort_twill("file", c("{.arg {name}} must be the path of a file that exists.", "x" = "It is {.val {given}}."))
+}
+
 # Whether the value is now in the file. If not, what was there before still is.
 write_rds <- function(value, path, compress = FALSE) {
   beside <- tempfile("twill", dirname(path), ".rds")

@@ -83,7 +83,8 @@ test_that("columns of a compressed matrix may be in any order", {
 test_that("what is no AnnData file is refused", {
   skip_if_not_installed("rhdf5")
   skip_if_not_installed("SingleCellExperiment")
-  expect_error(tw_read_h5ad("nowhere.h5ad"), "nowhere", class = "twill_error_file")
+  expect_error(tw_read_h5ad("nowhere.h5ad"), "`file`.*nowhere", class = "twill_error_file")
+  for (door in list(twill_cells, twill_genes)) expect_error(door("nowhere.h5ad", ~x), "`x`.*nowhere", class = "twill_error_file")
   expect_error(tw_read_h5ad(written_file(".h5ad", writeLines("a", file))), "HDF5", class = "twill_error_file")
   other <- written_file(".h5ad", {
     rhdf5::h5createFile(file)
