@@ -120,7 +120,8 @@ test_that("sets are read from files, plain and compressed", {
 
 test_that("files that hold no sets are refused by line and name", {
   expect_error(tw_read_gmt("nowhere.gmt"), "`file`.*nowhere", class = "twill_error_file")
-  expect_error(tw_gene_sets(fake_set(counts = gene_counts(6)), stim_effect(), "nowhere.gmt"), "`sets`.*nowhere", class = "twill_error_file")
+  fit <- fake_set(counts = gene_counts(6))
+  expect_error(tw_gene_sets(fit, stim_effect(), "nowhere.gmt"), "`sets`.*nowhere", class = "twill_error_file")
   expect_error(tw_read_gmt(written_file(".gmt", writeLines(c("A\tx\tg1", "B,x,g2"), file))), "2", class = "twill_error_file")
   twice <- written_file(".gmt", writeLines(c("A\tx\tg1", "A\tx\tg2"), file))
   expect_error(tw_read_gmt(twice), "\"A\"", class = "twill_error_file")
