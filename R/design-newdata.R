@@ -232,23 +232,23 @@ new_means <- function(groups, newdata) {
 # Rows of terms ----------------------------------------------------------------------------------------------------
 
 new_rows_of_term <- function(want, fit, newdata, allow_new_levels) {
-  design <- fit$design
-  group <- design$blueprint$groups[[want$index]]
+  group <- fit$design$blueprint$groups[[want$index]]
   z <- new_part(group, newdata)$x[, want$coefs, drop = FALSE]
-  if (!is.null(group$scheme)) {
-    members <- new_members(group, newdata, fit$formula$env, allow_new_levels)
-    return(c(list(index = want$index), term_names(all_terms(design)[[want$index]]), list(coefs = want$coefs, z = z), members))
-  }
+  new_rows <- if (is.null(group$scheme)) new_codes else new_members
+  found <- new_rows(group, newdata, fit$formula$env, allow_new_levels)
+  compact(c(list(index = want$index), term_names(all_terms(fit$design)[[want$index]]), list(coefs = want$coefs), found,
+            list(z = z, by = group$by, dist = group$dist, new_class = new_classes_of_rows(group, newdata, found$new_levels))))
+}
+
+# list(codes, new_levels) of new data; as new_members(), which has weights besides.
+new_codes <- function(group, newdata, env, allow_new_levels) {
   levels <- lapply(group$vars, function(name) level_text(newdata[[name]] %||% rep(NA, nrow(newdata))))
   if (!is.null(group$twins)) levels[[1]] <- without_twins(levels[[1]], group$twins)
   codes <- match(level_keys(levels), group$keys)
   names <- do.call(paste, c(levels, sep = "_"))
   if (anyNA(codes) && isTRUE(group$related)) refuse_unrelated_levels(group$group, unique(names[is.na(codes)]))
   if (anyNA(codes) && !allow_new_levels) refuse_new_levels(group$group, unique(names[is.na(codes)]))
-  new_levels <- ifelse(is.na(codes), names, NA_character_)
-  compact(c(list(index = want$index), term_names(all_terms(design)[[want$index]]),
-            list(coefs = want$coefs, codes = codes, new_levels = new_levels, z = z, by = group$by, dist = group$dist,
-                 new_class = new_classes_of_rows(group, newdata, new_levels))))
+  list(codes = codes, new_levels = ifelse(is.na(codes), names, NA_character_))
 }
 
 refuse_new_levels <- function(group, levels) {

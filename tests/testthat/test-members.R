@@ -214,6 +214,21 @@ test_that("new levels are drawn once for all their rows and members, and cost no
   expect_equal(variance, cbind(sd^2, sd^2 / 4, 0), ignore_attr = TRUE)
 })
 
+test_that("new levels are far out as often as those of the fit, where the term has heavy tails", {
+  # Distributions of new levels of one member, in units of the sd.
+  tails <- list(student = function(x) pt(x, 1.5), horseshoe = function(x) {
+    vapply(x, function(one) mean(pnorm(one / tan(pi / 2 * ppoints(2000)))), 0)
+  })
+  for (dist in names(tails)) {
+    formula <- as.formula(sprintf("y ~ 1 + (1 | mm(g1, g2, dist = \"%s\"))", dist))
+    prior <- c(known[known$class != "b", ], if (dist == "student") tw_prior("constant(1.5)", class = "df"))
+    fit <- fit_members(formula, prior, iter = 1000)
+    draws <- with_fixed_seed(3, posterior_linpred(fit, newdata = data.frame(g1 = "new", g2 = "new"), allow_new_levels = TRUE,
+                                                  sample_new_levels = "gaussian"))
+    expect_gt(ks.test((draws - draws_in(fit, "b_Intercept")) / 0.8, tails[[dist]])$p.value, 1e-4)
+  }
+})
+
 test_that("levels are those of all columns, by their texts, in the order of the first that has them", {
   data <- rows
   data$g1 <- factor(data$g1, levels = rev(letters))
