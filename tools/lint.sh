@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks form: rustfmt, clippy without warnings (with and without the R binding), the arrows
-# between Rust modules and between stages of R files, R style, and that generated files are up to date.
+# between Rust modules and between stages of R files, R style, that the site has all pages, and that generated files are up to date.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 crate=(--manifest-path src/rust/Cargo.toml)
@@ -21,6 +21,7 @@ step "clippy, R binding" cargo clippy "${crate[@]}" "${target[@]}" --quiet --lib
 step "module arrows" Rscript --vanilla tools/lint-arrows.R
 step "stages of R files" Rscript --vanilla tools/lint-arrows-r.R
 step "R style" Rscript --vanilla tools/lint-r.R
+step "pages of the site" Rscript --vanilla tools/lint-site.R
 step "authors and licences" Rscript --vanilla tools/authors.R --check
 step "names and addresses" Rscript --vanilla tools/identity.R --check
 step "Bioconductor's rules" Rscript --vanilla tools/check-bioc.R
