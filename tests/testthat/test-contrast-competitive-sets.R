@@ -23,14 +23,21 @@ fit_values <- function(d, ...) {
 
 test_that("the effect is the mean of the set less that of the others", {
   fit <- fake_set(counts = gene_counts(12), iter = 2000, keep = "effects")
-  slope <- fit$posterior$draws[, match("b_conditionstim", fit$posterior$names), ] / log(2)
-  sets <- list(a = c("gene2", "gene5"), all = paste0("gene", 1:12), none = "nobody")
+  at <- match("b_conditionstim", fit$posterior$names)
+  # Genes that differ by more than their errors.
+  fit$posterior$draws[, at, ] <- fit$posterior$draws[, at, ] + rep(seq(-1, 1, length.out = 12), each = 2000)
+  slope <- fit$posterior$draws[, at, ] / log(2)
+  sets <- list(a = c("gene2", "gene5"), all = paste0("gene", 1:12), none = "nobody", most = paste0("gene", 1:10))
   res <- tw_gene_sets(fit, stim_effect(), sets, donors = "independent", against = "rest")
   difference <- rowMeans(slope[, c(2, 5)]) - rowMeans(slope[, -c(2, 5)])
   omega2 <- gene_variance(fit, slope)
+  expect_gt(omega2, 0.5)
   expect_lt(abs(res$log2FoldChange[1] - mean(difference)), 4 * sd(difference) / sqrt(2000) + 4 * sqrt(omega2 / 2000))
   # A sample variance of 2000 has an error of 3 %.
   expect_equal(res$lfcSE[1]^2, var(difference) + omega2 * (1 / 2 + 1 / 10), tolerance = 0.12)
+  # Few others are as uncertain as few genes of a set.
+  of_most <- rowMeans(slope[, 1:10]) - rowMeans(slope[, 11:12])
+  expect_equal(res$lfcSE[4]^2, var(of_most) + omega2 * (1 / 10 + 1 / 2), tolerance = 0.12)
   expect_true(all(is.na(res[2:3, -1])))
   expect_output(print(res), "less those of all others")
   masked <- tw_gene_sets(fit, stim_effect(), sets[1], donors = "independent", against = "rest",

@@ -149,6 +149,8 @@ test_that("integrated loo() is what refits without the leaf give, and has small 
 test_that("the spread of a shape comes from its density where draws do not tell", {
   for (draws in list(0.3, c(0.3, 0.3))) expect_equal(shape_spread(draws, function(rho) -8 * (rho - 0.3)^2), 1 / 4)
   expect_equal(shape_spread(c(-1, 1), function(rho) 0 * rho), sqrt(2))
+  # Where neither tells, half a unit; a bend of less than that of one sd is noise.
+  for (bend in c(0, 0.4)) expect_equal(shape_spread(0.3, function(rho) -bend * rho^2), 0.5)
 })
 
 test_that("one gene has a criterion of one row", {
