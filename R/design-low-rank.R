@@ -6,10 +6,9 @@
 # Entries of coordinates that meet in rows, up to which they are worth their memory.
 most_coordinate_pairs <- 5e7
 
-# F; NULL where the matrix has an inverse. One that has a negative eigenvalue beyond rounding is no covariance.
+# F of a matrix that has no inverse. One that has a negative eigenvalue beyond rounding is no covariance.
 low_rank_root <- function(x, name, silent) {
   x <- as.matrix(x)
-  if (is_definite(root_of(x), x)) return(NULL)
   found <- eigen(x, symmetric = TRUE)
   limit <- smallest_share * max(found$values, 0)
   if (min(found$values) < -limit || max(found$values) <= 0) refuse_indefinite(x, name)
@@ -31,8 +30,10 @@ checked_root <- function(relation, bar) {
   if (length(asked) == 0) return(relation$root)
   abort_twill("data2", c("{.arg {asked[1]}} of {.fn gr} needs a covariance that has an inverse.",
                          "x" = "{.val {relation$name}} has the rank {ncol(relation$root)}, and {nrow(relation$root)} levels.",
-                         "i" = "Add a little of what every level has of its own to its diagonal, such as 1e-4."))
+                         own_variance_hint))
 }
+
+own_variance_hint <- c("i" = "Add a little of what every level has of its own to its diagonal, such as 1e-4.")
 
 sampled_levels <- function(term) if (is.null(term$root)) term$levels else sprintf("coordinate%d", seq_len(ncol(term$root)))
 
@@ -51,7 +52,7 @@ check_coordinates <- function(n, rank, term) {
   if (n * rank * (rank + 1) / 2 <= most_coordinate_pairs) return(invisible())
   abort_twill("data2", c("A covariance of levels without an inverse is too large for {n} rows of data.",
                          "x" = "That of {.field {term$group}} has the rank {rank}.",
-                         "i" = "Add a little of what every level has of its own to its diagonal, such as 1e-4."))
+                         own_variance_hint))
 }
 
 # Means and standard deviations of coordinates are not enough for those of levels.
@@ -60,4 +61,13 @@ check_kept_coordinates <- function(terms, settings) {
   if (is.null(term) || is.null(settings$effects)) return(invisible())
   abort_twill("setting", c("{.code tw_save(group = )} must be TRUE or FALSE beside a covariance that has no inverse.",
                            "x" = "That of {.field {term$group}} has the rank {ncol(term$root)}, and {nrow(term$root)} levels."))
+}
+
+# Tables of many genes have effects by level.
+refuse_low_rank <- function(terms) {
+  term <- Find(function(term) !is.null(term$root), terms)
+  if (is.null(term)) return(invisible())
+  abort_twill("data2", c("A covariance of levels without an inverse is not supported for many genes and cells.",
+                         "x" = "That of {.field {term$group}} has the rank {ncol(term$root)}, and {nrow(term$root)} level{?s}.",
+                         own_variance_hint))
 }

@@ -187,12 +187,6 @@ new_matrix_members <- function(group, newdata) {
 
 # Tables of many genes look levels up by the rows of a level.
 refuse_members <- function(terms) {
-  low <- Find(function(term) !is.null(term$root), terms)
-  if (!is.null(low)) {
-    abort_twill("data2", c("A covariance of levels without an inverse is not supported for many genes and cells.",
-                           "x" = "That of {.field {low$group}} has the rank {ncol(low$root)}, and {nrow(low$root)} level{?s}.",
-                           "i" = "Add a little of what every level has of its own to its diagonal, such as 1e-4."))
-  }
   term <- Find(has_members, terms)
   if (is.null(term)) return(invisible())
   abort_twill("formula", c("{.fn mm} is not supported for many genes and cells.", "x" = "It is the term of {.field {term$vars}}.",

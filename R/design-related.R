@@ -49,27 +49,33 @@ new_relation <- function(kind, name, data2, silent) {
   if (kind == "weights") return(new_weights(name, data2))
   need_data2(name, sprintf("gr(g, %s = %s)", kind, name), data2)
   x <- checked_relation(data2[[name]], name)
-  twins <- if (kind == "cov") twins_of(x)
+  if (kind == "prec") {
+    return(list(name = name, kind = kind, levels = rownames(x), matrix = x, precision = precision_of_matrix(x, name)))
+  }
+  root <- definite_root(x)
+  twins <- if (is.null(root)) twins_of(x)
   if (length(twins) > 0) {
     inform_twill("data2", c("i" = "Levels of {.val {name}} with the same row are one, under the name of the first.",
                             "i" = "Such are {.val {some(names(twins))}}, named {.val {some(unname(twins))}}."), silent)
     x <- x[!rownames(x) %in% names(twins), !rownames(x) %in% names(twins), drop = FALSE]
+    root <- definite_root(x)
   }
   relation <- list(name = name, kind = kind, levels = rownames(x), matrix = x, twins = twins)
-  if (kind == "prec") return(c(relation, list(precision = precision_of_matrix(x, name))))
-  root <- low_rank_root(x, name, silent)
-  if (!is.null(root)) return(c(relation, list(root = root)))
-  c(relation, list(precision = precision_of_covariance(x, name, silent)))
+  if (is.null(root)) return(c(relation, list(root = low_rank_root(x, name, silent))))
+  say_size_of_covariance(x, name, silent)
+  c(relation, list(precision = precision_of_root(root)))
 }
 
-is_definite <- function(root, x) !is.null(root) && all(diag(root)^2 >= smallest_share * diag(x))
+# The upper Cholesky factor; NULL where the matrix has no inverse.
+definite_root <- function(x) {
+  x <- as.matrix(x)
+  root <- tryCatch(chol(x), error = function(e) NULL)
+  if (!is.null(root) && all(diag(root)^2 >= smallest_share * diag(x))) root
+}
 
-root_of <- function(x) tryCatch(chol(x), error = function(e) NULL)
-
-# Levels that are others in all, such as clones: c(clone = "original"). Only looked for where the matrix has no inverse.
+# Levels that are others in all, such as clones: c(clone = "original").
 twins_of <- function(x) {
   x <- as.matrix(x)
-  if (is_definite(root_of(x), x)) return(NULL)
   rows <- do.call(paste, as.data.frame(round(x / max(abs(x)), 10)))
   first <- match(rows, rows)
   is_twin <- first != seq_along(rows)
@@ -141,15 +147,14 @@ symmetric_relation <- function(x, name) {
 
 # To the engine -----------------------------------------------------------------------------------------------------
 
-precision_of_covariance <- function(x, name, silent) {
-  x <- as.matrix(x)
-  root <- root_of(x)
-  if (!is_definite(root, x)) refuse_indefinite(x, name)
-  size <- mean(diag(x))
-  if (size < 0.5 || size > 2) {
-    inform_twill("data2", c("i" = "The diagonal of {.val {name}} has the mean {.val {signif(size, 3)}}; it is taken as it is.",
-                            "i" = "A level's standard deviation is {.field sd} times the root of its diagonal."), silent)
-  }
+say_size_of_covariance <- function(x, name, silent) {
+  size <- mean(Matrix::diag(x))
+  if (size >= 0.5 && size <= 2) return(invisible())
+  inform_twill("data2", c("i" = "The diagonal of {.val {name}} has the mean {.val {signif(size, 3)}}; it is taken as it is.",
+                          "i" = "A level's standard deviation is {.field sd} times the root of its diagonal."), silent)
+}
+
+precision_of_root <- function(root) {
   inverse <- chol2inv(root)
   scale <- sqrt(diag(inverse))
   keep <- which(abs(inverse) > rounding_of_precision * outer(scale, scale) & lower.tri(inverse, TRUE), arr.ind = TRUE)
@@ -203,7 +208,10 @@ observed_relation <- function(relation, column) {
   if (length(levels) == length(relation$levels)) return(relation)
   covariance <- as.matrix(if (relation$kind == "cov") relation$matrix else Matrix::solve(relation$matrix))
   dimnames(covariance) <- list(relation$levels, relation$levels)
-  relation$precision <- precision_of_covariance(covariance[levels, levels, drop = FALSE], relation$name, silent = 2)
+  covariance <- covariance[levels, levels, drop = FALSE]
+  root <- definite_root(covariance)
+  if (is.null(root)) refuse_indefinite(covariance, relation$name)
+  relation$precision <- precision_of_root(root)
   relation$levels <- levels
   relation
 }

@@ -15,6 +15,7 @@ new_gene_model <- function(formula, data, family, prior, contrasts, silent, data
   refuse_known_coefficients(model)
   refuse_related_classes(model$design$terms)
   refuse_tails(model$design$terms)
+  refuse_low_rank(model$design$terms)
   refuse_members(model$design$terms)
   check_any_column(model$design)
   model$data2 <- used_data2(relations, data2)
