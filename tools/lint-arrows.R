@@ -1,7 +1,7 @@
 # Checks that Rust modules use only modules above them, that only module r names extendr, that no files use each other in a
 # circle, and that one name is one type.
 #
-# The order is the one that ARCHITECTURE.md states: modules as they first appear, top to bottom, in
+# The order is the one that ARCHITECTURE.md states: modules as they first appear in backticks, top to bottom, in
 # the section whose heading has the word "arrows".
 source_folder <- "src/rust/src"
 
@@ -11,7 +11,7 @@ module_order <- function(modules) {
   start <- headings[grepl("arrows", lines[headings], ignore.case = TRUE)]
   if (length(start) == 0) stop("ARCHITECTURE.md has no section with \"arrows\" in its heading.")
   end <- c(headings[headings > start[1]], length(lines) + 1)[1] - 1
-  words <- unlist(strsplit(lines[start[1]:end], "[^A-Za-z0-9_]+"))
+  words <- unlist(regmatches(lines[start[1]:end], gregexpr("(?<=`)[a-z0-9_]+(?=[`/.])", lines[start[1]:end], perl = TRUE)))
   unique(words[words %in% modules])
 }
 

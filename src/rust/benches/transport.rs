@@ -9,10 +9,10 @@ use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
 use support::{Shape, is_wanted, model, time};
 use twill::density::{LogDensity, Posterior};
-use twill::genes::svi::flat::FlatGene;
-use twill::genes::svi::frame::Frame;
-use twill::genes::svi::start;
-use twill::genes::svi::target::Target;
+use twill::lanes::flat::FlatModel;
+use twill::lanes::frame::Frame;
+use twill::lanes::start;
+use twill::lanes::target::Target;
 use twill::number::{Draws8, Parts};
 use twill::scales::ScaleGradient;
 use twill::settle::settle;
@@ -91,7 +91,7 @@ fn eight(label: &str, shape: &Shape) {
     }
     let model = model(shape);
     let Some(frame) = Frame::new(&model) else { return };
-    let mut target = Target::new(&frame, FlatGene::new(&frame, &model).expect("valid by construction"));
+    let mut target = Target::new(&frame, FlatModel::new(&frame, &model).expect("valid by construction"));
     start::start(&mut target).expect("a start");
     let draws = |x: f64, n: usize| vec![Draws8(std::array::from_fn(|s| x + 0.01 * s as f64)); n];
     let mut scales = draws(0.5, frame.n_sd + 1);

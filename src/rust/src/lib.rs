@@ -19,6 +19,7 @@ pub mod compress;
 pub mod density;
 pub mod design;
 pub mod device;
+pub mod diagnostics;
 pub mod draws;
 pub mod elementary;
 pub mod error;
@@ -28,14 +29,17 @@ pub mod genes;
 pub mod guided;
 pub mod hmc;
 pub mod kernels;
+pub mod lanes;
 pub mod laplace;
 pub mod layout;
 pub mod likelihood;
 pub mod linalg;
 pub mod lock;
+pub mod natural;
 pub mod number;
 pub mod optimise;
 pub mod prior;
+pub mod psis;
 #[cfg(feature = "r")]
 // The macros of extendr write public items without documentation.
 #[allow(unsafe_code, missing_docs)]

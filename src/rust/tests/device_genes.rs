@@ -15,7 +15,7 @@ use twill::genes::blueprint::Blueprint;
 use twill::genes::fit_on;
 use twill::genes::input::{Device, GeneMethod, GeneSet, GeneSettings, Responses};
 use twill::genes::record::Slot;
-use twill::genes::svi::steps::Ascent;
+use twill::natural::steps::Ascent;
 use twill::spec::Family;
 
 #[test]

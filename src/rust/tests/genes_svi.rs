@@ -9,15 +9,15 @@ use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 use twill::density::{LogDensity, Model, Posterior};
 use twill::design::Design;
-use twill::genes::svi::centre;
-use twill::genes::svi::flat::FlatGene;
-use twill::genes::svi::frame::Frame;
-use twill::genes::svi::guide::Direction;
-use twill::genes::svi::lane::Lane;
-use twill::genes::svi::noise::Noise;
-use twill::genes::svi::start::start;
-use twill::genes::svi::steps::{Ascent, Fitted, ascend};
-use twill::genes::svi::target::Target;
+use twill::lanes::centre;
+use twill::lanes::flat::FlatModel;
+use twill::lanes::frame::Frame;
+use twill::lanes::start::start;
+use twill::lanes::target::Target;
+use twill::natural::guide::Direction;
+use twill::natural::lane::Lane;
+use twill::natural::noise::Noise;
+use twill::natural::steps::{Ascent, Fitted, ascend};
 use twill::spec::Family;
 use twill::transport::Transport;
 
@@ -53,7 +53,7 @@ fn gene(shape: &Shape, seed: u64) -> (Frame, Model) {
 }
 
 fn centred<'a>(frame: &'a Frame, model: &Model) -> Target<'a> {
-    let mut target = Target::new(frame, FlatGene::new(frame, model).unwrap());
+    let mut target = Target::new(frame, FlatModel::new(frame, model).unwrap());
     let at = centre::rough(&target);
     centre::at(&mut target, &at);
     target
@@ -144,7 +144,7 @@ fn mean(x: &[f64]) -> f64 {
 fn the_guide_finds_its_way_from_afar() {
     for seed in 0..5 {
         let (frame, model) = paired_gene(seed);
-        let mut target = Target::new(&frame, FlatGene::new(&frame, &model).unwrap());
+        let mut target = Target::new(&frame, FlatModel::new(&frame, &model).unwrap());
         let begin = start(&mut target).unwrap();
         let near = ascend(&mut target, begin.clone(), ASCENT, &Noise::new(1, 2));
         for (shift, width) in [(1.0, 0.5), (-1.0, 2.0)] {
@@ -168,7 +168,7 @@ fn the_guide_finds_its_way_from_afar() {
 #[test]
 fn a_climb_cut_short_has_not_converged() {
     let (frame, model) = paired_gene(1);
-    let mut target = Target::new(&frame, FlatGene::new(&frame, &model).unwrap());
+    let mut target = Target::new(&frame, FlatModel::new(&frame, &model).unwrap());
     let mut begin = start(&mut target).unwrap();
     begin.mean.iter_mut().for_each(|m| *m += 3.0);
     let short = ascend(&mut target, begin.clone(), Ascent { max_steps: 8, polish: 0, ..ASCENT }, &Noise::new(1, 2));

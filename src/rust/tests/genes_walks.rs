@@ -9,13 +9,13 @@ use twill::genes::blueprint::Blueprint;
 use twill::genes::fit;
 use twill::genes::input::{Device, GeneMethod, GeneSet, GeneSettings, Responses};
 use twill::genes::record::{Slot, Status};
-use twill::genes::svi::flat::FlatGene;
-use twill::genes::svi::frame::Frame;
-use twill::genes::svi::guide::Guide;
-use twill::genes::svi::noise::Noise;
-use twill::genes::svi::start::start;
-use twill::genes::svi::target::Target;
-use twill::genes::svi::walks::Walks;
+use twill::lanes::flat::FlatModel;
+use twill::lanes::frame::Frame;
+use twill::lanes::start::start;
+use twill::lanes::target::Target;
+use twill::lanes::walks::Walks;
+use twill::natural::guide::Guide;
+use twill::natural::noise::Noise;
 use twill::spec::{Family, ModelSpec, PriorSpec};
 use twill::tuning::LANES;
 
@@ -142,7 +142,7 @@ fn gene() -> (Frame, Model) {
 }
 
 fn started<'a>(frame: &'a Frame, model: &Model) -> (Target<'a>, Guide) {
-    let mut target = Target::new(frame, FlatGene::new(frame, model).unwrap());
+    let mut target = Target::new(frame, FlatModel::new(frame, model).unwrap());
     let guide = start(&mut target).unwrap();
     (target, guide)
 }

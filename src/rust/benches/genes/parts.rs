@@ -11,12 +11,12 @@ use std::time::Instant;
 use twill::density::LogDensity;
 use twill::genes::blueprint::Blueprint;
 use twill::genes::input::GeneSet;
-use twill::genes::svi;
-use twill::genes::svi::flat::FlatGene;
-use twill::genes::svi::noise::Noise;
-use twill::genes::svi::steps::{Ascent, ascend};
-use twill::genes::svi::target::Target;
 use twill::hmc::chain::Chain;
+use twill::lanes;
+use twill::lanes::flat::FlatModel;
+use twill::lanes::target::Target;
+use twill::natural::noise::Noise;
+use twill::natural::steps::{Ascent, ascend};
 use twill::run::{Prepared, prepare_settled, start};
 use twill::settle::settle_on;
 use twill::spec::{Engine, InitSpec, Metric};
@@ -78,9 +78,9 @@ pub fn guide(blueprint: &Blueprint, set: &GeneSet) {
     for g in 0..set.len() {
         laps.begin();
         let model = blueprint.model(set, g).expect("valid by construction");
-        let mut target = Target::new(frame, FlatGene::new(frame, &model).expect("valid by construction"));
+        let mut target = Target::new(frame, FlatModel::new(frame, &model).expect("valid by construction"));
         laps.end(0);
-        let begin = svi::start::start(&mut target).expect("a start");
+        let begin = lanes::start::start(&mut target).expect("a start");
         evaluations.push(target.n_evaluations as f64);
         calls[1] += target.n_evaluations;
         laps.end(1);
@@ -89,7 +89,7 @@ pub fn guide(blueprint: &Blueprint, set: &GeneSet) {
         steps.push(fitted.elbo.len() as f64);
         calls[2] += fitted.elbo.len();
         laps.end(2);
-        let mut fit = svi::Fit::new(target, fitted, noise);
+        let mut fit = lanes::Fit::new(target, fitted, noise);
         std::hint::black_box(fit.draws(300, |_, _| {}));
         calls[3] += 300_usize.div_ceil(8);
         laps.end(3);

@@ -7,8 +7,8 @@ use rand_distr::{Distribution, Gamma, Poisson, StandardNormal};
 use rayon::prelude::*;
 use twill::density::Model;
 use twill::design::{Design, RawArrays, RawTerm};
-use twill::genes::svi::flat::FlatGene;
-use twill::genes::svi::frame::Frame;
+use twill::lanes::flat::FlatModel;
+use twill::lanes::frame::Frame;
 use twill::rising::Rising;
 use twill::spec::{Family, ModelSpec};
 
@@ -61,8 +61,8 @@ fn bins(cells: &[(f64, f64)]) -> Vec<[f64; 3]> {
 }
 
 /// Genes of pseudobulk (`cells = 1`) or of single cells, compressed.
-pub fn genes(model: &Model, frame: &Frame, n: usize, cells: usize) -> Vec<FlatGene> {
-    let template = FlatGene::new(frame, model).expect("rows of the frame");
+pub fn genes(model: &Model, frame: &Frame, n: usize, cells: usize) -> Vec<FlatModel> {
+    let template = FlatModel::new(frame, model).expect("rows of the frame");
     let one = |g: usize| {
         let leaves = counts(cells, &mut ChaCha8Rng::seed_from_u64(g as u64));
         let rows: Vec<Vec<[f64; 3]>> = leaves.iter().map(|leaf| bins(leaf)).collect();
@@ -71,7 +71,7 @@ pub fn genes(model: &Model, frame: &Frame, n: usize, cells: usize) -> Vec<FlatGe
             Some(*end)
         });
         let column = |k: usize| rows.iter().flatten().map(|row| row[k]).collect();
-        FlatGene {
+        FlatModel {
             starts: std::iter::once(0).chain(ends).collect(),
             offset: column(0),
             weight: column(1),

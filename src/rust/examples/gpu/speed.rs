@@ -10,15 +10,15 @@ use twill::device::machine::{Argument, LaunchShape, Machine};
 use twill::device::pack::GeneArrays;
 use twill::device::source::Precision;
 use twill::device::walks::WalkPlan;
-use twill::genes::svi::Fit;
-use twill::genes::svi::flat::FlatGene;
-use twill::genes::svi::frame::Frame;
-use twill::genes::svi::guide::{Guide, LONGEST_PATH};
-use twill::genes::svi::noise::Noise;
-use twill::genes::svi::start::start;
-use twill::genes::svi::steps::{Ascent, ascend};
-use twill::genes::svi::target::Target;
-use twill::genes::svi::walks::Walks;
+use twill::lanes::Fit;
+use twill::lanes::flat::FlatModel;
+use twill::lanes::frame::Frame;
+use twill::lanes::start::start;
+use twill::lanes::target::Target;
+use twill::lanes::walks::Walks;
+use twill::natural::guide::{Guide, LONGEST_PATH};
+use twill::natural::noise::Noise;
+use twill::natural::steps::{Ascent, ascend};
 
 const ASCENT: Ascent = Ascent { max_steps: 400, polish: 32, tolerance: 0.02 };
 /// Before chains.
@@ -71,7 +71,7 @@ pub fn cpu(is_small: bool) -> Outcome {
 }
 
 /// Genes at their starts, and the seconds that takes.
-fn all_started<'a>(frame: &'a Frame, flat: Vec<FlatGene>, name: &str) -> (Vec<Start<'a>>, f64) {
+fn all_started<'a>(frame: &'a Frame, flat: Vec<FlatModel>, name: &str) -> (Vec<Start<'a>>, f64) {
     let clock = Instant::now();
     let starts: Vec<Start> = flat.into_par_iter().filter_map(|gene| started(frame, gene)).collect();
     let (n, seconds) = (starts.len(), clock.elapsed().as_secs_f64());
@@ -114,7 +114,7 @@ struct Start<'a> {
     guide: Guide,
 }
 
-fn started(frame: &Frame, gene: FlatGene) -> Option<Start<'_>> {
+fn started(frame: &Frame, gene: FlatModel) -> Option<Start<'_>> {
     let mut target = Target::new(frame, gene);
     let arrays = target.arrays();
     let guide = start(&mut target)?;

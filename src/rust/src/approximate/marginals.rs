@@ -2,10 +2,10 @@
 //!
 //! Samplers need scales without a wall ([`crate::whiten::bend`]); a normal guide needs their whole shape, tails included. Along
 //! the axis of each through the mode the density is taken on a grid, and its quantiles are matched to those of a normal
-//! distribution ([`crate::genes::svi::bend`]). Whitening has put the ridge of a scale along its axis.
+//! distribution ([`crate::natural::bend`]). Whitening has put the ridge of a scale along its axis.
 
 use crate::density::LogDensity;
-use crate::genes::svi::bend::Bend;
+use crate::natural::bend::Bend;
 use crate::whiten::coordinatewise::{Coordinatewise, Map};
 use rayon::prelude::*;
 use std::ops::Range;

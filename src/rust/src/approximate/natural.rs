@@ -1,11 +1,11 @@
-//! The full-rank guide of a model by natural gradients: that of genes ([`crate::genes::svi::steps`]), on any target.
+//! The full-rank guide of a model by natural gradients: that of genes ([`crate::natural::steps`]), on any target.
 
 use crate::device::error::DeviceError;
-use crate::genes::svi::guide::Guide;
-use crate::genes::svi::lane::Lane;
-use crate::genes::svi::noise::Noise;
-use crate::genes::svi::steps::{Ascent, Fitted, InLanes, ascend_while};
 use crate::kernels::dot;
+use crate::natural::guide::Guide;
+use crate::natural::lane::Lane;
+use crate::natural::noise::Noise;
+use crate::natural::steps::{Ascent, Fitted, InLanes, ascend_while};
 use crate::svi::Targets;
 use crate::tuning::LANES;
 use rand::Rng;

@@ -43,7 +43,7 @@ pub struct GeneArrays {
     pub core_prior: [Vec<f64>; 2],
     /// `[p, p]` arguments of the coefficients' priors.
     pub directions: Vec<f64>,
-    /// Bends of the scales: middle, slope, both, skew (`genes/svi/bend.rs`).
+    /// Bends of the scales: middle, slope, both, skew (`natural/bend.rs`).
     pub bends: Vec<[f64; BEND_SIZE]>,
     /// Weights of the counts above `j`, at most [`DIRECT`].
     pub above: Vec<f64>,

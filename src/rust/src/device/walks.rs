@@ -5,7 +5,7 @@ use super::genes::Genes;
 use super::machine::{Argument, download, real_bytes, upload};
 use super::source::Precision;
 
-/// How lanes make up chains (`genes/lanes.rs`), and how long they go.
+/// How lanes make up chains (`genes/walks.rs`), and how long they go.
 #[derive(Debug, Clone, Copy)]
 pub struct WalkPlan {
     /// Chains asked for.

@@ -2,16 +2,16 @@
 
 use super::found::{Found, Guided};
 use super::input::{GeneMethod, GeneSettings};
-use super::lanes::Start;
-use super::psis::Weights;
 use super::record::{Recorder, Report, Status};
-use super::svi::frame::Frame;
-use super::svi::steps::Ascent;
 use super::task::Task;
+use super::walks::Start;
 use crate::density::LogDensity;
 use crate::draws::Draw;
 use crate::error::{Error, Result};
+use crate::lanes::frame::Frame;
 use crate::laplace;
+use crate::natural::steps::Ascent;
+use crate::psis::Weights;
 use crate::svi::guide::{GuideShape, ShapedGuide};
 use crate::svi::{AdamSettings, fit as fit_by_adam};
 use crate::whiten::Whitened;

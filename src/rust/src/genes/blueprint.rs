@@ -2,13 +2,13 @@
 //! meet in it, and the names of the draws. Only responses, offsets, weights and priors differ.
 
 use super::input::{GeneSet, Responses};
-use super::svi::frame::Frame;
 use crate::compress::leaves::Leaves;
 use crate::compress::{compress_leaves, leaves};
 use crate::density::Model;
 use crate::density::exact::check_error;
 use crate::design::Design;
 use crate::error::{Error, Result};
+use crate::lanes::frame::Frame;
 use crate::layout::{Block, Source, draw_names};
 use crate::settle::assembly::Assembly;
 use crate::spec::ModelSpec;

@@ -2,11 +2,11 @@
 
 use super::chains::{Counts, METRIC_WARMUP, Try};
 use super::input::GeneMethod;
-use super::lanes::{Less, Outcome};
 use super::record::{MAX_RHAT, Recorder, Report, Slot, Status};
-use super::summary::Diagnostics;
 use super::task::Task;
+use super::walks::{Less, Outcome};
 use crate::density::{LogDensity, Model};
+use crate::diagnostics::Diagnostics;
 use crate::draws::Draw;
 use crate::error::{Error, Result};
 use crate::run::{Prepared, prepare_settled};

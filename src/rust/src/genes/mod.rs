@@ -9,15 +9,13 @@ mod chains;
 mod fit;
 pub mod found;
 pub mod input;
-mod lanes;
 pub mod on_device;
-pub mod psis;
 pub mod record;
-pub mod summary;
-pub mod svi;
 mod task;
+mod walks;
 
 use crate::device::{self, machine::Machine};
+use crate::diagnostics::Diagnostics;
 use crate::error::{Error, Result, panic_text};
 use crate::run::{Progress, Shared, on_workers};
 use blueprint::Blueprint;
@@ -27,7 +25,6 @@ use record::{Report, Slot, Status};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use summary::Diagnostics;
 use task::Task;
 
 /// Reports of all genes.

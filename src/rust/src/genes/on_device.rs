@@ -4,10 +4,7 @@ use super::approximate::{ascent_of, draws_of};
 use super::blueprint::Blueprint;
 use super::found::{Chains, Found, Guided};
 use super::input::{GeneMethod, GeneSet, GeneSettings};
-use super::lanes;
-use super::svi::flat::FlatGene;
-use super::svi::frame::Frame;
-use super::svi::target::Target;
+use super::walks;
 use crate::device::error::{self as device, FailureKind};
 use crate::device::gene_memory::bytes_of;
 use crate::device::genes::{Draws, Genes, GuideArrays};
@@ -16,6 +13,9 @@ use crate::device::pack::{FrameArrays, GeneArrays};
 use crate::device::source::Precision;
 use crate::device::walks::{WalkPlan, Walked};
 use crate::error::Result;
+use crate::lanes::flat::FlatModel;
+use crate::lanes::frame::Frame;
+use crate::lanes::target::Target;
 use crate::tuning::LANES;
 use rayon::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -44,7 +44,7 @@ pub fn found(
     machine: &dyn Machine, blueprint: &Blueprint, set: &GeneSet, settings: &GeneSettings, cancel: &AtomicBool,
 ) -> Result<Vec<Option<Found>>> {
     let Some(frame) = &blueprint.frame else { return Ok(vec![]) };
-    if !frame.is_for_devices() || (settings.method == GeneMethod::Hmc && !lanes::covers(frame)) {
+    if !frame.is_for_devices() || (settings.method == GeneMethod::Hmc && !walks::covers(frame)) {
         return Ok(vec![]);
     }
     let job = DeviceJob { machine, frame, frame_arrays: frame.arrays(), set, settings, cancel };
@@ -79,7 +79,7 @@ impl DeviceJob<'_> {
         }
         let found = catch_unwind(AssertUnwindSafe(|| {
             let model = blueprint.model(self.set, gene).ok()?;
-            Some(Target::new(self.frame, FlatGene::new(self.frame, &model).ok()?).arrays())
+            Some(Target::new(self.frame, FlatModel::new(self.frame, &model).ok()?).arrays())
         }));
         found.ok().flatten()
     }
@@ -87,7 +87,7 @@ impl DeviceJob<'_> {
     /// How many genes the device's memory holds, judged by gene `first` and its successors.
     fn block(&self, blueprint: &Blueprint, first: usize) -> Result<usize> {
         let s = self.settings;
-        let flat = |g: usize| FlatGene::new(self.frame, &blueprint.model(self.set, g)?);
+        let flat = |g: usize| FlatModel::new(self.frame, &blueprint.model(self.set, g)?);
         // Of some genes the one with most rows.
         let some = (first..self.set.len()).step_by(self.set.len().div_ceil(16));
         let rows = some.filter_map(|g| flat(g).ok()).map(|gene| gene.offset.len()).max().unwrap_or(1);
@@ -142,7 +142,7 @@ impl DeviceJob<'_> {
 
     /// Chains in the frames of guides; nothing after an interrupt.
     fn walks(&self, genes: &Genes) -> device::Result<Vec<Option<Found>>> {
-        let guides = genes.ascend(&lanes::ASCENT.rules(), self.settings.seed, CHUNK, || self.goes_on())?;
+        let guides = genes.ascend(&walks::ASCENT.rules(), self.settings.seed, CHUNK, || self.goes_on())?;
         let walked = genes.walk(&WalkPlan::of(self.settings), self.settings.seed, CHUNK / 2, || self.goes_on())?;
         if !self.goes_on() {
             return Ok(vec![]);

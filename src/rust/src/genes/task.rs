@@ -3,7 +3,7 @@
 use super::blueprint::Blueprint;
 use super::found::Found;
 use super::input::{GeneSet, GeneSettings};
-use super::svi::noise::Noise;
+use crate::natural::noise::Noise;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -3,9 +3,9 @@
 
 use super::correction::Correction;
 use crate::density::LogDensity;
-use crate::genes::psis::Weights;
 use crate::kernels::dot;
 use crate::laplace::{log_student_t, student_stretch};
+use crate::psis::Weights;
 use crate::whiten::dense::lower_root;
 use faer::Mat;
 use rand::{Rng, RngExt, SeedableRng};

@@ -1,8 +1,8 @@
 //! The boundary with R for the convergence of draws.
 
 use super::{guarded, integers, reals};
+use crate::diagnostics::Diagnostics;
 use crate::error::{Error, Result};
-use crate::genes::summary::Diagnostics;
 use extendr_api::prelude::*;
 
 /// R-hat, bulk and tail ESS of each variable, one after the other; `size` is iterations and chains.

@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::genes::blueprint::{Blueprint, Variables};
 use crate::genes::input::{GeneSet, GeneSettings, PriorOverride, Responses};
 use crate::genes::record::{Report, Slot};
-use crate::genes::svi::steps::WINDOW;
 use crate::genes::{GenesOutput, fit};
+use crate::natural::steps::WINDOW;
 use crate::spec::{ModelSpec, from_json};
 use extendr_api::prelude::*;
 

@@ -8,11 +8,11 @@ use twill::device::genes::Genes;
 use twill::device::machine::Machine;
 use twill::device::pack::GeneArrays;
 use twill::device::source::Precision;
-use twill::genes::svi::flat::FlatGene;
-use twill::genes::svi::frame::Frame;
-use twill::genes::svi::guide::Guide;
-use twill::genes::svi::start::start;
-use twill::genes::svi::target::Target;
+use twill::lanes::flat::FlatModel;
+use twill::lanes::frame::Frame;
+use twill::lanes::start::start;
+use twill::lanes::target::Target;
+use twill::natural::guide::Guide;
 use twill::spec::{DispersionSpec, Family, ModelSpec};
 
 /// A kind of model with a name.
@@ -89,7 +89,7 @@ pub fn started<'a>(frame: &'a Frame, case: &Case, n: usize) -> Started<'a> {
         let y = y.map(|y| if case.has_large_counts { 2e3 * (1.0 + y) } else { y }).collect();
         let raw = twill::design::RawArrays { y, ..arrays(shape, 1) };
         let model = Model::new(Design::new(raw, &spec).expect("valid"), &spec).expect("valid");
-        let mut target = Target::new(frame, FlatGene::new(frame, &model).expect("rows of the frame"));
+        let mut target = Target::new(frame, FlatModel::new(frame, &model).expect("rows of the frame"));
         let guide = start(&mut target)?;
         Some((target, guide))
     };

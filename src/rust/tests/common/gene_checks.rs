@@ -6,14 +6,14 @@ use super::gene_cases::{Case, Started, cases, frame, started, unstarted};
 use twill::device::machine::Machine;
 use twill::device::source::Precision;
 use twill::device::walks::WalkPlan;
-use twill::genes::svi::Fit;
-use twill::genes::svi::frame::Frame;
-use twill::genes::svi::guide::{Guide, LONGEST_PATH};
-use twill::genes::svi::lane::Lane;
-use twill::genes::svi::noise::Noise;
-use twill::genes::svi::steps::{Ascent, Fitted, ascend};
-use twill::genes::svi::target::Target;
-use twill::genes::svi::walks::Walks;
+use twill::lanes::Fit;
+use twill::lanes::frame::Frame;
+use twill::lanes::target::Target;
+use twill::lanes::walks::Walks;
+use twill::natural::guide::{Guide, LONGEST_PATH};
+use twill::natural::lane::Lane;
+use twill::natural::noise::Noise;
+use twill::natural::steps::{Ascent, Fitted, ascend};
 use twill::tuning::LANES;
 
 /// Largest difference relative to the largest number.

@@ -51,7 +51,7 @@ fn information(frame: &FrameArrays, weights: &[f64]) -> [Vec<f64>; 3] {
     parts
 }
 
-/// Priors of all kinds in turn, as `genes/svi/arrays.rs` gives them, with constants that matter to nobody.
+/// Priors of all kinds in turn, as `lanes/arrays.rs` gives them, with constants that matter to nobody.
 fn priors(frame: &FrameArrays) -> Vec<[f64; 5]> {
     let anywhere = [[0.0; 5], [1.0, 0.2, 2.0, 0.0, -1.0], [2.0, 3.0, 0.1, 1.5, 0.5], [7.0, 0.3, 1.0, 0.0, 0.0]];
     let positive = [

@@ -1,5 +1,5 @@
 // Bent coordinates of the scales, from quantiles of the density along their ridges. The CPU's definition is
-// `genes/svi/bend.rs`; here a thread has one scale.
+// `natural/bend.rs`; here a thread has one scale.
 
 #define KNOTS (2 * N_FAR_KNOTS)
 

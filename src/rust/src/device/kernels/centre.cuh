@@ -1,4 +1,4 @@
-// The map's constants at a centre, and the first centre. The CPU's definition is `genes/svi/centre.rs`.
+// The map's constants at a centre, and the first centre. The CPU's definition is `lanes/centre.rs`.
 
 
 // What the way to the start needs besides the target's memory.

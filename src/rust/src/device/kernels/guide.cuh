@@ -1,5 +1,5 @@
 // The Gaussian guide of a gene, y = m + T eps, and natural-gradient steps uphill. The CPU's definition is
-// `genes/svi/steps.rs`.
+// `natural/steps.rs`.
 
 #define PAIRS (LANES / 2)
 

@@ -1,5 +1,5 @@
 // Where guides start: maps centred at the modes, scales bent there, and the roots of the inverse Hessians. The CPU's
-// definition is `genes/svi/start.rs`.
+// definition is `lanes/start.rs`.
 
 __device__ inline double ridge_at(int i) {
   const double ridges[N_RIDGES] = RIDGES;

@@ -1,7 +1,7 @@
 // Log density of a gene's posterior and its gradient in the coordinates of the guide, at LANES positions.
 //
 // y = (z, x): standard normal coordinates of effects and coefficients given the scales, and the scales, bent. The CPU's
-// definition is `genes/svi/target.rs`. All threads of the block call everything here.
+// definition is `lanes/target.rs`. All threads of the block call everything here.
 
 // Scale k from its coordinate: theta = m + s x + g A(x) + h x^2 / 2, A(x) = (x sqrt(1 + x^2) + asinh x) / 2.
 CALL void scale_at(const Frame& f, const Gene& g, Work& w, int k, int lane) {

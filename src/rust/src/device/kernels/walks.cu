@@ -1,5 +1,5 @@
 // Hamiltonian Monte Carlo in the frames of the guides: LANES chains of a gene in lockstep. The CPU's definition is
-// `genes/svi/walks.rs`; how lanes make up chains is told by `genes/lanes.rs`.
+// `lanes/walks.rs`; how lanes make up chains is told by `genes/walks.rs`.
 
 __device__ inline int steps_of(int rung) {
   const int ladder[N_LADDER] = LADDER;

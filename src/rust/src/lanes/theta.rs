@@ -1,9 +1,9 @@
 //! Scale parameters of eight draws: from the guide's bent coordinates to standard deviations, correlations and dispersions, and back.
 
-use super::bend::Bend;
-use super::flat::FlatGene;
+use super::flat::FlatModel;
 use super::frame::Frame;
-use super::lane::Lane;
+use crate::natural::bend::Bend;
+use crate::natural::lane::Lane;
 use crate::number::Real;
 use crate::scales::{ScaleGradient, Scales};
 use crate::transport::scale_places::{gather, scatter};
@@ -34,7 +34,7 @@ pub struct Theta {
 
 impl Theta {
     /// Straight coordinates about where the priors are.
-    pub fn new(frame: &Frame, gene: &FlatGene) -> Self {
+    pub fn new(frame: &Frame, gene: &FlatModel) -> Self {
         let zeros = || vec![Lane::ZERO; frame.n_theta()];
         Self {
             bends: gene.begin(frame).into_iter().map(Bend::straight).collect(),
@@ -53,7 +53,7 @@ impl Theta {
 
     /// Sets the values at coordinates `x`, which are zero at the mode; returns the log density of priors and Jacobians.
     #[inline(always)]
-    pub fn forward(&mut self, frame: &Frame, gene: &FlatGene, x: &[Lane]) -> Lane {
+    pub fn forward(&mut self, frame: &Frame, gene: &FlatModel, x: &[Lane]) -> Lane {
         let mut log_density = Lane::ZERO;
         for (k, (x, &place)) in x.iter().zip(&frame.theta_place).enumerate() {
             let bend = self.bends[k];
@@ -82,7 +82,7 @@ impl Theta {
     /// From derivatives in the scales of the map, as [`scatter`] takes them, and in log dispersions to those in the coordinates.
     #[inline(always)]
     pub fn backward(
-        &mut self, frame: &Frame, gene: &FlatGene, slopes: &[Lane], d_log_dispersion: &[Lane], d_x: &mut [Lane],
+        &mut self, frame: &Frame, gene: &FlatModel, slopes: &[Lane], d_log_dispersion: &[Lane], d_x: &mut [Lane],
     ) {
         self.d_natural.reset(&self.natural);
         scatter(gene.scales.layout(), slopes, &mut self.d_natural);

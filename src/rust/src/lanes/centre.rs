@@ -1,11 +1,11 @@
-//! The map's constants at a centre: information and pull of a gene's data there, and the first centre.
+//! The map's constants at a centre: information and pull of a model's data there, and the first centre.
 
-use super::bend::Bend;
-use super::dense::{factor, solve};
-use super::flat::FlatGene;
+use super::flat::FlatModel;
 use super::frame::Frame;
 use super::target::Target;
 use crate::families::{self, negative_binomial_information};
+use crate::natural::bend::Bend;
+use crate::natural::dense::{factor, solve};
 use crate::spec::Family;
 use crate::transport::conditional::Information;
 use crate::transport::follow::{Follow, Part};
@@ -54,7 +54,7 @@ fn log_dispersions(frame: &Frame, theta: &[f64]) -> Vec<f64> {
 }
 
 /// Mean of a leaf's responses without their offsets, and its weight.
-fn mean(gene: &FlatGene, leaf: usize, log_sigma: f64) -> (f64, f64) {
+fn mean(gene: &FlatModel, leaf: usize, log_sigma: f64) -> (f64, f64) {
     let rows = gene.starts[leaf]..gene.starts[leaf + 1];
     let weight: f64 = gene.weight[rows.clone()].iter().sum();
     let sum: f64 = rows.map(|r| gene.weight[r] * (gene.total[r] - gene.offset[r])).sum();
@@ -62,7 +62,7 @@ fn mean(gene: &FlatGene, leaf: usize, log_sigma: f64) -> (f64, f64) {
 }
 
 /// Log rate of a leaf and its weight, which is zero for a leaf without exposure.
-fn rate(gene: &FlatGene, leaf: usize) -> (f64, f64) {
+fn rate(gene: &FlatModel, leaf: usize) -> (f64, f64) {
     let rows = gene.starts[leaf]..gene.starts[leaf + 1];
     let total: f64 = gene.total[rows.clone()].iter().sum::<f64>() + ROUGH_COUNT;
     let exposure: f64 = rows.map(|r| gene.weight[r] * gene.offset[r].exp()).sum();
@@ -112,7 +112,7 @@ fn follows(family: Family, log_dispersion: &[f64], sums: &[[f64; 2]]) -> Vec<Par
 
 /// Sums over a leaf's rows: information, derivative in the linear predictor, and information times the share of the
 /// variance that is in excess of a Poisson's.
-fn leaf_moments(family: Family, gene: &FlatGene, leaf: usize, eta: f64, log_dispersion: f64) -> [f64; 3] {
+fn leaf_moments(family: Family, gene: &FlatModel, leaf: usize, eta: f64, log_dispersion: f64) -> [f64; 3] {
     let mut sums = [0.0; 3];
     for r in gene.starts[leaf]..gene.starts[leaf + 1] {
         let (e, w, t) = (eta + gene.offset[r], gene.weight[r], gene.total[r]);

@@ -1,16 +1,16 @@
-//! Log posterior density of one gene and its gradient in the guide's coordinates, for eight positions at once.
+//! Log posterior density of one model and its gradient in the guide's coordinates, for eight positions at once.
 //!
 //! A position has the map's normal coordinates in arrow order, then the bent scale parameters. Everything that depends
 //! on the position runs in lanes, one draw in each, so that the loops are the same whatever the design.
 
-use super::flat::FlatGene;
+use super::flat::FlatModel;
 use super::frame::Frame;
-use super::lane::Lane;
 use super::rows::{GaussianRows, NegativeBinomialRows, PoissonRows, RowFormula, over_rows};
-use super::steps::InLanes;
 use super::theta::Theta;
 use crate::elementary::bounded_exp;
 use crate::families::RowSum;
+use crate::natural::lane::Lane;
+use crate::natural::steps::InLanes;
 use crate::number::Parts;
 use crate::spec::Family;
 use crate::transport::conditional::{Conditional, Information};
@@ -19,13 +19,13 @@ use crate::tuning::LANES;
 use pulp::{Arch, NullaryFnOnce};
 use std::f64::consts::PI;
 
-/// A gene's posterior in mapped coordinates, with memory for one evaluation.
+/// A model's posterior in mapped coordinates, with memory for one evaluation.
 #[derive(Debug, Clone)]
 pub struct Target<'a> {
     /// What genes share.
     pub frame: &'a Frame,
     /// The gene.
-    pub gene: FlatGene,
+    pub gene: FlatModel,
     /// Constants of the map: [`Frame::n_informations`].
     pub information: Vec<Information<f64>>,
     /// How the information follows the dispersions.
@@ -84,7 +84,7 @@ impl NullaryFnOnce for Evaluation<'_, '_> {
 
 impl<'a> Target<'a> {
     /// With a map that knows the prior alone.
-    pub fn new(frame: &'a Frame, gene: FlatGene) -> Self {
+    pub fn new(frame: &'a Frame, gene: FlatModel) -> Self {
         let zeros = |n: usize| vec![Lane::ZERO; n];
         Self {
             frame,

@@ -1,4 +1,4 @@
-//! One gene's data and priors in plain arrays, as a device would take them.
+//! One model's data and priors in plain arrays, as a device would take them.
 
 use super::frame::Frame;
 use crate::density::Model;
@@ -10,7 +10,7 @@ use crate::transport::conditional::Information;
 
 /// Rows sorted by leaf, terms in `ln Gamma`, and priors.
 #[derive(Debug, Clone)]
-pub struct FlatGene {
+pub struct FlatModel {
     /// `[leaves + 1]` starts of the leaves' rows.
     pub starts: Vec<usize>,
     /// Offsets of the rows.
@@ -33,8 +33,8 @@ pub struct FlatGene {
     pub scales: ScalePriors,
 }
 
-impl FlatGene {
-    /// From a gene's model.
+impl FlatModel {
+    /// From a model.
     ///
     /// # Errors
     /// [`Error::Spec`] if a row is not one of the frame's leaves.

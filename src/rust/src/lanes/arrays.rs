@@ -1,9 +1,9 @@
 //! A gene and its map in plain arrays, for devices; and what comes back in the order of draws.
 
 use super::frame::Frame;
-use super::guide::Guide;
 use super::target::Target;
 use crate::device::pack::{FrameArrays, GeneArrays};
+use crate::natural::guide::Guide;
 use crate::prior::{Prior, PriorKind};
 use crate::transport::follow::Follow;
 use crate::tuning::PRIOR_SIZE;

@@ -1,36 +1,29 @@
-//! Variational inference of one gene: a normal guide with full covariance, in coordinates where that is nearly exact; and
-//! chains in the frame of a guide (`walks`).
+//! A model of few parameters in plain arrays, its density taken eight positions at a time: the target of guides and of chains
+//! in the frame of a guide (`walks`).
 //!
 //! Coefficients and effects are mapped by their joint conditional Gaussian at the current scales ([`crate::transport::conditional`]), scale
-//! parameters are bent about their mode, and the guide starts as the normal approximation there (`start`). All
-//! densities are taken eight at a time (`lane`, `target`). What is here runs in plain arrays, so that a device can do the same
-//! for many genes.
+//! parameters are bent about their mode ([`crate::natural::bend`]), and the guide starts as the normal approximation there (`start`). Many
+//! genes share a [`frame::Frame`], and a device can do the same for many of them.
 
 pub mod arrays;
-pub mod bend;
 pub mod centre;
-pub mod dense;
 pub mod flat;
 pub mod frame;
-pub mod guide;
-pub mod lane;
-pub mod noise;
 pub mod rows;
 pub mod start;
-pub mod steps;
 pub mod target;
 pub mod theta;
 pub mod walks;
 
 use crate::density::Model;
 use crate::error::Result;
+use crate::natural::guide::Guide;
+use crate::natural::lane::Lane;
+use crate::natural::noise::Noise;
+use crate::natural::steps::{Ascent, Fitted, ascend};
 use crate::tuning::{KEPT, LANES};
-use flat::FlatGene;
+use flat::FlatModel;
 use frame::Frame;
-use guide::Guide;
-use lane::Lane;
-use noise::Noise;
-use steps::{Ascent, Fitted, ascend};
 use target::Target;
 
 /// A fitted guide with its target.
@@ -42,7 +35,7 @@ pub struct Fit<'a> {
     noise: Noise,
 }
 
-/// A gene's target, centred at its mode, and the guide of the normal approximation there.
+/// A model's target, centred at its mode, and the guide of the normal approximation there.
 #[derive(Debug, Clone)]
 pub struct Started<'a> {
     /// The target.
@@ -51,12 +44,12 @@ pub struct Started<'a> {
     pub guide: Guide,
 }
 
-/// Finds the mode of a gene. `None` where no start with a finite density is found.
+/// Finds the mode of a model. `None` where no start with a finite density is found.
 ///
 /// # Errors
-/// As [`FlatGene::new`].
+/// As [`FlatModel::new`].
 pub fn started<'a>(frame: &'a Frame, model: &Model) -> Result<Option<Started<'a>>> {
-    let mut target = Target::new(frame, FlatGene::new(frame, model)?);
+    let mut target = Target::new(frame, FlatModel::new(frame, model)?);
     Ok(start::start(&mut target).map(|guide| Started { target, guide }))
 }
 

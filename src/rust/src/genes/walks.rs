@@ -1,4 +1,4 @@
-//! Draws of one gene by eight chains in lockstep (`svi::walks`), and how they make up the chains that were asked for.
+//! Draws of one gene by eight chains in lockstep ([`crate::lanes::walks`]), and how they make up the chains that were asked for.
 //!
 //! A chain is the draws of its lanes one after the other: with two chains, the draws of four lanes each. What R-hat and the
 //! effective sample size see of a chain, they see of its lanes: one that stays elsewhere, or moves slowly, is a stretch of the
@@ -7,18 +7,18 @@
 use super::found::{Chains, Found};
 use super::input::{GeneMethod, GeneSettings};
 use super::record::{Recorder, Report};
-use super::summary::Diagnostics;
-use super::svi::frame::Frame;
-use super::svi::guide::{Guide, LONGEST_PATH};
-use super::svi::noise::Noise;
-use super::svi::steps::{Ascent, ascend};
-use super::svi::target::Target;
-use super::svi::walks::Walks;
-use super::svi::{Started, started};
 use super::task::Task;
 use crate::density::Model;
 use crate::device::walks::WalkPlan;
+use crate::diagnostics::Diagnostics;
 use crate::error::{Error, Result};
+use crate::lanes::frame::Frame;
+use crate::lanes::target::Target;
+use crate::lanes::walks::Walks;
+use crate::lanes::{Started, started};
+use crate::natural::guide::{Guide, LONGEST_PATH};
+use crate::natural::noise::Noise;
+use crate::natural::steps::{Ascent, ascend};
 use crate::tuning::{LANES, MIN_ACCEPTED};
 
 /// Steps of the guide in whose frame the lanes move: after these it is near enough, and most of it was known at its start.

@@ -1,11 +1,11 @@
 //! Where a guide starts: the map's centre at the mode, coordinates bent there, and the root of the inverse Hessian.
 
-use super::bend::Bend;
 use super::centre;
-use super::dense::{factor, identity, invert_lower, solve, symmetrise};
-use super::guide::Guide;
-use super::lane::Lane;
 use super::target::Target;
+use crate::natural::bend::Bend;
+use crate::natural::dense::{factor, identity, invert_lower, solve, symmetrise};
+use crate::natural::guide::Guide;
+use crate::natural::lane::Lane;
 use crate::tuning::{
     DIFFERENCE, GRID, LANES, LONGEST_SD, LONGEST_STEP, MIN_CURVATURE, RIDGES, ROUNDS, SMALL_DECREMENT,
 };

@@ -1,4 +1,4 @@
-//! Hamiltonian Monte Carlo of one gene: eight chains in lockstep, one per vector lane, in the frame of a guide.
+//! Hamiltonian Monte Carlo of one model: eight chains in lockstep, one per vector lane, in the frame of a guide.
 //!
 //! There the target is nearly a standard normal, whose flow rotates position `q` and momentum `p`. A step is half a kick by the
 //! residual gradient `grad log density + q`, a rotation, and half a kick (Shahbaba, Lan, Johnson and Neal 2014, section 3.1):
@@ -6,11 +6,11 @@
 //! and each accepts or refuses by itself. Guide and number of steps are fixed after warm-up, so that the draws are of the
 //! target whatever the guide.
 
-use super::guide::Guide;
-use super::lane::Lane;
-use super::noise::Noise;
 use super::target::Target;
 use crate::hmc::fixed::next_rung;
+use crate::natural::guide::Guide;
+use crate::natural::lane::Lane;
+use crate::natural::noise::Noise;
 use crate::tuning::{
     ADAPTED, ANGLE, FIRST_RUNG, LADDER, LANES, LONGEST, MAX_ENERGY_ERROR, MOMENTA, SHORTEST, START_TRIES,
 };
