@@ -134,7 +134,7 @@ bridge_of <- function(fit, cores, silent) {
   progress <- new_progress(silent, NULL, "Bridge sampling")
   on.exit(progress$finish())
   input <- engine_input(fit)
-  json <- to_json(rapply(settings, unbox, how = "replace"))
+  json <- engine_settings(settings)
   logs <- unwrap_engine(allowInterrupts(engine_bridge(input$spec_json, input$arrays, json, progress$report)))
   if (isTRUE(logs$interrupted)) abort_interrupt()
   found <- solve_bridge(logs)

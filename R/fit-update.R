@@ -191,7 +191,7 @@ kept_control <- function(used, changes) {
   if (!is.null(changes$method) && changes$method != method_of(used)) return(list())
   if (!is.null(used$control)) return(used$control)
   used$adapt_delta <- unlist(used$adapt_delta)
-  used[names(control_defaults[[method_of(used)]])]
+  used[intersect(names(control_defaults[[method_of(used)]]), names(used))]
 }
 
 kept_contrasts <- function(fit, formula, data) {

@@ -35,7 +35,7 @@ new_settings <- function(chains, iter, warmup, thin, cores, threads, control, in
                    threads = check_threads(cores, threads, chains), seed = check_seed(seed),
                    adapt_delta = as.list(control$adapt_delta), max_treedepth = control$max_treedepth, init = check_init(init),
                    save_effects = isTRUE(save$group), save_warmup = save$warmup, engine = control$engine,
-                   metric = control$metric)
+                   metric = control$metric, checkpoint = control$checkpoint)
   c(settings, if (is.numeric(save$group)) list(effects = ceiling(save$group / chains)),
     if (method != "nuts") list(sampler = method))
 }
@@ -94,8 +94,8 @@ check_init <- function(init) {
 
 # What `control` may hold, by method.
 control_defaults <- list(
-  nuts = list(adapt_delta = c(0.65, 0.9, 0.99), max_treedepth = 10, engine = "auto", metric = "auto"),
-  hmc = list(adapt_delta = c(0.75, 0.9, 0.99), engine = "auto", metric = "auto"),
+  nuts = list(adapt_delta = c(0.65, 0.9, 0.99), max_treedepth = 10, engine = "auto", metric = "auto", checkpoint = 60),
+  hmc = list(adapt_delta = c(0.75, 0.9, 0.99), engine = "auto", metric = "auto", checkpoint = 60),
   laplace = list(engine = "auto"),
   svi = list(engine = "auto", guide = "auto", batch = 0, max_steps = 5000))
 
@@ -123,6 +123,7 @@ check_chain_control <- function(control) {
   control$adapt_delta <- check_adapt_delta(control$adapt_delta)
   control$max_treedepth <- check_whole(control$max_treedepth %||% 10, "control$max_treedepth", 1, 20)
   control$metric <- check_metric(control$metric)
+  control$checkpoint <- check_not_negative(control$checkpoint, "control$checkpoint")
   control
 }
 

@@ -89,7 +89,7 @@ check_device <- function(device, silent = 1) {
 }
 
 # Settings that say where a fit is computed, and so do not change its draws but for rounding.
-placement <- c("threads", "device", "fallback", "kernel_cache")
+placement <- c("threads", "device", "fallback", "kernel_cache", "checkpoint")
 
 # Those of a fit by `method`, of which a GPU has some.
 fit_device <- function(device, method, silent, on_gpu = "svi") {

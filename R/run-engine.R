@@ -1,12 +1,18 @@
 # Calls of the compiled engine: its results become values or classed conditions; progress; partial fits.
 
-# Runs the sampler. `settings` as new_settings() makes them, with a seed.
-run_sampler <- function(spec_json, arrays, settings, silent, refresh) {
+# Runs the sampler. `settings` as new_settings() makes them, with a seed; `checkpoint` as new_checkpoint() does.
+run_sampler <- function(spec_json, arrays, settings, silent, refresh, checkpoint = NULL) {
   progress <- new_progress(silent, refresh, c("Warm-up", "Sampling"))
   on.exit(progress$finish())
-  scalars <- rapply(settings, unbox, how = "replace")
+  json <- engine_settings(settings, checkpoint)
   # The engine looks for interrupts itself, and returns what it has.
-  sampler_output(unwrap_engine(allowInterrupts(engine_sample(spec_json, arrays, to_json(scalars), progress$report))))
+  sampler_output(unwrap_engine(allowInterrupts(engine_sample(spec_json, arrays, json, progress$report))))
+}
+
+# What R calls `checkpoint` are seconds.
+engine_settings <- function(settings, checkpoint = NULL) {
+  settings$checkpoint <- NULL
+  to_json(rapply(c(settings, if (!is.null(checkpoint)) list(checkpoint = checkpoint)), unbox, how = "replace"))
 }
 
 # Log density and gradient of a fit at a position on the sampler's scale, for tests.

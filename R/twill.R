@@ -68,7 +68,9 @@
 #'   takes over, with a message, where it cannot. `"auto"` takes it for large Gaussian models unless `init` or `metric`
 #'   is given. All give the same posterior (see `vignette("model")`). `metric`:
 #'   `"auto"` (default) uses the curvature of the posterior, `"diag"` scales only. `"guided"` makes no trajectories and has
-#'   no use for `adapt_delta`, `max_treedepth`, `metric` and `init`.
+#'   no use for `adapt_delta`, `max_treedepth`, `metric` and `init`. `checkpoint`: with `file`, each chain after its warm-up is
+#'   copied to the folder `<file>.chains` every so many seconds (default 60; 0 for never). If the process is killed, the same
+#'   call goes on from there, with the draws that it would have had; the folder goes when the fit is in `file`.
 #' @param weights,offset Columns of `data`, expressions of them, or vectors with one value per row. Weights multiply
 #'   the log-likelihood of their row; offsets are added to the linear predictor. They may stand in `formula` instead.
 #' @param subset A condition on the rows of `data`, or row numbers. Default: all rows.
@@ -171,8 +173,10 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
   settings <- place_approximation(asked$settings, device, method, silent)
   # An interrupt from here on must not lose the draws: it is let in where there is a fit to return.
   suspendInterrupts({
-    fit <- sample_model(asked$model, settings, sample_prior, match.call(), silent, refresh)
+    checkpoint <- new_checkpoint(path, asked$model, settings)
+    fit <- sample_model(asked$model, settings, sample_prior, match.call(), silent, refresh, checkpoint)
     keep_if_interrupted(write_cached(fit, path), "{.arg file} does not have them.")
+    if (!is.null(path) && file.exists(path) && !is_partial(fit)) drop_checkpoint(checkpoint)
     warn_partial(fit)
     keep_if_interrupted(if (silent < 2) warn_diagnostics(fit))
   })
@@ -224,13 +228,14 @@ refuse_flat_priors <- function(parameters) {
                          "i" = "Give these a prior with {.fn tw_prior}."))
 }
 
-sample_model <- function(model, settings, sample_prior, call, silent, refresh) {
-  if (is.null(settings$seed)) settings$seed <- draw_seed()
+sample_model <- function(model, settings, sample_prior, call, silent, refresh, checkpoint) {
+  settings$seed <- checkpoint_seed(settings$seed, checkpoint, silent)
   check_kept_coordinates(model$design$terms, settings)
   check_memory(model, settings)
   if (is.null(settings$method)) describe_run(model, settings, silent)
-  run <- if (is.null(settings$method)) run_sampler else run_approximation
+  run <- if (is.null(settings$method)) function(...) run_sampler(..., checkpoint = checkpoint) else run_approximation
   output <- run(model$spec_json, spec_arrays(model$design), settings, silent, refresh)
+  warn_uncopied(checkpoint, output$info$uncopied)
   output[c("draws", "warmup_draws")] <- lapply(output[c("draws", "warmup_draws")], with_known_draws, design = model$design)
   output[c("draws", "warmup_draws")] <- lapply(output[c("draws", "warmup_draws")], with_level_draws, terms = model$design$terms)
   if (sample_prior == "yes") output$draws <- add_prior_draws(output$draws, model, settings$seed)

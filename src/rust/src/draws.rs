@@ -45,6 +45,11 @@ pub struct EffectDraws {
 }
 
 impl EffectDraws {
+    /// From the fields.
+    pub fn of(n: usize, mean: Vec<f64>, squares: Vec<f64>, values: Vec<f64>) -> Self {
+        Self { n, mean, squares, values, own: Vec::new() }
+    }
+
     /// Adds the effects at the last position of `posterior` (Welford 1962).
     fn push(&mut self, posterior: &Posterior, stride: usize) {
         self.own.clear();

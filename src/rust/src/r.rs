@@ -243,6 +243,7 @@ fn info(output: &Output, n_rows: usize) -> String {
         "dim": output.dim,
         "rows": n_rows,
         "adapt_delta": output.adapt_delta,
+        "uncopied": output.uncopied,
         "step_size": per_chain(&|c| c.step_size),
         "warmup_divergent": per_chain(&|c| c.warmup_divergent as f64),
         "n_gradients": per_chain(&|c| c.n_gradients as f64),

@@ -1,5 +1,6 @@
 //! Runs chains: streams of random numbers, starts, warm-up and draws, and attempts at rising targets of acceptance.
 
+pub mod checkpoint;
 mod keep;
 mod prepare;
 mod workers;
@@ -18,6 +19,7 @@ use crate::hmc::{Sampler, Steps};
 use crate::settle::Settled;
 use crate::spec::{InitSpec, Sampling, Settings};
 use crate::whiten::Whitened;
+use checkpoint::{Copier, Copy};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -41,6 +43,8 @@ pub struct Output {
     pub dim: usize,
     /// Mean acceptance aimed at by the attempt that was kept.
     pub adapt_delta: f64,
+    /// Copies of chains that could not be written.
+    pub uncopied: usize,
 }
 
 /// What is kept of each draw.
@@ -55,6 +59,7 @@ pub enum Keeps {
 /// One run of all chains at one target of acceptance.
 struct Attempt<'a> {
     number: usize,
+    engine: &'static str,
     keeps: Keeps,
     settings: &'a Settings,
     shared: &'a Shared,
@@ -94,14 +99,15 @@ pub fn suited<D: Draw>(mut target: Whitened<D>, settings: &Settings) -> Whitened
 pub fn run_chains<D: Draw + Clone + Send + Sync>(
     engine: &'static str, target: &Whitened<D>, settings: &Settings, shared: &Shared, keeps: Keeps,
 ) -> Result<Output> {
-    let mut attempt = Attempt { number: 0, keeps, settings, shared };
+    let mut attempt = Attempt { number: checkpoint::attempt(settings, engine), engine, keeps, settings, shared };
     loop {
         shared.restart(attempt.number);
         let chains = (0..settings.chains).into_par_iter();
         let chains = chains.map(|c| attempt.chain(c, target.clone())).collect::<Result<Vec<_>>>()?;
         let interrupted = shared.cancel.load(Ordering::Relaxed);
         if interrupted || !attempt.is_given_up() {
-            return Ok(Output { chains, interrupted, engine, dim: target.dim(), adapt_delta: attempt.adapt_delta() });
+            let (dim, adapt_delta, uncopied) = (target.dim(), attempt.adapt_delta(), shared.n_uncopied());
+            return Ok(Output { chains, interrupted, engine, dim, adapt_delta, uncopied });
         }
         attempt.number += 1;
     }
@@ -120,6 +126,10 @@ impl Attempt<'_> {
     fn chain<D: Draw>(&self, c: usize, mut target: Whitened<D>) -> Result<ChainDraws> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.settings.seed);
         rng.set_stream(c as u64 + 1 + ((self.number as u64) << 32));
+        let mut copier = Copier::new(self.settings, self.engine, c, self.number);
+        if let Some(copy) = copier.resume(self.settings.warmup, self.shared) {
+            return Ok(self.go_on(copy, target, copier, rng));
+        }
         let start = start(&mut target, &self.settings.init, &mut rng)?;
         let mut draws = ChainDraws::default();
         let clock = Instant::now();
@@ -127,15 +137,36 @@ impl Attempt<'_> {
             Sampling::Nuts => {
                 let mut chain = Chain::new(target, start, self.settings.max_treedepth, &self.shared.cancel);
                 self.warm_up(&mut chain, &mut rng, &mut draws);
-                self.after_warmup(&mut chain, clock, &mut rng, &mut draws);
+                draws.seconds[0] = clock.elapsed().as_secs_f64();
+                self.after_warmup(&mut chain, copier, &mut rng, &mut draws);
             }
             Sampling::Hmc => {
                 let mut walk = Walk::new(target, start, 0, &self.shared.cancel);
                 self.warm_up_walk(&mut walk, &mut rng, &mut draws);
-                self.after_warmup(&mut walk, clock, &mut rng, &mut draws);
+                draws.seconds[0] = clock.elapsed().as_secs_f64();
+                self.after_warmup(&mut walk, copier, &mut rng, &mut draws);
             }
         }
         Ok(draws)
+    }
+
+    /// A chain of which there is a copy.
+    fn go_on<D: Draw>(&self, copy: Copy, mut target: Whitened<D>, copier: Copier, mut rng: ChaCha8Rng) -> ChainDraws {
+        let Copy { word, place, mut draws, .. } = copy;
+        rng.set_word_pos(word);
+        let start = PhasePoint::at(&mut target, place.position);
+        match self.settings.sampler {
+            Sampling::Nuts => {
+                let mut chain = Chain::new(target, start, self.settings.max_treedepth, &self.shared.cancel);
+                chain.tune_as(place.tuning[0], &place.tuning[1..]);
+                self.after_warmup(&mut chain, copier, &mut rng, &mut draws);
+            }
+            Sampling::Hmc => {
+                let mut walk = Walk::new(target, start, place.tuning[0] as usize, &self.shared.cancel);
+                self.after_warmup(&mut walk, copier, &mut rng, &mut draws);
+            }
+        }
+        draws
     }
 
     fn warm_up<D: Draw>(&self, chain: &mut Chain<Whitened<D>>, rng: &mut ChaCha8Rng, draws: &mut ChainDraws) {
@@ -163,15 +194,13 @@ impl Attempt<'_> {
     }
 
     fn after_warmup<D: Draw, S: Sampler<Target = Whitened<D>>>(
-        &self, chain: &mut S, clock: Instant, rng: &mut ChaCha8Rng, draws: &mut ChainDraws,
+        &self, chain: &mut S, copier: Copier, rng: &mut ChaCha8Rng, draws: &mut ChainDraws,
     ) {
         draws.step_size = chain.step_size();
-        draws.seconds[0] = clock.elapsed().as_secs_f64();
         let goes_on = || !self.shared.cancel.load(Ordering::Relaxed) && !self.is_given_up();
-        sample(chain, (self.settings, self.shared), rng, draws, goes_on, |chain, rng, draws| {
+        sample(chain, (self.settings, self.shared, copier), rng, draws, goes_on, |chain, rng, draws| {
             self.keep(chain, rng, draws)
         });
-        draws.seconds[1] = clock.elapsed().as_secs_f64() - draws.seconds[0];
     }
 
     /// Keeps a draw, or where it is. The random numbers are the same.
@@ -188,12 +217,14 @@ impl Attempt<'_> {
     }
 }
 
-/// The iterations of a chain after warm-up, while `goes_on`; `keep` takes what is kept in.
+/// The iterations of a chain after warm-up that are left, while `goes_on`; `keep` takes what is kept in.
 pub fn sample<S: Steps>(
-    chain: &mut S, (settings, shared): (&Settings, &Shared), rng: &mut ChaCha8Rng, draws: &mut ChainDraws,
-    goes_on: impl Fn() -> bool, mut keep: impl FnMut(&mut S, &mut ChaCha8Rng, &mut ChainDraws),
+    chain: &mut S, (settings, shared, mut copier): (&Settings, &Shared, Copier), rng: &mut ChaCha8Rng,
+    draws: &mut ChainDraws, goes_on: impl Fn() -> bool, mut keep: impl FnMut(&mut S, &mut ChaCha8Rng, &mut ChainDraws),
 ) {
-    for i in 0..settings.iter - settings.warmup {
+    copier.begin();
+    let n = settings.iter - settings.warmup;
+    for i in copier.first..n {
         if !goes_on() {
             break;
         }
@@ -210,7 +241,9 @@ pub fn sample<S: Steps>(
             draws.push_report(&t, chain.step_size());
             keep(chain, rng, draws);
         }
+        copier.see((i + 1, t.divergent), i + 1 == n, chain, rng, draws, shared);
     }
+    copier.end(draws);
 }
 
 /// A finite starting point: around the mode, nearer to it at each failure, or uniform as asked.

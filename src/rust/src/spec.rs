@@ -228,6 +228,21 @@ pub struct Settings {
     /// How coordinates are whitened.
     #[serde(default)]
     pub metric: Metric,
+    /// Where running chains are copied to; `None` for nowhere.
+    #[serde(default)]
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// Copies of running chains, from which a run that was killed goes on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {
+    /// Their folder.
+    pub folder: String,
+    /// Tells this run, but for its seed, from all others.
+    pub key: String,
+    /// Seconds from one copy of a chain to the next.
+    pub seconds: f64,
 }
 
 /// Reads a spec or settings from JSON.

@@ -78,6 +78,7 @@ fn bridged(model: Model, engine: Engine) -> (f64, f64) {
         sampler: Sampling::Nuts,
         engine,
         metric: Metric::Auto,
+        checkpoint: None,
     };
     let found = bridge(model, &settings, |_| true).unwrap();
     across(&found.at_posterior, &found.at_normal)

@@ -96,6 +96,7 @@ fn settings(engine: Engine, metric: Metric) -> Settings {
         sampler: if engine == Engine::Joint { Sampling::Hmc } else { Sampling::Nuts },
         engine,
         metric,
+        checkpoint: None,
     }
 }
 

@@ -130,6 +130,7 @@ fn settings(engine: Engine, threads: usize) -> Settings {
         sampler: Sampling::Nuts,
         engine,
         metric: Metric::Auto,
+        checkpoint: None,
     }
 }
 

@@ -52,6 +52,18 @@ pub struct Proposal {
     correction: f64,
 }
 
+impl Proposal {
+    /// All but the position.
+    pub fn numbers(&self) -> [f64; 3] {
+        [self.log_density, self.log_ratio, self.correction]
+    }
+
+    /// From a position and [`Proposal::numbers`].
+    pub fn from_numbers(y: Vec<f64>, numbers: &[f64]) -> Self {
+        Self { y, log_density: numbers[0], log_ratio: numbers[1], correction: numbers[2] }
+    }
+}
+
 /// A guide with the proposals of the last round.
 #[derive(Debug)]
 pub struct Learned {

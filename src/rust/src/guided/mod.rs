@@ -19,13 +19,14 @@ use crate::density::{LogDensity, Model};
 use crate::draws::{ChainDraws, Draw};
 use crate::error::Result;
 use crate::hmc::Steps;
+use crate::run::checkpoint::Copier;
 use crate::run::{self, Output, Progress, Shared, on_workers, sample_settled};
 use crate::settle::assembly::Assembly;
 use crate::settle::{Settled, affordable, settle_on};
 use crate::spec::{Engine, InitSpec, Metric, Sampling, Settings};
 use crate::whiten::bend::Bent;
 use crate::whiten::{Whitened, Whitening};
-use guide::Learned;
+use guide::{Learned, Proposal};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -34,6 +35,8 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 use walk::Independent;
 
+/// The name of this way.
+const ENGINE: &str = "guided";
 /// Stream of the guide's proposals: no chain's.
 const STREAM: u64 = 0;
 /// Iterations that are thrown away: chains begin at weighted proposals of the guide.
@@ -48,6 +51,7 @@ const VALUES_SAVED: usize = 10;
 
 /// The scales in the coordinates of the guide.
 type Target = Marginals<Whitened<Bent<Collapsed>>>;
+type Walk<'a> = Independent<'a, Target>;
 
 /// Samples a model: by a guide where that was asked for or is the quickest, else by trajectories; `watch` as in [`on_workers`].
 ///
@@ -101,7 +105,8 @@ fn sample_guided(settled: &Settled, settings: &Settings, shared: &Shared) -> Opt
     shared.advance(n_chains * settings.warmup);
     let chains = (0..n_chains).into_par_iter().map(|c| run.chain(c, &target)).collect();
     let (dim, adapt_delta) = (target.dim(), settings.adapt_delta[0]);
-    Some(Output { chains, interrupted: is_cancelled(), engine: "guided", dim, adapt_delta })
+    let uncopied = shared.n_uncopied();
+    Some(Output { chains, interrupted: is_cancelled(), engine: ENGINE, dim, adapt_delta, uncopied })
 }
 
 fn target(collapsed: Collapsed, settled: &Settled, shared: &Shared) -> Target {
@@ -127,6 +132,14 @@ impl Run<'_> {
         let (s, clock) = (self.settings, Instant::now());
         let mut rng = ChaCha8Rng::seed_from_u64(s.seed);
         rng.set_stream(c as u64 + 1);
+        let mut copier = Copier::new(s, ENGINE, c, 0);
+        if let Some(copy) = copier.resume(0, self.shared) {
+            rng.set_word_pos(copy.word);
+            let state = Proposal::from_numbers(copy.place.position, &copy.place.tuning);
+            let (mut walk, mut draws) = (Independent::new(target, &self.found.guide, state), copy.draws);
+            self.sample(&mut walk, copier, &mut rng, &mut draws);
+            return draws;
+        }
         let mut walk = Independent::new(target, &self.found.guide, self.found.start(&mut rng));
         let n_learned = self.found.n_values.div_ceil(s.chains);
         let mut draws = ChainDraws { step_size: 1.0, n_gradients: n_learned + 1, ..ChainDraws::default() };
@@ -139,12 +152,15 @@ impl Run<'_> {
                 walk.current(&mut 0).record(s.save_effects, &mut rng, &mut draws.warmup);
             }
         }
-        let warm = clock.elapsed().as_secs_f64();
-        let goes_on = || !self.shared.cancel.load(Ordering::Relaxed);
-        run::sample(&mut walk, (s, self.shared), &mut rng, &mut draws, goes_on, |walk, rng, draws| {
-            walk.current(&mut 0).keep(s, rng, draws);
-        });
-        draws.seconds = [self.seconds + warm, clock.elapsed().as_secs_f64() - warm];
+        draws.seconds[0] = self.seconds + clock.elapsed().as_secs_f64();
+        self.sample(&mut walk, copier, &mut rng, &mut draws);
         draws
+    }
+
+    fn sample(&self, walk: &mut Walk, copier: Copier, rng: &mut ChaCha8Rng, draws: &mut ChainDraws) {
+        let goes_on = || !self.shared.cancel.load(Ordering::Relaxed);
+        run::sample(walk, (self.settings, self.shared, copier), rng, draws, goes_on, |walk, rng, draws| {
+            walk.current(&mut 0).keep(self.settings, rng, draws);
+        });
     }
 }

@@ -15,8 +15,8 @@
 
 use super::guide::{Proposal, StudentGuide};
 use crate::density::LogDensity;
-use crate::hmc::Steps;
 use crate::hmc::tree::Transition;
+use crate::hmc::{ChainState, Steps};
 use rand::{Rng, RngExt};
 
 /// Where the chain is, and a place to look elsewhere.
@@ -65,6 +65,10 @@ impl<D: LogDensity + Clone> Steps for Independent<'_, D> {
 
     fn step_size(&self) -> f64 {
         1.0
+    }
+
+    fn place(&self) -> ChainState {
+        ChainState { position: self.state.y.clone(), tuning: self.state.numbers().to_vec() }
     }
 }
 

@@ -22,6 +22,17 @@ pub trait Steps {
     fn current(&mut self, n_gradients: &mut usize) -> &mut Self::Target;
     /// Size of its steps.
     fn step_size(&self) -> f64;
+    /// All that the next transition depends on beside random numbers.
+    fn place(&self) -> ChainState;
+}
+
+/// Where a chain is, and what warm-up has tuned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChainState {
+    /// Its position.
+    pub position: Vec<f64>,
+    /// Step size and metric, or whatever such a chain has in their place.
+    pub tuning: Vec<f64>,
 }
 
 /// A running chain by trajectories, of either kind.
@@ -48,6 +59,11 @@ impl<D: LogDensity> Steps for Chain<'_, D> {
 
     fn step_size(&self) -> f64 {
         self.step_size()
+    }
+
+    fn place(&self) -> ChainState {
+        let tuning = std::iter::once(self.step_size()).chain(self.inverse_mass().iter().copied());
+        ChainState { position: self.state().position.clone(), tuning: tuning.collect() }
     }
 }
 
@@ -78,6 +94,10 @@ impl<D: LogDensity> Steps for Walk<'_, D> {
 
     fn step_size(&self) -> f64 {
         self.step_size()
+    }
+
+    fn place(&self) -> ChainState {
+        ChainState { position: self.state().position.clone(), tuning: vec![self.rung() as f64] }
     }
 }
 

@@ -34,6 +34,7 @@ pub struct Shared {
     kept: AtomicUsize,
     divergent: AtomicUsize,
     restarts: AtomicUsize,
+    uncopied: AtomicUsize,
 }
 
 /// Runs `job` on `threads` workers while this thread watches; counts go to `total`. `watch` is called on this thread about ten times
@@ -78,6 +79,16 @@ impl Shared {
     /// Divergences counted so far.
     pub fn n_divergent(&self) -> usize {
         self.divergent.load(Ordering::Relaxed)
+    }
+
+    /// Counts copies of chains that could not be written.
+    pub fn count_uncopied(&self) {
+        self.uncopied.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Copies of chains that could not be written.
+    pub fn n_uncopied(&self) -> usize {
+        self.uncopied.load(Ordering::Relaxed)
     }
 
     /// Counts from zero, after so many restarts.
