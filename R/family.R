@@ -77,6 +77,7 @@ refuse_family <- function(given) {
 
 # What to do instead, by the name of a family; NULL for names that say nothing.
 family_way_out <- function(given) {
+  if (is.na(given)) return(NULL)
   name <- tolower(given)
   is_like <- function(pattern) grepl(pattern, name)
   if (name == "formula") {

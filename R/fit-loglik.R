@@ -144,7 +144,7 @@ loo.twillfit <- function(x, ..., compare = TRUE, pointwise = FALSE, save_psis = 
   check_flag(save_psis, "save_psis")
   check_whole(cores, "cores", 1, 4096)
   compute <- function(fit, ...) {
-    log_lik <- log_lik(fit, pointwise = pointwise, ...)
+    log_lik <- finite_log_lik(log_lik(fit, pointwise = pointwise, ...))
     r_eff <- relative_efficiency(log_lik, fit, cores, list(...)$draw_ids)
     arguments <- list(log_lik, r_eff = r_eff, save_psis = save_psis, cores = cores)
     if (pointwise) arguments <- c(arguments, list(data = attr(log_lik, "data"), draws = attr(log_lik, "draws")))
@@ -161,10 +161,29 @@ loo.twillfit <- function(x, ..., compare = TRUE, pointwise = FALSE, save_psis = 
 waic.twillfit <- function(x, ..., compare = TRUE, pointwise = FALSE) {
   check_flag(pointwise, "pointwise")
   compute <- function(fit, ...) {
-    log_lik <- log_lik(fit, pointwise = pointwise, ...)
+    log_lik <- finite_log_lik(log_lik(fit, pointwise = pointwise, ...))
     if (pointwise) waic(log_lik, data = attr(log_lik, "data"), draws = attr(log_lik, "draws")) else waic(log_lik)
   }
   several_criteria(x, list(...), compute, compare, substitute(list(x, ...)))
+}
+
+# A draw at which a row is impossible has no weight, and leaves no criterion.
+finite_log_lik <- function(log_lik) {
+  refuse <- function(rows) {
+    abort_twill("draws", c("Criteria need a finite log-likelihood of each row at each draw.",
+                           "x" = "It is not in {length(rows)} row{?s}: {.val {some(rows)}}.",
+                           "i" = "Draws so far out are of chains that have not converged: see {.fn summary}."))
+  }
+  if (!is.function(log_lik)) {
+    impossible <- which(colSums(!is.finite(log_lik)) > 0)
+    if (length(impossible)) refuse(impossible)
+    return(log_lik)
+  }
+  checked <- function(data_i, draws, ...) {
+    values <- log_lik(data_i, draws)
+    if (all(is.finite(values))) values else refuse(data_i$row)
+  }
+  structure(checked, data = attr(log_lik, "data"), draws = attr(log_lik, "draws"))
 }
 
 # One warning in place of one per row, and with the ways out that this package has.

@@ -3,20 +3,15 @@
 # Rows that are asked for at a time, where the source leaves that open.
 rows_at_a_time <- 1e5
 
-arrow_classes <- c("ArrowTabular", "Dataset", "RecordBatchReader", "arrow_dplyr_query")
-
 is_source <- function(data) {
-  !missing(data) && (is.function(data) || is.character(data) || inherits(data, c("DBIResult", arrow_classes)))
+  !missing(data) && (is.function(data) || is.character(data) || inherits(data, "DBIResult") || is_arrow(data))
 }
 
 # list(ask, close): a function that returns the next piece, a data frame, and NULL at the end; and what is to be done after it.
 open_source <- function(data) {
   if (is.function(data)) return(source_by(asked_function(data)))
   if (is.character(data)) return(file_pieces(data))
-  if (inherits(data, "DBIResult")) return(source_by(query_pieces(data)))
-  given <- class(data)[1]
-  abort_twill("data", c("{.arg data} must be a data frame, or yield data frames.", "x" = "It is of class {.cls {given}}.",
-                        bullets(reader_hint)))
+  source_by(if (is_arrow(data)) arrow_pieces(data) else query_pieces(data))
 }
 
 source_by <- function(ask, close = function() NULL) list(ask = ask, close = close)
@@ -52,6 +47,7 @@ readable <- "[.](rds|csv|csv[.]gz)$"
 # One after the other.
 file_pieces <- function(paths) {
   files <- source_files(paths)
+  if (all(is_parquet(files))) return(source_by(parquet_pieces(files)))
   state <- list2env(list(files = files, open = NULL), parent = emptyenv())
   ask <- function() {
     repeat {
@@ -79,8 +75,9 @@ source_files <- function(paths) {
   inside <- function(path) if (dir.exists(path)) sort(list.files(path, full.names = TRUE), method = "radix") else path
   files <- unlist(lapply(paths, inside))
   others <- basename(files[!grepl(readable, files, ignore.case = TRUE)])
-  if (length(files) > 0 && length(others) == 0) return(files)
-  abort_twill("data", c("Files of {.arg data} must be data frames in {.file .rds}, or {.file .csv} or {.file .csv.gz}.",
+  if (length(files) > 0 && (length(others) == 0 || all(is_parquet(files)))) return(files)
+  abort_twill("data", c(paste("Files of {.arg data} must be data frames in {.file .rds}, or tables in {.file .csv} or",
+                              "{.file .csv.gz}, or all be {.file .parquet}."),
                         "x" = if (length(files) == 0) "The folder is empty." else "These are not: {.file {some(others)}}.",
                         bullets(reader_hint)))
 }

@@ -294,7 +294,9 @@ missing_rows <- function(columns, n) {
        where = paste0(names(counts), " (", counts, ")", recycle0 = TRUE))
 }
 
+# What is no column at all is refused with the terms, by name.
 missing_in <- function(column) {
+  if (!is.atomic(column) && !is.list(column)) return(FALSE)
   if (is.matrix(column)) rowSums(is.na(column)) > 0 else is.na(column)
 }
 

@@ -103,10 +103,11 @@ bayesplot_error <- function(e) {
   abort_twill("plot", c("This plot cannot be drawn from this fit.", "x" = "{why}"))
 }
 
-# bayesplot warns of arguments that a plot does not have and draws without them; of one chain where there is only one.
+# bayesplot warns of arguments that a plot does not have and draws without them; of one chain where there is only one, and of the
+# bars of a histogram that is too narrow for its place on the number line.
 bayesplot_warning <- function(w) {
   text <- conditionMessage(w)
-  if (grepl("Only one chain", text, fixed = TRUE)) invokeRestart("muffleWarning")
+  if (grepl("Only one chain|non-overlapping", text)) invokeRestart("muffleWarning")
   if (!grepl("unrecognized and ignored", text, fixed = TRUE)) return(invisible())
   refuse_unused(trimws(strsplit(sub("^.*ignored: ", "", text), ",", fixed = TRUE)[[1]]), NULL)
 }

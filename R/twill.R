@@ -46,8 +46,8 @@
 #'   numbers (as grouping factors with all digits). Variables
 #'   outside of it are not used, but for constants inside of calls such as `poly(x, k)`. Or what yields data frames one after the
 #'   other, which never are in memory together: a function that returns the next at each call and `NULL` at the end, the path of
-#'   a folder or of files (data frames in `.rds`, tables in `.csv` or `.csv.gz`), or a query's result by `DBI::dbSendQuery()`;
-#'   see below.
+#'   a folder or of files (data frames in `.rds`, tables in `.csv` or `.csv.gz`, or `.parquet` by the package arrow), a query's
+#'   result by `DBI::dbSendQuery()`, or a table, dataset or query of arrow; see below.
 #' @param family `gaussian()` (default), [negbinomial()] or `poisson()`; also by name, and the families of the same
 #'   name of brms, rstanarm, MASS and glmmTMB.
 #' @param prior Priors made by [tw_prior()] or by brms. Default: weak priors scaled to the data; see

@@ -170,3 +170,13 @@ test_that("many group effects are checked in part", {
   expect_length(checked_variables(many), 501)
   expect_match(checked_note(many), "500 of the 2000")
 })
+
+test_that("criteria of draws at which a row is impossible are refused by name", {
+  d <- data.frame(y = c(rnorm(19), 40))
+  fit <- twill(y ~ 1, d, chains = 1, iter = 40, seed = 1, silent = 2)
+  fit$draws[3, 1, "sigma"] <- 1e-200
+  for (pointwise in c(TRUE, FALSE)) {
+    expect_error(loo(fit, pointwise = pointwise), "finite log-likelihood.*row", class = "twill_error_draws")
+    expect_error(waic(fit, pointwise = pointwise), "finite log-likelihood.*row", class = "twill_error_draws")
+  }
+})

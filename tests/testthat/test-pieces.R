@@ -231,3 +231,35 @@ test_that("default priors are those of all rows, of very many to a hundred-thous
   expect_equal(unlist(found)[c("median", "mad")], unlist(exact)[c("median", "mad")], tolerance = 1e-4)
   expect_equal(unlist(found)[c("sd", "root_mean_square")], unlist(exact)[c("sd", "root_mean_square")], tolerance = 1e-12)
 })
+
+# The part of arrow's interface that is used; the package itself is not on every machine.
+fake_reader <- function(pieces) {
+  next_piece <- one_by_one(pieces)
+  structure(list(read_next_batch = function() next_piece()), class = c("RecordBatchReader", "ArrowObject"))
+}
+
+test_that("tables of arrow and Parquet files are read batch by batch", {
+  pieces <- list(rows[1:250, ], rows[251:600, ])
+  whole <- short(y ~ x + (1 | g), rows)
+  expect_same_posterior(short(y ~ x + (1 | g), fake_reader(pieces)), whole)
+  arrow <- list(open_dataset = function(files) structure(list(files), class = "Dataset"),
+                as_record_batch_reader = function(data) fake_reader(lapply(pieces, cbind, from = data[[1]])))
+  table <- structure(list("table"), class = c("Table", "ArrowTabular"))
+  expect_same_posterior(short(y ~ x + (1 | g), arrow_pieces(table, arrow)), whole)
+  ask <- parquet_pieces("a.parquet", arrow)
+  expect_identical(unique(ask()$from), "a.parquet")
+  expect_identical(nrow(ask()), 350L)
+  expect_null(ask())
+})
+
+test_that("what arrow cannot read, or is not there to read, is said", {
+  broken <- structure(list(read_next_batch = function() stop("truncated")), class = "RecordBatchReader")
+  expect_error(short(y ~ x, broken), "truncated", class = "twill_error_data")
+  expect_error(parquet_pieces("a.parquet", list(open_dataset = function(files) stop("no magic"))), "no magic",
+               class = "twill_error_data")
+  skip_if(requireNamespace("arrow", quietly = TRUE))
+  file <- withr::local_tempfile(fileext = ".parquet")
+  writeLines("", file)
+  expect_error(short(y ~ x, file), "arrow.*not installed.*duckdb", class = "twill_error_data")
+  expect_error(short(y ~ x, structure(list(), class = "Dataset")), "not installed", class = "twill_error_data")
+})

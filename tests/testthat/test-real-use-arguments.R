@@ -292,3 +292,11 @@ test_that("a formula in the place of the family, and a matrix that is missing, a
   expect_error(twill(y ~ x, sigma ~ x, data = data), "tw_formula\\(", class = "twill_error_family")
   expect_error(twill(y ~ x + (1 | gr(g, cov = K)), data), "gr\\(g, cov = K\\)", class = "twill_error_data2")
 })
+
+test_that("families that are missing and weights that are code are refused by name", {
+  d <- data.frame(y = rpois(20, 3), x = rnorm(20), g = gl(4, 5))
+  expect_error(twill(y ~ x, d, family = NA_character_), "must be one of", class = "twill_error_family")
+  for (call in list(quote(twill(y ~ x, d, weights = quote(x))), quote(twill(y | weights(quote(x)) ~ g, d)))) {
+    expect_no_warning(expect_error(eval(call), "quote\\(x\\)|weights", class = "twill_error"))
+  }
+})

@@ -56,6 +56,10 @@ impl Count {
 
     /// Mode of `z` and the curvature there, its sign turned: the density falls by one at least, as that of `z` does.
     fn mode(self, eta: f64, s: f64, tolerance: f64) -> (f64, f64) {
+        // Where a trajectory has left all that can be computed.
+        if !(eta.is_finite() && s.is_finite()) {
+            return (f64::NAN, f64::NAN);
+        }
         let (mut z, longest) = (0.0, LONGEST / s);
         for _ in 0..MAX_STEPS {
             let Local { slope, second, .. } = self.at(eta + s * z);
@@ -183,5 +187,27 @@ impl Likelihood {
         let mut out = [0.0];
         self.dispersion.fill(i..i + 1, dispersion, &mut out);
         out[0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    #[test]
+    fn what_cannot_be_computed_is_not_a_number_and_no_panic() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for log_shape in [None, Some(0.3)] {
+            let count = Count { y: 3.0, log_shape };
+            for (eta, spread) in
+                [(f64::NAN, 1.0), (0.0, f64::NAN), (0.0, f64::INFINITY), (f64::INFINITY, 1.0), (0.0, -1.0)]
+            {
+                assert!(count.integral(eta, spread)[0].is_nan(), "{eta} {spread}");
+                count.draw(eta, spread.sqrt(), &mut rng);
+            }
+            assert!(count.integral(0.0, 1.0)[0].is_finite());
+        }
     }
 }
