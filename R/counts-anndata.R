@@ -108,7 +108,8 @@ is_h5_group <- function(parts, where) any(startsWith(parts, paste0(where, "/")))
 h5_attribute <- function(file, where, name) {
   # Attributes that are logical come as NA with a warning; none of them is needed.
   found <- suppressWarnings(rhdf5::h5readAttributes(file, where))
-  found[[intersect(name, names(found))[1]]]
+  known <- intersect(name, names(found))
+  if (length(known)) found[[known[1]]]
 }
 
 # A dataset as a plain vector, or its first `n` values.

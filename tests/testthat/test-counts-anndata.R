@@ -93,3 +93,19 @@ test_that("what is no AnnData file is refused", {
   expect_error(tw_read_h5ad(other), "obs", class = "twill_error_file")
   expect_error(twill_genes(other, ~x), "obs", class = "twill_error_file")
 })
+
+test_that("files without attributes, as other programs write them, are read", {
+  skip_if_not_installed("rhdf5")
+  skip_if_not_installed("SingleCellExperiment")
+  plain <- written_file(".h5ad", {
+    rhdf5::h5createFile(file)
+    rhdf5::h5write(matrix(c(1, 0, 2, 0, 0, 5), 2), file, "X")
+    for (side in c("obs", "var")) rhdf5::h5createGroup(file, side)
+    rhdf5::h5write(c("c1", "c2", "c3"), file, "obs/_index")
+    rhdf5::h5write(c("a", "b", "a"), file, "obs/donor")
+    rhdf5::h5write(c("IFIT1", "TP53"), file, "var/_index")
+  })
+  sce <- tw_read_h5ad(plain)
+  expect_identical(dim(sce), c(2L, 3L))
+  expect_identical(as.character(SummarizedExperiment::colData(sce)$donor), c("a", "b", "a"))
+})
