@@ -76,6 +76,7 @@ trim <- function(crate) {
   # Files that have no checksum are not compared with one.
   sources <- grep("^src/.*\\.rs$", names(kept), value = TRUE)
   changed <- Filter(function(path) without_documentation(file.path(crate, path)), sources)
+  if (startsWith(basename(crate), "private-gemm-x86-")) changed <- c(changed, only_double(crate))
   write_checksums(crate, checksums, kept[setdiff(names(kept), changed)])
 }
 
@@ -89,6 +90,24 @@ without_documentation <- function(file) {
   lines[at] <- ""
   writeLines(lines, file, useBytes = TRUE)
   TRUE
+}
+
+# faer's products of matrices on x86 are 1.9 MB of assembly for four types of numbers, written by the crate's build script, and go into
+# the library as one piece. twill has matrices of doubles alone: the kernels of the other types become a trap, 1.5 MB less.
+only_double <- function(crate) {
+  file <- file.path(crate, "build.rs")
+  lines <- readLines(file)
+  kernel <- "let \\(name, f\\) = (target\\.(microkernel|pack_lhs)\\(.*\\));"
+  at <- grep(kernel, lines)
+  if (length(at) != 7L) stop("private-gemm-x86 has another build script: see only_double() in tools/vendor.R")
+  lines[at] <- sub(kernel, "let (name, f) = only_double(\\1, target.ty);", lines[at])
+  writeLines(c(lines,
+               "fn only_double((name, code): (String, String), ty: Ty) -> (String, String) {",
+               "\tif ty == Ty::F64 { return (name, code); }",
+               "\tlet trap = std::format!(\".globl {name}\\n{name}:\\nud2\\n\");",
+               "\t(name, trap)",
+               "}"), file)
+  "build.rs"
 }
 
 write_config <- function(folder) {

@@ -39,8 +39,12 @@ pub const FILES: [(&str, &str); 20] = files!(
 );
 
 /// The kernels as PTX, for machines with a driver and no compiler: what NVRTC 12.0 made (`make ptx`), in the precision
-/// that is used. Its first line has the fingerprint of the source.
-pub const PTX: &str = include_str!("kernels/kernels.ptx");
+/// that is used. Its first line has the fingerprint of the source. `build.rs` compresses it.
+#[cfg(feature = "cuda")]
+pub fn ptx() -> Vec<u8> {
+    let packed = include_bytes!(concat!(env!("OUT_DIR"), "/kernels.ptx.z"));
+    miniz_oxide::inflate::decompress_to_vec(packed).expect("what build.rs compressed")
+}
 
 /// In which precision a kernel takes exponentials and logarithms of rows; all else is in double precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,8 +113,11 @@ mod tests {
     /// A change of a kernel needs `make ptx`.
     #[test]
     fn the_ptx_was_made_from_the_source() {
+        const PTX: &str = include_str!("kernels/kernels.ptx");
         assert_eq!(PTX.lines().next(), Some(&ptx_heading()[..]), "run `make ptx`");
         assert!(PTX.contains(".version 8.0") && PTX.contains(".target sm_75"));
+        #[cfg(feature = "cuda")]
+        assert!(ptx() == PTX.as_bytes());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::nvrtc;
 use crate::device::cache::Cache;
 use crate::device::error::{DeviceError, FailureKind, Result};
 use crate::device::machine::{Argument, Buffer, LaunchShape, Machine};
-use crate::device::source::{PTX, Precision, fingerprint};
+use crate::device::source::{Precision, fingerprint, ptx};
 use cudarc::driver::result::{self, ctx, function, module};
 use cudarc::driver::sys::{CUcontext, CUfunction, CUfunction_attribute, CUmodule};
 use std::collections::HashMap;
@@ -104,7 +104,8 @@ impl Card {
     }
 
     fn load_ptx(&self) -> Result<CUmodule> {
-        let text = CString::new(PTX).map_err(|_| DeviceError::new(FailureKind::Internal, "the PTX has a zero byte"))?;
+        let text =
+            CString::new(ptx()).map_err(|_| DeviceError::new(FailureKind::Internal, "the PTX has a zero byte"))?;
         self.load_image(text.as_bytes_with_nul())
     }
 
