@@ -89,7 +89,7 @@ check: ## R CMD check --as-cran on the tarball that would be released
 dist: ## twill_VERSION.tar.gz with vendored crates
 	tools/dist.sh
 
-site: install ## the site in site/, with its links checked; SITE=--quick leaves articles unknitted
+site: install ## the site in site/, with its links checked; SITE=--quick leaves articles unknitted, --newer all that are up to date
 	Rscript tools/site.R $(SITE)
 
 vendor: ## only the archive of vendored crates

@@ -2,7 +2,8 @@
 
 #' Plots of a fit of genes
 #'
-#' * `"ma"`: effect against mean. * `"volcano"`: `-log10(svalue)` against effect. Both colour the genes whose s-value is at most
+#' * `"ma"`: effect against mean.
+#' * `"volcano"`: `-log10(svalue)` against effect. This and the one above colour the genes whose s-value is at most
 #'   `alpha` and name the surest ones. Effects may be on any scale; masked genes are left out.
 #' * `"clr"`: effects on the scale of centred log-ratios against those on the scale of expression, coloured by the `lfsr` of the
 #'   former. The two differ by one number, the dashed line; what changes is which genes are sure to differ from zero, which the

@@ -1,9 +1,11 @@
 # The site in site/, from the installed package: home, reference, articles, news, and the pages of the repository that they name.
 #
-#   Rscript tools/site.R [--quick]      --quick: articles are not knitted, those that are there stay
+#   Rscript tools/site.R [--quick|--newer]      --quick: articles are not knitted, those that are there stay
+#                                               --newer: only those whose text is newer than their page
 #
-# Nothing is fetched; tools/check-links.R is run at the end.
+# Nothing is fetched; tools/check-links.R is run at the end. Each article says how long it took to knit.
 quick <- "--quick" %in% commandArgs(TRUE)
+newer <- "--newer" %in% commandArgs(TRUE)
 options(pkgdown.internet = FALSE)
 pkg <- pkgdown::as_pkgdown(".")
 
@@ -11,9 +13,23 @@ pkg <- pkgdown::as_pkgdown(".")
 documents <- c("docs/README.md" = "README.md", "bench/README.md" = "bench/README.md",
                stats::setNames(nm = list.files("docs/decisions", pattern = "[.]md$", full.names = TRUE)))
 
+# The benchmarks have pictures of their tables, each above its table.
+with_pictures <- function(from) {
+  source("bench/plots.R", local = TRUE)
+  text <- readLines(from, encoding = "UTF-8")
+  for (picture in bench_plots(file.path(pkg$dst_path, "bench"))) {
+    at <- which(startsWith(text, picture$header))
+    text <- append(text, c(sprintf("![%s](%s)", picture$alt, picture$file), ""), at - 1L)
+  }
+  own <- tempfile(fileext = ".md")
+  writeLines(text, own)
+  own
+}
+
 render_document <- function(to, from) {
   html <- tempfile(fileext = ".html")
-  rmarkdown::pandoc_convert(normalizePath(from), to = "html", from = "gfm", output = html)
+  given <- if (from == "bench/README.md") with_pictures(from) else from
+  rmarkdown::pandoc_convert(normalizePath(given), to = "html", from = "gfm", output = html)
   body <- paste(readLines(html, encoding = "UTF-8"), collapse = "\n")
   title <- sub("^#+ *", "", grep("^#", readLines(from, encoding = "UTF-8"), value = TRUE)[1])
   body <- sub("<h1[^>]*>.*?</h1>", "", body)
@@ -47,10 +63,18 @@ page_of <- function(link, here) {
   if (length(found)) found[1]
 }
 
+# Seconds of the clock and of the processor.
+knit <- function(name) {
+  before <- proc.time()
+  pkgdown::build_article(name, pkg, lazy = newer, quiet = TRUE)
+  spent <- proc.time() - before
+  cat(sprintf("knitted %-24s %5.0f s, processor %4.0f s\n", name, spent[["elapsed"]], sum(spent[c(1, 2, 4, 5)])))
+}
+
 pkgdown::init_site(pkg)
 pkgdown::build_home(pkg, preview = FALSE, quiet = TRUE)
 pkgdown::build_reference(pkg, examples = FALSE, devel = FALSE, preview = FALSE)
-if (!quick) pkgdown::build_articles(pkg, preview = FALSE)
+if (!quick) for (name in pkg$vignettes$name) knit(name)
 pkgdown::build_articles_index(pkg)
 pkgdown::build_news(pkg, preview = FALSE)
 for (to in names(documents)) render_document(to, documents[[to]])
