@@ -55,9 +55,6 @@ tw_calibration <- function(fit, what = c("mean", "zeros"), genes = NULL, ...) {
             names(variables))
 }
 
-# Variables of a design but those that have the name of a column of the table.
-other_variables <- function(variables, columns) variables[setdiff(names(variables), columns)]
-
 calibration_columns <- c("gene", "leaf", "cells", "observed", "predicted")
 
 leaf_factor <- function(fit, leaf) factor(cell_labels(fit)[leaf], cell_labels(fit))
@@ -132,6 +129,9 @@ calibration_body <- function(x, n) {
   note <- "Ratios are predicted over observed, over genes with counts in the leaf. Next: plot(), as.data.frame()."
   cat(strwrap(note, screen_width()), sep = "\n")
 }
+
+#' @exportS3Method
+whole_body.tw_calibration <- function(x) list(columns = calibration_columns, print = calibration_body)
 
 # NA for fewer than three values, or where one side does not vary.
 correlation_if_any <- function(a, b) {

@@ -34,19 +34,7 @@ warn_shared <- function(x) {
                         "i" = "Look at their quality, or compare with a fit without them."))
 }
 
-# One line for the heading of a fit; NULL where nothing of weight was found or looked for.
-shared_line <- function(x) {
-  if (is.null(x) || !is_strong(x)) return(NULL)
-  first <- summary.tw_shared_variation(x)[1, ]
-  sprintf("samples share variation that the design leaves out (%s): tw_shared_variation()",
-          if (is.na(first$column)) "no column goes with it" else first$column)
-}
-
 percent <- function(share) paste(signif(100 * share, 2), "%")
-
-n_components <- function(x) sum(summary.tw_shared_variation(x)$found)
-
-is_strong <- function(x) n_components(x) > 0 && summary.tw_shared_variation(x)$size[1] >= strong_size
 
 # Those that make up half of the component.
 top_samples <- function(x, component = 1) {
@@ -85,6 +73,9 @@ shared_body <- function(x, n) {
   if (length(noisy)) cat("Noisier than others in many genes:", toString(utils::head(x$sample[noisy], n)), "\n")
   if (n_components(x)) cat(strwrap(paste(trust_text(x), "Next: plot(), summary()."), screen_width()), sep = "\n")
 }
+
+#' @exportS3Method
+whole_body.tw_shared_variation <- function(x) list(columns = character(), print = shared_body)
 
 trust_text <- function(x) {
   if (is_strong(x)) return("Effects and signs are not to be trusted until the design has it.")

@@ -82,8 +82,6 @@ tw_shared_variation <- function(fit, genes = NULL, seed = NULL, ...) {
 min_shared_genes <- 20
 chance_sets <- 100
 component_level <- 0.01
-# From this size on standard errors are by a fifth too small along the component.
-strong_size <- 0.5
 
 # list(excess, chance, carry, columns) of residuals of some genes.
 shared_components <- function(fit, at, parts) {
@@ -144,18 +142,4 @@ noisy_units <- function(found) {
 unit_columns <- function(fit, parts) {
   columns <- lapply(fit$job$columns, unit_column, of = parts$units$of, n = length(parts$units$labels))
   columns[!vapply(columns, is.null, TRUE)]
-}
-
-# Of one value per unit as it is; else numbers as means, categories as shares. NULL where neither can be had.
-unit_column <- function(x, of, n) {
-  if (is.null(x) || anyNA(x) || NROW(x) != length(of)) return(NULL)
-  first <- match(seq_len(n), of)
-  if (is.matrix(x)) return(x[first, , drop = FALSE])
-  # A level of a factor may be NA, which is.na() does not count as missing.
-  text <- as.character(x)
-  if (identical(text, text[first][of])) return(x[first])
-  if (is.numeric(x)) return(as.numeric(tapply(x, of, mean)))
-  if (!is_category(x) || length(unique(x)) > 20) return(NULL)
-  shares <- table(of, ifelse(is.na(text), "NA", text))
-  unclass(shares / rowSums(shares))
 }

@@ -115,8 +115,6 @@ refuse_contrast <- function(model, contrast) {
                             "i" = "The coefficients are {.val {some(known, 20)}}."))
 }
 
-contrast_coefs <- function(model) sub("^b_", "", model$design$coef_names)
-
 is_level_triple <- function(model, contrast) {
   is.character(contrast) && length(contrast) == 3 && contrast[1] %in% names(model$design$blueprint$xlevels)
 }

@@ -10,9 +10,6 @@
 # makes up for posterior sds that are estimates.
 genes_without_effect <- function(n) 10 + n / 25
 
-# Normals that stand for a t: equally likely values of the inverse variance.
-n_t_nodes <- 20
-
 # list(centres, sizes): the components. Normals around zero grow in steps of sqrt(2) up to twice the largest effect. Below the
 # smallest posterior sd no effect can be told from none, and what is called small there is the error of the sds. Pairs of
 # normals around +- centre, a third of it wide and in steps of two, let effects leave a gap around zero. Normals around zero

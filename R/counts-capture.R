@@ -93,9 +93,3 @@ leaf_shifts <- function(input, log_capture, x) {
 
 # Progress of the passes over all cells, which come before the genes are fitted.
 cell_progress <- function(silent, refresh) list(silent = silent, refresh = refresh)
-
-with_progress <- function(how, what, f) {
-  progress <- new_progress(how$silent, how$refresh, what)
-  on.exit(progress$finish())
-  f(progress$report)
-}

@@ -1,16 +1,5 @@
 # What a user of single cells is told before the fit: counts that are none, designs that say less than they seem to.
 
-# Logarithms of the totals of real cells differ by half and more; counts made of rates, rounded, have one total.
-min_total_spread <- 0.02
-enough_totals <- 20
-
-check_totals <- function(total, silent) {
-  total <- total[total > 0]
-  if (silent >= 2 || length(total) < enough_totals || stats::sd(log(total)) > min_total_spread) return(invisible())
-  warn_twill("counts", c("All cells have nearly the same total, about {.val {signif(stats::median(total), 3)}}.",
-                         "i" = "Were counts normalised and rounded? Raw counts are needed, which differ in depth."))
-}
-
 check_cells_design <- function(model, input, capture, silent) {
   if (silent >= 2) return(invisible())
   check_replicates(model)

@@ -265,3 +265,5 @@ mean_column <- function(term) {
 }
 
 mean_names <- function(group, coefs) paste0("mu_", group, "__", coefs)
+
+contrast_coefs <- function(model) sub("^b_", "", model$design$coef_names)

@@ -119,3 +119,6 @@ mean_draws_of_guides <- function(fit, at, leaves, draws) {
   out <- aperm(guide_draws_by_sample(fit, all, set_genes(fit)[at]), c(1, 3, 2))
   out[, , dimnames(out)[[3]] %in% column_samples(fit)[leaves], drop = FALSE]
 }
+
+# Variables of a design but those that have the name of a column of the table.
+other_variables <- function(variables, columns) variables[setdiff(names(variables), columns)]

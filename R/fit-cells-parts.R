@@ -91,18 +91,6 @@ capture_groups <- function(fit, leaf, n = 40) {
   list(capture = as.numeric(tapply(capture, group, mean)), number = as.numeric(table(group)))
 }
 
-# Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
-twill_colours <- c("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
-
-category_colours <- function(n) if (n <= length(twill_colours)) twill_colours[seq_len(n)] else grDevices::hcl.colors(n, "viridis")
-
-# A plot's heading: what is seen, and how to read it.
-headed <- function(plot, title, subtitle = NULL) {
-  plot + ggplot2::labs(title = title, subtitle = if (!is.null(subtitle)) paste(strwrap(subtitle, 68), collapse = "\n")) +
-    plot_theme() + ggplot2::theme(plot.title = ggplot2::element_text(size = ggplot2::rel(1.05), face = "bold"),
-                                  plot.subtitle = ggplot2::element_text(size = ggplot2::rel(0.8)))
-}
-
 # The values of one gene of a block.
 block_column <- function(block, k) {
   if (is_dense_block(block)) return(block$counts$dense[(k - 1) * block$n + seq_len(block$n)])

@@ -213,3 +213,14 @@ dispersion_of <- function(fit, at) {
   if (is.null(design$x_disp)) return(matrix(set_draws(fit, design$dispersion, at), ncol = length(at)))
   exp(weighted_sum(set_draws(fit, design$disp_names, at), colMeans(design$x_disp)))
 }
+
+# Posterior means of 1 / shape, or of sigma.
+set_dispersions <- function(fit) {
+  is_shape <- fit$job$model$design$dispersion == "shape"
+  if (!has_draws(fit)) {
+    mean <- fit$posterior$mean[match(fit$job$model$design$dispersion, fit$posterior$names), ]
+    return(if (is_shape) 1 / mean else mean)
+  }
+  draws <- dispersion_of(fit, seq_along(fit$posterior$rows))
+  colMeans(if (is_shape) 1 / draws else draws)
+}

@@ -88,3 +88,33 @@ one_gene_prior <- function(part) {
   rbind(new_prior(texts, own$class, own$coef, own$group, dpar = own$dpar, source = "user"),
         kept[startsWith(kept$prior, "horseshoe("), ])
 }
+
+# Counts of a gene with the design of their cells, for tw_gene().
+cell_data <- function(fit, gene, x) {
+  cells <- fit$job$cells
+  data <- fit$job$model$data[cells$leaf, setdiff(names(fit$job$model$data), response_name), drop = FALSE]
+  data$count <- gene_counts(fit, gene, x)
+  data$.offset <- cells$log_capture
+  rownames(data) <- make.unique(cells$names)
+  data
+}
+
+# One count per cell used, checked against what the fit knows of the gene.
+gene_counts <- function(fit, gene, x) {
+  if (is.null(x)) {
+    abort_twill("genes", c("A fit of cells does not keep their counts: say {.arg x}.",
+                           "i" = "It is the experiment or matrix that was fitted."))
+  }
+  has_samples <- is_seurat(x) || is_experiment(x)
+  counts <- suppressWarnings(read_cells(x, fit$job$cells$assay, if (!has_samples) data.frame(row.names = seq_len(ncol(x)))))
+  if (max(fit$job$cells$rows) > length(counts$names)) abort_counts(gene)
+  rows <- if (gene %in% pooled_gene(fit)) match(fit$job$cells$other$genes, counts$genes) else match(gene, counts$genes)
+  if (anyNA(rows)) abort_counts(gene)
+  values <- Matrix::colSums(counts$counts[rows, fit$job$cells$rows, drop = FALSE])
+  if (sum(values) != fit$job$scan$total[match(gene, fit$job$source$genes)]) abort_counts(gene)
+  unname(values)
+}
+
+abort_counts <- function(gene) {
+  abort_twill("genes", c("{.arg x} does not hold the counts that were fitted.", "x" = "It differs in gene {.val {gene}}."))
+}

@@ -158,3 +158,18 @@ set_diagnostics <- function(fit) {
   sprintf("worst R-hat %.3f, above %g in %s genes; smallest bulk ESS %.0f, median %.0f; %s divergent transitions",
           max(c(status$rhat, -Inf), na.rm = TRUE), rhat_limit_effects, big(high), ess[1], ess[2], big(sum(status$divergent)))
 }
+
+# One line for the heading of a fit; NULL where nothing of weight was found or looked for.
+shared_line <- function(x) {
+  if (is.null(x) || !is_strong(x)) return(NULL)
+  first <- attr(x, "components")[1, ]
+  sprintf("samples share variation that the design leaves out (%s): tw_shared_variation()",
+          if (is.na(first$column)) "no column goes with it" else first$column)
+}
+
+n_components <- function(x) sum(attr(x, "components")$found)
+
+is_strong <- function(x) n_components(x) > 0 && attr(x, "components")$size[1] >= strong_size
+
+# From this size on standard errors are by a fifth too small along the component.
+strong_size <- 0.5

@@ -20,12 +20,6 @@ prepare_prediction <- function(fit, newdata = NULL, re_formula = NULL, ndraws = 
   out
 }
 
-check_offset <- function(offset, n) {
-  if (is.numeric(offset) && all(is.finite(offset)) && length(offset) %in% c(1, n)) return(rep_len(offset, n))
-  abort_twill("argument", c("{.arg offset} must hold one finite number per row, or one number.",
-                            "x" = "There are {n} rows and {length(offset)} value{?s}."))
-}
-
 # The draws to use: those of `draw_ids` as they come, `ndraws` at random, or all.
 choose_draws <- function(fit, ndraws = NULL, draw_ids = NULL) {
   # By its full name: the argument may be anything, a function too.

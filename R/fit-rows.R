@@ -43,3 +43,9 @@ row_histogram <- function(fit, row, leaves) {
   number <- vapply(leaves, function(l) tabulate(match(count[leaf == l], value), length(value)), value)
   list(value = value, number = matrix(number, length(value)))
 }
+
+need_leaves <- function(what) {
+  abort_twill("argument", c("{.fn {what}} needs leaves: cells that share all variables of the design.",
+                            "x" = "Here they differ from cell to cell, and the cells were fitted one by one.",
+                            "i" = "Fit without those variables, or with values in a few classes ({.fn cut})."))
+}

@@ -138,3 +138,6 @@ extra_nodes <- function(extra) {
 
 # Few values that stand for the draws of the added variance, genes x values: means of draws that follow one another in size.
 n_extra_nodes <- 8
+
+# Normals that stand for a t: equally likely values of the inverse variance.
+n_t_nodes <- 20

@@ -53,8 +53,6 @@ print.twillfit <- function(x, digits = 2, ...) {
   invisible(x)
 }
 
-is_partial <- function(fit) inherits(fit, "twill_partial")
-
 # Estimate, Est.Error, interval, Rhat and effective sample sizes, under the column names of brms.
 parameter_summary <- function(fit, variable, prob = 0.95, robust = FALSE, mc_se = FALSE) {
   check_level(prob, "prob")

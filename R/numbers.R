@@ -71,3 +71,15 @@ mean_over <- function(q, f) {
   for (one in q) total <- total + f(one)
   total / length(q)
 }
+
+as_array_of_draws <- function(x) {
+  names(dimnames(x)) <- c("iteration", "chain", "variable")
+  structure(x, class = c("draws_array", "draws", "array"))
+}
+
+# Appends variables to draws.
+bind_draws_arrays <- function(draws, more) {
+  variables <- c(dimnames(draws)[[3]], dimnames(more)[[3]])
+  dims <- c(dim(draws)[1:2], length(variables))
+  as_array_of_draws(array(c(draws, more), dims, c(dimnames(draws)[1:2], list(variables))))
+}

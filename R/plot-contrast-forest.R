@@ -1,8 +1,5 @@
 # The forest of a table of contrasts: effects with their intervals, gene by gene, in each level that the table has.
 
-# Columns that, beside the gene, say what a row is of.
-columns_of_levels <- function(results) intersect(table_fact(results, "by"), names(results))
-
 contrast_forest <- function(results, alpha, n_genes) {
   table <- forest_points(results, alpha)
   genes <- surest_genes(table, max(1, n_genes))

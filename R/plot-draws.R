@@ -76,26 +76,6 @@ show_pages <- function(pages, ask) {
   }
 }
 
-# The look of plots: what the user has set for bayesplot or ggplot2, else bayesplot's own theme, which bayesplot
-# itself only uses when it is attached.
-plot_theme <- function() {
-  theme <- bayesplot::bayesplot_theme_get()
-  if (!identical(theme, ggplot2::theme_grey())) return(theme)
-  # Without a background a saved picture is black on black in some viewers.
-  bayesplot::theme_default(base_family = "sans") +
-    ggplot2::theme(plot.background = ggplot2::element_rect(fill = "white", colour = NA))
-}
-
-with_plot_theme <- function(code) {
-  old <- bayesplot::bayesplot_theme_get()
-  theme <- plot_theme()
-  if (!identical(theme, old)) {
-    bayesplot::bayesplot_theme_set(theme)
-    on.exit(bayesplot::bayesplot_theme_set(old))
-  }
-  tryCatch(withCallingHandlers(suppressMessages(code), warning = bayesplot_warning), error = bayesplot_error)
-}
-
 # What bayesplot refuses, such as autocorrelations over more lags than there are draws, in its own words.
 bayesplot_error <- function(e) {
   if (inherits(e, "twill_error")) stop(e)

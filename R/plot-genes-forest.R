@@ -22,16 +22,6 @@ gene_forest <- function(fit, gene, contrast, group, prob, prob_outer) {
   draw_forest(table, set_genes(fit)[at], wrap_label(subtitle), own = FALSE, axis) + subtitle_theme()
 }
 
-forest_term <- function(fit, weights, group) {
-  if (!is.null(group)) group <- check_name(group, "group")
-  varies <- vapply(weights$terms, function(part) nrow(part$weights) == 1 && any(part$weights != 0), TRUE)
-  k <- which(varies & (if (is.null(group)) TRUE else group_names(fit$job$model) == group))
-  if (length(k) > 0) return(k[1])
-  what <- if (is.null(group)) "any group" else paste("group", group)
-  abort_twill("plot", c("The contrast does not vary over {what}: there is nothing to show by level.",
-                        "i" = "A random slope is needed, such as {.code (1 + condition || donor)}."))
-}
-
 level_intervals <- function(fit, weights, k, at, probs) {
   term <- fit$job$model$design$terms[[k]]
   w <- weights$terms[[k]]$weights[1, ]

@@ -220,3 +220,5 @@ refuse_pooling <- function(prior) {
   abort_twill("prior", c("{.arg prior} holds priors made by {.fn tw_prior}.",
                          "i" = "{.code sd_prior = \"{said[1]}\"} pools the standard deviations of genes."))
 }
+
+sd_prior_kinds <- c("lognormal", "half_t", "half_normal", "horseshoe")

@@ -40,3 +40,6 @@ set_methods_of_tables <- function() {
   method_of("dplyr", "dplyr_reconstruct", dplyr_reconstruct.tw_table)
   method_of("tibble", "as_tibble", as_tibble.tw_table)
 }
+
+# Where the methods live: a namespace is closed by the time that BiocGenerics may be loaded.
+bioc_methods <- new.env()

@@ -9,17 +9,17 @@ print.tw_table <- function(x, n = 10, digits = 3, ...) {
   digits <- check_whole(digits, "digits", 1, 15)
   cat(table_heading(x), sep = "\n")
   body <- whole_body(x)
-  if (is.null(body)) print_rows(x, n, digits) else body(x, n)
+  is_whole <- identical(attr(x, "whole"), nrow(x)) && all(body$columns %in% names(x))
+  if (is.null(body) || !is_whole) print_rows(x, n, digits) else body$print(x, n)
   invisible(x)
 }
 
-# Kinds whose rows are too many or too fine to be read have a body of their own, as long as the table is whole.
-whole_body <- function(x) {
-  if (!identical(attr(x, "whole"), nrow(x))) return(NULL)
-  body <- switch(class(x)[1], tw_spread = spread_body, tw_calibration = calibration_body, tw_shared_variation = shared_body)
-  needed <- switch(class(x)[1], tw_spread = spread_columns_shown, tw_calibration = calibration_columns, character())
-  if (all(needed %in% names(x))) body
-}
+# Kinds whose rows are too many or too fine to be read have a body of their own, list(columns, print), which is shown as long as
+# the table is whole and has these columns. NULL for the others.
+whole_body <- function(x) UseMethod("whole_body")
+
+#' @exportS3Method
+whole_body.default <- function(x) NULL
 
 # "Effects, 8,412 genes: conditionstim", then how it was asked, then what was found.
 table_heading <- function(x) {

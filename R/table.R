@@ -176,24 +176,6 @@ sort.tw_table <- function(x, decreasing = FALSE, by = "svalue", ...) {
 }
 
 #' @rdname tw_table
-#' @method plot tw_contrast
-#' @export
-plot.tw_contrast <- function(x, type = NULL, alpha = 0.05, n_labels = NULL, ...) {
-  check_no_dots(...)
-  type <- type %||% if (length(columns_of_levels(x))) "forest" else "volcano"
-  effects_plot(x, check_choice(type, "type", c("volcano", "ma", "forest", "heatmap")), alpha, n_labels)
-}
-
-#' @rdname tw_table
-#' @method plot tw_gene_sets
-#' @export
-plot.tw_gene_sets <- function(x, type = NULL, alpha = 0.05, n_labels = NULL, ...) {
-  check_no_dots(...)
-  type <- type %||% if (length(columns_of_levels(x))) "forest" else "volcano"
-  effects_plot(x, check_choice(type, "type", c("volcano", "forest", "heatmap")), alpha, n_labels)
-}
-
-#' @rdname tw_table
 #' @method plot tw_table
 #' @export
 plot.tw_table <- function(x, ...) {

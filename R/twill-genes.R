@@ -205,8 +205,6 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
 
 gene_methods <- c("hmc", "nuts", "laplace", "auto", "svi")
 
-sd_prior_kinds <- c("lognormal", "half_t", "half_normal", "horseshoe")
-
 check_sharing <- function(share, sd_prior, effect_prior, effect_priors = c("weak", "normal", "student_t")) {
   known <- c("dispersion", "sd", "none")
   if (!is.character(share) || length(share) == 0 || !all(share %in% known)) {

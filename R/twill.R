@@ -183,17 +183,6 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
   fit
 }
 
-# What is done when the draws are there already, with interrupts suspended around it. One that came while draws were put in
-# order ends here too, and does not reach the caller in the place of the fit.
-keep_if_interrupted <- function(code, note = "{.fn summary} and {.fn rhat} check them.") {
-  tryCatch(allowInterrupts({
-    Sys.sleep(0)
-    code
-  }), interrupt = function(e) {
-    warn_twill("interrupt", c("Interrupted when the draws were there: they are kept.", "i" = note))
-  })
-}
-
 # silent = 2 is for simulations of many fits: their users read the diagnostics from the fits.
 quiet_if <- function(silent, code) {
   if (silent < 2) return(code)
@@ -202,31 +191,6 @@ quiet_if <- function(silent, code) {
 
 # `warmup` has a default in terms of `iter`, which must not fail first.
 check_iterations <- function(iter) check_whole(iter, "iter", 1, 1e8)
-
-# Everything of a model but its draws.
-new_model <- function(input, family, prior, contrasts, intercept, prior_only, relations = list(), errors = NULL) {
-  design <- new_design(input$formula, input$data, family, contrasts, relations, errors, input$merged)
-  user <- add_formula_means(as_twill_prior(prior), formula_means(design))
-  identified <- identified_model(design, family, intercept, user)
-  design <- identified$design
-  priors <- identified$priors
-  if (!prior_only) check_constant_response(design, family, priors$parameters)
-  if (!prior_only) check_rows_of_levels(design)
-  if (prior_only) refuse_flat_priors(priors$parameters)
-  design <- with_known_coefficients(design, priors$parameters, intercept)
-  if (!is.null(design$latents)) design <- with_known_latents(design, priors$parameters)
-  spec <- new_spec(design, family, priors$parameters, intercept, prior_only)
-  list(formula = input$formula, family = family, data = input$data, design = design, parameters = priors$parameters,
-       prior = priors$table, intercept = intercept, spec_json = to_json(spec))
-}
-
-refuse_flat_priors <- function(parameters) {
-  is_flat <- !prior_facts(parameters$parsed, "is_proper")
-  if (!any(is_flat)) return(invisible())
-  flat <- some(parameters$variable[is_flat], 10)
-  abort_twill("prior", c("{.code sample_prior = \"only\"} needs proper priors.", "x" = "Flat: {.val {flat}}.",
-                         "i" = "Give these a prior with {.fn tw_prior}."))
-}
 
 sample_model <- function(model, settings, sample_prior, call, silent, refresh, checkpoint) {
   settings$seed <- checkpoint_seed(settings$seed, checkpoint, silent)

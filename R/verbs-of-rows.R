@@ -1,11 +1,5 @@
 # Verbs of fits of cells whose covariates differ from cell to cell: those of other cells, or an error that says why not.
 
-need_leaves <- function(what) {
-  abort_twill("argument", c("{.fn {what}} needs leaves: cells that share all variables of the design.",
-                            "x" = "Here they differ from cell to cell, and the cells were fitted one by one.",
-                            "i" = "Fit without those variables, or with values in a few classes ({.fn cut})."))
-}
-
 #' @rdname pp_check.twillcells
 #' @method pp_check twillrows
 #' @export

@@ -8,9 +8,6 @@ methods::setOldClass(c("twillrows", "twillgenes"))
 methods::setOldClass(c("twill_screen", "twillgenes"))
 methods::setOldClass(c("twill_partial", "twillgenes"))
 
-# Where the methods live: a namespace is closed by the time that BiocGenerics may be loaded.
-bioc_methods <- new.env()
-
 set_bioconductor_methods <- function() {
   for (owner in names(bioc_definitions)) when_loaded(owner, set_bioc_methods)
   for (class in names(bioc_experiments)) when_loaded(bioc_experiments[[class]], set_coercion, class)

@@ -1,0 +1,115 @@
+# Draws of the effect that a contrast is about: in the population, in observed levels, in new ones.
+
+# list(draws, extra, mean, sd): draws x genes of what is sampled, and the variance that a new level adds, draw by draw;
+# or, for fits without draws, the mean and sd of a normal.
+contrast_effect <- function(fit, weights, estimand) {
+  linear <- linear_weights(fit, weights, estimand)
+  if (!has_draws(fit)) return(normal_effect(fit, linear, estimand))
+  at <- seq_along(fit$posterior$rows)
+  draws <- weighted_draws(fit, linear, at)
+  if (estimand == "observed") draws <- add_level_means(draws, fit, weights, at)
+  extra <- if (estimand == "new_donor") new_level_variance(fit, weights, at)
+  # One row of zeros: the contrast is the same for all donors.
+  if (NROW(extra) < nrow(draws)) extra <- NULL
+  list(draws = draws, extra = extra)
+}
+
+# Weights of population-level variables, named, without zeros. Averages over all levels are variables of the posterior.
+linear_weights <- function(fit, weights, estimand) {
+  out <- stats::setNames(weights$x, fit$job$model$design$coef_names)
+  if (estimand == "observed") {
+    for (k in seq_along(weights$terms)) {
+      w <- weights$terms[[k]]$weights
+      if (nrow(w) == 1) out[paste0("mean_r_", fit$job$model$design$terms[[k]]$group, "__", colnames(w))] <- w[1, ]
+    }
+  }
+  out[out != 0]
+}
+
+weighted_draws <- function(fit, linear, at) {
+  if (length(linear) == 0) abort_twill("contrast", c("{.arg contrast} is zero for every gene: its two sides are the same.",
+                                                    "i" = "Name different levels: {.code cond(x = \"a\") - cond(x = \"b\")}."))
+  weighted_sum(set_draws(fit, names(linear), at), linear)
+}
+
+# Where the sides of a contrast are about different levels of a group (donor:condition), the averages are over the levels
+# of each side, which needs the effects themselves.
+add_level_means <- function(draws, fit, weights, at) {
+  for (k in seq_along(weights$terms)) {
+    part <- weights$terms[[k]]
+    if (nrow(part$weights) < 2 || all(part$weights == 0)) next
+    draws <- draws + side_means(fit, k, part, at)
+  }
+  draws
+}
+
+side_means <- function(fit, k, part, at) {
+  term <- fit$job$model$design$terms[[k]]
+  sides <- lapply(seq_len(nrow(part$weights)), function(i) {
+    levels <- term$levels[levels_with(fit, k, part$values[[i]])]
+    sums <- lapply(colnames(part$weights), function(coef) {
+      effects <- effect_draws(fit, effect_variables(term$group, levels, coef), at)
+      part$weights[i, coef] * apply(effects, c(1, 3), mean)
+    })
+    Reduce(`+`, sums)
+  })
+  Reduce(`+`, sides)
+}
+
+# The levels of a term whose variables have these values.
+levels_with <- function(fit, k, values) {
+  term <- fit$job$model$design$terms[[k]]
+  first <- match(seq_along(term$levels), term$codes)
+  rows_with(fit$job$model$data[first, , drop = FALSE], values)
+}
+
+# Variance of sum_k d_k' b for new levels: d' S R S d, one summand for each level that the contrast tells apart.
+new_level_variance <- function(fit, weights, at) {
+  total <- 0
+  for (k in seq_along(weights$terms)) total <- total + new_term_variance(fit, k, weights$terms[[k]], at)
+  if (length(total) == 1) matrix(0, 1, length(at)) else total
+}
+
+new_term_variance <- function(fit, k, part, at) {
+  term <- fit$job$model$design$terms[[k]]
+  if (is.null(term$by) || all(part$weights == 0)) return(term_variance(fit, k, part$weights, at))
+  used <- colnames(part$weights)[colSums(part$weights != 0) > 0]
+  rows <- lapply(seq_len(nrow(part$weights)), function(i) {
+    class_variance(fit, class_of_condition(term, part$values[[i]]), part$weights[i, , drop = FALSE], used, at)
+  })
+  Reduce(`+`, rows)
+}
+
+# Where levels are of several classes the mean over them.
+term_variance <- function(fit, k, weights, at) {
+  term <- fit$job$model$design$terms[[k]]
+  used <- colnames(weights)[colSums(weights != 0) > 0]
+  if (length(used) == 0) return(0)
+  by_class <- lapply(classes_of(term), function(class) class$share * class_variance(fit, class$term, weights, used, at))
+  Reduce(`+`, by_class)
+}
+
+class_variance <- function(fit, term, weights, used, at) {
+  sds <- set_draws(fit, sd_names(term, used), at)
+  total <- 0
+  for (i in seq_len(nrow(weights))) for (a in seq_along(used)) for (b in seq_len(a)) {
+    both <- weights[i, used[a]] * weights[i, used[b]] * (if (a == b) 1 else 2)
+    if (both == 0 || (a != b && !term$cor)) next
+    total <- total + both * sds[, a, ] * sds[, b, ] * (if (a == b) 1 else correlation_of(fit, term, used[b], used[a], at))
+  }
+  matrix(total, dim(sds)[1])
+}
+
+# Without draws: normal with the mean and variance of the contrast.
+normal_effect <- function(fit, linear, estimand) {
+  if (estimand == "new_donor") {
+    abort_twill("draws", c("The estimand {.val new_donor} needs draws, and the fit has moments only.", lost_folder(fit),
+                           "i" = "Fit with {.code keep = \"draws\"}, or with {.arg folder}."))
+  }
+  if (!is.null(fit$info$folder)) warn_twill("draws", c("Normal approximations stand for draws.", lost_folder(fit)))
+  rows <- match(names(linear), fit$posterior$names)
+  mean <- drop(linear %*% fit$posterior$mean[rows, , drop = FALSE])
+  quadratic <- function(v) drop(linear %*% matrix(v, length(linear)) %*% linear)
+  variance <- apply(fit$posterior$cov[rows, rows, , drop = FALSE], 3, quadratic)
+  list(mean = mean, sd = sqrt(variance))
+}
