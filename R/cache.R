@@ -21,13 +21,13 @@ read_cached <- function(path) {
   fit <- if (seal_state(path) == "damaged") simpleError("It is damaged: bytes have changed since it was written.") else
     tryCatch(suppressWarnings(readRDS(path)), error = function(e) e)
   what <- if (inherits(fit, "error")) conditionMessage(fit) else sprintf("It holds an object of class %s.", class(fit)[1])
-  if (is_fit(fit)) return(fit)
+  if (is_whole_fit(fit)) return(fit)
   abort_twill("file", c("{.arg file} does not hold a fit of twill: {.file {path}}.", "x" = "{what}",
                         "i" = "Remove it, name another file, or say {.code file_refit = \"always\"} to replace it."))
 }
 
-is_fit <- function(fit) {
-  inherits(fit, "twillfit") && is.list(fit) && all(c("draws", "design", "info", "formula", "spec_json") %in% names(fit))
+is_whole_fit <- function(fit) {
+  is_one(fit) && is.list(fit) && all(c("draws", "design", "info", "formula", "spec_json") %in% names(fit))
 }
 
 # Whether a fit is of the same model, data and settings. The number of threads does not change the draws, a device their

@@ -34,7 +34,7 @@ residual_genes <- function(fit) {
   }
   # Residuals are small matrices, whatever the number of rows and units.
   n_units <- min(max_units, n_samples(fit$job$source))
-  most <- min(max_shared_genes, 1e7 / n_units^2, 2e7 / nrow(fit$job$model$design$x))
+  most <- min(max_shared_genes, 1e7 / n_units^2, 2e7 / nrow(model_of(fit)$design$x))
   sort(known[unique(round(seq(1, length(known), length.out = min(length(known), most))))])
 }
 
@@ -44,7 +44,7 @@ residual_genes <- function(fit) {
 # the units' columns of what is taken out, of rank `rank`, `kernels` the covariances of the effects that stay.
 residual_parts <- function(fit) {
   units <- residual_units(fit)
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   is_log <- has_counts(fit)
   mean <- averaging_matrix(units$of, if (is_log) exp(design$offset - max(design$offset)) else rep(1, nrow(design$x)))
   split <- split_effects(design)
@@ -55,7 +55,7 @@ residual_parts <- function(fit) {
 
 # list(of, labels): the unit of each row of the model.
 residual_units <- function(fit) {
-  n <- nrow(fit$job$model$design$x)
+  n <- nrow(model_of(fit)$design$x)
   # Guides of a gene are columns of their own, one set of samples after the other.
   if (max(1, fit$screen$guides$slot) > 1) {
     samples <- screen_samples(fit)
@@ -132,7 +132,7 @@ effect_kernels <- function(terms, stays, mean) {
 
 # list(value, variance, kernel): gene x unit of the log response about what is taken out, its variance, and gene x kernel.
 unit_responses <- function(fit, at, parts) {
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   p <- fit$posterior
   means <- function(names) p$mean[match(names, p$names), at, drop = FALSE]
   effects <- function(block) {
@@ -190,12 +190,12 @@ value_noise <- function(fit, at, eta, parts) {
 
 row_offsets <- function(fit, rows) {
   own <- fit$job$offset
-  fit$job$model$design$offset + if (is.null(dim(own))) 0 else t(own[rows, , drop = FALSE])
+  model_of(fit)$design$offset + if (is.null(dim(own))) 0 else t(own[rows, , drop = FALSE])
 }
 
 # row x gene.
 row_weights <- function(fit, rows) {
-  common <- matrix(fit$job$model$design$weights %||% 1, nrow(fit$job$model$design$x), length(rows))
+  common <- matrix(model_of(fit)$design$weights %||% 1, nrow(model_of(fit)$design$x), length(rows))
   if (is.null(dim(fit$job$weights))) common else t(fit$job$weights[rows, , drop = FALSE])
 }
 
@@ -203,7 +203,7 @@ inverse_sizes <- function(fit, at) gene_moments(fit, at, function(mean, sd) (1 +
 
 # row x gene of f(mean, sd) of the dispersion, of what its regression gives at the means, or 0 without one.
 gene_moments <- function(fit, at, f) {
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   p <- fit$posterior
   n <- nrow(design$x)
   if (is.null(design$dispersion)) return(matrix(0, n, length(at)))

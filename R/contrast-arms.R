@@ -64,7 +64,7 @@ donor_keys <- function(model, arms) {
 # One data frame per arm: `donor`, `row` (of the data, one for each combination of levels) and `share`, which sum to one.
 # Donors that some arms lack are left out, unless none is complete (donors nested within conditions).
 arm_donors <- function(fit, arms, donor_weights) {
-  model <- fit$job$model
+  model <- model_of(fit)
   keys <- donor_keys(model, arms)
   codes <- do.call(paste, c(lapply(model$design$terms, `[[`, "codes"), sep = " "))
   found <- lapply(arms, function(arm) {
@@ -97,7 +97,7 @@ donor_sizes <- function(fit, arms, donor_weights, keys) {
   if (donor_weights == "harmonic" && all(lengths(lapply(arms, `[[`, "values")) == 0)) refuse_arms("a contrast of coefficients")
   cells <- if (fit$job$source$kind == "leaves") fit$job$cells$n else rep(1, length(keys))
   counts <- vapply(arms, function(arm) {
-    rows <- rows_with(fit$job$model$data, arm$values[intersect(names(arm$values), names(fit$job$model$data))])
+    rows <- rows_with(model_of(fit)$data, arm$values[intersect(names(arm$values), names(model_of(fit)$data))])
     tapply(cells[rows], factor(keys[rows], donors), sum, default = 0)
   }, numeric(length(donors)))
   counts <- matrix(counts, length(donors))

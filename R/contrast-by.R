@@ -36,7 +36,7 @@ contrast_by <- function(fit, contrast, weights, ask, by, unit, threshold, prob, 
 # them, and for each row of the table its gene, level, and the values as columns.
 by_plan <- function(fit, weights, by, ask) {
   if (length(ask$extra)) abort_twill("contrast", "{.arg extra} is of whole contrasts: leave it out with {.arg by}.")
-  model <- fit$job$model
+  model <- model_of(fit)
   vars <- by_variables(model, by)
   of_level <- vapply(model$design$terms, function(term) any(term$vars %in% vars), NA)
   check_varies(model, weights, of_level, by, ask$estimand)
@@ -82,7 +82,7 @@ check_varies <- function(model, weights, of_level, by, estimand) {
 
 # Levels of a term that a side of the contrast is about, in a level of `by`.
 side_levels <- function(fit, k, values, plan, level) {
-  shared <- intersect(fit$job$model$design$terms[[k]]$vars, plan$vars)
+  shared <- intersect(model_of(fit)$design$terms[[k]]$vars, plan$vars)
   levels_with(fit, k, c(values[setdiff(names(values), shared)], plan$values[[level]][shared]))
 }
 
@@ -155,12 +155,12 @@ without_terms <- function(weights, terms) {
 level_part <- function(fit, weights, plan, level, genes) {
   total <- 0
   for (k in plan$terms) {
-    term <- fit$job$model$design$terms[[k]]
+    term <- model_of(fit)$design$terms[[k]]
     part <- weights$terms[[k]]
     for (i in which(rowSums(part$weights != 0) > 0)) {
       levels <- term$levels[side_levels(fit, k, part$values[[i]], plan, level)]
       for (coef in colnames(part$weights)[part$weights[i, ] != 0]) {
-        effects <- effect_draws(fit, effect_variables(term$group, levels, coef), genes)
+        effects <- draws_of(fit, effect_variables(term$group, levels, coef), genes)
         total <- total + part$weights[i, coef] * mean_over_levels(effects)
       }
     }
@@ -175,7 +175,7 @@ mean_over_levels <- function(effects) {
 
 # draws x all genes: the effect in what the data have of a level.
 level_on_scale <- function(fit, whole, ask, plan, level) {
-  data <- fit$job$model$data[plan$vars]
+  data <- model_of(fit)$data[plan$vars]
   keys <- joined_values(data)
   whole$leaves <- whole$leaves[keys[whole$leaves$row] == keys[plan$first[level]], ]
   whole$leaves$weight <- whole$leaves$weight / stats::ave(whole$leaves$share, whole$leaves$arm, FUN = sum)

@@ -25,7 +25,7 @@ leaf_likelihood <- function(fit, at) {
 
 count_likelihood <- function(fit, at) {
   view <- part_view(job_part(fit$job, fit$posterior$rows[at]))
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   y <- drop(dense_block(view$block))
   offset <- design$offset + drop(view$offset %||% 0)
   weights <- design$weights * drop(view$weights %||% 1)
@@ -36,7 +36,7 @@ count_likelihood <- function(fit, at) {
 
 # function(p, u, move, draws): draw x point of the log prior of coefficients and effects on the line.
 line_priors <- function(fit, at) {
-  model <- fit$job$model
+  model <- model_of(fit)
   part <- job_part(fit$job, fit$posterior$rows[at])
   view <- part_view(part)
   overrides <- gene_priors(view$model, part, view$levels)
@@ -66,7 +66,7 @@ line_priors <- function(fit, at) {
 
 # -(1/2) sum_jk Q_jk b_j' (S R S)^-1 b_k over levels, Q the identity where they are independent; draw by draw, on the line.
 effect_prior_on_line <- function(fit, at) {
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   classes <- unlist(lapply(design$terms, classes_of), recursive = FALSE)
   terms <- lapply(classes, function(class) {
     term <- class$term

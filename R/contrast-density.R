@@ -39,7 +39,7 @@ effect_densities <- function(fit, weights, ask, effect, threshold) {
 
 # Counts with draws, a contrast of expression that is a linear function of parameters, and priors with a density.
 has_line <- function(fit, ask) {
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   has_density <- function(record) !is.null(record$log_density) && !record$needs_positive
   has_counts(fit) && !has_failing_guides(fit) && is_plain(ask) && !ask$cell_noise && has_draws(fit) && is_sampled(fit) &&
     nrow(design$x) <= most_line_rows && all(vapply(lapply(coefficient_priors(fit), record_of_prior), has_density, NA))
@@ -47,7 +47,7 @@ has_line <- function(fit, ask) {
 
 # list(x, c, rows): weights `c` of all parameters, coefficients first, and the design `rows` of each sample in them.
 line_plan <- function(fit, weights, estimand) {
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   effects <- fit$posterior$effect_names
   of_effects <- matrix(0, nrow(design$x), length(effects), dimnames = list(NULL, effects))
   c <- stats::setNames(numeric(length(effects)), effects)
@@ -66,29 +66,20 @@ line_plan <- function(fit, weights, estimand) {
 # Whether genes have few counts on the line; effects of levels, which need draws of their own, are left out of it here.
 has_few_counts <- function(fit, plan, genes, draws) {
   if (length(genes) == 0) return(logical())
-  design <- fit$job$model$design
-  beta <- set_draws(fit, design$coef_names, genes)
+  design <- model_of(fit)$design
+  beta <- draws_of(fit, design$coef_names, genes)
   centred <- draws - rep(colMeans(draws), each = nrow(draws))
   of_coef <- function(k) colSums(matrix(beta[, k, ], nrow(draws)) * centred) / colSums(centred^2)
   u <- matrix(vapply(seq_along(design$coef_names), of_coef, numeric(length(genes))), length(genes))
   counts <- t(sample_counts(fit, genes))
-  information <- 1 / (1 / counts + 1 / typical_shapes(fit, genes))
+  shapes <- if (is.null(design$dispersion)) Inf else t(mean_dispersion(fit, genes))
+  information <- 1 / (1 / counts + 1 / shapes)
   rowSums(information * (u %*% t(design$x))^2, na.rm = TRUE) < few_counts_on_line
-}
-
-# Genes x 1, or x samples with a regression of the dispersion: the shape at posterior means.
-typical_shapes <- function(fit, genes) {
-  design <- fit$job$model$design
-  if (is.null(design$dispersion)) return(Inf)
-  means <- function(names) t(fit$posterior$mean[match(names, fit$posterior$names), genes, drop = FALSE])
-  if (is.null(design$x_disp)) drop(means(design$dispersion)) else exp(means(design$disp_names) %*% t(design$x_disp))
 }
 
 line_densities <- function(fit, plan, chosen, genes, points, smallest) {
   at <- genes[chosen]
-  effects <- if (length(fit$posterior$effect_names)) effect_draws(fit, fit$posterior$effect_names, at)
-  beta <- set_draws(fit, fit$job$model$design$coef_names, at)
-  parameters <- if (is.null(effects)) beta else bind_middle(beta, effects)
+  parameters <- draws_of(fit, c(model_of(fit)$design$coef_names, fit$posterior$effect_names), at)
   priors <- line_priors(fit, at)
   likelihoods <- line_likelihoods(fit, at)
   found <- lapply(seq_along(at), function(g) {

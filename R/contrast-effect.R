@@ -16,11 +16,11 @@ contrast_effect <- function(fit, weights, estimand) {
 
 # Weights of population-level variables, named, without zeros. Averages over all levels are variables of the posterior.
 linear_weights <- function(fit, weights, estimand) {
-  out <- stats::setNames(weights$x, fit$job$model$design$coef_names)
+  out <- stats::setNames(weights$x, model_of(fit)$design$coef_names)
   if (estimand == "observed") {
     for (k in seq_along(weights$terms)) {
       w <- weights$terms[[k]]$weights
-      if (nrow(w) == 1) out[paste0("mean_r_", fit$job$model$design$terms[[k]]$group, "__", colnames(w))] <- w[1, ]
+      if (nrow(w) == 1) out[paste0("mean_r_", model_of(fit)$design$terms[[k]]$group, "__", colnames(w))] <- w[1, ]
     }
   }
   out[out != 0]
@@ -29,7 +29,7 @@ linear_weights <- function(fit, weights, estimand) {
 weighted_draws <- function(fit, linear, at) {
   if (length(linear) == 0) abort_twill("contrast", c("{.arg contrast} is zero for every gene: its two sides are the same.",
                                                     "i" = "Name different levels: {.code cond(x = \"a\") - cond(x = \"b\")}."))
-  weighted_sum(set_draws(fit, names(linear), at), linear)
+  weighted_sum(draws_of(fit, names(linear), at), linear)
 }
 
 # Where the sides of a contrast are about different levels of a group (donor:condition), the averages are over the levels
@@ -44,11 +44,11 @@ add_level_means <- function(draws, fit, weights, at) {
 }
 
 side_means <- function(fit, k, part, at) {
-  term <- fit$job$model$design$terms[[k]]
+  term <- model_of(fit)$design$terms[[k]]
   sides <- lapply(seq_len(nrow(part$weights)), function(i) {
     levels <- term$levels[levels_with(fit, k, part$values[[i]])]
     sums <- lapply(colnames(part$weights), function(coef) {
-      effects <- effect_draws(fit, effect_variables(term$group, levels, coef), at)
+      effects <- draws_of(fit, effect_variables(term$group, levels, coef), at)
       part$weights[i, coef] * apply(effects, c(1, 3), mean)
     })
     Reduce(`+`, sums)
@@ -58,9 +58,9 @@ side_means <- function(fit, k, part, at) {
 
 # The levels of a term whose variables have these values.
 levels_with <- function(fit, k, values) {
-  term <- fit$job$model$design$terms[[k]]
+  term <- model_of(fit)$design$terms[[k]]
   first <- match(seq_along(term$levels), term$codes)
-  rows_with(fit$job$model$data[first, , drop = FALSE], values)
+  rows_with(model_of(fit)$data[first, , drop = FALSE], values)
 }
 
 # Variance of sum_k d_k' b for new levels: d' S R S d, one summand for each level that the contrast tells apart.
@@ -71,7 +71,7 @@ new_level_variance <- function(fit, weights, at) {
 }
 
 new_term_variance <- function(fit, k, part, at) {
-  term <- fit$job$model$design$terms[[k]]
+  term <- model_of(fit)$design$terms[[k]]
   if (is.null(term$by) || all(part$weights == 0)) return(term_variance(fit, k, part$weights, at))
   used <- colnames(part$weights)[colSums(part$weights != 0) > 0]
   rows <- lapply(seq_len(nrow(part$weights)), function(i) {
@@ -82,7 +82,7 @@ new_term_variance <- function(fit, k, part, at) {
 
 # Where levels are of several classes the mean over them.
 term_variance <- function(fit, k, weights, at) {
-  term <- fit$job$model$design$terms[[k]]
+  term <- model_of(fit)$design$terms[[k]]
   used <- colnames(weights)[colSums(weights != 0) > 0]
   if (length(used) == 0) return(0)
   by_class <- lapply(classes_of(term), function(class) class$share * class_variance(fit, class$term, weights, used, at))
@@ -90,7 +90,7 @@ term_variance <- function(fit, k, weights, at) {
 }
 
 class_variance <- function(fit, term, weights, used, at) {
-  sds <- set_draws(fit, sd_names(term, used), at)
+  sds <- draws_of(fit, sd_names(term, used), at)
   total <- 0
   for (i in seq_len(nrow(weights))) for (a in seq_along(used)) for (b in seq_len(a)) {
     both <- weights[i, used[a]] * weights[i, used[b]] * (if (a == b) 1 else 2)

@@ -39,7 +39,7 @@ leaf_pairs <- function(plan) {
 
 extra_block <- function(fit, plan, pairs, extra, at, unit) {
   leaves <- leaf_log_means(fit, plan, at)
-  shapes <- if (identical(fit$job$model$design$dispersion, "shape")) arm_shapes(fit, plan$arms, at)
+  shapes <- if (identical(model_of(fit)$design$dispersion, "shape")) arm_shapes(fit, plan$arms, at)
   of_leaf <- function(l) list(mean = leaves[[l]], shape = shapes[[plan$leaves$arm[l]]])
   average <- function(f) {
     one <- function(first, second, share) share * f(of_leaf(first), of_leaf(second))

@@ -91,7 +91,7 @@ tw_gene_sets <- function(fit, contrast = NULL, sets, lfc_threshold = 0, estimand
     tw_gene_sets(fit, contrast, sets, lfc_threshold, estimand, prob, log2, scale, donor_weights, reference, mask, cell_noise,
                  donors, adaptive, against, symbols)
   }
-  if (inherits(fit, "twill_by")) return(tables_by(fit, function(one) again(one, contrast), "set"))
+  if (is_by_type(fit)) return(tables_by(fit, function(one) again(one, contrast), "set"))
   check_set(fit)
   if (is_several(contrast)) return(several_contrasts(fit, contrast, function(one) again(fit, one), "set"))
   check_not_negative(lfc_threshold, "lfc_threshold", "contrast")
@@ -99,12 +99,12 @@ tw_gene_sets <- function(fit, contrast = NULL, sets, lfc_threshold = 0, estimand
   estimand <- check_choice(estimand, "estimand", c("population", "observed", "new_donor"))
   donors <- check_choice(donors, "donors", c("together", "independent"))
   ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, NULL)
-  contrast <- contrast %||% only_coefficient(fit$job$model)
+  contrast <- contrast %||% only_coefficient(model_of(fit))
   ask$against <- against <- check_choice(against, "against", c("zero", "rest"))
   members <- set_members(fit, sets, ask$mask, resolve_symbols(fit, symbols))
   unit <- effect_unit(fit, log2)
-  weights <- resolve_contrast(fit$job$model, contrast)
-  say_reference_levels(fit$job$model, contrast)
+  weights <- resolve_contrast(model_of(fit), contrast)
+  say_reference_levels(model_of(fit), contrast)
   effect <- set_effect(fit, contrast, weights, ask, members, donors)
   statistics <- effect_statistics(effect[c("draws", "extra")], lfc_threshold * unit, prob)
   prior <- if (check_flag(adaptive, "adaptive") && !cell_noise) learn_effect_prior(effect$draws, statistics$mean, statistics$sd)
@@ -153,7 +153,7 @@ set_effect <- function(fit, contrast, weights, ask, members, donors) {
 
 why_not_together <- function(fit, contrast, weights, ask, members) {
   varies <- vapply(weights$terms, function(part) any(part$weights != 0), NA)
-  model <- fit$job$model
+  model <- model_of(fit)
   arms <- contrast_arms(model, contrast)
   known <- donor_variables(model, arms)
   of_donor <- vapply(model$design$terms[varies], function(term) paste(intersect(term$vars, known), collapse = " "), "")

@@ -30,7 +30,7 @@ tw_guides <- function(fit, coef = NULL, genes = NULL, prob = 0.95, ...) {
                                               "i" = "{.code ranef(fit)} has the effects of levels of other fits."))
   check_level(prob, "prob")
   at <- set_positions(fit, genes)
-  weights <- resolve_contrast(fit$job$model, coef %||% only_coefficient(fit$job$model))
+  weights <- resolve_contrast(model_of(fit), coef %||% only_coefficient(model_of(fit)))
   slots <- fit$screen$guides[fit$screen$guides$gene %in% set_genes(fit)[at], ]
   draws <- guide_draws(fit, weights, slots)
   bounds <- steady_quantiles(draws$guide, c(1 - prob, 1 + prob) / 2)
@@ -50,15 +50,15 @@ tw_guides <- function(fit, coef = NULL, genes = NULL, prob = 0.95, ...) {
 guide_draws <- function(fit, weights, slots) {
   genes <- unique(slots$gene)
   at <- match(genes, set_genes(fit))
-  k <- match("guide", group_names(fit$job$model))
+  k <- match("guide", group_names(model_of(fit)))
   # Genes of one guide each have no term of guides, and a term may be without this coefficient: guides are as their gene.
   gene <- weighted_draws(fit, linear_weights(fit, weights, "population"), at)[, match(slots$gene, genes), drop = FALSE]
   if (is.na(k) || all(weights$terms[[k]]$weights[1, ] == 0)) return(list(gene = gene, guide = gene))
   w <- weights$terms[[k]]$weights[1, ]
   used <- names(w)[w != 0]
-  term <- fit$job$model$design$terms[[k]]
+  term <- model_of(fit)$design$terms[[k]]
   names <- unlist(lapply(used, effect_variables, group = term$group, levels = term$levels))
-  effects <- array(effect_draws(fit, names, at), c(nrow(gene), length(term$levels), length(used), length(genes)))
+  effects <- array(draws_of(fit, names, at), c(nrow(gene), length(term$levels), length(used), length(genes)))
   own <- lapply(seq_along(used), function(j) w[used[j]] * guide_columns(effects, j, slots, match(slots$gene, genes)))
   list(gene = gene, guide = gene + Reduce(`+`, own))
 }

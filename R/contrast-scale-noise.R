@@ -2,7 +2,7 @@
 
 # Effects of new levels, independent between genes. Conditions about the same level of a group have the same effects.
 add_new_levels <- function(base, fit, arms, at) {
-  terms <- fit$job$model$design$terms
+  terms <- model_of(fit)$design$terms
   for (k in seq_along(terms)) {
     key <- own_levels(c(terms[[k]]$vars, terms[[k]]$by$var), lapply(arms, `[[`, "values"))$key
     for (level in unique(key)) {
@@ -16,7 +16,7 @@ add_new_levels <- function(base, fit, arms, at) {
 
 # One matrix draws x genes per coefficient of a term: S L u with R = LL'.
 new_level_effects <- function(fit, term, at) {
-  sds <- set_draws(fit, sd_names(term), at)
+  sds <- draws_of(fit, sd_names(term), at)
   size <- dim(sds)[c(1, 3)]
   u <- lapply(term$coefs, function(coef) matrix(stats::rnorm(prod(size)), size[1]))
   if (term$cor) u <- correlated(u, correlation_factor(fit, term, at))
@@ -62,13 +62,13 @@ log_gamma_noise <- function(shape) {
 
 # draws x genes of the shape in each arm.
 arm_shapes <- function(fit, arms, at) {
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   if (is.null(design$x_disp)) {
-    shape <- matrix(set_draws(fit, design$dispersion, at), ncol = length(at))
+    shape <- matrix(draws_of(fit, design$dispersion, at), ncol = length(at))
     return(rep(list(shape), length(arms)))
   }
   known <- !vapply(arms, function(arm) is.null(arm$x_disp), TRUE)
   if (!all(known)) refuse_arms("a contrast of coefficients")
-  draws <- set_draws(fit, design$disp_names, at)
+  draws <- draws_of(fit, design$disp_names, at)
   lapply(arms, function(arm) exp(weighted_sum(draws, arm$x_disp)))
 }

@@ -25,7 +25,7 @@ check_donor_weights <- function(x) {
 }
 
 need_shape <- function(fit, argument) {
-  if (identical(fit$job$model$design$dispersion, "shape")) return(invisible())
+  if (identical(model_of(fit)$design$dispersion, "shape")) return(invisible())
   abort_twill("contrast", "{.arg {argument}} needs a negative binomial model, not one of the {family(fit)$family} family.")
 }
 
@@ -51,7 +51,7 @@ effect_genes <- function(effect, kept) {
 # list(arms, leaves, weights): a leaf is list(arm, row), where `row` names the row of the data whose levels it has (NA: no
 # levels); the effect of a gene is the weighted sum of its log means in the leaves.
 scale_plan <- function(fit, contrast, ask) {
-  model <- fit$job$model
+  model <- model_of(fit)
   arms <- contrast_arms(model, contrast)
   has_levels <- ask$estimand == "observed" && length(model$design$terms) > 0
   donors <- if (has_levels) {
@@ -114,7 +114,7 @@ row_sums_of_means <- function(log_means) {
 # One matrix draws x genes of log mu per leaf, without size factors, capture and offsets.
 leaf_log_means <- function(fit, plan, at) {
   used <- Reduce(`|`, lapply(plan$arms, function(arm) arm$x != 0))
-  draws <- set_draws(fit, fit$job$model$design$coef_names[used], at)
+  draws <- draws_of(fit, model_of(fit)$design$coef_names[used], at)
   base <- lapply(plan$arms, function(arm) weighted_sum(draws, arm$x[used]))
   if (plan$estimand == "new_donor") base <- add_new_levels(base, fit, plan$arms, at)
   if (all(is.na(plan$leaves$row))) return(base[plan$leaves$arm])
@@ -122,8 +122,8 @@ leaf_log_means <- function(fit, plan, at) {
 }
 
 add_levels <- function(base, fit, plan, at) {
-  terms <- fit$job$model$design$terms
-  effects <- effect_draws(fit, fit$posterior$effect_names, at)
+  terms <- model_of(fit)$design$terms
+  effects <- draws_of(fit, fit$posterior$effect_names, at)
   lapply(seq_len(nrow(plan$leaves)), function(l) {
     arm <- plan$arms[[plan$leaves$arm[l]]]
     out <- base[[plan$leaves$arm[l]]]

@@ -102,7 +102,7 @@ each_levels <- function(model, variable) {
 
 # The tables that `make` gives of each contrast of a list, as one.
 several_contrasts <- function(fit, contrasts, make, row = "gene") {
-  contrasts <- list_contrasts(fit$job$model, contrasts)
+  contrasts <- list_contrasts(model_of(fit), contrasts)
   tables <- said_once(lapply(contrasts, function(one) without_label(make(one))))
   long_table(tables, data.frame(contrast = factor(names(contrasts), names(contrasts))), row)
 }

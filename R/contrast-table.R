@@ -78,7 +78,7 @@ contrast_table <- function(fit, statistics, weights, unit, has_threshold, mask, 
 
 # Posterior mean of the standard deviation of the effect over the levels of each group that it varies over.
 spread_columns <- function(fit, weights, unit) {
-  terms <- fit$job$model$design$terms
+  terms <- model_of(fit)$design$terms
   columns <- lapply(seq_along(terms), function(k) {
     w <- weights$terms[[k]]$weights
     if (nrow(w) > 1 || all(w == 0)) return(NULL)
@@ -92,7 +92,7 @@ mean_spread <- function(fit, k, w) {
   at <- seq_along(fit$posterior$rows)
   if (has_draws(fit)) return(colMeans(sqrt(term_variance(fit, k, w, at))))
   used <- colnames(w)[w[1, ] != 0]
-  variances <- lapply(classes_of(fit$job$model$design$terms[[k]]), function(class) {
+  variances <- lapply(classes_of(model_of(fit)$design$terms[[k]]), function(class) {
     rows <- match(sd_names(class$term, used), fit$posterior$names)
     class$share * colSums((fit$posterior$mean[rows, , drop = FALSE] * w[1, used])^2)
   })
@@ -101,7 +101,7 @@ mean_spread <- function(fit, k, w) {
 
 worst_columns <- function(fit, weights) {
   posterior <- fit$posterior
-  used <- match(fit$job$model$design$coef_names[weights$x != 0], posterior$names)
+  used <- match(model_of(fit)$design$coef_names[weights$x != 0], posterior$names)
   worst <- function(values, f) nan_to_na(apply(values[used, , drop = FALSE], 2, f))
   columns <- data.frame(rhat = worst(posterior$rhat, max), ess = worst(posterior$ess, min))
   if (!is_sampled(fit)) columns$khat <- nan_to_na(posterior$khat)

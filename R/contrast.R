@@ -151,16 +151,16 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
     tw_contrast(fit, contrast, lfc_threshold, estimand, prob, log2, adaptive, names, scale, donor_weights, reference, mask,
                 cell_noise, extra, by, shrink, symbols)
   }
-  if (inherits(fit, "twill_by")) return(tables_by(fit, function(one) again(one, contrast)))
+  if (is_by_type(fit)) return(tables_by(fit, function(one) again(one, contrast)))
   check_set(fit)
   if (is_several(contrast)) return(several_contrasts(fit, contrast, function(one) again(fit, one)))
   estimand <- check_choice(estimand, "estimand", c("population", "observed", "new_donor"))
   names <- check_choice(names, "names", c("twill", "limma"))
   check_not_negative(lfc_threshold, "lfc_threshold", "contrast")
   check_level(prob, "prob")
-  contrast <- contrast %||% only_coefficient(fit$job$model)
-  weights <- resolve_contrast(fit$job$model, contrast)
-  say_reference_levels(fit$job$model, contrast)
+  contrast <- contrast %||% only_coefficient(model_of(fit))
+  weights <- resolve_contrast(model_of(fit), contrast)
+  say_reference_levels(model_of(fit), contrast)
   ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, extra)
   unit <- effect_unit(fit, log2)
   prior <- check_flag(adaptive, "adaptive") && !cell_noise

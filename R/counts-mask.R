@@ -63,7 +63,7 @@ check_mask_arguments <- function(fit, coverage, min_expression) {
 
 # Rates of the genes by condition, conditions x genes.
 condition_rates <- function(fit) {
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   pattern <- design_pattern(design$x) %||% rep(1, nrow(design$x))
   exposure <- rowsum(exp(design$offset), pattern)[, 1]
   sums <- count_blocks(fit, function(counts) rowsum(replace(counts, is.na(counts), 0), pattern))

@@ -58,12 +58,12 @@ find_effect <- function(fit, term) {
 }
 
 known_effects <- function(fit) {
-  blueprint <- fit$job$model$design$blueprint
+  blueprint <- model_of(fit)$design$blueprint
   slopes <- unlist(lapply(blueprint$groups, function(group) {
     paste(attr(group$terms, "term.labels"), group$group, sep = ":", recycle0 = TRUE)
   }))
   # Terms of which columns are left.
-  here <- unique(attr(part_matrix(blueprint, fit$job$model$data), "assign"))
+  here <- unique(attr(part_matrix(blueprint, model_of(fit)$data), "assign"))
   unique(c(attr(blueprint$terms, "term.labels")[here], vapply(blueprint$groups, `[[`, "", "group"), slopes))
 }
 
@@ -80,8 +80,8 @@ term_columns <- function(part, data, wanted) {
 }
 
 fixed_effect <- function(fit, wanted) {
-  design <- fit$job$model$design
-  data <- fit$job$model$data
+  design <- model_of(fit)$design
+  data <- model_of(fit)$data
   found <- term_columns(design$blueprint, data, wanted)
   if (is.null(found)) return(NULL)
   coefs <- design$coef_names[found$columns]
@@ -97,7 +97,7 @@ fixed_effect <- function(fit, wanted) {
 unit_weight <- function(name) list(weights = stats::setNames(1, name))
 
 group_effect <- function(fit, wanted) {
-  for (term in fit$job$model$design$terms) {
+  for (term in model_of(fit)$design$terms) {
     if (!setequal(term$vars, wanted) || !"Intercept" %in% term$coefs) next
     names <- effect_variables(term$group, term$levels, "Intercept")
     levels <- stats::setNames(lapply(names, function(name) list(effect = name)), term$level_names)
@@ -107,7 +107,7 @@ group_effect <- function(fit, wanted) {
 }
 
 slope_effect <- function(fit, wanted) {
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   parts <- lapply(seq_along(design$terms), function(k) slope_levels(fit, k, wanted))
   levels <- unlist(parts, recursive = FALSE)
   if (length(levels) == 0) return(NULL)
@@ -118,9 +118,9 @@ slope_effect <- function(fit, wanted) {
 
 # Levels of one coefficient go by their own names, those of several also by the coefficient's.
 slope_levels <- function(fit, k, wanted) {
-  term <- fit$job$model$design$terms[[k]]
+  term <- model_of(fit)$design$terms[[k]]
   if (!all(term$vars %in% wanted)) return(NULL)
-  found <- term_columns(fit$job$model$design$blueprint$groups[[k]], fit$job$model$data, setdiff(wanted, term$vars))
+  found <- term_columns(model_of(fit)$design$blueprint$groups[[k]], model_of(fit)$data, setdiff(wanted, term$vars))
   if (is.null(found)) return(NULL)
   coefs <- term$coefs[found$columns]
   levels <- lapply(coefs, function(coef) {
@@ -137,7 +137,7 @@ effect_level_draws <- function(x, level) {
   part <- x$levels[[level]]
   n <- n_set_draws(x$fit)
   size <- unit_size(x$unit)
-  if (!is.null(part$effect)) return(matrix(effect_draws(x$fit, part$effect, x$genes), ncol = length(x$genes)) / size)
+  if (!is.null(part$effect)) return(matrix(draws_of(x$fit, part$effect, x$genes), ncol = length(x$genes)) / size)
   used <- part$weights[part$weights != 0]
   if (length(used) == 0) matrix(0, n, length(x$genes)) else weighted_draws(x$fit, used, x$genes) / size
 }

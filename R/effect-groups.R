@@ -56,7 +56,7 @@ tw_groups <- function(fit, by = NULL, ...) {
 }
 
 check_grouping <- function(fit, by, known) {
-  terms <- fit$job$model$design$terms
+  terms <- model_of(fit)$design$terms
   if (is.null(by) && length(terms) > 0) return(terms[[1]]$vars)
   if (is.character(by) && length(by) > 0 && all(by %in% known)) return(by)
   unknown <- if (is.character(by)) setdiff(by, known) else given_value(by)
@@ -140,7 +140,7 @@ print.tw_group <- function(x, ...) {
 
 group_table <- function(x) {
   table <- data.frame(leaf = names(x$leaves))
-  if (!inherits(x$fit, "twillcells")) return(table)
+  if (!is_leaves(x$fit)) return(table)
   cells <- x$fit$job$cells
   capture <- vapply(x$leaves, function(l) stats::median(exp(cells$log_capture[cells$leaf == l])), 0)
   total <- vapply(x$leaves, function(l) stats::median(cells$total[cells$leaf == l]), 0)

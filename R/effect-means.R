@@ -49,7 +49,7 @@ tw_means <- function(fit, genes = NULL, leaf = NULL, summary = TRUE, prob = 0.95
 }
 
 mean_texts <- function(fit, prob) {
-  what <- if (inherits(fit, "twillcells")) "molecules per cell before capture" else
+  what <- if (is_leaves(fit)) "molecules per cell before capture" else
     if (has_counts(fit)) "mean count at a size factor of one" else "mean of the values"
   c(leaf = "combination of the variables of the design", estimate = paste("posterior mean of the", what), sd = "posterior sd",
     interval_texts(prob), cells = "number of cells", observed = "counts over summed captures")
@@ -89,7 +89,7 @@ mean_table <- function(fit, at, leaves, statistics) {
   table <- data.frame(gene = set_genes(fit)[g], leaf = leaf_labels(fit)[l], variables[l, , drop = FALSE],
                       estimate = statistics[, 1], sd = statistics[, 2], lower = statistics[, 3], upper = statistics[, 4],
                       row.names = NULL, check.names = FALSE)
-  if (!inherits(fit, "twillcells")) return(table)
+  if (!is_leaves(fit)) return(table)
   table$cells <- fit$job$cells$n[l]
   table$observed <- fit$job$source$data$sums[cbind(l, fit$posterior$rows[g])] / leaf_exposures(fit)[l]
   table

@@ -166,7 +166,7 @@ pilot_draws <- 20L
 pilot_parts <- function(fit, contrast, genes, group, depth, stated) {
   check_set(fit)
   refuse_pilot(fit, stated)
-  model <- fit$job$model
+  model <- model_of(fit)
   contrast <- contrast %||% only_coefficient(model)
   at <- set_positions(fit, genes)
   some <- at[unique(round(seq(1, length(at), length.out = min(pilot_genes, length(at)))))]
@@ -193,7 +193,7 @@ refuse_pilot <- function(fit, stated) {
   if (length(given)) abort_twill("argument", "{.arg {given}} {?is/are} read from {.arg fit}: give a fit or state values.")
   why <- if (is_screen(fit)) "Screens have guides in the place of donors." else
     if (!has_draws(fit)) "The fit has no draws." else
-      if (length(fit$job$model$design$terms) == 0) "The design has no donors: no group-level term such as (1 | donor)."
+      if (length(model_of(fit)$design$terms) == 0) "The design has no donors: no group-level term such as (1 | donor)."
   if (is.null(why)) return(invisible())
   abort_twill("argument", c("{.arg fit} cannot be a pilot.", "x" = "{why}",
                             "i" = "State {.arg sd_donor}, {.arg mean} and {.arg shape}."))
@@ -202,7 +202,7 @@ refuse_pilot <- function(fit, stated) {
 # Rows of the design on each side: those whose columns are as the side has them, where the sides differ. Of numbers that no row
 # has, all rows.
 arm_rows <- function(fit, arms) {
-  x <- fit$job$model$design$x
+  x <- model_of(fit)$design$x
   sides <- do.call(rbind, lapply(arms, function(arm) as.numeric(arm$x)))
   differ <- which(apply(sides, 2, function(column) any(column != column[1])))
   rows <- lapply(seq_along(arms), function(i) which(colSums(abs(t(x[, differ, drop = FALSE]) - sides[i, differ])) < 1e-8))
@@ -212,7 +212,7 @@ arm_rows <- function(fit, arms) {
 # list(group, variance, n, is_paired, codes): variance over the levels of one term of the contrast. Where no level is on all
 # sides, each side has levels of its own.
 pilot_term <- function(fit, k, arms, at) {
-  term <- fit$job$model$design$terms[[k]]
+  term <- model_of(fit)$design$terms[[k]]
   codes <- lapply(arm_rows(fit, arms), function(rows) term$codes[rows])
   is_paired <- length(Reduce(intersect, codes)) > 0
   weights <- do.call(rbind, lapply(arms, function(arm) arm$weight * arm$z[[k]][term$coefs]))
@@ -226,9 +226,9 @@ pilot_term <- function(fit, k, arms, at) {
 
 # Variance of one cell (or sample) of one donor in all conditions of the contrast: draws x genes, in natural logarithms.
 pilot_within <- function(fit, arms, at, depth) {
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   dispersion <- if (!is.null(design$dispersion)) arm_shapes(fit, arms, at)
-  beta <- set_draws(fit, design$coef_names, at)
+  beta <- draws_of(fit, design$coef_names, at)
   one <- function(i) {
     arm <- arms[[i]]
     if (!has_counts(fit)) return(arm$weight^2 * dispersion[[i]]^2)
@@ -242,12 +242,12 @@ pilot_exposures <- function(fit) {
   if (pilot_what(fit) == "cells") exp(fit$job$cells$log_capture) else fit$job$sizes$values
 }
 
-pilot_what <- function(fit) if (inherits(fit, c("twillcells", "twillrows"))) "cells" else "samples"
+pilot_what <- function(fit) if (is_cells(fit)) "cells" else "samples"
 
 # Cells (or samples) of a donor in a condition, the median over these.
 pilot_size <- function(terms, rows, fit) {
   codes <- terms[[1]]$codes
-  cells <- if (inherits(fit, "twillcells")) fit$job$cells$n else rep(1, nrow(fit$job$model$design$x))
+  cells <- if (is_leaves(fit)) fit$job$cells$n else rep(1, nrow(model_of(fit)$design$x))
   sums <- Map(function(code, row) tapply(cells[row], code, sum), codes, rows)
   max(1, round(stats::median(unlist(sums))))
 }

@@ -35,10 +35,10 @@ tw_spread <- function(fit, contrast = NULL, group = NULL, ...) {
     abort_twill("draws", c("{.fn tw_spread} needs the draws, which this fit has not kept.", lost_folder(fit),
                            "i" = "Fit with {.code keep = \"draws\"} or {.val effects}."))
   }
-  contrast <- contrast %||% only_coefficient(fit$job$model)
-  weights <- resolve_contrast(fit$job$model, contrast)
-  say_reference_levels(fit$job$model, contrast)
-  term <- fit$job$model$design$terms[[forest_term(fit, weights, group)]]
+  contrast <- contrast %||% only_coefficient(model_of(fit))
+  weights <- resolve_contrast(model_of(fit), contrast)
+  say_reference_levels(model_of(fit), contrast)
+  term <- model_of(fit)$design$terms[[forest_term(fit, weights, group)]]
   unit <- effect_unit(fit)
   at <- seq_along(fit$posterior$rows)
   effect <- weighted_draws(fit, linear_weights(fit, weights, "population"), at)
@@ -60,12 +60,12 @@ spread_texts <- c(
 
 # Over all terms of the group: uncorrelated coefficients may stand in terms of their own.
 response_variance <- function(fit, weights, group, at) {
-  same <- which(group_names(fit$job$model) == group)
+  same <- which(group_names(model_of(fit)) == group)
   Reduce(`+`, lapply(same, function(k) term_variance(fit, k, weights$terms[[k]]$weights, at)))
 }
 
 baseline_spread <- function(fit, group) {
-  terms <- group_terms(fit$job$model, group)
+  terms <- group_terms(model_of(fit), group)
   term <- Find(function(term) "Intercept" %in% term$coefs, terms)
   if (is.null(term)) return(NA_real_)
   of_class <- function(class) {
@@ -98,7 +98,7 @@ spread_columns_shown <- c("effect", "baseline", "response", "ratio", "agreement"
 forest_term <- function(fit, weights, group) {
   if (!is.null(group)) group <- check_name(group, "group")
   varies <- vapply(weights$terms, function(part) nrow(part$weights) == 1 && any(part$weights != 0), TRUE)
-  k <- which(varies & (if (is.null(group)) TRUE else group_names(fit$job$model) == group))
+  k <- which(varies & (if (is.null(group)) TRUE else group_names(model_of(fit)) == group))
   if (length(k) > 0) return(k[1])
   what <- if (is.null(group)) "any group" else paste("group", group)
   abort_twill("plot", c("The contrast does not vary over {what}: there is nothing to show by level.",

@@ -7,7 +7,7 @@
 # A sigma of Gaussian values is integrated out alike.
 
 has_one_shape <- function(fit) {
-  model <- fit$job$model
+  model <- model_of(fit)
   has_one <- isTRUE(model$design$dispersion %in% c("shape", "sigma")) && is.null(model$design$x_disp)
   has_one && !is_known_prior(model$parameters$parsed[[match(model$design$dispersion, model$parameters$variable)]])
 }
@@ -17,7 +17,7 @@ shape_priors <- function(fit, at) {
   part <- job_part(fit$job, fit$posterior$rows[at])
   view <- part_view(part)
   table <- view$model$parameters
-  name <- fit$job$model$design$dispersion
+  name <- model_of(fit)$design$dispersion
   parsed <- table$parsed[[match(name, table$variable)]]
   overrides <- gene_priors(view$model, part, view$levels)
   lapply(seq_along(at), function(g) {

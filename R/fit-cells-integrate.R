@@ -33,7 +33,7 @@ most_siblings <- 12
 
 # list(leaves, terms): the leaf, then those that share a level with it in the terms whose effects move.
 leaf_siblings <- function(fit, leaf) {
-  terms <- fit$job$model$design$terms
+  terms <- model_of(fit)$design$terms
   active <- which(vapply(terms, function(term) any(term$z[leaf, ] != 0), TRUE))
   together <- lapply(terms[active], function(term) setdiff(which(term$codes == term$codes[leaf]), leaf))
   kept <- lengths(together) <= max(most_siblings, min(lengths(together), Inf))
@@ -108,7 +108,7 @@ leaf_prior <- function(fit, at, plan) {
   n <- length(plan$leaves)
   effect <- deviation <- covariance <- 0
   for (k in plan$terms) {
-    term <- fit$job$model$design$terms[[k]]
+    term <- model_of(fit)$design$terms[[k]]
     z <- term$z[plan$leaves, , drop = FALSE] * (term$codes[plan$leaves] == term$codes[plan$leaves[1]])
     level <- term$codes[plan$leaves[1]]
     own <- level_effects(fit, term, level, at)
@@ -122,7 +122,7 @@ leaf_prior <- function(fit, at, plan) {
 
 # draw x coefficient of one gene.
 level_effects <- function(fit, term, level, at) {
-  b <- effect_draws(fit, effect_variables(term$group, term$levels[level], colnames(term$z)), at)
+  b <- draws_of(fit, effect_variables(term$group, term$levels[level], colnames(term$z)), at)
   matrix(b, dim(b)[1])
 }
 
@@ -137,7 +137,7 @@ given_relatives <- function(fit, term, level, at) {
 
 # draw x leaf x leaf of z S R S z'.
 term_covariance <- function(fit, term, z, at) {
-  sds <- set_draws(fit, sd_names(term), at)
+  sds <- draws_of(fit, sd_names(term), at)
   coefs <- colnames(term$z)
   out <- 0
   for (a in seq_along(coefs)) for (b in seq_len(a)) {

@@ -1,7 +1,7 @@
 # What the readers of a fit of cells share: leaves by name, captures, the counts of a gene, work in steps.
 
 check_cells <- function(fit, argument = "fit") {
-  if (inherits(fit, c("twillcells", "twillrows"))) return(invisible(fit))
+  if (is_cells(fit)) return(invisible(fit))
   given <- class(fit)[1]
   abort_twill("argument", c("{.arg {argument}} must be a fit of class {.cls twillcells}, made by {.fn twill_cells}.",
                             "x" = "It is of class {.cls {given}}."))
@@ -14,7 +14,7 @@ leaf_factors <- function(fit) {
   data <- model.frame.twillgenes(fit)
   if (is_rows(fit)) data <- cell_leaves(fit)
   names <- names(data)[vapply(data, is_category, TRUE)]
-  groups <- unlist(lapply(fit$job$model$design$terms, `[[`, "vars"))
+  groups <- unlist(lapply(model_of(fit)$design$terms, `[[`, "vars"))
   list(groups = intersect(names, groups), others = setdiff(names, groups))
 }
 

@@ -29,7 +29,7 @@ NULL
 print.twillcells <- function(x, ...) {
   check_no_dots(..., allow = print_arguments)
   print_cells_heading(summary.twillcells(x))
-  coefs <- first_few(contrast_coefs(x$job$model), 4)
+  coefs <- first_few(contrast_coefs(model_of(x)), 4)
   print_field("Next:", paste("tw_calibration(), pp_check(), plot(); tw_contrast(), tw_draws(), tw_spread(), tw_groups(),",
                              "tw_means(), tw_diagnostics(), tw_gene(); coefficients", coefs))
   invisible(x)

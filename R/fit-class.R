@@ -2,7 +2,7 @@
 
 #' Parts of a fit
 #'
-#' @param object,x,formula A fit of class `twillfit`.
+#' @param object,x,formula A fit of class `twillfit`; for `formula()`, `family()`, `df.residual()` and `model.matrix()` any fit.
 #' @param ... Not used.
 #' @return
 #' * `formula()`: the model formula; `terms()`: the terms object of its population-level part.
@@ -29,11 +29,11 @@
 NULL
 
 #' @rdname twill-parts
-#' @method formula twillfit
+#' @method formula twill_model
 #' @export
-formula.twillfit <- function(x, ...) {
+formula.twill_model <- function(x, ...) {
   check_no_dots(...)
-  formula <- x$formula$formula
+  formula <- model_of(x)$formula$formula
   # An environment without anything in it would only be printed.
   if (length(ls(environment(formula), all.names = TRUE)) == 0) environment(formula) <- globalenv()
   formula
@@ -49,11 +49,11 @@ terms.twillfit <- function(x, ...) {
 }
 
 #' @rdname twill-parts
-#' @method family twillfit
+#' @method family twill_model
 #' @export
-family.twillfit <- function(object, ...) {
+family.twill_model <- function(object, ...) {
   check_no_dots(...)
-  object$family
+  model_of(object)$family
 }
 
 #' @rdname twill-parts
@@ -66,12 +66,12 @@ nobs.twillfit <- function(object, ...) {
 }
 
 #' @rdname twill-parts
-#' @method df.residual twillfit
+#' @method df.residual twill_model
 #' @export
 #' @importFrom stats df.residual
-df.residual.twillfit <- function(object, ...) {
+df.residual.twill_model <- function(object, ...) {
   check_no_dots(...)
-  nobs(object) - length(object$design$coef_names)
+  nobs(object) - length(model_of(object)$design$coef_names)
 }
 
 #' @rdname twill-parts
@@ -84,12 +84,12 @@ model.frame.twillfit <- function(formula, ...) {
 }
 
 #' @rdname twill-parts
-#' @method model.matrix twillfit
+#' @method model.matrix twill_model
 #' @export
 #' @importFrom stats model.matrix
-model.matrix.twillfit <- function(object, ...) {
+model.matrix.twill_model <- function(object, ...) {
   check_no_dots(...)
-  object$design$x
+  model_of(object)$design$x
 }
 
 #' @rdname twill-parts
@@ -200,8 +200,8 @@ numbered <- function(at, names) {
 one_model_hint <- "{.code tw_gene(fit, \"NAME\")} fits one gene as a model of its own."
 
 check_fit <- function(fit, argument = "fit") {
-  if (inherits(fit, "twillfit")) return(invisible(fit))
+  if (is_one(fit)) return(invisible(fit))
   given <- class(fit)[1]
   abort_twill("argument", c("{.arg {argument}} must be a fit of class {.cls twillfit}.",
-                            "x" = "It is of class {.cls {given}}.", if (inherits(fit, "twillgenes")) c("i" = one_model_hint)))
+                            "x" = "It is of class {.cls {given}}.", if (is_set(fit)) c("i" = one_model_hint)))
 }

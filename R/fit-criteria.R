@@ -31,13 +31,13 @@ model_label <- function(expression, fit) {
     return(deparse1(expression))
   }
   if (is.name(expression) && !as.character(expression) %in% c(".", ".x", "x")) return(as.character(expression))
-  if (inherits(fit, "twillgenes")) design_text(fit$job$model)[1] else deparse1(fit$formula$formula)
+  if (is_set(fit)) design_text(model_of(fit))[1] else deparse1(fit$formula$formula)
 }
 
 # Of what was fitted: fits can be compared where it is the same.
 response_hash <- function(fit) {
-  if (inherits(fit, "twillgenes") && has_sample_units(fit)) return(value_hash(fit$job$source$data))
-  y <- if (inherits(fit, "twillgenes")) fit$job$source$data$sums else fit$design$y
+  if (is_set(fit) && has_sample_units(fit)) return(value_hash(fit$job$source$data))
+  y <- if (is_set(fit)) fit$job$source$data$sums else fit$design$y
   cli::hash_md5(paste(sprintf("%.15g", as.numeric(y)), collapse = " "))
 }
 
@@ -79,7 +79,7 @@ compare_fits <- function(x, dots, criterion, model_names, names, class) {
   is_done <- vapply(dots, inherits, NA, "loo")
   names <- names[c(TRUE, TRUE, !is_done)]
   others <- dots[!is_done]
-  n <- 1 + sum(is_done) + sum(vapply(others, inherits, NA, c("twillfit", "twillgenes")))
+  n <- 1 + sum(is_done) + sum(vapply(others, is_fit, NA))
   if (n < 2) {
     abort_twill("argument", c("{.fn loo_compare} compares at least two fits; it was given one.",
                               "i" = "For example {.code loo_compare(fit, update(fit, . ~ . - x))}."))
@@ -93,7 +93,7 @@ compare_fits <- function(x, dots, criterion, model_names, names, class) {
 
 # A fit by another door is no argument of a criterion.
 refuse_other_fits <- function(x, dots, class) {
-  is_other <- vapply(dots, inherits, NA, c("twillfit", "twillgenes")) & !vapply(dots, inherits, NA, class)
+  is_other <- vapply(dots, is_fit, NA) & !vapply(dots, inherits, NA, class)
   if (!any(is_other)) return(invisible())
   others <- unique(vapply(dots[is_other], function(fit) class(fit)[1], ""))
   abort_twill("argument", c("Only fits of the same kind and data can be compared.",

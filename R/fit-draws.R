@@ -159,11 +159,11 @@ variables.twillfit <- function(x, ...) {
 }
 
 #' @rdname twill-size
-#' @method nvariables twillfit
+#' @method nvariables twill_model
 #' @export
-nvariables.twillfit <- function(x, ...) {
+nvariables.twill_model <- function(x, ...) {
   check_no_dots(...)
-  dim(fit_draws(x))[3]
+  length(variables(x))
 }
 
 #' @rdname twill-size
@@ -239,15 +239,6 @@ is_group_effect <- function(variable) grepl("^(r|Xme)_.*\\[.*\\]$", variable)
 main_variables <- function(fit) {
   all <- variables(fit)
   all[!is_group_effect(all) & !startsWith(all, "prior_") & !all %in% c("lprior", "lp__")]
-}
-
-# Draws x variables, chains one after the other; a plain matrix because posterior's own
-# subsetting costs more than the arithmetic when there are thousands of variables.
-draw_matrix <- function(fit, variable, draw = NULL) {
-  size <- dim(fit_draws(fit))
-  out <- unclass(fit_draws(fit))[, , match(variable, variables(fit)), drop = FALSE]
-  out <- matrix(out, size[1] * size[2], length(variable), dimnames = list(NULL, variable))
-  if (is.null(draw)) out else out[check_draw_ids(draw, nrow(out), "draw"), , drop = FALSE]
 }
 
 draws_with_warmup <- function(fit) {

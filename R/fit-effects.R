@@ -100,15 +100,15 @@ VarCorr.twillfit <- function(x, sigma = 1, summary = TRUE, robust = FALSE,
 ngrps <- function(object, ...) UseMethod("ngrps")
 
 #' @rdname twill-effects
-#' @method ngrps twillfit
+#' @method ngrps twill_model
 #' @export
-#' @rawNamespace S3method(brms::ngrps, twillfit)
-#' @rawNamespace S3method(lme4::ngrps, twillfit)
-ngrps.twillfit <- function(object, ...) {
+#' @rawNamespace S3method(brms::ngrps, twill_model)
+#' @rawNamespace S3method(lme4::ngrps, twill_model)
+ngrps.twill_model <- function(object, ...) {
   check_no_dots(...)
-  terms <- all_terms(object$design)
-  n <- lapply(terms, function(term) length(term$levels))
-  names(n) <- group_names(object)
+  model <- model_of(object)
+  n <- lapply(all_terms(model$design), function(term) length(term$levels))
+  names(n) <- group_names(model)
   n[!duplicated(names(n))]
 }
 

@@ -8,7 +8,7 @@ coef.twillgenes <- function(object, summary = TRUE, probs = c(0.025, 0.975), gro
   need_set_groups(object)
   check_probs(probs, open = is.null(object$posterior$effects))
   at <- set_positions(object, genes)
-  groups <- pick_groups(object$job$model, groups)
+  groups <- pick_groups(model_of(object), groups)
   if (!check_flag(summary, "summary")) return(lapply(groups, level_coef_draws, fit = object, at = at))
   if (is.null(object$posterior$effects) && length(at) > max_repeated) say_means_alone()
   lapply(groups, level_coef_array, fit = object, at = at, probs = probs)
@@ -22,10 +22,10 @@ say_means_alone <- function() {
 # What a level's coefficients are made of, by coefficient: list(fixed, effects), names of variables of the posterior. Those
 # that do not vary over the group stay in, equal for all levels, as in lme4 and brms.
 level_coef_parts <- function(fit, group) {
-  design <- fit$job$model$design
-  terms <- group_terms(fit$job$model, group)
+  design <- model_of(fit)$design
+  terms <- group_terms(model_of(fit), group)
   varying <- unlist(lapply(terms, `[[`, "coefs"))
-  coefs <- union(population_names(fit$job$model, group), varying)
+  coefs <- union(population_names(model_of(fit), group), varying)
   parts <- lapply(coefs, function(coef) {
     list(fixed = intersect(c(paste0("b_", coef), mean_names(group, coef)), design$coef_names),
          effects = if (coef %in% varying) effect_variables(group, terms[[1]]$levels, coef))
@@ -44,9 +44,9 @@ level_coef_draws <- function(fit, group, at) {
 
 # draw x gene x level of one coefficient.
 level_coef_values <- function(part, fit, at, n_levels) {
-  fixed <- if (length(part$fixed)) apply(set_draws(fit, part$fixed, at), c(1, 3), sum) else 0
+  fixed <- if (length(part$fixed)) apply(draws_of(fit, part$fixed, at), c(1, 3), sum) else 0
   if (is.null(part$effects)) return(array(fixed, c(dim(fixed), n_levels)))
-  aperm(effect_draws(fit, part$effects, at), c(1, 3, 2)) + as.vector(fixed)
+  aperm(draws_of(fit, part$effects, at), c(1, 3, 2)) + as.vector(fixed)
 }
 
 # gene x (Estimate, Est.Error, quantiles) x level x coefficient.

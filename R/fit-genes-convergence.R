@@ -36,9 +36,9 @@ monitored <- function(fit, measure, pars, genes) {
 vcov.twillgenes <- function(object, correlation = FALSE, genes = NULL, ...) {
   check_no_dots(..., allow = "complete")
   at <- set_positions(object, genes)
-  design <- object$job$model$design
+  design <- model_of(object)$design
   variable <- c(design$coef_names, design$disp_names[!is.null(design$x_disp)])
-  draws <- set_draws(object, variable, at)
+  draws <- draws_of(object, variable, at)
   measure <- if (check_flag(correlation, "correlation")) stats::cor else stats::cov
   values <- vapply(seq_along(at), function(k) measure(matrix(draws[, , k], dim(draws)[1])), diag(length(variable)))
   labels <- sub("^b_", "", variable)

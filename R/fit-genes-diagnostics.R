@@ -16,7 +16,7 @@
 #' @export
 tw_diagnostics <- function(fit, all = FALSE, ...) {
   check_no_dots(...)
-  if (inherits(fit, "twill_by")) return(tables_by(fit, function(one) tw_diagnostics(one, all)))
+  if (is_by_type(fit)) return(tables_by(fit, function(one) tw_diagnostics(one, all)))
   check_set(fit)
   check_flag(all, "all")
   p <- fit$posterior
@@ -136,7 +136,7 @@ variance_rows <- function(shares, genes, prob) {
 
 # One matrix draws x genes per part, named.
 variance_parts <- function(fit, at) {
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   fixed <- fixed_variances(fit, at)
   random <- lapply(seq_along(design$terms), function(k) random_variances(fit, k, at))
   c(fixed, unlist(random, recursive = FALSE), list(noise = noise_variance(fit, at)))
@@ -144,7 +144,7 @@ variance_parts <- function(fit, at) {
 
 # One part for a correlated term, else one per coefficient.
 random_variances <- function(fit, k, at) {
-  term <- fit$job$model$design$terms[[k]]
+  term <- model_of(fit)$design$terms[[k]]
   parts <- if (term$cor) list(seq_along(term$coefs)) else as.list(seq_along(term$coefs))
   names(parts) <- vapply(parts, function(part) {
     coefs <- term$coefs[part]
@@ -154,16 +154,16 @@ random_variances <- function(fit, k, at) {
 }
 
 fixed_variances <- function(fit, at) {
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   blueprint <- design$blueprint
-  x <- part_matrix(blueprint, fit$job$model$data)
+  x <- part_matrix(blueprint, model_of(fit)$data)
   labels <- attr(blueprint$terms, "term.labels")
   # Of a term that others determine no column may be left.
   here <- intersect(seq_along(labels), attr(x, "assign"))
   lapply(stats::setNames(here, labels[here]), function(f) {
     columns <- which(attr(x, "assign") == f)
     covariance <- mean_products(about_means(design$x[, columns, drop = FALSE]))
-    draws <- set_draws(fit, design$coef_names[columns], at)
+    draws <- draws_of(fit, design$coef_names[columns], at)
     quadratic_form(draws, covariance)
   })
 }
@@ -188,7 +188,7 @@ random_variance <- function(fit, term, part, at) {
 }
 
 class_moments <- function(fit, term, part, at, moments) {
-  sds <- set_draws(fit, sd_names(term)[part], at)
+  sds <- draws_of(fit, sd_names(term)[part], at)
   out <- 0
   for (a in seq_along(part)) for (b in seq_len(a)) {
     share <- moments[part[a], part[b]] * sds[, a, ] * sds[, b, ]
@@ -200,7 +200,7 @@ class_moments <- function(fit, term, part, at, moments) {
 noise_variance <- function(fit, at) {
   dispersion <- dispersion_of(fit, at)
   if (!has_counts(fit)) return(dispersion^2)
-  n_draws <- nrow(dispersion %||% set_draws(fit, fit$posterior$names[1], at))
+  n_draws <- nrow(dispersion %||% draws_of(fit, fit$posterior$names[1], at))
   mean <- rep(fit$posterior$base_mean[at], each = n_draws)
   inverse <- if (is.null(dispersion)) 0 else 1 / dispersion
   matrix(trigamma(1 / (1 / mean + inverse)), n_draws)
@@ -208,17 +208,17 @@ noise_variance <- function(fit, at) {
 
 # draws x genes of sigma or shape; at the mean of its covariates where it has a regression.
 dispersion_of <- function(fit, at) {
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   if (is.null(design$dispersion)) return(NULL)
-  if (is.null(design$x_disp)) return(matrix(set_draws(fit, design$dispersion, at), ncol = length(at)))
-  exp(weighted_sum(set_draws(fit, design$disp_names, at), colMeans(design$x_disp)))
+  if (is.null(design$x_disp)) return(matrix(draws_of(fit, design$dispersion, at), ncol = length(at)))
+  exp(weighted_sum(draws_of(fit, design$disp_names, at), colMeans(design$x_disp)))
 }
 
 # Posterior means of 1 / shape, or of sigma.
 set_dispersions <- function(fit) {
-  is_shape <- fit$job$model$design$dispersion == "shape"
+  is_shape <- model_of(fit)$design$dispersion == "shape"
   if (!has_draws(fit)) {
-    mean <- fit$posterior$mean[match(fit$job$model$design$dispersion, fit$posterior$names), ]
+    mean <- fit$posterior$mean[match(model_of(fit)$design$dispersion, fit$posterior$names), ]
     return(if (is_shape) 1 / mean else mean)
   }
   draws <- dispersion_of(fit, seq_along(fit$posterior$rows))

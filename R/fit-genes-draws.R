@@ -48,7 +48,7 @@ NULL
 fixef.twillgenes <- function(object, summary = TRUE, probs = c(0.025, 0.975), genes = NULL, ...) {
   check_no_dots(...)
   at <- set_positions(object, genes)
-  design <- object$job$model$design
+  design <- model_of(object)$design
   variable <- c(design$coef_names, design$disp_names[!is.null(design$x_disp)])
   gene_array(object, variable, sub("^b_", "", variable), at, summary, probs)
 }
@@ -61,7 +61,7 @@ ranef.twillgenes <- function(object, groups = NULL, genes = NULL, summary = TRUE
   need_set_groups(object)
   check_probs(probs, open = is.null(object$posterior$effects))
   at <- set_positions(object, genes)
-  groups <- pick_groups(object$job$model, groups)
+  groups <- pick_groups(model_of(object), groups)
   if (!check_flag(summary, "summary")) return(lapply(groups, level_draw_array, fit = object, at = at))
   lapply(groups, level_array, fit = object, at = at, probs = probs)
 }
@@ -73,7 +73,7 @@ VarCorr.twillgenes <- function(x, sigma = 1, summary = TRUE, probs = c(0.025, 0.
   check_no_dots(...)
   need_set_groups(x)
   at <- set_positions(x, genes)
-  lapply(pick_groups(x$job$model, NULL), function(group) {
+  lapply(pick_groups(model_of(x), NULL), function(group) {
     part <- function(prefix) {
       start <- paste0(prefix, "_", group, "__")
       variable <- grep(start, x$posterior$names, fixed = TRUE, value = TRUE)
@@ -85,7 +85,7 @@ VarCorr.twillgenes <- function(x, sigma = 1, summary = TRUE, probs = c(0.025, 0.
 }
 
 need_set_groups <- function(fit) {
-  if (length(fit$job$model$design$terms) == 0) {
+  if (length(model_of(fit)$design$terms) == 0) {
     abort_twill("group", c("The design has no group-level terms such as {.code (1 | donor)}.",
                            "i" = "{.fn fixef} has its coefficients."))
   }
@@ -95,7 +95,7 @@ need_set_groups <- function(fit) {
 gene_array <- function(fit, variable, labels, at, summary, probs) {
   genes <- set_genes(fit)[at]
   if (!check_flag(summary, "summary")) {
-    draws <- aperm(set_draws(fit, variable, at), c(1, 3, 2))
+    draws <- aperm(draws_of(fit, variable, at), c(1, 3, 2))
     return(array(draws, dim(draws), list(NULL, genes, labels)))
   }
   check_probs(probs, open = is.null(fit$posterior$draws))
@@ -108,7 +108,8 @@ gene_statistics <- function(fit, v, at, probs) {
   mean <- fit$posterior$mean[v, at]
   sd <- nan_to_na(fit$posterior$sd[v, at])
   if (is.null(fit$posterior$draws)) return(cbind(mean, sd, mean + outer(sd, stats::qnorm(probs))))
-  draws <- matrix(fit$posterior$draws[, v, at], dim(fit$posterior$draws)[1])
+  draws <- draws_of(fit, fit$posterior$names[v], at)
+  draws <- matrix(draws, nrow(draws))
   cbind(mean, sd, column_quantiles(draws, probs, few_draws_type))
 }
 
@@ -121,7 +122,7 @@ level_array <- function(fit, group, at, probs) {
   sd <- nan_to_na(pick("effects_sd"))
   values <- c(list(mean, sd), lapply(probs, function(prob) {
     if (is.null(fit$posterior$effects)) return(mean + sd * stats::qnorm(prob))
-    draws <- effect_draws(fit, plan$variables, at)
+    draws <- draws_of(fit, plan$variables, at)
     matrix(column_quantiles(matrix(draws, dim(draws)[1]), prob, few_draws_type), length(rows))
   }))
   both <- aperm(array(unlist(values), c(length(plan$levels), length(plan$coefs), length(at), length(values))), c(3, 4, 1, 2))
@@ -131,14 +132,14 @@ level_array <- function(fit, group, at, probs) {
 # draw x gene x level x coefficient.
 level_draw_array <- function(fit, group, at) {
   plan <- level_plan(fit, group)
-  draws <- effect_draws(fit, plan$variables, at)
+  draws <- draws_of(fit, plan$variables, at)
   draws <- aperm(array(draws, c(dim(draws)[1], length(plan$levels), length(plan$coefs), length(at))), c(1, 4, 2, 3))
   array(draws, dim(draws), list(NULL, set_genes(fit)[at], plan$levels, plan$coefs))
 }
 
 # list(levels, coefs, variables) of a group, with levels running faster than coefficients.
 level_plan <- function(fit, group) {
-  terms <- group_terms(fit$job$model, group)
+  terms <- group_terms(model_of(fit), group)
   coefs <- unlist(lapply(terms, `[[`, "coefs"))
   list(levels = terms[[1]]$level_names, coefs = coefs,
        variables = unlist(lapply(coefs, effect_variables, group = group, levels = terms[[1]]$levels)))
@@ -146,8 +147,8 @@ level_plan <- function(fit, group) {
 
 # Draws ------------------------------------------------------------------------------------------------------------
 
-# draw x variable x gene, from memory, else from the folder of the run.
-set_draws <- function(fit, variable, at) {
+# draw x variable x gene of what is no effect: from memory, else from the folder of the run.
+main_draws <- function(fit, variable, at) {
   draws <- fit$posterior$draws
   if (is.null(draws)) return(folder_draws(fit, variable, at))
   draws[, match(variable, fit$posterior$names), at, drop = FALSE]
@@ -156,7 +157,7 @@ set_draws <- function(fit, variable, at) {
 # draw x gene of the correlation of two coefficients of a term, whichever of them is named first.
 correlation_of <- function(fit, term, first, second, at) {
   names <- c(cor_name(term, c(first, second)), cor_name(term, c(second, first)))
-  set_draws(fit, intersect(names, fit$posterior$names), at)[, 1, ]
+  draws_of(fit, intersect(names, fit$posterior$names), at)[, 1, ]
 }
 
 has_draws <- function(fit) !is.null(fit$posterior$draws) || has_folder_draws(fit)

@@ -21,10 +21,10 @@
 #' @export
 tw_effect_prior <- function(fit, ...) {
   check_no_dots(...)
-  frame <- if (inherits(fit, "twillgenes")) mvn_frame(fit$job$shared)
+  frame <- if (is_set(fit)) mvn_frame(fit$job$shared)
   if (is.null(frame)) {
     abort_twill("method", c("{.fn tw_effect_prior} is about fits of {.code twill_genes(effect_prior = \"mvn\")}.",
-                            "x" = if (inherits(fit, "twillgenes")) "This fit has learned no joint prior of its coefficients." else
+                            "x" = if (is_set(fit)) "This fit has learned no joint prior of its coefficients." else
                               "It is of class {.cls {class(fit)[1]}}.",
                             "i" = "{.fn prior_summary} shows other priors."))
   }

@@ -112,7 +112,7 @@ described_rows <- function(fit, rows) {
   known <- match(rows$gene, rownames(table))
   out <- table[known, intersect(names(row_texts), names(table)), drop = FALSE]
   out$baseMean <- fit$posterior$base_mean[rows$at]
-  if (!is.null(fit$job$model$design$dispersion)) out$dispersion <- set_dispersions(fit)[rows$at]
+  if (!is.null(model_of(fit)$design$dispersion)) out$dispersion <- set_dispersions(fit)[rows$at]
   out <- out[intersect(names(row_texts), names(out))]
   type <- rep("results", length(out))
   texts <- row_texts[names(out)]
@@ -142,7 +142,7 @@ guide_columns_of <- function(fit, rows) {
 as_experiment <- function(fit, class = "SummarizedExperiment") {
   rows <- all_rows_of(fit)
   assays <- stats::setNames(list(counts_of_rows(fit, rows)), default_assay(family(fit)))
-  facts <- list(design = formula.twillgenes(fit), family = family(fit)$family, seed = fit$job$settings$seed)
+  facts <- list(design = formula.twill_model(fit), family = family(fit)$family, seed = fit$job$settings$seed)
   out <- SummarizedExperiment::SummarizedExperiment(assays, rowData = described_rows(fit, rows), colData = column_data(fit),
                                                     metadata = facts)
   if (class == "SummarizedExperiment") out else methods::as(out, class)

@@ -27,12 +27,12 @@ tw_gene <- function(fit, gene, ..., x = NULL) {
   if (length(at) != 1) abort_twill("genes", "{.arg gene} must be one gene, not {length(at)}.")
   part <- job_part(fit$job, fit$posterior$rows[at])
   response <- if (has_counts(fit)) "count" else "value"
-  data <- if (inherits(fit, "twillcells")) cell_data(fit, set_genes(fit)[at], x) else gene_data(part, response)
+  data <- if (is_leaves(fit)) cell_data(fit, set_genes(fit)[at], x) else gene_data(part, response)
   if (is_screen(fit)) data <- own_guide_rows(data, fit, set_genes(fit)[at])
-  formula <- gene_model_formula(fit$job$model, response, ".weights" %in% names(data))
+  formula <- gene_model_formula(model_of(fit), response, ".weights" %in% names(data))
   arguments <- list(formula = formula, data = data, family = family(fit), prior = one_gene_prior(part),
-                    data2 = fit$job$model$data2, seed = fit$job$settings$seed)
-  contrasts <- kept_contrasts(fit$job$model, data)
+                    data2 = model_of(fit)$data2, seed = fit$job$settings$seed)
+  contrasts <- kept_contrasts(model_of(fit), data)
   if (length(contrasts)) arguments$contrasts <- contrasts
   out <- do.call(twill, utils::modifyList(arguments, list(...)))
   out$call <- call("tw_gene", quote(fit), set_genes(fit)[at])
@@ -92,7 +92,7 @@ one_gene_prior <- function(part) {
 # Counts of a gene with the design of their cells, for tw_gene().
 cell_data <- function(fit, gene, x) {
   cells <- fit$job$cells
-  data <- fit$job$model$data[cells$leaf, setdiff(names(fit$job$model$data), response_name), drop = FALSE]
+  data <- model_of(fit)$data[cells$leaf, setdiff(names(model_of(fit)$data), response_name), drop = FALSE]
   data$count <- gene_counts(fit, gene, x)
   data$.offset <- cells$log_capture
   rownames(data) <- make.unique(cells$names)

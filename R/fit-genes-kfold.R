@@ -134,7 +134,7 @@ unseen_terms <- function(unit, fit, units) {
   is_unseen <- function(term) {
     any(term$z[unit, ] != 0) && !term$codes[unit] %in% term$codes[-units] && is.null(term$precision)
   }
-  which(vapply(fit$job$model$design$terms, is_unseen, NA))
+  which(vapply(model_of(fit)$design$terms, is_unseen, NA))
 }
 
 # draw x unit, with what unseen levels add integrated out.

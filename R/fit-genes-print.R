@@ -25,7 +25,7 @@ NULL
 print.twillgenes <- function(x, ...) {
   check_no_dots(..., allow = print_arguments)
   print_set_heading(summary.twillgenes(x))
-  coefs <- first_few(contrast_coefs(x$job$model), 6)
+  coefs <- first_few(contrast_coefs(model_of(x)), 6)
   print_field("Next:", sprintf("tw_contrast(), tw_diagnostics(), tw_variance(), tw_gene(); coefficients %s", coefs))
   invisible(x)
 }
@@ -42,7 +42,7 @@ summary.twillgenes <- function(object, ...) {
   known <- known[!startsWith(p$names, "mean_r_"), , drop = FALSE]
   quantiles <- t(apply(known, 1, stats::quantile, c(0.05, 0.25, 0.5, 0.75, 0.95), na.rm = TRUE))
   colnames(quantiles) <- c("5%", "25%", "50%", "75%", "95%")
-  structure(list(family = family(fit)$family, size = dim(fit), design = design_text(fit$job$model),
+  structure(list(family = family(fit)$family, size = dim(fit), design = design_text(model_of(fit)),
                  groups = set_groups(fit),
                  settings = fit$job$settings, n_draws = n_set_draws(fit), keep = fit$job$keep, elapsed = fit$info$elapsed,
                  sizes = fit$job$sizes, shared = shared_lines(fit), status = table(p$status), skipped = skipped_line(fit),

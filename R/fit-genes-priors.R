@@ -1,7 +1,7 @@
 # Priors of genes: those of their coefficients, where their intercept is centred, and what is a gene's own.
 
 coefficient_priors <- function(fit) {
-  model <- if (is.null(fit$job$shared)) fit$job$model else apply_shared(fit$job$model, fit$job$shared)
+  model <- if (is.null(fit$job$shared)) model_of(fit) else apply_shared(model_of(fit), fit$job$shared)
   model$parameters$parsed[match(model$design$coef_names, model$parameters$variable)]
 }
 
@@ -9,7 +9,7 @@ coefficient_priors <- function(fit) {
 coefficient_frame <- function(fit) {
   frame <- mvn_frame(fit$job$shared)
   priors <- coefficient_priors(fit)
-  if (is.null(frame)) return(list(columns = centred_columns(fit$job$model), shift = numeric(length(priors)), priors = priors))
+  if (is.null(frame)) return(list(columns = centred_columns(model_of(fit)), shift = numeric(length(priors)), priors = priors))
   columns <- t(solve(frame$root))
   list(columns = columns, shift = drop(frame$mean %*% columns),
        priors = rep(list(list(dist = "normal", args = c(0, 1), half = FALSE)), length(priors)))

@@ -35,7 +35,7 @@ update.twillgenes <- function(object, genes = NULL, ...) {
 refit_set <- function(object, genes, changes, env) {
   call <- object$call
   call[[1]] <- if (is_screen(object)) quote(twill::twill_screen) else
-    if (inherits(object, c("twillcells", "twillrows"))) quote(twill::twill_cells) else quote(twill::twill_genes)
+    if (is_cells(object)) quote(twill::twill_cells) else quote(twill::twill_genes)
   if (!is.null(genes)) changes$genes <- genes
   if (!is_screen(object)) check_dots_of(changes, eval(call[[1]]))
   call[names(changes)] <- changes

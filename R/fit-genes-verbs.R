@@ -101,27 +101,28 @@ named_values <- function(fit, at, values) {
   matrix(t(values), length(at), dimnames = list(set_genes(fit)[at], fit$job$source$samples))
 }
 
-# sample x gene: the linear predictor at posterior means, without offsets and captures. Of fits of cells, leaf x gene.
+# sample x gene: the linear predictor at posterior means, without offsets and captures. Of fits of cells, leaf x gene. Genes stand
+# in the place of draws, as each has one value of a variable.
 mean_predictor <- function(fit, at) {
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   p <- fit$posterior
-  eta <- design$x %*% p$mean[match(design$coef_names, p$names), at, drop = FALSE]
-  for (term in design$terms) for (coef in colnames(term$z)) {
-    rows <- match(effect_variables(term$group, term$levels, coef), p$effect_names)
-    eta <- eta + p$effects_mean[rows, at, drop = FALSE][term$codes, , drop = FALSE] * term$z[, coef]
-  }
-  unname(eta)
+  as_draws <- function(means) array(t(means), c(length(at), nrow(means), 1))
+  effects <- function(term) lapply(colnames(term$z), function(coef) {
+    as_draws(p$effects_mean[match(effect_variables(term$group, term$levels, coef), p$effect_names), at, drop = FALSE])
+  })
+  eta <- linear_predictor(design[c("x", "terms")], as_draws(p$mean[match(design$coef_names, p$names), at, drop = FALSE]), effects)
+  t(matrix(eta, length(at)))
 }
 
 full_predictor <- function(fit, at) {
   own <- fit$job$offset
-  eta <- mean_predictor(fit, at) + fit$job$model$design$offset
+  eta <- mean_predictor(fit, at) + model_of(fit)$design$offset
   if (is.null(own)) eta else eta + unname(t(own[fit$posterior$rows[at], , drop = FALSE]))
 }
 
 # sample x gene: shape or sigma at posterior means.
 mean_dispersion <- function(fit, at) {
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   p <- fit$posterior
   value <- function(names) p$mean[match(names, p$names), at, drop = FALSE]
   if (!is.null(design$x_disp)) return(unname(exp(design$x_disp %*% value(design$disp_names))))
@@ -149,15 +150,7 @@ weights.twillgenes <- function(object, ...) {
   own <- object$job$weights
   if (!is.null(own)) return(named_values(object, seq_len(dim(object)[1]), t(own[object$posterior$rows, , drop = FALSE])))
   n <- n_samples(object$job$source)
-  stats::setNames(as.numeric(rep_len(object$job$model$design$weights %||% 1, n)), object$job$source$samples)
-}
-
-#' @rdname twillgenes-fitted
-#' @method df.residual twillgenes
-#' @export
-df.residual.twillgenes <- function(object, ...) {
-  check_no_dots(...)
-  nobs(object) - length(object$job$model$design$coef_names)
+  stats::setNames(as.numeric(rep_len(model_of(object)$design$weights %||% 1, n)), object$job$source$samples)
 }
 
 #' @rdname twillgenes-fitted
@@ -186,17 +179,7 @@ confint.twillgenes <- function(object, parm = NULL, level = 0.95, genes = NULL, 
 #' @export
 terms.twillgenes <- function(x, ...) {
   check_no_dots(...)
-  stats::delete.response(stats::terms(x$job$model$formula$fixed))
-}
-
-#' @rdname twillgenes-fitted
-#' @method ngrps twillgenes
-#' @export
-#' @rawNamespace S3method(brms::ngrps, twillgenes)
-#' @rawNamespace S3method(lme4::ngrps, twillgenes)
-ngrps.twillgenes <- function(object, ...) {
-  check_no_dots(...)
-  ngrps.twillfit(object$job$model)
+  stats::delete.response(stats::terms(model_of(x)$formula$fixed))
 }
 
 #' @rdname twillgenes-fitted
@@ -214,10 +197,3 @@ nchains.twillgenes <- function(x) as.integer(draw_chains(x, n_set_draws(x)))
 #' @export
 niterations.twillgenes <- function(x) as.integer(n_set_draws(x) / draw_chains(x, n_set_draws(x)))
 
-#' @rdname twillgenes-fitted
-#' @method nvariables twillgenes
-#' @export
-nvariables.twillgenes <- function(x, ...) {
-  check_no_dots(...)
-  length(variables.twillgenes(x))
-}

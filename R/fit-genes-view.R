@@ -3,9 +3,7 @@
 # Views of the genes `at`, of fits of twill_genes() and screens.
 gene_views <- function(fit, at) {
   variables <- c(fit$posterior$names, fit$posterior$effect_names)
-  draws <- set_draws(fit, fit$posterior$names, at)
-  effects <- fit$posterior$effect_names
-  if (length(effects)) draws <- bind_middle(draws, effect_draws(fit, effects, at))
+  draws <- draws_of(fit, variables, at)
   chains <- draw_chains(fit, dim(draws)[1])
   size <- c(dim(draws)[1] / chains, chains, length(variables))
   counts <- sample_counts(fit, at)
@@ -21,7 +19,7 @@ gene_views <- function(fit, at) {
 gene_view <- function(fit, at) gene_views(fit, at)[[1]]
 
 new_gene_view <- function(fit, draws, y, offset, weights) {
-  model <- fit$job$model
+  model <- model_of(fit)
   kept <- which(weights > 0 & !is.na(y))
   design <- model$design
   design$y <- y
@@ -36,9 +34,9 @@ new_gene_view <- function(fit, draws, y, offset, weights) {
   settings <- fit$job$settings
   info <- list(seed = settings$seed, chains = dim(draws)[2], method = settings$method, partial = FALSE, sample_prior = "no",
                pareto_k = NA_real_)
-  structure(list(call = fit$call, formula = model$formula, family = model$family, data = data, prior = model$prior,
-                 intercept = model$intercept, design = design, draws = draws, info = info, version = fit$info$version,
-                 quantile_type = few_draws_type), class = "twillfit")
+  new_twill_model(list(call = fit$call, formula = model$formula, family = model$family, data = data, prior = model$prior,
+                       intercept = model$intercept, design = design, draws = draws, info = info, version = fit$info$version,
+                       quantile_type = few_draws_type), "twillfit")
 }
 
 # Rows of weight zero are guides that a gene of a screen does not have; missing counts were left out of the fit.
@@ -55,7 +53,7 @@ rows_of_design <- function(design, rows) {
 
 # Sample x gene: size factors and offsets, on the scale of the linear predictor.
 sample_offsets <- function(fit, at) {
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   own <- fit$job$offset
   out <- matrix(design$offset, nrow(design$x), length(at))
   if (is.null(own)) out else out + unname(t(own[fit$posterior$rows[at], , drop = FALSE]))
@@ -64,8 +62,8 @@ sample_offsets <- function(fit, at) {
 # Sample x gene.
 sample_weights <- function(fit, at) {
   own <- fit$job$weights
-  n <- nrow(fit$job$model$design$x)
-  if (is.null(own)) return(matrix(fit$job$model$design$weights %||% 1, n, length(at)))
+  n <- nrow(model_of(fit)$design$x)
+  if (is.null(own)) return(matrix(model_of(fit)$design$weights %||% 1, n, length(at)))
   unname(t(own[fit$posterior$rows[at], , drop = FALSE]))
 }
 

@@ -13,8 +13,8 @@ new_set <- function(job, pieces, n_wanted, call, store) {
   info <- list(seed = job$settings$seed, elapsed = 0, folder = store$folder,
                run = if (!is.null(store)) value_hash(store_run(store)), version = utils::packageVersion("twill"))
   partial <- length(finished) < n_wanted
-  structure(list(call = call, job = job, posterior = posterior, info = info),
-            class = c(if (partial) "twill_partial", "twillgenes"))
+  new_twill_model(list(call = call, job = job, posterior = posterior, info = info),
+                  c(if (partial) "twill_partial", "twillgenes"))
 }
 
 abort_no_gene <- function(store) {
@@ -65,9 +65,9 @@ warn_set <- function(fit) {
 set_genes <- function(fit) fit$job$source$genes[fit$posterior$rows]
 
 check_set <- function(fit, argument = "fit") {
-  if (inherits(fit, "twillgenes")) return(invisible(fit))
+  if (is_set(fit)) return(invisible(fit))
   given <- class(fit)[1]
-  one <- if (inherits(fit, "twill_by")) c("i" = "It holds a fit for each of {.val {some(names(fit))}}: choose one by {.code [[}.")
+  one <- if (is_by_type(fit)) c("i" = "It holds a fit for each of {.val {some(names(fit))}}: choose one by {.code [[}.")
   abort_twill("argument", c("{.arg {argument}} must be a fit of class {.cls twillgenes}, made by {.fn twill_genes}.",
                             "x" = "It is of class {.cls {given}}.", one))
 }
@@ -160,36 +160,12 @@ check_same_job <- function(a, b) {
 }
 
 #' @rdname twillgenes-methods
-#' @method formula twillgenes
-#' @export
-formula.twillgenes <- function(x, ...) {
-  check_no_dots(...)
-  x$job$model$formula$formula
-}
-
-#' @rdname twillgenes-methods
-#' @method family twillgenes
-#' @export
-family.twillgenes <- function(object, ...) {
-  check_no_dots(...)
-  object$job$model$family
-}
-
-#' @rdname twillgenes-methods
-#' @method model.matrix twillgenes
-#' @export
-model.matrix.twillgenes <- function(object, ...) {
-  check_no_dots(...)
-  object$job$model$design$x
-}
-
-#' @rdname twillgenes-methods
 #' @param formula A fit of class `twillgenes`.
 #' @method model.frame twillgenes
 #' @export
 model.frame.twillgenes <- function(formula, ...) {
   check_no_dots(...)
-  data <- formula$job$model$data
+  data <- model_of(formula)$data
   data[setdiff(names(data), response_name)]
 }
 

@@ -116,7 +116,7 @@ unseen_log_lik <- function(fit, newdata) {
   out <- with_local_seed(1L, log_lik_draws(prediction))
   rows <- which(colSums(variance) > 0)
   if (length(rows) == 0) return(out)
-  eta <- linear_predictor(prediction)
+  eta <- predicted_eta(prediction)
   dispersion <- with_local_seed(1L, response_dispersion(prediction))
   family <- family_record(fit$family)
   for (i in rows) {

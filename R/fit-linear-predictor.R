@@ -37,32 +37,54 @@ check_draw_ids <- function(draw_ids, total, name = "draw_ids") {
   abort_twill("argument", c("{.arg {name}} must hold numbers of draws, from 1 to {total}.", "x" = "You supplied {.val {given}}."))
 }
 
-# draws x rows: x beta + offset + the group terms. Group terms are looked up by level, never
-# multiplied by an indicator matrix, so that thousands of levels cost no more than few.
-linear_predictor <- function(prediction) add_latents(known_predictor(prediction), prediction)
-
-# Without what predictors that are measured with error add beyond what was measured.
-known_predictor <- function(prediction) {
-  input <- prediction$input
-  eta <- draw_matrix(prediction$fit, prediction$fit$design$coef_names, prediction$ids) %*% t(input$x)
-  eta <- eta + rep(input$offset, each = nrow(eta))
-  plan <- prediction$plan %||% plan_new_levels(prediction)
-  for (term in input$terms) eta <- add_term(eta, term, prediction, plan[[term_factor(term)]])
-  dimnames(eta) <- NULL
+# The one linear predictor: draw x row x gene of o + x beta + sum_k z_k b_k. `beta` is draw x coefficient x gene, `rows` has x,
+# terms and maybe an offset, and `effects(term)` gives draw x level x gene for each of a term's coefficients. Group terms are
+# looked up by level, never multiplied by an indicator matrix, so that thousands of levels cost no more than few.
+linear_predictor <- function(rows, beta, effects = NULL) {
+  size <- c(dim(beta)[1], nrow(rows$x), dim(beta)[3])
+  eta <- array(0, size)
+  for (g in seq_len(size[3])) eta[, , g] <- matrix(beta[, , g], size[1]) %*% t(rows$x)
+  if (!is.null(rows$offset)) eta <- eta + rep(rows$offset, each = size[1])
+  for (term in rows$terms) eta <- add_term(eta, term, effects(term))
   eta
 }
 
-add_term <- function(eta, term, prediction, plan) {
-  effects <- term_effects(term, prediction, plan)
-  codes <- term$codes
-  is_new <- is.na(codes)
-  codes[is_new] <- plan$n_levels + match(term$new_levels[is_new], plan$new)
-  for (j in seq_along(term$coefs)) {
-    part <- effects[[j]][, codes, drop = FALSE]
-    z <- term$z[, j]
-    eta <- eta + if (all(z == 1)) part else part * rep(z, each = nrow(eta))
+add_term <- function(eta, term, effects) {
+  for (j in seq_along(effects)) {
+    used <- which(term$z[, j] != 0)
+    if (length(used) == 0) next
+    part <- effects[[j]][, term$codes[used], , drop = FALSE]
+    z <- term$z[used, j]
+    if (any(z != 1)) part <- part * rep(z, each = nrow(eta))
+    if (length(used) == nrow(term$z)) eta <- eta + part else eta[, used, ] <- eta[, used, , drop = FALSE] + part
   }
   eta
+}
+
+# draws x rows of a prediction.
+predicted_eta <- function(prediction) add_latents(known_predictor(prediction), prediction)
+
+# Without what predictors that are measured with error add beyond what was measured.
+known_predictor <- function(prediction) {
+  predictor_of(prediction, prediction$input[c("x", "terms", "offset")], prediction$fit$design$coef_names)
+}
+
+predictor_of <- function(prediction, rows, coefs) {
+  plan <- if (length(rows$terms)) prediction$plan %||% plan_new_levels(prediction)
+  beta <- draws_of(prediction$fit, coefs)[prediction$ids, , , drop = FALSE]
+  rows$terms <- lapply(rows$terms, function(term) with_new_codes(term, plan[[term_factor(term)]]))
+  effects <- function(term) {
+    lapply(term_effects(term, prediction, plan[[term_factor(term)]]), function(part) array(part, c(dim(part), 1)))
+  }
+  eta <- linear_predictor(rows, beta, effects)
+  matrix(eta, nrow(eta))
+}
+
+# New levels come after those of the fit.
+with_new_codes <- function(term, plan) {
+  is_new <- is.na(term$codes)
+  term$codes[is_new] <- plan$n_levels + match(term$new_levels[is_new], plan$new)
+  term
 }
 
 # One matrix draws x (levels, then new levels) per coefficient of the term.
@@ -157,11 +179,7 @@ dispersion_draws <- function(prediction) {
   fit <- prediction$fit
   names <- fit$design$disp_names
   if (!is.null(names) && !is.null(fit$design$x_disp)) {
-    eta <- unname(draw_matrix(fit, names, prediction$ids) %*% t(prediction$input$x_disp))
-    own <- prediction$input$disp_terms
-    if (length(own) > 0) plan <- prediction$plan %||% plan_new_levels(prediction)
-    for (term in own) eta <- add_term(eta, term, prediction, plan[[term_factor(term)]])
-    return(unname(exp(eta)))
+    return(exp(predictor_of(prediction, list(x = prediction$input$x_disp, terms = prediction$input$disp_terms), names)))
   }
   name <- intersect(fit$family$dispersion, variables(fit))
   if (length(name)) unname(draw_matrix(fit, name, prediction$ids)[, 1])

@@ -73,7 +73,7 @@ new_log_evidence <- function(log_evidence, mcse, method, draws) {
 }
 
 check_evidence <- function(fit) {
-  if (inherits(fit, "twillgenes")) {
+  if (is_set(fit)) {
     abort_twill("method", c("{.fn tw_log_evidence} is for one model, and these are fits of many genes, which share priors.",
                             "i" = "{.code tw_log_evidence(tw_gene(fit, \"NAME\"))} is that of one gene under its priors."))
   }

@@ -220,7 +220,7 @@ relative_efficiency <- function(log_lik, fit, cores, draw_ids = NULL) {
 # Criteria are made of variances and weights of draws.
 need_spread <- function(fit) {
   # Where no draws were kept another error says so.
-  if (inherits(fit, "twillgenes") && !has_draws(fit)) return(invisible())
+  if (is_set(fit) && !has_draws(fit)) return(invisible())
   if (ndraws(fit) > 1) return(invisible())
   abort_twill("draws", c("One draw has no criterion: it needs several.", "i" = "Fit with a larger {.arg iter}."))
 }

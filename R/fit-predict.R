@@ -64,7 +64,7 @@ posterior_linpred.twillfit <- function(object, transform = FALSE, newdata = NULL
       value <- full_dispersion(prediction)
       if (transform) value else log(value)
     } else {
-      eta <- linear_predictor(prediction)
+      eta <- predicted_eta(prediction)
       if (transform) inverse_link(object, eta) else eta
     }
   })
@@ -85,7 +85,7 @@ posterior_predict.twillfit <- function(object, newdata = NULL, re_formula = NULL
                                        ndraws = NULL, draw_ids = NULL, seed = NULL, ...) {
   with_seed(seed, {
     prediction <- prepare_prediction(object, newdata, re_formula, ndraws, draw_ids, re.form, ...)
-    draw_responses(prediction, linear_predictor(prediction))
+    draw_responses(prediction, predicted_eta(prediction))
   })
 }
 
@@ -116,7 +116,7 @@ predictive_error.twillfit <- function(object, newdata = NULL, re_formula = NULL,
                                       ndraws = NULL, draw_ids = NULL, seed = NULL, ...) {
   with_seed(seed, {
     prediction <- prepare_prediction(object, newdata, re_formula, ndraws, draw_ids, re.form, ...)
-    draws <- draw_responses(prediction, linear_predictor(prediction))
+    draws <- draw_responses(prediction, predicted_eta(prediction))
     rep(observed_response(prediction), each = nrow(draws)) - draws
   })
 }

@@ -27,7 +27,7 @@ NULL
 #' @export
 bayes_R2.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.025, 0.975), ...) {
   prediction <- prepare_prediction(object, ...)
-  mu <- inverse_link(object, linear_predictor(prediction))
+  mu <- inverse_link(object, predicted_eta(prediction))
   y <- observed_response(prediction)
   explained <- row_variances(mu)
   draws <- explained / (explained + row_variances(rep(y, each = nrow(mu)) - mu))
@@ -68,7 +68,7 @@ loo_predict.twillfit <- function(object, type = c("mean", "var", "quantile"), pr
 loo_means <- function(fit) {
   if (!has_related_errors(fit)) return(posterior_epred.twillfit(fit))
   prediction <- prepare_prediction(fit)
-  rows_given_others(prediction, linear_predictor(prediction))$mean
+  rows_given_others(prediction, predicted_eta(prediction))$mean
 }
 
 loo_responses <- function(fit, ..., seed = NULL) {
@@ -76,7 +76,7 @@ loo_responses <- function(fit, ..., seed = NULL) {
   with_seed(seed, {
     prediction <- prepare_prediction(fit, ...)
     need_own_errors(prediction)
-    given <- rows_given_others(prediction, linear_predictor(prediction))
+    given <- rows_given_others(prediction, predicted_eta(prediction))
     given$mean + given$sd * stats::rnorm(length(given$mean))
   })
 }

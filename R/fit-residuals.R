@@ -40,7 +40,7 @@ residuals.twillfit <- function(object, newdata = NULL, re_formula = NULL,
 }
 
 residual_draws <- function(prediction, y, method, type) {
-  eta <- linear_predictor(prediction)
+  eta <- predicted_eta(prediction)
   if (type == "quantile") return(quantile_residuals(prediction, eta, y))
   centre <- if (method == "posterior_predict") draw_responses(prediction, eta) else inverse_link(prediction$fit, eta)
   out <- rep(y, each = nrow(eta)) - centre

@@ -1,8 +1,6 @@
 # Fits of cells whose covariates differ from cell to cell: no leaves are in the model, so cells are grouped by the other
 # variables of the design to be looked at, and their counts are read cell by cell.
 
-is_rows <- function(fit) inherits(fit, "twillrows")
-
 # The variables of each group of cells, with labels as row names: leaves of the model where it has any.
 cell_leaves <- function(fit) {
   if (!is_rows(fit)) return(structure(model.frame.twillgenes(fit), row.names = make.unique(leaf_labels(fit))))

@@ -106,7 +106,7 @@ convergence_table <- function(fit, variable) {
     values <- vapply(by_posterior, convergence, numeric(length(variable)), fit = fit, variable = variable)
     return(matrix(values, length(variable), 3, dimnames = list(variable, measures)))
   }
-  draws <- unclass(fit$draws)[, , match(variable, variables(fit)), drop = FALSE]
+  draws <- unclass(fit_draws(fit))[, , match(variable, variables(fit)), drop = FALSE]
   values <- unwrap_engine(engine_convergence(as.double(draws), dim(draws)[1:2]))
   values[is.nan(values)] <- NA
   matrix(values, length(variable), 3, byrow = TRUE, dimnames = list(variable, measures))

@@ -53,7 +53,7 @@ with_failing_guides <- function(fit, silent = 1) {
 failing_data <- function(fit) {
   part <- job_part(fit$job, fit$posterior$rows)
   view <- part_view(part)
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   n <- length(screen_samples(fit))
   guides <- screen_guides(fit)
   guides$at <- match(guides$gene, set_genes(fit))
@@ -70,7 +70,7 @@ failing_data <- function(fit) {
                y = wide(dense_block(view$block)), offset = wide(design$offset + view$offset), known = known + 0,
                x = design$x[seq_len(n), , drop = FALSE], names = names, term = term,
                coef_priors = gene_prior_args(coefficient_priors(fit), names, priors, genes),
-               to_centred = centred_columns(fit$job$model),
+               to_centred = centred_columns(model_of(fit)),
                other_priors = gene_prior_args(parsed_priors(view$model, c("shape", sd_names(term))), c("shape", sd_names(term)),
                                               priors, genes),
                learns_all = length(genes) >= least_to_learn, start = fit$posterior)

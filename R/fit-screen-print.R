@@ -28,7 +28,7 @@ NULL
 print.twill_screen <- function(x, ...) {
   check_no_dots(..., allow = print_arguments)
   print_set_heading(summary.twill_screen(x))
-  coefs <- first_few(contrast_coefs(x$job$model), 6)
+  coefs <- first_few(contrast_coefs(model_of(x)), 6)
   print_field("Next:", paste("tw_contrast() for genes, tw_guides() for guides; plot(), tw_diagnostics(), tw_variance(),",
                              "tw_gene(); coefficients", coefs))
   invisible(x)

@@ -57,7 +57,7 @@ nobs.twill_screen <- function(object, ...) {
 #' @export
 df.residual.twill_screen <- function(object, ...) {
   check_no_dots(...)
-  stats::setNames(object$posterior$n_used - length(object$job$model$design$coef_names), set_genes(object))
+  stats::setNames(object$posterior$n_used - length(model_of(object)$design$coef_names), set_genes(object))
 }
 
 #' @rdname twill_screen-methods
@@ -69,7 +69,7 @@ model.frame.twill_screen <- function(formula, ...) screen_frame(formula, model.f
 #' @method model.matrix twill_screen
 #' @export
 model.matrix.twill_screen <- function(object, ...) {
-  model.matrix.twillgenes(object, ...)[seq_along(screen_samples(object)), , drop = FALSE]
+  model.matrix.twill_model(object, ...)[seq_along(screen_samples(object)), , drop = FALSE]
 }
 
 #' @rdname twill_screen-methods
@@ -87,7 +87,7 @@ weights.twill_screen <- function(object, ...) {
 #' @rawNamespace S3method(brms::ngrps, twill_screen)
 #' @rawNamespace S3method(lme4::ngrps, twill_screen)
 ngrps.twill_screen <- function(object, ...) {
-  out <- ngrps.twillgenes(object, ...)
+  out <- ngrps.twill_model(object, ...)
   at <- seq_along(object$posterior$rows)
   for (group in guide_groups(object)) out[[group]] <- nrow(guide_levels(object, group, at))
   out
@@ -95,7 +95,7 @@ ngrps.twill_screen <- function(object, ...) {
 
 # Groups whose levels are of guides.
 guide_groups <- function(fit) {
-  terms <- fit$job$model$design$terms
+  terms <- model_of(fit)$design$terms
   unique(vapply(terms[vapply(terms, has_guides, TRUE)], `[[`, "", "group"))
 }
 
@@ -151,7 +151,7 @@ variables.twill_screen <- function(x, ...) {
   check_no_dots(...)
   p <- x$posterior
   at <- seq_along(p$rows)
-  terms <- x$job$model$design$terms
+  terms <- model_of(x)$design$terms
   by_term <- lapply(terms, function(term) {
     levels <- if (has_guides(term)) level_labels(unique(own_level_names(x, term$group, at))) else term$levels
     unlist(lapply(term$coefs, effect_variables, group = term$group, levels = levels))
@@ -161,7 +161,7 @@ variables.twill_screen <- function(x, ...) {
 
 # Names of the levels that genes have, as their draws have them: without the gene.
 own_level_names <- function(fit, group, at) {
-  if (!identical(group_terms(fit$job$model, group)[[1]]$vars, "guide")) return(guide_levels(fit, group, at)$label)
+  if (!identical(group_terms(model_of(fit), group)[[1]]$vars, "guide")) return(guide_levels(fit, group, at)$label)
   guides <- screen_guides(fit, set_genes(fit)[at])
   unlist(unname(lapply(split(guides$guide, factor(guides$gene, unique(guides$gene))), make.unique)))
 }

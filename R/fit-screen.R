@@ -3,8 +3,6 @@
 # The engine sees one row per gene and one column per slot and sample: all samples in slot 1, all in slot 2, and so on. The
 # guides of a gene are its slots; a gene with fewer guides than another has weight zero in those that it lacks.
 
-is_screen <- function(fit) inherits(fit, "twill_screen")
-
 # One row per guide of these genes, in their order: gene, guide, slot, row (in the order of the data) and label, a name that no
 # other guide of the screen has.
 screen_guides <- function(fit, genes = set_genes(fit)) {
@@ -19,7 +17,7 @@ screen_guides <- function(fit, genes = set_genes(fit)) {
 # Rows of the samples used, in the data of samples.
 screen_sample_rows <- function(fit) {
   n_slots <- max(fit$screen$guides$slot)
-  fit$job$model$rows[seq_len(length(fit$job$source$samples) / n_slots)]
+  model_of(fit)$rows[seq_len(length(fit$job$source$samples) / n_slots)]
 }
 
 screen_samples <- function(fit) fit$screen$samples[screen_sample_rows(fit)]
@@ -122,7 +120,7 @@ rename_draws <- function(draws, old, new) {
 
 # One row per level that genes have of a group with guides: gene (its position), level (its number in the term), label.
 guide_levels <- function(fit, group, at) {
-  terms <- group_terms(fit$job$model, group)
+  terms <- group_terms(model_of(fit), group)
   genes <- set_genes(fit)[at]
   if (identical(terms[[1]]$vars, "guide")) {
     guides <- screen_guides(fit, genes)
@@ -131,7 +129,7 @@ guide_levels <- function(fit, group, at) {
   }
   parts <- lapply(seq_along(at), function(k) {
     kept <- which(!has_no_count(fit, at[k]))
-    data <- with_guide_names(fit$job$model$data[kept, , drop = FALSE], fit, genes[k])
+    data <- with_guide_names(model_of(fit)$data[kept, , drop = FALSE], fit, genes[k])
     codes <- terms[[1]]$codes[kept]
     groups <- level_groups(data[terms[[1]]$vars])
     data.frame(gene = k, level = codes[match(seq_along(groups$labels), groups$codes)], label = groups$names)

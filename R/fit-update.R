@@ -66,7 +66,7 @@ late_arguments <- c("weights", "offset", "subset")
 
 updated_call <- function(call, fit, formula., dots) {
   parts <- as.list(call)
-  if (!is.null(formula.)) parts$formula <- if (is.null(fit$formula$dispersion)) formula.twillfit(fit) else formula.
+  if (!is.null(formula.)) parts$formula <- if (is.null(fit$formula$dispersion)) formula.twill_model(fit) else formula.
   for (name in setdiff(names(dots), "formula")) parts[[name]] <- dots[[name]]
   small_call(as.call(parts))
 }

@@ -1,8 +1,8 @@
 # Methods for the generics of Bioconductor, set when those packages are loaded: none of them is needed to use this one.
 
 # S4 methods and slots see fits by these names, whatever stands first in the class of one.
-methods::setOldClass("twillfit")
-methods::setOldClass("twillgenes")
+methods::setOldClass(c("twillfit", "twill_model"))
+methods::setOldClass(c("twillgenes", "twill_model"))
 methods::setOldClass(c("twillcells", "twillgenes"))
 methods::setOldClass(c("twillrows", "twillgenes"))
 methods::setOldClass(c("twill_screen", "twillgenes"))
@@ -58,7 +58,7 @@ set_coercion <- function(class) {
 #' [tw_row_data()] puts tables of results beside the data of an experiment.
 #'
 #' @name twillgenes-bioconductor
-#' @rawNamespace exportClasses(twillfit, twillgenes, twillcells, twillrows, twill_screen)
+#' @rawNamespace exportClasses(twill_model, twillfit, twillgenes, twillcells, twillrows, twill_screen)
 #' @examplesIf requireNamespace("SummarizedExperiment", quietly = TRUE)
 #' counts <- matrix(rpois(60, 50), 6, dimnames = list(paste0("gene", 1:6), NULL))
 #' fit <- twill_genes(counts, ~ x, col_data = data.frame(x = gl(2, 5)), iter = 200, seed = 1)
@@ -79,7 +79,7 @@ of_set <- function(f) {
 bioc_definitions <- list(
   BiocGenerics = list(
     sizeFactors = of_set(function(fit) column_size_factors(fit)), counts = of_set(function(fit) fitted_counts(fit)),
-    design = of_set(function(fit) formula.twillgenes(fit)), plotDispEsts = of_set(function(fit) dispersion_plot(fit)),
+    design = of_set(function(fit) formula.twill_model(fit)), plotDispEsts = of_set(function(fit) dispersion_plot(fit)),
     plotMA = function(object, results = NULL, alpha = 0.05, ...) {
       plot.twillgenes(check_set(object), "ma", results, alpha = alpha, ...)
     }),

@@ -54,10 +54,9 @@ tidy.twillgenes <- function(x, effects = c("fixed", "ran_pars"), robust = FALSE,
   own <- if (is_screen(x) && "ran_vals" %in% effects) labels$effect == "ran_vals" else FALSE
   guides <- if (any(own)) tidy_guides(x, at, robust, conf.int, conf.level, conf.method)
   labels <- labels[!own, , drop = FALSE]
-  main <- labels$variable %in% x$posterior$names
   tables <- lapply(seq_len(nrow(labels)), function(k) {
     variable <- labels$variable[k]
-    draws <- if (main[k]) set_draws(x, variable, at) else effect_draws(x, variable, at)
+    draws <- draws_of(x, variable, at)
     estimates <- tidy_estimates(matrix(draws, dim(draws)[1]), robust, conf.int, conf.level, conf.method, few_draws_type)
     cbind(gene = set_genes(x)[at], labels[k, setdiff(names(labels), "variable")], estimates, row.names = NULL)
   })

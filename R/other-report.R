@@ -31,7 +31,7 @@ tw_report <- function(fit, file = "twill-report.html", contrast = NULL, title = 
   file <- check_report_file(file)
   check_report_tools()
   title <- check_report_title(title) %||% report_title(fit)
-  contrasts <- if (inherits(fit, "twillgenes")) report_contrasts(fit, contrast) else refuse_report_contrast(contrast)
+  contrasts <- if (is_set(fit)) report_contrasts(fit, contrast) else refuse_report_contrast(contrast)
   folder <- tempfile("report")
   dir.create(folder)
   on.exit(unlink(folder, recursive = TRUE))
@@ -46,12 +46,12 @@ tw_report <- function(fit, file = "twill-report.html", contrast = NULL, title = 
 }
 
 check_reported <- function(fit) {
-  if (inherits(fit, c("twillfit", "twillgenes"))) return(invisible())
+  if (is_fit(fit)) return(invisible())
   given <- class(fit)[1]
   doors <- "{.fn twill}, {.fn twill_genes}, {.fn twill_cells} or {.fn twill_screen}."
   abort_twill("argument", c(paste("{.arg fit} must be a fit of", doors),
                             "x" = "It is of class {.cls {given}}.",
-                            if (inherits(fit, "twill_by")) c("i" = "Choose a type: {.code fits[[1]]}.")))
+                            if (is_by_type(fit)) c("i" = "Choose a type: {.code fits[[1]]}.")))
 }
 
 check_report_file <- function(file) {
@@ -84,19 +84,19 @@ refuse_report_contrast <- function(contrast) {
 
 report_title <- function(fit) {
   if (is_screen(fit)) return("A screen")
-  if (inherits(fit, c("twillcells", "twillrows"))) return("Single cells")
-  if (inherits(fit, "twillgenes")) "Genes" else paste("A model of", deparse1(fit$formula$formula[[2]]))
+  if (is_cells(fit)) return("Single cells")
+  if (is_set(fit)) "Genes" else paste("A model of", deparse1(fit$formula$formula[[2]]))
 }
 
 # A named list of contrasts.
 report_contrasts <- function(fit, contrast) {
   if (is.null(contrast)) {
-    names <- setdiff(contrast_coefs(fit$job$model), "Intercept")
-    if (length(names) == 0) names <- contrast_coefs(fit$job$model)[1]
+    names <- setdiff(contrast_coefs(model_of(fit)), "Intercept")
+    if (length(names) == 0) names <- contrast_coefs(model_of(fit))[1]
     return(stats::setNames(as.list(utils::head(names, 4)), utils::head(names, 4)))
   }
   if (!is.list(contrast) || inherits(contrast, "tw_cond")) contrast <- list(contrast)
-  labels <- vapply(contrast, function(one) resolve_contrast(fit$job$model, one)$label, "")
+  labels <- vapply(contrast, function(one) resolve_contrast(model_of(fit), one)$label, "")
   named <- names(contrast) %||% rep("", length(contrast))
   stats::setNames(contrast, ifelse(nzchar(named), named, labels))
 }

@@ -53,7 +53,7 @@ plot.twillfit <- function(x, combo = NULL, nvariables = 5, variable = NULL,
   n_pages <- ceiling(length(variable) / check_whole(nvariables, "nvariables", 1, 100))
   page <- ceiling(seq_along(variable) * n_pages / length(variable))
   pages <- lapply(split(variable, page), function(names) {
-    with_plot_theme(combined_plot(x$draws[, , names], combo, ...))
+    with_plot_theme(combined_plot(fit_draws(x)[, , names], combo, ...))
   })
   if (plot) show_pages(pages, ask)
   invisible(unname(pages))
@@ -109,7 +109,7 @@ pairs.twillfit <- function(x, variable = NULL, regex = FALSE, ...) {
   if (length(constant)) inform_twill("plot", "Not shown, as all draws are the same: {.val {some(constant)}}.")
   arguments <- list(off_diag_args = list(size = 0.6, alpha = 0.4))
   arguments <- utils::modifyList(arguments, list(...))
-  with_plot_theme(do.call(bayesplot::mcmc_pairs, c(list(x$draws[, , chosen]), pair_marks(x), arguments)))
+  with_plot_theme(do.call(bayesplot::mcmc_pairs, c(list(fit_draws(x)[, , chosen]), pair_marks(x), arguments)))
 }
 
 # Above and below the diagonal stand halves of the draws: of one chain every other one.
@@ -134,7 +134,7 @@ tw_mcmc_plot <- function(object, type = "intervals", variable = NULL, regex = FA
   plot <- mcmc_function(type)
   if (startsWith(type, "nuts_")) return(with_plot_theme(nuts_plot(object, type, plot, ...)))
   if (grepl("^(rhat|neff)", type)) return(with_plot_theme(convergence_plot(object, type, plot, variable, regex, ...)))
-  draws <- object$draws[, , plotted_variables(object, variable, regex)]
+  draws <- fit_draws(object)[, , plotted_variables(object, variable, regex)]
   takes_np <- "np" %in% names(formals(plot))
   with_plot_theme(do.call(plot, c(list(draws), if (takes_np) divergence_marks(object), list(...))))
 }

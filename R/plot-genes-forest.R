@@ -7,13 +7,13 @@ gene_forest <- function(fit, gene, contrast, group, prob, prob_outer) {
   }
   at <- set_positions(fit, gene, "gene")
   if (length(at) != 1) abort_twill("plot", "{.arg gene} must be one gene, not {length(at)}.")
-  contrast <- contrast %||% only_coefficient(fit$job$model)
-  weights <- resolve_contrast(fit$job$model, contrast)
-  say_reference_levels(fit$job$model, contrast)
+  contrast <- contrast %||% only_coefficient(model_of(fit))
+  weights <- resolve_contrast(model_of(fit), contrast)
+  say_reference_levels(model_of(fit), contrast)
   k <- forest_term(fit, weights, group)
   unit <- effect_unit(fit)
   levels <- level_intervals(fit, weights, k, at, c(prob, prob_outer))
-  name <- fit$job$model$design$terms[[k]]$group
+  name <- model_of(fit)$design$terms[[k]]$group
   table <- rbind(levels[order(levels$estimate), ], population_intervals(fit, weights, at, c(prob, prob_outer), name))
   numeric <- vapply(table, is.numeric, TRUE)
   table[numeric] <- table[numeric] / unit
@@ -23,12 +23,12 @@ gene_forest <- function(fit, gene, contrast, group, prob, prob_outer) {
 }
 
 level_intervals <- function(fit, weights, k, at, probs) {
-  term <- fit$job$model$design$terms[[k]]
+  term <- model_of(fit)$design$terms[[k]]
   w <- weights$terms[[k]]$weights[1, ]
   used <- names(w)[w != 0]
   population <- weighted_draws(fit, linear_weights(fit, weights, "population"), at)[, 1]
   names <- unlist(lapply(used, effect_variables, group = term$group, levels = term$levels))
-  effects <- array(effect_draws(fit, names, at), c(length(population), length(term$levels), length(used)))
+  effects <- array(draws_of(fit, names, at), c(length(population), length(term$levels), length(used)))
   draws <- population + Reduce(`+`, lapply(seq_along(used), function(j) w[used[j]] * effects[, , j]))
   colnames(draws) <- term$level_names
   interval_table(own_levels_of(fit, term, at, draws), probs[1], probs[2])

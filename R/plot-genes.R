@@ -110,7 +110,7 @@ effect_axis <- function(results) {
 # Dispersion -------------------------------------------------------------------------------------------------------
 
 dispersion_plot <- function(fit) {
-  design <- fit$job$model$design
+  design <- model_of(fit)$design
   if (is.null(design$dispersion)) {
     abort_twill("plot", c("{.code type = \"dispersion\"} needs a family with a dispersion.",
                           "x" = "This fit is of the {family(fit)$family} family."))
@@ -133,7 +133,7 @@ add_trend <- function(plot, fit, is_shape) {
   if (length(k) == 0) return(plot + ggplot2::labs(subtitle = "Posterior means of genes"))
   mean <- sort(fit$posterior$base_mean)[round(seq(1, length(fit$posterior$rows), length.out = 100))]
   sign <- if (is_shape) -1 else 1
-  centre <- sign * trend_at(shared, k, trend_input(fit$job$model, mean, shared$unit %||% 1))
+  centre <- sign * trend_at(shared, k, trend_input(model_of(fit), mean, shared$unit %||% 1))
   spread <- 2 * exp(shared$par[[k]][4])
   line <- data.frame(mean = mean, value = exp(centre), low = exp(centre - spread), high = exp(centre + spread))
   plot + ggplot2::geom_ribbon(ggplot2::aes(ymin = .data$low, ymax = .data$high), data = line, alpha = 0.2,

@@ -59,7 +59,7 @@ fit_part <- function(door, call, frame, parts, k, seed) {
   if (!is.null(frame$folder)) arguments$folder <- file.path(frame$folder, make.names(parts$names[k]))
   if (check_silent(frame$silent) < 1) inform_twill("by", "{.strong {parts$names[k]}}, {k} of {length(parts$rows)}")
   fit <- tryCatch(do.call(door, arguments, quote = TRUE), twill_error = identity)
-  if (inherits(fit, "twillgenes")) fit$call <- part_call(call, frame, parts$keys[k, , drop = FALSE], arguments$seed)
+  if (is_set(fit)) fit$call <- part_call(call, frame, parts$keys[k, , drop = FALSE], arguments$seed)
   fit
 }
 
@@ -101,7 +101,7 @@ part_call <- function(call, frame, key, seed) {
 # The class ----------------------------------------------------------------------------------------------------------
 
 new_fits <- function(fits, parts, by, call) {
-  failed <- !vapply(fits, inherits, NA, "twillgenes")
+  failed <- !vapply(fits, is_set, NA)
   why <- vapply(fits[failed], function(e) sub("\n.*", "", conditionMessage(e)), "")
   if (all(failed)) {
     abort_twill("genes", c("None of the {length(fits)} parts by {.field {by}} could be fitted.",
@@ -141,7 +141,7 @@ print.twill_by <- function(x, ...) {
   status <- lapply(x, function(fit) fit$posterior$status)
   good <- vapply(status, function(s) sum(s %in% c("ok", "refined")), 0L)
   columns <- vapply(x, function(fit) {
-    if (inherits(fit, c("twillcells", "twillrows"))) paste(big(length(fit$job$cells$log_capture)), "cells") else
+    if (is_cells(fit)) paste(big(length(fit$job$cells$log_capture)), "cells") else
       paste(big(n_samples(fit$job$source)), "samples")
   }, "")
   cat(sprintf("  %s  %s, %s genes%s\n", format(names(x)), columns, vapply(lengths(status), big, ""),

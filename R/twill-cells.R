@@ -134,6 +134,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
 
 # The fit of the leaves' job as a fit of cells.
 as_cells <- function(fit, has_leaves) {
-  class(fit) <- c(intersect(class(fit), "twill_partial"), if (has_leaves) "twillcells" else "twillrows", "twillgenes")
+  class(fit) <- c(intersect(class(fit), "twill_partial"), if (has_leaves) "twillcells" else "twillrows", "twillgenes",
+                  "twill_model")
   fit
 }

@@ -108,7 +108,7 @@ fit_screen <- function(input, slots, design, prior, dots) {
   fit <- do.call(twill_genes, utils::modifyList(defaults, dots))
   fit$job$sizes <- input$sizes
   fit$screen <- list(guides = slots, plasmid = input$plasmid, samples = input$samples)
-  class(fit) <- c(setdiff(class(fit), "twillgenes"), "twill_screen", "twillgenes")
+  class(fit) <- append(class(fit), "twill_screen", match("twillgenes", class(fit)) - 1)
   if (!check) return(fit)
   silent <- check_silent(dots$silent %||% 1)
   check_slopes(fit$job$model, silent, "sample")

@@ -221,8 +221,7 @@ new_fit <- function(model, output, settings, sample_prior, call) {
               warmup_draws = output$warmup_draws, sampler = output$sampler, info = c(output$info, run),
               data2 = model$data2, spec_json = model$spec_json, version = utils::packageVersion("twill"))
   fit$effects <- output$effects
-  class <- c(if (output$partial) "twill_partial", if (is_merged(model$design)) "twill_merged", "twillfit")
-  structure(fit, class = class)
+  new_twill_model(fit, c(if (output$partial) "twill_partial", if (is_merged(model$design)) "twill_merged", "twillfit"))
 }
 
 # do.call() puts values where a call has names: data would be kept twice, and formulas and functions with all that is around

@@ -41,6 +41,16 @@ complaints_about_records <- function(file) {
   at_lines(file, grepl(compared_names, lines, perl = TRUE), "compares the name of a family or prior: ask its record")
 }
 
+# Which kind a fit is, R/model-fit.R tells; draws of a fit are taken by draws_of(), whatever has them.
+kinds_of_fits <- "inherits[(,].*\"twill(fit|genes|cells|rows|_screen|_by|_partial|_model)\""
+of_draws <- c("R/fit-draws-of.R", "R/fit-genes-draws.R")
+
+complaints_about_fits <- function(file) {
+  lines <- sub("^\\s*#.*$", "", readLines(file, warn = FALSE, encoding = "UTF-8"))
+  c(if (file != "R/model-fit.R") at_lines(file, grepl(kinds_of_fits, lines), "tells a fit's kind by class: ask R/model-fit.R"),
+    if (!file %in% of_draws) at_lines(file, grepl("posterior\\$(draws|effects)\\[", lines), "takes draws itself: ask draws_of()"))
+}
+
 # A function of the package that has two definitions: the file that is read last wins, unseen.
 defined_in <- function(file) {
   lines <- readLines(file, warn = FALSE)
@@ -56,6 +66,7 @@ complaints_about_names <- function(files) {
 
 of_package <- files[startsWith(files, "R/")]
 found <- c(unlist(lapply(files, complaints_about)), complaints_about_names(of_package),
-           unlist(lapply(setdiff(of_package, records), complaints_about_records)))
+           unlist(lapply(setdiff(of_package, records), complaints_about_records)),
+           unlist(lapply(of_package, complaints_about_fits)))
 if (length(found)) writeLines(found)
 quit(status = as.integer(length(found) > 0))

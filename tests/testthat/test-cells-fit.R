@@ -110,7 +110,7 @@ test_that("the dispersion may have its own design, and missing leaves are left o
 test_that("covariates of single cells are fitted cell by cell", {
   cells <- cbind(sim$cells, cycle = with_fixed_seed(3, rnorm(nrow(sim$cells))))
   fit <- fit_sim(design = ~ condition + cycle + (1 | donor), col_data = cells, genes = 1:2)
-  expect_s3_class(fit, c("twillrows", "twillgenes"), exact = TRUE)
+  expect_s3_class(fit, c("twillrows", "twillgenes", "twill_model"), exact = TRUE)
   expect_identical(ncol(fit), 400L)
 })
 

@@ -116,7 +116,7 @@ test_that("a new level is one and the same in the mean and in the dispersion", {
   expect_identical(dim(posterior_predict(fit, newdata = new, allow_new_levels = TRUE)), c(ndraws(fit), 2L))
   prediction <- prepare_prediction(fit, newdata = new, allow_new_levels = TRUE)
   draws <- as.matrix(fit)
-  shift <- linear_predictor(prediction)[, 2] - draws[, "b_Intercept"]
+  shift <- predicted_eta(prediction)[, 2] - draws[, "b_Intercept"]
   of_levels <- draws[, sprintf("r_g[%s,Intercept]", letters[1:5])]
   level <- vapply(seq_along(shift), function(s) which.min(abs(of_levels[s, ] - shift[s])), 0L)
   own <- draws[cbind(seq_along(level), match(sprintf("r_g__sigma[%s,Intercept]", letters[level]), colnames(draws)))]

@@ -23,7 +23,7 @@ test_that("arms of different depth are told where covariates differ from cell to
 test_that("calibration, checks and residuals group cells by the other variables", {
   sim <- rows_data()
   fit <- fit_rows(sim)
-  expect_s3_class(fit, c("twillrows", "twillgenes"), exact = TRUE)
+  expect_s3_class(fit, c("twillrows", "twillgenes", "twill_model"), exact = TRUE)
   mu <- exp(leaf_log_mu(fit, 2)[, , 1]) * rep(exp(sim$log_capture), each = n_set_draws(fit))
   size <- as_draws_matrix(fit, genes = "gene2", variable = "shape")
   here <- sim$cells$condition == "stim" & sim$cells$donor == "d3"

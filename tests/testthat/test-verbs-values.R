@@ -1,41 +1,5 @@
 # Values of verbs over every door and family, against what base R makes of the draws and the data: y ~ x + (1 | group) or more.
 
-draws_by_name <- function(fit, gene) {
-  unclass(if (is.null(gene)) as_draws_matrix(fit) else as_draws_matrix(fit, genes = gene, variable = variables(fit)))
-}
-
-# What a fit (one gene of a fit of many) says by hand: draws of parameters and of the linear predictor, the response.
-by_hand <- function(fit, gene) {
-  is_set <- inherits(fit, "twillgenes")
-  draws <- draws_by_name(fit, gene)
-  frame <- if (is_set) model.frame(fit) else fit$data
-  x <- if (is_set) as.numeric(frame[[1]]) - 1 else frame$x
-  eta <- outer(draws[, "b_Intercept"], rep(1, length(x))) + outer(draws[, 2], x)
-  group <- if (is_set) "donor" else "g"
-  levels <- as.character(frame[[group]])
-  eta <- eta + draws[, sprintf("r_%s[%s,Intercept]", group, levels)]
-  slope <- sprintf("r_%s[%s,conditionstim]", group, levels)
-  if (all(slope %in% colnames(draws))) eta <- eta + draws[, slope] * rep(x, each = nrow(eta))
-  size <- if (is_set && family(fit)$link == "log") log(fit$job$sizes$values) else 0
-  list(draws = draws, eta = unname(eta) + rep(size, each = nrow(eta)), group = group)
-}
-
-log_density <- function(family, y, eta, draws) {
-  y <- rep(y, each = nrow(eta))
-  switch(family, gaussian = dnorm(y, eta, draws[, "sigma"], log = TRUE), poisson = dpois(y, exp(eta), log = TRUE),
-         negbinomial = dnbinom(y, mu = exp(eta), size = draws[, "shape"], log = TRUE))
-}
-
-variance_at <- function(family, mu, draws) {
-  switch(family, gaussian = matrix(draws[, "sigma"]^2, nrow(mu), ncol(mu)), poisson = mu,
-         negbinomial = mu + mu^2 / draws[, "shape"])
-}
-
-# Answers of one gene as those of a single fit: the dimension of genes goes.
-slice <- function(values, gene, where) {
-  if (where == "last") matrix(values[, , gene], dim(values)[1]) else values[gene, ]
-}
-
 test_that("predictions, errors, likelihoods and criteria of rows are those of the draws", {
   fits <- small_fits()
   for (name in grep("screen|^c", names(fits), value = TRUE, invert = TRUE)) {
