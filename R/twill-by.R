@@ -1,5 +1,14 @@
 # Fits of several types of cells by one call of twill_genes() or twill_cells(), and their tables as one long table.
 
+# Names without quotes, as in verbs of dplyr, are no objects.
+asked_by <- function(by) {
+  tryCatch(by, error = function(e) {
+    why <- conditionMessage(e)
+    abort_twill("data", c("{.arg by} must hold names of columns.", "x" = "{why}",
+                          "i" = "Put them in quotes: {.code by = \"cell_type\"}."))
+  })
+}
+
 # One fit per combination of values of `by`: the call of the door again, on the columns of each. `frame` is the door's, with its
 # arguments.
 fit_by <- function(door, call, frame) {

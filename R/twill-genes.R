@@ -175,7 +175,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   check_dots(list(...), ...names(), "twill_genes")
   call <- call_with_file(match.call(), x)
   x <- read_if_file(x)
-  if (!is.null(by)) return(fit_by(twill_genes, call, environment()))
+  if (!is.null(asked_by(by))) return(fit_by(twill_genes, call, environment()))
   iter <- check_iterations(iter)
   check_flag(check, "check")
   silent <- check_silent(silent)

@@ -96,3 +96,12 @@ test_that("cells, experiments and long tables have types too", {
   of_se <- twill_genes(se, ~ condition + (1 | donor), by = "type", iter = 200, seed = 5, silent = 2)
   expect_identical(coef(of_se[[1]]), coef(fit_types(data)[[1]]))
 })
+
+test_that("names of columns without quotes are told to have them", {
+  counts <- matrix(rpois(40, 5), 4)
+  samples <- data.frame(condition = gl(2, 5), cell_type = gl(2, 1, 10))
+  for (door in list(twill_genes, twill_cells)) {
+    expect_error(door(counts, ~condition, col_data = samples, by = cell_type), "must hold names.*quotes",
+                 class = "twill_error_data")
+  }
+})
