@@ -32,6 +32,7 @@ long <- function(table, columns) {
   }))
 }
 
+whole <- function(x) format(x, big.mark = ",", scientific = FALSE, trim = TRUE)
 look <- list(theme_minimal(base_size = 12), theme(legend.position = "top", legend.title = element_blank()))
 blues <- c("#1f4e79", "#c55a11", "grey55", "#7f9f3f")
 
@@ -40,17 +41,17 @@ speed <- function(header) {
   table <- table_of(header)
   shown <- stats::na.omit(long(table, own))
   ggplot(shown, aes(value, factor(row, rev(table[[1L]])), colour = factor(what, own), shape = factor(what, own))) +
-    geom_point(size = 2.5) + scale_x_log10(labels = function(x) format(x, big.mark = ",", scientific = FALSE, trim = TRUE)) +
-    scale_colour_manual(values = blues) + labs(x = "effective draws per second of sampling", y = NULL, shape = NULL, colour = NULL) +
-    look
+    geom_point(size = 2.5) + scale_x_log10(labels = whole) + scale_colour_manual(values = blues) +
+    labs(x = "effective draws per second of sampling", y = NULL, shape = NULL, colour = NULL) + look
 }
 
 coverage <- function(header) {
   table <- table_of(header)
   shown <- long(table[1:2, ], stats::setNames(names(table)[2:5], names(table)[2:5]))
   shown$donors <- as.integer(number(shown$what))
-  ggplot(shown, aes(donors, value, colour = row)) + geom_hline(yintercept = 95, linetype = 3) + geom_line() + geom_point(size = 2.5) +
-    scale_colour_manual(values = blues[c(3, 1)]) + scale_x_continuous(breaks = unique(shown$donors)) + coord_cartesian(ylim = c(90, 100)) +
+  ggplot(shown, aes(donors, value, colour = row)) + geom_hline(yintercept = 95, linetype = 3) + geom_line() +
+    geom_point(size = 2.5) + scale_colour_manual(values = blues[c(3, 1)]) +
+    scale_x_continuous(breaks = unique(shown$donors)) + coord_cartesian(ylim = c(90, 100)) +
     labs(x = "donors", y = "coverage of 95 % intervals, percent") + look
 }
 
@@ -61,8 +62,8 @@ signs <- function(header) {
     data.frame(genes = table$genes, method = table$method, claimed = 100 * number(column), wrong = number(table[[column]]))
   }))
   shown$genes <- factor(paste(shown$genes, "genes"), paste(unique(table$genes), "genes"))
-  ggplot(shown, aes(claimed, wrong, colour = factor(method, unique(method)))) + geom_abline(linetype = 3) + geom_line() + geom_point() +
-    facet_wrap(~genes) + scale_colour_manual(values = blues) +
+  ggplot(shown, aes(claimed, wrong, colour = factor(method, unique(method)))) + geom_abline(linetype = 3) +
+    geom_line() + geom_point() + facet_wrap(~genes) + scale_colour_manual(values = blues) +
     labs(x = "claimed: s-value, or adjusted p-value, percent", y = "wrong among the calls, percent") + look
 }
 
@@ -70,7 +71,7 @@ scale_of <- function(axis) function(header) {
   table <- table_of(header)
   shown <- data.frame(size = number(table[[1L]]), seconds = number(table[["clock, s"]]))
   ggplot(shown, aes(size, seconds)) + geom_line(colour = blues[[1L]]) + geom_point(colour = blues[[1L]], size = 2.5) +
-    scale_x_log10(labels = function(x) format(x, big.mark = ",", scientific = FALSE, trim = TRUE)) + expand_limits(y = 0) +
+    scale_x_log10(labels = whole) + expand_limits(y = 0) +
     labs(x = axis, y = "seconds by the clock, two cores") + look
 }
 

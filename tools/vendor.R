@@ -92,8 +92,8 @@ without_documentation <- function(file) {
   TRUE
 }
 
-# faer's products of matrices on x86 are 1.9 MB of assembly for four types of numbers, written by the crate's build script, and go into
-# the library as one piece. twill has matrices of doubles alone: the kernels of the other types become a trap, 1.5 MB less.
+# faer's products of matrices on x86 are 1.9 MB of assembly for four types of numbers, which the crate's build script writes and
+# which go into the library as one piece. twill has matrices of doubles alone: kernels of other types become a trap, 1.5 MB less.
 only_double <- function(crate) {
   file <- file.path(crate, "build.rs")
   lines <- readLines(file)
