@@ -19,7 +19,8 @@
 #' set.seed(1)
 #' plasmid <- rpois(8, 300)
 #' counts <- matrix(rnbinom(16, mu = plasmid * c(0.2, 0.2, 0.2, 0.8, 1, 1, 1, 1), size = 20), 8)
-#' fit <- twill_screen(counts, gene = rep(c("A", "B"), each = 4), plasmid = plasmid, iter = 200, seed = 1)
+#' fit <- twill_screen(counts, gene = rep(c("A", "B"), each = 4), plasmid = plasmid,
+#'                     iter = 200, seed = 1)
 #' tw_guides(fit)
 #' @export
 tw_guides <- function(fit, coef = NULL, genes = NULL, prob = 0.95, ...) {

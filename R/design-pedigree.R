@@ -18,9 +18,11 @@
 #' 949-953.
 #' @seealso [tw_formula()] on related levels.
 #' @examples
-#' pedigree <- data.frame(animal = c("c", "d", "e"), mother = c("a", "a", "c"), father = c("b", "b", "d"))
+#' pedigree <- data.frame(animal = c("c", "d", "e"), mother = c("a", "a", "c"),
+#'                        father = c("b", "b", "d"))
 #' tw_pedigree(pedigree)
-#' # fit <- twill(weight ~ sex + (1 | gr(animal, prec = Q)), data, data2 = list(Q = tw_pedigree(pedigree)))
+#' # fit <- twill(weight ~ sex + (1 | gr(animal, prec = Q)), data,
+#' #              data2 = list(Q = tw_pedigree(pedigree)))
 #' @export
 tw_pedigree <- function(pedigree, ...) {
   check_no_dots(...)

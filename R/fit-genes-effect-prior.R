@@ -15,8 +15,10 @@
 #' set.seed(1)
 #' x <- rep(0:1, 4)
 #' effect <- rnorm(40, 0.3, 0.5)
-#' counts <- matrix(rnbinom(320, mu = 50 * exp(outer(effect, x)), size = 20), 40, dimnames = list(paste0("gene", 1:40), NULL))
-#' fit <- twill_genes(counts, ~ x, col_data = data.frame(x), effect_prior = "mvn", size_factors = rep(1, 8), iter = 200, seed = 1)
+#' counts <- matrix(rnbinom(320, mu = 50 * exp(outer(effect, x)), size = 20), 40,
+#'                  dimnames = list(paste0("gene", 1:40), NULL))
+#' fit <- twill_genes(counts, ~ x, col_data = data.frame(x), effect_prior = "mvn",
+#'                    size_factors = rep(1, 8), iter = 200, seed = 1)
 #' tw_effect_prior(fit)
 #' @export
 tw_effect_prior <- function(fit, ...) {

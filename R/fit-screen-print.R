@@ -16,7 +16,8 @@
 #' plasmid <- rpois(8, 300)
 #' counts <- matrix(rnbinom(16, mu = plasmid * c(0.2, 0.2, 0.2, 0.8, 1, 1, 1, 1), size = 20), 8,
 #'                  dimnames = list(NULL, c("rep1", "rep2")))
-#' fit <- twill_screen(counts, gene = rep(c("A", "B"), each = 4), plasmid = plasmid, iter = 200, seed = 1)
+#' fit <- twill_screen(counts, gene = rep(c("A", "B"), each = 4), plasmid = plasmid,
+#'                     iter = 200, seed = 1)
 #' fit
 #' summary(fit)
 #' @name twill_screen-print
