@@ -46,6 +46,11 @@ pp_check.twillfit <- function(object, type = NULL, ndraws = NULL, prefix = c("pp
   draw_check(paste0(prefix, "_", type), y, yrep, arguments, ...)
 }
 
+#' @rdname twill-responses
+#' @method pp_check twill_responses
+#' @export
+pp_check.twill_responses <- function(object, ..., resp = NULL) pp_check.twillfit(need_resp(resp, object, "pp_check"), ...)
+
 check_discrete <- function(type, y) {
   if (!grepl("^(bars|rootogram)", type) || all(y == round(y))) return(invisible())
   abort_twill("plot", c("{.code type = \"{type}\"} shows how often each count comes, and this response is continuous.",

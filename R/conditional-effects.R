@@ -24,6 +24,7 @@
 #' @param points Show the data? Default: no.
 #' @param plot Draw the plots? Default: yes. If not, they are only returned.
 #' @param ask Wait before each plot after the first? Default: in interactive sessions.
+#' @param resp Of a fit of several responses the one that is shown.
 #' @param ... Further arguments of the prediction, such as `seed`.
 #' @return `tw_conditional_effects()`, and the method of `brms::conditional_effects()`, which is the same: a
 #'   list of class `tw_conditional_effects` with a data frame per effect, holding the predictors,
@@ -39,8 +40,10 @@
 tw_conditional_effects <- function(fit, effects = NULL, conditions = NULL, int_conditions = list(), re_formula = NA,
                                    prob = 0.95, robust = TRUE,
                                    method = c("posterior_epred", "posterior_linpred", "posterior_predict"),
-                                   spaghetti = FALSE, resolution = 100, ndraws = NULL, ...) {
+                                   spaghetti = FALSE, resolution = 100, ndraws = NULL, ..., resp = NULL) {
   check_fit(fit)
+  if (has_responses(fit)) fit <- need_resp(resp, fit, "tw_conditional_effects")
+  else if (!is.null(resp)) check_own_response(resp, fit)
   need_rows(fit, "{.fn tw_conditional_effects}")
   method <- check_choice(method, "method", c("posterior_epred", "posterior_linpred", "posterior_predict"))
   check_level(prob, "prob")

@@ -12,7 +12,7 @@ long_plan <- function(x, design, gene) {
   refuse_wide(x, design)
   x <- as_plain_data(x)
   check_gene_column(gene, x)
-  formula <- tw_formula(design)
+  formula <- refuse_several(tw_formula(design))
   response <- response_column(formula, x)
   columns <- setdiff(formula_variables(formula), c(response, gene))
   refuse_odd_columns(columns, plain_columns(x, NULL), "`x`")
@@ -90,6 +90,6 @@ occurrence <- function(a, b) {
 
 # The design with the placeholder in place of the response.
 long_formula <- function(design) {
-  formula <- tw_formula(design)
+  formula <- refuse_several(tw_formula(design))
   response_formula(stats::as.formula(call("~", formula$formula[[3]]), formula$env))
 }

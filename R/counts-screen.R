@@ -178,7 +178,7 @@ with_plasmid_rows <- function(col_data, columns, plasmid) {
 }
 
 one_sided <- function(design) {
-  formula <- tw_formula(design)
+  formula <- refuse_several(tw_formula(design))
   stats::as.formula(call("~", formula$formula[[3]]), formula$env)
 }
 

@@ -54,6 +54,18 @@ class_coefs <- function(term, coefs = term$coefs) {
 
 sd_names <- function(term, coefs = term$coefs) paste0("sd_", term_factor(term), "__", scale_coefs(term, coefs))
 
+# Draws of effects of a term of that name in those of draws.
+effect_variables <- function(group, levels, coef) {
+  sprintf("r_%s[%s,%s]", rep(group, length(levels)), levels, rep(coef, length(levels)))
+}
+
+# Names of the draws of effects: r_g[level,x], of several responses r_g__y1[level,x].
+effect_names_of <- function(term, levels, coef) {
+  if (is.null(term$own)) return(effect_variables(term$group, levels, coef))
+  k <- match(coef, of_response(term$own$resp, term$own$coef))
+  effect_variables(paste0(term$group, "__", term$own$resp[k]), levels, term$own$coef[k])
+}
+
 # Of two coefficients, in the term's order.
 cor_name <- function(term, coefs) paste0("cor_", term$group, "__", paste(scale_coefs(term, coefs), collapse = "__"))
 

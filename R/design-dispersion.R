@@ -2,13 +2,13 @@
 
 # list(name, x, names, part): the name of the dispersion parameter, NULL if there is none to estimate; for a
 # regression its matrix, the names of its coefficients, the model part and the group-level terms as list(design, blueprint).
-new_dispersion <- function(formula, data, family, contrasts) {
+new_dispersion <- function(formula, data, family, contrasts, whole = NULL) {
   is_known <- !is.null(formula$addition$se) && !formula$addition$sigma
   name <- if (!is_known) family$dispersion
   if (is.null(formula$dispersion)) return(list(name = name))
   check_dispersion_name(formula$dpar, name, is_known, family)
   part <- drop_aliased(model_part(formula$dispersion, data, contrasts), paste("of the formula of", name))
-  terms <- dispersion_terms(formula$dispersion_bars, data, contrasts, name)
+  terms <- dispersion_terms(formula$dispersion_bars, data, contrasts, name, whole)
   list(name = name, x = part$x, names = paste0("b_", name, "_", colnames(part$x), recycle0 = TRUE), part = part, terms = terms)
 }
 
@@ -22,14 +22,14 @@ check_dispersion_name <- function(given, name, is_known, family) {
 
 # As new_terms(): effects u ~ N(0, sd) of levels on the log dispersion, named as in brms: r_g__sigma[level,Intercept] with
 # sd_g__sigma_Intercept.
-dispersion_terms <- function(bars, data, contrasts, name) {
-  built <- lapply(bars, dispersion_term, data = data, contrasts = contrasts, name = name)
+dispersion_terms <- function(bars, data, contrasts, name, whole) {
+  built <- lapply(bars, dispersion_term, data = data, contrasts = contrasts, name = name, whole = whole)
   check_disjoint(lapply(built, `[[`, "design"))
   list(design = lapply(built, `[[`, "design"), blueprint = lapply(built, `[[`, "blueprint"))
 }
 
-dispersion_term <- function(bar, data, contrasts, name) {
-  term <- new_term(bar, data, contrasts, list())
+dispersion_term <- function(bar, data, contrasts, name, whole = NULL) {
+  term <- new_term(bar, data, contrasts, list(), whole)
   if (term$design$cor) {
     coefs <- term$design$coefs
     abort_twill("formula", c("Effects of one level on the dispersion must be uncorrelated.",
@@ -60,7 +60,11 @@ dispersion_columns <- function(term) {
 }
 
 # The engine's matrix of the dispersion: coefficients, then effects.
-engine_dispersion <- function(design) do.call(cbind, c(list(design$x_disp), lapply(design$disp_terms, dispersion_columns)))
+engine_dispersion <- function(design) {
+  x <- design$x_disp
+  if (!is.null(design$centred) && !is.null(x)) x <- less_their_means(x, design$centred$x_disp)
+  do.call(cbind, c(list(x), lapply(design$disp_terms, dispersion_columns)))
+}
 
 # About what rows tell of each effect, level by level. A Gaussian row tells 2 of its log sigma; a count y at most 1/2 of its log
 # shape, and the less the smaller it is.

@@ -5,6 +5,7 @@
 # codes (1-based, NA where the level is new), new_levels (the name of a new level per row, else NA), z, and by with new_class
 # where levels have classes. se and y are NULL where the new data do not have their columns; so are weights equal to 1.
 design_newdata <- function(fit, newdata = NULL, re_formula = NULL, allow_new_levels = FALSE, offset = NULL) {
+  if (has_responses(fit)) return(design_newdata_of_responses(fit, newdata, re_formula, allow_new_levels, offset))
   wanted <- wanted_terms(fit, re_formula)
   if (is.null(newdata)) need_rows(fit)
   if (is.null(newdata)) return(replace_offset(design_known(fit$design, wanted), offset))
@@ -69,7 +70,7 @@ design_known <- function(design, wanted) {
 empty_like <- function(codes) if (is.matrix(codes)) array(NA_character_, dim(codes)) else rep(NA_character_, length(codes))
 
 # What names the draws of a term.
-term_names <- function(term) compact(term[c("group", "factor", "dpar")])
+term_names <- function(term) compact(term[intersect(c("group", "factor", "dpar", "own"), names(term))])
 
 # Those of the mean and of the dispersion, member by member.
 split_terms <- function(terms) {

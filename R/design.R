@@ -4,12 +4,13 @@
 # mu), coef, group and the name of its draws, which are `coef_names` too. `dispersion` is the name of the dispersion parameter,
 # `x_disp` and `disp_names` are those of its regression; `terms` are made by new_term(), `disp_terms` by dispersion_term(),
 # `blueprint` by new_blueprint(), `errors` by new_errors(). Rows that stand for many have `merged`, of prepare_source().
-new_design <- function(formula, data, family, contrasts = NULL, relations = list(), errors = NULL, merged = NULL) {
+# `whole` are the rows of all responses where there are several, which share the levels of grouping factors.
+new_design <- function(formula, data, family, contrasts = NULL, relations = list(), errors = NULL, merged = NULL, whole = NULL) {
   check_contrasts(contrasts, data)
   y <- response_values(formula, data, family)
   fixed <- model_part(formula$fixed, data, contrasts)
-  dispersion <- new_dispersion(formula, data, family, contrasts)
-  terms <- new_terms(formula$bars, data, contrasts, relations)
+  dispersion <- new_dispersion(formula, data, family, contrasts, whole)
+  terms <- new_terms(formula$bars, data, contrasts, relations, whole)
   means <- mean_columns(terms$design)
   x <- cbind(fixed$x, means$x)
   design <- list(y = y, offset = checked_offset(fixed$offset, family, data), weights = checked_weights(formula, data),
@@ -139,8 +140,8 @@ coefficient_rows <- function(class, coef, group, variable) {
 
 # Group-level terms ----------------------------------------------------------------------------------------------
 
-new_terms <- function(bars, data, contrasts, relations) {
-  built <- lapply(bars, new_term, data = data, contrasts = contrasts, relations = relations)
+new_terms <- function(bars, data, contrasts, relations, whole = NULL) {
+  built <- lapply(bars, new_term, data = data, contrasts = contrasts, relations = relations, whole = whole)
   check_disjoint(lapply(built, `[[`, "design"))
   check_one_relation(lapply(built, `[[`, "design"))
   check_one_by(lapply(built, `[[`, "design"))
@@ -148,12 +149,14 @@ new_terms <- function(bars, data, contrasts, relations) {
   list(design = lapply(built, `[[`, "design"), blueprint = lapply(built, `[[`, "blueprint"))
 }
 
-new_term <- function(bar, data, contrasts, relations) {
+new_term <- function(bar, data, contrasts, relations, whole = NULL) {
   part <- model_part(bar$rhs, data, contrasts)
   if (ncol(part$x) == 0) abort_twill("formula", "The group-level term of {.field {bar$group}} has no coefficients.")
   relation <- relation_of(bar, relations)
-  if (isTRUE(relation$observed)) relation <- observed_relation(relation, data[[bar$vars]])
-  groups <- groups_of_term(bar, data, relation)
+  shared <- if (is.null(whole)) data else rows_with_groups(whole, bar)
+  if (isTRUE(relation$observed)) relation <- observed_relation(relation, shared[[bar$vars]])
+  groups <- groups_of_term(bar, shared, relation)
+  if (!is.null(whole)) groups <- groups_of_rows(groups, shared, data)
   mean <- free_means(bar, part$columns)
   design <- list(group = bar$group, vars = bar$vars, levels = groups$labels, level_names = groups$names,
                  coefs = part$columns, cor = bar$cor && length(part$columns) > 1, codes = groups$codes, z = part$x,
@@ -163,6 +166,8 @@ new_term <- function(bar, data, contrasts, relations) {
   design$root <- checked_root(relation, bar)
   design$by <- new_classes(bar, data, groups)
   design$dist <- bar$dist
+  design$label <- bar$label
+  design$known_codes <- groups$known_codes
   blueprint <- c(part[c("terms", "xlevels", "contrasts", "columns")],
                  list(group = bar$group, vars = bar$vars, keys = groups$keys, means = names(mean),
                       related = !is.null(relation) && is.null(bar$members), scheme = groups$scheme,

@@ -50,10 +50,17 @@ as_twill_family <- function(family) {
   if (inherits(family, "twill_family")) return(family)
   if (is.function(family)) family <- call_family(family)
   if (is.character(family) && length(family) == 1) family <- list(family = family)
+  if (is.list(family) && is.null(family$family) && length(family) > 1) refuse_families(family)
   if (!is.list(family) || !is.character(family$family)) refuse_family(class(family)[1])
   name <- family_name(family$family[1])
   if (is.na(name)) refuse_family(family$family[1])
   new_family(name, family$link %||% family_records[[name]]$link)
+}
+
+refuse_families <- function(families) {
+  given <- vapply(families, function(one) if (is.list(one) && is.character(one$family)) one$family[1] else class(one)[1], "")
+  abort_twill("family", c("All responses of a model have one {.arg family}.", "x" = "You supplied {.val {given}}.",
+                          "i" = one_family_hint))
 }
 
 call_family <- function(family) {

@@ -33,6 +33,7 @@ NULL
 #' @export
 formula.twill_model <- function(x, ...) {
   check_no_dots(...)
+  if (has_responses(x)) return(x$formula)
   formula <- model_of(x)$formula$formula
   # An environment without anything in it would only be printed.
   if (length(ls(environment(formula), all.names = TRUE)) == 0) environment(formula) <- globalenv()

@@ -31,7 +31,16 @@ scale_correlation <- function(cor, sd) {
 }
 
 residual_column <- function(fit) {
-  sd <- draw_matrix(fit, "sigma")
-  colnames(sd) <- ""
+  names <- residual_variables(fit)
+  sd <- draw_matrix(fit, names)
+  colnames(sd) <- sub("^sigma_?", "", names)
   sd
 }
+
+# Dispersions that are parameters themselves, one for each of several responses.
+dispersion_variables <- function(fit) {
+  design <- fit$design
+  if (is.null(design$responses)) intersect(c("sigma", "shape"), variables(fit)) else design$disp_names[design$disp_positive]
+}
+
+residual_variables <- function(fit) grep("^sigma", dispersion_variables(fit), value = TRUE)

@@ -14,13 +14,22 @@ all_criteria <- function(x, dots, compute, names, class) {
   is_fit <- vapply(dots, inherits, NA, class)
   if (!"..." %in% names(formals(compute))) check_dots_of(dots[!is_fit], compute)
   fits <- c(list(x), unname(dots[is_fit]))
+  is_argument <- !is_fit & names(dots) %||% "" != "resp"
+  if (!is.null(dots$resp)) fits <- lapply(fits, fit_of_response, resp = dots$resp)
   lapply(fits, need_spread)
   labels <- mapply(model_label, as.list(names)[-1][c(TRUE, is_fit)], fits)
   loos <- lapply(seq_along(fits), function(k) {
-    out <- do.call(compute, c(fits[k], dots[!is_fit]))
+    out <- do.call(compute, c(fits[k], dots[is_argument]))
     structure(out, yhash = response_hash(fits[[k]]), model_name = labels[[k]])
   })
   stats::setNames(loos, make.unique(unname(labels)))
+}
+
+# One response of a fit of several, or that of a fit of it alone.
+fit_of_response <- function(fit, resp) {
+  if (has_responses(fit)) return(response_view(fit, resp))
+  check_own_response(resp, fit)
+  fit
 }
 
 # What a comparison calls a model: the name that the user gave its fit, else its formula.

@@ -83,7 +83,7 @@ VarCorr.twillfit <- function(x, sigma = 1, summary = TRUE, robust = FALSE,
                              probs = c(0.025, 0.975), ...) {
   check_no_dots(...)
   out <- lapply(pick_groups(x, NULL), group_covariance, fit = x)
-  if ("sigma" %in% variables(x)) out$residual__ <- list(sd = residual_column(x))
+  if (length(residual_variables(x)) > 0) out$residual__ <- list(sd = residual_column(x))
   if (!check_flag(summary, "summary")) return(out)
   lapply(out, function(group) {
     group$sd <- summarise_columns(group$sd, robust, probs)
@@ -179,7 +179,7 @@ with_moments <- function(table, group, fit) {
   for (term in terms) {
     shown <- intersect(shown_coefs(term), dimnames(table)[[3]])
     for (coef in shown) {
-      variable <- effect_variables(term$group, term$levels, term$coefs[match(coef, shown_coefs(term))])
+      variable <- effect_names_of(term, term$levels, term$coefs[match(coef, shown_coefs(term))])
       table[, "Estimate", coef] <- fit$effects$mean[variable]
       table[, "Est.Error", coef] <- fit$effects$sd[variable]
     }
@@ -187,16 +187,12 @@ with_moments <- function(table, group, fit) {
   table
 }
 
-effect_variables <- function(group, levels, coef) {
-  sprintf("r_%s[%s,%s]", rep(group, length(levels)), levels, rep(coef, length(levels)))
-}
-
 # Draws of the deviations of one group: draws x level x coefficient.
 group_effect_draws <- function(fit, group) {
   terms <- group_terms(fit, group)
   coefs <- unlist(lapply(terms, shown_coefs))
   levels <- terms[[1]]$levels
-  variable <- unlist(lapply(terms, function(term) lapply(term$coefs, effect_variables, group = term$group, levels = levels)))
+  variable <- unlist(lapply(terms, function(term) lapply(term$coefs, effect_names_of, term = term, levels = levels)))
   array(draw_matrix(fit, variable), c(ndraws(fit), length(levels), length(coefs)),
         list(NULL, terms[[1]]$level_names, coefs))
 }

@@ -11,6 +11,7 @@ prepare_prediction <- function(fit, newdata = NULL, re_formula = NULL, ndraws = 
                                offset = NULL, sort = FALSE, resp = NULL, nlpar = NULL, cores = NULL,
                                ntrys = NULL, ...) {
   if (...length() > 0) refuse_unused(...names() %||% "", prediction_arguments)
+  if (!is.null(resp)) check_own_response(resp, fit)
   how_new <- check_choice(sample_new_levels, "sample_new_levels", c("uncertainty", "gaussian", "old_levels"))
   input <- with_plain_options(design_newdata(fit, newdata, re_formula %||% re.form, allow_new_levels, offset))
   if (length(all_terms(input))) fit <- with_effects(fit)
@@ -18,6 +19,11 @@ prepare_prediction <- function(fit, newdata = NULL, re_formula = NULL, ndraws = 
   # A new level is one and the same in the mean and in the dispersion.
   if (length(input$disp_terms)) out$plan <- plan_new_levels(out)
   out
+}
+
+# A fit of one response has no other.
+check_own_response <- function(resp, fit) {
+  if (!has_responses(fit)) check_resp(resp, stats::setNames(list(fit$formula), response_label(fit$formula$response)))
 }
 
 # The draws to use: those of `draw_ids` as they come, `ndraws` at random, or all.
@@ -71,7 +77,11 @@ known_predictor <- function(prediction) {
 
 predictor_of <- function(prediction, rows, coefs) {
   plan <- if (length(rows$terms)) prediction$plan %||% plan_new_levels(prediction)
-  beta <- draws_of(prediction$fit, coefs)[prediction$ids, , , drop = FALSE]
+  beta <- draws_of(prediction$fit, coefs)
+  if (!is.null(prediction$ids)) beta <- beta[prediction$ids, , , drop = FALSE]
+  # What is sampled as a positive parameter is no logarithm, as the others are.
+  positive <- which(coefs %in% prediction$fit$design$disp_names[as.logical(prediction$fit$design$disp_positive)])
+  beta[, positive, ] <- log(beta[, positive, ])
   rows$terms <- lapply(rows$terms, function(term) with_new_codes(term, plan[[term_factor(term)]]))
   effects <- function(term) {
     lapply(term_effects(term, prediction, plan[[term_factor(term)]]), function(part) array(part, c(dim(part), 1)))
@@ -90,7 +100,7 @@ with_new_codes <- function(term, plan) {
 # One matrix draws x (levels, then new levels) per coefficient of the term.
 term_effects <- function(term, prediction, plan) {
   known <- lapply(term$coefs, function(coef) {
-    draw_matrix(prediction$fit, effect_variables(term$group, plan$levels, coef), prediction$ids)
+    draw_matrix(prediction$fit, effect_names_of(term, plan$levels, coef), prediction$ids)
   })
   if (length(plan$new) == 0) return(known)
   new <- if (is.null(plan$pick)) gaussian_effects(term, prediction, plan) else

@@ -149,7 +149,7 @@ loo.twillfit <- function(x, ..., compare = TRUE, pointwise = FALSE, save_psis = 
     arguments <- list(log_lik, r_eff = r_eff, save_psis = save_psis, cores = cores)
     if (pointwise) arguments <- c(arguments, list(data = attr(log_lik, "data"), draws = attr(log_lik, "draws")))
     out <- suppressWarnings(do.call(loo, arguments))
-    warn_pareto(out)
+    warn_pareto(out, has_responses(fit))
     out
   }
   several_criteria(x, list(...), compute, compare, substitute(list(x, ...)))
@@ -187,15 +187,16 @@ finite_log_lik <- function(log_lik) {
 }
 
 # One warning in place of one per row, and with the ways out that this package has.
-warn_pareto <- function(loo) {
+warn_pareto <- function(loo, several = FALSE) {
   k <- loo$diagnostics$pareto_k
   limit <- pareto_limit(loo)
   high <- which(k > limit)
   if (length(high) == 0) return(invisible())
+  way_out <- if (several) c("i" = "Of one response, {.code kfold(tw_response(fit, resp))} refits that response alone.") else
+    c("i" = "{.fn kfold} refits instead; {.code kfold(fit, group = )} does so without all rows of a level.")
   warn_twill("pareto", c(
     "Importance sampling fails for {length(high)} of {length(k)} rows: Pareto k is above {round(limit, 2)}.",
-    "x" = "Rows {.val {some(high)}}; highest k {round(max(k), 2)}.",
-    "i" = "{.fn kfold} refits instead; {.code kfold(fit, group = )} does so without all rows of a level."))
+    "x" = "Rows {.val {some(high)}}; highest k {round(max(k), 2)}.", way_out))
 }
 
 # Not above 0.7, nor what so few draws can tell (Vehtari et al. 2022).

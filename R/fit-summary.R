@@ -36,6 +36,7 @@ summary.twillfit <- function(object, priors = FALSE, prob = 0.95, robust = FALSE
   table <- parameter_summary(object, main_variables(object), prob, robust, mc_se)
   structure(c(
     list(formula = object$formula, family = object$family, nobs = nobs(object), ngrps = ngrps(object),
+         nobs_by = if (has_responses(object)) vapply(object$design$responses$rows, length, 0L),
          n_merged = if (is_merged(object$design)) nrow(object$data),
          n_dropped = object$design$merged$n_dropped %||% length(attr(object$data, "na.action")), is_partial = is_partial(object),
          draws = draws_line(object), sampled = engine_line(object),
@@ -83,7 +84,7 @@ summary_tables <- function(fit, table) {
        }),
        fixed = kind(fixed, bare_coef(fixed)), means = kind(mu, sub("^mu_", "", mu)),
        latents = kind(grep("^(mean|sd)me_", all, value = TRUE)), horseshoe = kind(grep("^hs_", all, value = TRUE)),
-       spec_pars = kind(intersect(c("sigma", "shape"), all)))
+       spec_pars = kind(dispersion_variables(fit)))
 }
 
 # Names of a group's sd and cor draws, named as they are shown: sd(x), cor(x,z).

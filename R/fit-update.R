@@ -74,6 +74,7 @@ updated_call <- function(call, fit, formula., dots) {
 # The new formula with the dispersion model of the first fit, and with its weights and offset as far as they are kept: those
 # that the update states replace them, wherever they stood.
 updated_formula <- function(old, change, stated) {
+  if (has_responses(old)) return(updated_formulas(old, change, stated))
   if (inherits(change, "formula")) {
     own <- environment(change)
     change <- removed_offsets(old$formula, change)
@@ -90,6 +91,22 @@ updated_formula <- function(old, change, stated) {
     new <- fold_weights(new, folded$weights)
   }
   if ("offset" %in% stated) without_offset(new) else if (is.null(folded$offset)) new else fold_offset(new, folded$offset)
+}
+
+# Of several responses formulas are given whole.
+updated_formulas <- function(old, change, stated) {
+  row_arguments <- setdiff(stated, "subset")
+  if (length(row_arguments) > 0) {
+    abort_twill("argument", c("{.arg {row_arguments}} {?is an argument/are arguments} of one response.",
+                              "i" = "State {?it/them} in the formula of each."))
+  }
+  if (is.null(change)) return(old)
+  if ("." %in% if (inherits(change, "formula")) all.vars(change)) {
+    abort_twill("formula", c("The formula of several responses is changed as a whole.",
+                             "x" = "{.code {deparse1(change)}} has a dot.",
+                             "i" = "Give all of it: {.code update(fit, mvbind(y1, y2) ~ x)}."))
+  }
+  tw_formula(change)
 }
 
 # What the formula of the first fit needs besides the data, and where the change was written.
@@ -207,7 +224,7 @@ kept_prior <- function(fit, formula, data, changes) {
   user <- fit$prior[fit$prior$source != "default", , drop = FALSE]
   user <- user[user$class != "mu", , drop = FALSE]
   if (nrow(user) == 0 || "prior" %in% names(changes)) return(NULL)
-  classes <- split(user, paste(user$class, user$dpar), drop = TRUE)
+  classes <- split(user, paste(user$class, user$resp, user$dpar), drop = TRUE)
   user <- do.call(rbind, lapply(classes, shared_prior, all = fit$prior))
   parameters <- tryCatch(tw_default_prior(formula, data, changes$family %||% fit$family, data2 = changes$data2 %||% fit$data2),
                          twill_error = function(e) NULL)
@@ -217,14 +234,9 @@ kept_prior <- function(fit, formula, data, changes) {
 }
 
 shared_prior <- function(rows, all) {
-  same_class <- all[all$class == rows$class[1] & all$dpar == rows$dpar[1], ]
+  same_class <- all[all$class == rows$class[1] & all$dpar == rows$dpar[1] & all$resp == rows$resp[1], ]
   if (nrow(rows) < nrow(same_class) || length(unique(rows$prior)) > 1) return(rows)
   row <- rows[1, , drop = FALSE]
   row[c("coef", "group")] <- ""
   row
-}
-
-targets <- function(row, parameters) {
-  parameters$class == row$class & parameters$dpar == row$dpar &
-    (row$coef == "" | parameters$coef == row$coef) & (row$group == "" | parameters$group == row$group)
 }

@@ -2,6 +2,7 @@
 
 # Everything in the formula that is evaluated in the data.
 formula_expressions <- function(formula) {
+  if (has_responses(formula)) return(unlist(unname(lapply(formula$responses, formula_expressions)), recursive = FALSE))
   bars <- unlist(lapply(all_bars(formula), function(bar) list(bar$rhs[[2]], bar$members$weights)), recursive = FALSE)
   dispersion <- if (!is.null(formula$dispersion)) formula$dispersion[[2]]
   compact(c(list(formula$fixed, formula$addition$weights, formula$addition$se, dispersion), bars))

@@ -5,6 +5,8 @@ response_name <- ".count"
 
 # The design with a response; a twill_formula already has one.
 response_formula <- function(design) {
+  if (is_mvbind(design)) design <- tw_formula(design)
+  refuse_several(design)
   refuse_latents(refuse_fcor(gene_response_formula(design), "many genes and cells"), "many genes and cells")
 }
 

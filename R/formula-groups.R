@@ -87,10 +87,8 @@ refuse_hidden_bars <- function(expression) {
 }
 
 mark_bar <- function(bar, mean = NULL) {
-  if (is_call_to(bar[[2]], c("|", "||"))) {
-    text <- deparse1(bar)
-    abort_twill("formula", c("Terms that share correlations by an ID are not supported.", "x" = "It is {.code ({text})}."))
-  }
+  labelled <- label_bar(bar, mean)
+  bar <- labelled$bar
   cor <- is_call_to(bar, "|")
   group <- bar[[3]]
   more <- NULL
@@ -101,6 +99,7 @@ mark_bar <- function(bar, mean = NULL) {
     cor <- cor && plain$cor
     more <- plain[c("relation", "by", "dist")]
   }
+  more$label <- labelled$label
   marked <- lapply(expand_group(group), function(vars) {
     name <- Reduce(function(a, b) call(":", a, b), lapply(vars, as.name))
     call("(", call("|", call(".group_term", bar[[2]], cor, mean, more), name))
@@ -202,5 +201,5 @@ decode_bar <- function(bar, env) {
   relation <- more$relation
   list(group = more$members$group %||% paste(vars, collapse = ":"), vars = vars, rhs = rhs, cor = marker[[3]],
        mean = eval(marker[[4]]), relation = if (!is.null(relation)) list(kind = relation[[1]], name = relation[[2]]),
-       by = more$by, dist = more$dist, members = more$members)
+       by = more$by, dist = more$dist, members = more$members, label = more$label)
 }

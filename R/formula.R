@@ -21,6 +21,7 @@
 #' * `(1 | gr(g, by = f))`: levels of `g` that differ in spread; see below;
 #' * `(1 | gr(g, dist = "student"))`: levels of `g` some of which are far out, and `dist = "horseshoe"`, where most have no
 #'   effect; see below;
+#' * `(1 |p| g)`: effects that are correlated across several responses; see below;
 #' * `(1 | mm(g1, g2))`: rows that belong to several levels; see below;
 #' * [`tw_re(g, mean = )`][tw_re]: a term whose mean is a parameter of its own.
 #'
@@ -103,6 +104,25 @@
 #' missing and not measured with error (`mi()` of brms) is not supported: drop those rows, or impute several times, fit each table
 #' and join the draws.
 #'
+#' @section Several responses:
+#' `mvbind(y1, y2) ~ x + (1 + x |p| g)` has two responses (or more) with one formula, and
+#' `tw_formula(y1 ~ x + (1 |p| g)) + tw_formula(y2 ~ z + (1 |p| g))` with formulas of their own, as in brms. Terms with the
+#' same label, here `p`, and the same grouping factor are one term: their effects are correlated across responses. Terms without a
+#' label are independent by response. `brms::bf() + brms::bf() + brms::set_rescor(FALSE)` is taken as it is. All responses have
+#' one family, and each its own `sigma` or `shape` (or formula of it: `tw_formula(y1 ~ x, sigma ~ z) + ...`). Residuals are
+#' independent, as with `set_rescor(FALSE)` of brms: what responses have in common are the effects of their levels.
+#'
+#' A row of the data counts for the responses of which it has all variables; a message says how many rows each lacks. Where
+#' only one response is missing the row tells of the others, and so, through the correlations, of its levels' effects.
+#'
+#' Names are those of brms: `b_y1_x`, `sd_g__y1_Intercept`, `cor_g__y1_Intercept__y2_Intercept`, `r_g__y1[level,x]`, `sigma_y1`;
+#' dots and underscores of a response are left out. [tw_prior()] has `resp`. Verbs about rows take `resp`, or answer for all
+#' responses: see [twill-responses]. [tw_response()] makes one response a fit of its own.
+#'
+#' Refused, in models of several responses, are `me()`, `fcor()`, `mm()`, [tw_re()], `by` and `dist` of `gr()`, the arguments
+#' `weights` and `offset` (the formulas take both), `constant()` priors of coefficients, data in pieces, labels in
+#' formulas of `sigma` and `shape`, and several families at a time.
+#'
 #' @section More on formulas:
 #' As in brms, `0 + Intercept + f` makes the intercept an ordinary coefficient; factors are coded against it.
 #'
@@ -110,24 +130,30 @@
 #' priors and hypotheses are not: they are read as arithmetic, and other calls in them are refused.
 #'
 #' @param formula The model of the mean: a two-sided formula, its text, a `twill_formula`, or an object made by
-#'   `brms::bf()`.
+#'   `brms::bf()` or `brms::mvbf()`.
 #' @param ... At most one further formula for the dispersion: `sigma ~ x` (Gaussian) or `shape ~ x` (negative
 #'   binomial). It models the logarithm, and takes group-level terms too: `sigma ~ (1 | line)` gives each line a noise of its own,
 #'   `log(sigma_i) = a + u_line(i)`, `u ~ N(0, sd)`, named as in brms (`sd_line__sigma_Intercept`, `r_line__sigma[l1,Intercept]`;
 #'   the prior of the sd has `class = "sd"` and `dpar = "sigma"`). Effects of a level on the dispersion are uncorrelated:
 #'   `(1 + x || line)`. Slopes by level want levels of a dozen rows and more, and covariates of size one.
-#' @return A list of class `twill_formula` with the parts of the model.
+#' @return A list of class `twill_formula` with the parts of the model, of several responses of class `twill_formulas`.
 #' Errors have class `twill_error_formula`.
 #' @seealso [twill()]
 #' @examples
 #' tw_formula(count ~ zAge + (1 | patient) + (1 | visit), shape ~ Trt)
 #' tw_formula(y | se(sd) ~ 1 + (1 | school))
+#' tw_formula(weight ~ age + (1 |p| nest)) + tw_formula(tarsus ~ sex + (1 |p| nest))
 #' @export
 tw_formula <- function(formula, ...) {
   dispersion <- list(...)
-  if (inherits(formula, "brmsformula") || inherits(formula, "mvbrmsformula")) return(formula_of_brms(formula, dispersion))
+  if (inherits(formula, "mvbrmsformula")) return(formulas_of_brms(formula, dispersion))
+  if (inherits(formula, "brmsformula")) return(formula_of_brms(formula, dispersion))
   if (inherits(formula, "twill_formula")) return(add_dispersion(formula, dispersion))
+  if (inherits(formula, "twill_formulas")) {
+    return(new_formulas(unname(lapply(formula$responses, add_dispersion, dispersion)), formula$formula))
+  }
   if (is.character(formula) && length(formula) == 1) formula <- text_formula(formula, parent.frame())
+  if (is_mvbind(formula)) return(formulas_of_mvbind(formula, dispersion))
   add_dispersion(new_twill_formula(formula), dispersion)
 }
 
@@ -152,6 +178,7 @@ new_twill_formula <- function(formula) {
              list(fixed = fixed, bars = lapply(group_bars(rhs), decode_bar, env = env)))
   parts <- c(parts, list(fcor = errors$name, dispersion = NULL, dpar = NULL, env = env))
   parts$latents <- latents_of(fixed)
+  check_labels(list(y = parts))
   structure(parts, class = "twill_formula")
 }
 
@@ -210,11 +237,13 @@ dispersion_text <- function(formula) {
 }
 
 check_dispersion_bar <- function(bar, given) {
-  if (is.null(bar$mean) && is.null(bar$relation) && is.null(bar$by) && is.null(bar$dist) && is.null(bar$members)) {
+  if (is.null(bar$mean) && is.null(bar$relation) && is.null(bar$by) && is.null(bar$dist) && is.null(bar$members) &&
+        is.null(bar$label)) {
     return(invisible())
   }
   text <- deparse1(given)
-  what <- if (!is.null(bar$members)) "{.fn mm}" else if (is.null(bar$mean)) "{.fn gr}" else "{.fn tw_re}"
+  what <- if (!is.null(bar$label)) "a label, as effects on the dispersion are independent of others" else
+    if (!is.null(bar$members)) "{.fn mm}" else if (is.null(bar$mean)) "{.fn gr}" else "{.fn tw_re}"
   abort_twill("formula", c("Group-level terms of the dispersion are such as {.code (1 | g)} or {.code (1 + x || g)}.",
                            "x" = paste0("{.code {text}} has ", what, ".")))
 }
@@ -233,6 +262,7 @@ check_dispersion <- function(given) {
 
 formula_of_brms <- function(bf, dispersion = list()) {
   check_brms_formula(bf)
+  if (is_mvbind(bf$formula)) return(formulas_of_mvbind(bf$formula, c(unname(bf$pforms), dispersion)))
   formula <- new_twill_formula(bf$formula)
   formula$family <- bf$family
   add_dispersion(formula, c(unname(bf$pforms), dispersion))
@@ -241,7 +271,6 @@ formula_of_brms <- function(bf, dispersion = list()) {
 check_brms_formula <- function(bf) {
   attribute <- function(name) attr(bf$formula, name)
   trouble <- c(
-    if (inherits(bf, "mvbrmsformula")) "several responses",
     if (isTRUE(attribute("nl"))) "a nonlinear formula ({.code nl = TRUE})",
     if (isFALSE(attribute("center"))) "{.code center = FALSE}: say {.code intercept = \"raw\"} in {.fn twill}",
     if (!is.null(attribute("autocor"))) "an autocorrelation term",

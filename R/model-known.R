@@ -23,6 +23,7 @@ sampled_columns <- function(design) {
 engine_columns <- function(design) {
   known <- design$known
   if (!is.null(design$latents)) design$x <- columns_with_expected(design)
+  if (!is.null(design$centred)) design$x <- less_their_means(design$x, design$centred$x)
   if (is.null(known)) return(design[c("x", "offset")])
   is_known <- !is.na(known$value)
   x <- sweep(design$x, 2, known$centre)

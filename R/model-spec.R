@@ -54,7 +54,7 @@ spec_dispersion <- function(design, parameters, intercept) {
   })
   c(list(kind = unbox("regression"), names = design$disp_names, priors = lapply(design$disp_names, prior_of),
          intercept = centred_intercept(class, design$x_disp, intercept, design$merged$count)),
-    if (length(terms) > 0) list(terms = terms))
+    if (length(terms) > 0) list(terms = terms), if (!is.null(design$disp_positive)) list(positive = design$disp_positive))
 }
 
 spec_terms <- function(design, parameters) {

@@ -2,6 +2,9 @@
 
 # Everything of a model but its draws.
 new_model <- function(input, family, prior, contrasts, intercept, prior_only, relations = list(), errors = NULL) {
+  if (!is.null(input$responses)) {
+    return(new_responses_model(input, family, prior, contrasts, intercept, prior_only, relations))
+  }
   design <- new_design(input$formula, input$data, family, contrasts, relations, errors, input$merged)
   user <- add_formula_means(as_twill_prior(prior), formula_means(design))
   identified <- identified_model(design, family, intercept, user)

@@ -93,8 +93,8 @@ ran_pars_labels <- function(fit) {
     term <- ifelse(kind == "df", kind, paste0(kind, "__", vapply(coefs, function(x) paste(broom_term(x), collapse = "."), "")))
     label_rows(unname(variable), "ran_pars", group, NA_character_, term)
   }))
-  dispersion <- intersect(c("sigma", "shape"), variables(fit))
-  term <- ifelse(dispersion == "sigma", "sd__Observation", dispersion)
+  dispersion <- dispersion_variables(fit)
+  term <- sub("^sigma", "sd__Observation", dispersion)
   rbind(groups, label_rows(dispersion, "ran_pars", "Residual", NA_character_, term))
 }
 
@@ -102,7 +102,7 @@ ran_vals_labels <- function(fit) {
   need_group_effects(fit)
   do.call(rbind, lapply(all_terms(fit$design), function(term) {
     do.call(rbind, lapply(term$coefs, function(coef) {
-      label_rows(effect_variables(term$group, term$levels, coef), "ran_vals", term_factor(term),
+      label_rows(effect_names_of(term, term$levels, coef), "ran_vals", term_factor(term),
                  term$level_names, shown_coefs(term, broom_term(coef)))
     }))
   }))
@@ -138,7 +138,8 @@ exponentiate_fixed <- function(table) {
 glance.twillfit <- function(x, looic = FALSE, ...) {
   check_no_dots(...)
   algorithm <- if (is_approximation(x)) x$info$method else toupper(x$info$method %||% "nuts")
-  out <- data.frame(algorithm, pss = ndraws(x), nobs = nobs(x), sigma = sigma(x), fit_quality(x))
+  sigma <- if (has_responses(x)) NA_real_ else sigma(x)
+  out <- data.frame(algorithm, pss = ndraws(x), nobs = nobs(x), sigma, fit_quality(x))
   if (check_flag(looic, "looic")) {
     estimates <- loo(x)$estimates
     out[c("elpd_loo", "se_elpd_loo", "looic")] <- as.list(c(estimates["elpd_loo", ], estimates["looic", 1]))
@@ -168,3 +169,8 @@ augment.twillfit <- function(x, data = NULL, newdata = NULL, ...) {
   if (!is.null(y)) out$.resid <- need_column(y, x$formula$response) - out$.fitted
   out
 }
+
+#' @rdname twill-responses
+#' @method augment twill_responses
+#' @export
+augment.twill_responses <- function(x, ..., resp = NULL) augment.twillfit(need_resp(resp, x, "augment"), ...)

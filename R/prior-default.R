@@ -39,6 +39,9 @@ tw_default_prior <- function(formula, data, family = gaussian(), intercept = c("
   on.exit(options(old))
   family <- as_twill_family(family)
   formula <- tw_formula(formula)
+  if (has_responses(formula)) {
+    return(default_priors_of_responses(formula, data, family, check_intercept(intercept), na.action, contrasts, data2))
+  }
   input <- if (is_source(data)) prepare_source(formula, data, family, na.action, silent = 2) else
     prepare_input(formula, data, na.action, silent = 2)
   design <- new_design(input$formula, input$data, family, contrasts, new_relations(formula, data2, silent = 2),
@@ -58,7 +61,8 @@ parameter_table <- function(design, family, intercept = "centred") {
 
 parameter_rows <- function(class, variable, default, coef = "", group = "", dpar = "") {
   n <- length(variable)
-  data.frame(class = rep_len(class, n), coef = rep_len(coef, n), group = rep_len(group, n), dpar = rep_len(dpar, n),
+  data.frame(class = rep_len(class, n), coef = rep_len(coef, n), group = rep_len(group, n), resp = rep_len("", n),
+             dpar = rep_len(dpar, n),
              of_all = rep_len(coef, n), variable = variable, default = rep_len(default, n), stringsAsFactors = FALSE)
 }
 
@@ -169,10 +173,12 @@ sigma_scale <- function(design, scales) {
   round(scale, rounding_digits(scale))
 }
 
+dispersion_classes <- function(x) ifelse(colnames(x) == "Intercept" & constant_columns(x), "Intercept", "b")
+
 dispersion_regression_parameters <- function(design, name, scales) {
   x <- design$x_disp
   coef <- colnames(x)
-  is_intercept <- coef == "Intercept" & constant_columns(x)
+  is_intercept <- dispersion_classes(x) == "Intercept"
   slope_scale <- pmin(1 / column_sizes(x, any(is_intercept), design$merged$count), two_value_cap(x, 2))
   default <- normal_prior(0, slope_scale)
   reach <- if (scales$is_raw) ifelse(is_intercept, 0, slope_scale * column_means(x, design$merged$count)) else 0

@@ -16,8 +16,9 @@ prior_draw_names <- function(parameters, intercept) {
   names <- paste0("prior_", parameters$variable, recycle0 = TRUE)
   if (intercept == "raw") return(names)
   is_centred <- parameters$class == "Intercept"
-  dpar <- parameters$dpar[is_centred]
-  names[is_centred] <- paste0("prior_Intercept", ifelse(dpar == "", "", "_"), dpar, recycle0 = TRUE)
+  part <- function(text) ifelse(text == "", "", paste0("_", text))
+  of <- parameters[is_centred, ]
+  names[is_centred] <- paste0("prior_Intercept", part(of$dpar), part(of$resp), recycle0 = TRUE)
   names
 }
 

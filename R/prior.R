@@ -17,6 +17,7 @@
 #' | `meanme`, `sdme` | mean and standard deviation of a predictor with errors, by `coef` (`mex`) | normal, Student t |
 #'
 #' With `dpar = "sigma"` or `"shape"` the classes `Intercept` and `b` are those of the dispersion's regression.
+#' With several responses `resp = "y1"` aims at one of them (not for `cor`); without it a prior is for all.
 #' A prior with `coef` beats one with `group` only, and that beats one for the whole class. [tw_default_prior()] lists
 #' the parameters of a model.
 #'
@@ -42,6 +43,7 @@
 #'
 #' @param prior Text of the distribution, such as `"normal(0, 1)"`. A vector gives one prior per element.
 #' @param class,coef,group,dpar The parameters it is for; see below. Default: all of class `b`.
+#' @param resp The response that it is for, where there are several. Default: all.
 #' @param lb,ub Bounds, for the sake of brms' tables: `lb = 0` on positive parameters, where it always holds.
 #' @param ... Must be empty.
 #' @return A data frame of class `twill_prior` with the columns of brms: `prior`, `class`, `coef`, `group`, `resp`,
@@ -51,13 +53,13 @@
 #' c(tw_prior("horseshoe(1)"), tw_prior("exponential(1)", class = "sd", group = "gene"))
 #' tw_prior("normal(0, 1)", coef = "x") + tw_prior("lkj(2)", class = "cor")
 #' @export
-tw_prior <- function(prior, class = "b", coef = "", group = "", dpar = "", lb = NA, ub = NA, ...) {
+tw_prior <- function(prior, class = "b", coef = "", group = "", dpar = "", lb = NA, ub = NA, resp = "", ...) {
   check_no_dots(...)
-  texts <- list(prior = prior, class = class, coef = coef, group = group, dpar = dpar)
+  texts <- list(prior = prior, class = class, coef = coef, group = group, dpar = dpar, resp = resp)
   for (name in names(texts)) check_text(texts[[name]], name)
   check_bound(lb, "lb")
   check_bound(ub, "ub")
-  new_prior(prior = trimws(prior), class = class, coef = coef, group = group, dpar = dpar, lb = as.character(lb),
+  new_prior(prior = trimws(prior), class = class, coef = coef, group = group, resp = resp, dpar = dpar, lb = as.character(lb),
             ub = as.character(ub), source = "user") |> validate_prior()
 }
 
@@ -111,7 +113,7 @@ known_classes <- c("b", "Intercept", "sd", "cor", "sigma", "shape", "mu", "meanm
 validate_prior <- function(table) {
   table$class[table$class == "L"] <- "cor"
   for (i in seq_len(nrow(table))) validate_prior_row(table[i, ])
-  repeated <- which(duplicated(table[c("class", "coef", "group", "dpar")]))
+  repeated <- which(duplicated(table[c("class", "coef", "group", "resp", "dpar")]))
   if (length(repeated) > 0) {
     target <- prior_target(table[repeated[1], ])
     abort_twill("prior", "{.arg prior} has more than one prior for {target}.")
@@ -126,10 +128,7 @@ validate_prior_row <- function(row) {
     abort_twill("prior", c("A prior has an unknown {.arg class}: {.val {class}}.", did_you_mean(class, known_classes),
                            "i" = "The classes are {.val {known_classes}}."))
   }
-  for (column in c("resp", "nlpar")) {
-    given <- row[[column]]
-    if (given != "") abort_twill("prior", "{.arg {column}} of a prior is not supported: it is {.val {given}}.")
-  }
+  if (row$nlpar != "") abort_twill("prior", "{.arg nlpar} of a prior is not supported: it is {.val {row$nlpar}}.")
   if (!row$dpar %in% c("", "sigma", "shape")) {
     abort_twill("prior", c("{.arg dpar} of a prior must be {.val sigma} or {.val shape}.", "x" = "It is {.val {row$dpar}}."))
   }
@@ -149,7 +148,7 @@ check_bounds <- function(row) {
 
 # "class b, coef x": how messages name a row. For use outside of markup, so it holds its own quotes.
 prior_target <- function(row) {
-  parts <- Filter(nzchar, unlist(row[c("class", "coef", "group", "dpar")]))
+  parts <- Filter(nzchar, unlist(row[c("class", "coef", "group", "resp", "dpar")]))
   paste(names(parts), dQuote(parts, FALSE), collapse = ", ")
 }
 
@@ -201,11 +200,17 @@ match_priors <- function(parameters, user) {
   pair <- function(column) outer(parameters[[column]], user[[column]], "==")
   fits <- function(column) pair(column) | rep(user[[column]] == "", each = nrow(parameters))
   of_all <- outer(parameters$of_all, user$coef, "==")
-  about <- pair("class") & pair("dpar") & (fits("coef") | of_all) & fits("group")
+  about <- pair("class") & pair("dpar") & (fits("coef") | of_all) & fits("group") & fits("resp")
   unmatched <- which(colSums(about) == 0)
   if (length(unmatched) > 0) refuse_unmatched(user[unmatched[1], ], parameters)
-  precision <- 1 + (user$group != "") + 2 * (user$coef != "")
+  precision <- 1 + (user$group != "") + 2 * (user$coef != "") + (user$resp != "") / 4
   list(score = about * (rep(precision, each = nrow(parameters)) + pair("coef") / 2))
+}
+
+# Which parameters one row of a table is about.
+targets <- function(row, parameters) {
+  parameters$class == row$class & parameters$dpar == row$dpar & (row$resp == "" | parameters$resp == row$resp) &
+    (row$coef == "" | parameters$coef == row$coef) & (row$group == "" | parameters$group == row$group)
 }
 
 refuse_unmatched <- function(row, parameters) {
@@ -217,14 +222,15 @@ refuse_unmatched <- function(row, parameters) {
     c("i" = "The intercept is {.code class = \"Intercept\"}.")
   }
   shown <- some(unique(exist), 12)
-  abort_twill("prior", c("A prior matches no parameter of the model: {target}.", intercept,
+  one <- if (row$resp != "" && all(parameters$resp == "")) c("i" = "{.arg resp} is for models of several responses.")
+  abort_twill("prior", c("A prior matches no parameter of the model: {target}.", intercept, one,
                          "i" = "The model has {paste(shown, collapse = \"; \")}."))
 }
 
 # Horseshoes keep the user's row, so that the table can be given to another fit and mean the same.
 resolved_table <- function(parameters, user) {
   single <- parameters[is.na(parameters$horseshoe), ]
-  table <- new_prior(single$prior, single$class, single$coef, single$group, dpar = single$dpar, source = single$source)
+  table <- new_prior(single$prior, single$class, single$coef, single$group, single$resp, single$dpar, source = single$source)
   shared <- unique(stats::na.omit(parameters$horseshoe))
   structure(rbind(table, user[shared, prior_columns]), class = c("twill_prior", "data.frame"))
 }

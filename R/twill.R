@@ -12,6 +12,7 @@
 #'
 #' where `S_k` holds the standard deviations (`sd_*`) and `R_k` the correlations (`cor_*`) of the term. Draws of
 #' effects (`r_*`) are the deviations `b` from the population-level coefficients (`b_*`). All logarithms are natural.
+#' `mvbind(y1, y2) ~ x + (1 |p| g)` has several responses, with effects that are correlated across them; see [tw_formula()].
 #'
 #' @section Intercept:
 #' With `intercept = "centred"` (the default, as in brms and rstanarm) the prior of class `Intercept` is on the
@@ -157,8 +158,9 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
     settings <- new_settings(chains, iter, warmup, thin, cores, threads, control, init, seed, save_pars, method)
     formula <- tw_formula(formula)
     family <- as_twill_family(if (has_family) family else formula$family %||% family)
-    input <- if (is_source(data)) prepare_source(formula, data, family, na.action, arguments, env, silent) else
-      prepare_input(formula, data, na.action, arguments, env, silent)
+    input <- if (has_responses(formula)) prepare_responses(formula, data, na.action, arguments, env, silent) else
+      if (is_source(data)) prepare_source(formula, data, family, na.action, arguments, env, silent) else
+        prepare_input(formula, data, na.action, arguments, env, silent)
     prior_only <- sample_prior == "only"
     relations <- new_relations(formula, data2, silent)
     errors <- new_errors(input, family, data2)
@@ -202,6 +204,8 @@ sample_model <- function(model, settings, sample_prior, call, silent, refresh, c
   warn_uncopied(checkpoint, output$info$uncopied)
   output[c("draws", "warmup_draws")] <- lapply(output[c("draws", "warmup_draws")], with_known_draws, design = model$design)
   output[c("draws", "warmup_draws")] <- lapply(output[c("draws", "warmup_draws")], with_level_draws, terms = model$design$terms)
+  output[c("draws", "warmup_draws")] <- lapply(output[c("draws", "warmup_draws")], with_response_draws, design = model$design)
+  output$effects <- with_response_effects(output$effects, model$design)
   if (sample_prior == "yes") output$draws <- add_prior_draws(output$draws, model, settings$seed)
   new_fit(model, output, settings, sample_prior, call)
 }
@@ -221,7 +225,9 @@ new_fit <- function(model, output, settings, sample_prior, call) {
               warmup_draws = output$warmup_draws, sampler = output$sampler, info = c(output$info, run),
               data2 = model$data2, spec_json = model$spec_json, version = utils::packageVersion("twill"))
   fit$effects <- output$effects
-  new_twill_model(fit, c(if (output$partial) "twill_partial", if (is_merged(model$design)) "twill_merged", "twillfit"))
+  fit$responses <- model$responses
+  new_twill_model(fit, c(if (output$partial) "twill_partial", if (is_merged(model$design)) "twill_merged",
+                         if (!is.null(model$responses)) "twill_responses", "twillfit"))
 }
 
 # do.call() puts values where a call has names: data would be kept twice, and formulas and functions with all that is around

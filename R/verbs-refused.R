@@ -18,6 +18,8 @@ cell_refusals <- function(data) {
 merged_hints <- c("The rows came in pieces and were merged: {.fn predict} and {.fn fitted} take {.arg newdata}.",
                   "Give {.arg data} as one data frame to have {.fn {verb}}.")
 
+responses_hint <- "One response is a fit of its own: {.code tw_response(fit, \"y1\")}."
+
 # By class of fit: the generics, as list(package, verbs, hints).
 refused_verbs <- list(
   twillgenes = list(
@@ -38,6 +40,13 @@ refused_verbs <- list(
     list("bayesplot", "pp_check", merged_hints), list("brms", "conditional_effects", merged_hints),
     list("emmeans", "recover_data", merged_hints),
     list("insight", c("get_data", "get_response", "get_residuals", "get_variance", "get_loglikelihood"), merged_hints)),
+  twill_responses = list(
+    list("loo", "kfold", "{.fn loo} takes each row, with all its responses, given the others, without fitting again."),
+    list("emmeans", "recover_data", responses_hint),
+    list("insight", c("find_formula", "model_info", "get_data", "get_response", "get_residuals", "get_variance", "get_predicted",
+                      "get_loglikelihood"), responses_hint),
+    list("performance", c("r2", "r2_posterior", "model_performance"), responses_hint),
+    list("marginaleffects", c("get_predict", "get_coef", "get_vcov"), responses_hint)),
   twillfit = list(
     list("stats", c("logLik", "deviance", "anova"), criterion_hint),
     list("stats", "simulate", "{.fn posterior_predict} draws new responses.")))
@@ -59,7 +68,7 @@ easystats_hints <- c("{.fn tw_contrast} and {.fn tidy} make tables of all genes;
 refusing <- function(verb, class, hints) {
   force(verb)
   what <- switch(class, twillgenes = "fits of genes", twillfit = "fits of this kind", twill_by = "several fits by type",
-                 twill_merged = "data that come in pieces", "fits of cells")
+                 twill_merged = "data that come in pieces", twill_responses = "fits of several responses", "fits of cells")
   function(...) {
     abort_twill("method", c("{.fn {verb}} is not there for {what}.", stats::setNames(hints, rep("i", length(hints)))))
   }

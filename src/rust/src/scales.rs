@@ -38,8 +38,10 @@ pub struct ScalePriors {
     dispersion: Vec<Prior>,
     /// Per group-level term of the log dispersion.
     dispersion_terms: Vec<DispersionEffects>,
-    /// A single positive parameter on the log scale (true) or coefficients (false).
+    /// Whether it is a single positive parameter on the log scale.
     constant_dispersion: bool,
+    /// Which of its parameters are positive and on the log scale, the others being coefficients.
+    positive_dispersion: Vec<bool>,
     /// Where the intercept among the coefficients is sampled.
     dispersion_intercept: Option<InterceptSpec>,
     horseshoes: Vec<HorseshoeSpec>,
@@ -116,7 +118,10 @@ impl ScalePriors {
         let own: Vec<Vec<Prior>> = own.collect::<Result<_>>()?;
         let constant_dispersion = !matches!(spec.dispersion, Some(DispersionSpec::Regression { .. }));
         let dispersion = spec.dispersion.iter().flat_map(|d| d.priors());
-        let dispersion: Vec<Prior> = dispersion.map(|p| Prior::new(p, constant_dispersion)).collect::<Result<_>>()?;
+        let positive_dispersion: Vec<bool> =
+            spec.dispersion.iter().flat_map(|d| (0..d.names().len()).map(|i| d.is_positive(i))).collect();
+        let dispersion = dispersion.zip(&positive_dispersion).map(|(p, &positive)| Prior::new(p, positive));
+        let dispersion: Vec<Prior> = dispersion.collect::<Result<_>>()?;
         let dfs = spec.terms.iter().map(|t| t.df.as_ref().map(|p| Prior::above(p, tails::LEAST_DF)).transpose());
         let dfs = dfs.collect::<Result<Vec<_>>>()?;
         let latents = spec.latents.iter().map(LatentPriors::new).collect::<Result<Vec<_>>>()?;
@@ -140,6 +145,7 @@ impl ScalePriors {
             dispersion,
             dispersion_terms,
             constant_dispersion,
+            positive_dispersion,
             dispersion_intercept,
             horseshoes,
             dfs,

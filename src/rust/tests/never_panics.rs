@@ -36,6 +36,7 @@ fn shapes() -> impl Strategy<Value = Shape> {
                 centred: f.3,
                 regression: f.4 && family != Family::Poisson,
                 dispersion_levels: if f.4 && f.0 { 3 } else { 0 },
+                positive: f.4 && f.2,
                 se: f.5 && family == Family::Gaussian,
                 by: kinds.0,
                 tails: kinds.1,

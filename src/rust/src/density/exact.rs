@@ -43,12 +43,14 @@ fn keeps_from_zero(dispersion: &DispersionSpec) -> bool {
     let is_bounded = |p: &PriorSpec| {
         p.constant().is_some() || p.dist == "uniform" && p.args.first().is_some_and(|&lower| lower > 0.0)
     };
-    match dispersion {
-        DispersionSpec::Constant { prior: p, .. } => is_bounded(p) || matches!(&*p.dist, "lognormal" | "inv_gamma"),
-        DispersionSpec::Regression { priors, .. } => {
-            priors.iter().all(|p| matches!(&*p.dist, "normal" | "uniform" | "constant"))
+    let keeps = |(i, p): (usize, &PriorSpec)| {
+        if dispersion.is_positive(i) {
+            is_bounded(p) || matches!(&*p.dist, "lognormal" | "inv_gamma")
+        } else {
+            matches!(&*p.dist, "normal" | "uniform" | "constant")
         }
-    }
+    };
+    dispersion.priors().iter().enumerate().all(keeps)
 }
 
 fn reason(design: &Design, spec: &ModelSpec) -> String {

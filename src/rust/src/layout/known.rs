@@ -38,12 +38,12 @@ impl Layout {
         let dispersion_sds = self.dispersion_terms.iter().flat_map(|t| t.sds.clone()).zip(of_terms);
         let dfs = self.tails.iter().zip(&spec.terms);
         let dfs = dfs.filter_map(|(tail, t)| Some((tail.as_ref()?.df?, t.df.as_ref()?)));
-        let of_dispersion = match spec.dispersion {
-            Some(DispersionSpec::Regression { .. }) => Coordinate::Linear { centre: 0.0, scale: 1.0 },
-            _ => Coordinate::Log,
+        let of_dispersion = |d: &DispersionSpec, i| {
+            if d.is_positive(i) { Coordinate::Log } else { Coordinate::Linear { centre: 0.0, scale: 1.0 } }
         };
-        let dispersion = self.dispersion.clone().zip(spec.dispersion.iter().flat_map(|d| d.priors()));
-        let dispersion = dispersion.map(move |(place, prior)| (place, prior, of_dispersion));
+        let of_each = spec.dispersion.iter().flat_map(move |d| (0..d.names().len()).map(move |i| of_dispersion(d, i)));
+        let dispersion = self.dispersion.clone().zip(spec.dispersion.iter().flat_map(|d| d.priors())).zip(of_each);
+        let dispersion = dispersion.map(|((place, prior), coordinate)| (place, prior, coordinate));
         let latents = self.latents.iter().zip(&spec.latents).flat_map(|(&[mean, sd], l)| {
             let of_mean = Coordinate::Linear { centre: l.centre, scale: l.scale };
             [(mean, &l.mean, of_mean), (sd, &l.sd, Coordinate::Log)]

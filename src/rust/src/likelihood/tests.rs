@@ -18,6 +18,7 @@ fn rows(family: Family, y: &[f64], se: Vec<f64>, regression: bool) -> Likelihood
             priors: vec![flat.clone(); 2],
             intercept: None,
             terms: vec![],
+            positive: vec![],
         }
     } else {
         DispersionSpec::Constant { name: "s".into(), prior: flat.clone() }

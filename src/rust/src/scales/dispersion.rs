@@ -1,4 +1,5 @@
-//! The dispersion: one positive number, or coefficients and group-level effects of its logarithm.
+//! The dispersion: one positive number, or coefficients and group-level effects of its logarithm, of which some may be logs of
+//! positive numbers.
 //!
 //! An effect `u ~ N(0, sd)` of which the rows tell about as much as one observation of precision `i` is sampled as
 //! `z = u / r`, `r^2 = 1 / (1 / sd^2 + i)`: not centred where they tell nothing, and in the effect's own unit where they tell
@@ -41,7 +42,8 @@ impl ScalePriors {
     pub fn dispersion_draw(&self, at: &Scales, out: &mut Vec<f64>) {
         let start = out.len();
         let n = self.dispersion.len();
-        out.extend(at.dispersion[..n].iter().map(|d| if self.constant_dispersion { d.exp() } else { *d }));
+        let natural = |(d, &positive): (&f64, &bool)| if positive { d.exp() } else { *d };
+        out.extend(at.dispersion[..n].iter().zip(&self.positive_dispersion).map(natural));
         if let Some((column, shift)) = self.dispersion_shift(&at.dispersion) {
             out[start + column] -= shift;
         }
@@ -54,8 +56,8 @@ impl ScalePriors {
 
     /// Unconstrained values of the dispersion, or of its coefficients, where their priors are.
     pub fn begin_dispersion(&self) -> impl Iterator<Item = f64> {
-        let of = |prior: &Prior| if self.constant_dispersion { prior.scale().ln() } else { prior.location() };
-        self.dispersion.iter().map(of)
+        let of = |(prior, &positive): (&Prior, &bool)| if positive { prior.scale().ln() } else { prior.location() };
+        self.dispersion.iter().zip(&self.positive_dispersion).map(of)
     }
 
     /// Which coefficient of the dispersion is sampled where its design is centred, and by how much that is more than without.
@@ -73,10 +75,10 @@ impl ScalePriors {
         out.dispersion.clear();
         out.dispersion.extend_from_slice(&theta[self.layout.dispersion_columns()]);
         out.dispersion_slopes.clear();
-        for (prior, &t) in self.dispersion.iter().zip(&theta[self.layout.dispersion.clone()]) {
-            if self.constant_dispersion {
+        for (i, (prior, &t)) in self.dispersion.iter().zip(&theta[self.layout.dispersion.clone()]).enumerate() {
+            if self.positive_dispersion[i] {
                 let at = prior.positive(t);
-                out.dispersion[0] = at.log;
+                out.dispersion[i] = at.log;
                 out.lprior += at.lprior;
                 out.log_jacobian += at.log_jacobian;
                 out.dispersion_slopes.push([at.d_log, at.slope]);

@@ -27,6 +27,10 @@ pub enum DispersionSpec {
         /// Group-level terms, whose columns of `x_disp` follow those of the coefficients.
         #[serde(default)]
         terms: Vec<DispersionTermSpec>,
+        /// Whether each coefficient is the log of a positive parameter, such as the residual sd of one of several responses:
+        /// its prior and its draws are then those of the parameter. Empty where none is.
+        #[serde(default)]
+        positive: Vec<bool>,
     },
 }
 
@@ -78,6 +82,14 @@ impl DispersionSpec {
         match self {
             Self::Constant { .. } => &[],
             Self::Regression { terms, .. } => terms,
+        }
+    }
+
+    /// Whether its parameter `i` is positive, and what is sampled its log.
+    pub fn is_positive(&self, i: usize) -> bool {
+        match self {
+            Self::Constant { .. } => true,
+            Self::Regression { positive, .. } => positive.get(i).is_some_and(|p| *p),
         }
     }
 

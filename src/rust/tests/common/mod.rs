@@ -33,6 +33,8 @@ pub struct Shape {
     pub regression: bool,
     /// Levels of a group-level term of the regression; 0 without.
     pub dispersion_levels: usize,
+    /// Whether one coefficient of the regression is the log of a positive parameter.
+    pub positive: bool,
     pub se: bool,
     /// Levels in two classes, and effects with heavy tails: Student's, and of every second term a horseshoe's.
     pub by: bool,
@@ -53,6 +55,7 @@ impl Shape {
             centred: true,
             regression: false,
             dispersion_levels: 0,
+            positive: false,
             se: false,
             by: false,
             tails: false,
@@ -85,7 +88,13 @@ fn dispersion(shape: &Shape) -> Option<DispersionSpec> {
         let intercept = shape.centred.then(|| InterceptSpec { column: 0, centre: vec![0.0, 0.2] });
         let terms =
             if shape.dispersion_levels > 0 { vec![dispersion_term(name, shape.dispersion_levels)] } else { vec![] };
-        Some(DispersionSpec::Regression { names, priors: vec![prior("normal", &[0.0, 1.0]); 2], intercept, terms })
+        let mut priors = vec![prior("normal", &[0.0, 1.0]); 2];
+        // The second coefficient as the log of a positive parameter.
+        let positive = if shape.positive { vec![false, true] } else { vec![] };
+        if shape.positive {
+            priors[1] = prior("student_t", &[3.0, 0.0, 2.5]);
+        }
+        Some(DispersionSpec::Regression { names, priors, intercept, terms, positive })
     } else {
         Some(DispersionSpec::Constant { name: name.into(), prior: prior("student_t", &[3.0, 0.0, 2.5]) })
     }

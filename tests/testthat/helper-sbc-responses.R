@@ -1,0 +1,28 @@
+# A model for simulation-based calibration with two responses whose effects are correlated.
+
+sbc_models$two_responses <- list(
+  formula = tw_formula(y1 ~ x + (1 + x |p| g)) + tw_formula(y2 ~ w + (1 |p| g)), family = gaussian(), intercept = "centred",
+  thin = 6, engines = c("joint", "levels"),
+  prior = c(priors_by_class(Intercept = "normal(0, 1)", b = "normal(0, 1)", sd = "exponential(1)", cor = "lkj(1.5)"),
+            tw_prior("lognormal(-0.5, 0.5)", class = "sigma", resp = "y1"),
+            tw_prior("exponential(1)", class = "sigma", resp = "y2")),
+  simulate = function() {
+    data <- data.frame(g = rep(sbc_levels("g", 8), each = 6), x = stats::rnorm(48), w = stats::runif(48))
+    sds <- stats::rexp(3)
+    cor <- sbc_lkj(3, 1.5)
+    u <- matrix(stats::rnorm(24), 8) %*% chol(diag(sds) %*% cor %*% diag(sds))
+    sigma <- c(stats::rlnorm(1, -0.5, 0.5), stats::rexp(1))
+    b <- stats::rnorm(2)
+    a <- stats::rnorm(2) - b * c(mean(data$x), mean(data$w))
+    at <- as.integer(data$g)
+    mean <- cbind(a[1] + b[1] * data$x + u[at, 1] + u[at, 2] * data$x, a[2] + b[2] * data$w + u[at, 3])
+    data$y1 <- stats::rnorm(48, mean[, 1], sigma[1])
+    data$y2 <- stats::rnorm(48, mean[, 2], sigma[2])
+    log_lik <- sum(stats::dnorm(data$y1, mean[, 1], sigma[1], log = TRUE)) +
+      sum(stats::dnorm(data$y2, mean[, 2], sigma[2], log = TRUE))
+    truth <- c(b_y1_Intercept = a[1], b_y1_x = b[1], b_y2_Intercept = a[2], b_y2_w = b[2], sigma_y1 = sigma[1],
+               sigma_y2 = sigma[2], sbc_scales("g", sds, c("y1_Intercept", "y1_x", "y2_Intercept"), cor),
+               "r_g__y1[g1,Intercept]" = u[1, 1], "r_g__y1[g2,x]" = u[2, 2], "r_g__y2[g1,Intercept]" = u[1, 3],
+               log_lik = log_lik)
+    list(data = data, truth = truth)
+  })
