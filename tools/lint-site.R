@@ -1,5 +1,5 @@
-# Checks that every help page stands in _pkgdown.yml, without pkgdown (`make site` stops where one does not), and that lines of examples
-# fit the manual, which R CMD check notes.
+# Checks that every help page stands in _pkgdown.yml, without pkgdown (`make site` stops where one does not), and that lines of
+# examples fit the manual, which R CMD check notes.
 titles <- function(file) {
   lines <- readLines(file, encoding = "UTF-8")
   if (any(grepl("\\keyword{internal}", lines, fixed = TRUE))) return(NULL)
