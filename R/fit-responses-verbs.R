@@ -26,7 +26,8 @@
 #' @seealso [tw_response()]
 #' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' data <- transform(lme4::sleepstudy, before = Reaction + rnorm(180, 0, 30))
-#' fit <- twill(mvbind(Reaction, before) ~ Days + (1 |p| Subject), data, chains = 2, iter = 400, seed = 1, silent = 2)
+#' fit <- twill(mvbind(Reaction, before) ~ Days + (1 |p| Subject), data,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' dim(fitted(fit))
 #' head(fitted(fit, resp = "before"))
 #' loo(fit)

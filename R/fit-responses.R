@@ -12,7 +12,8 @@
 #' @return A fit of class `twillfit`. Errors have class `twill_error_resp` or `twill_error_argument`.
 #' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' data <- transform(lme4::sleepstudy, before = Reaction + rnorm(180, 0, 30))
-#' fit <- twill(mvbind(Reaction, before) ~ Days + (1 |p| Subject), data, chains = 2, iter = 400, seed = 1, silent = 2)
+#' fit <- twill(mvbind(Reaction, before) ~ Days + (1 |p| Subject), data,
+#'              chains = 2, iter = 400, seed = 1, silent = 2)
 #' fixef(tw_response(fit, "before"))
 #' @export
 tw_response <- function(fit, resp, ...) {
