@@ -4,6 +4,10 @@
 object_makers <- list(
   twillfit = function() shared_fit("sleep"), twillgenes = function() fake_set(), twillcells = function() cells_fit(),
   twillrows = function() rows_fit(), twill_screen = function() verbs_screen()$fit,
+  twill_model = function() shared_fit("sleep"), twill_formulas = function() tw_formula(a ~ x) + tw_formula(b ~ x),
+  twill_responses = function() {
+    twill(mvbind(Reaction, Days) ~ 1, lme4::sleepstudy, chains = 1, iter = 40, seed = 1, silent = 2)
+  },
   summary.twill_screen = function() summary(object_of("twill_screen")),
   summary.twillfit = function() summary(shared_fit("sleep")),
   summary.twillgenes = function() summary(object_of("twillgenes")),

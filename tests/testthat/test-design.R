@@ -18,7 +18,7 @@ unfitted <- function(formula, data = rows, family = gaussian(), contrasts = NULL
   input <- new_input(formula, data)
   family <- as_twill_family(family)
   structure(list(formula = input$formula, family = family, data = input$data,
-                 design = new_design(input$formula, input$data, family, contrasts)), class = "twillfit")
+                 design = new_design(input$formula, input$data, family, contrasts)), class = c("twillfit", "twill_model"))
 }
 
 bare <- function(x) unname(as.matrix(x))

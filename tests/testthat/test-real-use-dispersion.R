@@ -82,7 +82,7 @@ test_that("genes' dispersions are learned where their intercept is centred", {
   })
   fit <- twill_genes(data$counts, ~ year, dispersion = ~ year, col_data = data$samples, size_factors = rep(1, 30), iter = 300,
                      seed = 1, silent = 2)
-  found <- set_draws(fit, c("b_shape_Intercept", "b_shape_year"), 1:20)
+  found <- draws_of(fit, c("b_shape_Intercept", "b_shape_year"), 1:20)
   at_mean <- found[, 1, ] + mean(data$samples$year) * found[, 2, ]
   expect_lt(abs(mean(at_mean) - 1), 0.35)
   expect_gt(cor(colMeans(found[, 2, ]), data$slope), 0.8)

@@ -19,7 +19,7 @@ cells_fit <- function(...) {
 test_that("means, differences and effects of continuous values are in their units", {
   fit <- value_fit()
   means <- tw_means(fit)
-  beta <- colMeans(twill:::set_draws(fit, "b_Intercept", 1:6)[, 1, ])
+  beta <- colMeans(twill:::draws_of(fit, "b_Intercept", 1:6)[, 1, ])
   of_ctrl <- tapply(means$estimate[means$condition == "ctrl"], means$gene[means$condition == "ctrl"], mean)
   # Levels' effects average to about zero: within two posterior sds over sqrt(6 donors).
   expect_lt(max(abs(of_ctrl[rownames(fit)] - beta)), 0.1)

@@ -59,7 +59,7 @@ test_that("genes of any unit have the same effects", {
   effects <- function(k) {
     fit <- twill_genes(k * data$values, ~ condition, family = gaussian(), col_data = data$samples, iter = 300, seed = 1,
                        silent = 2)
-    colMeans(set_draws(fit, "b_condition2", 1:30)[, 1, ]) / k
+    colMeans(draws_of(fit, "b_condition2", 1:30)[, 1, ]) / k
   }
   reference <- effects(1)
   for (k in c(1e-12, 1e-6, 1e6, 1e12)) expect_lt(max(abs(effects(k) - reference)), 0.15)

@@ -277,7 +277,7 @@ test_that("counts of genes have the posterior of single models", {
   p <- cbind(0, 0, as.matrix(twill:::effect_draws(fit, fit$posterior$effect_names, 1)[, , 1]))[1:3, ]
   u <- rnorm(9)
   found <- effect_prior_on_line(fit, 1)(p, u, matrix(0.7, 3, 1), 1:3)
-  sd <- set_draws(fit, "sd_donor__Intercept", 1)[1:3, 1, 1]
+  sd <- draws_of(fit, "sd_donor__Intercept", 1)[1:3, 1, 1]
   quadratic <- function(b) rowSums((b %*% solve(kinship)) * b) / -2 / sd^2
   moved <- p[, 3:9] + 0.7 * rep(u[3:9], each = 3)
   expect_equal(drop(found), quadratic(moved) - quadratic(p[, 3:9]))

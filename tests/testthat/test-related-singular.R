@@ -84,7 +84,7 @@ test_that("single cells take relatives: the posterior of their sums", {
   gain <- cells$k[3, -3] %*% solve(cells$k[-3, -3])
   expect_equal(found$deviation[, 1], b[, 3] - drop(b[, -3] %*% t(gain)))
   share <- 1 - drop(gain %*% cells$k[-3, 3])
-  sd <- twill:::set_draws(fit, "sd_donor__Intercept", at)[, 1, 1]
+  sd <- twill:::draws_of(fit, "sd_donor__Intercept", at)[, 1, 1]
   expect_equal(found$covariance[, 1, 1], share * sd^2)
   expect_true(all(is.finite(loo(fit)$pointwise[, "elpd_loo"])))
   # Relatives that are none.
