@@ -149,20 +149,24 @@ impl<'a> Copier<'a> {
     fn read(&self) -> Option<Copy> {
         let to = self.to?;
         let bytes = read(self.path(to)).ok()?;
-        let words = bytes.strip_prefix(self.header(to).as_bytes())?;
-        let words: Vec<u64> =
-            words.chunks_exact(8).map(|b| u64::from_le_bytes(b.try_into().unwrap_or_default())).collect();
-        let (sum, words) = words.split_last()?;
-        if words.iter().fold(OFFSET_BASIS, |sum, word| (sum ^ word).wrapping_mul(PRIME)) != *sum {
+        let body = bytes.strip_prefix(self.header(to).as_bytes())?;
+        let (body, sum) = body.split_at_checked(body.len().checked_sub(8)?)?;
+        if words_in(body).fold(OFFSET_BASIS, |sum, word| (sum ^ word).wrapping_mul(PRIME)) != words_in(sum).next()? {
             return None;
         }
-        let mut arrays = Unread(words);
-        let &[attempt, iteration, divergent, low, high] = arrays.next()? else { return None };
-        let [attempt, iteration, divergent] = [attempt, iteration, divergent].map(|n| n as usize);
+        let mut arrays = Unread(body);
+        let numbers: [u64; 5] = words_in(arrays.next()?).collect::<Vec<_>>().try_into().ok()?;
+        let [attempt, iteration, divergent] = [numbers[0], numbers[1], numbers[2]].map(|n| n as usize);
+        let word = u128::from(numbers[3]) | u128::from(numbers[4]) << 64;
         let place = ChainState { position: arrays.reals()?, tuning: arrays.reals()? };
         let draws = ChainDraws::from_arrays(|| arrays.reals())?;
-        Some(Copy { attempt, iteration, divergent, word: u128::from(low) | u128::from(high) << 64, place, draws })
+        Some(Copy { attempt, iteration, divergent, word, place, draws })
     }
+}
+
+/// The words of whole ones among these bytes.
+fn words_in(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
+    bytes.chunks_exact(8).map(|b| u64::from_le_bytes(b.try_into().unwrap_or_default()))
 }
 
 /// Words on their way to a file, and their checksum.
@@ -187,19 +191,20 @@ impl<W: Write> Words<W> {
     }
 }
 
-/// Unread that are left to be read.
-struct Unread<'a>(&'a [u64]);
+/// Arrays that are left to be read.
+struct Unread<'a>(&'a [u8]);
 
 impl<'a> Unread<'a> {
-    fn next(&mut self) -> Option<&'a [u64]> {
-        let (&n, rest) = self.0.split_first()?;
-        let (array, rest) = rest.split_at_checked(usize::try_from(n).ok()?)?;
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (n, rest) = self.0.split_at_checked(8)?;
+        let n = usize::try_from(words_in(n).next()?).ok()?;
+        let (array, rest) = rest.split_at_checked(n.checked_mul(8)?)?;
         self.0 = rest;
         Some(array)
     }
 
     fn reals(&mut self) -> Option<Vec<f64>> {
-        Some(self.next()?.iter().map(|&word| f64::from_bits(word)).collect())
+        Some(words_in(self.next()?).map(f64::from_bits).collect())
     }
 }
 
