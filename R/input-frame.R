@@ -123,7 +123,7 @@ check_unit_of_response <- function(y, text) {
 
 response_way_out <- function(y) {
   if (!is.null(dim(y))) {
-    return(c("Several responses are several models; for many, see {.fn twill_genes}.",
+    return(c("Several responses are {.code mvbind(y1, y2) ~ x + (1 |p| g)}; for many, see {.fn twill_genes}.",
              paste("Were these successes and failures?", binomial_way_out)))
   }
   if (is.logical(y) || length(unique(y)) == 2) return(binomial_way_out)

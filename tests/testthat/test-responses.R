@@ -344,3 +344,8 @@ test_that("what does not fit together is refused with the way out", {
   refused(twill_genes(counts, tw_formula(a ~ x) + tw_formula(b ~ x), col_data = data.frame(x = 1:4)), "Several responses")
   refused(twill_cells(counts, mvbind(a, b) ~ x, col_data = data.frame(x = 1:4)), "Several responses")
 })
+
+test_that("a matrix as a response is told of mvbind()", {
+  d <- data.frame(a = rnorm(20), b = rnorm(20), x = rnorm(20))
+  expect_error(twill(cbind(a, b) ~ x, d), "mvbind", class = "twill_error_data")
+})
