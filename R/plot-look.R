@@ -17,7 +17,7 @@ with_plot_theme <- function(code) {
     bayesplot::bayesplot_theme_set(theme)
     on.exit(bayesplot::bayesplot_theme_set(old))
   }
-  tryCatch(withCallingHandlers(suppressMessages(code), warning = bayesplot_warning), error = bayesplot_error)
+  tryCatch(withCallingHandlers(suppressMessages(off_screen(code)), warning = bayesplot_warning), error = bayesplot_error)
 }
 
 # A plot's heading: what is seen, and how to read it.
@@ -49,3 +49,15 @@ repelled_names <- function(data, size = 2.8) {
 }
 
 room_above <- function(...) ggplot2::scale_y_continuous(expand = ggplot2::expansion(mult = c(0.05, 0.1)), ...)
+
+# Grids of plots are measured when they are made, which opens a page: the first of a file would be left empty.
+off_screen <- function(code) {
+  current <- grDevices::dev.cur()
+  grDevices::pdf(NULL)
+  own <- grDevices::dev.cur()
+  on.exit({
+    grDevices::dev.off(own)
+    if (current > 1) grDevices::dev.set(current)
+  })
+  force(code)
+}

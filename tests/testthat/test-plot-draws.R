@@ -129,3 +129,18 @@ test_that("what a check by plots has no use for is refused, and groups of one ro
   expect_s3_class(pp_check(fit, group = "g", prefix = "ppd")$facet, "Facet")
   expect_s3_class(pp_check(fit, type = "intervals_grouped", group = "g", newdata = data[c(1, 7), ]), "ggplot")
 })
+
+test_that("plots leave no page empty, open no device unasked and leave that of the user in place", {
+  fit <- shared_fit("sleep")
+  folder <- withr::local_tempdir()
+  before <- grDevices::dev.list()
+  invisible(plot(fit, plot = FALSE))
+  invisible(pairs(fit))
+  expect_identical(grDevices::dev.list(), before)
+  grDevices::png(file.path(folder, "%d.png"))
+  own <- grDevices::dev.cur()
+  plot(fit, variable = "sigma")
+  expect_identical(grDevices::dev.cur(), own)
+  grDevices::dev.off()
+  expect_identical(list.files(folder), "1.png")
+})
