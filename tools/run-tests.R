@@ -3,7 +3,7 @@
 #   Rscript tools/run-tests.R COUNTS
 #
 # A test is one test_that() block: failed if anything in it failed or stopped, else skipped if
-# anything in it was skipped, else passed. Each skipped test is named with its reason.
+# anything in it was skipped, else passed. Each skipped test is named with its reason, each failed one with what failed.
 counts_file <- commandArgs(trailingOnly = TRUE)[[1]]
 
 run <- function() {
@@ -24,8 +24,18 @@ name_skipped <- function(tests, skipped) {
       sep = "\n")
 }
 
+# Last, so that the end of a long log tells what went wrong.
+name_failed <- function(tests, failed) {
+  for (at in which(failed)) {
+    problem <- Filter(function(x) inherits(x, c("expectation_failure", "expectation_error")), tests$result[[at]])
+    cat("Failed: ", tests$file[at], ": ", tests$test[at], "\n", sep = "")
+    for (x in problem) cat(utils::head(strsplit(conditionMessage(x), "\n")[[1]], 12), sep = "\n")
+  }
+}
+
 tests <- as.data.frame(run())
 failed <- tests$failed > 0 | tests$error
 skipped <- !failed & tests$skipped
 name_skipped(tests, skipped)
+name_failed(tests, failed)
 writeLines(paste(sum(!failed & !skipped), sum(failed), sum(skipped)), counts_file)
