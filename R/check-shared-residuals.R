@@ -63,7 +63,9 @@ residual_units <- function(fit) {
   }
   if (n <= max_units) return(list(of = seq_len(n), labels = fit$job$source$samples))
   data <- model.frame.twillgenes(fit)
-  data <- data[vapply(data, is_category, TRUE)]
+  # Donors may be numbers.
+  groups <- unlist(lapply(model_of(fit)$design$terms, `[[`, "vars"))
+  data <- data[vapply(data, is_category, TRUE) | names(data) %in% groups]
   if (length(data) == 0) return(list(of = rep(1L, n), labels = "all"))
   of <- combined_codes(lapply(data, as.factor))
   first <- data[match(seq_len(max(of)), of), , drop = FALSE]

@@ -191,3 +191,15 @@ test_that("cells of unequal capture count for fewer", {
   leaves$job$source$kind <- "dense"
   expect_identical(effective_cells(leaves), 1)
 })
+
+test_that("many columns are looked at by donor and condition, whether donors are numbers or names", {
+  samples <- paired_samples()[rep(1:16, each = 14), ]
+  counts <- batch_counts(samples, rep(0, 224), n_genes = 30)
+  labels <- lapply(list(number = samples$id, name = samples$donor), function(donor) {
+    samples$donor <- donor
+    fit <- quiet_fit(counts, ~ condition + (1 | donor), samples)
+    tw_shared_variation(fit)$sample
+  })
+  expect_identical(sort(labels$number), sort(paste(samples$condition, samples$id, sep = " | ") |> unique()))
+  expect_identical(lengths(labels), c(number = 16L, name = 16L))
+})
