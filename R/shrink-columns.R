@@ -103,6 +103,6 @@ needs <- function(ok, name, what, names) {
 }
 
 check_number_of <- function(x, name) {
-  if (is.numeric(x) && length(x) == 1 && is.finite(x)) return(as.numeric(x))
-  abort_twill("shrink", c("{.arg {name}} must be one number.", "x" = "It is {.val {given_value(x)}}."))
+  if (is.numeric(x) && length(x) == 1 && is.finite(x) && abs(x) <= 1e50) return(as.numeric(x))
+  abort_twill("shrink", c("{.arg {name}} must be one number, at most 1e50 in size.", "x" = "It is {.val {given_value(x)}}."))
 }

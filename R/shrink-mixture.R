@@ -43,8 +43,8 @@ tw_normal_mixture <- function(weights, sd, mean = 0, ...) {
 }
 
 check_mixture_numbers <- function(x, name) {
-  if (is.numeric(x) && length(x) > 0 && all(is.finite(x))) return(invisible())
-  abort_twill("shrink", c("{.arg {name}} must be finite numbers.", "x" = "It is {.val {given_value(x)}}."))
+  if (is.numeric(x) && length(x) > 0 && all(is.finite(x)) && all(x == 0 | (abs(x) >= 1e-50 & abs(x) <= 1e50))) return(invisible())
+  abort_twill("shrink", c("{.arg {name}} must be numbers, zero or between 1e-50 and 1e50 in size.", "x" = "It is {.val {given_value(x)}}."))
 }
 
 #' @param x A mixture.
