@@ -45,7 +45,8 @@ tw_normal_mixture <- function(weights, sd, mean = 0, ...) {
 check_mixture_numbers <- function(x, name) {
   in_range <- function(size) size == 0 | (size >= 1e-50 & size <= 1e50)
   if (is.numeric(x) && length(x) > 0 && !anyNA(x) && all(in_range(abs(x)))) return(invisible())
-  abort_twill("shrink", c("{.arg {name}} must be numbers, zero or between 1e-50 and 1e50 in size.", "x" = "It is {.val {given_value(x)}}."))
+  abort_twill("shrink", c("{.arg {name}} must be numbers, zero or between 1e-50 and 1e50 in size.",
+                          "x" = "It is {.val {given_value(x)}}."))
 }
 
 #' @param x A mixture.
