@@ -65,7 +65,7 @@ test_that("a report of cells has their calibration", {
 
 test_that("what cannot be reported is refused by name", {
   expect_error(tw_report(lm(dist ~ speed, cars)), "fit", class = "twill_error_argument")
-  fit <- structure(list(), class = "twillfit")
+  fit <- structure(list(), class = c("twillfit", "twill_model"))
   expect_error(tw_report(fit, 3), "file", class = "twill_error_argument")
   expect_error(tw_report(fit, file.path(tempdir(), "no such folder", "a.html")), "no such folder", class = "twill_error_argument")
   expect_error(tw_report(fit, n = 0), "n", class = "twill_error_setting")
