@@ -14,21 +14,27 @@ check_latents <- function(formula, family) {
 # Design --------------------------------------------------------------------------------------------------------------
 
 # Per predictor, beside what the formula says: `observed` and `error` of the rows, `expected` (what the engine has in its
-# columns), and `loadings`, rows x columns of the design that have it: what multiplies it there.
+# columns), `loadings`, rows x columns of the design that have it: what multiplies it there, and `values`, the names of its draws.
+# What is imputed is completed where all responses are there (design-imputed.R).
 new_latents <- function(formula, data, family, fixed) {
   check_latents(formula, family)
   lapply(formula$latents, function(latent) {
+    if (!is.null(latent$imputed)) return(latent_of_all_rows(latent, formula, data, fixed))
     observed <- as.numeric(evaluate_term(latent$x, data, formula$env))
     error <- rep_len(as.numeric(evaluate_term(latent$sdx, data, formula$env)), nrow(data))
     check_errors_of(latent, error, rownames(data))
     if (length(unique(observed)) < 2) {
       abort_twill("data", c("A predictor must vary.", "x" = "{.code {latent$label}} is {.val {observed[1]}} in all rows used."))
     }
-    frame <- evaluate_frame(formula$fixed, data, drop.unused.levels = TRUE)
-    loadings <- latent_loadings(fixed, frame, latent)
-    c(latent, list(observed = observed, error = error, loadings = loadings, rows = seq_along(observed)),
-      spread_of_latent(observed, error))
+    values <- sprintf("Xme_%s[%d]", latent$name, seq_along(observed))
+    c(latent_of_all_rows(latent, formula, data, fixed), list(error = error, values = values), spread_of_latent(observed, error))
   })
+}
+
+latent_of_all_rows <- function(latent, formula, data, fixed) {
+  frame <- evaluate_frame(formula$fixed, data, drop.unused.levels = TRUE)
+  observed <- as.numeric(evaluate_term(latent$x, data, formula$env))
+  c(latent, list(observed = observed, loadings = latent_loadings(fixed, frame, latent)))
 }
 
 check_errors_of <- function(latent, error, row_names, kind = "data", may_be_zero = FALSE) {
@@ -87,8 +93,7 @@ with_known_latents <- function(design, parameters) {
 columns_with_expected <- function(design) {
   x <- design$x
   for (latent in design$latents) {
-    columns <- colnames(latent$loadings)
-    x[, columns] <- latent$loadings * latent$expected
+    x[latent$places %||% seq_len(nrow(x)), colnames(latent$loadings)] <- latent$loadings * latent$expected
   }
   x
 }
@@ -102,9 +107,10 @@ spec_latents <- function(design, parameters) {
   }
   lapply(design$latents, function(latent) {
     columns <- match(colnames(latent$loadings), colnames(design$x)[sampled]) - 1L
-    list(name = unbox(latent$name), mean = prior("meanme", latent), sd = prior("sdme", latent),
-         columns = columns[!is.na(columns)], centre = unbox(latent$centre), scale = unbox(latent$scale),
-         rows = unbox(length(latent$observed)))
+    scales <- if (is.null(latent$imputed)) {
+      list(mean = prior("meanme", latent), sd = prior("sdme", latent), centre = unbox(latent$centre), scale = unbox(latent$scale))
+    }
+    list(name = unbox(latent$name), scales = scales, columns = columns[!is.na(columns)], rows = unbox(length(latent$observed)))
   })
 }
 
@@ -114,13 +120,14 @@ latent_arrays <- function(design) {
     is_sampled <- colnames(latent$loadings) %in% sampled
     known <- design$known$value[match(colnames(latent$loadings)[!is_sampled], colnames(design$x))]
     fixed <- drop(latent$loadings[, !is_sampled, drop = FALSE] %*% as.numeric(known))
-    list(observed = latent$observed, error = latent$error, expected = latent$expected,
-         loadings = as.double(latent$loadings[, is_sampled]), fixed = as.double(fixed))
+    c(list(observed = latent$observed, error = latent$error, expected = latent$expected,
+           loadings = as.double(latent$loadings[, is_sampled]), fixed = as.double(fixed)), rows_of_imputed(latent))
   })
 }
 
 latent_parameters <- function(design) {
-  rows <- lapply(design$latents, function(latent) {
+  measured <- Filter(function(latent) is.null(latent$imputed), design$latents)
+  rows <- lapply(measured, function(latent) {
     scale <- positive_or_one(stats::sd(latent$observed))
     digits <- rounding_digits(scale)
     means <- parameter_rows("meanme", paste0("meanme_", latent$name),
@@ -133,9 +140,11 @@ latent_parameters <- function(design) {
 
 # Predictions -----------------------------------------------------------------------------------------------------------
 
-# The same of new rows, without `rows`, because they have no draws of their own.
+# The same of new rows, without `values`, because they have no draws of their own. What is imputed in the rows of the fit is given
+# in others.
 new_rows_of_latents <- function(fit, newdata) {
-  lapply(fit$design$latents, function(latent) {
+  measured <- Filter(function(latent) is.null(latent$imputed), fit$design$latents)
+  lapply(measured, function(latent) {
     observed <- new_values(latent$x, fit, newdata)
     error <- new_values(latent$sdx, fit, newdata)
     check_errors_of(latent, error, rownames(newdata), "newdata", may_be_zero = TRUE)
@@ -144,7 +153,7 @@ new_rows_of_latents <- function(fit, newdata) {
     frame <- evaluate_new(stats::model.frame(terms, newdata, na.action = stats::na.pass, xlev = blueprint$xlevels))
     latent[c("observed", "error")] <- list(observed, error)
     latent$loadings <- latent_loadings(blueprint, frame, latent)[, colnames(latent$loadings), drop = FALSE]
-    latent$rows <- NULL
+    latent$values <- NULL
     latent
   })
 }

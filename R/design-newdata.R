@@ -14,6 +14,7 @@ design_newdata <- function(fit, newdata = NULL, re_formula = NULL, allow_new_lev
   needs <- needed_columns(fit, wanted, allow_new_levels)
   if (!is.null(offset)) newdata <- stand_in_offset(newdata, fit, needs)
   check_present(needs, newdata)
+  refuse_missing_predictors(fit, newdata)
   sides <- new_response_side(fit, newdata)
   newdata <- conform_new_data(newdata, fit, wanted, needs)
   blueprint <- fit$design$blueprint
@@ -25,7 +26,7 @@ design_newdata <- function(fit, newdata = NULL, re_formula = NULL, allow_new_lev
   terms <- lapply(wanted, new_rows_of_term, fit, newdata, allow_new_levels)
   design <- c(list(x = x, whole = fixed$whole, x_disp = dispersion, offset = checked_offset(fixed$offset, fit$family, newdata)),
               sides, split_terms(terms))
-  if (!is.null(fit$design$latents)) design$latents <- new_rows_of_latents(fit, newdata)
+  if (has_measured(fit$formula)) design$latents <- new_rows_of_latents(fit, newdata)
   replace_offset(design, offset)
 }
 
@@ -65,6 +66,17 @@ design_known <- function(design, wanted) {
   })
   c(design[c("x", "x_disp", "offset", "weights", "se", "y")], list(errors = design$errors), split_terms(terms),
     design["latents"[!is.null(design$latents)]])
+}
+
+refuse_missing_predictors <- function(fit, newdata) {
+  for (column in imputed_columns(fit$formula)) {
+    rows <- rownames(newdata)[is.na(newdata[[column]])]
+    if (length(rows) == 0) next
+    abort_twill("newdata", c("New rows need a value of a predictor that is imputed in those of the fit.",
+                             "x" = "{.field {column}} is missing in {length(rows)} row{?s} of {.arg newdata}: {.val {some(rows)}}.",
+                             "i" = "Predict it first: {.code posterior_predict(fit, newdata, resp = \"{column}\")}; and fit with the \
+                                    rows that have a response, to learn from that."))
+  }
 }
 
 empty_like <- function(codes) if (is.matrix(codes)) array(NA_character_, dim(codes)) else rep(NA_character_, length(codes))

@@ -20,7 +20,9 @@ design_newdata_of_responses <- function(fit, newdata, re_formula, allow_new_leve
   wanted <- terms_by_response(re_formula, frames)
   designs <- Map(function(frame, wanted) design_newdata(frame, newdata, wanted, allow_new_levels), frames, wanted)
   designs <- Map(function(design, frame) c(design, list(dispersion = frame$design$dispersion)), designs, frames)
-  stack_rows(designs, fit$design$responses$plan)
+  out <- stack_rows(designs, fit$design$responses$plan)
+  if (is.null(newdata)) out$latents <- fit$design$latents
+  out
 }
 
 # A formula of group-level terms as those that each response has; a term that none has is an error.

@@ -19,14 +19,16 @@ stack_designs <- function(designs, data, intercept) {
   out$centred <- list(x = joined_centres(lapply(centred, `[[`, "x")), x_disp = joined_centres(lapply(centred, `[[`, "x_disp")))
   rows <- lapply(designs, function(design) match(design$row_names, rownames(data)))
   out$responses <- list(rows = rows, plan = plan)
+  out$latents <- stacked_latents(designs, plan)
   out
 }
 
 # Rows of several designs, those of the fit or of new data, with their terms by `plan`.
 stack_rows <- function(designs, plan) {
   whole <- function(part) unlist(lapply(designs, `[[`, part), use.names = FALSE)
-  out <- list(y = whole("y"), offset = whole("offset"), weights = whole("weights"), se = whole("se"),
+  out <- list(y = whole("y"), offset = whole("offset"), weights = whole("weights"), se = stacked_errors(designs),
               x = block_diagonal(lapply(designs, `[[`, "x")))
+  colnames(out$x) <- unlist(Map(of_response, names(designs), lapply(designs, function(design) colnames(design$x))))
   x_disp <- Map(function(design) design$x_disp %||% if (!is.null(design$dispersion)) matrix(1, nrow(design$x), 1), designs)
   if (length(compact(x_disp)) > 0) out$x_disp <- block_diagonal(x_disp)
   sizes <- vapply(designs, function(design) nrow(design$x), 0L)
@@ -35,6 +37,13 @@ stack_rows <- function(designs, plan) {
   of_disp <- Filter(function(one) one$of_dispersion, plan)
   if (length(of_disp) > 0) out$disp_terms <- compact(lapply(of_disp, stacked_term, designs = designs, sizes = sizes))
   out
+}
+
+# Errors of a response that has none are zero.
+stacked_errors <- function(designs) {
+  has <- vapply(designs, function(design) length(design$se) > 0, NA)
+  if (!any(has)) return(NULL)
+  unlist(lapply(designs, function(design) if (length(design$se) > 0) design$se else rep(0, nrow(design$x))), use.names = FALSE)
 }
 
 block_diagonal <- function(blocks) {
@@ -51,11 +60,14 @@ block_diagonal <- function(blocks) {
 
 of_response <- function(resp, coef) paste0(resp, "_", coef, recycle0 = TRUE)
 
+# b_y1_x, or bsp_y1_mix.
+coefficient_of_response <- function(variable, resp) sub("^(b(sp)?)_", paste0("\\1_", resp, "_"), variable)
+
 stacked_coefficients <- function(designs) {
   tables <- Map(function(design, resp) {
     table <- design$coefficients
     table$resp <- rep_len(resp, nrow(table))
-    table$variable <- sub("^b_", paste0("b_", resp, "_"), table$variable)
+    table$variable <- coefficient_of_response(table$variable, resp)
     table
   }, designs, names(designs))
   do.call(rbind, unname(tables))

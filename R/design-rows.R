@@ -62,3 +62,18 @@ check_rows_of_levels <- function(design) {
     "x" = "The data know the sum of their variances; the priors alone divide it between {.field sd} and {.field sigma}.",
     "i" = "Remove the term; or, where the errors are known, give them: {.code y | se(s) ~ ...}."))
 }
+
+# Some rows of a design, or of that of new data: what all of them have.
+picked_rows <- function(design, i) {
+  for (part in c("y", "offset", "weights", "se", "row_names")) design[[part]] <- design[[part]][i]
+  for (part in c("x", "x_disp")) {
+    if (!is.null(design[[part]])) design[[part]] <- design[[part]][i, , drop = FALSE]
+  }
+  for (part in c("terms", "disp_terms")) design[[part]] <- lapply(design[[part]], function(term) {
+    term$codes <- term$codes[i]
+    term$new_levels <- term$new_levels[i]
+    term$z <- term$z[i, , drop = FALSE]
+    term
+  })
+  design
+}

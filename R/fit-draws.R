@@ -233,7 +233,7 @@ abort_no_variable <- function(missing, all, hint = NULL) {
     "i" = "Variables apart from group effects: {.val {main}}.", hint))
 }
 
-is_group_effect <- function(variable) grepl("^(r|Xme)_.*\\[.*\\]$", variable)
+is_group_effect <- function(variable) grepl("^(r|Xme|Ymi|Yl)_.*\\[.*\\]$", variable)
 
 # Parameters that are few whatever the number of levels: all but group effects, densities and draws from priors.
 main_variables <- function(fit) {

@@ -96,19 +96,9 @@ pointwise_log_lik <- function(prediction) {
 }
 
 one_row <- function(prediction, i) {
-  input <- prediction$input
-  for (part in c("y", "offset", "weights", "se")) input[[part]] <- input[[part]][i]
-  for (part in c("x", "x_disp")) {
-    if (!is.null(input[[part]])) input[[part]] <- input[[part]][i, , drop = FALSE]
-  }
-  for (part in c("terms", "disp_terms")) input[[part]] <- lapply(input[[part]], function(term) {
-    term$codes <- term$codes[i]
-    term$new_levels <- term$new_levels[i]
-    term$z <- term$z[i, , drop = FALSE]
-    term
-  })
+  input <- picked_rows(prediction$input, i)
   input$errors <- some_errors(input$errors, i)
-  if (!is.null(input$latents)) input$latents <- some_latents(input$latents, i)
+  input$latents <- some_latents(input$latents, i)
   prediction$input <- input
   prediction
 }

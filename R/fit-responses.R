@@ -29,6 +29,8 @@ response_view <- function(fit, resp) {
   pick <- function(draws) if (!is.null(draws)) rename_draws_to(draws, c(variables, lprior = "lprior", lp__ = "lp__"))
   view$draws <- pick(fit_draws(fit))
   view$warmup_draws <- pick(fit$warmup_draws)
+  # Values of predictors that another response imputes have its draws behind them.
+  if (any(vapply(view$design$latents, function(latent) !is.null(latent$by), NA))) view$whole <- fit
   if (!is.null(fit$effects)) {
     own <- variables[variables %in% names(fit$effects$mean)]
     moments <- lapply(fit$effects[c("mean", "sd")], function(x) stats::setNames(x[own], names(own)))

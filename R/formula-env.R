@@ -33,6 +33,7 @@ minimal_env <- function(formula, columns) {
   names <- unique(unlist(lapply(expressions, function(e) setdiff(call_names(e), c("~", "offset")))))
   for (name in names) copy_function(name, formula$env, env)
   if ("me" %in% names) assign("me", measured_values, envir = env)
+  if ("mi" %in% names) assign("mi", imputed_values, envir = env)
   for (name in setdiff(formula_variables(formula), columns)) {
     assign(name, get(name, envir = formula$env), envir = env)
   }

@@ -1,16 +1,18 @@
-# Predictors that are measured with error, me(x, sdx): what a formula says of them.
+# Predictors that are measured with error, me(x, sdx), or missing in some rows, mi(x): what a formula says of them.
 
-# One list per me() of the population-level part, in its order: `label`, the term as R writes it; `name`, that in the names
-# of draws ("mex"); the expressions `x` and `sdx`. NULL without.
+latent_calls <- c("me", "mi")
+
+# One list per me() and mi() of the population-level part, in its order: `label`, the term as R writes it; `name`, that in the
+# names of draws ("mex"); the expressions `x` and `sdx`; of mi() `imputed`, the column. NULL without.
 latents_of <- function(fixed) {
-  if (!"me" %in% call_names(fixed)) return(NULL)
+  if (!any(latent_calls %in% call_names(fixed))) return(NULL)
   terms <- stats::terms(fixed)
   variables <- as.list(attr(terms, "variables"))[-1]
-  is_me <- vapply(variables, is_call_to, TRUE, names = "me")
-  is_nested <- vapply(variables, function(v) "me" %in% call_names(v), TRUE) & !is_me
-  if (attr(terms, "response") > 0) is_nested[1] <- is_nested[1] || is_me[1]
-  if (any(is_nested)) refuse_nested_me(variables[[which(is_nested)[1]]])
-  latents <- lapply(variables[is_me], parse_me)
+  is_latent <- vapply(variables, is_call_to, TRUE, names = latent_calls)
+  is_nested <- vapply(variables, function(v) any(latent_calls %in% call_names(v)), TRUE) & !is_latent
+  if (attr(terms, "response") > 0) is_nested[1] <- is_nested[1] || is_latent[1]
+  if (any(is_nested)) refuse_nested(variables[[which(is_nested)[1]]])
+  latents <- lapply(variables[is_latent], function(call) if (is_call_to(call, "mi")) parse_mi(call) else parse_me(call))
   check_products(attr(terms, "factors"), vapply(latents, `[[`, "", "label"), attr(terms, "term.labels"))
   names <- vapply(latents, `[[`, "", "name")
   twice <- names[duplicated(names)]
@@ -37,11 +39,25 @@ parse_me <- function(call) {
   list(label = text, name = coef_name(paste0("me", deparse1(parsed$x))), x = parsed$x, sdx = parsed$sdx)
 }
 
-refuse_nested_me <- function(expression) {
+# mi(x): the name of a column that a formula of its own imputes.
+parse_mi <- function(call) {
+  text <- deparse1(call)
+  parsed <- tryCatch(match.call(function(x) NULL, call), error = function(e) NULL)
+  if (!is.name(parsed$x)) {
+    abort_twill("formula", c("{.fn mi} takes the name of a column, which a formula of its own imputes.",
+                             "x" = "It is {.code {text}}.",
+                             "i" = "What is computed of a column is one more column: {.code data$lx <- log(data$x)}."))
+  }
+  list(label = text, name = coef_name(paste0("mi", parsed$x)), x = parsed$x, imputed = as.character(parsed$x))
+}
+
+refuse_nested <- function(expression) {
   text <- deparse1(expression)
-  abort_twill("formula", c("{.fn me} must be a predictor by itself, or in an interaction with predictors without error.",
-                           "x" = "It is inside {.code {text}}.",
-                           "i" = "Compute first, measured value and error: {.code me(log(x), sdx / x)}."))
+  is_me <- "me" %in% call_names(expression)
+  way_out <- if (is_me) "Compute first, measured value and error: {.code me(log(x), sdx / x)}." else
+    "Compute first, in {.arg data}, and impute what was computed: {.code mi(lx)} with {.code lx | mi() ~ z}."
+  abort_twill("formula", c("{.fn {if (is_me) 'me' else 'mi'}} must be a predictor by itself, or in an interaction with others.",
+                           "x" = "It is inside {.code {text}}.", "i" = way_out))
 }
 
 check_products <- function(factors, labels, terms) {
@@ -49,7 +65,7 @@ check_products <- function(factors, labels, terms) {
   n_latents <- colSums(factors[rownames(factors) %in% labels, , drop = FALSE] > 0)
   if (all(n_latents < 2)) return(invisible())
   term <- terms[n_latents > 1][1]
-  abort_twill("formula", c("Products of two predictors that are measured with error are not supported.",
+  abort_twill("formula", c("Products of two predictors that are measured with error or imputed are not supported.",
                            "x" = "It is {.code {term}}.",
                            "i" = "Add them: {.code me(x, sdx) + me(z, sdz)}; or leave the smaller error out."))
 }
@@ -75,5 +91,6 @@ measured_values <- function(x, sdx) {
 
 refuse_latents <- function(formula, where) {
   if (is.null(formula$latents)) return(formula)
-  abort_twill("formula", c("{.fn me} is not supported for {where}.", "i" = "{.fn twill} has it, for one response."))
+  name <- if (is.null(formula$latents[[1]]$imputed)) "me" else "mi"
+  abort_twill("formula", c("{.fn {name}} is not supported for {where}.", "i" = "{.fn twill} has it."))
 }

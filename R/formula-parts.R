@@ -41,6 +41,7 @@ parse_response <- function(lhs) {
   if (is_call_to(lhs[[2]], "|")) {
     abort_twill("formula", "Join the additions of the response by {.code +}: {.code y | weights(w) + se(sd) ~ ...}.")
   }
+  if (isTRUE(addition$mi)) check_imputed_name(lhs[[2]])
   list(response = lhs[[2]], addition = addition)
 }
 
@@ -52,6 +53,7 @@ additive_terms <- function(expression) {
 add_addition <- function(addition, term) {
   text <- deparse1(term)
   name <- if (is.call(term)) sub("^resp_", "", deparse1(term[[1]])) else text
+  if (name == "mi") return(add_mi(addition, term, text))
   if (!name %in% c("weights", "se")) refuse_addition(name, text)
   if (!is.null(addition[[name]])) abort_twill("formula", "{.fn {name}} stands twice in the response of {.arg formula}.")
   parsed <- tryCatch(match.call(switch(name, weights = function(w) NULL, se = function(sd, sigma = FALSE) NULL), term),
@@ -78,7 +80,7 @@ refuse_addition <- function(name, text) {
     trials = binomial_way_out,
     subset = "Use the argument {.arg subset} of {.fn twill}.",
     NULL)
-  abort_twill("formula", c("The response of {.arg formula} takes {.fn weights} and {.fn se} after {.code |}.",
+  abort_twill("formula", c("The response of {.arg formula} takes {.fn weights}, {.fn se} and {.fn mi} after {.code |}.",
                            "x" = "Not supported: {.code {text}}.", "i" = way_out))
 }
 
@@ -118,7 +120,7 @@ term_operators <- c("+", "-", "*", ":", "/", "%in%", "^", "(")
 # Terms of brms that have no counterpart -------------------------------------------------------------------------
 
 unsupported_specials <- c(
-  mo = "monotonic effects", mi = "missing value imputation", s = "smooth terms",
+  mo = "monotonic effects", s = "smooth terms",
   t2 = "smooth terms", te = "smooth terms", ti = "smooth terms", gp = "Gaussian processes",
   cs = "category specific effects", ar = "autocorrelation", ma = "autocorrelation", arma = "autocorrelation",
   cosy = "autocorrelation", unstr = "autocorrelation", sar = "spatial autocorrelation", car = "spatial autocorrelation",
@@ -126,19 +128,12 @@ unsupported_specials <- c(
   mmc = "covariates that differ between the members of {.fn mm}",
   gr = "{.fn gr} outside a grouping factor", trials = "binomial trials", cens = "censoring", trunc = "truncation")
 
-refuse_mi <- function() {
-  abort_twill("formula", c("{.fn mi} in {.arg formula} is not supported (missing values).",
-                           "i" = "Rows with missing values are dropped, with a message, if {.fn mi} is left out.",
-                           "i" = "Or impute several times, fit each table, and join the draws by {.fn posterior::bind_draws}.",
-                           "i" = "A predictor measured with error in all rows is {.code me(x, sdx)}."))
-}
-
 check_specials <- function(formula, allow = character()) {
   if ("me" %in% setdiff(call_names(formula), allow)) refuse_me(formula)
+  if ("mi" %in% setdiff(call_names(formula), allow)) refuse_mi(formula)
   found <- setdiff(intersect(call_names(formula), names(unsupported_specials)), allow)
   if (length(found) == 0) return(invisible())
   what <- unsupported_specials[[found[1]]]
-  if (found[1] == "mi") refuse_mi()
   basis <- if (what == "smooth terms") c("i" = "A fixed basis works: {.code splines::ns(x, df = 4)} or {.code poly(x, 2)}.")
   abort_twill("formula", c(paste0("{.fn {found[1]}} in {.arg formula} is not supported (", what, ")."), basis))
 }

@@ -47,7 +47,7 @@ check_responses <- function(responses) {
 # What models of one response have.
 refuse_alone <- function(formula) {
   has <- function(part) any(vapply(all_bars(formula), function(bar) !is.null(bar[[part]]), NA))
-  trouble <- c(if (!is.null(formula$latents)) "{.fn me}", if (!is.null(formula$fcor)) "{.fn fcor}",
+  trouble <- c(if (has_measured(formula)) "{.fn me}", if (!is.null(formula$fcor)) "{.fn fcor}",
                if (has("members")) "{.fn mm}", if (has("mean")) "{.fn tw_re}", if (has("by")) "{.arg by} of {.fn gr}",
                if (has("dist")) "{.arg dist} of {.fn gr}")
   if (length(trouble) == 0) return(invisible())

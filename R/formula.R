@@ -172,7 +172,7 @@ new_twill_formula <- function(formula) {
   rhs <- mark_group_terms(errors$rest, env)
   response <- parse_response(formula[[2]])
   fixed <- stats::as.formula(call("~", response$response, without_bars(rhs)), env)
-  check_terms(fixed, allow = "me")
+  check_terms(fixed, allow = latent_calls)
   check_response_left(fixed)
   parts <- c(list(formula = plain_formula(formula, env)), response,
              list(fixed = fixed, bars = lapply(group_bars(rhs), decode_bar, env = env)))

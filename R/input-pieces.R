@@ -19,6 +19,7 @@ prepare_source <- function(formula, data, family, na_action = stats::na.omit, ar
 
 # What needs rows one by one.
 refuse_rows_of_pieces <- function(formula) {
+  refuse_mi_alone(formula)
   special <- c(if (!is.null(formula$latents)) "me", if (!is.null(formula$fcor)) "fcor")
   if (length(special) == 0) return(invisible())
   abort_twill("data", c("{.fn {special}} in {.arg formula} needs all rows at once: {.arg data} must be a data frame."))

@@ -4,7 +4,10 @@
 # environment reduced; the data as a plain data frame of the columns used, with the attribute "na.action" if rows were dropped;
 # the numbers of these rows among the `n_given` of the user's.
 # `arguments` is a list of unevaluated expressions (weights, offset, subset), to be evaluated in the data, then `env`.
-prepare_input <- function(formula, data, na_action = stats::na.omit, arguments = list(), env = parent.frame(), silent = 1) {
+# Of several responses, `is_one`, columns with missing values that are imputed come filled.
+prepare_input <- function(formula, data, na_action = stats::na.omit, arguments = list(), env = parent.frame(), silent = 1,
+                          is_one = FALSE) {
+  if (!is_one) refuse_mi_alone(formula)
   data <- as_plain_data(data, as_text = only_groups(formula))
   folded <- fold_arguments(formula, data, arguments, env)
   n_given <- nrow(data)

@@ -16,7 +16,7 @@ new_responses_model <- function(input, family, prior, contrasts, intercept, prio
 
 response_designs <- function(input, family, contrasts, intercept, prior_only, relations, user) {
   check_errors_of_responses(input$formula$responses)
-  Map(function(one, resp) in_response(resp, {
+  designs <- Map(function(one, resp) in_response(resp, {
     own <- contrasts[intersect(names(contrasts), names(one$data))]
     design <- new_design(one$formula, one$data, family, if (length(own) > 0) own, relations, whole = input$data)
     design$row_names <- rownames(one$data)
@@ -25,6 +25,7 @@ response_designs <- function(input, family, contrasts, intercept, prior_only, re
     if (!prior_only) check_rows_of_levels(identified$design)
     identified$design
   }), input$responses, names(input$responses))
+  with_imputed(designs, input, family)
 }
 
 # What goes wrong with one of several says with which.
@@ -36,15 +37,13 @@ in_response <- function(resp, code) {
   })
 }
 
-# The engine has known standard errors for all rows or for none.
+# The engine has a residual standard deviation for all rows or for none.
 check_errors_of_responses <- function(responses) {
-  kinds <- vapply(responses, function(one) {
-    if (is.null(one$addition$se)) "none" else if (one$addition$sigma) "beside sigma" else "alone"
-  }, "")
-  if (length(unique(kinds)) == 1) return(invisible())
-  abort_twill("formula", c("All responses of a model have known standard errors, {.code se()}, or none has.",
-                           "x" = "{.fn se} is not the same for {.val {names(responses)}}.",
-                           "i" = "State it for each, with the same {.arg sigma}, or fit the others apart."))
+  has_sigma <- vapply(responses, function(one) is.null(one$addition$se) || one$addition$sigma, NA)
+  if (length(unique(has_sigma)) == 1) return(invisible())
+  abort_twill("formula", c("All responses of a model have a residual standard deviation, or none has.",
+                           "x" = "With {.fn se} that of {.val {names(responses)[!has_sigma]}} is known.",
+                           "i" = "Say {.code se(s, sigma = TRUE)}, {.fn se} for all responses, or fit the others apart."))
 }
 
 # The user's priors that aim at parameters of one response, as for a model of it alone.
@@ -76,9 +75,10 @@ response_parameters <- function(designs, design, family, intercept) {
 # Names of draws of the whole by those that a model of one response has.
 response_variables <- function(design, resp) {
   named <- function(own, whole) stats::setNames(whole, own)
-  coefs <- named(design$coef_names, sub("^b_", paste0("b_", resp, "_"), design$coef_names))
+  coefs <- named(design$coef_names, coefficient_of_response(design$coef_names, resp))
   dispersion <- named(design$disp_names %||% design$dispersion, stacked_dispersion(design, resp)$names)
-  c(coefs, dispersion, unlist(lapply(all_terms(design), term_variables, resp = resp)))
+  values <- unlist(lapply(design$latents, `[[`, "values"))
+  c(coefs, dispersion, unlist(lapply(all_terms(design), term_variables, resp = resp)), named(values, values))
 }
 
 term_variables <- function(term, resp) {
@@ -122,22 +122,26 @@ with_response_draws <- function(draws, design) {
   if (is.null(design$responses) || is.null(draws)) return(draws)
   draws <- uncentred_draws(draws, design$coef_names, design$centred$x)
   draws <- uncentred_draws(draws, design$disp_names, design$centred$x_disp)
-  dimnames(draws)[[3]] <- renamed_effects(dimnames(draws)[[3]], design$terms)
+  dimnames(draws)[[3]] <- renamed_effects(dimnames(draws)[[3]], design)
   draws
 }
 
-renamed_effects <- function(names, terms) {
-  for (term in terms) for (coef in term$coefs) {
-    at <- match(effect_variables(term$group, term$levels, coef), names)
-    names[at[!is.na(at)]] <- effect_names_of(term, term$levels, coef)[!is.na(at)]
+renamed_effects <- function(names, design) {
+  rename <- function(from, to) {
+    at <- match(from, names)
+    replace(names, at[!is.na(at)], to[!is.na(at)])
   }
+  for (term in design$terms) for (coef in term$coefs) {
+    names <- rename(effect_variables(term$group, term$levels, coef), effect_names_of(term, term$levels, coef))
+  }
+  for (latent in design$latents) names <- rename(sprintf("Xme_%s[%d]", latent$name, seq_along(latent$values)), latent$values)
   names
 }
 
 # Means, standard deviations and some draws of effects, as chains keep them.
 with_response_effects <- function(effects, design) {
   if (is.null(design$responses) || is.null(effects)) return(effects)
-  names(effects$mean) <- names(effects$sd) <- renamed_effects(names(effects$mean), design$terms)
-  dimnames(effects$draws)[[3]] <- renamed_effects(dimnames(effects$draws)[[3]], design$terms)
+  names(effects$mean) <- names(effects$sd) <- renamed_effects(names(effects$mean), design)
+  dimnames(effects$draws)[[3]] <- renamed_effects(dimnames(effects$draws)[[3]], design)
   effects
 }

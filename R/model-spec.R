@@ -109,6 +109,7 @@ horseshoe_numbers <- function(args, design) {
 
 # Plain vectors, column by column, as the engine reads them.
 spec_arrays <- function(design) {
+  design <- with_imputing_rows(numbered_sources(design))
   columns <- engine_columns(design)
   arrays <- list(y = as.double(design$y), offset = as.double(columns$offset), weights = as.double(design$weights),
        se = if (is.null(design$errors)) as.double(design$se) else double(), errors = design$errors$precision,

@@ -60,7 +60,7 @@ pub struct Posterior {
     pub sums: Option<Arc<GaussianSums>>,
     /// Rows are drawn afresh for each evaluation, which is then an unbiased estimate.
     pub batch: Option<Box<Batch>>,
-    /// What predictors measured with error do to the rows.
+    /// What predictors measured with error or missing do to the rows.
     pub latents: LatentRows,
     columns: Vec<f64>,
     d_columns: Vec<f64>,

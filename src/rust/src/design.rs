@@ -5,7 +5,7 @@ mod precision;
 
 use crate::error::{Error, Result};
 use crate::spec::{DispersionSpec, DispersionTermSpec, Family, InterceptSpec, ModelSpec};
-pub use latent::{Latent, RawLatent};
+pub use latent::{Latent, LatentSource, RawLatent};
 use ndarray::{Array2, ShapeBuilder};
 pub use precision::LevelPrecision;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub struct Design {
     pub terms: Vec<GroupTerm>,
     /// Inverse of the covariance of the rows' errors, up to `sigma^2`; `None` if they are independent.
     pub errors: Option<Arc<LevelPrecision>>,
-    /// Predictors that are measured with error, in the order of the spec.
+    /// Predictors that are measured with error or missing, in the order of the spec.
     pub latents: Vec<Latent>,
 }
 

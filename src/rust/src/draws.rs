@@ -165,7 +165,7 @@ pub fn push_draw(posterior: &Posterior, with_effects: bool, out: &mut Vec<f64>) 
     out.extend([posterior.lprior, posterior.lp]);
 }
 
-/// Group effects, and predictors measured with error.
+/// Group effects, and predictors measured with error or missing.
 fn push_effects(posterior: &Posterior, out: &mut Vec<f64>) {
     let model = &posterior.model;
     for block in model.layout.blocks.iter().filter(|b| matches!(b.source, Source::Term(_))) {

@@ -187,7 +187,7 @@ impl Layout {
             t.has_multiples().then(|| TailPlaces { df, local: at.take(t.levels.len()) })
         };
         let tails = terms.iter().map(tail).collect();
-        let latents = spec.latents.iter().map(|_| [at.take(1).start, at.take(1).start]).collect();
+        let latents = spec.latent_scales().map(|_| [at.take(1).start, at.take(1).start]).collect();
         let (blocks, n_effects) = blocks(spec);
         let (swept, n_scales) = (swept_columns(spec), at.0);
         let mut layout = Self {

@@ -124,7 +124,7 @@ impl ScalePriors {
         let dispersion: Vec<Prior> = dispersion.collect::<Result<_>>()?;
         let dfs = spec.terms.iter().map(|t| t.df.as_ref().map(|p| Prior::above(p, tails::LEAST_DF)).transpose());
         let dfs = dfs.collect::<Result<Vec<_>>>()?;
-        let latents = spec.latents.iter().map(LatentPriors::new).collect::<Result<Vec<_>>>()?;
+        let latents = spec.latent_scales().map(LatentPriors::new).collect::<Result<Vec<_>>>()?;
         let dispersion_terms = spec.dispersion.iter().flat_map(|d| d.terms());
         let dispersion_terms: Vec<_> = dispersion_terms.map(DispersionEffects::new).collect::<Result<_>>()?;
         let known = known_values(&layout, spec)?;

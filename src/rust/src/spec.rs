@@ -7,7 +7,7 @@ mod term;
 
 pub use approximation::{ApproximationSettings, Device, GuideKind, Method};
 pub use dispersion::{DispersionSpec, DispersionTermSpec};
-pub use latent::LatentSpec;
+pub use latent::{LatentScaleSpec, LatentSpec};
 pub use term::{BySpec, CorSpec, TermSpec};
 
 use crate::error::{Error, Result};
@@ -129,7 +129,7 @@ pub struct ModelSpec {
     /// Horseshoe priors; what they cover ignores its own prior.
     #[serde(default)]
     pub horseshoes: Vec<HorseshoeSpec>,
-    /// Predictors that are measured with error.
+    /// Predictors that are measured with error or missing.
     #[serde(default)]
     pub latents: Vec<LatentSpec>,
     /// Leaves the likelihood out.

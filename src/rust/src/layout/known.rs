@@ -44,7 +44,7 @@ impl Layout {
         let of_each = spec.dispersion.iter().flat_map(move |d| (0..d.names().len()).map(move |i| of_dispersion(d, i)));
         let dispersion = self.dispersion.clone().zip(spec.dispersion.iter().flat_map(|d| d.priors())).zip(of_each);
         let dispersion = dispersion.map(|((place, prior), coordinate)| (place, prior, coordinate));
-        let latents = self.latents.iter().zip(&spec.latents).flat_map(|(&[mean, sd], l)| {
+        let latents = self.latents.iter().zip(spec.latent_scales()).flat_map(|(&[mean, sd], l)| {
             let of_mean = Coordinate::Linear { centre: l.centre, scale: l.scale };
             [(mean, &l.mean, of_mean), (sd, &l.sd, Coordinate::Log)]
         });

@@ -22,7 +22,8 @@ pub fn draw_names(spec: &ModelSpec, with_effects: bool) -> Vec<String> {
         let on = if matches!(h.target, HorseshoeTarget::B { .. }) { "b" } else { "sd" };
         names.extend([format!("hs_{on}_global"), format!("hs_{on}_slab")]);
     }
-    names.extend(spec.latents.iter().flat_map(|l| ["mean", "sd"].map(|what| format!("{what}me_{}", l.name))));
+    let with_scales = spec.latents.iter().filter(|l| l.scales.is_some());
+    names.extend(with_scales.flat_map(|l| ["mean", "sd"].map(|what| format!("{what}me_{}", l.name))));
     if with_effects {
         let terms = spec.terms.iter().map(|t| (&t.group, &t.levels, &t.coefs));
         for (group, levels, coefs) in terms.chain(of_dispersion().map(|t| (&t.group, &t.levels, &t.coefs))) {

@@ -177,10 +177,16 @@ impl Likelihood {
         Count { y: self.y[i], log_shape: has_shape.then(|| self.log_dispersion(i, dispersion)) }
     }
 
-    fn log_dispersions(&self, dispersion: &[f64]) -> Vec<f64> {
+    /// Log dispersions of all rows.
+    pub fn log_dispersions(&self, dispersion: &[f64]) -> Vec<f64> {
         let mut out = vec![0.0; self.y.len()];
         self.dispersion.fill(0..self.y.len(), dispersion, &mut out);
         out
+    }
+
+    /// Adds derivatives in these to those in the coefficients.
+    pub fn pull_back_dispersions(&self, d: &[f64], d_dispersion: &mut [f64]) {
+        self.dispersion.pull_back(0..d.len(), d, d_dispersion);
     }
 
     fn log_dispersion(&self, i: usize, dispersion: &[f64]) -> f64 {

@@ -75,7 +75,7 @@ pub(super) fn errors(arrays: &Robj) -> Result<Option<RawPrecision>> {
     precision_in(&as_list("arrays", arrays)?, "errors")
 }
 
-/// Predictors measured with error, if there are some.
+/// Predictors measured with error or missing, if there are some.
 pub(super) fn latents(arrays: &Robj) -> Result<Vec<RawLatent>> {
     let Some(latents) = find(&as_list("arrays", arrays)?, "latents").filter(|l| !l.is_null()) else {
         return Ok(vec![]);
@@ -84,12 +84,15 @@ pub(super) fn latents(arrays: &Robj) -> Result<Vec<RawLatent>> {
     let one = |latent: Robj| {
         let list = as_list("latents", &latent)?;
         let real = |name: &str| reals(name, &field(&list, name)?);
+        let whole = |name: &str| integers(name, &field(&list, name)?);
+        let rows = if find(&list, "rows").is_some() { Some([whole("rows")?, whole("sources")?]) } else { None };
         Ok(RawLatent {
             observed: real("observed")?,
             error: real("error")?,
             expected: real("expected")?,
             loadings: real("loadings")?,
             fixed: real("fixed")?,
+            rows,
         })
     };
     latents.iter().map(|(_, latent)| one(latent)).collect()

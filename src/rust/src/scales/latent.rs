@@ -4,7 +4,7 @@ use super::{ScaleGradient, ScalePriors, Scales};
 use crate::error::Result;
 use crate::number::Real;
 use crate::prior::Prior;
-use crate::spec::LatentSpec;
+use crate::spec::LatentScaleSpec;
 
 /// Priors of one predictor, and where its mean is measured from and in what.
 #[derive(Debug, Clone)]
@@ -16,7 +16,7 @@ pub(super) struct LatentPriors {
 }
 
 impl LatentPriors {
-    pub(super) fn new(spec: &LatentSpec) -> Result<Self> {
+    pub(super) fn new(spec: &LatentScaleSpec) -> Result<Self> {
         let (mean, sd) = (Prior::new(&spec.mean, false)?, Prior::new(&spec.sd, true)?);
         Ok(Self { mean, sd, centre: spec.centre, scale: spec.scale })
     }
