@@ -6,7 +6,6 @@
 # Completes what designs of responses have of imputed predictors, beside what new_latents() says: `by`, the response that imputes;
 # `places`, the rows that have one; `error`, infinite where nothing was seen; `imputing`, their design in the formula of `by`.
 with_imputed <- function(designs, input, family) {
-  check_imputing_family(lapply(input$responses, `[[`, "formula"), family)
   for (resp in names(designs)) if (length(imputed_columns(input$responses[[resp]]$formula)) > 0) {
     latents <- lapply(designs[[resp]]$latents, imputed_latent, resp = resp, designs = designs, input = input, family = family)
     latents <- compact(latents)

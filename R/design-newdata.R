@@ -73,9 +73,8 @@ refuse_missing_predictors <- function(fit, newdata) {
     rows <- rownames(newdata)[is.na(newdata[[column]])]
     if (length(rows) == 0) next
     abort_twill("newdata", c("New rows need a value of a predictor that is imputed in those of the fit.",
-                             "x" = "{.field {column}} is missing in {length(rows)} row{?s} of {.arg newdata}: {.val {some(rows)}}.",
-                             "i" = "Predict it first: {.code posterior_predict(fit, newdata, resp = \"{column}\")}; and fit with the \
-                                    rows that have a response, to learn from that."))
+                             "x" = "{.field {column}} is missing in {length(rows)} row{?s}: {.val {some(rows)}}.",
+                             "i" = "Predict it first: {.code posterior_predict(fit, newdata, resp = \"{column}\")}."))
   }
 }
 

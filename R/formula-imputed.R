@@ -25,9 +25,14 @@ add_mi <- function(addition, term, text) {
   }
   addition$mi <- TRUE
   if (is.null(parsed$sdy)) return(addition)
-  if (!is.null(addition$se)) abort_twill("formula", "{.fn se} and {.code {text}} both state the errors of one response.")
+  if (!is.null(addition$se)) refuse_errors_twice()
   addition[c("se", "sigma")] <- list(parsed$sdy, TRUE)
   addition
+}
+
+refuse_errors_twice <- function() {
+  abort_twill("formula", c("{.fn se} and {.fn mi} both state the errors of one response.",
+                           "i" = "{.code x | mi(sdx)} has what {.code x | se(sdx, sigma = TRUE)} would say."))
 }
 
 check_imputed_name <- function(response) {

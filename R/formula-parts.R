@@ -55,6 +55,7 @@ add_addition <- function(addition, term) {
   name <- if (is.call(term)) sub("^resp_", "", deparse1(term[[1]])) else text
   if (name == "mi") return(add_mi(addition, term, text))
   if (!name %in% c("weights", "se")) refuse_addition(name, text)
+  if (name == "se" && isTRUE(addition$mi) && !is.null(addition$se)) refuse_errors_twice()
   if (!is.null(addition[[name]])) abort_twill("formula", "{.fn {name}} stands twice in the response of {.arg formula}.")
   parsed <- tryCatch(match.call(switch(name, weights = function(w) NULL, se = function(sd, sigma = FALSE) NULL), term),
                      error = function(e) NULL)

@@ -25,8 +25,8 @@
 #' * `(1 | mm(g1, g2))`: rows that belong to several levels; see below;
 #' * [`tw_re(g, mean = )`][tw_re]: a term whose mean is a parameter of its own.
 #'
-#' `fcor(V)` is added once, where errors of rows are related, and `me(x, sdx)` stands for a predictor that is measured with
-#' error; see below.
+#' `fcor(V)` is added once, where errors of rows are related, `me(x, sdx)` stands for a predictor that is measured with
+#' error, and `mi(x)` for one with missing values; see below.
 #'
 #' @section Classes of levels:
 #' `(1 + x | gr(g, by = f))` gives the levels of `g` standard deviations and correlations of their own for each value of `f`,
@@ -100,9 +100,31 @@
 #' the columns of `x` and `sdx`, and values are drawn given these alone; `sdx = 0` says that `x` is the value itself, as it does
 #' in [conditional effects][tw_conditional_effects]. `log_lik()`, and so `loo()`, is the density of the response given `x` and
 #' `sdx`. Refused are products of two such predictors, `me()` in group-level terms, in formulas of `sigma` and `shape` and inside
-#' of other calls, errors that are zero, `me(gr = )`, and weights, `fcor()` and regressions of `shape` beside it. What is partly
-#' missing and not measured with error (`mi()` of brms) is not supported: drop those rows, or impute several times, fit each table
-#' and join the draws.
+#' of other calls, errors that are zero, `me(gr = )`, and weights, `fcor()` and regressions of `shape` beside it. `me()` and `mi()`
+#' differ in what is known of a value before it is seen: a mean that all rows share, or a formula of its own.
+#'
+#' @section Predictors with missing values:
+#' `tw_formula(y ~ mi(x) + z + (1 | g)) + tw_formula(x | mi() ~ z + (1 | g))` keeps the rows in which `x` is missing, as
+#' in brms: the second formula is a model of `x`, and its distribution of a missing value is the prior of that value, of
+#' which the response tells more. Put into it what tells of `x`, all predictors of `y` at least: leaving
+#' one out biases its coefficient if `x` depends on it. Values may be missing for reasons that predictors and response of the row say, not
+#' because of what they would be. Rows count if `y` and all else is there; what the second formula needs must be there
+#' where `x` is missing. Interactions `mi(x) * z`, several predictors with missing values, each with its formula, formulas
+#' of `sigma`, and effects that both formulas share, `(1 |p| g)`, are taken. `x | mi(sdx) ~ z` has an `x` that is measured
+#' with the known error `sdx` where it is not missing: `me()` with a mean of each row.
+#'
+#' Draws have the names of brms: the coefficient `bsp_y_mix` (its prior has `resp = "y"` and `coef = "mix"`), and missing
+#' values `Ymi_x[i]`, `i` the row of `fit$data` (`Yl_x[i]`, in all rows, where `x` is measured with error), unless
+#' `save_pars = tw_save(group = FALSE)`. As with `me()` chains do not sample these: the likelihood is integrated over
+#' them, exactly, and each draw is completed by them. `fitted()` and other predictions of the rows of the fit use these
+#' values, to which the response has contributed; new data need a value, which
+#' `posterior_predict(fit, newdata, resp = "x")` draws. `log_lik(fit, resp = "y")`, and so `loo()`, is the density of the
+#' response given what was seen, the missing values integrated out; that of `x` has the rows in which it was seen. In
+#' `tw_response(fit, "y")$data` missing values are filled by the mean, to compute with.
+#'
+#' All is Gaussian, as all responses of a model have one family. Refused are `mi()` in group-level terms and formulas of
+#' `sigma`, inside of other calls and of products of two, `mi(x)` in the formulas of two responses, imputed columns that
+#' predict each other, and weights of a response that has it.
 #'
 #' @section Several responses:
 #' `mvbind(y1, y2) ~ x + (1 + x |p| g)` has two responses (or more) with one formula, and

@@ -67,7 +67,7 @@ prepare_response <- function(formula, given, able, na_action) {
   input
 }
 
-# By column that is imputed, list(rows, measured): the rows that have what its formula needs, and whether it is measured with error.
+# By column that is imputed, list(rows, measured): the rows that have what its formula needs, and whether it has errors.
 imputable_rows <- function(responses, given) {
   lapply(stats::setNames(nm = unname(imputing_columns(responses))), function(column) {
     formula <- responses[[imputing_response(responses, column)]]
@@ -106,8 +106,8 @@ say_imputed <- function(inputs, silent) {
     if (n > 0) {
       inform_twill("missing", "{n} of {length(input$rows)} values of {.field {column}} are missing and imputed.", silent)
     } else {
-      inform_twill("missing", c("No value of {.field {column}} is missing where the response is there.",
-                                "i" = "{.code mi({column})} is then {.code {column}} itself, unless it is measured with error."), silent)
+      hint <- "{.code mi({column})} is then {.code {column}} itself, unless it is measured with error."
+      inform_twill("missing", c("No value of {.field {column}} is missing where the response is there.", "i" = hint), silent)
     }
   }
 }

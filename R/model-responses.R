@@ -16,6 +16,7 @@ new_responses_model <- function(input, family, prior, contrasts, intercept, prio
 
 response_designs <- function(input, family, contrasts, intercept, prior_only, relations, user) {
   check_errors_of_responses(input$formula$responses)
+  check_imputing_family(input$formula$responses, family)
   designs <- Map(function(one, resp) in_response(resp, {
     own <- contrasts[intersect(names(contrasts), names(one$data))]
     design <- new_design(one$formula, one$data, family, if (length(own) > 0) own, relations, whole = input$data)

@@ -247,7 +247,7 @@ test_that("what does not go with me() is refused by name", {
   refused(y ~ me(x, w), "positive and finite", "twill_error_data")
   refused(y ~ me(x, 1 / (sdx - sdx)), "positive|infinite", "twill_error_data")
   refused(y ~ me(g, sdx), "numbers")
-  refused(y ~ mi(x), "impute several times")
+  refused(y ~ mi(x), "needs a formula")
   refused(y ~ x + me(x, sdx), "do not tell", "twill_error_design")
   counts <- matrix(rpois(200, 5), 5, dimnames = list(letters[1:5], NULL))
   expect_error(twill_genes(counts, ~ me(x, sdx), col_data = measured, silent = 2), "me", class = "twill_error_formula")
