@@ -104,14 +104,14 @@
 #' `mi()` differ in what is known of a value before it is seen: a mean that all rows share, or a formula of its own.
 #'
 #' @section Predictors with missing values:
-#' `tw_formula(y ~ mi(x) + z + (1 | g)) + tw_formula(x | mi() ~ z + (1 | g))` keeps the rows in which `x` is missing, as
-#' in brms: the second formula is a model of `x`, and its distribution of a missing value is the prior of that value, of
-#' which the response tells more. Put into it what tells of `x`, all predictors of `y` at least: leaving
-#' one out biases its coefficient if `x` depends on it. Values may be missing for reasons that predictors and response of
-#' the row say, not because of what they would be. Rows count if `y` and all else is there; what the second formula needs
-#' must be there where `x` is missing. Interactions `mi(x) * z`, several predictors with missing values, each with its
-#' formula, formulas of `sigma`, and effects that both formulas share, `(1 |p| g)`, are taken. `x | mi(sdx) ~ z` has an `x` that is measured
-#' with the known error `sdx` where it is not missing: `me()` with a mean of each row.
+#' `tw_formula(y ~ mi(x) + z + (1 | g)) + tw_formula(x | mi() ~ z + (1 | g))` keeps the rows in which `x` is missing, as in
+#' brms: the second formula is a model of `x`, and its distribution of a missing value is the prior of that value, of which
+#' the response tells more. Put into it what tells of `x`, all predictors of `y` at least: leaving one out biases its
+#' coefficient if `x` depends on it. Values may be missing for reasons that predictors and response of the row say, not
+#' because of what they would be. Rows count if `y` and all else is there; what the second formula needs must be there where
+#' `x` is missing. Interactions `mi(x) * z`, several predictors with missing values, each with its formula, formulas of
+#' `sigma`, and effects that both formulas share, `(1 |p| g)`, are taken. `x | mi(sdx) ~ z` has an `x` that is measured with
+#' the known error `sdx` where it is not missing: `me()` with a mean of each row.
 #'
 #' Draws have the names of brms: the coefficient `bsp_y_mix` (its prior has `resp = "y"` and `coef = "mix"`), and missing
 #' values `Ymi_x[i]`, `i` the row of `fit$data` (`Yl_x[i]`, in all rows, where `x` is measured with error), unless
