@@ -45,6 +45,11 @@ kfold.twillfit <- function(x, ..., K = NULL, folds = NULL, group = NULL, save_fi
 }
 
 refuse_folds_of_errors <- function(fit) {
+  if (has_imputed(fit$formula)) {
+    abort_twill("folds", c("{.fn kfold} of a fit with {.fn mi} is not supported.",
+                           "x" = "It refits one response, and predictor and response of {.fn mi} are fitted together.",
+                           "i" = "{.fn loo} takes each row given the others, without fitting again."))
+  }
   if (!has_related_errors(fit)) return(invisible())
   abort_twill("folds", c("{.fn kfold} of a fit with {.fn fcor} is not supported.",
                          "x" = "Errors of a fold are related to those of the others.",

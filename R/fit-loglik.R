@@ -139,7 +139,7 @@ loo.twillfit <- function(x, ..., compare = TRUE, pointwise = FALSE, save_psis = 
     arguments <- list(log_lik, r_eff = r_eff, save_psis = save_psis, cores = cores)
     if (pointwise) arguments <- c(arguments, list(data = attr(log_lik, "data"), draws = attr(log_lik, "draws")))
     out <- suppressWarnings(do.call(loo, arguments))
-    warn_pareto(out, has_responses(fit))
+    warn_pareto(out, fit)
     out
   }
   several_criteria(x, list(...), compute, compare, substitute(list(x, ...)))
@@ -177,12 +177,13 @@ finite_log_lik <- function(log_lik) {
 }
 
 # One warning in place of one per row, and with the ways out that this package has.
-warn_pareto <- function(loo, several = FALSE) {
+warn_pareto <- function(loo, fit = NULL) {
   k <- loo$diagnostics$pareto_k
   limit <- pareto_limit(loo)
   high <- which(k > limit)
   if (length(high) == 0) return(invisible())
-  way_out <- if (several) c("i" = "Of one response, {.code kfold(tw_response(fit, resp))} refits that response alone.") else
+  refit <- "Of one response, {.code kfold(tw_response(fit, resp))} refits that response alone."
+  way_out <- if (!is.null(fit) && has_imputed(fit$formula)) NULL else if (has_responses(fit)) c("i" = refit) else
     c("i" = "{.fn kfold} refits instead; {.code kfold(fit, group = )} does so without all rows of a level.")
   warn_twill("pareto", c(
     "Importance sampling fails for {length(high)} of {length(k)} rows: Pareto k is above {round(limit, 2)}.",

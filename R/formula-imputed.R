@@ -7,6 +7,11 @@ imputed_columns <- function(formula) unlist(lapply(formula$latents, `[[`, "imput
 
 imputes <- function(formula) isTRUE(formula$addition$mi)
 
+has_imputed <- function(formula) {
+  all <- if (has_responses(formula)) formula$responses else list(formula)
+  any(vapply(all, function(one) imputes(one) || length(imputed_columns(one)) > 0, NA))
+}
+
 # Per response that is imputed the name of its column.
 imputing_columns <- function(responses) vapply(Filter(imputes, responses), function(one) as.character(one$response), "")
 

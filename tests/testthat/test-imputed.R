@@ -221,6 +221,7 @@ test_that("verbs take the fit, the response and new rows", {
   again <- update(fit, prior = tw_prior("constant(1)", class = "sigma", resp = "x"), iter = 60, silent = 2)
   expect_identical(unique(as.vector(as.matrix(again)[, "sigma_x"])), 1)
   expect_identical(nobs(again), 48L)
+  for (resp in c("y", "x")) expect_error(kfold(tw_response(fit, resp)), "loo", class = "twill_error_folds")
   few <- quick(imputed_formula(), data, save_pars = tw_save(group = FALSE))
   expect_false(any(grepl("^Ymi", variables(few))))
   expect_error(fitted(few, resp = "x"), "tw_save", class = "twill_error")
