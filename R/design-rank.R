@@ -36,8 +36,8 @@ identified_model <- function(design, family, intercept, user) {
 refuse_aliased_latents <- function(design, aliased) {
   lost <- intersect(latent_columns(design$latents), aliased)
   if (length(lost) == 0) return(invisible())
-  abort_twill("design", c("The data do not tell a predictor with errors from the others: {.val {lost}}.",
-                          "i" = "Leave out what determines it, such as the same column without {.fn me}."))
+  abort_twill("design", c("The data do not tell a predictor with errors or missing values from the others: {.val {lost}}.",
+                          "i" = "Leave out what determines it, such as the same column without {.fn me} or {.fn mi}."))
 }
 
 drop_columns <- function(design, lost) {
