@@ -4,6 +4,10 @@
 //! standard normal for `z` and the posterior of the scales, which is the target at `z = 0` up to a
 //! constant. The sampler moves the scales alone; each draw is completed by a fresh `z`.
 
+pub mod blocks;
+mod core;
+mod plan;
+
 use crate::density::LogDensity;
 use crate::density::{Model, Posterior};
 use crate::draws::Draw;

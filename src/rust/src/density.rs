@@ -100,6 +100,19 @@ impl Posterior {
         }
     }
 
+    /// For parameters of draws alone: without memory for rows.
+    pub fn without_rows(mut self) -> Self {
+        (self.eta, self.d_eta, self.short) = (vec![], vec![], vec![]);
+        self
+    }
+
+    /// Takes effects and coefficients that were set from elsewhere, with the log density that [`Self::lp`] is.
+    pub fn take_parameters(&mut self, lp: f64) {
+        self.place_coefficients();
+        self.lprior = self.model.coefficient_prior(&self.beta, &mut self.d_beta) + self.scales.lprior;
+        self.lp = lp;
+    }
+
     /// Sets scales, effects and coefficients from a position.
     fn map(&mut self, position: &[f64]) {
         let layout = &self.model.layout;

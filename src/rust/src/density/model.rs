@@ -88,7 +88,7 @@ impl Model {
     }
 
     /// The coefficient that column `j`'s prior refers to.
-    fn prior_argument(&self, j: usize, beta: &[f64]) -> f64 {
+    pub fn prior_argument(&self, j: usize, beta: &[f64]) -> f64 {
         match &self.intercept {
             Some(i) if i.column == j => beta[j] + i.shift(beta),
             _ => beta[j],

@@ -2,6 +2,7 @@
 //! a Student t, whose moments are those of the posterior as rounds of proposals see them.
 
 use super::correction::Correction;
+use super::values;
 use crate::density::LogDensity;
 use crate::kernels::dot;
 use crate::laplace::{log_student_t, student_stretch};
@@ -11,9 +12,8 @@ use faer::Mat;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use rayon::prelude::*;
 use std::f64::consts::PI;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 /// Degrees of freedom.
 const DF: f64 = 10.0;
@@ -203,17 +203,10 @@ impl Learned {
         let n = ROUND[0] + ROUND[1] * dim;
         for round in 1.. {
             let drawn: Vec<_> = (0..n).map(|_| guide.draw(&mut rng)).collect();
-            let of_thread = |drawn: &[Vec<f64>]| {
-                let mut target = target.clone();
-                let going = drawn.iter().take_while(|_| !cancel.load(Ordering::Relaxed));
-                let seen = going.map(|x| {
-                    let y = guide.place(x);
-                    let log_density = target.value(&y);
-                    guide.see_standardised(y, x, log_density)
-                });
-                seen.collect::<Vec<_>>()
-            };
-            let proposals: Vec<Proposal> = drawn.par_chunks(n.div_ceil(threads)).flat_map_iter(of_thread).collect();
+            let positions: Vec<_> = drawn.iter().map(|x| guide.place(x)).collect();
+            let found = values(target, &positions, threads, cancel);
+            let seen = positions.into_iter().zip(drawn).zip(found);
+            let proposals: Vec<Proposal> = seen.map(|((y, x), v)| guide.see_standardised(y, &x, v)).collect();
             let ratios: Vec<f64> = proposals.iter().map(|p| p.log_ratio).collect();
             let weights = Weights::from_log_ratios(&ratios);
             let efficiency = weights.ess() / n as f64;

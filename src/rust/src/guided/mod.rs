@@ -11,9 +11,11 @@
 
 mod correction;
 mod guide;
+mod mode;
 mod walk;
 
 use crate::approximate::marginals::Marginals;
+use crate::collapse::blocks::Blocked;
 use crate::collapse::{Collapsed, may_collapse};
 use crate::density::{LogDensity, Model};
 use crate::draws::{ChainDraws, Draw};
@@ -22,16 +24,15 @@ use crate::hmc::Steps;
 use crate::run::checkpoint::Copier;
 use crate::run::{self, Output, Progress, Shared, on_workers, sample_settled};
 use crate::settle::assembly::Assembly;
-use crate::settle::{Settled, affordable, settle_on};
+use crate::settle::{Settled, affordable, rough_by_rows, rough_theta, settle_on};
 use crate::spec::{Engine, InitSpec, Metric, Sampling, Settings};
-use crate::whiten::bend::Bent;
 use crate::whiten::{Whitened, Whitening};
 use guide::{Learned, Proposal};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use walk::Independent;
 
@@ -48,10 +49,13 @@ const MOST_SCALES: usize = 30;
 const FEWEST_PRODUCTS: usize = 50_000;
 /// Values that trajectories take for an effective draw, five gradients of four values each, over the one or two of a guide.
 const VALUES_SAVED: usize = 10;
+/// How many times more a value by blocks may take than one by the pattern of all columns.
+const BLOCKS_PER_PATTERN: usize = 3;
+/// Rounding of a value, in units of log density, that draws do not show.
+const MOST_ROUNDING: f64 = 1e-4;
 
 /// The scales in the coordinates of the guide.
-type Target = Marginals<Whitened<Bent<Collapsed>>>;
-type Walk<'a> = Independent<'a, Target>;
+type Target<D> = Marginals<Whitened<D>>;
 
 /// Samples a model: by a guide where that was asked for or is the quickest, else by trajectories; `watch` as in [`on_workers`].
 ///
@@ -60,14 +64,31 @@ type Walk<'a> = Independent<'a, Target>;
 pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> bool) -> Result<Output> {
     settings.check()?;
     on_workers(settings.threads, settings.chains * settings.iter, watch, |shared| {
-        let model = Arc::new(model);
+        let (model, clock) = (Arc::new(model), Instant::now());
         let assembly = Assembly::new(&model);
+        eprintln!("TIMER assembly {:?}", clock.elapsed());
         let is_asked = settings.engine == Engine::Guided;
-        if !is_asked && !is_quickest(&model, &assembly, settings) {
+        let may_be = may_collapse(&model)
+            && model.layout.n_theta <= MOST_SCALES
+            && (is_asked || is_left_open(settings) && assembly.n_products() >= FEWEST_PRODUCTS);
+        let most = if is_asked { usize::MAX } else { affordable(&model, &assembly).saturating_mul(VALUES_SAVED) };
+        let by_pattern = assembly.n_products();
+        // Values by blocks need no derivatives, and less memory.
+        let by_blocks = most.min(BLOCKS_PER_PATTERN.saturating_mul(by_pattern));
+        let blocked = if may_be { Blocked::new(rough_by_rows(&model), &assembly, by_blocks) } else { None };
+        eprintln!("TIMER blocked {:?} {:?} {:?}", clock.elapsed(), blocked.as_ref().map(|b| b.n_products()), by_pattern);
+        if !is_asked && !(may_be && (blocked.is_some() || by_pattern <= most)) {
             return sample_settled(settle_on(&model, assembly, settings.engine, &shared.cancel), settings, shared);
         }
+        if let Some(target) = blocked.and_then(|b| blocked_target(b, settings, shared)) {
+            eprintln!("TIMER target {:?}", clock.elapsed());
+            if let Some(output) = sample_guided(&target, clock, settings, shared) {
+                return Ok(output);
+            }
+        }
         let settled = settle_on(&model, assembly, Engine::Guided, &shared.cancel);
-        match sample_guided(&settled, settings, shared) {
+        let target = if may_be { settled_target(&settled, shared) } else { None };
+        match target.and_then(|target| sample_guided(&target, clock, settings, shared)) {
             Some(output) => Ok(output),
             None if is_asked => sample_settled(settled, settings, shared),
             None => sample_settled(settle_on(&model, settled.assembly, Engine::Auto, &shared.cancel), settings, shared),
@@ -75,27 +96,59 @@ pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> 
     })
 }
 
-/// Whether a guide is predicted to take less time to an effective draw than any trajectories would, by what is multiplied. Who
-/// asks for a way of moving or of starting asks for trajectories.
-fn is_quickest(model: &Model, assembly: &Assembly, settings: &Settings) -> bool {
-    let is_left_open = settings.engine == Engine::Auto
+/// Who asks for a way of moving or of starting asks for trajectories.
+fn is_left_open(settings: &Settings) -> bool {
+    settings.engine == Engine::Auto
         && settings.sampler == Sampling::Nuts
         && settings.metric == Metric::Auto
-        && matches!(settings.init, InitSpec::Mode);
-    let dear = FEWEST_PRODUCTS..=affordable(model, assembly).saturating_mul(VALUES_SAVED);
-    is_left_open
-        && may_collapse(model)
-        && model.layout.n_theta <= MOST_SCALES
-        && assembly.skeleton.is_some()
-        && dear.contains(&assembly.n_products())
+        && matches!(settings.init, InitSpec::Mode)
 }
 
-/// `None` where effects cannot be integrated out or no guide comes near.
-fn sample_guided(settled: &Settled, settings: &Settings, shared: &Shared) -> Option<Output> {
-    let clock = Instant::now();
-    let collapsed = Collapsed::new(settled.posterior.clone()).filter(|c| c.dim() <= MOST_SCALES)?;
-    let target = target(collapsed, settled, shared);
-    let found = Learned::learn(&target, settings.seed, STREAM, settings.threads, &shared.cancel);
+/// Of the scales by blocks, at the mode that their values have; `None` where there is none, or rounding would be seen.
+fn blocked_target(blocked: Blocked, settings: &Settings, shared: &Shared) -> Option<Target<Blocked>> {
+    let start = rough_theta(&blocked.posterior().model);
+    let (mode, curvature) = mode::find(&blocked, start, settings.threads, &shared.cancel)?;
+    let mut at_mode = blocked;
+    let own = Instant::now();
+    at_mode.value(&mode);
+    eprintln!("TIMER value {:?}", own.elapsed());
+    at_mode.value(&mode);
+    let map = Whitening::of_curvature(mode, &curvature);
+    (at_mode.rounding() < MOST_ROUNDING).then(|| target(at_mode, map))
+}
+
+/// Of all effects together, at the mode of a settled posterior.
+fn settled_target(settled: &Settled, shared: &Shared) -> Option<Target<Collapsed>> {
+    let mut collapsed = Collapsed::new(settled.posterior.clone())?;
+    let mode = settled.mode[settled.posterior.model.layout.theta()].to_vec();
+    let map = Whitening::at_mode(&mut collapsed, mode, &shared.cancel);
+    Some(target(collapsed, map))
+}
+
+fn target<D: Draw + Clone + Send + Sync>(density: D, map: Whitening) -> Target<D> {
+    let white = Whitened::new(density, Arc::new(map));
+    let dim = white.dim();
+    Marginals::fit(white, 0..dim)
+}
+
+/// Values at positions, on threads; after a cancel fewer.
+fn values<D: LogDensity + Clone + Send + Sync>(
+    target: &D, positions: &[Vec<f64>], threads: usize, cancel: &AtomicBool,
+) -> Vec<f64> {
+    let of_thread = |positions: &[Vec<f64>]| {
+        let mut target = target.clone();
+        let going = positions.iter().take_while(|_| !cancel.load(Ordering::Relaxed));
+        going.map(|x| target.value(x)).collect::<Vec<_>>()
+    };
+    positions.par_chunks(positions.len().div_ceil(threads).max(1)).flat_map_iter(of_thread).collect()
+}
+
+/// `None` where no guide comes near.
+fn sample_guided<D: Draw + Clone + Send + Sync>(
+    target: &Target<D>, clock: Instant, settings: &Settings, shared: &Shared,
+) -> Option<Output> {
+    let found = Learned::learn(target, settings.seed, STREAM, settings.threads, &shared.cancel);
+    eprintln!("TIMER learned {:?} {} {} {}", clock.elapsed(), found.n_values, found.efficiency, target.dim());
     let is_cancelled = || shared.cancel.load(Ordering::Relaxed);
     if !found.is_good() && !is_cancelled() {
         return None;
@@ -103,19 +156,11 @@ fn sample_guided(settled: &Settled, settings: &Settings, shared: &Shared) -> Opt
     let run = Run { found: &found, seconds: clock.elapsed().as_secs_f64(), settings, shared };
     let n_chains = if is_cancelled() { 0 } else { settings.chains };
     shared.advance(n_chains * settings.warmup);
-    let chains = (0..n_chains).into_par_iter().map(|c| run.chain(c, &target)).collect();
+    let chains = (0..n_chains).into_par_iter().map(|c| run.chain(c, target)).collect();
+    eprintln!("TIMER chains {:?}", clock.elapsed());
     let (dim, adapt_delta) = (target.dim(), settings.adapt_delta[0]);
     let uncopied = shared.n_uncopied();
     Some(Output { chains, interrupted: is_cancelled(), engine: ENGINE, dim, adapt_delta, uncopied })
-}
-
-fn target(collapsed: Collapsed, settled: &Settled, shared: &Shared) -> Target {
-    let mode = settled.mode[settled.posterior.model.layout.theta()].to_vec();
-    let mut straight = Bent::straight(collapsed);
-    let map = Whitening::at_mode(&mut straight, mode, &shared.cancel);
-    let white = Whitened::new(straight, Arc::new(map));
-    let dim = white.dim();
-    Marginals::fit(white, 0..dim)
 }
 
 /// What the chains share.
@@ -128,7 +173,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn chain(&self, c: usize, target: &Target) -> ChainDraws {
+    fn chain<D: Draw + Clone>(&self, c: usize, target: &Target<D>) -> ChainDraws {
         let (s, clock) = (self.settings, Instant::now());
         let mut rng = ChaCha8Rng::seed_from_u64(s.seed);
         rng.set_stream(c as u64 + 1);
@@ -157,7 +202,9 @@ impl Run<'_> {
         draws
     }
 
-    fn sample(&self, walk: &mut Walk, copier: Copier, rng: &mut ChaCha8Rng, draws: &mut ChainDraws) {
+    fn sample<D: Draw + Clone>(
+        &self, walk: &mut Independent<Target<D>>, copier: Copier, rng: &mut ChaCha8Rng, draws: &mut ChainDraws,
+    ) {
         let goes_on = || !self.shared.cancel.load(Ordering::Relaxed);
         run::sample(walk, (self.settings, self.shared, copier), rng, draws, goes_on, |walk, rng, draws| {
             walk.current(&mut 0).keep(self.settings, rng, draws);

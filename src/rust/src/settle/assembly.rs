@@ -98,9 +98,13 @@ impl Assembly {
         let n_members: usize = model.design.terms.iter().map(|t| t.members).sum();
         let row_cost = posterior.beta.len() + 2 * n_members + 2;
         let cost = row_cost * model.design.n() + model.design.errors.as_ref().map_or(0, |e| 2 * e.entries.len());
-        if !is_whole || model.prior_only || self.incidence.n_values > cost {
-            return None;
-        }
+        let is_worth_it = is_whole && !model.prior_only && self.incidence.n_values <= cost;
+        is_worth_it.then(|| self.all_sums(posterior))
+    }
+
+    /// The same whatever it costs, where they are the whole likelihood.
+    pub fn all_sums(&self, posterior: &Posterior) -> GaussianSums {
+        let model = &posterior.model;
         let (mut d_eta, mut d_dispersion) =
             (vec![0.0; model.design.n()], vec![0.0; model.layout.dispersion_columns().len()]);
         let mut eta = vec![0.0; model.design.n()];
@@ -110,7 +114,7 @@ impl Assembly {
         let n: f64 = model.design.weights.iter().sum();
         let mut centre = vec![];
         self.incidence.columns(&model.layout, &posterior.mapped.effects, &posterior.mapped.swept, &mut centre);
-        Some(GaussianSums {
+        GaussianSums {
             incidence: Arc::clone(&self.incidence),
             information: self.information(model, &model.likelihood.information(&eta, dispersion), dispersion),
             score: self.project(model, &d_eta),
@@ -119,7 +123,7 @@ impl Assembly {
             n,
             at_centre,
             log_sigma: scaled_by_sigma(model).then(|| posterior.scales.dispersion[0]),
-        })
+        }
     }
 
     /// Sum over rows of design times `rows`, per column.

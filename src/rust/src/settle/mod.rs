@@ -199,6 +199,14 @@ fn position_at_centre_with(posterior: &Posterior, from: &[f64]) -> Vec<f64> {
     position
 }
 
+/// The rough start, evaluated by its rows: effects are zero.
+pub fn rough_by_rows(model: &Arc<Model>) -> Posterior {
+    let mut start = rough(model);
+    let position = position_at_centre(&start);
+    start.evaluate_rows(&position);
+    start
+}
+
 fn position_at_centre(posterior: &Posterior) -> Vec<f64> {
     let model = &posterior.model;
     let mut position = vec![0.0; model.layout.dim()];
@@ -243,7 +251,8 @@ fn rough_log_sd(model: &Model) -> f64 {
     0.5 * variance.max(1e-12 * mean * mean).max(f64::MIN_POSITIVE).ln()
 }
 
-fn rough_theta(model: &Model) -> Vec<f64> {
+/// Scale parameters to begin with.
+pub fn rough_theta(model: &Model) -> Vec<f64> {
     let layout = &model.layout;
     let mut theta = vec![0.0; layout.n_scales];
     let log_sd = rough_log_sd(model);

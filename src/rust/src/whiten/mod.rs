@@ -15,6 +15,7 @@ mod triangle;
 use crate::density::in_parts::InParts;
 use crate::density::{LogDensity, Posterior};
 use arrow::Arrow;
+use faer::Mat;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -62,7 +63,15 @@ impl Whitening {
 
     /// From the Hessian of `density` at `mode`; a plain shift if no factor can be had.
     pub fn at_mode<D: LogDensity>(density: &mut D, mode: Vec<f64>, cancel: &AtomicBool) -> Self {
-        let factor = dense::factor_at(density, &mode, cancel);
+        Self::of_factor(dense::factor_at(density, &mode, cancel), mode)
+    }
+
+    /// From minus the second derivatives at `mode`; a plain shift if no factor can be had.
+    pub fn of_curvature(mode: Vec<f64>, curvature: &Mat<f64>) -> Self {
+        Self::of_factor(dense::upper_factor(curvature), mode)
+    }
+
+    fn of_factor(factor: Option<Vec<f64>>, mode: Vec<f64>) -> Self {
         let kind = factor.map_or(LinearMap::Identity, |f| LinearMap::Dense(Triangle::new(&f, mode.len())));
         Self { centre: mode, kind }
     }

@@ -1,0 +1,169 @@
+//! The dense matrix of a core: what blocks subtract from it, its Cholesky factor, and solves with that.
+
+use super::plan::Plan;
+use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
+use faer::linalg::matmul::triangular::{BlockStructure, matmul as triangular_product};
+use faer::{Accum, Mat, Par};
+use std::mem::MaybeUninit;
+
+/// Share of entries in the blocks' vectors from which they are multiplied dense.
+const DENSE: f64 = 0.2;
+/// Products of dense matrices that take as long as one product of sparse ones.
+pub const DENSE_PER_SPARSE: usize = 10;
+/// Vectors that are multiplied at once.
+const PANEL: usize = 256;
+
+/// How vectors are multiplied.
+#[derive(Debug)]
+pub enum Products {
+    /// As dense matrices.
+    Dense,
+    /// Entry by entry, column after column of the core: where the vectors begin at its row and where they end.
+    Sparse {
+        /// Per column, the first of its `places`, and the end.
+        starts: Vec<usize>,
+        /// Entry among those of all vectors, that of the end, and its row among those that blocks meet.
+        places: Vec<[u32; 3]>,
+    },
+}
+
+/// Memory of one position.
+#[derive(Debug, Clone)]
+pub struct Core {
+    /// Lower half of the matrix, then its factor.
+    pub matrix: Mat<f64>,
+    panel: Mat<f64>,
+    stack: Vec<MaybeUninit<u8>>,
+}
+
+impl Products {
+    /// As there are many entries or few.
+    pub fn of(plan: &Plan) -> Self {
+        if plan.basis.len() as f64 > DENSE * (plan.n_core * plan.n_vectors()) as f64 {
+            return Self::Dense;
+        }
+        let mut of_column: Vec<Vec<[u32; 3]>> = vec![vec![]; plan.n_core];
+        for block in &plan.blocks {
+            let n = block.rows.len();
+            for vector in 0..block.vectors.len() {
+                let first = block.basis + vector * n;
+                for (at, row) in block.rows.clone().enumerate() {
+                    of_column[plan.rows[row] as usize].push([(first + at) as u32, (first + n) as u32, row as u32]);
+                }
+            }
+        }
+        let starts = std::iter::once(0).chain(of_column.iter().scan(0, |at, c| {
+            *at += c.len();
+            Some(*at)
+        }));
+        Self::Sparse { starts: starts.collect(), places: of_column.concat() }
+    }
+}
+
+impl Products {
+    /// Multiplications, those of dense matrices divided by `DENSE_PER_SPARSE`.
+    pub fn n_products(&self, plan: &Plan) -> usize {
+        match self {
+            Self::Dense => plan.n_vectors() * plan.n_core * plan.n_core / 2 / DENSE_PER_SPARSE,
+            Self::Sparse { places, .. } => places.iter().map(|[at, end, _]| (end - at) as usize).sum(),
+        }
+    }
+}
+
+impl Core {
+    /// Memory for a core of `n` columns.
+    pub fn new(n: usize) -> Self {
+        Self { matrix: Mat::zeros(n, n), panel: Mat::new(), stack: vec![] }
+    }
+
+    fn dim(&self) -> usize {
+        self.matrix.ncols()
+    }
+
+    /// Sets the lower half to zero.
+    pub fn clear(&mut self) {
+        (0..self.dim()).for_each(|j| self.matrix.col_as_slice_mut(j)[j..].fill(0.0));
+    }
+
+    /// Subtracts `U U'`, the columns of `U` being the blocks' vectors.
+    pub fn subtract(&mut self, plan: &Plan, products: &Products, vectors: &[f64]) {
+        match products {
+            Products::Dense => self.subtract_dense(plan, vectors),
+            Products::Sparse { starts, places } => {
+                for (j, bounds) in starts.windows(2).enumerate() {
+                    let column = self.matrix.col_as_slice_mut(j);
+                    for &[at, end, row] in &places[bounds[0]..bounds[1]] {
+                        let (own, row) = (&vectors[at as usize..end as usize], row as usize);
+                        let x = own[0];
+                        for (v, &i) in own.iter().zip(&plan.rows[row..row + own.len()]) {
+                            column[i as usize] -= x * v;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn subtract_dense(&mut self, plan: &Plan, vectors: &[f64]) {
+        let n = self.dim();
+        if self.panel.ncols() == 0 {
+            self.panel = Mat::zeros(n, PANEL.min(plan.n_vectors()));
+        }
+        let mut filled = 0;
+        for (b, block) in plan.blocks.iter().enumerate() {
+            let (rows, length) = (&plan.rows[block.rows.clone()], block.rows.len());
+            for vector in 0..block.vectors.len() {
+                let from = &vectors[block.basis + vector * length..][..length];
+                let to = self.panel.col_as_slice_mut(filled);
+                if length == n {
+                    to.copy_from_slice(from);
+                } else {
+                    to.fill(0.0);
+                    rows.iter().zip(from).for_each(|(&i, x)| to[i as usize] = *x);
+                }
+                filled += 1;
+                let is_last = b + 1 == plan.blocks.len() && vector + 1 == block.vectors.len();
+                if filled == self.panel.ncols() || is_last {
+                    let part = self.panel.as_ref().subcols(0, filled);
+                    let (lower, full) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
+                    let to = self.matrix.as_mut();
+                    triangular_product(to, lower, Accum::Add, part, full, part.transpose(), full, -1.0, Par::Seq);
+                    filled = 0;
+                }
+            }
+        }
+    }
+
+    /// Overwrites the matrix with its factor; false if it is not positive definite.
+    pub fn factor(&mut self) -> bool {
+        let scratch = cholesky_in_place_scratch::<f64>(self.dim(), Par::Seq, Default::default());
+        self.stack.resize(scratch.unaligned_bytes_required(), MaybeUninit::uninit());
+        let stack = faer::dyn_stack::MemStack::new(&mut self.stack);
+        cholesky_in_place(self.matrix.as_mut(), Default::default(), Par::Seq, stack, Default::default()).is_ok()
+    }
+
+    /// `x <- R^-1 x`.
+    pub fn solve(&self, x: &mut [f64]) {
+        for j in 0..self.dim() {
+            let column = &self.matrix.col_as_slice(j)[j..];
+            let (own, below) = x[j..].split_at_mut(1);
+            own[0] /= column[0];
+            for (x, v) in below.iter_mut().zip(&column[1..]) {
+                *x -= v * own[0];
+            }
+        }
+    }
+
+    /// `x <- R^-T x`.
+    pub fn solve_transposed(&self, x: &mut [f64]) {
+        for j in (0..self.dim()).rev() {
+            let column = &self.matrix.col_as_slice(j)[j..];
+            x[j] = (x[j] - crate::kernels::dot(&column[1..], &x[j + 1..])) / column[0];
+        }
+    }
+
+    /// `log |R|`.
+    pub fn log_det(&self) -> f64 {
+        (0..self.dim()).map(|j| self.matrix[(j, j)].ln()).sum()
+    }
+}

@@ -1,0 +1,133 @@
+//! A collapsed model by blocks has the density of the joint transport, and draws that are what their log density says.
+
+mod common;
+
+use common::{Shape, model, spec};
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use twill::collapse::Collapsed;
+use twill::collapse::blocks::Blocked;
+use twill::density::{LogDensity, Model, Posterior};
+use twill::design::{Design, RawArrays, RawTerm};
+use twill::draws::Draw;
+use twill::settle::assembly::Assembly;
+use twill::settle::{rough_by_rows, settle};
+use twill::spec::{Engine, Family};
+use twill::transport::Transport;
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    let term = (1..9usize, 1..4usize, any::<bool>());
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    (1..4usize, prop::collection::vec(term, 1..4), flags).prop_map(|(p, terms, (centred, se, by, shrunken))| Shape {
+        centred,
+        se,
+        by,
+        horseshoe_b: shrunken,
+        ..Shape::plain(Family::Gaussian, 120, p, &terms)
+    })
+}
+
+fn random_position(dim: usize, seed: u64) -> Vec<f64> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..dim).map(|_| 1.6 * rng.random::<f64>() - 0.8).collect()
+}
+
+/// `None` where residual variances are known and sampled at once, which nobody integrates over.
+fn both(model: &Arc<Model>) -> Option<(Collapsed, Blocked)> {
+    let settled = settle(model, Engine::Joint, &AtomicBool::new(false));
+    let blocked = Blocked::new(rough_by_rows(model), &settled.assembly, usize::MAX);
+    Collapsed::new(settled.posterior).zip(blocked)
+}
+
+/// The log density of the parameters of a draw by its rows, effect by effect.
+fn by_rows(draw: &Posterior, model: &Arc<Model>, theta: &[f64]) -> f64 {
+    let (layout, p) = (&model.layout, model.layout.swept.len());
+    let plain = Transport::identity(layout, vec![0.0; p], &vec![1.0; p]);
+    let mut posterior = Posterior::new(Arc::clone(model), Arc::new(plain));
+    let mut position = vec![0.0; posterior.dim()];
+    position[layout.theta()].copy_from_slice(theta);
+    position[layout.z_swept()].copy_from_slice(&draw.mapped.swept);
+    for level in layout.levels() {
+        let (q, l) = (level.block.q, draw.scales.factor_of(level.block.source, level.number));
+        let mut own = draw.mapped.effects[level.effects()].to_vec();
+        for i in 0..q {
+            own[i] = (own[i] - (0..i).map(|k| l[i * q + k] * own[k]).sum::<f64>()) / l[i * q + i];
+        }
+        position[layout.z_effects()][level.effects()].copy_from_slice(&own);
+    }
+    posterior.evaluate(&position, &mut vec![0.0; position.len()]);
+    posterior.lp
+}
+
+fn check(model: &Arc<Model>, seed: u64) {
+    let Some((mut collapsed, mut blocked)) = both(model) else { return };
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    for at in 0..3 {
+        let theta = random_position(blocked.dim(), seed + at);
+        let (expected, found) = (collapsed.value(&theta), blocked.value(&theta));
+        // The pattern of all columns leaves out that a centred intercept's prior is one of shrunken coefficients too.
+        if model.shrunken.is_empty() {
+            assert!((found - expected).abs() < 1e-8 * (1.0 + expected.abs()), "{found} {expected}");
+        }
+        assert_eq!(blocked.log_constant(), collapsed.log_constant());
+        blocked.complete(&mut rng);
+        let (draw, lp) = (blocked.posterior(), by_rows(blocked.posterior(), model, &theta));
+        assert!((draw.lp - lp).abs() < 1e-8 * (1.0 + lp.abs()), "{} {lp}", draw.lp);
+        let mut slopes = vec![0.0; draw.beta.len()];
+        let lprior = model.coefficient_prior(&draw.beta, &mut slopes) + draw.scales.lprior;
+        assert!((draw.lprior - lprior).abs() < 1e-9 * (1.0 + lprior.abs()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn blocks_have_the_density_of_the_joint_transport(shape in shapes(), seed in 0..1000u64) {
+        check(&Arc::new(model(&shape, seed)), seed);
+    }
+}
+
+/// Rows of a screen: guides in genes with a slope on what gene and line have in common, and lines.
+fn screen(n_genes: usize, n_lines: usize, is_complete: bool) -> (RawArrays, Shape) {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let mut normal = move || (0..4).map(|_| rng.random::<f64>()).sum::<f64>() - 2.0;
+    let pairs: Vec<f64> = (0..n_genes * n_lines).map(|_| normal()).collect();
+    let cell = |row: usize| (row / n_lines, row % n_lines);
+    let rows: Vec<_> = (0..4 * n_genes * n_lines).map(cell).filter(|(g, l)| is_complete || (g + l) % 3 > 0).collect();
+    let rna: Vec<f64> = rows.iter().map(|(guide, line)| pairs[guide / 4 * n_lines + line]).collect();
+    let (n, ones) = (rows.len(), vec![1.0; rows.len()]);
+    let slopes = [ones.clone(), rna.clone()].concat();
+    let codes = |of: &dyn Fn(usize, usize) -> usize| rows.iter().map(|&(g, l)| of(g, l) as i32).collect();
+    let term = |codes, z| RawTerm { codes, z, precision: None };
+    let raw = RawArrays {
+        y: (0..n).map(|_| normal()).collect(),
+        offset: vec![0.0; n],
+        weights: ones.clone(),
+        se: vec![],
+        x: slopes.clone(),
+        x_disp: vec![],
+        terms: vec![
+            term(codes(&|guide, _| guide / 4), slopes),
+            term(codes(&|guide, _| guide), ones.clone()),
+            term(codes(&|_, line| line), ones),
+        ],
+    };
+    let terms = [(n_genes, 2, true), (4 * n_genes, 1, false), (n_lines, 1, false)];
+    (raw, Shape::plain(Family::Gaussian, n, 2, &terms))
+}
+
+#[test]
+fn guides_of_a_gene_in_the_same_lines_are_few_vectors() {
+    let n_products = [true, false].map(|is_complete| {
+        let (raw, shape) = screen(12, 9, is_complete);
+        let spec = spec(&shape);
+        let model = Arc::new(Model::new(Design::new(raw, &spec).unwrap(), &spec).unwrap());
+        check(&model, 5);
+        Blocked::new(rough_by_rows(&model), &Assembly::new(&model), usize::MAX).unwrap().n_products()
+    });
+    assert!(n_products[0] * 2 < n_products[1], "{n_products:?}");
+}
