@@ -5,8 +5,11 @@
 //! constant. The sampler moves the scales alone; each draw is completed by a fresh `z`.
 
 pub mod blocks;
+mod constants;
 mod core;
+mod factors;
 mod plan;
+mod values;
 
 use crate::density::LogDensity;
 use crate::density::{Model, Posterior};

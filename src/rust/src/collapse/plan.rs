@@ -18,7 +18,7 @@ const ROUNDING: f64 = 1e-12;
 
 /// A block's places among the numbers of all.
 #[derive(Debug, Clone)]
-pub struct Block {
+pub struct LevelBlock {
     /// Levels.
     pub nodes: Range<usize>,
     /// Columns among those of all blocks.
@@ -41,7 +41,7 @@ pub struct Plan {
     /// Levels of the blocks, block by block.
     pub nodes: Vec<Node>,
     /// Their blocks.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<LevelBlock>,
     /// Levels of the core, then the coefficients; columns are counted from the core's first.
     pub core_nodes: Vec<Node>,
     /// Columns of the core.
@@ -180,7 +180,7 @@ impl Plan {
         let r = mix.len() / n;
         let last = self.blocks.last();
         let [node, column, vector] = last.map_or([0; 3], |b| [b.nodes.end, b.columns.end, b.vectors.end]);
-        self.blocks.push(Block {
+        self.blocks.push(LevelBlock {
             nodes: node..node + members.len(),
             columns: column..column + n,
             inner: self.inner.len(),

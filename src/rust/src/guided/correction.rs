@@ -20,14 +20,23 @@ pub struct Correction {
     has_cubes: bool,
 }
 
+/// In `d` dimensions.
+fn n_coefficients(d: usize, has_cubes: bool) -> usize {
+    1 + d + d * (d + 1) / 2 + if has_cubes { d * d } else { 0 }
+}
+
 impl Correction {
+    /// Whether so many values are enough for cubes.
+    pub fn has_cubes(d: usize, n_values: usize) -> bool {
+        n_values >= PER_COEFFICIENT * n_coefficients(d, true)
+    }
+
     /// Through `values` at `positions`, logs of target over normal density, as closely as their `weights` say.
     pub fn fit(positions: &[Vec<f64>], values: &[f64], weights: &[f64]) -> Self {
         let d = positions.first().map_or(0, Vec::len);
-        let n_coefficients = |has_cubes| 1 + d + d * (d + 1) / 2 + if has_cubes { d * d } else { 0 };
-        let is_fitted = |&has_cubes: &bool| positions.len() >= PER_COEFFICIENT * n_coefficients(has_cubes);
+        let is_fitted = |&has_cubes: &bool| positions.len() >= PER_COEFFICIENT * n_coefficients(d, has_cubes);
         let Some(has_cubes) = [true, false].into_iter().find(is_fitted) else { return Self::default() };
-        let n = n_coefficients(has_cubes);
+        let n = n_coefficients(d, has_cubes);
         let (mut a, mut b) = (Mat::<f64>::identity(n, n) * faer::Scale(RIDGE), Mat::<f64>::zeros(n, 1));
         let mut row = vec![];
         for ((y, value), weight) in positions.iter().zip(values).zip(weights) {

@@ -2,7 +2,7 @@
 //! a Student t, whose moments are those of the posterior as rounds of proposals see them.
 
 use super::correction::Correction;
-use super::values;
+use super::values::values;
 use crate::density::LogDensity;
 use crate::kernels::dot;
 use crate::laplace::{log_student_t, student_stretch};
@@ -19,8 +19,8 @@ use std::sync::atomic::AtomicBool;
 const DF: f64 = 10.0;
 /// Proposals of a round, and more of them for each parameter.
 const ROUND: [usize; 2] = [40, 12];
-/// Rounds at least, and at most while too few proposals are effective.
-const ROUNDS: [usize; 2] = [3, 5];
+/// Rounds at most, and those after which an effective guide is taken though its values are too few for a polynomial with cubes.
+const ROUNDS: [usize; 2] = [5, 3];
 const ENOUGH: f64 = 0.6;
 /// Share of proposals that are effective below which trajectories are the better way, and k-hat above which the share is not
 /// to be believed.
@@ -210,7 +210,8 @@ impl Learned {
             let ratios: Vec<f64> = proposals.iter().map(|p| p.log_ratio).collect();
             let weights = Weights::from_log_ratios(&ratios);
             let efficiency = weights.ess() / n as f64;
-            let is_last = round >= ROUNDS[1] || round >= ROUNDS[0] && efficiency > ENOUGH;
+            let is_known = round >= ROUNDS[1] || Correction::has_cubes(dim, round * n);
+            let is_last = round >= ROUNDS[0] || is_known && efficiency > ENOUGH;
             let next = if is_last { None } else { guide.updated(&proposals, &weights) };
             known.extend_from_slice(&proposals);
             match next.filter(|_| proposals.len() == n) {

@@ -12,6 +12,7 @@
 mod correction;
 mod guide;
 mod mode;
+mod values;
 mod walk;
 
 use crate::approximate::marginals::Marginals;
@@ -32,7 +33,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 use walk::Independent;
 
@@ -66,7 +67,6 @@ pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> 
     on_workers(settings.threads, settings.chains * settings.iter, watch, |shared| {
         let (model, clock) = (Arc::new(model), Instant::now());
         let assembly = Assembly::new(&model);
-        eprintln!("TIMER assembly {:?}", clock.elapsed());
         let is_asked = settings.engine == Engine::Guided;
         let may_be = may_collapse(&model)
             && model.layout.n_theta <= MOST_SCALES
@@ -74,20 +74,18 @@ pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> 
         let most = if is_asked { usize::MAX } else { affordable(&model, &assembly).saturating_mul(VALUES_SAVED) };
         let by_pattern = assembly.n_products();
         // Values by blocks need no derivatives, and less memory.
-        let by_blocks = most.min(BLOCKS_PER_PATTERN.saturating_mul(by_pattern));
+        let by_blocks = most.min(BLOCKS_PER_PATTERN.saturating_mul(by_pattern.max(FEWEST_PRODUCTS)));
         let blocked = if may_be { Blocked::new(rough_by_rows(&model), &assembly, by_blocks) } else { None };
-        eprintln!("TIMER blocked {:?} {:?} {:?}", clock.elapsed(), blocked.as_ref().map(|b| b.n_products()), by_pattern);
         if !is_asked && !(may_be && (blocked.is_some() || by_pattern <= most)) {
             return sample_settled(settle_on(&model, assembly, settings.engine, &shared.cancel), settings, shared);
         }
-        if let Some(target) = blocked.and_then(|b| blocked_target(b, settings, shared)) {
-            eprintln!("TIMER target {:?}", clock.elapsed());
-            if let Some(output) = sample_guided(&target, clock, settings, shared) {
-                return Ok(output);
-            }
+        let of_blocks = blocked.and_then(|b| blocked_target(b, settings, shared));
+        if let Some(output) = of_blocks.as_ref().and_then(|t| sample_guided(t, clock, settings, shared)) {
+            return Ok(output);
         }
         let settled = settle_on(&model, assembly, Engine::Guided, &shared.cancel);
-        let target = if may_be { settled_target(&settled, shared) } else { None };
+        // A guide that blocks did not find is none.
+        let target = if may_be && of_blocks.is_none() { settled_target(&settled, shared) } else { None };
         match target.and_then(|target| sample_guided(&target, clock, settings, shared)) {
             Some(output) => Ok(output),
             None if is_asked => sample_settled(settled, settings, shared),
@@ -109,9 +107,6 @@ fn blocked_target(blocked: Blocked, settings: &Settings, shared: &Shared) -> Opt
     let start = rough_theta(&blocked.posterior().model);
     let (mode, curvature) = mode::find(&blocked, start, settings.threads, &shared.cancel)?;
     let mut at_mode = blocked;
-    let own = Instant::now();
-    at_mode.value(&mode);
-    eprintln!("TIMER value {:?}", own.elapsed());
     at_mode.value(&mode);
     let map = Whitening::of_curvature(mode, &curvature);
     (at_mode.rounding() < MOST_ROUNDING).then(|| target(at_mode, map))
@@ -131,24 +126,11 @@ fn target<D: Draw + Clone + Send + Sync>(density: D, map: Whitening) -> Target<D
     Marginals::fit(white, 0..dim)
 }
 
-/// Values at positions, on threads; after a cancel fewer.
-fn values<D: LogDensity + Clone + Send + Sync>(
-    target: &D, positions: &[Vec<f64>], threads: usize, cancel: &AtomicBool,
-) -> Vec<f64> {
-    let of_thread = |positions: &[Vec<f64>]| {
-        let mut target = target.clone();
-        let going = positions.iter().take_while(|_| !cancel.load(Ordering::Relaxed));
-        going.map(|x| target.value(x)).collect::<Vec<_>>()
-    };
-    positions.par_chunks(positions.len().div_ceil(threads).max(1)).flat_map_iter(of_thread).collect()
-}
-
 /// `None` where no guide comes near.
 fn sample_guided<D: Draw + Clone + Send + Sync>(
     target: &Target<D>, clock: Instant, settings: &Settings, shared: &Shared,
 ) -> Option<Output> {
     let found = Learned::learn(target, settings.seed, STREAM, settings.threads, &shared.cancel);
-    eprintln!("TIMER learned {:?} {} {} {}", clock.elapsed(), found.n_values, found.efficiency, target.dim());
     let is_cancelled = || shared.cancel.load(Ordering::Relaxed);
     if !found.is_good() && !is_cancelled() {
         return None;
@@ -157,7 +139,6 @@ fn sample_guided<D: Draw + Clone + Send + Sync>(
     let n_chains = if is_cancelled() { 0 } else { settings.chains };
     shared.advance(n_chains * settings.warmup);
     let chains = (0..n_chains).into_par_iter().map(|c| run.chain(c, target)).collect();
-    eprintln!("TIMER chains {:?}", clock.elapsed());
     let (dim, adapt_delta) = (target.dim(), settings.adapt_delta[0]);
     let uncopied = shared.n_uncopied();
     Some(Output { chains, interrupted: is_cancelled(), engine: ENGINE, dim, adapt_delta, uncopied })

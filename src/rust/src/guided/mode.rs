@@ -1,7 +1,7 @@
 //! Mode and curvature of a density of few parameters by its values alone, many at a time: Newton steps by differences that are
 //! as wide as the density is.
 
-use super::values;
+use super::values::values;
 use crate::density::LogDensity;
 use crate::whiten::dense::{multiply, multiply_transposed, upper_factor};
 use faer::Mat;
@@ -25,7 +25,8 @@ pub fn find<D: LogDensity + Clone + Send + Sync>(
 ) -> Option<(Vec<f64>, Mat<f64>)> {
     let dim = start.len();
     let (mut at, mut widths) = (start, vec![FIRST; dim]);
-    let mut value = values(target, &[at.clone()], threads, cancel).first().copied().filter(|v| v.is_finite())?;
+    let mut value =
+        values(target, std::slice::from_ref(&at), threads, cancel).first().copied().filter(|v| v.is_finite())?;
     for _ in 0..MOST_STEPS {
         let (slope, curvature) = derivatives(target, &at, value, &widths, threads, cancel)?;
         let factor = upper_factor(&curvature)?;
@@ -44,7 +45,7 @@ pub fn find<D: LogDensity + Clone + Send + Sync>(
         let mut share = (LONGEST_STEP / longest).min(1.0);
         for _ in 0..MOST_HALVINGS {
             let next: Vec<f64> = at.iter().zip(&step).map(|(x, s)| x + share * s).collect();
-            let found = *values(target, &[next.clone()], threads, cancel).first()?;
+            let found = *values(target, std::slice::from_ref(&next), threads, cancel).first()?;
             if found > value {
                 (at, value) = (next, found);
                 break;

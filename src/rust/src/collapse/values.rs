@@ -1,0 +1,126 @@
+//! Numbers of blocks at one position: their factors, what they leave for the core, and their draws.
+
+use super::factors::{CoreScales, LevelFactors};
+use super::plan::{LevelBlock, Plan};
+use crate::kernels::dot;
+use crate::transport::small;
+
+/// Numbers at one position, in the order of the plan.
+#[derive(Debug, Clone)]
+pub struct BlockValues {
+    /// `R_b`.
+    roots: Vec<f64>,
+    /// `W'`.
+    w: Vec<f64>,
+    /// `U'`, with `UU'` all that blocks subtract from the core.
+    pub vectors: Vec<f64>,
+    /// `R^-1 v`, of the blocks and of the core.
+    pub t: Vec<f64>,
+    pub t_core: Vec<f64>,
+    /// Of a block, `W'W` and `W'R_b^-1 v_b`.
+    gram: Vec<f64>,
+    along: Vec<f64>,
+}
+
+impl BlockValues {
+    /// Memory for a plan.
+    pub fn new(plan: &Plan) -> Self {
+        let most = plan.blocks.iter().map(|b| b.vectors.len()).max().unwrap_or(0);
+        Self {
+            roots: vec![0.0; plan.inner.len()],
+            w: vec![0.0; plan.mix.len()],
+            vectors: vec![0.0; plan.basis.len()],
+            t: vec![0.0; plan.n_lead()],
+            t_core: vec![0.0; plan.n_core],
+            gram: vec![0.0; most * most],
+            along: vec![0.0; most],
+        }
+    }
+
+    /// Factors of a block and its vectors; subtracts `V W R_b^-1 v_b` from `t_core`. Returns `log |R_b|`.
+    pub fn factor_block(
+        &mut self, plan: &Plan, block: &LevelBlock, factors: &LevelFactors, core: &CoreScales, k: f64,
+    ) -> f64 {
+        let (n, r, length) = (block.columns.len(), block.vectors.len(), block.rows.len());
+        let root = &mut self.roots[block.inner..block.inner + n * n];
+        root.copy_from_slice(&plan.inner[block.inner..block.inner + n * n]);
+        for _ in 0..2 {
+            root.chunks_exact_mut(n).for_each(|row| factors.transposed_times(row));
+            transpose(n, root);
+        }
+        root.iter_mut().for_each(|x| *x *= k);
+        (0..n).for_each(|a| root[a * n + a] += 1.0);
+        small::cholesky(n, root);
+        let root = &*root;
+        let whiten = |x: &mut [f64]| {
+            x.iter_mut().for_each(|x| *x *= k);
+            factors.transposed_times(x);
+            small::solve_lower(n, root, x);
+        };
+        let t = &mut self.t[block.columns.clone()];
+        t.copy_from_slice(&plan.score[0][block.columns.clone()]);
+        whiten(t);
+        let w = &mut self.w[block.mix..block.mix + r * n];
+        w.copy_from_slice(&plan.mix[block.mix..block.mix + r * n]);
+        w.chunks_exact_mut(n).for_each(whiten);
+        let (gram, along) = (&mut self.gram[..r * r], &mut self.along[..r]);
+        for s in 0..r {
+            along[s] = dot(&w[s * n..(s + 1) * n], t);
+            (0..=s).for_each(|m| gram[s * r + m] = dot(&w[s * n..(s + 1) * n], &w[m * n..(m + 1) * n]));
+        }
+        semidefinite_root(r, gram);
+        let rows = &plan.rows[block.rows.clone()];
+        let basis = &plan.basis[block.basis..block.basis + r * length];
+        let vectors = &mut self.vectors[block.basis..block.basis + r * length];
+        for (s, x) in along.iter().enumerate() {
+            let from = &basis[s * length..(s + 1) * length];
+            rows.iter().zip(from).for_each(|(&i, v)| self.t_core[i as usize] -= x * v);
+            let to = &mut vectors[s * length..(s + 1) * length];
+            to.iter_mut().zip(from).for_each(|(u, v)| *u = gram[s * r + s] * v);
+            for m in s + 1..r {
+                let x = gram[m * r + s];
+                to.iter_mut().zip(&basis[m * length..(m + 1) * length]).for_each(|(u, v)| *u += x * v);
+            }
+            core.transposed_times(rows, to);
+        }
+        (0..n).map(|a| root[a * n + a].ln()).sum()
+    }
+
+    /// A draw of a block's columns into `x`, from numbers of a standard normal distribution and natural values of the core.
+    pub fn draw_block(&mut self, plan: &Plan, block: &LevelBlock, core: &[f64], x: &mut [f64]) {
+        let (n, r, length) = (block.columns.len(), block.vectors.len(), block.rows.len());
+        let rows = &plan.rows[block.rows.clone()];
+        x.iter_mut().zip(&self.t[block.columns.clone()]).for_each(|(x, t)| *x += t);
+        for s in 0..r {
+            let vector = &plan.basis[block.basis + s * length..][..length];
+            let along: f64 = rows.iter().zip(vector).map(|(&i, v)| core[i as usize] * v).sum();
+            let w = &self.w[block.mix + s * n..][..n];
+            x.iter_mut().zip(w).for_each(|(x, w)| *x -= along * w);
+        }
+        small::solve_lower_transposed(n, &self.roots[block.inner..block.inner + n * n], x);
+    }
+}
+
+fn transpose(n: usize, a: &mut [f64]) {
+    for i in 0..n {
+        (0..i).for_each(|j| a.swap(i * n + j, j * n + i));
+    }
+}
+
+/// In-place lower `X` of `XX'`; what has no size leaves a column of zeros.
+fn semidefinite_root(n: usize, a: &mut [f64]) {
+    for j in 0..n {
+        for i in j..n {
+            let sum: f64 = (0..j).map(|k| a[i * n + k] * a[j * n + k]).sum();
+            let rest = a[i * n + j] - sum;
+            let pivot = if i == j { 0.0 } else { a[j * n + j] };
+            a[i * n + j] = if i == j {
+                rest.max(0.0).sqrt()
+            } else if pivot > 0.0 {
+                rest / pivot
+            } else {
+                0.0
+            };
+        }
+    }
+}
