@@ -25,7 +25,7 @@ use crate::hmc::Steps;
 use crate::run::checkpoint::Copier;
 use crate::run::{self, Output, Progress, Shared, on_workers, sample_settled};
 use crate::settle::assembly::Assembly;
-use crate::settle::{Settled, affordable, rough_by_rows, rough_theta, settle_on};
+use crate::settle::{Settled, affordable, are_crossed, rough_by_rows, rough_theta, settle_on};
 use crate::spec::{Engine, InitSpec, Metric, Sampling, Settings};
 use crate::whiten::{Whitened, Whitening};
 use guide::{Learned, Proposal};
@@ -50,6 +50,8 @@ const MOST_SCALES: usize = 30;
 const FEWEST_PRODUCTS: usize = 50_000;
 /// Values that trajectories take for an effective draw, five gradients of four values each, over the one or two of a guide.
 const VALUES_SAVED: usize = 10;
+/// The same where no term is nested in another: levels by themselves mix well.
+const VALUES_SAVED_WHERE_CROSSED: usize = 2;
 /// How many times more a value by blocks may take than one by the pattern of all columns.
 const BLOCKS_PER_PATTERN: usize = 3;
 /// Rounding of a value, in units of log density, that draws do not show.
@@ -71,12 +73,10 @@ pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> 
         let may_be = may_collapse(&model)
             && model.layout.n_theta <= MOST_SCALES
             && (is_asked || is_left_open(settings) && assembly.n_products() >= FEWEST_PRODUCTS);
-        let most = if is_asked { usize::MAX } else { affordable(&model, &assembly).saturating_mul(VALUES_SAVED) };
         let by_pattern = assembly.n_products();
-        // Values by blocks need no derivatives, and less memory.
-        let by_blocks = most.min(BLOCKS_PER_PATTERN.saturating_mul(by_pattern.max(FEWEST_PRODUCTS)));
-        let blocked = if may_be { Blocked::new(rough_by_rows(&model), &assembly, by_blocks) } else { None };
-        if !is_asked && !(may_be && (blocked.is_some() || by_pattern <= most)) {
+        let is_dear = by_pattern > affordable(&model, &assembly).saturating_mul(VALUES_SAVED);
+        let blocked = may_be.then(|| by_blocks(&model, &assembly, is_asked || !is_dear)).flatten();
+        if !is_asked && (!may_be || is_dear && blocked.is_none()) {
             return sample_settled(settle_on(&model, assembly, settings.engine, &shared.cancel), settings, shared);
         }
         let of_blocks = blocked.and_then(|b| blocked_target(b, settings, shared));
@@ -92,6 +92,16 @@ pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> 
             None => sample_settled(settle_on(&model, settled.assembly, Engine::Auto, &shared.cancel), settings, shared),
         }
     })
+}
+
+/// Values by blocks, unless they are dearer than those by the pattern of all columns, or than trajectories unless those `are_known` to
+/// be the slower way.
+fn by_blocks(model: &Arc<Model>, assembly: &Assembly, are_known: bool) -> Option<Blocked> {
+    let saved = if are_crossed(model) { VALUES_SAVED_WHERE_CROSSED } else { VALUES_SAVED };
+    let most = if are_known { usize::MAX } else { affordable(model, assembly).saturating_mul(saved) };
+    // They need no derivatives, and less memory.
+    let of_pattern = BLOCKS_PER_PATTERN.saturating_mul(assembly.n_products().max(FEWEST_PRODUCTS));
+    Blocked::new(rough_by_rows(model), assembly, most.min(of_pattern))
 }
 
 /// Who asks for a way of moving or of starting asks for trajectories.

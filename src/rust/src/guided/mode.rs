@@ -88,11 +88,11 @@ fn derivatives<D: LogDensity + Clone + Send + Sync>(
 mod tests {
     use super::*;
 
-    /// Logs of two gamma variables, of which the second's rate is the first; their mode is `(0.4, 0.9)`, and the curvature there
-    /// `[[1.5 + 4, 4], [4, 4]]`, whatever their widths.
+    /// Logs of two gamma variables, of which the second's rate is the first, and `size` of the first: their mode is `(0.4, 0.9)`, and
+    /// minus the second derivatives there `[[1.5 size + 4, -4], [-4, 4]]`.
     #[derive(Clone)]
     struct Gammas {
-        width: f64,
+        size: f64,
     }
 
     impl LogDensity for Gammas {
@@ -100,25 +100,26 @@ mod tests {
             2
         }
         fn evaluate(&mut self, q: &[f64], _: &mut [f64]) -> f64 {
-            let [a, b] = [(q[0] - 0.4) / self.width, q[1] - 0.5 - q[0]];
-            1.5 * (a - a.exp()) + 4.0 * (b - b.exp())
+            let [a, b] = [q[0] - 0.4, q[1] - 0.5 - q[0]];
+            1.5 * self.size * (a - a.exp()) + 4.0 * (b - b.exp())
         }
     }
 
     #[test]
     fn modes_near_and_far_are_found_with_their_curvature() {
-        for (width, start) in [(1.0, 0.0), (1.0, -4.0), (1e-3, 1.0)] {
-            let (at, h) = find(&Gammas { width }, vec![start; 2], 2, &AtomicBool::new(false)).unwrap();
-            let gap: f64 = 1.5 + 4.0 * width * width;
-            assert!((at[0] - 0.4).abs() < 0.2 * width, "{at:?}");
-            assert!((at[1] - at[0] - 0.5).abs() < 0.15, "{at:?}");
-            assert!((h[(0, 0)] * width * width / gap - 1.0).abs() < 0.3, "{h:?}");
+        for (size, start) in [(1.0, 0.0), (1.0, -4.0), (1e6, 1.0), (1e6, -3.0)] {
+            let (at, h) = find(&Gammas { size }, vec![start; 2], 2, &AtomicBool::new(false)).unwrap();
+            let sd = (1.5 * size).sqrt().recip();
+            assert!((at[0] - 0.4).abs() < 0.4 * sd, "{at:?}");
+            assert!((at[1] - at[0] - 0.5).abs() < 0.2, "{at:?}");
+            assert!((h[(0, 0)] / (1.5 * size + 4.0) - 1.0).abs() < 0.3, "{h:?}");
             assert!((h[(1, 1)] / 4.0 - 1.0).abs() < 0.3, "{h:?}");
+            assert!((h[(0, 1)] / 4.0 + 1.0).abs() < 0.3, "{h:?}");
         }
     }
 
     #[test]
     fn there_is_none_after_a_cancel() {
-        assert!(find(&Gammas { width: 1.0 }, vec![0.0; 2], 2, &AtomicBool::new(true)).is_none());
+        assert!(find(&Gammas { size: 1.0 }, vec![0.0; 2], 2, &AtomicBool::new(true)).is_none());
     }
 }

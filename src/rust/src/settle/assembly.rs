@@ -1,7 +1,7 @@
 //! Information and pull of the data, summed over rows into the pieces of an incidence: the constants of a joint
 //! transport, and the cross-products of a Gaussian model.
 
-use super::incidence::{nodes, pairs_up_to, related, row_nodes, row_pairs, row_pieces, row_values, skeleton};
+use super::incidence::{PairMap, nodes, pairs_up_to, related, row_nodes, row_pairs, row_pieces, row_values, skeleton};
 use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
 use crate::families::negative_binomial_information;
@@ -11,7 +11,6 @@ use crate::transport::joint::{JointTransport, factor_at};
 use crate::transport::joint_constants::DataAtCentre;
 use crate::transport::pieces::{Incidence, Node, Piece, Skeleton};
 use crate::transport::{Context, small};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Incidence of a model, with the pieces that each row adds to.
@@ -31,7 +30,7 @@ impl Assembly {
     /// Reads the pattern off the rows.
     pub fn new(model: &Model) -> Self {
         let (nodes, node_of, position) = nodes(model);
-        let mut found: HashMap<(u32, u32), u32> = HashMap::new();
+        let mut found: PairMap<u32> = PairMap::default();
         let mut pieces: Vec<Piece> = vec![];
         let mut piece_of = |i: usize, j: usize| {
             *found.entry((i as u32, j as u32)).or_insert_with(|| {
@@ -129,10 +128,11 @@ impl Assembly {
     /// Sum over rows of design times `rows`, per column.
     fn project(&self, model: &Model, rows: &[f64]) -> Vec<f64> {
         let mut out = vec![0.0; self.incidence.dim()];
-        let mut values = vec![];
+        let (mut at, mut values, mut starts) = (vec![], vec![], vec![]);
         for (row, x) in rows.iter().enumerate() {
-            let at = row_nodes(model, &self.node_of, self.incidence.nodes.len(), row);
-            for (node, &start) in at.iter().zip(&row_values(model, row, &mut values)) {
+            row_nodes(model, &self.node_of, self.incidence.nodes.len(), row, &mut at);
+            row_values(model, row, &mut values, &mut starts);
+            for (node, &start) in at.iter().zip(&starts) {
                 let Node { first, q, .. } = self.incidence.nodes[*node];
                 (0..q).for_each(|a| out[first + a] += x * values[start + a]);
             }
@@ -145,10 +145,10 @@ impl Assembly {
         let Incidence { nodes, pieces, n_values, .. } = &*self.incidence;
         let mut information = vec![0.0; *n_values];
         let n_pairs = self.row_pieces.len() / weights.len();
-        let mut values = vec![];
+        let (mut at, mut values, mut starts) = (vec![], vec![], vec![]);
         for (row, w) in weights.iter().enumerate() {
-            let at = row_nodes(model, &self.node_of, nodes.len(), row);
-            let starts = row_values(model, row, &mut values);
+            row_nodes(model, &self.node_of, nodes.len(), row, &mut at);
+            row_values(model, row, &mut values, &mut starts);
             let row_pieces = &self.row_pieces[row * n_pairs..(row + 1) * n_pairs];
             for ((a, b), &piece) in pairs_up_to(at.len()).zip(row_pieces) {
                 let (a, b) = if at[a] >= at[b] { (a, b) } else { (b, a) };
@@ -168,9 +168,12 @@ impl Assembly {
     fn add_between_rows(&self, model: &Model, dispersion: &[f64], information: &mut [f64]) {
         let Incidence { nodes, pieces, .. } = &*self.incidence;
         let (mut values, mut others) = (vec![], vec![]);
+        let [mut at_i, mut at_j, mut starts_i, mut starts_j] = std::array::from_fn(|_| vec![]);
         for (i, j, x) in model.likelihood.between_rows(dispersion) {
-            let [at_i, at_j] = [i, j].map(|row| row_nodes(model, &self.node_of, nodes.len(), row));
-            let (starts_i, starts_j) = (row_values(model, i, &mut values), row_values(model, j, &mut others));
+            row_nodes(model, &self.node_of, nodes.len(), i, &mut at_i);
+            row_nodes(model, &self.node_of, nodes.len(), j, &mut at_j);
+            row_values(model, i, &mut values, &mut starts_i);
+            row_values(model, j, &mut others, &mut starts_j);
             for (&a, &start_a) in at_i.iter().zip(&starts_i) {
                 for (&b, &start_b) in at_j.iter().zip(&starts_j) {
                     let of_a = (nodes[a].q, &values[start_a..]);

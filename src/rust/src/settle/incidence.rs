@@ -8,10 +8,33 @@ use crate::linalg::order::least_degree;
 use crate::linalg::pattern::Pattern;
 use crate::transport::pieces::{Incidence, Node, Piece, Skeleton};
 use crate::transport::scale_places::{scheme, scheme_of_levels};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// Entries of a factor that are worth their memory.
 const MAX_ENTRIES: usize = 4_000_000;
+
+/// What pairs of nodes have.
+pub type PairMap<V> = HashMap<(u32, u32), V, BuildHasherDefault<PairHasher>>;
+
+/// Hashes the numbers of two nodes, as often as rows have pairs of them: by a multiplication each.
+#[derive(Default)]
+pub struct PairHasher(u64);
+
+impl Hasher for PairHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.write_u32(u32::from(*b)));
+    }
+
+    fn write_u32(&mut self, x: u32) {
+        self.0 = (self.0.rotate_left(32) ^ u64::from(x)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+}
 
 /// Nodes in the order of elimination, per block of the layout those of its levels, and per column its place in the position.
 pub fn nodes(model: &Model) -> (Vec<Node>, Vec<Vec<usize>>, Vec<usize>) {
@@ -79,9 +102,11 @@ fn between_rows(model: &Model) -> impl Iterator<Item = (usize, usize)> {
 
 /// Names to `piece_of` each pair of nodes, the later first, of rows with related errors.
 pub fn row_pairs(model: &Model, node_of: &[Vec<usize>], n_nodes: usize, mut piece_of: impl FnMut(usize, usize) -> u32) {
+    let (mut at_i, mut at_j) = (vec![], vec![]);
     for (i, j) in between_rows(model) {
-        let at_j = row_nodes(model, node_of, n_nodes, j);
-        for a in row_nodes(model, node_of, n_nodes, i) {
+        row_nodes(model, node_of, n_nodes, i, &mut at_i);
+        row_nodes(model, node_of, n_nodes, j, &mut at_j);
+        for &a in &at_i {
             at_j.iter().for_each(|&b| _ = piece_of(a.max(b), a.min(b)));
         }
     }
@@ -99,9 +124,9 @@ pub fn related(model: &Model, node_of: &[Vec<usize>]) -> Vec<(usize, usize, f64)
     terms.flat_map(entries).collect()
 }
 
-/// Nodes that row `row` touches, in the order of the blocks, swept coefficients last.
-pub fn row_nodes(model: &Model, node_of: &[Vec<usize>], n_nodes: usize, row: usize) -> Vec<usize> {
-    let mut out = vec![];
+/// Sets `out` to the nodes that row `row` touches, in the order of the blocks, swept coefficients last.
+pub fn row_nodes(model: &Model, node_of: &[Vec<usize>], n_nodes: usize, row: usize, out: &mut Vec<usize>) {
+    out.clear();
     for (block, nodes) in model.layout.blocks.iter().zip(node_of) {
         match block.source {
             Source::Term(k) => {
@@ -114,25 +139,24 @@ pub fn row_nodes(model: &Model, node_of: &[Vec<usize>], n_nodes: usize, row: usi
     if !model.layout.swept.is_empty() {
         out.push(n_nodes - 1);
     }
-    out
 }
 
 /// Per row, the piece of each pair of its nodes, as `piece_of` numbers them.
 pub fn row_pieces(
     model: &Model, node_of: &[Vec<usize>], n_nodes: usize, mut piece_of: impl FnMut(usize, usize) -> u32,
 ) -> Vec<u32> {
-    let mut out = vec![];
+    let (mut out, mut at) = (vec![], vec![]);
     for row in 0..model.design.n() {
-        let at = row_nodes(model, node_of, n_nodes, row);
+        row_nodes(model, node_of, n_nodes, row, &mut at);
         out.extend(pairs_up_to(at.len()).map(|(a, b)| piece_of(at[a].max(at[b]), at[a].min(at[b]))));
     }
     out
 }
 
-/// Design values of a row, node after node as in [`row_nodes`]; returns where each node starts.
-pub fn row_values(model: &Model, row: usize, out: &mut Vec<f64>) -> Vec<usize> {
+/// Sets `out` to the design values of a row, node after node as in [`row_nodes`], and `starts` to where each node starts.
+pub fn row_values(model: &Model, row: usize, out: &mut Vec<f64>, starts: &mut Vec<usize>) {
     out.clear();
-    let mut starts = vec![];
+    starts.clear();
     for block in &model.layout.blocks {
         match block.source {
             Source::Term(k) => {
@@ -154,7 +178,6 @@ pub fn row_values(model: &Model, row: usize, out: &mut Vec<f64>) -> Vec<usize> {
         starts.push(out.len());
         out.extend(model.layout.swept.iter().map(|&j| model.design.x[(row, j)]));
     }
-    starts
 }
 
 /// Pairs of a row's nodes: all `(a, b)`; the one eliminated later gives the rows of the piece.

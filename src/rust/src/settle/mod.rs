@@ -97,6 +97,12 @@ fn is_deeply_nested(model: &Model) -> bool {
     !rows.is_empty() && others.iter().any(|a| others.iter().any(|b| !std::ptr::eq(*a, *b) && is_nested(a, b)))
 }
 
+/// Whether no term is nested in another.
+pub fn are_crossed(model: &Model) -> bool {
+    let terms = &model.design.terms;
+    !terms.iter().any(|a| terms.iter().any(|b| !std::ptr::eq(a, b) && is_nested(a, b)))
+}
+
 fn is_nested(inner: &GroupTerm, outer: &GroupTerm) -> bool {
     if inner.members > 1 || outer.members > 1 {
         return false;
