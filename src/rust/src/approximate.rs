@@ -99,10 +99,10 @@ pub fn approximate_on(
         match prepared {
             Prepared::Collapsed(target) if is_laplace => job.run("collapsed", target),
             Prepared::Full(name, target) if is_laplace => job.run(name, target),
-            Prepared::Collapsed(target) => job.run("collapsed", Marginals::fit(target, 0..n_theta)),
+            Prepared::Collapsed(target) => job.run("collapsed", Marginals::fit(target, 0..n_theta, &shared.cancel)),
             Prepared::Full(name, target) => {
                 let dim = LogDensity::dim(&target);
-                let mut target = Marginals::fit(target, dim - n_theta..dim);
+                let mut target = Marginals::fit(target, dim - n_theta..dim, &shared.cancel);
                 if uses_batches {
                     let batches = batches(&mut target, settings);
                     return job.run_with(name, target, Some(batches));

@@ -9,6 +9,7 @@ use crate::natural::bend::Bend;
 use crate::whiten::coordinatewise::{Coordinatewise, Map};
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A density in such coordinates.
 pub type Marginals<D> = Coordinatewise<D, Bend>;
@@ -20,13 +21,13 @@ impl Map for Bend {
 }
 
 impl<D: LogDensity + Clone + Send + Sync> Marginals<D> {
-    /// Of the coordinates `places`, on threads.
-    pub fn fit(inner: D, places: Range<usize>) -> Self {
+    /// Of the coordinates `places`, on threads; after a cancel they stay as they are.
+    pub fn fit(inner: D, places: Range<usize>, cancel: &AtomicBool) -> Self {
         let bend = |inner: &mut D, place: usize| {
             let mut y = vec![0.0; inner.dim()];
             let profile = Bend::grid().map(|t| {
                 y[place] = t;
-                inner.value(&y)
+                if cancel.load(Ordering::Relaxed) { f64::NAN } else { inner.value(&y) }
             });
             (place, Bend::fit(0.0, 1.0, &profile).unwrap_or_else(|| Bend::straight(0.0)))
         };
@@ -54,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_tail_becomes_normal_and_the_gradient_is_that_of_the_value() {
-        let (mut target, mut g, h) = (Marginals::fit(Tail, 1..2), [0.0; 2], 1e-5);
+        let (mut target, mut g, h) = (Marginals::fit(Tail, 1..2, &AtomicBool::new(false)), [0.0; 2], 1e-5);
         let mut above: Vec<f64> = vec![];
         for x in (-6..=6).map(|i| 0.5 * f64::from(i)) {
             let mut at = |x: f64| target.evaluate(&[0.0, x], &mut g);
@@ -64,5 +65,13 @@ mod tests {
         }
         let range = above.iter().copied().fold(f64::MIN, f64::max) - above.iter().copied().fold(f64::MAX, f64::min);
         assert!(range < 0.6, "{range}");
+    }
+
+    /// A value of a large model takes a second, and the grid has many.
+    #[test]
+    fn a_cancel_leaves_coordinates_as_they_are() {
+        let at_far = |cancelled| Marginals::fit(Tail, 1..2, &AtomicBool::new(cancelled)).value(&[0.3, -3.0]);
+        assert_eq!(at_far(true), Tail.value(&[0.3, -3.0]));
+        assert!(at_far(false) != at_far(true));
     }
 }

@@ -119,7 +119,7 @@ fn blocked_target(blocked: Blocked, settings: &Settings, shared: &Shared) -> Opt
     let mut at_mode = blocked;
     at_mode.value(&mode);
     let map = Whitening::of_curvature(mode, &curvature);
-    (at_mode.rounding() < MOST_ROUNDING).then(|| target(at_mode, map))
+    (at_mode.rounding() < MOST_ROUNDING).then(|| target(at_mode, map, shared))
 }
 
 /// Of all effects together, at the mode of a settled posterior.
@@ -127,13 +127,13 @@ fn settled_target(settled: &Settled, shared: &Shared) -> Option<Target<Collapsed
     let mut collapsed = Collapsed::new(settled.posterior.clone())?;
     let mode = settled.mode[settled.posterior.model.layout.theta()].to_vec();
     let map = Whitening::at_mode(&mut collapsed, mode, &shared.cancel);
-    Some(target(collapsed, map))
+    Some(target(collapsed, map, shared))
 }
 
-fn target<D: Draw + Clone + Send + Sync>(density: D, map: Whitening) -> Target<D> {
+fn target<D: Draw + Clone + Send + Sync>(density: D, map: Whitening, shared: &Shared) -> Target<D> {
     let white = Whitened::new(density, Arc::new(map));
     let dim = white.dim();
-    Marginals::fit(white, 0..dim)
+    Marginals::fit(white, 0..dim, &shared.cancel)
 }
 
 /// `None` where no guide comes near.
