@@ -13,8 +13,8 @@ level=${1:-run}
 programs="Rscript:r-base-core gcc:gcc make:make xz:xz-utils"
 # c++ and pip: the kernels of GPUs run on the CPU, and are compiled by NVRTC from PyPI.
 [ "$level" = run ] || programs="$programs c++:g++ python3:python3 pip3:python3-pip"
-# dpkg-dev: Debian's RcppParallel, which brms loads, calls dpkg-architecture without depending on it.
-if [ "$level" != run ] && command -v dpkg >/dev/null 2>&1; then
+# dpkg-dev: Debian's RcppParallel, which brms and, in Debian 13, rstantools load, calls dpkg-architecture without depending on it.
+if command -v dpkg >/dev/null 2>&1; then
   programs="$programs dpkg-architecture:dpkg-dev"
 fi
 [ "$level" = develop ] && programs="$programs pandoc:pandoc qpdf:qpdf tidy:tidy checkbashisms:devscripts"

@@ -136,7 +136,7 @@ impl Posterior {
     /// Coefficients, and what pulls standardised effects, from what was mapped.
     fn place_coefficients(&mut self) {
         let layout = &self.model.layout;
-        self.model.tension(&mut self.mapped);
+        self.model.tension(self.transport.turns(), &mut self.mapped);
         layout.swept.iter().zip(&self.mapped.swept).for_each(|(&j, &b)| self.beta[j] = b);
         for block in &layout.blocks {
             if let Source::Horseshoe(h) = block.source {

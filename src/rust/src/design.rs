@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::spec::{DispersionSpec, DispersionTermSpec, Family, InterceptSpec, ModelSpec};
 pub use latent::{Latent, LatentSource, RawLatent};
 use ndarray::{Array2, ShapeBuilder};
-pub use precision::LevelPrecision;
+pub use precision::{LevelPrecision, Rotation};
 use std::sync::Arc;
 
 /// Rows of a group-level term.

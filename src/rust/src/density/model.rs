@@ -11,6 +11,7 @@ use crate::prior::Prior;
 use crate::scales::ScalePriors;
 use crate::spec::{Family, HorseshoeTarget, InterceptSpec, ModelSpec};
 use crate::transport::Mapped;
+use crate::transport::turn::Turn;
 
 /// A model with its data, shared by all chains.
 #[derive(Debug)]
@@ -95,12 +96,14 @@ impl Model {
         }
     }
 
-    /// What the prior of the standardised effects pulls by: themselves, times the precision of related levels.
-    pub fn tension(&self, mapped: &mut Mapped) {
+    /// What the prior of the standardised effects pulls by: themselves, times the precision of related levels unless these are
+    /// turned.
+    pub fn tension(&self, turns: &[Turn], mapped: &mut Mapped) {
         mapped.tension.clone_from(&mapped.standard);
         for (block, term) in self.layout.blocks.iter().zip(&self.design.terms) {
-            if let Some(precision) = &term.precision {
-                let range = block.start..block.start + block.len();
+            let range = block.start..block.start + block.len();
+            let is_turned = || turns.iter().any(|turn| turn.effects == range);
+            if let Some(precision) = term.precision.as_ref().filter(|_| !is_turned()) {
                 precision.times(block.q, &mapped.standard[range.clone()], &mut mapped.tension[range]);
             }
         }

@@ -1,6 +1,12 @@
 //! Known relations between the levels of a term (relatives, species, neighbours), or between the errors of rows.
 
 use crate::error::{Error, Result};
+use faer::{Mat, Side};
+use std::sync::OnceLock;
+
+/// Share of the entries from which a precision is dense, and levels up to which its eigenvectors are worth their memory.
+const DENSE: f64 = 0.5;
+const MOST_TURNED: usize = 1_500;
 
 /// `s_c ~ N(0, Q^-1)` for the effects `c` of all levels, or for the errors of all rows, in the place of independent ones.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,6 +15,16 @@ pub struct LevelPrecision {
     pub entries: Vec<(u32, u32, f64)>,
     /// Log determinant of `Q`.
     pub log_det: f64,
+    rotation: OnceLock<Option<Rotation>>,
+}
+
+/// `F` with `Q^-1 = F F'`, of the eigenvectors of `Q` over the roots of its eigenvalues.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rotation {
+    /// `F`, row by row.
+    pub rows: Vec<f64>,
+    /// `F`, column by column.
+    pub columns: Vec<f64>,
 }
 
 impl LevelPrecision {
@@ -33,7 +49,11 @@ impl LevelPrecision {
             }
             entries.push((i as u32, j as u32, x));
         }
-        if diagonal.iter().all(|&d| d > 0.0) { Ok(Self { entries, log_det }) } else { Err(wrong()) }
+        if diagonal.iter().all(|&d| d > 0.0) {
+            Ok(Self { entries, log_det, rotation: OnceLock::new() })
+        } else {
+            Err(wrong())
+        }
     }
 
     /// Diagonal of `Q`.
@@ -41,6 +61,27 @@ impl LevelPrecision {
         let mut out = vec![0.0; n];
         self.entries.iter().filter(|(i, j, _)| i == j).for_each(|&(i, _, x)| out[i as usize] += x);
         out
+    }
+
+    /// Whether most pairs of `n` levels are related.
+    pub fn is_dense(&self, n: usize) -> bool {
+        n <= MOST_TURNED && self.entries.len() as f64 >= DENSE * (n * (n + 1) / 2) as f64
+    }
+
+    /// Of a dense precision of `n` levels that is positive definite; found once.
+    pub fn rotation(&self, n: usize) -> Option<&Rotation> {
+        self.rotation.get_or_init(|| if self.is_dense(n) { self.find_rotation(n) } else { None }).as_ref()
+    }
+
+    fn find_rotation(&self, n: usize) -> Option<Rotation> {
+        let mut q = Mat::<f64>::zeros(n, n);
+        self.entries.iter().for_each(|&(i, j, x)| q[(i as usize, j as usize)] += x);
+        let eigen = q.self_adjoint_eigen(Side::Lower).ok()?;
+        let (vectors, values) = (eigen.U(), eigen.S().column_vector());
+        let of = |i: usize, j: usize| vectors[(i, j)] / values[j].sqrt();
+        let rows: Vec<f64> = (0..n * n).map(|at| of(at / n, at % n)).collect();
+        let columns = (0..n * n).map(|at| of(at % n, at / n)).collect();
+        rows.iter().all(|f| f.is_finite()).then_some(Rotation { rows, columns })
     }
 
     /// `out <- (Q (x) I) s`, `q` effects of each level, level by level.

@@ -83,8 +83,7 @@ impl Assembly {
             self.data(posterior)
         };
         let (prior_precision, prior_pull) = coefficient_prior(posterior);
-        let by_sigma = || scaled_by_sigma(model).then(|| Follow::Sigma(posterior.scales.dispersion[0]));
-        let follow = by_sigma().or_else(|| by_shape(posterior));
+        let follow = follow(posterior);
         DataAtCentre { information, pull, prior_precision, prior_pull, follow }
     }
 
@@ -251,6 +250,12 @@ fn by_shape(posterior: &Posterior) -> Option<Follow> {
     }
     let share = excess / sum;
     (share > 0.0 && share <= 1.0).then_some(Follow::Shape(log_shape, share))
+}
+
+/// How the information of all rows follows their dispersion, about the last evaluation; `None` if it does not.
+pub(super) fn follow(posterior: &Posterior) -> Option<Follow> {
+    let by_sigma = || scaled_by_sigma(&posterior.model).then(|| Follow::Sigma(posterior.scales.dispersion[0]));
+    by_sigma().or_else(|| by_shape(posterior))
 }
 
 /// Whether the information of the data falls with the square of one sampled sigma.

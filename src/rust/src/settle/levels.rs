@@ -1,11 +1,13 @@
 //! Constants of the transport level by level, and the normal equations that they and the rough
 //! start need.
 
+use super::assembly::follow;
 use crate::density::{Model, Posterior};
 use crate::kernels::dot;
-use crate::layout::Source;
+use crate::layout::{Block, Source};
 use crate::transport::levels::LevelTransport;
 use crate::transport::small;
+use crate::transport::turn::Turn;
 use crate::whiten::dense::solve_and_spread;
 use faer::Mat;
 
@@ -18,13 +20,47 @@ pub fn level_transport_at(posterior: &Posterior) -> LevelTransport {
     add_prior_precision(model, &mut a, &mut Mat::zeros(layout.swept.len(), 1));
     let (sweep, spread) = solve_and_spread(&a, &cross);
     let mut information = level_information(model, &weights);
-    subtract_swept(model, &cross, &sweep, &mut information);
+    let turns = turns(posterior);
+    turns.iter().for_each(|turn| turn.information(&mut information));
+    subtract_swept(model, &turned(&cross, &turns), &turned(&sweep, &turns), &mut information);
     let effects = &posterior.mapped.effects;
     let centre = (0..layout.swept.len())
         .map(|i| posterior.mapped.swept[i] + (0..layout.n_effects).map(|u| sweep[(i, u)] * effects[u]).sum::<f64>());
     let centre = centre.collect();
-    let pull = pull(posterior, &information);
-    LevelTransport { information, pull, centre, spread, sweep: rows(&sweep) }
+    let pull = pull(posterior, &information, &turns);
+    let follow = if turns.is_empty() { None } else { follow(posterior) };
+    LevelTransport { information, pull, centre, spread, sweep: rows(&sweep), turns, follow }
+}
+
+/// Related levels by a dense precision, of which all have the same scales.
+fn turns(posterior: &Posterior) -> Vec<Turn> {
+    let (layout, design) = (&posterior.model.layout, &posterior.model.design);
+    let mut first = 0;
+    let of_block = |block: &Block| {
+        let entries = first..first + block.len() * block.q;
+        first = entries.end;
+        let Source::Term(k) = block.source else { return None };
+        let precision = design.terms[k].precision.as_ref()?;
+        let is_one = posterior.scales.factor_of(block.source, 0).as_ptr()
+            == posterior.scales.factor_of(block.source, block.n_levels - 1).as_ptr();
+        let effects = block.start..block.start + block.len();
+        Turn::new(effects, entries, block.q, precision).filter(|_| is_one)
+    };
+    layout.blocks.iter().filter(|b| !b.is_empty()).filter_map(of_block).collect()
+}
+
+/// Rows over all effects, those of turned levels by their coordinates.
+fn turned(of_effects: &Mat<f64>, turns: &[Turn]) -> Mat<f64> {
+    let (mut out, mut work) = (of_effects.clone(), vec![]);
+    if turns.is_empty() {
+        return out;
+    }
+    for i in 0..out.nrows() {
+        let mut row: Vec<f64> = (0..out.ncols()).map(|u| out[(i, u)]).collect();
+        turns.iter().for_each(|turn| turn.pull_back(&mut row, &mut work));
+        row.iter().enumerate().for_each(|(u, x)| out[(i, u)] = *x);
+    }
+    out
 }
 
 /// `Z'WZ` of each level.
@@ -76,22 +112,37 @@ fn is_positive(q: usize, matrix: &[f64], whole: &[f64]) -> bool {
     (0..q).all(|i| root[i * q + i].powi(2) > 1e-6 * whole[i * q + i])
 }
 
-/// `h = J b + L^-T Q s` at the last evaluation, so that the centre maps to itself.
-fn pull(posterior: &Posterior, information: &[f64]) -> Vec<f64> {
-    let (layout, mapped) = (&posterior.model.layout, &posterior.mapped);
+/// `h = J b + L^-T Q s` at the last evaluation, so that the centre maps to itself; of turned levels `J c + L^-T w`.
+fn pull(posterior: &Posterior, information: &[f64], turns: &[Turn]) -> Vec<f64> {
+    let layout = &posterior.model.layout;
     let mut out = vec![0.0; layout.n_effects];
+    let (tension, effects) = turned_effects(posterior, turns);
     for level in layout.levels() {
         let (q, e, factor) =
             (level.block.q, level.effect, posterior.scales.factor_of(level.block.source, level.number));
-        let mut prior_pull = mapped.tension[level.effects()].to_vec();
+        let mut prior_pull = tension[level.effects()].to_vec();
         small::solve_lower_transposed(q, factor, &mut prior_pull);
         for (a, row) in information[level.entries()].chunks_exact(q).enumerate() {
-            let data: f64 = row.iter().zip(&mapped.effects[e..]).map(|(j, b)| j * b).sum();
+            let data: f64 = row.iter().zip(&effects[e..]).map(|(j, b)| j * b).sum();
             let h = data + prior_pull[a];
             out[e + a] = if h.is_finite() { h } else { 0.0 };
         }
     }
     out
+}
+
+/// What the prior pulls by, and effects, at the last evaluation: `w` and `c = L w` of turned levels.
+fn turned_effects(posterior: &Posterior, turns: &[Turn]) -> (Vec<f64>, Vec<f64>) {
+    let (layout, mapped) = (&posterior.model.layout, &posterior.mapped);
+    let (mut tension, mut effects, mut work) = (mapped.tension.clone(), mapped.effects.clone(), vec![]);
+    // F'Q s = w.
+    let are_turned = !posterior.transport.turns().is_empty();
+    turns.iter().filter(|_| !are_turned).for_each(|turn| turn.pull_back(&mut tension, &mut work));
+    for level in layout.levels().filter(|level| turns.iter().any(|turn| turn.effects.contains(&level.effect))) {
+        let factor = posterior.scales.factor_of(level.block.source, level.number);
+        small::multiply_lower(level.block.q, factor, &tension[level.effects()], &mut effects[level.effects()]);
+    }
+    (tension, effects)
 }
 
 /// `X'WX` and `X'WZ` over swept columns and all effects.

@@ -10,7 +10,7 @@ mod levels;
 pub mod whitening;
 
 use crate::density::{LogDensity, Model, Posterior};
-use crate::design::GroupTerm;
+use crate::design::{Design, GroupTerm};
 use crate::optimise::climb;
 use crate::spec::Engine;
 use crate::transport::Transport;
@@ -78,7 +78,14 @@ pub fn settle_on(model: &Arc<Model>, assembly: Assembly, engine: Engine, cancel:
 /// Multiplications of a factorisation up to which a transport of all effects together is the better one for trajectories.
 pub fn affordable(model: &Model, assembly: &Assembly) -> usize {
     if model.design.has_relations() {
-        return if model.family().is_linear() { usize::MAX - 1 } else { FREE_PRODUCTS_RELATED };
+        let is_linear = model.family().is_linear();
+        return if is_linear {
+            usize::MAX - 1
+        } else if are_dense(&model.design) {
+            FREE_PRODUCTS
+        } else {
+            FREE_PRODUCTS_RELATED
+        };
     }
     if !model.family().is_linear() {
         let worth = if is_deeply_nested(model) { WORTH_WHERE_NESTED } else { 1 };
@@ -88,6 +95,13 @@ pub fn affordable(model: &Model, assembly: &Assembly) -> usize {
     let n_entries = assembly.skeleton.as_ref().map_or(0, |s| s.pattern().n_entries());
     let by_levels = 2 * assembly.incidence.n_values + 4 * n_entries;
     FREE_PRODUCTS_GAUSSIAN.max((GRADIENTS_SAVED * by_levels as f64) as usize)
+}
+
+/// Whether levels that are related are so by dense precisions, in whose coordinates they mix well by themselves.
+fn are_dense(design: &Design) -> bool {
+    let precisions = || design.terms.iter().filter_map(|t| Some((t.precision.as_ref()?, t.n_levels)));
+    let is_plain = design.errors.is_none() && design.terms.iter().all(|t| t.members == 1);
+    is_plain && precisions().next().is_some() && precisions().all(|(precision, n)| precision.is_dense(n))
 }
 
 /// Whether a term has a level for nearly each row, and of the other terms one is nested in another.

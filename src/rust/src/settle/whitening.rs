@@ -11,8 +11,9 @@ use crate::whiten::low_rank::LowRank;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// Up to here a dense factor of everything.
+/// Up to here a dense factor of everything, and where levels are turned, whose coordinates meet in every row.
 const MAX_DENSE: usize = 100;
+const MAX_DENSE_TURNED: usize = 1_000;
 /// Entries of a frozen factor per multiplication of a gradient.
 const ENTRIES_PER_PRODUCT: usize = 2;
 /// Multiplications of one factorisation that a climb may take.
@@ -21,7 +22,8 @@ const MAX_PRODUCTS: usize = 500_000_000;
 /// Whitening of a posterior with bent scales at its mode.
 pub fn whitening(target: &mut Bent<Posterior>, mode: Vec<f64>, assembly: &Assembly, cancel: &AtomicBool) -> Whitening {
     let theta = target.inner.model.layout.theta();
-    if mode.len() <= MAX_DENSE {
+    let most = if target.inner.transport.turns().is_empty() { MAX_DENSE } else { MAX_DENSE_TURNED };
+    if mode.len() <= most {
         return Whitening::at_mode(target, mode, cancel);
     }
     let effects = match &*target.inner.transport {
@@ -60,8 +62,11 @@ fn is_cheap(posterior: &Posterior, assembly: &Assembly) -> bool {
     assembly.skeleton.as_ref().is_some_and(|s| s.pattern().n_entries() <= ENTRIES_PER_PRODUCT * gradient)
 }
 
-/// The factor that the joint transport has at `mode`.
+/// The factor that the joint transport has at `mode`; it knows of no turned levels.
 fn frozen(posterior: &mut Posterior, mode: &[f64], assembly: &Assembly) -> Option<Frozen> {
+    if !posterior.transport.turns().is_empty() {
+        return None;
+    }
     posterior.evaluate_rows(mode);
     let Transport::Levels(levels) = &*posterior.transport else { return None };
     let factor = assembly.factor_at(posterior)?;

@@ -9,8 +9,11 @@
 //! and population-level coefficients are swept, `beta = m + T z - M b` with constant `m`, `T`, `M`,
 //! which removes the ridge between a coefficient and the mean of the effects beside it. Costs as
 //! little as the non-centred form; what levels of different terms know of each other is left to
-//! the whitening.
+//! the whitening. Related levels may be turned first ([`Turn`]): all of the above is then of their coordinates,
+//! and `J` and `h` are multiplied by what the dispersion at hand makes of them.
 
+use super::follow::Follow;
+use super::turn::Turn;
 use super::{Context, Mapped, small};
 use crate::kernels::dot;
 use crate::layout::{Layout, Level};
@@ -29,6 +32,10 @@ pub struct LevelTransport {
     pub spread: Vec<f64>,
     /// `M`, `[p, n_effects]` row-major.
     pub sweep: Vec<f64>,
+    /// Levels that are turned.
+    pub turns: Vec<Turn>,
+    /// How their information and pull follow the dispersion: both times a factor `k`.
+    pub follow: Option<Follow>,
 }
 
 impl LevelTransport {
@@ -44,6 +51,8 @@ impl LevelTransport {
             centre,
             spread: diagonal,
             sweep: vec![0.0; p * layout.n_effects],
+            turns: vec![],
+            follow: None,
         }
     }
 
@@ -60,31 +69,43 @@ impl LevelTransport {
         out.shift.resize(layout.n_effects, 0.0);
         out.log_jacobian = 0.0;
         let z = &position[layout.z_effects()];
+        let k = self.scale(ctx);
         for level in layout.levels() {
-            self.level_forward(level, scales.factor_of(level.block.source, level.number), z, out);
+            let own = if self.is_turned(level) { k } else { 1.0 };
+            self.level_forward(level, scales.factor_of(level.block.source, level.number), own, z, out);
         }
+        self.turns.iter().for_each(|turn| turn.to_levels(&mut out.effects, &mut out.turned));
         self.sweep_forward(&position[layout.z_swept()], out);
     }
 
-    fn level_forward(&self, level: Level, factor: &[f64], z: &[f64], out: &mut Mapped) {
+    /// `k` at the scales.
+    fn scale(&self, ctx: Context) -> f64 {
+        self.follow.filter(|_| !self.turns.is_empty()).map_or(1.0, |follow| follow.at_log(ctx.scales.dispersion[0])[0])
+    }
+
+    fn is_turned(&self, level: Level) -> bool {
+        self.turns.iter().any(|turn| turn.effects.contains(&level.effect))
+    }
+
+    fn level_forward(&self, level: Level, factor: &[f64], k: f64, z: &[f64], out: &mut Mapped) {
         let (q, e, at) = (level.block.q, level.effect, level.matrix);
         if q == 1 {
-            let (l, j) = (factor[0], self.information[at]);
+            let (l, j) = (factor[0], k * self.information[at]);
             let p = 1.0 + l * l * j;
             let r = p.sqrt();
             out.root[at] = r;
-            out.shift[e] = l * self.pull[e] / p;
+            out.shift[e] = l * (k * self.pull[e]) / p;
             out.standard[e] = out.shift[e] + z[e] / r;
             out.effects[e] = l * out.standard[e];
             out.log_jacobian -= r.ln();
             return;
         }
-        let (information, pull) = (&self.information[at..at + q * q], &self.pull[e..e + q]);
         let root = &mut out.root[at..at + q * q];
-        precision(q, factor, information, root);
+        precision(q, factor, k, &self.information[at..at + q * q], root);
         small::cholesky(q, root);
         let shift = &mut out.shift[e..e + q];
-        small::multiply_transposed(q, factor, pull, shift);
+        small::multiply_transposed(q, factor, &self.pull[e..e + q], shift);
+        shift.iter_mut().for_each(|s| *s *= k);
         small::solve_lower(q, root, shift);
         let standard = &mut out.standard[e..e + q];
         standard.copy_from_slice(&z[e..e + q]);
@@ -111,22 +132,32 @@ impl LevelTransport {
     ) {
         let Context { layout, scales } = ctx;
         self.sweep_backward(d_swept, d_effects, &mut gradient[layout.z_swept()]);
+        self.turns.iter().for_each(|turn| turn.pull_back(d_effects, &mut at.turned));
         let d_z = &mut gradient[layout.z_effects()];
         let mut scratch = std::mem::take(&mut at.levels);
+        let (k, mut d_log_k) = (self.scale(ctx), 0.0);
         for level in layout.levels() {
             let (q, source, e) = (level.block.q, level.block.source, level.effect);
             let factor = scales.factor_of(source, level.number);
+            let is_turned = self.is_turned(level);
+            let own = if is_turned { k } else { 1.0 };
             if q == 1 {
-                let d = self.scalar_backward(level, factor[0], at, d_effects[e], &mut d_z[e]);
+                let [d, d_own] = self.scalar_backward(level, factor[0], own, at, d_effects[e], &mut d_z[e]);
                 d_scales.add_factor(scales, source, level.number, 0, d);
+                d_log_k += if is_turned { d_own } else { 0.0 };
                 continue;
             }
-            self.level_backward(level, factor, at, d_effects, d_z, &mut scratch);
+            self.level_backward(level, factor, own, at, d_effects, d_z, &mut scratch);
+            d_log_k += if is_turned { scratch.d_log_k } else { 0.0 };
             for place in (0..q * q).filter(|place| place % q <= place / q) {
                 d_scales.add_factor(scales, source, level.number, place, scratch.d_factor[place]);
             }
         }
         at.levels = scratch;
+        if let Some(follow) = self.follow.filter(|_| !self.turns.is_empty()) {
+            let [k, slope] = follow.at_log(scales.dispersion[0]);
+            d_scales.dispersion[0] += slope * d_log_k / k;
+        }
     }
 
     fn sweep_backward(&self, d_swept: &[f64], d_effects: &mut [f64], d_z: &mut [f64]) {
@@ -140,23 +171,25 @@ impl LevelTransport {
         }
     }
 
-    /// Derivative in `z` (written) and in the factor (returned) of a level with one effect.
+    /// Derivative in `z` (written), and in the factor and in `log k` (returned), of a level with one effect.
     #[inline]
-    fn scalar_backward(&self, level: Level, l: f64, m: &Mapped, d_b: f64, d_z: &mut f64) -> f64 {
+    fn scalar_backward(&self, level: Level, l: f64, k: f64, m: &Mapped, d_b: f64, d_z: &mut f64) -> [f64; 2] {
         let (e, at) = (level.effect, level.matrix);
-        let (r, j, shift) = (m.root[at], self.information[at], m.shift[e]);
+        let (r, j, h, shift) = (m.root[at], k * self.information[at], k * self.pull[e], m.shift[e]);
         let s = m.standard[e];
         let d_s = l * d_b - m.tension[e];
         *d_z = d_s / r;
         let c = d_s / (r * r);
         let d_p = -c * shift - 0.5 * ((s - shift) * *d_z / r + 1.0 / (r * r));
-        d_b * s + self.pull[e] * c + 2.0 * l * j * d_p
+        [d_b * s + h * c + 2.0 * l * j * d_p, l * h * c + l * l * j * d_p]
     }
 
     /// As `scalar_backward` for `q > 1`, with `w.d_factor` written; adjoint of the Cholesky factor after Murray (2016,
     /// equation 10).
+    #[expect(clippy::too_many_arguments, reason = "the values of one level")]
     fn level_backward(
-        &self, level: Level, factor: &[f64], m: &Mapped, d_effects: &[f64], d_z: &mut [f64], w: &mut LevelScratch,
+        &self, level: Level, factor: &[f64], k: f64, m: &Mapped, d_effects: &[f64], d_z: &mut [f64],
+        w: &mut LevelScratch,
     ) {
         let (q, e, entries) = (level.block.q, level.effects(), level.entries());
         w.resize(q);
@@ -185,8 +218,15 @@ impl LevelTransport {
         for i in 0..q {
             for j in 0..=i {
                 let through_p: f64 = (0..q).map(|l| w.jl[i * q + l] * w.d_p[l * q + j]).sum();
-                w.d_factor[i * q + j] = d_b[i] * s[j] + pull[i] * w.c[j] + 2.0 * through_p;
+                w.d_factor[i * q + j] = d_b[i] * s[j] + k * pull[i] * w.c[j] + 2.0 * k * through_p;
             }
+        }
+        w.d_log_k = 0.0;
+        for i in 0..q {
+            // Row i of JL times d_p, and of the factor times c.
+            let through_p = |j: usize| (0..q).map(|l| w.jl[i * q + l] * w.d_p[l * q + j]).sum::<f64>();
+            let own: f64 = (0..=i).map(|j| factor[i * q + j] * (through_p(j) + pull[i] * w.c[j])).sum();
+            w.d_log_k += k * own;
         }
     }
 }
@@ -199,6 +239,8 @@ pub struct LevelScratch {
     d_p: Vec<f64>,
     jl: Vec<f64>,
     d_factor: Vec<f64>,
+    /// Derivative in the logarithm of what information and pull are multiplied by.
+    d_log_k: f64,
 }
 
 impl LevelScratch {
@@ -210,14 +252,14 @@ impl LevelScratch {
     }
 }
 
-/// `P = I + L' J L`.
-fn precision(q: usize, factor: &[f64], information: &[f64], out: &mut [f64]) {
+/// `P = I + k L' J L`.
+fn precision(q: usize, factor: &[f64], k: f64, information: &[f64], out: &mut [f64]) {
     for i in 0..q {
         for j in 0..=i {
             let mut p = if i == j { 1.0 } else { 0.0 };
             for a in i..q {
                 let row: f64 = (j..q).map(|b| information[a * q + b] * factor[b * q + j]).sum();
-                p += factor[a * q + i] * row;
+                p += k * factor[a * q + i] * row;
             }
             out[i * q + j] = p;
             out[j * q + i] = p;

@@ -17,11 +17,13 @@ pub mod pieces;
 pub mod scale_places;
 pub mod scheme;
 pub mod small;
+pub mod turn;
 
 use crate::layout::Layout;
 use crate::scales::{ScaleGradient, Scales};
 use joint::{JointScratch, JointTransport};
 use levels::{LevelScratch, LevelTransport};
+use turn::Turn;
 
 /// Where parameters are and what the scales are now.
 #[derive(Debug, Clone, Copy)]
@@ -46,9 +48,9 @@ pub enum Transport {
 pub struct Mapped {
     /// Effects on the natural scale.
     pub effects: Vec<f64>,
-    /// Standardised effects `s`.
+    /// Standardised effects `s`; `w` of turned levels.
     pub standard: Vec<f64>,
-    /// `Q s`, with the precision `Q` of related levels: what the prior pulls by.
+    /// `Q s`, with the precision `Q` of related levels that are not turned: what the prior pulls by.
     pub tension: Vec<f64>,
     /// Swept coefficients.
     pub swept: Vec<f64>,
@@ -60,6 +62,7 @@ pub struct Mapped {
     shift: Vec<f64>,
     joint: JointScratch,
     levels: LevelScratch,
+    turned: Vec<f64>,
 }
 
 impl Mapped {
@@ -75,10 +78,18 @@ impl Transport {
         Self::Levels(LevelTransport::identity(layout, centre, spread))
     }
 
+    /// Related levels whose coordinates are turned.
+    pub fn turns(&self) -> &[Turn] {
+        match self {
+            Self::Levels(map) => &map.turns,
+            Self::Joint(_) => &[],
+        }
+    }
+
     /// The part of the log Jacobian that is the same at all positions and not in [`Mapped::log_jacobian`].
     pub fn log_constant(&self) -> f64 {
         match self {
-            Self::Levels(map) => map.log_spread(),
+            Self::Levels(map) => map.log_spread() + map.turns.iter().map(Turn::log_det).sum::<f64>(),
             Self::Joint(_) => 0.0,
         }
     }
