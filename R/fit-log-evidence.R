@@ -69,7 +69,7 @@ tw_log_evidence <- function(fit, cores = NULL, silent = 1, ...) {
 }
 
 new_log_evidence <- function(log_evidence, mcse, method, draws) {
-  data.frame(log_evidence = log_evidence, mcse = mcse, method = method, draws = draws)
+  data.frame(log_evidence = nan_to_na(log_evidence), mcse = nan_to_na(mcse), method = method, draws = draws)
 }
 
 check_evidence <- function(fit) {

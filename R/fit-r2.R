@@ -47,7 +47,7 @@ loo_R2.twillfit <- function(object, summary = TRUE, robust = FALSE, probs = c(0.
   share <- matrix(stats::rexp(4000 * length(y)), 4000)
   share <- share / rowSums(share)
   error <- weighted_variance(share, mu$value - y)
-  draws <- pmin(pmax(1 - error / weighted_variance(share, y), -1), 1)
+  draws <- nan_to_na(pmin(pmax(1 - error / weighted_variance(share, y), -1), 1))
   finish_r2(draws, summary, robust, probs, quantile_type(object))
 }
 

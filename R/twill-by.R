@@ -165,7 +165,7 @@ print.twill_by <- function(x, ...) {
 #' @method [ twill_by
 #' @export
 `[.twill_by` <- function(x, i) {
-  at <- stats::setNames(seq_along(x), names(x))[i]
+  at <- tryCatch(stats::setNames(seq_along(x), names(x))[i], error = function(e) NA)
   if (anyNA(at) || length(at) == 0) {
     known <- some(names(x), 20)
     abort_twill("genes", c("{.arg i} must choose types by name or number.", "i" = "There are {.val {known}}."))

@@ -74,6 +74,7 @@ test_that("types that cannot be fitted are named, and the others are fitted", {
   }
   expect_error(tw_means(fits), "B cell", class = "twill_error_argument")
   expect_error(fits["nobody"], "B cell", class = "twill_error_genes")
+  for (i in list(1i, c(-1, 1), list(1), quote(a), 99)) expect_error(fits[i], "B cell", class = "twill_error_genes")
 })
 
 test_that("cells, experiments and long tables have types too", {

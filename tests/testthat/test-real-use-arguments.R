@@ -300,3 +300,13 @@ test_that("families that are missing and weights that are code are refused by na
     expect_no_warning(expect_error(eval(call), "quote\\(x\\)|weights", class = "twill_error"))
   }
 })
+
+test_that("what cannot be computed is NA, not NaN", {
+  one <- suppressWarnings(twill(y ~ 1, data.frame(y = 0.4), chains = 1, iter = 60, seed = 1, silent = 2))
+  expect_identical(unname(is.nan(loo_R2(one))), matrix(FALSE, 1, 4))
+  expect_true(is.na(loo_R2(one)[1, "Estimate"]))
+  still <- twill(y ~ 1, data.frame(y = rnorm(9)), chains = 1, iter = 60, seed = 1, silent = 2)
+  still$draws[] <- rep(still$draws[1, , ], each = nrow(still$draws))
+  found <- suppressWarnings(tryCatch(tw_log_evidence(still), twill_error = function(e) list(log_evidence = NA, mcse = NA)))
+  expect_false(is.nan(found$log_evidence) || is.nan(found$mcse))
+})

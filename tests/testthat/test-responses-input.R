@@ -69,3 +69,16 @@ test_that("a label is one word, and effects that share it are correlated", {
   fit <- short_fit(tw_formula(y1 ~ (1 |1| g)) + tw_formula(y2 ~ (1 |1| g)), data)
   expect_true("cor_g__y1_Intercept__y2_Intercept" %in% variables(fit))
 })
+
+test_that("one response that is fitted without error is refused, and one sigma of several", {
+  data <- rows_of_two()
+  data$twice <- 2 * data$x
+  expect_error(short_fit(tw_formula(twice ~ x) + tw_formula(y2 ~ f), data), "without error", class = "twill_error_data")
+  expect_error(short_fit(tw_formula(y2 ~ f) + tw_formula(twice ~ x), data), "without error", class = "twill_error_data")
+  kept <- tw_prior("lognormal(0, 1)", class = "sigma", resp = "twice")
+  expect_s3_class(suppressWarnings(short_fit(tw_formula(y2 ~ f) + tw_formula(twice ~ x), data, prior = kept)), "twill_responses")
+  flat <- tw_prior("student_t(3, 0, 1)", class = "b", dpar = "sigma")
+  exact <- transform(data, y1 = ifelse(f == "b", 3, y1))
+  expect_error(short_fit(tw_formula(y1 ~ f, sigma ~ 0 + f), exact, prior = flat), "without error", class = "twill_error_data")
+  expect_s3_class(suppressWarnings(short_fit(tw_formula(y1 ~ f, sigma ~ 0 + f), data, prior = flat)), "twillfit")
+})

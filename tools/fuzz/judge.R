@@ -140,7 +140,8 @@ is_allowed <- function(where, code) {
   verb <- one_line(code[[1]])
   is_own <- verb %in% c("augment", "model.frame") && grepl("^[$][^.]", where)
   is_far <- verb %in% means_of_new_data && "newdata" %in% names(code) && grepl("is infinite$", where)
-  is_own || is_far || any(vapply(allowed, grepl, TRUE, where))
+  is_power <- verb == "tidy" && isTRUE(code$exponentiate) && grepl("is infinite$", where)
+  is_own || is_far || is_power || any(vapply(allowed, grepl, TRUE, where))
 }
 
 # Text -----------------------------------------------------------------------------------------------------------------------

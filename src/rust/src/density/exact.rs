@@ -6,6 +6,7 @@ use crate::design::Design;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::spec::{DispersionSpec, Family, ModelSpec, PriorSpec};
+use std::borrow::Cow;
 
 /// Numbers of rows that are looked at before all: nearly every response shows its error there.
 const FEW: [usize; 2] = [64, 256];
@@ -17,19 +18,52 @@ const DEPENDENT: f64 = 1e-10;
 const MAX_STEPS: usize = 500;
 
 /// # Errors
-/// [`Error::Exact`] if coefficients and effects fit the response exactly, and no prior keeps the residual sd from zero.
+/// [`Error::Exact`] if coefficients and effects fit the response exactly, or all rows of one of several residual sds, and no prior
+/// keeps that from zero.
 pub fn check_error(design: &Design, spec: &ModelSpec) -> Result<()> {
-    let has_error = spec.family != Family::Gaussian
-        || !spec.sample_sigma
-        || spec.prior_only
-        || !design.se.is_empty()
-        || has_squares(design);
-    if has_error || spec.dispersion.as_ref().is_some_and(keeps_from_zero) {
+    let has_error = spec.family != Family::Gaussian || !spec.sample_sigma || spec.prior_only || has_squares(design);
+    if has_error {
         return Ok(());
     }
     // What is measured with error fits nothing exactly.
     let design = design.without_latents();
-    if is_exact(&design, &Layout::new(spec)) { Err(Error::Exact(reason(&design, spec))) } else { Ok(()) }
+    for (columns, rows) in parts(&design) {
+        let is_kept = spec.dispersion.as_ref().is_some_and(|d| keeps_from_zero(d, &columns));
+        if is_kept
+            || rows.iter().all(|&i| design.weights[i] == 0.0)
+            || rows.iter().any(|&i| design.se.get(i).is_some_and(|&se| se > 0.0))
+        {
+            continue;
+        }
+        let own = if rows.len() == design.n() { Cow::Borrowed(&*design) } else { Cow::Owned(design.select(&rows)) };
+        if is_exact(&own, &Layout::new(spec)) {
+            return Err(Error::Exact(reason(&own, spec)));
+        }
+    }
+    Ok(())
+}
+
+/// Columns of the log dispersion that meet in no row with others, such as those of one of several responses, and their rows.
+fn parts(design: &Design) -> Vec<(Vec<usize>, Vec<usize>)> {
+    let (n, p) = (design.n(), design.x_disp.ncols());
+    if p < 2 {
+        return vec![((0..p.max(1)).collect(), (0..n).collect())];
+    }
+    let mut part: Vec<usize> = (0..p).collect();
+    let first = |i: usize| (0..p).find(|&j| design.x_disp[(i, j)] != 0.0);
+    for i in 0..n {
+        let Some(to) = first(i).map(|j| part[j]) else { continue };
+        for j in (0..p).filter(|&j| design.x_disp[(i, j)] != 0.0) {
+            let from = part[j];
+            part.iter_mut().filter(|part| **part == from).for_each(|part| *part = to);
+        }
+    }
+    let of = |k: usize| {
+        let columns: Vec<usize> = (0..p).filter(|&j| part[j] == k).collect();
+        let rows = (0..n).filter(|&i| first(i).is_some_and(|j| part[j] == k)).collect();
+        (columns, rows)
+    };
+    (0..p).map(of).filter(|(columns, _)| !columns.is_empty()).collect()
 }
 
 /// Whether rows that stand for many say by themselves that these differ.
@@ -39,7 +73,7 @@ fn has_squares(design: &Design) -> bool {
 }
 
 /// Whether the density of the residual sd falls faster at zero than any likelihood rises.
-fn keeps_from_zero(dispersion: &DispersionSpec) -> bool {
+fn keeps_from_zero(dispersion: &DispersionSpec, columns: &[usize]) -> bool {
     let is_bounded = |p: &PriorSpec| {
         p.constant().is_some() || p.dist == "uniform" && p.args.first().is_some_and(|&lower| lower > 0.0)
     };
@@ -50,7 +84,7 @@ fn keeps_from_zero(dispersion: &DispersionSpec) -> bool {
             matches!(&*p.dist, "normal" | "uniform" | "constant")
         }
     };
-    dispersion.priors().iter().enumerate().all(keeps)
+    dispersion.priors().iter().enumerate().filter(|(i, _)| columns.contains(i)).all(keeps)
 }
 
 fn reason(design: &Design, spec: &ModelSpec) -> String {
