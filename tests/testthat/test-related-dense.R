@@ -16,8 +16,8 @@ kin_of_many <- local({
 })
 
 test_that("counts of many relatives take levels by themselves, with the posterior of all effects together", {
-  main <- c("b_Intercept", "b_x", "sd_donor__Intercept", "sd_donor__x", "cor_donor__Intercept__x", "shape", "r_donor[d07,Intercept]",
-            "r_donor[d31,x]")
+  main <- c("b_Intercept", "b_x", "sd_donor__Intercept", "sd_donor__x", "cor_donor__Intercept__x", "shape",
+            "r_donor[d07,Intercept]", "r_donor[d31,x]")
   prior <- c(tw_prior("exponential(2)", class = "sd"), tw_prior("normal(0, 1)", class = "b"),
              tw_prior("normal(3, 2)", class = "Intercept"), tw_prior("gamma(4, 0.6)", class = "shape"))
   runs <- lapply(c("auto", "joint"), function(engine) {
@@ -46,7 +46,8 @@ test_that("genes of many relatives have the posterior of single models, by every
                   data2 = kin_of_many["K"], seed = 1, silent = 2, control = list(engine = "joint"))
   for (method in c("hmc", "nuts", "svi", "laplace")) {
     fit <- twill_genes(counts, ~ x + (1 | gr(donor, cov = K)), "negbinomial", samples, size_factors = "none", prior = prior,
-                       share = "none", data2 = kin_of_many["K"], keep = "effects", method = method, iter = 800, seed = 1, silent = 2)
+                       share = "none", data2 = kin_of_many["K"], keep = "effects", method = method, iter = 800, seed = 1,
+                       silent = 2)
     one <- gene_view(fit, match("g1", set_genes(fit)))
     for (name in c("b_x", "sd_donor__Intercept", "r_donor[d03,Intercept]")) {
       exact <- posterior::extract_variable_matrix(posterior::as_draws(single), name)
