@@ -24,9 +24,9 @@
 tw_log_prob <- function(fit, position, gradient = FALSE, ...) {
   check_no_dots(...)
   check_fit(fit)
-  if (!is.numeric(position) || anyNA(position)) {
-    abort_twill("argument", c("{.arg position} must hold numbers, one per coordinate of the sampler.",
-                              "x" = "It is of class {.cls {class(position)[1]}}."))
+  if (!is.numeric(position) || !all(is.finite(position))) {
+    abort_twill("argument", c("{.arg position} must hold finite numbers, one per coordinate of the sampler.",
+                              "x" = "It is {.val {given_value(position)}}."))
   }
   value <- log_density_at(fit, position)
   if (!check_flag(gradient, "gradient")) return(value$log_density)

@@ -82,6 +82,7 @@ check_shrink_values <- function(out, names) {
     if (!size %in% c(1, n)) abort_twill("shrink", "{.arg {name}} has {size} values, {.arg estimate} has {n}.")
   }
   out$se <- rep_len(out$se, n)
+  for (name in c("estimate", "se", "df")) out[[name]] <- nan_to_na(out[[name]])
   needs(is.na(out$estimate) | is.finite(out$estimate), "estimate", "finite", names)
   needs(is.na(out$se) | (is.finite(out$se) & out$se > 0), "se", "positive", names)
   # Squares of both, and of their ratios, are within what doubles hold.

@@ -75,11 +75,11 @@ fit_part <- function(door, call, frame, parts, k, seed) {
 # Rows of a data frame or of a DataFrame of Bioconductor.
 rows_at <- function(x, rows) (if (is.data.frame(x)) x else as.data.frame(x))[rows, , drop = FALSE]
 
-# Columns of a matrix or an experiment, rows of a data frame.
+# Columns of a matrix or an experiment, rows of a data frame; what is neither is left to the door to refuse.
 columns_at <- function(x, rows) {
   if (is.data.frame(x)) return(x[rows, , drop = FALSE])
-  if (length(dim(x)) == 2 && !is_experiment(x) && !is_seurat(x)) return(x[, rows, drop = FALSE])
-  x[, rows]
+  if (is_experiment(x) || is_seurat(x)) return(x[, rows])
+  if (length(dim(x)) == 2) x[, rows, drop = FALSE] else x
 }
 
 values_at <- function(value, rows, n) {

@@ -106,3 +106,8 @@ test_that("names of columns without quotes are told to have them", {
                  class = "twill_error_data")
   }
 })
+
+test_that("what is no matrix of counts is refused as without types", {
+  samples <- data.frame(f = gl(2, 3), g = rep(c("a", "b", "c"), 2))
+  expect_error(twill_genes(1:6, ~f, col_data = samples, by = "g", iter = 20, silent = 2), class = "twill_error")
+})

@@ -101,4 +101,5 @@ test_that("the log density has the gradient of its differences", {
   expect_equal(attr(value, "gradient")[[2]], difference, tolerance = 1e-5)
   expect_error(tw_log_prob(fit, 1), "42", class = "twill_error_spec")
   expect_error(tw_log_prob(fit, "a"), class = "twill_error_argument")
+  expect_error(tw_log_prob(fit, rep(-Inf, 42)), "finite", class = "twill_error_argument")
 })

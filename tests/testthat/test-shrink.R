@@ -205,3 +205,9 @@ test_that("effects with a density of their own are shrunk by it", {
     expect_equal(numeric, closed, tolerance = 1e-3)
   }
 })
+
+test_that("NaN is a missing value", {
+  found <- tw_shrink(c(1, NaN, 2), c(1, 1, NaN))
+  expect_false(any(vapply(as.data.frame(found), function(column) any(is.nan(column)), NA)))
+  expect_identical(is.na(found$mean), c(FALSE, TRUE, TRUE))
+})
