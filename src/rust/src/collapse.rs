@@ -38,7 +38,16 @@ impl Collapsed {
 
 /// Whether the transport is the exact conditional distribution of effects and coefficients.
 fn is_exact(posterior: &Posterior) -> bool {
-    matches!(*posterior.transport, Transport::Joint(_)) && may_collapse(&posterior.model)
+    let model = &posterior.model;
+    matches!(*posterior.transport, Transport::Joint(_)) && may_collapse(model) && !intercept_sees_shrunken(model)
+}
+
+/// Whether the prior of the intercept is one of coefficients with a horseshoe, too, which the joint transport leaves out: it is
+/// at the means of their columns.
+fn intercept_sees_shrunken(model: &Model) -> bool {
+    let is_seen = |j: &usize| model.intercept.as_ref().is_some_and(|i| i.centre[*j] != 0.0);
+    let has_prior = model.intercept.as_ref().is_some_and(|i| model.coefficient_priors[i.column].precision() > 0.0);
+    has_prior && model.shrunken.iter().flatten().any(|j| is_seen(j))
 }
 
 /// Whether effects and coefficients given the scales are Gaussian: rows whose variances are known or proportional to `sigma^2`,
