@@ -119,7 +119,7 @@ test_that("trajectories take over where there are too many scales for a guide, a
   formula <- stats::reformulate(c(colnames(x), "(1 | a)"), "y")
   expect_message(
     fit <- suppressWarnings(twill(formula, wide, prior = tw_prior("horseshoe(1)", class = "b"), chains = 1, iter = 60, seed = 1,
-                                  refresh = 0, control = list(engine = "guided"))),
+                                  refresh = 0, intercept = "raw", control = list(engine = "guided"))),
     "trajectories took over", class = "twill_message_taken_over")
   expect_identical(fit$info$engine, "collapsed")
   expect_match(paste(capture.output(print(summary(fit))), collapse = " "), "trajectories took over")
