@@ -47,7 +47,7 @@ fn is_exact(posterior: &Posterior) -> bool {
 fn intercept_sees_shrunken(model: &Model) -> bool {
     let is_seen = |j: &usize| model.intercept.as_ref().is_some_and(|i| i.centre[*j] != 0.0);
     let has_prior = model.intercept.as_ref().is_some_and(|i| model.coefficient_priors[i.column].precision() > 0.0);
-    has_prior && model.shrunken.iter().flatten().any(|j| is_seen(j))
+    has_prior && model.shrunken.iter().flatten().any(is_seen)
 }
 
 /// Whether effects and coefficients given the scales are Gaussian: rows whose variances are known or proportional to `sigma^2`,
