@@ -48,15 +48,6 @@ check_imputed_name <- function(response) {
                            "i" = "Compute it in {.arg data}: {.code data$lx <- log(data$x)}, then {.code lx | mi() ~ z}."))
 }
 
-# Elsewhere than among the population-level predictors of a mean.
-refuse_mi <- function(formula) {
-  text <- deparse1(formula)
-  abort_twill("formula", c("{.fn mi} (missing values) can only be a population-level predictor of the mean.",
-                           "x" = "It is in {.code {text}}.",
-                           "i" = "Slopes by level: {.code mi(x):g} has one for each of a few levels, as coefficients.",
-                           "i" = "Rows with missing values are dropped, with a message, if {.fn mi} is left out."))
-}
-
 # In models of one response.
 refuse_mi_alone <- function(formula) {
   columns <- imputed_columns(formula)

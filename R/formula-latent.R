@@ -70,13 +70,17 @@ check_products <- function(factors, labels, terms) {
                            "i" = "Add them: {.code me(x, sdx) + me(z, sdz)}; or leave the smaller error out."))
 }
 
-# Elsewhere than among the population-level predictors of a mean.
-refuse_me <- function(formula) {
+# me() or mi() elsewhere than among the population-level predictors of a mean.
+refuse_latent_in <- function(formula, name) {
   text <- deparse1(formula)
-  abort_twill("formula", c("{.fn me} (measurement error) can only be a population-level predictor of the mean.",
+  call <- if (name == "me") "me(x, sdx)" else "mi(x)"
+  what <- if (name == "me") "measurement error" else "missing values"
+  way_out <- if (name == "me") "Of many levels take the slope of what was measured: {.code (1 + x | g)}." else
+    "Rows with missing values are dropped, with a message, if {.fn mi} is left out."
+  abort_twill("formula", c("{.fn {name}} ({what}) can only be a population-level predictor of the mean.",
                            "x" = "It is in {.code {text}}.",
-                           "i" = "Slopes by level: {.code me(x, sdx):g} has one for each of a few levels, as coefficients.",
-                           "i" = "Of many levels take the slope of what was measured: {.code (1 + x | g)}."))
+                           "i" = "Slopes by level: {.code {call}:g} has one for each of a few levels, as coefficients.",
+                           "i" = way_out))
 }
 
 # What a model frame has for me(x, sdx).

@@ -130,8 +130,7 @@ unsupported_specials <- c(
   gr = "{.fn gr} outside a grouping factor", trials = "binomial trials", cens = "censoring", trunc = "truncation")
 
 check_specials <- function(formula, allow = character()) {
-  if ("me" %in% setdiff(call_names(formula), allow)) refuse_me(formula)
-  if ("mi" %in% setdiff(call_names(formula), allow)) refuse_mi(formula)
+  for (name in setdiff(intersect(c("me", "mi"), call_names(formula)), allow)) refuse_latent_in(formula, name)
   found <- setdiff(intersect(call_names(formula), names(unsupported_specials)), allow)
   if (length(found) == 0) return(invisible())
   what <- unsupported_specials[[found[1]]]

@@ -50,20 +50,20 @@ fn parts(design: &Design) -> Vec<(Vec<usize>, Vec<usize>)> {
         return vec![((0..p.max(1)).collect(), (0..n).collect())];
     }
     let mut part: Vec<usize> = (0..p).collect();
-    let first = |i: usize| (0..p).find(|&j| design.x_disp[(i, j)] != 0.0);
-    for i in 0..n {
-        let Some(to) = first(i).map(|j| part[j]) else { continue };
-        for j in (0..p).filter(|&j| design.x_disp[(i, j)] != 0.0) {
-            let from = part[j];
-            part.iter_mut().filter(|part| **part == from).for_each(|part| *part = to);
+    let first: Vec<Option<usize>> = (0..n).map(|i| (0..p).find(|&j| design.x_disp[(i, j)] != 0.0)).collect();
+    for (i, first) in first.iter().enumerate() {
+        let Some(first) = *first else { continue };
+        for j in (first..p).filter(|&j| design.x_disp[(i, j)] != 0.0) {
+            let (from, to) = (part[j], part[first]);
+            if from != to {
+                part.iter_mut().filter(|part| **part == from).for_each(|part| *part = to);
+            }
         }
     }
-    let of = |k: usize| {
-        let columns: Vec<usize> = (0..p).filter(|&j| part[j] == k).collect();
-        let rows = (0..n).filter(|&i| first(i).is_some_and(|j| part[j] == k)).collect();
-        (columns, rows)
-    };
-    (0..p).map(of).filter(|(columns, _)| !columns.is_empty()).collect()
+    let mut found: Vec<(Vec<usize>, Vec<usize>)> = vec![(vec![], vec![]); p];
+    part.iter().enumerate().for_each(|(j, &k)| found[k].0.push(j));
+    first.iter().enumerate().filter_map(|(i, first)| Some((i, part[(*first)?]))).for_each(|(i, k)| found[k].1.push(i));
+    found.into_iter().filter(|(columns, _)| !columns.is_empty()).collect()
 }
 
 /// Whether rows that stand for many say by themselves that these differ.

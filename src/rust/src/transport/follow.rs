@@ -1,6 +1,7 @@
 //! How the information of the joint map follows the dispersions of the rows.
 
 use crate::number::Real;
+use crate::scales::{ScaleGradient, Scales};
 
 /// What the information of rows that share their dispersion is multiplied by, beside that at a centre.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,6 +50,19 @@ impl Follow {
                 [k, -2.0 * k]
             }
         }
+    }
+}
+
+/// The factor at the scales, of rows that all share their dispersion; one where nothing is followed.
+pub fn scale(follow: Option<Follow>, scales: &Scales) -> f64 {
+    follow.map_or(1.0, |follow| follow.at_log(scales.dispersion[0])[0])
+}
+
+/// From the derivative in the logarithm of that factor to the one in the log dispersion.
+pub fn pull_back(follow: Option<Follow>, scales: &Scales, d_log_k: f64, d_scales: &mut ScaleGradient) {
+    if let Some(follow) = follow {
+        let [k, slope] = follow.at_log(scales.dispersion[0]);
+        d_scales.dispersion[0] += slope * d_log_k / k;
     }
 }
 

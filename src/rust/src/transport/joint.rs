@@ -6,7 +6,7 @@
 //! Cholesky as in MixedModels.jl (Bates et al. 2015, section 3). In a model of one term, levels go through it eight at a time.
 
 use super::conditional::{Conditional, Information};
-use super::follow::Follow;
+use super::follow::{self, Follow};
 use super::joint_constants::{DataAtCentre, columns, from_lanes, levels, to_lanes};
 use super::pieces::Skeleton;
 use super::scale_places::{gather, scatter};
@@ -113,7 +113,7 @@ impl JointTransport {
 
     /// `k` at the scales.
     pub fn scale(&self, ctx: Context) -> f64 {
-        self.follow.map_or(1.0, |follow| follow.at_log(ctx.scales.dispersion[0])[0])
+        follow::scale(self.follow, ctx.scales)
     }
 
     /// Maps a position to coefficients and effects.
@@ -214,10 +214,7 @@ impl JointTransport {
         scratch.slopes.clone_from(slopes);
         scheme.to_factors(scales, &mut scratch.slopes);
         scatter(ctx.layout, &scratch.slopes, d_scales);
-        if let Some(follow) = self.follow {
-            let [k, slope] = follow.at_log(ctx.scales.dispersion[0]);
-            d_scales.dispersion[0] += slope * d_log_k / k;
-        }
+        follow::pull_back(self.follow, ctx.scales, d_log_k, d_scales);
     }
 }
 

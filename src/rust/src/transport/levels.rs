@@ -12,7 +12,7 @@
 //! the whitening. Related levels may be turned first ([`Turn`]): all of the above is then of their coordinates,
 //! and `J` and `h` are multiplied by what the dispersion at hand makes of them.
 
-use super::follow::Follow;
+use super::follow::{self, Follow};
 use super::turn::Turn;
 use super::{Context, Mapped, small};
 use crate::kernels::dot;
@@ -34,7 +34,7 @@ pub struct LevelTransport {
     pub sweep: Vec<f64>,
     /// Levels that are turned.
     pub turns: Vec<Turn>,
-    /// How their information and pull follow the dispersion: both times a factor `k`.
+    /// How their information and pull follow the dispersion: both times a factor `k`. `None` without turned levels.
     pub follow: Option<Follow>,
 }
 
@@ -69,18 +69,13 @@ impl LevelTransport {
         out.shift.resize(layout.n_effects, 0.0);
         out.log_jacobian = 0.0;
         let z = &position[layout.z_effects()];
-        let k = self.scale(ctx);
+        let k = follow::scale(self.follow, scales);
         for level in layout.levels() {
             let own = if self.is_turned(level) { k } else { 1.0 };
             self.level_forward(level, scales.factor_of(level.block.source, level.number), own, z, out);
         }
         self.turns.iter().for_each(|turn| turn.to_levels(&mut out.effects, &mut out.turned));
         self.sweep_forward(&position[layout.z_swept()], out);
-    }
-
-    /// `k` at the scales.
-    fn scale(&self, ctx: Context) -> f64 {
-        self.follow.filter(|_| !self.turns.is_empty()).map_or(1.0, |follow| follow.at_log(ctx.scales.dispersion[0])[0])
     }
 
     fn is_turned(&self, level: Level) -> bool {
@@ -135,7 +130,7 @@ impl LevelTransport {
         self.turns.iter().for_each(|turn| turn.pull_back(d_effects, &mut at.turned));
         let d_z = &mut gradient[layout.z_effects()];
         let mut scratch = std::mem::take(&mut at.levels);
-        let (k, mut d_log_k) = (self.scale(ctx), 0.0);
+        let (k, mut d_log_k) = (follow::scale(self.follow, scales), 0.0);
         for level in layout.levels() {
             let (q, source, e) = (level.block.q, level.block.source, level.effect);
             let factor = scales.factor_of(source, level.number);
@@ -154,10 +149,7 @@ impl LevelTransport {
             }
         }
         at.levels = scratch;
-        if let Some(follow) = self.follow.filter(|_| !self.turns.is_empty()) {
-            let [k, slope] = follow.at_log(scales.dispersion[0]);
-            d_scales.dispersion[0] += slope * d_log_k / k;
-        }
+        follow::pull_back(self.follow, scales, d_log_k, d_scales);
     }
 
     fn sweep_backward(&self, d_swept: &[f64], d_effects: &mut [f64], d_z: &mut [f64]) {
