@@ -184,9 +184,12 @@ refuse_indefinite <- function(x, name) {
   smallest <- signif(values[n], 3)
   rank <- sum(values > smallest_share * max(values, 0))
   why <- if (!is.null(values)) c("x" = "The smallest of its {n} eigenvalues is {.val {smallest}}; {rank} are above zero.")
-  way_out <- sprintf("%s + diag(1e-4, %d)", name, n)
-  abort_twill("data2", c("{.val {name}} in {.arg data2} must be positive definite.", why,
-                         "i" = "What every level has of its own is missing: {.code {way_out}} adds a little of it."))
+  # A little on the diagonal mends rounding and copies, not an eigenvalue that is clearly negative.
+  is_clear <- !is.null(values) && values[n] < -5e-5
+  code <- if (is_clear) sprintf("Matrix::nearPD(%s)$mat", name) else sprintf("%s + diag(1e-4, %d)", name, n)
+  way_out <- if (is_clear) "Look for entries that are too large; {.code {code}} is the nearest matrix that is." else
+    "What every level has of its own is missing: {.code {code}} adds a little of it."
+  abort_twill("data2", c("{.val {name}} in {.arg data2} must be positive definite.", why, "i" = way_out))
 }
 
 # Levels of a term ---------------------------------------------------------------------------------------------------

@@ -201,6 +201,9 @@ test_that("what is wrong with a matrix is said", {
   refused("no row", related[-2, -2])
   negative <- replace(related, c(2, 7), 2)
   refused("smallest of its 6 eigenvalues is -", negative)
+  refused("nearPD\\(K\\)", negative)
+  near <- list(K = Matrix::nearPD(negative)$mat)
+  expect_s3_class(suppressWarnings(fit_related(y ~ x + (1 | gr(g, cov = K)), data2 = near, iter = 40)), "twillfit")
   # Of rank two but for a little that is negative.
   low <- tcrossprod(cbind(1, c(-2, -1, 0, 1, 2, 3)))
   dimnames(low) <- dimnames(related)
