@@ -1,10 +1,11 @@
 //! What all positions of a model by blocks share: what the data and the priors of coefficients say about a centre.
 
-use super::core::{Core, DENSE_PER_SPARSE, Products};
+use super::core::{Core, Products};
 use super::factors::LevelFactors;
 use super::plan::{LevelBlock, Plan};
 use crate::density::Model;
 use crate::layout::Source;
+use crate::linalg::dense::DENSE_PER_SPARSE;
 
 /// What all positions share.
 #[derive(Debug)]

@@ -1,15 +1,11 @@
 //! The dense matrix of a core: what blocks subtract from it, its Cholesky factor, and solves with that.
 
 use super::plan::Plan;
-use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
+use crate::linalg::dense::{DENSE, DENSE_PER_SPARSE, cholesky};
 use faer::linalg::matmul::triangular::{BlockStructure, matmul as triangular_product};
 use faer::{Accum, Mat, Par};
 use std::mem::MaybeUninit;
 
-/// Share of entries in the blocks' vectors from which they are multiplied dense.
-const DENSE: f64 = 0.2;
-/// Products of dense matrices that take as long as one product of sparse ones.
-pub const DENSE_PER_SPARSE: usize = 10;
 /// Vectors that are multiplied at once.
 const PANEL: usize = 256;
 
@@ -58,9 +54,7 @@ impl Products {
         }));
         Self::Sparse { starts: starts.collect(), places: of_column.concat() }
     }
-}
 
-impl Products {
     /// Multiplications, those of dense matrices divided by `DENSE_PER_SPARSE`.
     pub fn n_products(&self, plan: &Plan) -> usize {
         match self {
@@ -136,10 +130,7 @@ impl Core {
 
     /// Overwrites the matrix with its factor; false if it is not positive definite.
     pub fn factor(&mut self) -> bool {
-        let scratch = cholesky_in_place_scratch::<f64>(self.dim(), Par::Seq, Default::default());
-        self.stack.resize(scratch.unaligned_bytes_required(), MaybeUninit::uninit());
-        let stack = faer::dyn_stack::MemStack::new(&mut self.stack);
-        cholesky_in_place(self.matrix.as_mut(), Default::default(), Par::Seq, stack, Default::default()).is_ok()
+        cholesky(&mut self.matrix, &mut self.stack)
     }
 
     /// `x <- R^-1 x`.

@@ -4,7 +4,7 @@
 //! factor `L` that of `C`. The derivative in `C` is `Z / 2`, `Z = L^-T (P + P') L^-1` with `P` the lower
 //! triangle of `L' dL`, its diagonal halved (Murray 2016, equation 10), and that in `B` is `-ZB`.
 
-use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
+use super::dense::{DENSE, DENSE_PER_SPARSE, cholesky};
 use faer::linalg::matmul::triangular::{BlockStructure, matmul as triangular_product};
 use faer::linalg::triangular_solve::solve_upper_triangular_in_place;
 use faer::{Accum, Mat, Par};
@@ -13,10 +13,6 @@ use std::ops::Range;
 
 /// Fewer full columns are not worth the copying.
 const SMALLEST: usize = 16;
-/// Share of entries in `B` from which it is stored dense.
-const DENSE: f64 = 0.2;
-/// Products of dense matrices that take as long as one product of sparse ones.
-const DENSE_PER_SPARSE: usize = 10;
 
 /// Places of a core.
 #[derive(Debug, Clone, Default)]
@@ -87,13 +83,7 @@ impl Trailing {
         } else {
             self.subtract_sparse(start, rows, lead, &mut work.c);
         }
-        let scratch = cholesky_in_place_scratch::<f64>(self.dim, Par::Seq, Default::default());
-        work.stack.resize(scratch.unaligned_bytes_required(), MaybeUninit::uninit());
-        let stack = faer::dyn_stack::MemStack::new(&mut work.stack);
-        match cholesky_in_place(work.c.as_mut(), Default::default(), Par::Seq, stack, Default::default()) {
-            Ok(_) => self.pack(&work.c, core),
-            Err(_) => core.fill(f64::NAN),
-        }
+        if cholesky(&mut work.c, &mut work.stack) { self.pack(&work.c, core) } else { core.fill(f64::NAN) }
     }
 
     /// Derivatives in the factor of the core to those in the matrix and in `B`.
