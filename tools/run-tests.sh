@@ -18,6 +18,8 @@ add() { passed=$((passed + $1)); failed=$((failed + $2)); skipped=$((skipped + $
 rust_tests() {
   local which=()
   [ "${TWILL_SLOW:-}" = true ] && which=(-- --include-ignored)
+  # Random cases are the same ones every time, so that a run tells of the code; others by the variable.
+  export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1}
   cargo test --manifest-path src/rust/Cargo.toml --release --locked --no-default-features \
     --features cuda --no-fail-fast --target-dir "$target" --config profile.release.package.twill.debug-assertions=true \
     "${which[@]}" </dev/null 2>&1 | tee "$log"

@@ -88,6 +88,15 @@ proptest! {
     }
 }
 
+/// All rows have one predictor and are merged: what is left of their responses is around the row that stands for them.
+#[test]
+fn rows_that_are_one_have_their_spread() {
+    let shape = Shape { centred: false, ..Shape::plain(Family::Gaussian, 120, 1, &[(1, 1, false)]) };
+    let model = Arc::new(model(&shape, 0));
+    assert_eq!(model.design.n(), 1);
+    check(&model, 0);
+}
+
 /// Rows of a screen: guides in genes with a slope on what gene and line have in common, and lines.
 fn screen(n_genes: usize, n_lines: usize, is_complete: bool) -> (RawArrays, Shape) {
     let mut rng = ChaCha8Rng::seed_from_u64(7);

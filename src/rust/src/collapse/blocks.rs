@@ -77,9 +77,9 @@ impl Blocked {
         Some(Self { constants, posterior, core, at, value: f64::NAN, log_det: f64::NAN })
     }
 
-    /// Rounding of the squares about the centre at the last position, in units of log density.
+    /// Rounding of the squares about the centre, at the last position and at the centre's sigma, in units of log density.
     pub fn rounding(&self) -> f64 {
-        self.k() * self.constants.squares * f64::EPSILON
+        self.k().max(1.0) * self.constants.squares * f64::EPSILON
     }
 
     /// Multiplications of a value; those of dense products count for what they cost beside the others.

@@ -7,6 +7,7 @@
 pub mod assembly;
 mod incidence;
 mod levels;
+mod rough;
 pub mod whitening;
 
 use crate::density::{LogDensity, Model, Posterior};
@@ -15,10 +16,10 @@ use crate::optimise::climb;
 use crate::spec::Engine;
 use crate::transport::Transport;
 use crate::whiten::Whitened;
-use crate::whiten::dense::solve_and_spread;
 use assembly::Assembly;
-use faer::Mat;
-use levels::{add_prior_precision, level_transport_at, normal_equations};
+use levels::level_transport_at;
+use rough::{position_at_centre, rough, rough_log_sd};
+pub use rough::{rough_by_rows, rough_theta};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use whitening::precondition;
@@ -217,83 +218,4 @@ fn position_at_centre_with(posterior: &Posterior, from: &[f64]) -> Vec<f64> {
     let mut position = vec![0.0; from.len()];
     position[theta.clone()].copy_from_slice(&from[theta]);
     position
-}
-
-/// The rough start, evaluated by its rows: effects are zero.
-pub fn rough_by_rows(model: &Arc<Model>) -> Posterior {
-    let mut start = rough(model);
-    let position = position_at_centre(&start);
-    start.evaluate_rows(&position);
-    start
-}
-
-fn position_at_centre(posterior: &Posterior) -> Vec<f64> {
-    let model = &posterior.model;
-    let mut position = vec![0.0; model.layout.dim()];
-    position[model.layout.theta()].copy_from_slice(&rough_theta(model));
-    position
-}
-
-/// Coefficients by penalised least squares on the link's scale, effects zero.
-fn rough(model: &Arc<Model>) -> Posterior {
-    let layout = &model.layout;
-    let (weight, response) = working_response(model);
-    let (mut a, _) = normal_equations(model, &vec![weight; model.design.n()]);
-    let mut rhs = Mat::<f64>::zeros(layout.swept.len(), 1);
-    for (i, &j) in layout.swept.iter().enumerate() {
-        rhs[(i, 0)] = weight * model.design.x_column(j).iter().zip(&response).map(|(x, r)| x * r).sum::<f64>();
-    }
-    add_prior_precision(model, &mut a, &mut rhs);
-    let (beta, _) = solve_and_spread(&a, &rhs);
-    let centre: Vec<f64> = (0..layout.swept.len()).map(|i| beta[(i, 0)]).collect();
-    let spread = vec![1.0; centre.len()];
-    Posterior::new(Arc::clone(model), Arc::new(Transport::identity(layout, centre, &spread)))
-}
-
-/// A common weight and the response on the linear predictor's scale.
-fn working_response(model: &Model) -> (f64, Vec<f64>) {
-    let d = &model.design;
-    if model.prior_only {
-        return (0.0, vec![0.0; d.n()]);
-    }
-    let response = d.y.iter().zip(&d.offset).map(|(y, o)| model.family().linked(*y) - o);
-    ((2.0 * rough_log_sd(model)).exp().recip(), response.collect())
-}
-
-/// Log of the response's standard deviation on the linear predictor's scale.
-fn rough_log_sd(model: &Model) -> f64 {
-    if !model.family().is_linear() || model.prior_only {
-        return 0.0;
-    }
-    let (y, n) = (&model.design.y, model.design.n() as f64);
-    let mean = y.iter().sum::<f64>() / n;
-    let variance = y.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
-    0.5 * variance.max(1e-12 * mean * mean).max(f64::MIN_POSITIVE).ln()
-}
-
-/// Scale parameters to begin with.
-pub fn rough_theta(model: &Model) -> Vec<f64> {
-    let layout = &model.layout;
-    let mut theta = vec![0.0; layout.n_scales];
-    let log_sd = rough_log_sd(model);
-    layout.sds.iter().flat_map(Clone::clone).for_each(|i| theta[i] = log_sd - 1.0);
-    let dispersion = layout.dispersion.clone();
-    layout.dispersion_terms.iter().flat_map(|t| t.sds.clone()).for_each(|i| theta[i] = -1.0);
-    match (model.design.x_disp.ncols(), dispersion.len()) {
-        (_, 0) => {}
-        (0, _) => theta[dispersion.start] = log_sd,
-        (_, p) => {
-            // Least-squares coefficients of a constant log dispersion.
-            let x = &model.design.x_disp;
-            let a = Mat::from_fn(p, p, |i, j| x.column(i).dot(&x.column(j)));
-            let b = Mat::from_fn(p, 1, |i, _| log_sd * x.column(i).sum());
-            let (solution, _) = solve_and_spread(&a, &b);
-            (0..p).for_each(|i| theta[dispersion.start + i] = solution[(i, 0)]);
-        }
-    }
-    for places in &layout.horseshoes {
-        theta[places.global] = -1.0;
-    }
-    model.scale_priors.rough_latents(&mut theta);
-    layout.free.iter().map(|&place| theta[place]).collect()
 }
