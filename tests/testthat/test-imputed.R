@@ -247,6 +247,14 @@ test_that("rows count as far as they can be imputed, and messages say so", {
   expect_match(messages, "12 of 45 values of .*x.* are missing and imputed", all = FALSE)
   expect_match(messages, "Dropped rows", all = FALSE)
   expect_identical(c(nobs(fit, resp = "y"), nobs(fit, resp = "x")), c(45L, 34L))
+  # With an error the true value of a row is never seen: it needs what its formula needs.
+  data <- missing_data()
+  data$z[which(!is.na(data$x))[1:2]] <- NA
+  for (measured in c(FALSE, TRUE)) {
+    imputing <- if (measured) tw_formula(x | mi(s) ~ z + (1 | g)) else tw_formula(x | mi() ~ z + (1 | g))
+    fit <- quick(tw_formula(y ~ mi(x) + w + (1 | g)) + imputing, data, iter = 60)
+    expect_identical(nobs(fit, resp = "y"), if (measured) 46L else 48L)
+  }
   whole <- transform(missing_data(), x = full)
   expect_message(complete <- twill(imputed_formula(), whole, iter = 400, chains = 1, seed = 1, refresh = 0) |> suppressWarnings(),
                  "No value of", class = "twill_message_missing")
