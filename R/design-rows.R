@@ -63,6 +63,20 @@ check_rows_of_levels <- function(design) {
     "i" = "Remove the term; or, where the errors are known, give them: {.code y | se(s) ~ ...}."))
 }
 
+# A factor with a level in each row, as a number of the rows or a barcode is, has a slope per row in every group: these are errors
+# of single rows, of which each has a standard deviation of its own. Genes and cells would learn hundreds of priors of nothing.
+# `n` is the number of values, which may have been merged to fewer rows.
+refuse_slopes_of_rows <- function(terms, n) {
+  is_saturated <- vapply(terms, function(term) ncol(term$z) > 2 && ncol(term$z) >= n, NA)
+  if (!any(is_saturated)) return(invisible())
+  term <- terms[[which(is_saturated)[1]]]
+  abort_twill("design", c(
+    "A group-level term must have fewer coefficients than the response has values.",
+    "x" = "That of {.field {term$group}} has {length(term$coefs)} for {n} values: {.val {some(term$coefs)}}.",
+    "i" = "A factor with a level for each value has no slopes: take it out of the term.",
+    "i" = "Numbers that were read as a factor are had back by {.code as.numeric(as.character(x))}."))
+}
+
 # Some rows of a design, or of that of new data: what all of them have.
 picked_rows <- function(design, i) {
   for (part in c("y", "offset", "weights", "se", "row_names")) design[[part]] <- design[[part]][i]

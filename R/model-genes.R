@@ -1,13 +1,15 @@
 # The model that all genes share, made by twill()'s own front half with a placeholder in place of the counts.
 
-# As new_model() makes it, with `rows`: the samples used, without those that miss covariates.
-new_gene_model <- function(formula, data, family, prior, contrasts, silent, data2 = NULL) {
+# As new_model() makes it, with `rows`: the samples used, without those that miss covariates. `n_values`: how many values a gene
+# has, where samples are leaves of many cells.
+new_gene_model <- function(formula, data, family, prior, contrasts, silent, data2 = NULL, n_values = NULL) {
   check_samples(data)
   rownames_before <- rownames(data)
   # Two values, so that nothing is said about a constant response.
   data[[response_name]] <- rep_len(c(0, 1), nrow(data))
   input <- prepare_input(formula, data, silent = silent)
   input$data[[response_name]] <- rep_len(c(0, 1), nrow(input$data))
+  input$n_values <- n_values
   check_samples(input$data)
   # Donors without samples say nothing of genes, and would stand among the donors observed.
   relations <- lapply(new_relations(formula, data2, silent), c, observed = TRUE)

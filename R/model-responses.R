@@ -24,6 +24,7 @@ response_designs <- function(input, family, contrasts, intercept, prior_only, re
     identified <- identified_model(design, family, intercept, priors_of_response(user, resp, design, family, intercept))
     if (!prior_only) check_constant_response(identified$design, family, identified$priors$parameters)
     if (!prior_only) check_rows_of_levels(identified$design)
+    if (!prior_only) refuse_slopes_of_rows(identified$design$terms, n_rows(identified$design))
     identified$design
   }), input$responses, names(input$responses))
   with_imputed(designs, input, family)

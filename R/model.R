@@ -12,6 +12,7 @@ new_model <- function(input, family, prior, contrasts, intercept, prior_only, re
   priors <- identified$priors
   if (!prior_only) check_constant_response(design, family, priors$parameters)
   if (!prior_only) check_rows_of_levels(design)
+  if (!prior_only) refuse_slopes_of_rows(design$terms, input$n_values %||% n_rows(design))
   if (prior_only) refuse_flat_priors(priors$parameters)
   design <- with_known_coefficients(design, priors$parameters, intercept)
   if (!is.null(design$latents)) design <- with_known_latents(design, priors$parameters)

@@ -116,7 +116,8 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
                        check_not_negative(min_count, "min_count"))
   settings$progress <- cell_progress(silent, refresh)
   data <- if (input$has_leaves) input$leaves else input$data
-  new_model <- function() quiet_if(silent, new_gene_model(formula, data, family, prior, contrasts, silent, data2))
+  new_model <- function() quiet_if(silent, new_gene_model(formula, data, family, prior, contrasts, silent, data2,
+                                                          length(input$total)))
   model <- in_words_of_genes(new_model(), variables_word(x))
   check_cells_design(model, input, how$how, silent)
   if (check) check_slopes(model, silent, "cell")

@@ -153,3 +153,19 @@ test_that("names and values with percent signs and braces are shown as they are"
   expect_error(twill(y ~ `50%s {x}`, odd), "a{b}%n", fixed = TRUE, class = "twill_error_design")
   expect_error(twill(y ~ `no%s{q}`, rows), "no%s{q}", fixed = TRUE, class = "twill_error_data")
 })
+
+test_that("slopes of a factor with a level in each row are refused, by every door", {
+  data <- with_fixed_seed(3, data.frame(x = factor(1:24), g = rep(c("a", "b", "c"), 8), y = rnorm(24), u = rnorm(24)))
+  counts <- with_fixed_seed(4, matrix(rpois(72, 20), 3))
+  refused <- function(code) expect_error(code, "fewer coefficients than the response has", class = "twill_error_design")
+  refused(twill(y ~ x + (1 + x || g), data, iter = 20))
+  refused(twill(y ~ 1 + (0 + x | g), data, iter = 20))
+  refused(twill(mvbind(y, u) ~ 1 + (1 + x |p| g), data, iter = 20))
+  refused(twill_genes(counts, ~ x + (1 + x || g), col_data = data, iter = 20))
+  refused(twill_cells(counts, ~ x + (1 + x || g), col_data = data, iter = 20))
+  # Leaves are not cells: six of them, with four cells each, have slopes of three levels.
+  data$x <- gl(3, 1, 24)
+  data$g <- gl(2, 12)
+  fit <- twill_cells(counts, ~ x + (1 + x || g), col_data = data, method = "laplace", chains = 1, iter = 20, seed = 1, silent = 2)
+  expect_identical(dim(fit)[2], 6L)
+})
