@@ -5,7 +5,7 @@ several_criteria <- function(x, dots, compute, compare, names, class = "twillfit
   check_flag(compare, "compare")
   loos <- all_criteria(x, dots, compute, names, class)
   if (length(loos) == 1) return(loos[[1]])
-  structure(list(loos = loos, diffs = if (compare) loo_compare(loos)), class = "tw_loo_list")
+  structure(list(loos = loos, diffs = if (compare) compared(loos)), class = "tw_loo_list")
 }
 
 # The criterion of each fit, named as the call names the fits. Dots that are no fits are for `compute`.
@@ -81,7 +81,7 @@ loo_compare.twillfit <- function(x, ..., criterion = c("loo", "waic", "kfold"), 
 #' @export
 loo_compare.tw_loo_list <- function(x, ...) {
   check_no_dots(...)
-  loo_compare(x$loos)
+  compared(x$loos)
 }
 
 compare_fits <- function(x, dots, criterion, model_names, names, class) {
@@ -97,7 +97,16 @@ compare_fits <- function(x, dots, criterion, model_names, names, class) {
   if (criterion == "kfold") others$seed <- others$seed %||% draw_seed()
   compute <- function(fit, ...) getExportedValue("loo", criterion)(fit, ...)
   loos <- c(all_criteria(x, others, compute, names, class), dots[is_done])
-  loo_compare(if (is.null(model_names)) loos else stats::setNames(loos, model_names))
+  compared(if (is.null(model_names)) loos else stats::setNames(loos, model_names))
+}
+
+# The standard error of a difference comes from those of units: of a single one loo has none, and stops.
+compared <- function(loos) {
+  sizes <- vapply(loos, function(loo) NROW(loo$pointwise), 0L)
+  if (all(sizes != 1)) return(loo_compare(loos))
+  abort_twill("argument", c("A comparison needs two units at least, as its error is seen in how much they differ.",
+                            "x" = "There is one: a single row, sample, leaf or gene.",
+                            "i" = "Of one gene {.code by = \"sample\"} (of cells {.val leaf}) compares the samples."))
 }
 
 # A fit by another door is no argument of a criterion.

@@ -79,6 +79,19 @@ test_that("comparisons carry the names of the fits", {
   expect_identical(rownames(loo_compare(list(x = a, y = b))), c("x", "y"))
 })
 
+test_that("a comparison by a single unit is refused", {
+  of_one_row <- suppressWarnings(twill(y ~ 1, data.frame(y = 3), prior = tw_prior("normal(0, 1)", class = "sigma"), chains = 1,
+                                       iter = 40, seed = 1, silent = 2))
+  refused <- function(code) expect_error(suppressWarnings(code), "needs two units", class = "twill_error_argument")
+  refused(loo_compare(of_one_row, of_one_row, criterion = "waic"))
+  refused(waic(of_one_row, of_one_row))
+  expect_length(suppressWarnings(waic(of_one_row, of_one_row, compare = FALSE))$loos, 2)
+  counts <- with_fixed_seed(1, matrix(rpois(16, 50), 2))
+  fit <- twill_genes(counts, ~x, col_data = data.frame(x = 1:8), chains = 1, iter = 60, seed = 1, silent = 2)
+  refused(loo_compare(fit, fit, genes = 1))
+  expect_identical(dim(suppressWarnings(loo_compare(fit, fit, genes = 1, by = "sample")))[1], 2L)
+})
+
 test_that("fits are compared as they are, by each criterion", {
   fit <- shared_fit("regression")
   fit0 <- small_fit(mpg ~ wt, data = datasets::mtcars)
