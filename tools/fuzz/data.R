@@ -2,18 +2,18 @@
 
 # Sizes ----------------------------------------------------------------------------------------------------------------
 
-n_rows <- function() if (chance(0.85)) sample(8:30, 1) else sample(c(0, 1, 2, 3, 5), 1)
+n_rows <- function() if (!oddly(0.15)) sample(8:30, 1) else sample(c(0, 1, 2, 3, 5), 1)
 
 # Columns ----------------------------------------------------------------------------------------------------------------
 
 levels_of <- function(n_levels) {
-  if (chance(0.85)) return(paste0("l", seq_len(n_levels)))
+  if (!oddly(0.15)) return(paste0("l", seq_len(n_levels)))
   some_of(c("", " ", "a b", "a:b", "a,b", "a[1]", "\u00e9", "\u65e5", "{x}", "%s", "NA", "TRUE", "1", "1e5", "_other", "a.1"),
           n_levels)
 }
 
 group <- function(n, n_levels = sample(2:6, 1)) {
-  if (chance(0.1)) n_levels <- 1
+  if (oddly(0.1)) n_levels <- 1
   sample(levels_of(n_levels), n, replace = TRUE)
 }
 
@@ -74,21 +74,29 @@ strange_names <- c("a b", "\u00e9", "x.1", "1x", "if", ".row", "Intercept", "(In
 
 # Frames -----------------------------------------------------------------------------------------------------------------
 
-# Columns x, f, z (covariates), g, h (groups), w (weights), y.
+# Columns x, f, z (covariates), g, h (groups), w (weights), y, and u, another response, some of which is missing.
 random_frame <- function(n = n_rows(), family = one_of("gaussian", "counts"), p_strange = 0.25) {
-  strange <- function() chance(p_strange / 4)
+  strange <- function() oddly(p_strange / 4)
   covariate <- function(kinds) (if (strange()) element_of(strange_covariates) else element_of(kinds))(n)
   columns <- list(
     x = covariate(covariates[1:3]), f = covariate(covariates[4:5]), z = covariate(covariates), g = group(n),
       h = factor(group(n)),
     w = if (strange()) sample(c(-1, 0, 1, NA, Inf), n, TRUE) else stats::runif(n, 0.5, 2),
-    y = (if (strange()) element_of(strange_responses) else responses[[family]])(n))
+    y = (if (strange()) element_of(strange_responses) else responses[[family]])(n),
+    u = (if (strange()) element_of(strange_responses) else responses[[family]])(n))
+  if (chance(0.5)) columns$u <- with_missing(columns$u, 0.2)
   if (strange()) columns$g <- element_of(strange_covariates)(n)
   data <- frame_of(columns, n)
   if (strange()) names(data)[sample(length(data), 1)] <- element_of(strange_names)
+  if (strange()) names(data)[sample(length(data), 1)] <- sample(names(data), 1)
   if (strange()) attr(data, "row.names") <- as.character(rev(seq_len(n)))
   if (strange()) data <- as_other_frame(data)
   data
+}
+
+with_missing <- function(x, share) {
+  if (is.atomic(x) && is.null(dim(x))) x[stats::runif(length(x)) < share] <- NA
+  x
 }
 
 # As data.frame(), which would take lists and matrices apart.
@@ -115,7 +123,8 @@ random_newdata <- function(data) {
     new
   }
   one_of(
-    function() data, function() rows(1), function() rows(3), function() rows(0), function() data[sample(length(data))],
+    function() data, function() rows(1), function() with_new_levels(rows(3)), function() with_new_levels(rows(1)),
+      function() rows(3), function() rows(0), function() data[sample(length(data))],
     function() data[-sample(length(data), 1)], function() change("unseen"), function() change(NA), function() change(Inf),
     function() change(1e6), function() change(factor("unseen")), function() change(list(1, 2, 3)), function() change(NULL),
     function() change(TRUE), function() change(as.Date("2020-01-01")), function() change(matrix(1, 3, 2)),
@@ -123,12 +132,21 @@ random_newdata <- function(data) {
     function() data.frame(), function() NULL, function() 1)()
 }
 
+# Levels of groups that the fit has not seen, some or all.
+with_new_levels <- function(rows) {
+  is_column <- function(name) is.null(dim(rows[[name]]))
+  for (name in Filter(is_column, intersect(one_of("g", "h", c("g", "h")), names(rows)))) {
+    rows[[name]] <- replace(as.character(rows[[name]]), sample.int(nrow(rows), sample.int(nrow(rows), 1)), "new")
+  }
+  rows
+}
+
 # Counts -----------------------------------------------------------------------------------------------------------------
 
 gene_names <- function(n) {
   if (n == 0) return(character(0))
   names <- paste0("gene", seq_len(n))
-  if (chance(0.85)) return(names)
+  if (!oddly(0.15)) return(names)
   one_of(NULL, rep("same", n), replace(names, 1, NA), replace(names, 1, ""), rep_len(c("a b", "\u00e9", "{x}", "_other", "1",
                                                                                        "g.1"), n))
 }

@@ -17,9 +17,14 @@ random_twill <- function() {
   kind <- one_of("gaussian", "counts")
   required <- list(random_formula(), data = quote(data), family = random_family(kind))
   method <- one_of(list(), list(), list(), list(method = "laplace"), list(method = "svi", control = list(max_steps = 50)))
-  required <- c(required, common(), method)
-  list(code = random_call("twill", required, twill_settings), data = list(data = random_frame(family = kind)))
+  data <- random_frame(family = kind)
+  relations <- random_relations(data)
+  required <- c(required, if (names_matrices(required[[1]])) list(data2 = quote(relations)), common(), method)
+  list(code = random_call("twill", required, twill_settings), data = list(data = data, relations = relations))
 }
+
+# Whether a formula asks for matrices in data2.
+names_matrices <- function(code) grepl("(cov|prec|weights) = [KQCRV]\\b|fcor[(][VK]", one_line(code))
 
 # Columns of samples, in decent designs of two conditions and some donors as often as not.
 random_samples <- function(n) {
@@ -31,7 +36,8 @@ random_samples <- function(n) {
 # A design without response, as text that is code.
 random_design <- function() {
   if (chance(0.4)) return(one_of(quote(~f), quote(~ f + (1 | g)), quote(~ x + (1 + x || g)), quote(~1),
-                                 quote(~ f + (1 + f || g))))
+                                 quote(~ f + (1 + f || g)), quote(~ f * h + (1 | g)), quote(~ f + (1 | gr(g, cov = K))),
+                                   quote(~ 0 + f)))
   as_code(paste("~", random_terms(0.1)))
 }
 
@@ -44,12 +50,21 @@ gene_method <- function() {
 matrix_input <- function(n_genes, n_samples, mean, is_count = TRUE) {
   samples <- random_samples(n_samples)
   x <- random_matrix(n_genes, n_samples, mean, is_count)
-  if (chance(0.15)) x <- spoil_matrix(x)
+  if (oddly(0.15)) x <- spoil_matrix(x)
   if (chance(0.3)) x <- as_other_matrix(x, samples)
   list(x = x, samples = samples, n = n_samples)
 }
 
-n_genes <- function() if (chance(0.85)) sample(2:5, 1) else sample(c(0, 1, 12), 1)
+n_genes <- function() if (!oddly(0.15)) sample(2:5, 1) else sample(c(0, 1, 12), 1)
+
+# The matrices that a design names come along.
+random_set_call <- function(door, required, optional, input) {
+  if (names_matrices(required[[2]])) {
+    input$relations <- random_relations(input$samples)
+    required$data2 <- quote(relations)
+  }
+  list(code = random_call(door, required, optional), data = input)
+}
 
 random_genes <- function() {
   is_count <- chance(0.8)
@@ -61,7 +76,7 @@ random_genes <- function() {
   sizes <- list(size_factors = any_of("typical", "normed_sum", "ratio", "poscounts", "none", "sizeFactors", rep(1, n), runif(n),
                                       rep(0, n), 1),
                 offset = any_of(rep(0, n), rnorm(n), x, 1, rep(1e4, n)))
-  list(code = random_call("twill_genes", required, c(gene_only_settings, sizes)), data = input)
+  random_set_call("twill_genes", required, c(gene_only_settings, sizes), input)
 }
 
 random_long_genes <- function() {
@@ -81,7 +96,7 @@ random_cells <- function() {
               organism = any_of("human", "mouse", "yeast", "ecoli", "cat"), capture_efficiency = any_of(0.1, 0.9, 1, 1e-6, 0),
               gene_coverage = any_of(0.5, 0.9, 1, 0), family = any_of("poisson", "negbinomial", "gaussian"))
   optional <- gene_only_settings[setdiff(names(gene_only_settings), "weights")]
-  list(code = random_call("twill_cells", required, c(optional, own)), data = input)
+  random_set_call("twill_cells", required, c(optional, own), input)
 }
 
 random_screen <- function() {
@@ -89,7 +104,7 @@ random_screen <- function() {
   input <- matrix_input(sample(4:12, 1), n_samples, 200)
   n_guides <- if (is.null(dim(input$x))) length(input$x) else nrow(input$x)
   input$gene <- rep_len(paste0("g", 1:4), n_guides)
-  if (chance(0.1)) input$gene <- spoil_genes(input$gene)
+  if (oddly(0.1)) input$gene <- spoil_genes(input$gene)
   input$plasmid <- stats::rpois(n_guides, 200)
   if (chance(0.15)) return(random_long_screen(input))
   # Samples named `plasmid` are not fitted, and need no row of their own below.

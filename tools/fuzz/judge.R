@@ -6,7 +6,9 @@ time_limit <- 60
 # One call of a door, then verbs on its fit: a list of findings, empty if all is right.
 fuzz_call <- function(door, seed, n_verbs = 3) {
   set.seed(seed, kind = "Mersenne-Twister", normal.kind = "Inversion", sample.kind = "Rejection")
+  mood$decent <- chance(0.5)
   case <- random_fit(door)
+  mood$decent <- FALSE
   env <- list2env(case$data, parent = globalenv())
   # Drawn before anything runs, so that the verbs do not depend on what the package does with R's generator.
   verbs <- lapply(seq_len(n_verbs), function(i) random_verb(door))
@@ -15,12 +17,22 @@ fuzz_call <- function(door, seed, n_verbs = 3) {
   findings <- fitted$findings
   if (is.null(fitted$value)) return(structure(findings, outcome = "refused"))
   env$fit <- fitted$value
+  if (chance(0.5)) findings <- c(findings, property_findings(case, env))
   for (i in seq_along(verbs)) {
     set.seed(seeds[i])
     env$newdata <- random_newdata(data_of(env))
     findings <- c(findings, judge(verbs[[i]], env)$findings)
   }
   structure(lapply(findings, function(finding) c(finding, list(fit = one_line(case$code)))), outcome = "fitted")
+}
+
+property_findings <- function(case, env) {
+  set.seed(1)
+  started <- processor_seconds()
+  utils::capture.output(texts <- broken_properties(env$fit, case, env))
+  seconds <- processor_seconds() - started
+  if (seconds > time_limit) texts <- c(texts, sprintf("%.0f seconds", seconds))
+  lapply(texts, function(text) list(kind = "property", text = text, frames = NULL, code = one_line(case$code)))
 }
 
 data_of <- function(env) if (!is.null(env$data)) env$data else env$samples
@@ -51,8 +63,9 @@ run_quietly <- function(code, env, note) {
     if (!is_good_error(e) && (nzchar(frames) || !is_theirs)) note("error", first_line(e), frames)
   }
   on_warning <- function(w) {
-    if (!inherits(w, "twill_warning") && !grepl(warnings_of_others, conditionMessage(w))) note("warning", first_line(w),
-        frames_here())
+    frames <- frames_here()
+    is_known <- inherits(w, "twill_warning") || grepl(warnings_of_others, conditionMessage(w))
+    if (!is_known && (nzchar(frames) || !is_theirs)) note("warning", first_line(w), frames)
     invokeRestart("muffleWarning")
   }
   run <- function() {
@@ -67,8 +80,10 @@ run_quietly <- function(code, env, note) {
   value
 }
 
-# What loo says of its own numbers, in words that its users know, and what the null device says of letters that it cannot draw.
-warnings_of_others <- "mbcsToSbcs|p_waic estimates greater than|Pareto k diagnostic values|Relative effective sample sizes"
+# What loo and easystats say of few draws, in words that their users know, and what the null device says of letters that it
+# cannot draw.
+warnings_of_others <- paste0("mbcsToSbcs|p_waic estimates greater than|Pareto k diagnostic values|",
+                             "Relative effective sample sizes|`ci` is too large")
 
 # Classed, and no bug by its own words.
 is_good_error <- function(e) inherits(e, "twill_error") && !inherits(e, "twill_error_engine")

@@ -7,13 +7,13 @@ random_table <- function() {
 
 # z-scores of variants in blocks of correlation, in one study or two, of one locus or several.
 random_inclusion <- function() {
-  n <- if (chance(0.9)) sample(2:12, 1) else sample(0:1, 1)
+  n <- if (!oddly(0.1)) sample(2:12, 1) else sample(0:1, 1)
   n_studies <- sample(2, 1)
   z <- matrix(stats::rnorm(n * n_studies, 0, 2), n, n_studies)
   correlation <- random_correlation(n)
   if (chance(0.5)) z <- drop(z)
-  if (chance(0.1)) z <- spoil_numbers(z)
-  if (chance(0.1)) correlation <- spoil_numbers(correlation)
+  if (oddly(0.1)) z <- spoil_numbers(z)
+  if (oddly(0.1)) correlation <- spoil_numbers(correlation)
   if (chance(0.3)) {
     z <- list(a = z, b = z)
     correlation <- list(a = correlation, b = correlation)
@@ -45,11 +45,11 @@ spoil_numbers <- function(x) {
 }
 
 random_shrink <- function() {
-  n <- if (chance(0.85)) sample(c(5, 20, 200), 1) else sample(0:3, 1)
+  n <- if (!oddly(0.15)) sample(c(5, 20, 200), 1) else sample(0:3, 1)
   se <- stats::rgamma(n, 3, 6)
   data <- data.frame(estimate = stats::rnorm(n, 0, 1) + stats::rnorm(n) * se, se = se, df = sample(c(2, 5, 30), n, TRUE))
-  if (n > 0 && chance(0.2)) data[[sample(3, 1)]] <- element_of(strange_covariates)(n)
-  if (n > 0 && chance(0.1)) data[[sample(2, 1)]][1] <- one_of(NA, Inf, 1e200, 0, 1e-200, -1)
+  if (n > 0 && oddly(0.2)) data[[sample(3, 1)]] <- element_of(strange_covariates)(n)
+  if (n > 0 && oddly(0.1)) data[[sample(2, 1)]][1] <- one_of(NA, Inf, 1e200, 0, 1e-200, -1)
   optional <- list(df = any_of(data$df, 3, 0.5, Inf, -1), mode = any_of(0, 1, "a"), threshold = any_of(0, 0.5, -1),
                    prob = any_of(0.5, 0.99, 1))
   if (chance(0.3)) return(list(code = random_call("tw_shrink", list(quote(data)), optional[-1]), data = list(data = data)))

@@ -10,7 +10,12 @@ new_data <- quote(newdata)
 group_names <- any_of("g", "h", "nothing", "g:h")
 selection <- list(variable = variables, regex = yes_no)
 summaries <- list(summary = yes_no, robust = yes_no, probs = probabilities)
-prediction <- list(newdata = new_data, re_formula = re_formulas, ndraws = draws_wanted, draw_ids = ids, seed = any_of(1, "a"))
+new_levels <- list(allow_new_levels = any_of(TRUE, TRUE, FALSE, NA),
+                   sample_new_levels = any_of("uncertainty", "gaussian", "old_levels", "nothing"))
+# Arguments of verbs about rows: of several responses also which of them.
+responses_wanted <- any_of("y", "u", c("y", "u"), "nothing", 1)
+prediction <- c(list(newdata = new_data, re_formula = re_formulas, ndraws = draws_wanted, draw_ids = ids, seed = any_of(1, "a"),
+                     offset = any_of(0, c(1, 2), "a", NA), resp = responses_wanted), new_levels)
 
 # Each verb: its optional arguments; `object` is the fit.
 twill_verbs <- list(
@@ -60,7 +65,15 @@ twill_verbs <- list(
                   ndraws = draws_wanted, group = any_of("f", "g", "nothing"), x = any_of("x", "nothing"), newdata = new_data,
                     prefix = any_of("ppd", "ppc")),
   tw_log_prob = list(gradient = yes_no), tw_log_evidence = list(),
-  `emmeans::emmeans` = list())
+  `emmeans::emmeans` = list(),
+  tw_response = list(), tw_report = list(title = any_of("a", 1), n = any_of(2, 0)), simulate = list(), logLik = list(),
+    anova = list(),
+  loo_compare = list(criterion = any_of("loo", "waic", "kfold", "nothing")), nchains = list(),
+  as_draws_list = selection, as_draws_matrix = selection, as_draws = selection, tw_diagnostics = list(),
+  `coda::as.mcmc` = selection, `posterior::summarise_draws` = list(), `insight::get_parameters` = list(),
+  `insight::get_predicted` = list(data = new_data), `insight::get_variance` = list(), `insight::find_formula` = list(),
+  `insight::get_data` = list(), `insight::model_info` = list(), `performance::r2` = list(), `performance::icc` = list(),
+  `bayestestR::hdi` = list(ci = any_of(0.9, 0)), `parameters::model_parameters` = list())
 
 gene_selection <- any_of(1, 1:2, "gene1", "nothing", c(TRUE, FALSE), 0, -1, 100, NA, "g1", character(0))
 contrasts_wanted <- any_of(c("f", "l2", "l1"), "fl2", "x", cond(f = "l2") - cond(f = "l1"), cond(x = 1) - cond(x = 0),
@@ -103,6 +116,28 @@ set_verbs <- list(
   `[` = list(), c = list(), tw_guides = list(coef = any_of("x", "Intercept", "nothing"), genes = gene_selection,
                                              prob = probabilities))
 
+# Verbs of fits of genes that answer for samples.
+row_verbs <- lapply(list(
+  fitted = list(), residuals = list(type = any_of("ordinary", "pearson", "quantile", "nothing"), seed = 1),
+  predict = c(summaries, list(newdata = quote(newdata))),
+  posterior_linpred = prediction, posterior_epred = prediction, posterior_predict = prediction, predictive_error = list(seed = 1),
+  predictive_interval = list(prob = probabilities), log_lik = list(), loo = list(by = any_of("gene", "sample", "nothing"),
+                                                                                integrate = yes_no),
+  waic = list(by = any_of("gene", "sample", "leaf")), bayes_R2 = summaries,
+  kfold = list(K = any_of(2, 3, 1, 1000), group = group_names, by = any_of("gene", "sample")),
+  loo_compare = list(criterion = any_of("loo", "waic", "kfold")), pp_check = list(type = any_of("intervals", "hist",
+      "nothing", "stat"), ndraws = draws_wanted), tidy = list(effects = any_of("fixed", "ran_pars", "nothing"),
+                                                            conf.level = probabilities,
+                                                  conf.int = yes_no, robust = yes_no), glance = list(), augment = list(),
+  vcov = list(correlation = yes_no), confint = list(parm = variables, level = probabilities),
+  posterior_interval = list(prob = probabilities), rhat = list(pars = variables), neff_ratio = list(pars = variables),
+  as_draws_rvars = selection, as_draws_list = selection, as_draws_matrix = selection, tw_shared_variation = list(seed = 1)),
+  function(arguments) c(arguments, list(genes = gene_selection)))
+row_verbs <- c(row_verbs, list(
+  weights = list(), sigma = list(), df.residual = list(), ngrps = list(), ndraws = list(), nchains = list(), niterations = list(),
+  terms = list(), nvariables = list(), tw_effect_prior = list(), tw_report = list(n = any_of(2, 0)), simulate = list(),
+  as.data.frame = list(), pairs = list(), nuts_params = list(), tw_log_evidence = list(), tw_status = list(all = yes_no)))
+
 cell_verbs <- list(
   residuals = list(x = quote(x), ndraws = draws_wanted), log_lik = list(x = quote(x)), loo = list(), waic = list(),
   pp_check = list(type = any_of("hist", "mean", "zeros"), genes = gene_selection, ndraws = draws_wanted, cut = probabilities))
@@ -121,14 +156,25 @@ verb_needs <- list(
   tw_draws = list(any_of("f", "x", "g", "Intercept", "nothing")), tw_gene = list(any_of("gene1", 1, "nothing", 0, "g1")),
   tw_denoised = list(quote(x), genes = gene_selection), residuals = list(genes = gene_selection),
   loo = list(genes = gene_selection),
-  log_lik = list(genes = gene_selection), waic = list(genes = gene_selection), `[` = list(gene_selection), c = list(quote(fit)))
+  log_lik = list(genes = gene_selection), tw_response = list(responses_wanted),
+    tw_report = list(quote(tempfile(fileext = ".html"))),
+  waic = list(genes = gene_selection), `[` = list(gene_selection), c = list(quote(fit)),
+  loo_compare = list(quote(fit)))
 
-verbs_of <- function(door) switch(door, twill = twill_verbs, cells = c(set_verbs, cell_verbs), tables = table_verbs, set_verbs)
+verbs_of <- function(door) {
+  switch(door, twill = twill_verbs, cells = c(set_verbs, row_verbs[setdiff(names(row_verbs), names(cell_verbs))], cell_verbs),
+         tables = table_verbs, c(set_verbs, row_verbs))
+}
 
 random_verb <- function(door) {
-  verbs <- verbs_of(door)
+  if (door %in% c("genes", "cells", "screen") && chance(0.25)) return(random_chain(door))
+  verb_on(quote(fit), door)
+}
+
+# A verb of a door on a fit, given as code.
+verb_on <- function(fit, door, verbs = verbs_of(door)) {
   name <- element_of(names(verbs))
   # The generics of loo and others want no more than the fit of one response; genes have to be named.
   needs <- if (door == "twill" && name %in% names(cell_verbs)) list() else verb_needs[[name]]
-  random_call(name, c(list(quote(fit)), needs), verbs[[name]])
+  random_call(name, c(list(fit), needs), verbs[[name]])
 }
