@@ -98,6 +98,24 @@ format_cond <- function(x) {
 # coefficients in columns, one row per combination of levels that the contrast tells apart (one row, but for groups
 # such as donor:condition whose levels are on one side only), and `values`, what is known of these levels.
 resolve_contrast <- function(model, contrast) {
+  weights <- contrast_weights(model, contrast)
+  check_weight_sizes(c(weights$x, unlist(lapply(weights$terms, `[[`, "weights"))))
+  weights
+}
+
+# Squares of smaller ones are zero to a computer, those of larger ones infinite.
+weight_sizes <- c(1e-100, 1e100)
+
+check_weight_sizes <- function(weights) {
+  size <- abs(weights)
+  odd <- weights[is.finite(size) & size > 0 & (size < weight_sizes[1] | size > weight_sizes[2])]
+  if (length(odd) == 0) return(invisible())
+  value <- signif(odd[1], 3)
+  abort_twill("contrast", c("Weights of a contrast must be zero or of a size between {weight_sizes[1]} and {weight_sizes[2]}.",
+                            "x" = "One is {.val {value}}.", "i" = "Divide the contrast by it, or give the covariate other units."))
+}
+
+contrast_weights <- function(model, contrast) {
   if (inherits(contrast, "tw_cond")) return(cond_weights(model, contrast))
   if (is.numeric(contrast)) return(numeric_weights(model, contrast))
   if (is_level_triple(model, contrast)) return(triple_weights(model, contrast))

@@ -25,7 +25,7 @@ monitored <- function(fit, measure, pars, genes) {
   }
   at <- set_positions(fit, genes)
   names <- fit$posterior$names
-  values <- t(fit$posterior[[measure]][, at, drop = FALSE])
+  values <- nan_to_na(t(fit$posterior[[measure]][, at, drop = FALSE]))
   dimnames(values) <- list(set_genes(fit)[at], names[seq_len(ncol(values))])
   if (is.null(pars)) values else values[, checked_among(pars, colnames(values)), drop = FALSE]
 }

@@ -80,3 +80,16 @@ test_that("mistakes in contrasts are named", {
   expect_error(only_coefficient(model), "doselow", class = "twill_error_contrast")
   expect_identical(only_coefficient(design_model(~ 1 + (1 | donor), three_by_two())), "Intercept")
 })
+
+test_that("weights whose squares a computer does not hold are refused", {
+  fit <- twill_genes(with_fixed_seed(2, matrix(rpois(24, 50), 2)), ~ 1 + (1 | g), col_data = data.frame(g = gl(4, 3)), chains = 1,
+                     iter = 60, seed = 1, silent = 2)
+  for (weight in c(-1e-300, 1e-101, 1e101, 1e308)) {
+    refused <- function(code) expect_error(code, "Weights of a contrast", class = "twill_error_contrast")
+    refused(tw_contrast(fit, weight))
+    refused(tw_spread(fit, weight))
+    refused(tw_contrast(fit, sprintf("%g * Intercept", weight)))
+    refused(tw_contrast(fit, cond() * weight))
+  }
+  expect_equal(tw_spread(fit, 1e-90)$response, 1e-90 * tw_spread(fit, 1)$response)
+})

@@ -147,7 +147,7 @@ not_finite_values <- function(value, name) {
 # estimated is infinite, as in loo. What a gene does not have (R-hat of approximations, the spread of one draw) is NaN in the
 # engine's own record, and NA where it is shown. Where a guide reaches beyond what doubles hold, its ELBO is -Inf, and means of
 # new data far beyond those of a fit are Inf. A user's own number stays what it is.
-allowed <- c("Evid.Ratio is infinite$", "(pareto_k|khat|leaf_k|influence_pareto_k)([[][^]]*[]]|[]])? is infinite$",
+allowed <- c("Evid.Ratio is infinite$", "(pareto_k|khat|leaf_k|sample_k|influence_pareto_k)([[][^]]*[]]|[]])? is infinite$",
              "^([$].*)?[$]posterior[$](khat|rhat|ess|effects_sd) is NaN$", "[$]info[$]elbo is infinite$")
 means_of_new_data <- c("augment", "fitted", "predict", "posterior_epred")
 
