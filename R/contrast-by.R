@@ -97,7 +97,7 @@ has_sides <- function(fit, weights, plan, level) {
 
 # Rows of the table, genes first: all levels of each gene, or of a screen those of the guides that the gene has, by their names.
 by_rows <- function(fit, plan, data) {
-  n <- length(fit$posterior$rows)
+  n <- length(all_genes(fit))
   rows <- data.frame(gene = rep(seq_len(n), each = length(plan$usable)), level = rep(plan$usable, n))
   labels <- data[plan$first[rows$level], , drop = FALSE]
   if (is_screen(fit) && "guide" %in% plan$vars) {

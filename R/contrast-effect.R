@@ -5,7 +5,7 @@
 contrast_effect <- function(fit, weights, estimand) {
   linear <- linear_weights(fit, weights, estimand)
   if (!has_draws(fit)) return(normal_effect(fit, linear, estimand))
-  at <- seq_along(fit$posterior$rows)
+  at <- all_genes(fit)
   draws <- weighted_draws(fit, linear, at)
   if (estimand == "observed") draws <- add_level_means(draws, fit, weights, at)
   extra <- if (estimand == "new_donor") new_level_variance(fit, weights, at)
@@ -14,10 +14,10 @@ contrast_effect <- function(fit, weights, estimand) {
   list(draws = draws, extra = extra)
 }
 
-# Weights of population-level variables, named, without zeros. Averages over all levels are variables of the posterior.
+# Weights of population-level variables, named, without zeros. Averages over all levels are variables of a posterior of genes.
 linear_weights <- function(fit, weights, estimand) {
   out <- stats::setNames(weights$x, model_of(fit)$design$coef_names)
-  if (estimand == "observed") {
+  if (estimand == "observed" && !is_one(fit)) {
     for (k in seq_along(weights$terms)) {
       w <- weights$terms[[k]]$weights
       if (nrow(w) == 1) out[paste0("mean_r_", model_of(fit)$design$terms[[k]]$group, "__", colnames(w))] <- w[1, ]
@@ -33,11 +33,11 @@ weighted_draws <- function(fit, linear, at) {
 }
 
 # Where the sides of a contrast are about different levels of a group (donor:condition), the averages are over the levels
-# of each side, which needs the effects themselves.
+# of each side, which needs the effects themselves. One response has no averages among its variables.
 add_level_means <- function(draws, fit, weights, at) {
   for (k in seq_along(weights$terms)) {
     part <- weights$terms[[k]]
-    if (nrow(part$weights) < 2 || all(part$weights == 0)) next
+    if ((nrow(part$weights) < 2 && !is_one(fit)) || all(part$weights == 0)) next
     draws <- draws + side_means(fit, k, part, at)
   }
   draws

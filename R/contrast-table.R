@@ -85,11 +85,11 @@ spread_columns <- function(fit, weights, unit) {
     stats::setNames(list(mean_spread(fit, k, w) / unit), paste0("sd_", terms[[k]]$group))
   })
   columns <- as.data.frame(unlist(columns, recursive = FALSE), optional = TRUE)
-  if (length(columns)) columns else data.frame(row.names = seq_along(fit$posterior$rows))
+  if (length(columns)) columns else data.frame(row.names = all_genes(fit))
 }
 
 mean_spread <- function(fit, k, w) {
-  at <- seq_along(fit$posterior$rows)
+  at <- all_genes(fit)
   if (has_draws(fit)) return(colMeans(sqrt(term_variance(fit, k, w, at))))
   used <- colnames(w)[w[1, ] != 0]
   variances <- lapply(classes_of(model_of(fit)$design$terms[[k]]), function(class) {

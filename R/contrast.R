@@ -1,9 +1,9 @@
-# tw_contrast(): a contrast of all genes, as a table made from draws.
+# tw_contrast(): a contrast of one response or of all genes, as a table made from draws.
 
-#' Contrasts of genes
+#' Contrasts of conditions
 #'
-#' Answers one question about every gene from the posterior draws of its coefficients: by how much do two conditions
-#' differ, and how sure is that.
+#' Answers one question about every gene, or about the one response of a fit of [twill()], from the posterior draws of the
+#' coefficients: by how much do two conditions differ, and how sure is that.
 #'
 #' @section Estimands:
 #' With \eqn{c} the weights of the population-level coefficients and \eqn{d_k} those of term k's effects:
@@ -12,6 +12,13 @@
 #' * `"observed"`: \eqn{c'\beta_g + \sum_k d_k' \bar b_{gk}}, the mean over the donors in the data, each counting once, or
 #'   weighted by `donor_weights`.
 #' * `"new_donor"`: \eqn{c'\beta_g + \sum_k d_k' b_{gk}} with b of a level that has not been seen, for every group.
+#'
+#' @section One response:
+#' A fit of [twill()] is asked by `contrast`, `estimand`, `by`, `lfc_threshold`, `prob` and `log2`: the others are about many
+#' genes and refused. The table has `estimate` and `se` (posterior mean and sd), `lower` and `upper` (quantiles of the draws; for
+#' `"new_donor"` of the normals around them from which a new level is drawn), `lfsr`, the posterior probability that the sign is
+#' the other one, with a threshold `fsos` and `prob`, `sd_<group>`, and `rhat` and `ess` of the effect itself. No prior of effects
+#' is learned, as there is one.
 #'
 #' @section Scales:
 #' A contrast has conditions a with weights \eqn{w_a} (1 and -1 for a difference). In condition a and donor j gene g has the mean
@@ -87,7 +94,8 @@
 #' Without, probabilities are shares of draws under a normal kernel that keeps mean and standard deviation; below one over
 #' the number of draws they are at least those of a normal with these, rank genes and are not exact.
 #'
-#' @param fit A fit of class `twillgenes`, from [twill_genes()] or [twill_screen()]; or several by type, see [twill_by].
+#' @param fit A fit of class `twillgenes`, from [twill_genes()] or [twill_screen()]; several by type, see [twill_by]; or a fit of
+#'   [twill()] of one response.
 #' @param contrast A difference of [cond()]s; the name of a coefficient or a linear expression of names
 #'   (`"dose2 - dose1"`); weights of the coefficients; or `c("condition", "stim", "ctrl")`. Default: the only
 #'   coefficient besides the intercept. A list of such contrasts, best with names, and [tw_each()], each level against others,
@@ -138,6 +146,11 @@
 #' stim <- cond(condition = "stim") - cond(condition = "ctrl")
 #' tw_contrast(fit, stim, lfc_threshold = 0.5)
 #' tw_contrast(fit, stim, scale = "clr", estimand = "new_donor")
+#'
+#' # One response.
+#' donors <- data.frame(donor = gl(6, 4), dose = rep(c(0, 0, 1, 1), 6), y = rnorm(24))
+#' fit <- twill(y ~ dose + (1 + dose || donor), donors, chains = 2, iter = 400, seed = 1, silent = 2)
+#' tw_contrast(fit, cond(dose = 1) - cond(dose = 0), estimand = "new_donor")
 #' tw_contrast(fit, stim, by = "donor")
 #' tw_contrast(fit, stim, shrink = TRUE)[, c("log2FoldChange", "shrunken", "shrunkenSE")]
 #' @export
@@ -152,6 +165,10 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
                 cell_noise, extra, by, shrink, symbols)
   }
   if (is_by_type(fit)) return(tables_by(fit, function(one) again(one, contrast)))
+  if (is_one(fit)) {
+    of_genes <- setdiff(names(match.call())[-1], c("fit", "contrast", "lfc_threshold", "estimand", "prob", "log2", "by"))
+    return(contrast_of_one(fit, contrast, lfc_threshold, estimand, prob, log2, by, of_genes))
+  }
   check_set(fit)
   if (is_several(contrast)) return(several_contrasts(fit, contrast, function(one) again(fit, one)))
   estimand <- check_choice(estimand, "estimand", c("population", "observed", "new_donor"))

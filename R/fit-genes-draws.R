@@ -157,10 +157,11 @@ main_draws <- function(fit, variable, at) {
 # draw x gene of the correlation of two coefficients of a term, whichever of them is named first.
 correlation_of <- function(fit, term, first, second, at) {
   names <- c(cor_name(term, c(first, second)), cor_name(term, c(second, first)))
-  draws_of(fit, intersect(names, fit$posterior$names), at)[, 1, ]
+  known <- if (is_one(fit)) variables(fit) else fit$posterior$names
+  draws_of(fit, intersect(names, known), at)[, 1, ]
 }
 
-has_draws <- function(fit) !is.null(fit$posterior$draws) || has_folder_draws(fit)
+has_draws <- function(fit) is_one(fit) || !is.null(fit$posterior$draws) || has_folder_draws(fit)
 
 has_folder_draws <- function(fit) !is.null(fit$info$folder) && is.null(folder_trouble(fit))
 

@@ -67,10 +67,32 @@ set_genes <- function(fit) fit$job$source$genes[fit$posterior$rows]
 check_set <- function(fit, argument = "fit") {
   if (is_set(fit)) return(invisible(fit))
   given <- class(fit)[1]
-  one <- if (is_by_type(fit)) c("i" = "It holds a fit for each of {.val {some(names(fit))}}: choose one by {.code [[}.")
+  one <- if (is_by_type(fit)) c("i" = "It holds a fit for each of {.val {some(names(fit))}}: choose one by {.code [[}.") else
+    if (is_one(fit)) of_one_response(rlang::caller_call())
   abort_twill("argument", c("{.arg {argument}} must be a fit of class {.cls twillgenes}, made by {.fn twill_genes}.",
                             "x" = "It is of class {.cls {given}}.", one))
 }
+
+# What answers for a fit of one response what a verb of genes is asked.
+of_one_response <- function(call) {
+  verb <- rlang::call_name(call) %||% ""
+  if (!verb %in% names(verbs_of_one)) return(NULL)
+  c("i" = sprintf("For one response: %s.", joined_words(sprintf("{.code %s}", verbs_of_one[[verb]]))))
+}
+
+# Arguments that say nothing of one response.
+refuse_of_genes <- function(given) {
+  if (length(given) == 0) return(invisible())
+  abort_twill("argument", c("{cli::qty(given)}{.arg {given}} {?is/are} about many genes, and the fit is of one response.",
+                            "i" = "{cli::qty(given)}Leave {?it/them} out."))
+}
+
+verbs_of_one <- list(
+  tw_diagnostics = c("print(fit)", "rhat(fit)", "neff_ratio(fit)", "nuts_params(fit)"),
+  tw_means = c("fitted(fit)", "posterior_epred(fit, newdata)"), tw_groups = "posterior_linpred(fit, newdata = )",
+  tw_draws = c("as_draws_df(fit)", "fixef(fit, summary = FALSE)", "ranef(fit, summary = FALSE)"),
+  tw_spread = c("VarCorr(fit)", "tw_contrast(fit)"), tw_residuals = "residuals(fit)",
+  tw_calibration = c("pp_check(fit)", "loo(fit)"), tw_shared_variation = "pp_check(fit)", tw_denoised = "fitted(fit)")
 
 # Positions in the fit of genes given by name, number or condition.
 set_positions <- function(fit, genes, arg = "genes") pick_genes(genes, set_genes(fit), arg)

@@ -57,7 +57,7 @@ NULL
 posterior_linpred.twillfit <- function(object, transform = FALSE, newdata = NULL, re_formula = NULL,
                                        re.form = NULL, dpar = NULL, ndraws = NULL, draw_ids = NULL,
                                        seed = NULL, ...) {
-  check_flag(transform, "transform")
+  check_transform(transform)
   with_seed(seed, {
     prediction <- prepare_prediction(object, newdata, re_formula, ndraws, draw_ids, re.form, ...)
     if (is_dispersion(object, dpar)) {
@@ -68,6 +68,13 @@ posterior_linpred.twillfit <- function(object, transform = FALSE, newdata = NULL
       if (transform) inverse_link(object, eta) else eta
     }
   })
+}
+
+# Of all generics of predictions this one alone has another argument than `newdata` in the second place.
+check_transform <- function(transform) {
+  if (!is.data.frame(transform)) return(check_flag(transform, "transform"))
+  abort_twill("setting", c("The second argument of {.fn posterior_linpred} is {.arg transform}, as its generic has it.",
+                           "i" = "Say {.code newdata = }."))
 }
 
 #' @rdname twill-predict

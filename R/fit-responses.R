@@ -54,6 +54,14 @@ need_resp <- function(resp, fit, what) {
                           "i" = "For example {.code {what}(fit, resp = \"{names[1]}\")}; the responses are {.val {names}}."))
 }
 
+# A verb without `resp`.
+need_one_response <- function(fit, what) {
+  if (!has_responses(fit)) return(invisible())
+  names <- names(fit$responses)
+  abort_twill("resp", c("{.fn {what}} is about one response of a fit of several.",
+                        "i" = "Say {.code {what}(tw_response(fit, \"{names[1]}\"))}; the responses are {.val {names}}."))
+}
+
 # Predictions --------------------------------------------------------------------------------------------------------
 
 # Rows of the whole by response, numbered as those of the answer are.

@@ -91,7 +91,7 @@ sum_quantiles <- function(probs, df, share, added) {
   nodes <- node_variances(df)
   nodes <- nodes / mean(nodes)
   sds <- sqrt(do.call(cbind, lapply(nodes, function(node) node * share + t(added))))
-  vapply(probs, function(p) {
+  columns <- vapply(probs, function(p) {
     q <- rep(stats::qnorm(p), length(share))
     for (step in 1:8) {
       value <- rowMeans(stats::pnorm(q / sds)) - p
@@ -100,6 +100,7 @@ sum_quantiles <- function(probs, df, share, added) {
     }
     q
   }, share)
+  matrix(columns, length(share))
 }
 
 # Degrees of freedom that the tails of all genes' draws have together; Inf for normal ones. `draws` is draws x genes.

@@ -14,6 +14,9 @@ is_fit <- function(x) inherits(x, "twill_model")
 # One response, or one gene seen as such.
 is_one <- function(x) inherits(x, "twillfit")
 
+# Genes by number: a fit of one response counts as one.
+all_genes <- function(fit) if (is_one(fit)) 1L else seq_along(fit$posterior$rows)
+
 # Many genes: samples, cells or guides.
 is_set <- function(x) inherits(x, "twillgenes")
 

@@ -42,3 +42,22 @@ forest_of_effects <- function(table, alpha) {
     ggplot2::geom_linerange(ggplot2::aes(xmin = .data$low, xmax = .data$high), linewidth = 0.8) +
     ggplot2::geom_point(size = 1.6) + called_colours(alpha) + plot_theme() + ggplot2::theme(legend.position = "top")
 }
+
+# One response ---------------------------------------------------------------------------------------------------------------
+
+is_of_one <- function(results) "estimate" %in% names(results)
+
+# Contrasts, and levels, are rows, in the order of the table.
+forest_of_one <- function(results, type) {
+  need_columns(results, c("lower", "upper"), "{.fn tw_contrast}.")
+  label <- levels_of_rows(results) %||% rep("", nrow(results))
+  table <- data.frame(effect = results$estimate, low = results$lower, high = results$upper,
+                      row = factor(label, rev(unique(as.character(label)))))
+  what <- c(sub("_", " ", table_fact(results, "estimand")), sprintf("%g%% intervals", 100 * table_fact(results, "prob")))
+  ggplot2::ggplot(table, ggplot2::aes(x = .data$effect, y = .data$row)) +
+    ggplot2::geom_vline(xintercept = 0, colour = "grey60", linewidth = 0.3) +
+    ggplot2::geom_pointrange(ggplot2::aes(xmin = .data$low, xmax = .data$high), colour = bayesplot::color_scheme_get()[["dark"]],
+                             size = 0.3) +
+    ggplot2::labs(x = effect_axis(results), y = if (any(label != "")) paste(columns_of_levels(results), collapse = ", "),
+                  subtitle = wrap_label(paste(what, collapse = "; "))) + plot_theme() + subtitle_theme()
+}

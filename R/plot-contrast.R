@@ -5,6 +5,7 @@
 #' @export
 plot.tw_contrast <- function(x, type = NULL, alpha = 0.05, n_labels = NULL, ...) {
   check_no_dots(...)
+  if (is_of_one(x)) return(forest_of_one(x, check_choice(type %||% "forest", "type", "forest")))
   type <- type %||% if (length(columns_of_levels(x))) "forest" else "volcano"
   effects_plot(x, check_choice(type, "type", c("volcano", "ma", "forest", "heatmap")), alpha, n_labels)
 }

@@ -95,7 +95,7 @@ cut_text <- function(text, width = 24) ifelse(nchar(text) > width, paste0(substr
 # Columns of values of either sign; an effect and the ends of its interval are alike.
 signed_columns <- function(shown) {
   signed <- names(shown)[vapply(shown, function(values) is.numeric(values) && any(values < 0, na.rm = TRUE), NA)]
-  ends <- c(effect_names, "lower", "upper")
+  ends <- c(effect_names, "estimate", "lower", "upper")
   if (any(ends %in% signed)) union(signed, ends) else signed
 }
 
