@@ -27,6 +27,17 @@ ls -l "$top"/twill_*.tar.gz
 if [ "${1:-}" = --check ]; then
   cd "$top"
   unset TWILL_CARGO_TARGET_DIR CARGO_TARGET_DIR
+  # Without CRAN an empty list stands for that of its packages, which the check reads.
+  if ! Rscript -e 'invisible(tools::CRAN_package_db())' >/dev/null 2>&1; then
+    mkdir -p "$work/cran/web/packages" "$work/cran/src/contrib"
+    : >"$work/cran/src/contrib/PACKAGES"
+    (cd "$work/cran/web/packages" && Rscript -e '
+      fields <- c("Package", "Version", "License", "Maintainer", "Reverse depends", "Reverse imports", "Reverse suggests")
+      saveRDS(matrix(character(), 0, length(fields), dimnames = list(NULL, fields)), "packages.rds")')
+    export R_CRAN_WEB="file://$work/cran" R_CRAN_SRC="file://$work/cran"
+    cat >"$work/Rprofile" <<<"options(repos = c(CRAN = \"file://$work/cran\"))"
+    export R_PROFILE_USER="$work/Rprofile"
+  fi
   # marginaleffects is not in Debian; what can be suggested is checked without it.
   _R_CHECK_CRAN_INCOMING_REMOTE_=false _R_CHECK_SYSTEM_CLOCK_=0 _R_CHECK_FORCE_SUGGESTS_=false \
     R CMD check --as-cran --no-manual twill_*.tar.gz

@@ -41,3 +41,17 @@ sbc_models$tails_poisson <- list(
     truth <- c(b_Intercept = b, df_g = df, sd_g__Intercept = sd, "r_g[g1,Intercept]" = effects[1])
     sbc_poisson(data, b + effects[as.integer(data$g)], truth)
   })
+
+sbc_models$horseshoe_levels <- list(
+  formula = y ~ 1 + (1 | gr(g, dist = "horseshoe")), family = gaussian(), intercept = "raw", thin = 8,
+  engines = sbc_gaussian_engines,
+  prior = priors_by_class(Intercept = "normal(0, 1)", sd = "exponential(2)", sigma = "lognormal(-0.5, 0.5)"),
+  simulate = function() {
+    data <- data.frame(g = rep(sbc_levels("g", 10), each = 4))
+    sd <- stats::rexp(1, 2)
+    effects <- sd * abs(stats::rcauchy(10)) * stats::rnorm(10)
+    b <- stats::rnorm(1)
+    sigma <- stats::rlnorm(1, -0.5, 0.5)
+    truth <- c(b_Intercept = b, sigma = sigma, sd_g__Intercept = sd, "r_g[g1,Intercept]" = effects[1])
+    sbc_gaussian(data, b + effects[as.integer(data$g)], sigma, truth)
+  })
