@@ -1,5 +1,5 @@
 # Do all kinds of genes take the path of eight lanes? Processor time of a gene of each kind beside that of counts with effects
-# without correlations, in one run: correlated effects, Gaussian responses, and dispersions that are a regression.
+# without correlations, in one run: correlated effects, Gaussian and Poisson responses, and dispersions that are a regression.
 #
 #   Rscript bench/genes-paths.R [--genes 200] [--donors 7] [--methods hmc,svi] [--only 2,5]
 #
@@ -50,16 +50,18 @@ kinds <- list(
   "counts, shape ~ age" = list("counts", plain, of_shape, ~ age),
   "Gaussian" = list("values", plain, sigma), "Gaussian, correlated" = list("values", correlated, sigma),
   "Gaussian, sigma ~ condition" = list("values", plain, of_sigma, ~ condition),
-  "Gaussian, sigma ~ age" = list("values", plain, of_sigma, ~ age)
+  "Gaussian, sigma ~ age" = list("values", plain, of_sigma, ~ age),
+  "Poisson" = list("counts", plain, NULL), "Poisson, correlated" = list("counts", correlated, NULL)
 )
 
 call_genes <- function(kind, method, data, genes) {
   how <- kinds[[kind]]
-  family <- if (how[[1]] == "counts") negbinomial() else gaussian()
+  family <- if (how[[1]] == "values") gaussian() else if (is.null(how[[3]])) poisson() else negbinomial()
+  prior <- if (is.null(how[[3]])) sds else c(how[[3]], sds)
   gc(FALSE)
   before <- proc.time()
   fit <- twill_genes(data[[how[[1]]]][genes, ], how[[2]], col_data = data$samples, family = family, size_factors = "none",
-                     dispersion = if (length(how) < 4) ~ 1 else how[[4]], prior = c(how[[3]], sds), share = "none",
+                     dispersion = if (length(how) < 4) ~ 1 else how[[4]], prior = prior, share = "none",
                      method = method, cores = 1, seed = 1, silent = 2, check = FALSE)
   list(fit = fit, seconds = sum((proc.time() - before)[c("user.self", "sys.self")]))
 }

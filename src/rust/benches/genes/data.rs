@@ -33,19 +33,43 @@ pub fn spec() -> ModelSpec {
         horseshoe: false,
     };
     ModelSpec {
-        family: Family::NegBinomial,
+        family: family(),
         sample_sigma: false,
         coefficients: vec![
             coefficient("b_Intercept", prior("normal", &[0.0, 3.0])),
             coefficient("b_conditionstim", prior("normal", &[0.0, 2.0])),
         ],
         intercept: Some(InterceptSpec { column: 0, centre: vec![0.0, 0.5] }),
-        dispersion: Some(DispersionSpec::Constant { name: "shape".into(), prior: prior("lognormal", &[1.0, 1.0]) }),
+        dispersion: dispersion(),
         terms: vec![term],
         horseshoes: vec![],
         latents: vec![],
         prior_only: false,
     }
+}
+
+/// `FAMILY`: `gaussian`, `poisson`, or a negative binomial without.
+fn family() -> Family {
+    match from_env("FAMILY", String::new()).as_str() {
+        "gaussian" => Family::Gaussian,
+        "poisson" => Family::Poisson,
+        _ => Family::NegBinomial,
+    }
+}
+
+/// Constant, or with `DISPERSION=1` a regression on what differs by donor, as age.
+fn dispersion() -> Option<DispersionSpec> {
+    let (name, log_mean) = match family() {
+        Family::Poisson => return None,
+        Family::Gaussian => ("sigma", -1.0),
+        Family::NegBinomial => ("shape", 1.0),
+    };
+    if from_env("DISPERSION", 0) == 0 {
+        return Some(DispersionSpec::Constant { name: name.into(), prior: prior("lognormal", &[log_mean, 1.0]) });
+    }
+    let names = vec![format!("b_{name}_Intercept"), format!("b_{name}_age")];
+    let priors = vec![prior("normal", &[log_mean, 0.7]), prior("normal", &[0.0, 0.5])];
+    Some(DispersionSpec::Regression { names, priors, intercept: None, terms: vec![], positive: vec![] })
 }
 
 /// Rows: `REPLICATES` of each sample.
@@ -58,14 +82,17 @@ pub fn design() -> Design {
     let n = n();
     let stimulated: Vec<f64> = (0..n).map(|i| (i % 2) as f64).collect();
     let x = [vec![1.0; n], stimulated.clone()].concat();
-    let codes = (0..n).map(|i| (i % n_samples() / 2) as i32).collect();
+    let donor = |i: usize| i % n_samples() / 2;
+    let codes = (0..n).map(|i| donor(i) as i32).collect();
+    let age = (0..n).map(|i| (1.3 * donor(i) as f64).sin()).collect();
+    let has_regression = family() != Family::Poisson && from_env("DISPERSION", 0) == 1;
     let raw = RawArrays {
         y: vec![0.0; n],
         offset: offsets(),
         weights: vec![1.0; n],
         se: vec![],
         x: x.clone(),
-        x_disp: vec![],
+        x_disp: if has_regression { [vec![1.0; n], age].concat() } else { vec![] },
         terms: vec![RawTerm { codes, z: x, precision: None }],
     };
     Design::new(raw, &spec()).expect("valid by construction")
@@ -91,14 +118,18 @@ pub fn simulate(n_genes: usize, seed: u64) -> GeneSet {
         log_means.push(log_mean);
         trend.push(log_shape);
     }
+    if family() == Family::Gaussian {
+        counts.iter_mut().for_each(|y| *y = (*y + 0.5).ln());
+    }
     let over = |name: &str, argument, values| PriorOverride { name: name.into(), argument, values };
+    let of_shape = (family() == Family::NegBinomial && from_env("DISPERSION", 0) == 0).then(|| over("shape", 0, trend));
     GeneSet {
         n: n(),
         responses: Responses::Dense(counts),
         offset: vec![],
         weights: vec![],
         index: (0..n_genes as u64).collect(),
-        priors: vec![over("b_Intercept", 0, log_means), over("shape", 0, trend)],
+        priors: std::iter::once(over("b_Intercept", 0, log_means)).chain(of_shape).collect(),
     }
 }
 

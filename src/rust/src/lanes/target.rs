@@ -15,7 +15,6 @@ use crate::number::Parts;
 use crate::spec::Family;
 use crate::transport::conditional::{Conditional, Information};
 use crate::transport::follow::{Part, factor};
-use crate::tuning::LANES;
 use pulp::{Arch, NullaryFnOnce};
 use std::f64::consts::PI;
 
@@ -225,13 +224,12 @@ impl<'a> Target<'a> {
     fn rising(&mut self) -> Lane {
         let mut value = Lane::splat(self.gene.constant);
         self.d_log_dispersion.fill(Lane::ZERO);
-        let groups = self.gene.rising.iter().zip(&self.theta.dispersion).zip(&mut self.d_log_dispersion);
-        for ((rising, phi), d_log_phi) in groups.filter(|((rising, _), _)| !rising.is_empty()) {
-            for s in 0..LANES {
-                let (sum, slope) = rising.evaluate(phi.0[s]);
-                value.0[s] += sum;
-                d_log_phi.0[s] = slope;
-            }
+        let dispersions = self.theta.log_dispersion.iter().zip(&self.theta.dispersion);
+        let groups = self.gene.rising.iter().zip(dispersions).zip(&mut self.d_log_dispersion);
+        for ((rising, (log_phi, phi)), d_log_phi) in groups.filter(|((rising, _), _)| !rising.is_empty()) {
+            let [sum, slope] = rising.evaluate_eight(*log_phi, *phi);
+            value += sum;
+            *d_log_phi = slope;
         }
         value
     }
