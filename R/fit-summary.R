@@ -105,7 +105,7 @@ group_parameters <- function(fit, group) {
 engine_line <- function(fit) {
   if (is_approximation(fit)) return(NULL)
   what <- c(collapsed = "effects integrated out", guided = "effects integrated out, scales proposed by a guide",
-            joint = "all effects together", levels = "effects level by level")
+            joint = "all effects together", levels = "effects level by level", lanes = "eight chains at a time")
   sprintf("%s (%s), %d parameters sampled", fit$info$engine, what[[fit$info$engine]], as.integer(fit$info$dim))
 }
 

@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 mod keep;
+pub mod lockstep;
 mod prepare;
 mod workers;
 

@@ -153,7 +153,7 @@ fn moments(mut walks: Walks, dim: usize) -> (Vec<[f64; 2]>, f64) {
     walks.adapt(60, 0.85);
     let (mut sums, mut accepted) = (vec![[0.0; 2]; dim], 0.0);
     for _ in 0..n {
-        accepted += walks.step().accept_stat / n as f64;
+        accepted += walks.step().accept_stat() / n as f64;
         for lane in 0..LANES {
             // Bounded, so that heavy tails do not blur the comparison.
             let values = walks.values(lane).iter().map(|x| x.clamp(-3.0, 3.0));
@@ -192,7 +192,7 @@ fn errors_of_energy_fall_with_the_square_of_the_step() {
     // The same momenta for all of its steps.
     let size = |n_steps: usize, angle: f64| {
         let mut walks = walks.clone();
-        let squares = |_| walks.trajectory(n_steps, angle).0.iter().map(|g| g * g).sum::<f64>();
+        let squares = |_| walks.trajectory(n_steps, angle)[0].0.iter().map(|g| g * g).sum::<f64>();
         ((0..50).map(squares).sum::<f64>() / 400.0).sqrt()
     };
     let (coarse, fine) = (size(8, 0.2), size(16, 0.1));

@@ -211,17 +211,20 @@ fn prior_draws_are_those_of_the_prior() {
 
 #[test]
 fn a_cancelled_run_keeps_its_draws() {
-    cancel_in(Family::NegBinomial, Engine::Auto);
-    cancel_in(Family::Gaussian, Engine::Guided);
+    let long = |engine| Settings { iter: 100_000_000, warmup: 100, ..settings(engine, 2) };
+    cancel_in(Family::NegBinomial, &long(Engine::Auto), "joint");
+    cancel_in(Family::Gaussian, &long(Engine::Guided), "guided");
+    let by_hmc = Settings { sampler: Sampling::Hmc, iter: 60_000, warmup: 500, ..settings(Engine::Auto, 2) };
+    cancel_in(Family::NegBinomial, &by_hmc, "lanes");
 }
 
-fn cancel_in(family: Family, engine: Engine) {
+fn cancel_in(family: Family, long: &Settings, engine: &str) {
     let shape = crossed(family, false);
     let spec = spec(&shape);
     let model = Model::new(Design::new(arrays(&shape, 5), &spec).unwrap(), &spec).unwrap();
-    let long = Settings { iter: 100_000_000, warmup: 100, ..settings(engine, 2) };
-    let output = sample(model, &long, |p| p.done < 2000).unwrap();
+    let output = sample(model, long, |p| p.done < 2000).unwrap();
     assert!(output.interrupted);
+    assert_eq!(output.engine, engine);
     let n = twill::layout::draw_names(&spec, true).len();
     let kept: usize = output.chains.iter().map(|c| c.sampler.len()).sum();
     assert!(kept > 0);

@@ -1,8 +1,5 @@
-//! Draws of one gene by eight chains in lockstep ([`crate::lanes::walks`]), and how they make up the chains that were asked for.
-//!
-//! A chain is the draws of its lanes one after the other: with two chains, the draws of four lanes each. What R-hat and the
-//! effective sample size see of a chain, they see of its lanes: one that stays elsewhere, or moves slowly, is a stretch of the
-//! chain that does.
+//! Draws of one gene by eight chains in lockstep ([`crate::lanes::walks`]), which make up the chains that were asked for as
+//! [`crate::lanes::plan`] says.
 
 use super::found::{Chains, Found};
 use super::input::{GeneMethod, GeneSettings};
@@ -16,7 +13,7 @@ use crate::lanes::frame::Frame;
 use crate::lanes::target::Target;
 use crate::lanes::walks::Walks;
 use crate::lanes::{Started, started};
-use crate::natural::guide::{Guide, LONGEST_PATH};
+use crate::natural::guide::Guide;
 use crate::natural::noise::Noise;
 use crate::natural::steps::{Ascent, ascend};
 use crate::tuning::{LANES, MIN_ACCEPTED};
@@ -26,19 +23,8 @@ pub(super) const ASCENT: Ascent = Ascent { max_steps: 16, polish: 16, tolerance:
 /// Parameters at most: with more, these few steps add more noise to the guide than they take away, and rows are many enough to
 /// fill vectors by themselves.
 const MAX_DIM: usize = 40;
-/// Iterations of warm-up at least.
-const MIN_WARMUP: usize = 8;
 
 impl WalkPlan {
-    /// Every iteration kept, the shortest warm-up.
-    fn new(chains: usize, n_kept: usize) -> Self {
-        let lanes = (LANES / chains).max(1);
-        let apart = LANES / lanes * lanes;
-        let (each, walks) = (n_kept.div_ceil(lanes), (chains * lanes).div_ceil(apart));
-        let (thin, warmup, target, longest) = (1, MIN_WARMUP, MIN_ACCEPTED, LONGEST_PATH);
-        Self { chains, n_kept, lanes, each, thin, warmup, walks, apart, target, longest }
-    }
-
     /// As a fit asks for.
     pub(super) fn of(settings: &GeneSettings) -> Self {
         let plan = Self::new(settings.chains, settings.n_kept());
@@ -46,17 +32,6 @@ impl WalkPlan {
         // Smaller errors of energy are cheap here, and make draws more negatively correlated.
         let target = 0.5 * (1.0 + settings.adapt_delta);
         Self { thin: settings.thin, warmup, target, ..plan }
-    }
-
-    /// Numbers of the first lanes of walks.
-    fn firsts(&self) -> impl Iterator<Item = usize> {
-        (0..self.walks).map(|walk| walk * self.apart)
-    }
-
-    /// Number among all draws of draw `i` of a lane; `None` where it is not needed.
-    fn place(&self, lane: usize, i: usize) -> Option<usize> {
-        let (chain, within) = (lane / self.lanes, lane % self.lanes * self.each + i);
-        (chain < self.chains && within < self.n_kept).then_some(chain * self.n_kept + within)
     }
 }
 
@@ -203,19 +178,6 @@ impl Task<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_draw_has_one_place() {
-        for (chains, n_kept) in [(1, 3), (1, 120), (2, 150), (3, 7), (4, 100), (5, 11), (8, 9), (13, 20)] {
-            let plan = WalkPlan::new(chains, n_kept);
-            let mut taken = vec![0; chains * n_kept];
-            for first in plan.firsts() {
-                let lanes = (first..first + plan.apart).flat_map(|l| (0..plan.each).map(move |i| (l, i)));
-                lanes.filter_map(|(lane, i)| plan.place(lane, i)).for_each(|place| taken[place] += 1);
-            }
-            assert!(taken.iter().all(|&n| n == 1), "{chains} {n_kept}: {taken:?}");
-        }
-    }
 
     /// One lane of eight that stays two standard deviations away; of a single chain, which has two halves only, more.
     #[test]

@@ -23,7 +23,7 @@ use crate::draws::{ChainDraws, Draw};
 use crate::error::Result;
 use crate::hmc::Steps;
 use crate::run::checkpoint::Copier;
-use crate::run::{self, Output, Progress, Shared, on_workers, sample_settled};
+use crate::run::{self, Output, Progress, Shared, lockstep, on_workers, sample_settled};
 use crate::settle::assembly::Assembly;
 use crate::settle::{Settled, affordable, are_crossed, rough_by_rows, rough_theta, settle_on};
 use crate::spec::{Engine, InitSpec, Metric, Sampling, Settings};
@@ -60,7 +60,7 @@ const MOST_ROUNDING: f64 = 1e-4;
 /// The scales in the coordinates of the guide.
 type Target<D> = Marginals<Whitened<D>>;
 
-/// Samples a model: by a guide where that was asked for or is the quickest, else by trajectories; `watch` as in [`on_workers`].
+/// Samples a model: in lanes or by a guide where that was asked for or is the quickest, else by trajectories; `watch` as in [`on_workers`].
 ///
 /// # Errors
 /// As [`sample_settled`].
@@ -68,6 +68,10 @@ pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> 
     settings.check()?;
     on_workers(settings.threads, settings.chains * settings.iter, watch, |shared| {
         let (model, clock) = (Arc::new(model), Instant::now());
+        if let Some(output) = lockstep::sample(&model, settings, shared) {
+            return Ok(output);
+        }
+        shared.restart(0);
         let assembly = Assembly::new(&model);
         let is_asked = settings.engine == Engine::Guided;
         let may_be = may_collapse(&model)

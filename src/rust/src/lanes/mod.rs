@@ -9,6 +9,7 @@ pub mod arrays;
 pub mod centre;
 pub mod flat;
 pub mod frame;
+pub mod plan;
 pub mod rows;
 pub mod start;
 pub mod target;

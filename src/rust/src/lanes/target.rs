@@ -138,6 +138,16 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Of the last draw in lane `s`, whose log density was `log_density`: effects and coefficients, unconstrained scale parameters, and
+    /// the log density of them all ([`crate::density::Posterior::lp`]).
+    pub fn parameters(&self, s: usize, log_density: f64, out: &mut [f64]) {
+        for (u, &place) in self.u().zip(&self.frame.place) {
+            out[place] = u.0[s];
+        }
+        out[self.frame.n..].iter_mut().zip(&self.theta.unconstrained).for_each(|(out, t)| *out = t.0[s]);
+        out[self.frame.dim()] = log_density - self.theta.log_slope.0[s] - self.log_jacobian.0[s];
+    }
+
     /// The dispersion, or the coefficients of its design as it is.
     fn dispersion(&self, s: usize, out: &mut [f64]) {
         let scales = &self.gene.scales;

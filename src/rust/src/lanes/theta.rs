@@ -18,6 +18,8 @@ pub struct Theta {
     /// Derivatives of unconstrained values in the coordinates, and of their logarithms.
     slope: Vec<Lane>,
     curve: Vec<Lane>,
+    /// Sum of the logs of these derivatives.
+    pub log_slope: Lane,
     /// Standard deviations and correlations.
     pub natural: Scales<Lane>,
     /// Per group of one dispersion, its logarithm.
@@ -26,9 +28,10 @@ pub struct Theta {
     pub dispersion: Vec<Lane>,
     /// Scales of the map, with one at the end.
     pub of_map: Vec<Lane>,
-    /// Derivatives in what is natural, and unconstrained values with derivatives in them, in the order of the layout.
+    /// Derivatives in what is natural.
     d_natural: ScaleGradient<Lane>,
-    unconstrained: Vec<Lane>,
+    /// Unconstrained values, and derivatives in them, in the order of the layout.
+    pub unconstrained: Vec<Lane>,
     d_unconstrained: Vec<Lane>,
 }
 
@@ -41,6 +44,7 @@ impl Theta {
             straight: zeros(),
             slope: zeros(),
             curve: zeros(),
+            log_slope: Lane::ZERO,
             natural: Scales::default(),
             log_dispersion: vec![Lane::ZERO; frame.n_groups()],
             dispersion: vec![Lane::ZERO; frame.n_groups()],
@@ -54,18 +58,19 @@ impl Theta {
     /// Sets the values at coordinates `x`, which are zero at the mode; returns the log density of priors and Jacobians.
     #[inline(always)]
     pub fn forward(&mut self, frame: &Frame, gene: &FlatModel, x: &[Lane]) -> Lane {
-        let mut log_density = Lane::ZERO;
+        let mut log_slope = Lane::ZERO;
         for (k, (x, &place)) in x.iter().zip(&frame.theta_place).enumerate() {
             let bend = self.bends[k];
             let (t, slope, curve) = bend.at(*x);
-            log_density += slope.ln();
+            log_slope += slope.ln();
             (self.straight[k], self.slope[k], self.curve[k]) = (t, slope, curve);
             self.unconstrained[place] = t;
         }
         gene.scales.evaluate(&self.unconstrained, &mut self.natural);
         gather(gene.scales.layout(), &self.natural, &mut self.of_map);
         self.disperse(frame);
-        log_density + self.natural.lprior + self.natural.log_jacobian
+        self.log_slope = log_slope;
+        log_slope + self.natural.lprior + self.natural.log_jacobian
     }
 
     /// Sets the dispersions of groups.

@@ -25,6 +25,15 @@ struct Points {
     log_density: Lane,
 }
 
+/// What is taken of positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// [`Target::values`].
+    Values,
+    /// [`Target::parameters`].
+    Parameters,
+}
+
 /// Eight running chains.
 #[derive(Debug, Clone)]
 pub struct Walks<'a> {
@@ -38,28 +47,45 @@ pub struct Walks<'a> {
     now: Points,
     next: Points,
     y: Vec<Lane>,
-    /// `[LANES, dim]`: natural values at the current positions.
+    wanted: Wanted,
+    /// `[LANES, width]`: what is wanted of the current positions.
     values: Vec<f64>,
 }
 
 /// What became of a transition.
 #[derive(Debug, Clone, Copy)]
 pub struct Moved {
-    /// Mean over lanes of the probability of acceptance.
-    pub accept_stat: f64,
+    /// Probabilities of acceptance.
+    pub accepted: [f64; LANES],
     /// Which lanes' energy exploded.
     pub divergent: [bool; LANES],
+    /// Energies at the start, but for a constant.
+    pub energy: Lane,
+}
+
+impl Moved {
+    /// Mean over lanes of the probability of acceptance.
+    pub fn accept_stat(&self) -> f64 {
+        self.accepted.iter().sum::<f64>() / LANES as f64
+    }
 }
 
 impl<'a> Walks<'a> {
-    /// Starts at draws of the guide; `first` numbers the lanes of several walks of one gene apart. `None` if a lane finds no
+    /// Starts at draws of the guide; `first` numbers the lanes of several walks of one model apart. `None` if a lane finds no
     /// start of finite density.
     pub fn new(target: Target<'a>, guide: Guide, noise: Noise, first: usize) -> Option<Self> {
+        Self::with(Wanted::Values, target, guide, noise, first)
+    }
+
+    /// The same, with what is wanted of positions.
+    pub fn with(wanted: Wanted, target: Target<'a>, guide: Guide, noise: Noise, first: usize) -> Option<Self> {
         let d = guide.dim();
         let zeros = || vec![Lane::ZERO; d];
         let now = Points { position: zeros(), momentum: zeros(), residual: zeros(), log_density: Lane::ZERO };
-        let (next, y, values, first) = (now.clone(), zeros(), vec![0.0; LANES * d], first as u32);
-        let mut walks = Self { target, guide, noise, first, iteration: 0, rung: FIRST_RUNG, now, next, y, values };
+        let width = if wanted == Wanted::Values { d } else { d + 1 };
+        let (next, y, values, first) = (now.clone(), zeros(), vec![0.0; LANES * width], first as u32);
+        let (iteration, rung) = (0, FIRST_RUNG);
+        let mut walks = Self { target, guide, noise, first, iteration, rung, now, next, y, wanted, values };
         walks.start().then_some(walks)
     }
 
@@ -86,7 +112,7 @@ impl<'a> Walks<'a> {
         let mut mean = 1.0;
         for block in (0..n).step_by(ADAPTED) {
             let length = ADAPTED.min(n - block);
-            let accepted: f64 = (0..length).map(|_| self.step().accept_stat).sum();
+            let accepted: f64 = (0..length).map(|_| self.step().accept_stat()).sum();
             // Half a block says too little.
             if 2 * length > ADAPTED {
                 mean = accepted / length as f64;
@@ -101,16 +127,15 @@ impl<'a> Walks<'a> {
         let n_steps = LADDER[self.rung];
         let [chance, length] = self.noise.uniforms(self.lanes(), MOMENTA | self.iteration);
         let share = SHORTEST + (LONGEST - SHORTEST) * length.0[0];
-        let gain = self.trajectory(n_steps, ANGLE * share / n_steps as f64);
+        let [gain, energy] = self.trajectory(n_steps, ANGLE * share / n_steps as f64);
         let takes = std::array::from_fn(|s| chance.0[s].ln() < gain.0[s]);
         self.accept(&takes);
-        let accepted: f64 = gain.0.iter().map(|g| g.exp().min(1.0)).sum();
-        let divergent = gain.0.map(|g| g < -MAX_ENERGY_ERROR);
-        Moved { accept_stat: accepted / LANES as f64, divergent }
+        let (accepted, divergent) = (gain.0.map(|g| g.exp().min(1.0)), gain.0.map(|g| g < -MAX_ENERGY_ERROR));
+        Moved { accepted, divergent, energy }
     }
 
-    /// A trajectory with fresh momenta to where the lanes may go next; returns the energies lost on the way.
-    pub fn trajectory(&mut self, n_steps: usize, angle: f64) -> Lane {
+    /// A trajectory with fresh momenta to where the lanes may go next; returns the energies lost on the way, and those at the start.
+    pub fn trajectory(&mut self, n_steps: usize, angle: f64) -> [Lane; 2] {
         self.refresh();
         self.next.position.copy_from_slice(&self.now.position);
         self.next.residual.copy_from_slice(&self.now.residual);
@@ -122,7 +147,7 @@ impl<'a> Walks<'a> {
         }
         self.next.advance(0.5 * angle, 0.0);
         let gain = self.next.log_density - self.next.kinetic() - before;
-        gain.map(|g| if g.is_nan() { f64::NEG_INFINITY } else { g })
+        [gain.map(|g| if g.is_nan() { f64::NEG_INFINITY } else { g }), -before]
     }
 
     /// Fresh momenta.
@@ -149,21 +174,30 @@ impl<'a> Walks<'a> {
     /// Takes the next positions over in some lanes; the target was evaluated there last.
     fn accept(&mut self, takes: &[bool; LANES]) {
         Arch::new().dispatch(Choosing { now: &mut self.now, next: &self.next, takes });
-        let d = self.guide.dim();
+        let d = self.values.len() / LANES;
         for s in (0..LANES).filter(|&s| takes[s]) {
-            self.target.values(s, &mut self.values[s * d..(s + 1) * d]);
+            let out = &mut self.values[s * d..(s + 1) * d];
+            match self.wanted {
+                Wanted::Values => self.target.values(s, out),
+                Wanted::Parameters => self.target.parameters(s, self.now.log_density.0[s], out),
+            }
         }
     }
 
-    /// Natural values at the current position of lane `s`, as [`Target::values`].
+    /// What is wanted of the current position of lane `s`.
     pub fn values(&self, s: usize) -> &[f64] {
-        let d = self.guide.dim();
+        let d = self.values.len() / LANES;
         &self.values[s * d..(s + 1) * d]
     }
 
     /// Steps of a trajectory.
     pub fn n_steps(&self) -> usize {
         LADDER[self.rung]
+    }
+
+    /// Mean angle of a step.
+    pub fn step_size(&self) -> f64 {
+        0.5 * (SHORTEST + LONGEST) * ANGLE / self.n_steps() as f64
     }
 
     /// Gradients taken of the target so far.
