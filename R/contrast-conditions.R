@@ -112,7 +112,8 @@ check_weight_sizes <- function(weights) {
   if (length(odd) == 0) return(invisible())
   value <- signif(odd[1], 3)
   abort_twill("contrast", c("Weights of a contrast must be zero or of a size between {weight_sizes[1]} and {weight_sizes[2]}.",
-                            "x" = "One is {.val {value}}.", "i" = "Divide the contrast by it, or give the covariate other units."))
+                            "x" = "One is {.val {value}}.",
+                            "i" = "Divide the contrast by it, or give the covariate other units."))
 }
 
 contrast_weights <- function(model, contrast) {

@@ -76,7 +76,9 @@ stacked_latents <- function(designs, plan) {
       latent
     })
   }, designs, names(designs), before)
-  unlist(unname(found), recursive = FALSE)
+  # NULL, not an empty list, where nothing is imputed: what is there is integrated over.
+  out <- unlist(unname(found), recursive = FALSE)
+  if (length(out) > 0) out
 }
 
 # The design with these rows at its end. They have no weight: nothing was seen there.

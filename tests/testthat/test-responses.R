@@ -137,6 +137,25 @@ test_that("the correlation of counts agrees with quadrature, and so do their sha
   }
 })
 
+test_that("log-likelihoods of counts are those of their densities, added up over responses", {
+  data <- pair_data(n_groups = 6, n_each = 4)
+  data$n2[5] <- NA
+  for (family in c("negbinomial", "poisson")) {
+    fit <- twill(mvbind(n1, n2) ~ x + (1 |p| g), data, family, seed = 1, silent = 2, iter = 60, chains = 1)
+    mean <- posterior_epred(fit)
+    density <- function(resp) {
+      y <- matrix(rep(data[[resp]], each = dim(mean)[1]), dim(mean)[1])
+      out <- if (family == "poisson") stats::dpois(y, mean[, , resp], log = TRUE) else
+        stats::dnbinom(y, mu = mean[, , resp], size = as.vector(as.matrix(fit)[, paste0("shape_", resp)]), log = TRUE)
+      replace(out, is.na(out), 0)
+    }
+    expect_equal(log_lik(fit), density("n1") + density("n2"), ignore_attr = TRUE, label = family)
+    expect_equal(log_lik(fit, resp = "n2"), density("n2")[, -5], ignore_attr = TRUE, label = family)
+    expect_equal(log_lik(fit, newdata = data[-5, ]), log_lik(fit)[, -5], ignore_attr = TRUE)
+    expect_identical(dim(suppressWarnings(loo(fit))$pointwise)[1], nrow(data))
+  }
+})
+
 responses_fit <- function() {
   if (is.null(shared_fits$responses)) {
     data <- pair_data()

@@ -20,7 +20,24 @@ random_twill <- function() {
   data <- random_frame(family = kind)
   relations <- random_relations(data)
   required <- c(required, if (names_matrices(required[[1]])) list(data2 = quote(relations)), common(), method)
-  list(code = random_call("twill", required, twill_settings), data = list(data = data, relations = relations))
+  values <- list(data = data, relations = relations)
+  if (chance(0.1)) {
+    required$data <- element_of(list(quote(in_pieces(data, 4)), quote(in_pieces(data, 1)), quote(in_pieces(data, 1000))))
+    values$in_pieces <- in_pieces
+  }
+  list(code = random_call("twill", required, twill_settings), data = values)
+}
+
+# Data that come in pieces of so many rows.
+in_pieces <- function(data, size) {
+  at <- 0
+  function() {
+    if (!is.data.frame(data) || at >= nrow(data)) return(NULL)
+    rows <- seq(at + 1, min(at + size, nrow(data)))
+    # The function's own state.
+    assign("at", at + size, envir = parent.env(environment()))
+    data[rows, , drop = FALSE]
+  }
 }
 
 # Whether a formula asks for matrices in data2.

@@ -17,6 +17,8 @@ fuzz_call <- function(door, seed, n_verbs = 3) {
   findings <- fitted$findings
   if (is.null(fitted$value)) return(structure(findings, outcome = "refused"))
   env$fit <- fitted$value
+  # What is no fit and no table has been printed: it has no verbs.
+  if (door == "tables" && !inherits(env$fit, "tw_table")) return(structure(findings, outcome = "fitted"))
   if (chance(0.5)) findings <- c(findings, property_findings(case, env))
   for (i in seq_along(verbs)) {
     set.seed(seeds[i])
@@ -153,7 +155,7 @@ means_of_new_data <- c("augment", "fitted", "predict", "posterior_epred")
 
 is_allowed <- function(where, code) {
   verb <- one_line(code[[1]])
-  is_own <- verb %in% c("augment", "model.frame") && grepl("^[$][^.]", where)
+  is_own <- verb %in% c("augment", "model.frame", "cond") && grepl("^[$][^.]", where)
   is_far <- verb %in% means_of_new_data && "newdata" %in% names(code) && grepl("is infinite$", where)
   is_power <- verb == "tidy" && isTRUE(code$exponentiate) && grepl("is infinite$", where)
   is_own || is_far || is_power || any(vapply(allowed, grepl, TRUE, where))

@@ -3,7 +3,8 @@
 
 # A list of texts, one per property that does not hold.
 broken_properties <- function(fit, case, env) {
-  kind <- if (inherits(fit, "twillgenes")) set_properties else if (is_plain_fit(fit)) fit_properties
+  kind <- if (inherits(fit, "twillgenes")) set_properties else if (is_plain_fit(fit)) fit_properties else
+    if (inherits(fit, "twill_merged")) merged_properties else if (inherits(fit, "twill_responses")) responses_properties
   unlist(lapply(names(kind), function(name) {
     same <- holds(kind[[name]], fit, case, env)
     if (!isTRUE(same)) paste0(name, ": ", paste(same, collapse = "; "))
@@ -15,6 +16,34 @@ holds <- function(property, fit, case, env) {
   tryCatch(suppressMessages(suppressWarnings(property(fit, case, env))), twill_error = function(e) TRUE,
            error = function(e) paste("error:", first_line(e)))
 }
+
+# Of data in pieces the rows are no longer there: the density must be that of all of them.
+merged_properties <- list(
+  "pieces are the whole to the log density" = function(fit, case, env) {
+    if (any(c("weights", "offset", "subset") %in% names(case$code))) return(TRUE)
+    case$code$data <- quote(data)
+    same_densities(fit, eval(case$code, env), up_to_constant = TRUE)
+  })
+
+responses_properties <- list(
+  "new data that are the data, by response" = function(fit, case, env) {
+    if (has_latent(case)) return(TRUE)
+    own <- posterior_epred(fit)
+    # A response that a row lacks has a prediction all the same.
+    same_numbers(posterior_epred(fit, newdata = fit$data)[!is.na(own)], own[!is.na(own)])
+  },
+  "one response as a fit" = function(fit, case, env) {
+    if (has_latent(case)) return(TRUE)
+    name <- names(fit$responses)[1]
+    one <- tw_response(fit, name)
+    seen <- posterior_epred(fit, resp = name)
+    same_numbers(posterior_epred(one), seen[, !is.na(colSums(seen)), drop = FALSE])
+  },
+  "log_lik is the sum over responses" = function(fit, case, env) {
+    parts <- log_lik(fit, combine = FALSE)
+    if (is.list(parts) || length(dim(parts)) != 3) return(TRUE)
+    same_numbers(log_lik(fit), apply(parts, 1:2, sum, na.rm = TRUE))
+  })
 
 is_plain_fit <- function(fit) inherits(fit, "twillfit") && !inherits(fit, c("twill_responses", "twill_merged"))
 
@@ -134,12 +163,14 @@ refit <- function(case, env, data) {
 }
 
 # Log densities of two fits of one model at the same positions.
-same_densities <- function(fit, other) {
+same_densities <- function(fit, other, up_to_constant = FALSE) {
   n <- n_coordinates(fit)
   if (is.na(n)) return(TRUE)
   positions <- lapply(1:3, function(i) sin(i * seq_len(n)) / 2)
   at <- function(fit) vapply(positions, function(q) tw_log_prob(fit, q), 0)
-  same_numbers(at(fit), at(other), 1e-7)
+  a <- at(fit)
+  b <- at(other)
+  if (up_to_constant) same_numbers(a - a[1], b - b[1], 1e-6) else same_numbers(a, b, 1e-7)
 }
 
 # An error of tw_log_prob() says how many coordinates there are.

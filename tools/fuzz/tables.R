@@ -1,8 +1,9 @@
-# Random calls of what takes no model but a table of estimates: labels of correlated variants, shrunken estimates, designs.
+# Random calls of what takes no fit: labels of correlated variants, shrunken estimates, designs, pedigrees, default priors.
 
 random_table <- function() {
-  kind <- one_of("inclusion", "shrink", "design")
-  switch(kind, inclusion = random_inclusion(), shrink = random_shrink(), design = random_power())
+  kind <- one_of("inclusion", "shrink", "design", "inclusion", "shrink", "design", "pedigree", "priors", "small")
+  switch(kind, inclusion = random_inclusion(), shrink = random_shrink(), design = random_power(), pedigree = random_pedigree(),
+         priors = random_default_prior(), small = random_small())
 }
 
 # z-scores of variants in blocks of correlation, in one study or two, of one locus or several.
@@ -50,7 +51,9 @@ random_shrink <- function() {
   data <- data.frame(estimate = stats::rnorm(n, 0, 1) + stats::rnorm(n) * se, se = se, df = sample(c(2, 5, 30), n, TRUE))
   if (n > 0 && oddly(0.2)) data[[sample(3, 1)]] <- element_of(strange_covariates)(n)
   if (n > 0 && oddly(0.1)) data[[sample(2, 1)]][1] <- one_of(NA, Inf, 1e200, 0, 1e-200, -1)
-  optional <- list(df = any_of(data$df, 3, 0.5, Inf, -1), mode = any_of(0, 1, "a"), threshold = any_of(0, 0.5, -1),
+  optional <- list(df = any_of(data$df, 3, 0.5, Inf, -1), mode = any_of(0, 1, "a"), prior = any_of(NULL, tw_normal_mixture(1, 1),
+      tw_normal_mixture(c(0.5, 0.5), c(0, 2)), tw_normal_mixture(1, 0), "normal(0, 1)", tw_spike_slab()),
+        threshold = any_of(0, 0.5, -1),
                    prob = any_of(0.5, 0.99, 1))
   if (chance(0.3)) return(list(code = random_call("tw_shrink", list(quote(data)), optional[-1]), data = list(data = data)))
   list(code = random_call("tw_shrink", list(quote(data$estimate), se = quote(data$se)), optional), data = list(data = data))
@@ -62,4 +65,46 @@ random_power <- function() {
                    donors = any_of(4, c(3, 8), 2, 1, 1.5, 1e6), per_donor = any_of(1, 100, 0, 1e6), prob = any_of(0.9, 1),
                    power = any_of(0.5, 0.99, 1), depth = any_of(1, 2, 0))
   list(code = random_call("tw_design", list(sd_donor = one_of(0.3, 0, c(0.2, 0.5), 10)), optional, n_optional = 5), data = list())
+}
+
+# Parents before and after their children, founders with and without rows of their own, loops now and then.
+random_pedigree <- function() {
+  n <- if (oddly(0.1)) sample(0:1, 1) else sample(2:12, 1)
+  ids <- if (oddly(0.1)) some_of(levels_of(16), n) else paste0("i", seq_len(n))
+  parent <- function() vapply(seq_along(ids), function(i) if (i < 3 || chance(0.3)) NA_character_ else ids[sample.int(i - 1,
+                                                            1)], "")
+  pedigree <- data.frame(id = ids, dam = parent(), sire = parent())
+  if (chance(0.3)) pedigree <- pedigree[sample.int(nrow(pedigree)), ]
+  if (chance(0.2)) pedigree <- pedigree[-1, ]
+  if (chance(0.2)) pedigree[] <- lapply(pedigree, factor)
+  if (chance(0.1)) names(pedigree) <- c("animal", "mother", "father")
+  if (n > 0 && oddly(0.2)) pedigree[[sample(3, 1)]] <- rep_len(one_of(ids[1], NA, 0, 1, "unknown"), nrow(pedigree))
+  if (oddly(0.1)) pedigree <- one_of(pedigree[1:2], as.matrix(pedigree), as.list(pedigree), rbind(pedigree, pedigree), NULL)
+  list(code = quote(tw_pedigree(pedigree)), data = list(pedigree = pedigree))
+}
+
+random_default_prior <- function() {
+  data <- random_frame()
+  relations <- random_relations(data)
+  formula <- random_formula()
+  optional <- list(family = function() random_family("counts"), intercept = any_of("centred", "raw", "a"),
+                   contrasts = settings$contrasts)
+  required <- c(list(formula, quote(data)), if (names_matrices(formula)) list(data2 = quote(relations)))
+  list(code = random_call("tw_default_prior", required, optional), data = list(data = data, relations = relations))
+}
+
+# Makers of priors and of what formulas and contrasts are made of.
+random_small <- function() {
+  numbers <- any_of(1, 0, c(0.5, 0.5), c(1, 2), -1, 1e308, 1e-308, NA, Inf, numeric(0), 0.2)
+  code <- one_of(
+    function() random_call("tw_normal_mixture", list(numbers, numbers), list(mean = numbers)),
+    function() random_call("tw_spike_slab", list(numbers), list(scale = numbers, max = numbers)),
+    function() random_prior(), function() random_formula(),
+    function() random_call("tw_save", list(), list(group = yes_no, warmup = yes_no)),
+    function() random_call("cond", list(), list(x = numbers, f = any_of("l1", NA, c("l1", "l2")), .average = any_of("f",
+                                                            TRUE, ~f))),
+    function() random_call("tw_each", list(any_of("f", "a b", "", NA)), list(against = any_of("rest", "l1", 1),
+                                                            .average = yes_no)),
+    function() random_call("negbinomial", list(), list(link = any_of("log", "identity", 1))))()
+  list(code = code, data = list())
 }
