@@ -61,6 +61,7 @@ NULL
 #'     `sample` (10, donor and run), `run` (identifier of the treatment in the source) and `sex`; `age` in years;
 #'     `total_counts_300` and `genes_detected_300`, counts and genes of the cell among the source's 300}
 #' }
+#' The attribute `methods_of` has Matrix loaded with the data.
 #' @source Data set `glioblastoma_example_data` of the Bioconductor package lemur (copyright lemur authors, MIT licence),
 #'   <https://github.com/const-ae/lemur>. Terms: `system.file("extdata", "README.md", package = "twill")`.
 #' @references

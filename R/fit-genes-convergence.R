@@ -4,9 +4,9 @@
 #' @method rhat twillgenes
 #' @export
 #' @rawNamespace S3method(posterior::rhat, twillgenes)
-rhat.twillgenes <- function(x, pars = NULL, genes = NULL, ...) {
+rhat.twillgenes <- function(object, pars = NULL, genes = NULL, ...) {
   check_no_dots(...)
-  monitored(x, "rhat", pars, genes)
+  monitored(object, "rhat", pars, genes)
 }
 
 #' @rdname twillgenes-tidy

@@ -15,6 +15,7 @@
 #' intervals of its replicates.
 #'
 #' @param object A fit of class `twillgenes`, from [twill_genes()] or [twill_screen()].
+#' @param transform Give the mean in the place of the linear predictor? Default: no.
 #' @param newdata Data frame of the design's variables. Default: the samples of the fit.
 #' @param genes Names or numbers of genes, or a condition. Default: all; `pp_check()` takes up to nine evenly spaced over the
 #'   logarithms of their means.
@@ -52,8 +53,9 @@ NULL
 #' @rdname twillgenes-predict
 #' @method posterior_linpred twillgenes
 #' @export
-posterior_linpred.twillgenes <- function(object, newdata = NULL, ..., genes = NULL, seed = NULL) {
-  draws_over_genes(object, genes, newdata, posterior_linpred.twillfit, list(...), seed)
+posterior_linpred.twillgenes <- function(object, transform = FALSE, newdata = NULL, ..., genes = NULL, seed = NULL) {
+  check_transform(transform)
+  draws_over_genes(object, genes, newdata, posterior_linpred.twillfit, list(transform = transform, ...), seed)
 }
 
 #' @rdname twillgenes-predict

@@ -4,7 +4,7 @@
 #'
 #' As [tidy.twillfit()] and its companions, with a column (or a dimension) more: the gene.
 #'
-#' @param x,object A fit of class `twillgenes`, from [twill_genes()], [twill_cells()] or [twill_screen()].
+#' @param object,x A fit of class `twillgenes`, from [twill_genes()], [twill_cells()] or [twill_screen()].
 #' @param effects Which parameters: any of `"fixed"`, `"ran_pars"` and `"ran_vals"`, as in [tidy.twillfit()]. Default: the first
 #'   two.
 #' @param robust Use median and MAD in place of mean and standard deviation? Default: no.

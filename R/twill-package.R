@@ -29,7 +29,7 @@
 #' @name twill-package
 #' @keywords internal package
 #' @importFrom ggplot2 .data
-#' @importFrom stats gaussian
+#' @importFrom stats gaussian coef fitted predict simulate logLik anova
 #' @useDynLib twill, .registration = TRUE
 NULL
 

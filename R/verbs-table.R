@@ -69,5 +69,6 @@ verb_help <- function() {
 #' @seealso [twill-draws], [twill-predict], [twill-loo], [twillgenes-effects], [twillgenes-predict], [twillgenes-loo],
 #'   [twillgenes-tidy], [twillgenes-fitted]
 #' @eval verb_help()
+#' @aliases twill_model-class twillfit-class twillgenes-class twillcells-class twillrows-class twill_screen-class
 #' @name twill-verbs
 NULL

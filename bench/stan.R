@@ -1,14 +1,16 @@
-# Models of relatives and of measured effects beside Stan: the smallest bulk effective sample size of the scales and coefficients per
-# second of the processor, warm-up counted, compilation not.
+# Models of relatives and of measured effects beside Stan: the smallest bulk effective sample size of the scales and coefficients
+# per second of the processor, warm-up counted, compilation not.
 #
-#   Rscript bench/stan.R [--part animals|species|slope] [--animals 200] [--iter 400]     twill has five times the iterations
+#   Rscript bench/stan.R [--part animals|species|slope] [--animals 200] [--iter 400]
+#
+# twill has two chains of five times the iterations.
 #
 # - animals: an animal model of so many animals in ten generations.
 # - species: 200 species of a random tree, two records each, a slope that evolves along it as the intercept does.
 # - slope: MR Locus's alpha and sigma, by Stan's program as its authors state the model.
 #
-# Stan takes relatives by the Cholesky factor of their covariance and standardised effects, as brms writes `gr(g, cov = A)`. One chain
-# each. Needs rstan (Debian: r-cran-rstan) and a C++ compiler.
+# Stan takes relatives by the Cholesky factor of their covariance and standardised effects, as brms writes `gr(g, cov = A)`; it has
+# one chain. Needs rstan (Debian: r-cran-rstan) and a C++ compiler.
 source("bench/process.R")
 suppressPackageStartupMessages({
   library(twill)
@@ -24,15 +26,15 @@ data {
   matrix[n, p] x; matrix[n, q] z; int level[n]; vector[n] y; matrix[levels, levels] root; vector[3] scale;
 }
 parameters {
-  vector[p] b; vector<lower=0>[q] sd; real<lower=0> sigma; matrix[levels, q] u;
+  vector[p] b; vector<lower=0>[q] tau; real<lower=0> sigma; matrix[levels, q] u;
 }
 model {
-  matrix[levels, q] r = diag_post_multiply(root * u, sd);
+  matrix[levels, q] r = diag_post_multiply(root * u, tau);
   vector[n] mu = x * b;
   for (i in 1:n) mu[i] += dot_product(z[i], r[level[i]]);
   y ~ normal(mu, sigma);
   b ~ normal(0, 10);
-  sd ~ student_t(3, 0, scale[1]);
+  tau ~ student_t(3, 0, scale[1]);
   sigma ~ student_t(3, 0, scale[2]);
   to_vector(u) ~ std_normal();
 }"
@@ -100,7 +102,7 @@ related <- function(what, data, precision, slopes) {
   x <- cbind(1, data$x)
   input <- list(n = nrow(data), p = 2, q = length(terms), levels = length(names), x = x, z = x[, seq_along(terms), drop = FALSE],
                 level = match(data$level, names), y = data$y, root = t(chol(covariance)), scale = c(2.5, 2.5, 0))
-  compare(what, twill, by_stan(related_program, input, c("b", "sd", "sigma"), variables))
+  compare(what, twill, by_stan(related_program, input, c("b", "tau", "sigma"), variables))
 }
 
 simulate_herd <- function(n, generations = 10) {

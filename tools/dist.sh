@@ -36,7 +36,7 @@ if [ "${1:-}" = --check ]; then
       saveRDS(matrix(character(), 0, length(fields), dimnames = list(NULL, fields)), "packages.rds")')
     export R_CRAN_WEB="file://$work/cran" R_CRAN_SRC="file://$work/cran"
     cat >"$work/Rprofile" <<<"options(repos = c(CRAN = \"file://$work/cran\"))"
-    export R_PROFILE_USER="$work/Rprofile"
+    export R_PROFILE_USER="$work/Rprofile" _R_CHECK_XREFS_REPOSITORIES_="file://$work/cran"
   fi
   # marginaleffects is not in Debian; what can be suggested is checked without it.
   _R_CHECK_CRAN_INCOMING_REMOTE_=false _R_CHECK_SYSTEM_CLOCK_=0 _R_CHECK_FORCE_SUGGESTS_=false \

@@ -106,3 +106,20 @@ test_that("the table of verbs, NAMESPACE and the reference name the same verbs",
   is_named <- vapply(ours, function(name) any(grepl(paste0(name, "("), text, fixed = TRUE)), NA)
   expect_identical(ours[!is_named], character())
 })
+
+test_that("the package loads where R has attached no package", {
+  code <- "namespace <- base::loadNamespace('twill'); cat(is.function(namespace$twill))"
+  libraries <- paste0("R_LIBS=", paste(.libPaths(), collapse = .Platform$path.sep))
+  out <- suppressWarnings(system2(file.path(R.home("bin"), "Rscript"), c("--no-init-file", "-e", shQuote(code)), stdout = TRUE,
+                                  stderr = TRUE, env = c("R_DEFAULT_PACKAGES=NULL", libraries)))
+  expect_identical(out[length(out)], "TRUE")
+})
+
+test_that("data with a sparse matrix can be used first thing", {
+  for (code in c("library(twill); cat(dim(glioblastoma$counts[1:3, 1:2]))",
+                 "data(glioblastoma, package = 'twill'); cat(dim(glioblastoma$counts[1:3, 1:2]))")) {
+    out <- suppressWarnings(system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", "-e", shQuote(code)), stdout = TRUE,
+                                    stderr = TRUE, env = paste0("R_LIBS=", paste(.libPaths(), collapse = .Platform$path.sep))))
+    expect_identical(out[length(out)], "3 2")
+  }
+})
