@@ -9,8 +9,8 @@
 # - species: 200 species of a random tree, two records each, a slope that evolves along it as the intercept does.
 # - slope: MR Locus's alpha and sigma, by Stan's program as its authors state the model.
 #
-# Stan takes relatives by the Cholesky factor of their covariance and standardised effects, as brms writes `gr(g, cov = A)`; it has
-# one chain. Needs rstan (Debian: r-cran-rstan) and a C++ compiler.
+# Stan takes relatives by the Cholesky factor of their covariance and standardised effects, as brms writes `gr(g, cov = A)`; it
+# has one chain. Needs rstan (Debian: r-cran-rstan) and a C++ compiler.
 source("bench/process.R")
 suppressPackageStartupMessages({
   library(twill)

@@ -23,7 +23,7 @@ stopifnot("Give the folder with the source tables." = length(folder) == 1)
 glioblastoma <- read_glioblastoma(folder)
 str(glioblastoma)
 stopifnot(!anyNA(glioblastoma$cells), !anyDuplicated(rownames(glioblastoma$counts)))
-# Whoever reads the data loads Matrix by this reference: R finds no method for the first `[` of a class of a package that it has not
-# loaded, and the package itself loads Matrix when it is needed.
+# Whoever reads the data loads Matrix by this reference: R finds no method for the first `[` of a class of a package that it
+# has not loaded, and the package itself loads Matrix when it is needed.
 attr(glioblastoma, "methods_of") <- asNamespace("Matrix")
 save(glioblastoma, file = "data/glioblastoma.rda", version = 3, compress = "xz")
