@@ -86,6 +86,20 @@ evaluate_argument <- function(expression, data, env, in_place, refuse) {
   })
 }
 
+# An argument that could not be evaluated is not asked for again, as R would warn of that: it fails as it did. Pieces of data ask
+# more than once.
+failing_once <- function(value) {
+  force(value)
+  kept <- new.env()
+  function() {
+    if (!is.null(kept$error)) stop(kept$error)
+    tryCatch(value(), error = function(e) {
+      kept$error <- e
+      stop(e)
+    })
+  }
+}
+
 # Warnings of an expression of the user's, which say nothing of where they come from.
 with_own_warnings <- function(code) {
   withCallingHandlers(code, warning = function(w) {

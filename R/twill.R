@@ -152,7 +152,8 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
   path <- cache_path(file)
   cached <- if (file_refit != "always") read_cached(path)
   arguments <- list(weights = substitute(weights), offset = substitute(offset), subset = substitute(subset),
-                    values = list(weights = function() weights, offset = function() offset, subset = function() subset))
+                    values = lapply(list(weights = function() weights, offset = function() offset, subset = function() subset),
+                                    failing_once))
   env <- parent.frame()
   has_family <- !missing(family)
   ask <- function(silent) {

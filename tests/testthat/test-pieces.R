@@ -154,6 +154,12 @@ test_that("what cannot be taken from pieces is refused by name", {
   refused("does not have.*x.*piece 2", short(y ~ x, other(list(x = NULL))))
   refused("subset.*columns", short(y ~ x, in_pieces(rows, 600), subset = 1:10))
   refused("weights.*columns", short(y ~ x, in_pieces(rows, 600), weights = rep(1, 600)))
+  # R warns of an argument that failed once and is asked for again.
+  for (code in expression(short(y ~ x, in_pieces(rows, 600), subset = nowhere),
+                          short(y ~ x, in_pieces(rows, 600), weights = nowhere),
+                          short(y ~ x, in_pieces(rows, 600), offset = nowhere))) {
+    expect_warning(refused("nowhere", eval(code)), NA)
+  }
   refused("poly\\(x, 2\\).*depends on all rows", short(y ~ poly(x, 2), in_pieces(rows, 600)), "formula")
   refused("x - mean\\(x\\).*depends on all rows", short(y ~ I(x - mean(x)), in_pieces(rows, 600)), "formula")
   refused("me.*all rows at once", short(y ~ me(x, w), in_pieces(rows, 600)))

@@ -167,7 +167,7 @@ one_line <- function(code) paste(trimws(deparse(code, width.cutoff = 500)), coll
 
 report_finding <- function(finding, door, seed) {
   lines <- c(sprintf("door %s, seed %d: %s: %s", door, seed, finding$kind, finding$text), paste0("    call ", finding$code),
-             if (!identical(finding$fit, finding$code)) paste0("    fit  ", finding$fit),
+             if (length(finding$fit) && !identical(finding$fit, finding$code)) paste0("    fit  ", finding$fit),
              if (length(finding$frames) && nzchar(finding$frames)) paste0("    in   ", finding$frames))
   paste(lines, collapse = "\n")
 }
