@@ -33,10 +33,9 @@ described() {
     grep -vxE 'compiler|datasets|graphics|grDevices|grid|methods|parallel|splines|stats|tools|utils|' || true
 }
 
-# marginaleffects is not in Debian: its tests are skipped without it.
 r_packages() {
   described Imports
-  [ "$level" = run ] || described Suggests | grep -vxE 'knitr|rmarkdown|marginaleffects'
+  [ "$level" = run ] || described Suggests | grep -vxE 'knitr|rmarkdown'
   [ "$level" = develop ] && printf '%s\n' knitr rmarkdown roxygen2 lintr
 }
 
@@ -78,6 +77,19 @@ debian_name() {
   if apt-cache show "r-bioc-$lower" >/dev/null 2>&1; then echo "r-bioc-$lower"; else echo "r-cran-$lower"; fi
 }
 
+has_candidate() { apt-cache policy "$1" 2>/dev/null | grep -q '^ *Candidate: [0-9]'; }
+
+# Without those suggested packages that this Debian does not have, as far as apt knows its packages yet: their tests are skipped.
+without_unavailable() {
+  if ! has_candidate r-base-core; then printf '%s\n' "$@"; return; fi
+  imports=" $(described Imports | tr '\n' ' ') "
+  for package in "$@"; do
+    case $imports in *" $package "*) echo "$package"; continue ;; esac
+    if has_candidate "$(debian_name "$package")"; then echo "$package"; else unavailable="${unavailable:-} $package"; fi
+  done
+  [ -z "${unavailable:-}" ] || say "Not in this Debian, so that what needs them is skipped:$unavailable"
+}
+
 # Debian 13 has a rustc that is new enough; of Debian 12's two it is the one for browsers.
 rust_packages() {
   candidate=$(apt-cache policy rustc 2>/dev/null | sed -n 's/^ *Candidate: //p')
@@ -107,8 +119,14 @@ packages=$(missing_r_packages | tr '\n' ' ' | sed 's/ *$//')
 if [ -z "$system$packages" ] && rust_is_there; then exit 0; fi
 if ! is_debian || ! r_is_from_debian; then explain; exit 1; fi
 
+# shellcheck disable=SC2086
+if [ -n "$packages" ]; then packages=$(without_unavailable $packages | tr '\n' ' ' | sed 's/ *$//'); fi
+if [ -z "$system$packages" ] && rust_is_there; then exit 0; fi
+
 # What it knows no more, or not yet, is told by the installation.
 as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq >/dev/null 2>&1
+# shellcheck disable=SC2086
+if [ -n "$packages" ]; then packages=$(without_unavailable $packages 2>/dev/null | tr '\n' ' ' | sed 's/ *$//'); fi
 wanted=$system
 for package in $packages; do wanted="$wanted $(debian_name "$package")"; done
 rust_is_there || wanted="$wanted $(rust_packages)"
