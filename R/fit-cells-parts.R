@@ -2,9 +2,10 @@
 
 check_cells <- function(fit, argument = "fit") {
   if (is_cells(fit)) return(invisible(fit))
+  caller <- sys.call(-1)
   given <- class(fit)[1]
   abort_twill("argument", c("{.arg {argument}} must be a fit of class {.cls twillcells}, made by {.fn twill_cells}.",
-                            "x" = "It is of class {.cls {given}}.", if (is_one(fit)) of_one_response(rlang::caller_call())))
+                            "x" = "It is of class {.cls {given}}.", if (is_one(fit)) of_one_response(caller)))
 }
 
 leaf_labels <- function(fit) fit$job$source$samples

@@ -66,16 +66,18 @@ set_genes <- function(fit) fit$job$source$genes[fit$posterior$rows]
 
 check_set <- function(fit, argument = "fit") {
   if (is_set(fit)) return(invisible(fit))
+  caller <- sys.call(-1)
   given <- class(fit)[1]
   one <- if (is_by_type(fit)) c("i" = "It holds a fit for each of {.val {some(names(fit))}}: choose one by {.code [[}.") else
-    if (is_one(fit)) of_one_response(rlang::caller_call())
+    if (is_one(fit)) of_one_response(caller)
   abort_twill("argument", c("{.arg {argument}} must be a fit of class {.cls twillgenes}, made by {.fn twill_genes}.",
                             "x" = "It is of class {.cls {given}}.", one))
 }
 
 # What answers for a fit of one response what a verb of genes is asked.
 of_one_response <- function(call) {
-  verb <- rlang::call_name(call) %||% ""
+  # A function that was handed over has no name.
+  verb <- if (is.call(call) && is.language(call[[1]])) utils::tail(as.character(call[[1]]), 1) else ""
   if (!verb %in% names(verbs_of_one)) return(NULL)
   c("i" = sprintf("For one response: %s.", joined_words(sprintf("{.code %s}", verbs_of_one[[verb]]))))
 }

@@ -38,7 +38,7 @@ if [ "${1:-}" = --check ]; then
     cat >"$work/Rprofile" <<<"options(repos = c(CRAN = \"file://$work/cran\"))"
     export R_PROFILE_USER="$work/Rprofile" _R_CHECK_XREFS_REPOSITORIES_="file://$work/cran"
   fi
-  # marginaleffects is not in Debian; what can be suggested is checked without it.
+  # marginaleffects and arrow are not in Debian 12; what can be suggested is checked without them.
   _R_CHECK_CRAN_INCOMING_REMOTE_=false _R_CHECK_SYSTEM_CLOCK_=0 _R_CHECK_FORCE_SUGGESTS_=false \
     R CMD check --as-cran --no-manual twill_*.tar.gz
 fi
