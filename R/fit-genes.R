@@ -79,7 +79,7 @@ of_one_response <- function(call) {
   # A function that was handed over has no name.
   verb <- if (is.call(call) && is.language(call[[1]])) utils::tail(as.character(call[[1]]), 1) else ""
   if (!verb %in% names(verbs_of_one)) return(NULL)
-  c("i" = sprintf("For one response: %s.", joined_words(sprintf("{.code %s}", verbs_of_one[[verb]]))))
+  c("i" = sprintf("For one response: %s.", paste(sprintf("{.code %s}", verbs_of_one[[verb]]), collapse = "; ")))
 }
 
 # Arguments that say nothing of one response.

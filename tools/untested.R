@@ -61,5 +61,7 @@ if (arguments[[1]] == "run") {
   missed <- lapply(all, setdiff, seen)
   cat(sprintf("%d of %d functions are called by a test; of %d files %d have none that is not.\n",
               sum(lengths(all)) - sum(lengths(missed)), sum(lengths(all)), length(all), sum(lengths(missed) == 0)))
-  for (name in names(missed)[lengths(missed) > 0]) cat(strwrap(paste0(name, ": ", toString(missed[[name]])), 118, exdent = 2), sep = "\n")
+  for (name in names(missed)[lengths(missed) > 0]) {
+    cat(strwrap(paste0(name, ": ", toString(missed[[name]])), 118, exdent = 2), sep = "\n")
+  }
 }
