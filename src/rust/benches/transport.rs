@@ -94,8 +94,8 @@ fn eight(label: &str, shape: &Shape) {
     let mut target = Target::new(&frame, FlatModel::new(&frame, &model).expect("valid by construction"));
     start::start(&mut target).expect("a start");
     let draws = |x: f64, n: usize| vec![Draws8(std::array::from_fn(|s| x + 0.01 * s as f64)); n];
-    let mut scales = draws(0.5, frame.n_sd + 1);
-    scales[frame.n_sd] = Draws8::splat(1.0);
+    let mut scales = draws(0.5, frame.n_scales());
+    scales[frame.n_scales() - 1] = Draws8::splat(1.0);
     let (scheme, a) = (&frame.scheme, &target.information);
     let mut map = Conditional::new(scheme);
     let z = Parts { lead: draws(0.1, frame.n - frame.c), core: draws(0.1, frame.c) };
