@@ -146,13 +146,13 @@
 #' stim <- cond(condition = "stim") - cond(condition = "ctrl")
 #' tw_contrast(fit, stim, lfc_threshold = 0.5)
 #' tw_contrast(fit, stim, scale = "clr", estimand = "new_donor")
+#' tw_contrast(fit, stim, by = "donor")
+#' tw_contrast(fit, stim, shrink = TRUE)[, c("log2FoldChange", "shrunken", "shrunkenSE")]
 #'
 #' # One response.
 #' donors <- data.frame(donor = gl(6, 4), dose = rep(c(0, 0, 1, 1), 6), y = rnorm(24))
 #' fit <- twill(y ~ dose + (1 + dose || donor), donors, chains = 2, iter = 400, seed = 1, silent = 2)
 #' tw_contrast(fit, cond(dose = 1) - cond(dose = 0), estimand = "new_donor")
-#' tw_contrast(fit, stim, by = "donor")
-#' tw_contrast(fit, stim, shrink = TRUE)[, c("log2FoldChange", "shrunken", "shrunkenSE")]
 #' @export
 tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("population", "observed", "new_donor"),
                         prob = 0.95, log2 = TRUE, adaptive = TRUE, names = c("twill", "limma"),

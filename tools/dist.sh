@@ -35,7 +35,8 @@ if [ "${1:-}" = --check ]; then
       fields <- c("Package", "Version", "License", "Maintainer", "Reverse depends", "Reverse imports", "Reverse suggests")
       saveRDS(matrix(character(), 0, length(fields), dimnames = list(NULL, fields)), "packages.rds")')
     export R_CRAN_WEB="file://$work/cran" R_CRAN_SRC="file://$work/cran"
-    cat >"$work/Rprofile" <<<"options(repos = c(CRAN = \"file://$work/cran\"))"
+    echo "options(repos = setNames(rep(\"file://$work/cran\", 4), c(\"CRAN\", \"BioCsoft\", \"BioCann\", \"BioCexp\")))" \
+      >"$work/Rprofile"
     export R_PROFILE_USER="$work/Rprofile" _R_CHECK_XREFS_REPOSITORIES_="file://$work/cran"
   fi
   # marginaleffects and arrow are not in Debian 12; what can be suggested is checked without them.
