@@ -35,7 +35,7 @@ if [ "${1:-}" = --check ]; then
       fields <- c("Package", "Version", "License", "Maintainer", "Reverse depends", "Reverse imports", "Reverse suggests")
       saveRDS(matrix(character(), 0, length(fields), dimnames = list(NULL, fields)), "packages.rds")')
     export R_CRAN_WEB="file://$work/cran" R_CRAN_SRC="file://$work/cran"
-    echo "options(repos = setNames(rep(\"file://$work/cran\", 4), c(\"CRAN\", \"BioCsoft\", \"BioCann\", \"BioCexp\")))" \
+    echo "options(repos = stats::setNames(rep(\"file://$work/cran\", 4), c(\"CRAN\", \"BioCsoft\", \"BioCann\", \"BioCexp\")))" \
       >"$work/Rprofile"
     export R_PROFILE_USER="$work/Rprofile" _R_CHECK_XREFS_REPOSITORIES_="file://$work/cran"
   fi
