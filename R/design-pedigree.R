@@ -49,6 +49,7 @@ pedigree_parents <- function(pedigree) {
     abort_twill("data", c("{.arg pedigree} must be a data frame with the columns animal, mother and father.",
                           "x" = "It is of class {.cls {class(pedigree)[1]}}."))
   }
+  if (nrow(pedigree) == 0) abort_twill("data", "{.arg pedigree} has no rows: there is no animal.")
   text <- lapply(pedigree[1:3], function(column) ifelse(is.na(column), NA_character_, level_text(column)))
   twice <- unique(text[[1]][duplicated(text[[1]]) | is.na(text[[1]])])
   if (length(twice) > 0) {
