@@ -72,9 +72,11 @@ NULL
 #' glioblastoma$counts[c("MT2A", "SPP1"), 1:6]
 #'
 #' # As Bioconductor has it
+#' \donttest{
 #' if (requireNamespace("SingleCellExperiment", quietly = TRUE)) {
 #'   SingleCellExperiment::SingleCellExperiment(list(counts = glioblastoma$counts),
 #'                                              colData = glioblastoma$cells)
+#' }
 #' }
 #' @name glioblastoma
 #' @docType data

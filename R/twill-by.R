@@ -135,8 +135,8 @@ new_fits <- function(fits, parts, by, call) {
 #'
 #' @param x Such a list.
 #' @param i Names or numbers of types.
-#' @param ... Must be empty.
-#' @return `print()` returns `x`, `[` a shorter list.
+#' @param ... For `c()` such lists, of different types by the same columns; else must be empty.
+#' @return `print()` returns `x`, `[` a shorter list, `c()` a list of all.
 #' @seealso [twill_genes()] for an example.
 #' @name twill_by
 NULL
@@ -174,4 +174,27 @@ print.twill_by <- function(x, ...) {
   rownames(keys) <- NULL
   structure(unclass(x)[unname(at)], names = names(at), class = "twill_by", keys = keys, by = attr(x, "by"),
             call = attr(x, "call"), failed = attr(x, "failed"))
+}
+
+#' @rdname twill_by
+#' @method c twill_by
+#' @export
+c.twill_by <- function(...) {
+  parts <- list(...)
+  first <- parts[[1]]
+  fine <- vapply(parts, function(part) is_by_type(part) && identical(attr(part, "by"), attr(first, "by")), NA)
+  if (!all(fine)) {
+    abort_twill("genes", c("{.fn c} joins fits by the same columns, here {.field {attr(first, \"by\")}}.",
+                           "x" = "Argument {which(!fine)[1]} is of another kind."))
+  }
+  names <- unlist(lapply(parts, names))
+  twice <- unique(names[duplicated(names)])
+  if (length(twice) > 0) {
+    abort_twill("genes", "{.fn c} joins fits of different types: {.val {some(twice)}} {?is/are} there twice.")
+  }
+  failed <- unlist(lapply(parts, attr, "failed"))
+  failed <- if (length(failed)) failed[!duplicated(names(failed))] else attr(first, "failed")
+  structure(unlist(lapply(parts, unclass), recursive = FALSE), names = names, class = "twill_by",
+            keys = do.call(rbind, lapply(parts, attr, "keys")), by = attr(first, "by"), call = attr(first, "call"),
+            failed = failed)
 }

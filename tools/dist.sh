@@ -35,9 +35,9 @@ if [ "${1:-}" = --check ]; then
       fields <- c("Package", "Version", "License", "Maintainer", "Reverse depends", "Reverse imports", "Reverse suggests")
       saveRDS(matrix(character(), 0, length(fields), dimnames = list(NULL, fields)), "packages.rds")')
     export R_CRAN_WEB="file://$work/cran" R_CRAN_SRC="file://$work/cran"
-    echo "options(repos = stats::setNames(rep(\"file://$work/cran\", 4), c(\"CRAN\", \"BioCsoft\", \"BioCann\", \"BioCexp\")))" \
-      >"$work/Rprofile"
-    export R_PROFILE_USER="$work/Rprofile" _R_CHECK_XREFS_REPOSITORIES_="file://$work/cran"
+    awk -v url="file://$work/cran" 'BEGIN { FS = OFS = "\t" } /^[A-Za-z]+\t/ { $3 = url } { print }' \
+      "$(R RHOME)/etc/repositories" >"$work/repositories"
+    export R_REPOSITORIES="$work/repositories" _R_CHECK_XREFS_REPOSITORIES_="file://$work/cran"
   fi
   # marginaleffects and arrow are not in Debian 12; what can be suggested is checked without them.
   _R_CHECK_CRAN_INCOMING_REMOTE_=false _R_CHECK_SYSTEM_CLOCK_=0 _R_CHECK_FORCE_SUGGESTS_=false \

@@ -36,6 +36,12 @@ test_that("fits by type are those of separate calls, and update() makes them aga
     expect_error(do.call(verb, list(fits)), "fits by type", class = "twill_error_method", info = verb)
   }
   expect_error(ranef(fits), "fits\\[\\[1\\]\\]", class = "twill_error_method")
+  # Taken apart and joined again.
+  expect_identical(c(fits[1], fits[2]), fits)
+  expect_identical(tw_contrast(c(fits[2], fits[1]))$type, rev(tw_contrast(fits)$type))
+  expect_error(c(fits, fits[1]), "B cell.*twice", class = "twill_error_genes")
+  expect_error(c(fits, fits[[1]]), "Argument 2", class = "twill_error_genes")
+  expect_error(c(fits[[1]], fits), "B cell", class = "twill_error_argument")
 })
 
 test_that("contrasts and diagnostics of all types are one long table", {
