@@ -2,11 +2,13 @@
 
 # list(draws, extra, mean, sd): draws x genes of what is sampled, and the variance that a new level adds, draw by draw;
 # or, for fits without draws, the mean and sd of a normal.
-contrast_effect <- function(fit, weights, estimand) {
+contrast_effect <- function(fit, weights, estimand, of_level = FALSE) {
   linear <- linear_weights(fit, weights, estimand)
   if (!has_draws(fit)) return(normal_effect(fit, linear, estimand))
   at <- all_genes(fit)
-  draws <- weighted_draws(fit, linear, at)
+  # Of a slope that has no mean over levels, `(1 + x | g)` without `x`, the population's is zero, but not that of levels.
+  varies <- any(unlist(lapply(weights$terms, `[[`, "weights")) != 0)
+  draws <- if (length(linear) > 0) weighted_draws(fit, linear, at) else zero_draws(fit, at, of_level, varies, estimand)
   if (estimand == "observed") draws <- add_level_means(draws, fit, weights, at)
   extra <- if (estimand == "new_donor") new_level_variance(fit, weights, at)
   # One row of zeros: the contrast is the same for all donors.
@@ -26,10 +28,15 @@ linear_weights <- function(fit, weights, estimand) {
   out[out != 0]
 }
 
-weighted_draws <- function(fit, linear, at) {
-  if (length(linear) == 0) abort_twill("contrast", c("{.arg contrast} is zero for every gene: its two sides are the same.",
-                                                    "i" = "Name different levels: {.code cond(x = \"a\") - cond(x = \"b\")}."))
-  weighted_sum(draws_of(fit, names(linear), at), linear)
+weighted_draws <- function(fit, linear, at) weighted_sum(draws_of(fit, names(linear), at), linear)
+
+zero_draws <- function(fit, at, of_level, varies, estimand) {
+  if (of_level || (varies && estimand != "population")) {
+    return(0 * matrix(draws_of(fit, sd_names(model_of(fit)$design$terms[[1]])[1], at), ncol = length(at)))
+  }
+  abort_twill("contrast", c("{.arg contrast} is zero in the population: its two sides are the same.",
+                            "i" = if (varies) "It differs between levels: say {.arg by}, or another {.arg estimand}." else
+                              "Name different levels: {.code cond(x = \"a\") - cond(x = \"b\")}."))
 }
 
 # Where the sides of a contrast are about different levels of a group (donor:condition), the averages are over the levels

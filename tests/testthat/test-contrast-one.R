@@ -96,6 +96,18 @@ test_that("approximations have no R-hat, and effects that were not kept are said
   expect_equal(tw_contrast(some, "Days", estimand = "observed")$estimate, mean(own))
 })
 
+test_that("a slope without a mean over levels is zero in the population alone", {
+  fit <- small_fit(Reaction ~ 1 + (1 + Days || Subject), data = lme4::sleepstudy)
+  expect_error(tw_contrast(fit, late()), "differs between levels", class = "twill_error_contrast")
+  own <- ranef(fit, summary = FALSE)$Subject[, , "Days"]
+  expect_row(tw_contrast(fit, late(), estimand = "observed"), 9 * rowMeans(own))
+  expect_equal(tw_contrast(fit, late(), by = "Subject")$estimate, unname(9 * colMeans(own)))
+  slope <- VarCorr(fit, summary = FALSE)$Subject$sd[, "Days"]
+  expect_equal(unlist(tw_contrast(fit, late(), estimand = "new_donor")[c("estimate", "se")], use.names = FALSE),
+               c(0, sqrt(mean((9 * slope)^2))))
+  expect_error(tw_contrast(fit, cond(Days = 9) - cond(Days = 9)), "Name different", class = "twill_error_contrast")
+})
+
 test_that("what is about many genes is refused, and so are several responses and heavy tails", {
   fit <- slopes()
   expect_error(tw_contrast(fit, "Days", scale = "clr", shrink = TRUE), "scale.*and.*shrink.*are about many genes",
