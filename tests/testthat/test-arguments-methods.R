@@ -56,7 +56,8 @@ object_of <- function(class) {
 
 # Methods that may take any argument, and why.
 takes_any <- c("[.tw_table" = "indices of a data frame", "rbind.tw_table" = "the tables that are joined",
-               "c.twill_prior" = "the priors that are joined", "c.twillgenes" = "the fits that are joined", "c.twill_by" = "the fits that are joined",
+               "c.twill_prior" = "the priors that are joined", "c.twillgenes" = "the fits that are joined",
+               "c.twill_by" = "the fits that are joined",
                "recover_data.twillfit" = "what emmeans hands on", "recover_data.twillgenes" = "what emmeans hands on",
                "emm_basis.twillfit" = "what emmeans hands on",
                "find_formula.twillfit" = "what insight hands on", "model_info.twillfit" = "what insight hands on",
