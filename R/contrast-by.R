@@ -118,7 +118,7 @@ by_effect <- function(fit, contrast, weights, ask, plan) {
   genes <- sort(unique(plan$gene[rows]))
   column <- match(plan$gene[rows], genes)
   if (is_plain(ask)) {
-    rest <- contrast_effect(fit, without_terms(weights, plan$terms), ask$estimand, of_level = TRUE)
+    rest <- contrast_effect(fit, without_terms(weights, plan$terms), ask$estimand)
     need_by_draws(rest)
     of_level <- function(l) level_part(fit, weights, plan, l, genes)
     draws <- rest$draws[, plan$gene[rows], drop = FALSE]

@@ -2,13 +2,11 @@
 
 # list(draws, extra, mean, sd): draws x genes of what is sampled, and the variance that a new level adds, draw by draw;
 # or, for fits without draws, the mean and sd of a normal.
-contrast_effect <- function(fit, weights, estimand, of_level = FALSE) {
+contrast_effect <- function(fit, weights, estimand) {
   linear <- linear_weights(fit, weights, estimand)
   if (!has_draws(fit)) return(normal_effect(fit, linear, estimand))
   at <- all_genes(fit)
-  # Of a slope that has no mean over levels, `(1 + x | g)` without `x`, the population's is zero, but not that of levels.
-  varies <- any(unlist(lapply(weights$terms, `[[`, "weights")) != 0)
-  draws <- if (length(linear) > 0) weighted_draws(fit, linear, at) else zero_draws(fit, at, of_level, varies, estimand)
+  draws <- weighted_draws(fit, linear, at)
   if (estimand == "observed") draws <- add_level_means(draws, fit, weights, at)
   extra <- if (estimand == "new_donor") new_level_variance(fit, weights, at)
   # One row of zeros: the contrast is the same for all donors.
@@ -28,12 +26,16 @@ linear_weights <- function(fit, weights, estimand) {
   out[out != 0]
 }
 
-weighted_draws <- function(fit, linear, at) weighted_sum(draws_of(fit, names(linear), at), linear)
+# Zeros where nothing is weighted: of a slope without a mean over levels, `(1 + x | g)` without `x`, levels alone have effects.
+weighted_draws <- function(fit, linear, at) {
+  if (length(linear) > 0) return(weighted_sum(draws_of(fit, names(linear), at), linear))
+  matrix(0, ndraws(fit), length(at))
+}
 
-zero_draws <- function(fit, at, of_level, varies, estimand) {
-  if (of_level || (varies && estimand != "population")) {
-    return(0 * matrix(draws_of(fit, sd_names(model_of(fit)$design$terms[[1]])[1], at), ncol = length(at)))
-  }
+# Of a contrast that is zero in the population only the effects of levels can be asked.
+check_not_zero <- function(weights, estimand, of_levels = FALSE) {
+  varies <- any(unlist(lapply(weights$terms, `[[`, "weights")) != 0)
+  if (any(weights$x != 0) || (varies && (of_levels || estimand != "population"))) return(invisible())
   abort_twill("contrast", c("{.arg contrast} is zero in the population: its two sides are the same.",
                             "i" = if (varies) "It differs between levels: say {.arg by}, or another {.arg estimand}." else
                               "Name different levels: {.code cond(x = \"a\") - cond(x = \"b\")}."))

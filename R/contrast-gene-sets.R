@@ -104,6 +104,7 @@ tw_gene_sets <- function(fit, contrast = NULL, sets, lfc_threshold = 0, estimand
   members <- set_members(fit, sets, ask$mask, resolve_symbols(fit, symbols))
   unit <- effect_unit(fit, log2)
   weights <- resolve_contrast(model_of(fit), contrast)
+  check_not_zero(weights, estimand)
   say_reference_levels(model_of(fit), contrast)
   effect <- set_effect(fit, contrast, weights, ask, members, donors)
   statistics <- effect_statistics(effect[c("draws", "extra")], lfc_threshold * unit, prob)

@@ -32,6 +32,7 @@ tw_guides <- function(fit, coef = NULL, genes = NULL, prob = 0.95, ...) {
   check_level(prob, "prob")
   at <- set_positions(fit, genes)
   weights <- resolve_contrast(model_of(fit), coef %||% only_coefficient(model_of(fit)))
+  check_not_zero(weights, "population")
   slots <- fit$screen$guides[fit$screen$guides$gene %in% set_genes(fit)[at], ]
   draws <- guide_draws(fit, weights, slots)
   bounds <- steady_quantiles(draws$guide, c(1 - prob, 1 + prob) / 2)

@@ -11,6 +11,7 @@ contrast_of_one <- function(fit, contrast, lfc_threshold, estimand, prob, log2, 
   check_level(prob, "prob")
   contrast <- contrast %||% only_coefficient(fit)
   weights <- resolve_contrast(fit, contrast)
+  check_not_zero(weights, ask$estimand, of_levels = !is.null(by))
   say_reference_levels(fit, contrast)
   refuse_new_tails(fit, weights, ask$estimand)
   unit <- effect_unit(fit, log2)
@@ -62,22 +63,13 @@ mixture_quantiles <- function(effect, probs) {
   t(vapply(seq_len(ncol(effect$draws)), one, probs))
 }
 
-insert_before <- function(table, name, columns) {
-  at <- match(name, names(table), nomatch = length(table) + 1)
-  cbind(table[seq_len(at - 1)], columns, table[seq(at, length.out = length(table) - at + 1)])
-}
-
 texts_of_one <- function(table, facts) {
   level <- if (length(facts$by)) paste(" in each", paste(facts$by, collapse = " and ")) else ""
   what <- sprintf("%s; %s%s, %s", facts$contrast, trimws(paste(sub("_", " ", facts$estimand %||% ""), "effect")), level,
                   unit_short(facts$unit))
-  spread <- grep("^sd_", names(table), value = TRUE)
   c(estimate = paste("posterior mean of", what), se = paste("posterior sd of", what), interval_texts(facts$prob),
-    lfsr = "posterior probability of the other sign",
-    fsos = sprintf("probability of the other sign or a size below the threshold %g", facts$threshold %||% 0),
-    prob = sprintf("probability of a size above the threshold %g", facts$threshold %||% 0),
-    rhat = "R-hat of the effect", ess = "bulk effective sample size of the effect",
-    stats::setNames(paste("posterior mean of the sd of the effect over", sub("^sd_", "", spread)), spread))
+    lfsr = "posterior probability of the other sign", threshold_texts(facts$threshold), rhat = "R-hat of the effect",
+    ess = "bulk effective sample size of the effect", sd_texts(names(table)))
 }
 
 # What is refused ----------------------------------------------------------------------------------------------------------

@@ -102,7 +102,8 @@ mean_spread <- function(fit, k, w) {
 worst_columns <- function(fit, weights) {
   posterior <- fit$posterior
   used <- match(model_of(fit)$design$coef_names[weights$x != 0], posterior$names)
-  worst <- function(values, f) nan_to_na(apply(values[used, , drop = FALSE], 2, f))
+  # None where the contrast is zero in the population.
+  worst <- function(values, f) if (length(used)) nan_to_na(apply(values[used, , drop = FALSE], 2, f)) else NA_real_
   columns <- data.frame(rhat = worst(posterior$rhat, max), ess = worst(posterior$ess, min))
   if (!is_sampled(fit)) columns$khat <- nan_to_na(posterior$khat)
   columns
@@ -120,7 +121,6 @@ contrast_facts <- function(weights, ask, unit, prob, threshold, error) {
 }
 
 column_texts <- function(fit, facts, ask, prior = NULL) {
-  threshold <- sprintf("threshold %g", facts$threshold %||% 0)
   level <- if (length(facts$by)) paste(" in each", paste(facts$by, collapse = " and "))
   kind <- if (is.null(level)) paste0(sub("_", " ", facts$estimand), " effect") else paste0("effect", level)
   what <- sprintf("%s; %s%s, %s", facts$contrast, kind, scale_text(ask), unit_short(facts$unit))
@@ -129,13 +129,23 @@ column_texts <- function(fit, facts, ask, prior = NULL) {
     log2FoldChange = paste0("posterior mean of ", what), lfcSE = paste0("posterior sd of ", what),
     interval_texts(facts$prob, approximate),
     lfsr = paste0("local false sign rate: posterior probability of the other sign", prior_note(prior)),
-    fsos = paste("probability of the other sign or a size below the", threshold),
+    threshold_texts(facts$threshold),
     svalue = sprintf("mean %s of all genes with one at most as large", if (is.null(facts$threshold)) "lfsr" else "fsos"),
-    prob = paste("probability of a size above the", threshold),
     rhat = "worst R-hat of the coefficients involved", ess = "smallest bulk effective sample size of the coefficients involved",
     khat = "Pareto k-hat of the approximation; NA where the gene was sampled", extra_texts(facts$unit),
     shrunken_texts(facts$unit, facts$prob),
     status = "see ?tw_diagnostics")
+}
+
+threshold_texts <- function(threshold) {
+  what <- sprintf("threshold %g", threshold %||% 0)
+  c(fsos = paste("probability of the other sign or a size below the", what),
+    prob = paste("probability of a size above the", what))
+}
+
+sd_texts <- function(names) {
+  spread <- names[startsWith(names, "sd_")]
+  stats::setNames(paste("posterior mean of the sd of the effect over", sub("^sd_", "", spread), recycle0 = TRUE), spread)
 }
 
 # What is unusual about an effect: its scale, weights of donors, cells.
@@ -165,9 +175,7 @@ prior_note <- function(prior) {
 
 # The table of effects, with names in the habit of other packages if asked for.
 new_effect_table <- function(table, texts, names, facts) {
-  is_spread <- startsWith(names(table), "sd_")
-  spread <- names(table)[is_spread]
-  texts[spread] <- paste("posterior mean of the sd of the effect over", sub("^sd_", "", spread))
+  texts <- c(texts, sd_texts(names(table)))
   if (names == "limma") {
     renamed <- c(baseMean = "AveExpr", log2FoldChange = "logFC")
     in_habit <- function(names) ifelse(names %in% names(renamed), renamed[names], names)

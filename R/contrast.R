@@ -169,7 +169,7 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
     of_genes <- setdiff(names(match.call())[-1], c("fit", "contrast", "lfc_threshold", "estimand", "prob", "log2", "by"))
     return(contrast_of_one(fit, contrast, lfc_threshold, estimand, prob, log2, by, of_genes))
   }
-  check_set(fit)
+  check_set(fit, also = "twill")
   if (is_several(contrast)) return(several_contrasts(fit, contrast, function(one) again(fit, one)))
   estimand <- check_choice(estimand, "estimand", c("population", "observed", "new_donor"))
   names <- check_choice(names, "names", c("twill", "limma"))
@@ -177,6 +177,7 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
   check_level(prob, "prob")
   contrast <- contrast %||% only_coefficient(model_of(fit))
   weights <- resolve_contrast(model_of(fit), contrast)
+  check_not_zero(weights, estimand, of_levels = !is.null(by))
   say_reference_levels(model_of(fit), contrast)
   ask <- check_scale(fit, estimand, scale, donor_weights, reference, mask, cell_noise, extra)
   unit <- effect_unit(fit, log2)

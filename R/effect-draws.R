@@ -135,11 +135,9 @@ slope_levels <- function(fit, k, wanted) {
 # draws x genes of one level.
 effect_level_draws <- function(x, level) {
   part <- x$levels[[level]]
-  n <- n_set_draws(x$fit)
   size <- unit_size(x$unit)
   if (!is.null(part$effect)) return(matrix(draws_of(x$fit, part$effect, x$genes), ncol = length(x$genes)) / size)
-  used <- part$weights[part$weights != 0]
-  if (length(used) == 0) matrix(0, n, length(x$genes)) else weighted_draws(x$fit, used, x$genes) / size
+  weighted_draws(x$fit, part$weights[part$weights != 0], x$genes) / size
 }
 
 #' @rdname tw_draws

@@ -64,13 +64,15 @@ warn_set <- function(fit) {
 
 set_genes <- function(fit) fit$job$source$genes[fit$posterior$rows]
 
-check_set <- function(fit, argument = "fit") {
+# `also` names what makes other fits that are taken.
+check_set <- function(fit, argument = "fit", also = NULL) {
   if (is_set(fit)) return(invisible(fit))
   caller <- sys.call(-1)
   given <- class(fit)[1]
   one <- if (is_by_type(fit)) c("i" = "It holds a fit for each of {.val {some(names(fit))}}: choose one by {.code [[}.") else
     if (is_one(fit)) of_one_response(caller)
-  abort_twill("argument", c("{.arg {argument}} must be a fit of class {.cls twillgenes}, made by {.fn twill_genes}.",
+  made <- sprintf("made by {.fn twill_genes}%s.", if (is.null(also)) "" else sprintf(", or one by {.fn %s}", also))
+  abort_twill("argument", c(paste("{.arg {argument}} must be a fit of class {.cls twillgenes},", made),
                             "x" = "It is of class {.cls {given}}.", one))
 }
 

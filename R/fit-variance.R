@@ -41,11 +41,9 @@
 tw_variance <- function(fit, genes = NULL, prob = 0.95, long = FALSE, ...) {
   check_no_dots(...)
   if (is_one(fit)) return(variance_of_one(fit, genes, prob, long))
-  check_set(fit)
+  check_set(fit, also = "twill")
   at <- set_positions(fit, genes)
-  parts <- variance_parts(fit, at)
-  total <- Reduce(`+`, parts)
-  shares <- lapply(parts, function(part) part / total)
+  shares <- variance_shares(fit, at)
   names <- set_genes(fit)[at]
   facts <- list(unit = "shares of the variance", prob = prob)
   if (check_flag(long, "long")) {
@@ -73,9 +71,8 @@ variance_of_one <- function(fit, genes, prob, long) {
     abort_twill("variance", c("Effects with heavy tails have no variance: those of {.field {tailed$group}}.",
                               "i" = "{.fn bayes_R2} takes the effects themselves."))
   }
-  parts <- variance_parts(fit, 1)
-  total <- Reduce(`+`, parts)
-  rows <- variance_rows(lapply(parts, function(part) part / total), "", prob)[-1]
+  # Without the column of genes.
+  rows <- variance_rows(variance_shares(fit, 1), "", prob)[-1]
   new_table(rows, "variance", "Variance", "rows by part", share_texts(prob), list(unit = "shares of the variance", prob = prob))
 }
 
@@ -100,6 +97,12 @@ variance_parts <- function(fit, at) {
   fixed <- fixed_variances(fit, at)
   random <- lapply(seq_along(design$terms), function(k) random_variances(fit, k, at))
   c(fixed, unlist(random, recursive = FALSE), list(noise = noise_variance(fit, at)))
+}
+
+variance_shares <- function(fit, at) {
+  parts <- variance_parts(fit, at)
+  total <- Reduce(`+`, parts)
+  lapply(parts, function(part) part / total)
 }
 
 # One part for a correlated term, else one per coefficient.
@@ -163,7 +166,7 @@ class_moments <- function(fit, term, part, at, moments) {
 
 noise_variance <- function(fit, at) {
   dispersion <- dispersion_of(fit, at)
-  if (!has_counts(fit)) return((dispersion %||% 0)^2 + known_variance(fit, at))
+  if (!has_counts(fit)) return((dispersion %||% 0)^2 + known_variance(fit))
   n_draws <- nrow(dispersion %||% draws_of(fit, model_of(fit)$design$coef_names[1], at))
   mean <- rep(if (is_one(fit)) mean_response(fit) else fit$posterior$base_mean[at], each = n_draws)
   inverse <- if (is.null(dispersion)) 0 else 1 / dispersion
@@ -173,7 +176,7 @@ noise_variance <- function(fit, at) {
 mean_response <- function(fit) stats::weighted.mean(fit$design$y, fit$design$merged$count %||% rep(1, length(fit$design$y)))
 
 # Means of the squared standard errors that came with the data.
-known_variance <- function(fit, at) {
+known_variance <- function(fit) {
   se <- model_of(fit)$design$se
   if (length(se) == 0) 0 else mean(se^2)
 }

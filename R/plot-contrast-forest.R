@@ -48,7 +48,7 @@ forest_of_effects <- function(table, alpha) {
 is_of_one <- function(results) "estimate" %in% names(results)
 
 # Contrasts, and levels, are rows, in the order of the table.
-forest_of_one <- function(results, type) {
+forest_of_one <- function(results) {
   need_columns(results, c("lower", "upper"), "{.fn tw_contrast}.")
   label <- levels_of_rows(results) %||% rep("", nrow(results))
   table <- data.frame(effect = results$estimate, low = results$lower, high = results$upper,

@@ -5,9 +5,9 @@
 #' @export
 plot.tw_contrast <- function(x, type = NULL, alpha = 0.05, n_labels = NULL, ...) {
   check_no_dots(...)
-  if (is_of_one(x)) return(forest_of_one(x, check_choice(type %||% "forest", "type", "forest")))
-  type <- type %||% if (length(columns_of_levels(x))) "forest" else "volcano"
-  effects_plot(x, check_choice(type, "type", c("volcano", "ma", "forest", "heatmap")), alpha, n_labels)
+  types <- if (is_of_one(x)) "forest" else c("volcano", "ma", "forest", "heatmap")
+  type <- check_choice(type %||% if (is_of_one(x) || length(columns_of_levels(x))) "forest" else "volcano", "type", types)
+  if (is_of_one(x)) forest_of_one(x) else effects_plot(x, type, alpha, n_labels)
 }
 
 #' @rdname tw_table

@@ -91,11 +91,15 @@ interval_texts <- function(prob, how = "") {
   stats::setNames(text, c("lower", "upper"))
 }
 
-# The status of a row stays the last column.
-insert_before_status <- function(table, columns) {
+# At the end where there is no such column.
+insert_before <- function(table, name, columns) {
   if (is.null(columns)) return(table)
-  cbind(table[names(table) != "status"], columns, table[names(table) == "status"])
+  before <- seq_along(table) < match(name, names(table), nomatch = length(table) + 1)
+  cbind(table[before], columns, table[!before])
 }
+
+# The status of a row stays the last column.
+insert_before_status <- function(table, columns) insert_before(table, "status", columns)
 
 # Units ------------------------------------------------------------------------------------------------------------------
 

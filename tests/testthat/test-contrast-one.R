@@ -113,6 +113,10 @@ test_that("what is about many genes is refused, and so are several responses and
   expect_error(tw_contrast(fit, "Days", scale = "clr", shrink = TRUE), "scale.*and.*shrink.*are about many genes",
                class = "twill_error_argument")
   expect_error(tw_contrast(fit, "Day"), "Days", class = "twill_error_contrast")
+  expect_error(plot(tw_contrast(fit, "Days"), type = "volcano"), "forest", class = "twill_error")
+  expect_s3_class(plot(tw_contrast(fit, "Days"), type = "forest"), "ggplot")
+  other <- stats::lm(mpg ~ wt, datasets::mtcars)
+  expect_error(tw_contrast(other), "twill_genes.*or one by.*twill\\(", class = "twill_error_argument")
   expect_error(tw_contrast(fit, "Days", by = "Days"), class = "twill_error_contrast")
   expect_error(tw_diagnostics(fit), "neff_ratio", class = "twill_error_argument")
   expect_error(tw_calibration(fit), "pp_check", class = "twill_error_argument")

@@ -5,6 +5,19 @@ known_set <- function(..., design = ~ condition + (1 + condition | donor)) fake_
 
 draws_of <- function(fit, name) fit$posterior$draws[, match(name, fit$posterior$names), ]
 
+test_that("a slope of genes without a mean over donors is zero in the population alone", {
+  samples <- expand.grid(x = c(0, 1), donor = paste0("d", 1:5))
+  counts <- with_fixed_seed(2, matrix(rpois(30, 60), 3, dimnames = list(paste0("g", 1:3), NULL)))
+  fit <- twill_genes(counts, ~ 1 + (1 + x || donor), col_data = samples, iter = 200, seed = 1, silent = 2, keep = "effects")
+  slope <- cond(x = 1) - cond(x = 0)
+  expect_error(tw_contrast(fit, slope), "differs between levels", class = "twill_error_contrast")
+  own <- apply(ranef(fit, summary = FALSE)$donor[, , "x", ], c(1, 3), mean)
+  observed <- expect_no_warning(tw_contrast(fit, slope, estimand = "observed", log2 = FALSE))
+  expect_equal(observed$log2FoldChange, unname(colMeans(own)))
+  expect_true(all(is.na(observed$rhat)))
+  expect_true(all(tw_contrast(fit, slope, estimand = "new_donor")$log2FoldChange == 0))
+})
+
 test_that("population effects are summaries of the coefficient's draws, in base 2", {
   fit <- known_set()
   res <- tw_contrast(fit, stim_effect(), prob = 0.9)

@@ -46,6 +46,7 @@ pub mod psis;
 pub mod r;
 pub mod rising;
 pub mod run;
+pub mod sample;
 pub mod scales;
 pub mod settle;
 pub mod simd;

@@ -18,10 +18,10 @@ use crate::design::{Design, LevelPrecision};
 use crate::draws::{ChainDraws, SAMPLER_NAMES};
 use crate::error::{Error, Result, panic_text};
 use crate::evidence::bridge;
-use crate::guided;
 use crate::layout::{Layout, draw_names};
 use crate::linalg::log_det::log_determinant;
 use crate::run::{Output, Progress, worth_keeping};
+use crate::sample;
 use crate::spec::{ApproximationSettings, ModelSpec, Settings, from_json};
 use crate::transport::Transport;
 use draws::{array, draws_array};
@@ -68,7 +68,7 @@ fn engine_sample(spec_json: Robj, arrays: Robj, settings_json: Robj, progress: R
         let (spec, model) = model(&spec_json, &arrays)?;
         let settings: Settings = from_json(text("settings_json", &settings_json)?)?;
         let n_rows = model.design.n();
-        let output = guided::sample(model, &settings, watching(&progress))?;
+        let output = sample::sample(model, &settings, watching(&progress))?;
         output_to_r(&output, &spec, &settings, n_rows)
     })
 }

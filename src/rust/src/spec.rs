@@ -264,6 +264,14 @@ impl Settings {
         self.effects.map(|n| self.n_kept().div_ceil(n.max(1)))
     }
 
+    /// Whether the way of moving and of starting is left open, but for this sampler.
+    pub fn leaves_open(&self, sampler: Sampling) -> bool {
+        self.engine == Engine::Auto
+            && self.sampler == sampler
+            && self.metric == Metric::Auto
+            && matches!(self.init, InitSpec::Mode)
+    }
+
     /// # Errors
     /// [`Error::Spec`] naming the setting that is out of range.
     pub fn check(&self) -> Result<()> {

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use twill::density::Model;
 use twill::design::Design;
 use twill::draws::ChainDraws;
-use twill::guided::sample;
 use twill::run::{Output, Progress};
+use twill::sample::sample;
 use twill::spec::{Checkpoint, Engine, Family, InitSpec, Metric, Sampling, Settings};
 
 fn settings(engine: Engine, sampler: Sampling) -> Settings {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use twill::approximate::approximate;
 use twill::density::Model;
 use twill::design::Design;
-use twill::guided::sample;
+use twill::sample::sample;
 use twill::spec::{
     ApproximationSettings, Device, DispersionSpec, Engine, Family, GuideKind, InitSpec, Method, Metric, ModelSpec,
     PriorSpec, Sampling, Settings,

@@ -10,9 +10,9 @@ use rand_chacha::ChaCha8Rng;
 use std::sync::atomic::AtomicBool;
 use twill::density::{LogDensity, Model};
 use twill::design::Design;
-use twill::guided::sample;
 use twill::hmc::chain::Chain;
 use twill::hmc::hamiltonian::PhasePoint;
+use twill::sample::sample;
 use twill::spec::{Engine, Family, InitSpec, Metric, ModelSpec, Sampling, Settings};
 
 /// Independent normals with the given standard deviations.

@@ -23,10 +23,10 @@ use crate::draws::{ChainDraws, Draw};
 use crate::error::Result;
 use crate::hmc::Steps;
 use crate::run::checkpoint::Copier;
-use crate::run::{self, Output, Progress, Shared, lockstep, on_workers, sample_settled};
+use crate::run::{self, Output, Shared, sample_settled};
 use crate::settle::assembly::Assembly;
 use crate::settle::{Settled, affordable, are_crossed, rough_by_rows, rough_theta, settle_on};
-use crate::spec::{Engine, InitSpec, Metric, Sampling, Settings};
+use crate::spec::{Engine, Sampling, Settings};
 use crate::whiten::{Whitened, Whitening};
 use guide::{Learned, Proposal};
 use rand::SeedableRng;
@@ -60,42 +60,35 @@ const MOST_ROUNDING: f64 = 1e-4;
 /// The scales in the coordinates of the guide.
 type Target<D> = Marginals<Whitened<D>>;
 
-/// Samples a model: in lanes or by a guide where that was asked for or is the quickest, else by trajectories; `watch` as in [`on_workers`].
+/// By a guide where that was asked for or is the quickest, else by trajectories.
 ///
 /// # Errors
 /// As [`sample_settled`].
-pub fn sample(model: Model, settings: &Settings, watch: impl FnMut(Progress) -> bool) -> Result<Output> {
-    settings.check()?;
-    on_workers(settings.threads, settings.chains * settings.iter, watch, |shared| {
-        let (model, clock) = (Arc::new(model), Instant::now());
-        if let Some(output) = lockstep::sample(&model, settings, shared) {
-            return Ok(output);
-        }
-        shared.restart(0);
-        let assembly = Assembly::new(&model);
-        let is_asked = settings.engine == Engine::Guided;
-        let may_be = may_collapse(&model)
-            && model.layout.n_theta <= MOST_SCALES
-            && (is_asked || is_left_open(settings) && assembly.n_products() >= FEWEST_PRODUCTS);
-        let by_pattern = assembly.n_products();
-        let is_dear = by_pattern > affordable(&model, &assembly).saturating_mul(VALUES_SAVED);
-        let blocked = may_be.then(|| by_blocks(&model, &assembly, is_asked || !is_dear)).flatten();
-        if !is_asked && (!may_be || is_dear && blocked.is_none()) {
-            return sample_settled(settle_on(&model, assembly, settings.engine, &shared.cancel), settings, shared);
-        }
-        let of_blocks = blocked.and_then(|b| blocked_target(b, settings, shared));
-        if let Some(output) = of_blocks.as_ref().and_then(|t| sample_guided(t, clock, settings, shared)) {
-            return Ok(output);
-        }
-        let settled = settle_on(&model, assembly, Engine::Guided, &shared.cancel);
-        // A guide that blocks did not find is none.
-        let target = if may_be && of_blocks.is_none() { settled_target(&settled, shared) } else { None };
-        match target.and_then(|target| sample_guided(&target, clock, settings, shared)) {
-            Some(output) => Ok(output),
-            None if is_asked => sample_settled(settled, settings, shared),
-            None => sample_settled(settle_on(&model, settled.assembly, Engine::Auto, &shared.cancel), settings, shared),
-        }
-    })
+pub fn sample(model: &Arc<Model>, settings: &Settings, shared: &Shared) -> Result<Output> {
+    let clock = Instant::now();
+    let assembly = Assembly::new(model);
+    let is_asked = settings.engine == Engine::Guided;
+    let may_be = may_collapse(model)
+        && model.layout.n_theta <= MOST_SCALES
+        && (is_asked || settings.leaves_open(Sampling::Nuts) && assembly.n_products() >= FEWEST_PRODUCTS);
+    let by_pattern = assembly.n_products();
+    let is_dear = by_pattern > affordable(model, &assembly).saturating_mul(VALUES_SAVED);
+    let blocked = may_be.then(|| by_blocks(model, &assembly, is_asked || !is_dear)).flatten();
+    if !is_asked && (!may_be || is_dear && blocked.is_none()) {
+        return sample_settled(settle_on(model, assembly, settings.engine, &shared.cancel), settings, shared);
+    }
+    let of_blocks = blocked.and_then(|b| blocked_target(b, settings, shared));
+    if let Some(output) = of_blocks.as_ref().and_then(|t| sample_guided(t, clock, settings, shared)) {
+        return Ok(output);
+    }
+    let settled = settle_on(model, assembly, Engine::Guided, &shared.cancel);
+    // A guide that blocks did not find is none.
+    let target = if may_be && of_blocks.is_none() { settled_target(&settled, shared) } else { None };
+    match target.and_then(|target| sample_guided(&target, clock, settings, shared)) {
+        Some(output) => Ok(output),
+        None if is_asked => sample_settled(settled, settings, shared),
+        None => sample_settled(settle_on(model, settled.assembly, Engine::Auto, &shared.cancel), settings, shared),
+    }
 }
 
 /// Values by blocks, unless they are dearer than those by the pattern of all columns, or than trajectories unless those `are_known` to
@@ -106,14 +99,6 @@ fn by_blocks(model: &Arc<Model>, assembly: &Assembly, are_known: bool) -> Option
     // They need no derivatives, and less memory.
     let of_pattern = BLOCKS_PER_PATTERN.saturating_mul(assembly.n_products().max(FEWEST_PRODUCTS));
     Blocked::new(rough_by_rows(model), assembly, most.min(of_pattern))
-}
-
-/// Who asks for a way of moving or of starting asks for trajectories.
-fn is_left_open(settings: &Settings) -> bool {
-    settings.engine == Engine::Auto
-        && settings.sampler == Sampling::Nuts
-        && settings.metric == Metric::Auto
-        && matches!(settings.init, InitSpec::Mode)
 }
 
 /// Of the scales by blocks, at the mode that their values have; `None` where there is none, or rounding would be seen.

@@ -14,7 +14,7 @@ use crate::lanes::walks::{Walks, Wanted};
 use crate::lanes::{Started, started};
 use crate::natural::noise::Noise;
 use crate::natural::steps::{Ascent, ascend_while};
-use crate::spec::{Engine, InitSpec, Metric, Sampling, Settings};
+use crate::spec::{Sampling, Settings};
 use crate::transport::Transport;
 use crate::tuning::{LANES, MIN_ACCEPTED};
 use rand::SeedableRng;
@@ -66,7 +66,9 @@ struct Recorded {
 /// Chains of a model that is small enough, if nothing else was asked for and lanes do well.
 pub fn sample(model: &Arc<Model>, settings: &Settings, shared: &Shared) -> Option<Output> {
     let (clock, plan) = (Instant::now(), plan_of(settings));
-    if !is_left_open(settings) || plan.each < MIN_DRAWS || settings.warmup < MIN_WARMUP {
+    // Who asks for a way of moving or of starting, or for draws of the warm-up, gets chains one by one.
+    let is_left_open = settings.leaves_open(Sampling::Hmc) && !settings.save_warmup;
+    if !is_left_open || plan.each < MIN_DRAWS || settings.warmup < MIN_WARMUP {
         return None;
     }
     let frame = Frame::new(model).filter(|frame| covers(frame, model))?;
@@ -94,15 +96,6 @@ pub fn sample(model: &Arc<Model>, settings: &Settings, shared: &Shared) -> Optio
     let chains = (0..settings.chains).map(|c| run.chain(c, &recorded)).collect();
     let adapt_delta = settings.adapt_delta[0];
     Some(Output { chains, interrupted, engine: ENGINE, dim: frame.dim(), adapt_delta, uncopied: 0 })
-}
-
-/// Who asks for a way of moving or of starting, or for draws of the warm-up, gets chains one by one.
-fn is_left_open(settings: &Settings) -> bool {
-    settings.engine == Engine::Auto
-        && settings.sampler == Sampling::Hmc
-        && settings.metric == Metric::Auto
-        && matches!(settings.init, InitSpec::Mode)
-        && !settings.save_warmup
 }
 
 /// Whether a model is small enough.
