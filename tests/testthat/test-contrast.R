@@ -11,7 +11,7 @@ test_that("a slope of genes without a mean over donors is zero in the population
   fit <- twill_genes(counts, ~ 1 + (1 + x || donor), col_data = samples, iter = 200, seed = 1, silent = 2, keep = "effects")
   slope <- cond(x = 1) - cond(x = 0)
   expect_error(tw_contrast(fit, slope), "differs between levels", class = "twill_error_contrast")
-  own <- apply(ranef(fit, summary = FALSE)$donor[, , "x", ], c(1, 3), mean)
+  own <- apply(ranef(fit, summary = FALSE)$donor[, , , "x"], c(1, 2), mean)
   observed <- expect_no_warning(tw_contrast(fit, slope, estimand = "observed", log2 = FALSE))
   expect_equal(observed$log2FoldChange, unname(colMeans(own)))
   expect_true(all(is.na(observed$rhat)))
