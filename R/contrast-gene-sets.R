@@ -111,7 +111,8 @@ tw_gene_sets <- function(fit, contrast = NULL, sets, lfc_threshold = 0, estimand
   prior <- if (check_flag(adaptive, "adaptive") && !cell_noise) learn_effect_prior(effect$draws, statistics$mean, statistics$sd)
   statistics <- adapt_statistics(statistics, prior, lfc_threshold * unit)
   table <- set_table(statistics, members, unit, lfc_threshold > 0, effect$sigma)
-  facts <- contrast_facts(weights, ask, table_unit(fit, log2), prob, lfc_threshold, interval_error(effect, prob))
+  facts <- contrast_facts(weights, ask, table_unit(fit, log2), prob, lfc_threshold, interval_error(effect, prob),
+                          known_support(statistics))
   title <- if (against == "rest") "Mean effects of genes less those of all others" else "Mean effects of genes"
   new_table(table, "gene_sets", title, "sets", set_texts(fit, facts, ask, prior), facts)
 }

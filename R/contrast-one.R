@@ -24,7 +24,7 @@ contrast_of_one <- function(fit, contrast, lfc_threshold, estimand, prob, log2, 
   if (length(spread)) columns <- insert_before(columns, "rhat", spread)
   table <- if (is.null(by)) columns else cbind(plan$labels, columns)
   rownames(table) <- NULL
-  facts <- contrast_facts(weights, ask, table_unit(fit, log2), prob, lfc_threshold, NULL)
+  facts <- contrast_facts(weights, ask, table_unit(fit, log2), prob, lfc_threshold, NULL, least_supported(effect))
   facts$scale <- NULL
   facts$by <- names(plan$labels)
   # In each level: not of the population.
@@ -68,7 +68,8 @@ texts_of_one <- function(table, facts) {
   what <- sprintf("%s; %s%s, %s", facts$contrast, trimws(paste(sub("_", " ", facts$estimand %||% ""), "effect")), level,
                   unit_short(facts$unit))
   c(estimate = paste("posterior mean of", what), se = paste("posterior sd of", what), interval_texts(facts$prob),
-    lfsr = "posterior probability of the other sign", threshold_texts(facts$threshold), rhat = "R-hat of the effect",
+    lfsr = paste0("posterior probability of the other sign", support_note(facts$support)), threshold_texts(facts$threshold),
+        rhat = "R-hat of the effect",
     ess = "bulk effective sample size of the effect", sd_texts(names(table)))
 }
 

@@ -150,12 +150,14 @@ adapt_statistics <- function(statistics, prior, threshold, base = list(statistic
   extra <- if (is.null(base$extra)) matrix(0, sum(ok), 1) else extra_nodes(base$extra[, ok, drop = FALSE])
   found <- adapted_posterior(prior, mean[ok], sd[ok], c(0, threshold, -threshold), extra, densities_of(base$densities, which(ok)),
                              nodes_at(base$nodes, ok))
-  statistics$lfsr[ok] <- never_zero(pmin(found$below[, 1], found$above[, 1]) + found$zero)
+  statistics$lfsr[ok] <- never_zero(pmin(found$below[, 1], found$above[, 1]) + found$zero) |>
+    no_surer_than_draws(statistics$lfsr[ok], statistics$support[ok])
   if (threshold == 0) {
     statistics$fsos[ok] <- statistics$lfsr[ok]
     statistics$prob[ok] <- 1 - found$zero
   } else {
-    statistics$fsos[ok] <- never_zero(pmin(found$below[, 2], found$above[, 3]))
+    statistics$fsos[ok] <- never_zero(pmin(found$below[, 2], found$above[, 3])) |>
+      no_surer_than_draws(statistics$fsos[ok], statistics$support[ok])
     statistics$prob[ok] <- pmin(1, found$above[, 2] + found$below[, 3])
   }
   statistics

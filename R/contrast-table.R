@@ -9,14 +9,16 @@ effect_statistics <- function(effect, threshold, level) {
   mean <- colMeans(effect$draws)
   sd <- column_sds(effect$draws)
   total <- if (is.null(effect$extra)) sd else sqrt(sd^2 + colMeans(effect$extra))
-  tails <- list(below = kernel_tails(effect, mean, sd, total, at, TRUE), above = kernel_tails(effect, mean, sd, total, at, FALSE))
+  df <- heaviest_df(effect$draws, mean, sd)
+  tail <- function(lower) kernel_tails(effect, mean, sd, total, at, lower, df)
+  tails <- list(below = tail(TRUE), above = tail(FALSE))
   bounds <- steady_quantiles(effect$draws, probs, effect$extra)
   if (is.null(effect$extra)) for (own in effect$densities) {
     found <- own_tails(own, at)
     for (side in names(tails)) tails[[side]][own$gene, ] <- found[[side]]
     bounds[own$gene, ] <- own_quantiles(own, probs)
   }
-  effect_columns(mean, total, bounds, tails)
+  c(effect_columns(mean, total, bounds, tails), list(support = 0 * mean + least_supported(effect)))
 }
 
 normal_statistics <- function(effect, at, probs) {
@@ -38,8 +40,8 @@ never_zero <- function(rate) pmax(rate, .Machine$double.xmin)
 
 # Shares of a smoothed sample below (`lower`) or above points, genes x points: each draw is pulled towards the mean and
 # widened, so that mean and standard deviation stay. Bandwidth of the normal reference rule. Where less than one draw is left,
-# kernels fall faster than any posterior: there, at least the normal's tail, as far as that is less than one draw too.
-kernel_tails <- function(effect, mean, sd, total, at, lower) {
+# kernels fall faster than any posterior: there, at least the tail of a t, as far as that is less than one draw too.
+kernel_tails <- function(effect, mean, sd, total, at, lower, df) {
   n <- nrow(effect$draws)
   h <- 0.9 * n^-0.2
   centre <- rep(mean, each = n)
@@ -49,7 +51,7 @@ kernel_tails <- function(effect, mean, sd, total, at, lower) {
   width <- pmax(width, .Machine$double.xmin)
   one <- function(x) {
     share <- colMeans(matrix(stats::pnorm(x, pulled, width, lower.tail = lower), n))
-    pmax(share, pmin(1 / n, stats::pnorm(x, mean, pmax(total, .Machine$double.xmin), lower.tail = lower)))
+    pmax(share, pmin(1 / n, unit_t_tail((x - mean) / pmax(total, .Machine$double.xmin), df, lower)))
   }
   matrix(vapply(at, one, numeric(length(mean))), length(mean))
 }
@@ -115,9 +117,9 @@ effect_unit <- function(fit, log2 = TRUE) unit_size(table_unit(fit, log2))
 # Descriptions -----------------------------------------------------------------------------------------------------
 
 # What a table of effects carries as attributes.
-contrast_facts <- function(weights, ask, unit, prob, threshold, error) {
+contrast_facts <- function(weights, ask, unit, prob, threshold, error, support = NULL) {
   list(contrast = weights$label, estimand = ask$estimand, scale = ask$scale, unit = unit, prob = prob, error = error,
-       threshold = if (threshold > 0) threshold, note = ask_note(ask))
+       support = support, threshold = if (threshold > 0) threshold, note = ask_note(ask))
 }
 
 column_texts <- function(fit, facts, ask, prior = NULL) {
@@ -128,7 +130,8 @@ column_texts <- function(fit, facts, ask, prior = NULL) {
   c(baseMean = if (has_counts(fit)) "mean of counts over size factors" else "mean of the values",
     log2FoldChange = paste0("posterior mean of ", what), lfcSE = paste0("posterior sd of ", what),
     interval_texts(facts$prob, approximate),
-    lfsr = paste0("local false sign rate: posterior probability of the other sign", prior_note(prior)),
+    lfsr = paste0("local false sign rate: posterior probability of the other sign", prior_note(prior),
+        support_note(facts$support)),
     threshold_texts(facts$threshold),
     svalue = sprintf("mean %s of all genes with one at most as large", if (is.null(facts$threshold)) "lfsr" else "fsos"),
     rhat = "worst R-hat of the coefficients involved", ess = "smallest bulk effective sample size of the coefficients involved",
@@ -216,7 +219,7 @@ tw_row_data <- function(x, results, prefix = "twill_", ...) {
   if (length(unknown) > 0) {
     abort_twill("genes", c("{.arg results} has genes that {.arg x} does not have: {.val {some(unknown)}}."))
   }
-  data <- SummarizedExperiment::rowData(x)
+  data <- SummarizedExperiment::rowData(x, use.names = FALSE)
   columns <- paste0(prefix, names(results))
   rows <- match(known, rownames(results))
   for (k in seq_along(columns)) data[[columns[k]]] <- table_column_at(results[[k]], rows, names(results)[k])

@@ -69,7 +69,10 @@
 #' `lfc_threshold` above zero, `fsos` is the probability that the effect has the other sign or is smaller than the
 #' threshold, and `svalue` is made of it.
 #'
-#' Taken gene by gene, these cannot know that most genes do not respond: of those, one in ten has an `lfsr` below 0.05.
+#' Draws tell of no probability below one over their number (over all genes of the table): smaller ones are the tail of a t of
+#' as few
+#' degrees of freedom as all draws allow, which serves to order genes, and are printed as `<8e-06`.
+#' Taken gene by gene, rates cannot know that most genes do not respond: of those, one in ten has an `lfsr` below 0.05.
 #' With `adaptive = TRUE`, `lfsr`, `fsos`, `svalue` and `prob` are therefore under a prior of the effect learned over the genes
 #' of the fit: a share without effect, and zero-mean normals of many sizes (the mixture of Stephens 2017, at the optimum of
 #' its likelihood; a warning says if that was not reached), with a t in place of each gene's likelihood whose degrees of freedom
@@ -186,7 +189,8 @@ tw_contrast <- function(fit, contrast = NULL, lfc_threshold = 0, estimand = c("p
   symbols <- resolve_symbols(fit, symbols)
   answer <- if (is.null(by)) contrast_answer(fit, contrast, weights, ask, lfc_threshold * unit, prob, prior, shrink) else
     contrast_by(fit, contrast, weights, ask, by, unit, lfc_threshold * unit, prob, prior, shrink)
-  facts <- contrast_facts(weights, ask, table_unit(fit, log2), prob, lfc_threshold, answer$error)
+  facts <- contrast_facts(weights, ask, table_unit(fit, log2), prob, lfc_threshold, answer$error,
+                          known_support(answer$statistics))
   facts$by <- answer$by
   table <- answer$table %||% contrast_table(fit, answer$statistics, weights, unit, lfc_threshold > 0, ask$mask)
   if (shrink) table <- insert_before_status(table, shrunken_columns(answer$prior, answer$base, prob, answer$mask) / unit)

@@ -76,7 +76,8 @@ texts_of_rows <- function(data, names) {
   structure(columns, row.names = unique_names(names, nrow(data)))
 }
 
-experiment_texts <- function(x) texts_of_rows(SummarizedExperiment::rowData(x), rownames(x))
+# Without their names: of those some may be missing, which a table of Bioconductor refuses.
+experiment_texts <- function(x) texts_of_rows(SummarizedExperiment::rowData(x, use.names = FALSE), rownames(x))
 
 # A variable of the design that is a matrix, a table or a list is there, but no column.
 refuse_odd_columns <- function(variables, data, where) {

@@ -2,10 +2,12 @@
 
 # list(counts, gene, guide, plasmid, data): a matrix guides x samples and what is known of either.
 wide_screen <- function(x, gene, plasmid, col_data, assay) {
-  if (is_experiment(x) && is.character(gene) && length(gene) == 1) gene <- row_column(x, gene)
+  has_columns <- is_experiment(x) || is_seurat(x)
+  if (has_columns && is.character(gene) && length(gene) == 1) gene <- row_column(x, gene, assay)
   guide <- rownames(x)
-  if (!is.null(guide)) rownames(x) <- unique_names(guide, nrow(x))
-  input <- read_genes(x, assay, if (is_experiment(x)) col_data else with_plasmid_rows(col_data, colnames(x), plasmid))
+  # Those of Seurat are unique.
+  if (!is.null(guide) && !is_seurat(x)) rownames(x) <- unique_names(guide, nrow(x))
+  input <- read_genes(x, assay, if (has_columns) col_data else with_plasmid_rows(col_data, colnames(x), plasmid))
   source <- input$source
   gene <- check_guide_genes(gene, n_genes(source))
   counts <- as.matrix(source_matrix(source))
@@ -32,10 +34,12 @@ own_guide_names <- function(names, gene) {
   names
 }
 
-row_column <- function(x, name) {
-  known <- names(SummarizedExperiment::rowData(x))
-  if (name %in% known) return(SummarizedExperiment::rowData(x)[[name]])
-  abort_twill("genes", c("{.arg gene} must name a column of {.code rowData(x)}.", "x" = "There is no {.val {name}}.",
+row_column <- function(x, name, assay) {
+  data <- if (is_seurat(x)) seurat_features(x, assay) else SummarizedExperiment::rowData(x, use.names = FALSE)
+  known <- names(data)
+  if (name %in% known) return(data[[name]])
+  where <- if (is_seurat(x)) "x[[assay]][[]]" else "rowData(x)"
+  abort_twill("genes", c("{.arg gene} must name a column of {.code {where}}.", "x" = "There is no {.val {name}}.",
                          did_you_mean(name, known)))
 }
 

@@ -7,17 +7,24 @@ is_seurat <- function(x) inherits(x, "Seurat")
 # Of version 5 layers are read, of older ones slots.
 read_seurat <- function(x, assay, layer, col_data) {
   if (!is.null(col_data)) abort_twill("genes", "{.arg col_data} is for matrices: {.arg x} has its own, {.code x[[]]}.")
-  need_seurat_object()
-  known <- SeuratObject::Assays(x)
-  if (identical(assay, "counts") || identical(assay, "logcounts")) assay <- SeuratObject::DefaultAssay(x)
-  if (!is.character(assay) || length(assay) != 1 || !assay %in% known) {
-    given <- given_value(assay)
-    abort_twill("genes", c("{.arg assay} must name an assay of {.arg x}.", "x" = "It is {.val {given}}.",
-                           did_you_mean(as.character(given)[1], known), "i" = "There are {.val {known}}."))
-  }
+  assay <- seurat_assay(x, assay)
   counts <- seurat_layer(x, assay, layer)
   list(counts = counts, data = x[[]], assay = assay, rows = texts_of_rows(x[[assay]][[]], rownames(counts)))
 }
+
+# The name of the assay that is meant.
+seurat_assay <- function(x, assay) {
+  need_seurat_object()
+  known <- SeuratObject::Assays(x)
+  if (identical(assay, "counts") || identical(assay, "logcounts")) assay <- SeuratObject::DefaultAssay(x)
+  if (is.character(assay) && length(assay) == 1 && assay %in% known) return(assay)
+  given <- given_value(assay)
+  abort_twill("genes", c("{.arg assay} must name an assay of {.arg x}.", "x" = "It is {.val {given}}.",
+                         did_you_mean(as.character(given)[1], known), "i" = "There are {.val {known}}."))
+}
+
+# What is known of the rows of an assay.
+seurat_features <- function(x, assay) x[[seurat_assay(x, assay)]][[]]
 
 need_seurat_object <- function() {
   if (has_seurat_object()) return(invisible())

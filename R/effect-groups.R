@@ -122,9 +122,10 @@ summary.tw_group <- function(object, contrast = NULL, genes = NULL, prob = 0.95,
                       row.names = colnames(draws))
   label <- sprintf("%s - %s in %s %s", contrast[1], contrast[2], paste(object$by, collapse = " | "), object$value)
   texts <- c(log2FoldChange = paste("posterior mean of", label), lfcSE = paste("posterior sd of", label), interval_texts(prob),
-             lfsr = "probability of the other sign under the group's own posterior")
+             lfsr = paste0("probability of the other sign under the group's own posterior", support_note(known_support(s))))
   new_table(table, "contrast", "Effects", "genes", texts,
-            list(contrast = label, estimand = "observed", scale = "expression", unit = table_unit(object$fit), prob = prob))
+            list(contrast = label, estimand = "observed", scale = "expression", unit = table_unit(object$fit), prob = prob,
+                 support = known_support(s)))
 }
 
 #' @rdname tw_groups

@@ -38,7 +38,18 @@ check_failing <- function(design, n_slots, dots) {
   abort_twill("setting", c("{.code guide_dist = \"mixture\"} does not go with the rest.", stats::setNames(trouble[1], "x")))
 }
 
+# Every coefficient of a guide has one of its gene that it is about.
+refuse_undetermined <- function(fit) {
+  design <- model_of(fit)$design
+  lost <- setdiff(design$terms[[1]]$coefs, sub("^b_", "", design$coef_names))
+  if (length(lost) == 0) return(invisible())
+  abort_twill("setting", c("{.code guide_dist = \"mixture\"} needs a design whose columns the samples tell apart.",
+                           "x" = "Others determine {.val {some(lost)}}.",
+                           "i" = "Leave out of {.arg design} what they come from."))
+}
+
 with_failing_guides <- function(fit, silent = 1) {
+  refuse_undetermined(fit)
   data <- failing_data(fit)
   size <- dim(fit$posterior$draws)
   n_chains <- draw_chains(fit, size[1])

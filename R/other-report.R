@@ -125,9 +125,12 @@ report_text <- function(x) {
 # The surest first; of those alike the largest.
 report_top <- function(table, n) {
   effect <- intersect(effect_names, names(table))[1]
+  support <- table_fact(table, "support")
   table <- as.data.frame(table[order(table$svalue, -abs(table[[effect]])), ])
   table <- utils::head(table, n)
   rates <- intersect(c("lfsr", "fsos", "svalue"), names(table))
-  table[rates] <- lapply(table[rates], function(x) formatC(x, digits = 2, format = "g"))
+  table[rates] <- lapply(rates, function(name) {
+    supported_texts(formatC(table[[name]], digits = 2, format = "g"), table[[name]], name, support)
+  })
   table[setdiff(names(table), c("prob", "rhat", "ess", "khat"))]
 }

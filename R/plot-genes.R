@@ -62,7 +62,8 @@ mean_axis <- function(results) {
 }
 
 # Heights from 0 to 20 are drawn as they are; where some are higher, under the square root, so that the middle keeps its room.
-# The highest that is told apart is 50; what lies above is drawn there, as triangles.
+# The highest that is told apart is 50; what lies above is drawn there. What draws do not support (contrast-rates.R) is an order
+# alone: triangles.
 highest_told <- 50
 
 volcano_plot <- function(table, results, alpha) {
@@ -70,18 +71,21 @@ volcano_plot <- function(table, results, alpha) {
   table <- table[!is.na(table$svalue), ]
   height <- -log10(pmax(table$svalue, 1e-300))
   table$height <- pmin(height, highest_told)
-  table$edge <- height > highest_told
+  support <- table_fact(results, "support") %||% 0
+  table$edge <- height > min(highest_told, -log10(support))
   top <- max(table$height, -log10(alpha))
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$effect, y = .data$height, colour = .data$called, shape = .data$edge)) +
     ggplot2::geom_vline(xintercept = 0, colour = "grey60", linewidth = 0.3) +
     ggplot2::geom_hline(yintercept = -log10(alpha), colour = "grey60", linewidth = 0.3, linetype = 2) +
     ggplot2::scale_shape_manual(values = c("FALSE" = 16, "TRUE" = 17), guide = "none")
   points_with_labels(plot, alpha, table$effect, volcano_axis(top)) +
-    ggplot2::labs(x = effect_axis(results), y = volcano_title(table$edge), subtitle = result_subtitle(results))
+    ggplot2::labs(x = effect_axis(results), y = volcano_title(table$edge, support), subtitle = result_subtitle(results))
 }
 
-volcano_title <- function(edge) {
-  if (any(edge)) sprintf("-log10 s-value (triangles: above %g)", highest_told) else "-log10 s-value"
+volcano_title <- function(edge, support) {
+  if (!any(edge)) return("-log10 s-value")
+  if (-log10(support) >= highest_told) return(sprintf("-log10 s-value (triangles: above %g)", highest_told))
+  "-log10 s-value (triangles: more than draws tell)"
 }
 
 volcano_axis <- function(top) {

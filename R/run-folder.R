@@ -7,7 +7,7 @@
 check_folder <- function(folder) {
   if (is.null(folder)) return(NULL)
   check_path(folder, "folder")
-  if (!dir.exists(folder) && !(dir.exists(dirname(folder)) && dir.create(folder))) {
+  if (!dir.exists(folder) && !(dir.exists(dirname(folder)) && dir.create(folder, showWarnings = FALSE))) {
     abort_twill("file", "{.arg folder} cannot be made: {.file {folder}}.")
   }
   normalizePath(folder)

@@ -27,9 +27,9 @@ long_table <- function(tables, keys, row = "gene") {
 # What all tables say of themselves alike.
 shared_facts <- function(tables) {
   facts <- facts_of(tables[[1]])
-  facts <- facts[setdiff(names(facts), c("title", "rows", "description", "whole", "minor", "error"))]
+  facts <- facts[setdiff(names(facts), c("title", "rows", "description", "whole", "minor", "error", "support"))]
   same <- vapply(names(facts), function(name) all(vapply(tables, function(x) identical(attr(x, name), facts[[name]]), NA)), NA)
-  facts[same]
+  c(facts[same], list(support = largest_support(tables)))
 }
 
 tables_by <- function(fits, make, row = "gene") long_table(said_once(lapply(fits, make)), attr(fits, "keys"), row)

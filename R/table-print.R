@@ -73,7 +73,8 @@ print_rows <- function(x, n, digits) {
   shown <- plain_table(x)[seq_len(min(n, nrow(x))), , drop = FALSE]
   names <- row_names_shown(shown)
   signed <- signed_columns(shown)
-  columns <- lapply(names(shown), function(name) text_column(shown[[name]], name, digits, name %in% signed))
+  columns <- lapply(names(shown), function(name) text_column(shown[[name]], name, digits, name %in% signed,
+                                                                    attr(x, "support")))
   fits <- columns_that_fit(columns, names, match(intersect(attr(x, "minor"), names(shown)), names(shown)))
   cat(do.call(paste, c(list(names), columns[fits])), sep = "\n")
   left <- c(if (nrow(x) > n) sprintf("%s more rows", big(nrow(x) - n)),
@@ -99,9 +100,9 @@ signed_columns <- function(shown) {
   if (any(ends %in% signed)) union(signed, ends) else signed
 }
 
-text_column <- function(values, name, digits, signed) {
+text_column <- function(values, name, digits, signed, support = NULL) {
   if (!is.numeric(values)) return(format(c(name, cut_text(as.character(values)))))
-  text <- c(name, number_texts(values, digits, signed))
+  text <- c(name, supported_texts(number_texts(values, digits, signed), values, name, support))
   formatC(text, width = text_width(text))
 }
 

@@ -93,7 +93,10 @@ part_call <- function(call, frame, key, seed) {
   from <- if (is_long) call$x else if (is.null(frame$col_data)) call$x else call$col_data
   tests <- Map(function(name, value) call("==", call("$", from, as.name(name)), as.character(value)), names(key), key)
   test <- Reduce(function(a, b) call("&", a, b), unname(tests))
-  cut <- function(of, by_rows) if (by_rows) call("[", of, test, quote(expr = )) else call("[", of, quote(expr = ), test)
+  # One column stays a column.
+  cut <- function(of, by_rows) {
+    if (by_rows) call("[", of, test, quote(expr = ), drop = FALSE) else call("[", of, quote(expr = ), test, drop = FALSE)
+  }
   out <- call
   out$by <- NULL
   out$x <- cut(call$x, is_long)

@@ -32,8 +32,9 @@
 #' probability that each guide works. The fit with normal guides comes first, and gives starts and the priors that do not
 #' concern guides; the design takes no group-level terms besides.
 #'
-#' @param x A matrix, sparse matrix or SummarizedExperiment of counts, guides in rows, samples in columns; a data frame like
-#'   that with columns of guides and genes (the count table of MAGeCK); or a data frame with one row per guide and sample.
+#' @param x A matrix, sparse matrix, SummarizedExperiment or Seurat object of counts, guides in rows, samples in columns; a data
+#'   frame like that with columns of guides and genes (the count table of MAGeCK); or a data frame with one row per guide and
+#'   sample.
 #' @param design A formula without response, or with it for one row per guide and sample. Default: `~ 1`, one fold change per
 #'   gene. The guides' term, `(1 + x || guide)` with the population-level terms x, is added unless `guide` stands in it.
 #' @param gene The gene of each guide: a vector, or the name of a column of `rowData(x)` or of the data frame. Default for

@@ -3,8 +3,9 @@
 read_fuzzer <- function(folder) {
   fuzz <- new.env(parent = globalenv())
   fuzz$fuzz_folder <- normalizePath(folder)
-  for (part in c("choose.R", "data.R", "models.R", "doors.R", "tables.R", "verbs.R", "chains.R", "properties.R", "judge.R",
-                 "children.R")) {
+  for (part in c("choose.R", "data.R", "models.R", "keeping.R", "one.R", "doors.R", "tables.R", "verbs.R", "chains.R",
+      "properties.R",
+                 "judge.R", "children.R")) {
     sys.source(file.path(folder, part), fuzz)
   }
   fuzz

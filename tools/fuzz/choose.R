@@ -45,5 +45,8 @@ function_named <- function(name) if (grepl("::", name)) str2lang(name) else as.n
 # An optional argument whose value is one of these, written as code.
 any_of <- function(...) {
   codes <- as.list(substitute(list(...)))[-1]
-  function() element_of(codes)
+  there <- !vapply(codes, function(code) "nothing" %in% c(all.names(code), unlist(code_texts(code))), NA)
+  function() element_of(if (mood$decent && any(there)) codes[there] else codes)
 }
+
+code_texts <- function(code) if (is.character(code)) code else if (is.call(code)) lapply(as.list(code), code_texts)

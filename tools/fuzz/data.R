@@ -182,9 +182,10 @@ as_other_matrix <- function(x, col_data) {
   has <- function(package) requireNamespace(package, quietly = TRUE)
   if (!is.matrix(x) || !is.numeric(x)) return(x)
   kinds <- c("sparse", "row_sparse", if (has("DelayedArray")) "delayed", if (has("SummarizedExperiment")) "experiment",
-             if (has("SingleCellExperiment")) "cells")
+             if (has("SingleCellExperiment")) "cells", if (has("SeuratObject")) "seurat")
   switch(element_of(kinds), sparse = try_or(methods::as(x, "CsparseMatrix"), x),
-         row_sparse = try_or(methods::as(x, "RsparseMatrix"), x), delayed = DelayedArray::DelayedArray(x),
+         row_sparse = try_or(methods::as(x, "RsparseMatrix"), x), seurat = as_seurat(x, col_data),
+             delayed = DelayedArray::DelayedArray(x),
          experiment = try_or(SummarizedExperiment::SummarizedExperiment(list(counts = x), colData = col_data), x),
          cells = try_or(SingleCellExperiment::SingleCellExperiment(list(counts = x), colData = col_data), x))
 }

@@ -16,7 +16,8 @@ common <- function() {
 random_twill <- function() {
   kind <- one_of("gaussian", "counts")
   required <- list(random_formula(), data = quote(data), family = random_family(kind))
-  method <- one_of(list(), list(), list(), list(method = "laplace"), list(method = "svi", control = list(max_steps = 50)))
+  method <- one_of(list(), list(), list(), random_engine(), list(method = "laplace"),
+                   list(method = "svi", control = list(max_steps = 50)))
   data <- random_frame(family = kind)
   relations <- random_relations(data)
   required <- c(required, if (names_matrices(required[[1]])) list(data2 = quote(relations)), common(), method)
@@ -25,7 +26,14 @@ random_twill <- function() {
     required$data <- element_of(list(quote(in_pieces(data, 4)), quote(in_pieces(data, 1)), quote(in_pieces(data, 1000))))
     values$in_pieces <- in_pieces
   }
-  list(code = random_call("twill", required, twill_settings), data = values)
+  list(code = kept(random_call("twill", required, twill_settings), file_settings), data = values)
+}
+
+# One way of sampling, whether it is the one that would be taken or not.
+random_engine <- function() {
+  hmc <- if (chance(0.5)) list(method = "hmc")
+  engine <- one_of("joint", "levels", "collapsed", "auto", if (is.null(hmc)) "guided" else "nothing")
+  c(hmc, if (chance(0.7)) list(control = call("list", engine = engine)))
 }
 
 # Data that come in pieces of so many rows.
@@ -55,7 +63,7 @@ random_design <- function() {
   if (chance(0.4)) return(one_of(quote(~f), quote(~ f + (1 | g)), quote(~ x + (1 + x || g)), quote(~1),
                                  quote(~ f + (1 + f || g)), quote(~ f * h + (1 | g)), quote(~ f + (1 | gr(g, cov = K))),
                                    quote(~ 0 + f)))
-  as_code(paste("~", random_terms(0.1)))
+  as_code(paste("~", random_terms(0.1, of_genes = TRUE)))
 }
 
 gene_method <- function() {
@@ -75,12 +83,14 @@ matrix_input <- function(n_genes, n_samples, mean, is_count = TRUE) {
 n_genes <- function() if (!oddly(0.15)) sample(2:5, 1) else sample(c(0, 1, 12), 1)
 
 # The matrices that a design names come along.
-random_set_call <- function(door, required, optional, input) {
+random_set_call <- function(door, required, optional, input, ways = names(kept_settings())) {
   if (names_matrices(required[[2]])) {
     input$relations <- random_relations(input$samples)
     required$data2 <- quote(relations)
   }
-  list(code = random_call(door, required, optional), data = input)
+  # Such objects have columns of their own.
+  if (brings_columns(input$x) && !oddly(0.2)) required$col_data <- NULL
+  list(code = kept(random_call(door, required, optional), kept_settings()[ways]), data = input)
 }
 
 random_genes <- function() {
@@ -100,7 +110,8 @@ random_long_genes <- function() {
   genes <- gene_names(3)
   data <- random_frame(24, "counts")
   if (is.data.frame(data)) data$gene <- rep_len(if (is.null(genes)) 1:3 else genes, nrow(data))
-  required <- c(list(quote(data), as_code(paste("y ~", random_terms(0.1))), gene = "gene"), common(), gene_method())
+  required <- c(list(quote(data), as_code(paste("y ~", random_terms(0.1, of_genes = TRUE))), gene = "gene"), common(),
+      gene_method())
   list(code = random_call("twill_genes", required, gene_only_settings), data = list(data = data, n = 24))
 }
 
@@ -133,8 +144,8 @@ random_screen <- function() {
       1),
               size_factors = any_of(rep(1, n), rep(0, n), runif(n)), guide_dist = any_of("normal", "mixture", "student",
                 "nothing"))
-  optional <- gene_only_settings[setdiff(names(gene_only_settings), c("weights", "genes"))]
-  list(code = random_call("twill_screen", required, c(optional, own)), data = input)
+  optional <- gene_only_settings[setdiff(names(gene_only_settings), c("weights", "genes", if (mood$decent) "by"))]
+  random_set_call("twill_screen", required, c(optional, own), input, setdiff(names(kept_settings()), if (mood$decent) "by"))
 }
 
 spoil_genes <- function(gene) one_of(replace(gene, 1, NA), rep("a", length(gene)), gene[-1], seq_along(gene), replace(gene, 1,

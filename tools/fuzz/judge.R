@@ -11,19 +11,22 @@ fuzz_call <- function(door, seed, n_verbs = 3) {
   mood$decent <- FALSE
   env <- list2env(case$data, parent = globalenv())
   # Drawn before anything runs, so that the verbs do not depend on what the package does with R's generator.
-  verbs <- lapply(seq_len(n_verbs), function(i) random_verb(door))
   seeds <- sample.int(1e6, n_verbs)
   fitted <- judge(case$code, env)
   findings <- fitted$findings
   if (is.null(fitted$value)) return(structure(findings, outcome = "refused"))
   env$fit <- fitted$value
+  # Of long data verbs about the matrix have the data.
+  if (is.null(env$x)) env$x <- env$data
   # What is no fit and no table has been printed: it has no verbs.
   if (door == "tables" && !inherits(env$fit, "tw_table")) return(structure(findings, outcome = "fitted"))
   if (chance(0.5)) findings <- c(findings, property_findings(case, env))
-  for (i in seq_along(verbs)) {
-    set.seed(seeds[i])
+  asked <- if (inherits(env$fit, "twill_by")) "by" else door
+  for (seed in seeds) {
+    set.seed(seed)
+    verb <- random_verb(asked)
     env$newdata <- random_newdata(data_of(env))
-    findings <- c(findings, judge(verbs[[i]], env)$findings)
+    findings <- c(findings, judge(verb, env)$findings)
   }
   structure(lapply(findings, function(finding) c(finding, list(fit = one_line(case$code)))), outcome = "fitted")
 }
@@ -104,7 +107,8 @@ frames_here <- function() {
 show_value <- function(value) {
   if (inherits(value, c("ggplot", "bayesplot_grid", "gtable"))) return(draw(value))
   if (is.list(value) && length(value) && all(vapply(value, inherits, TRUE, c("ggplot", "gtable")))) return(lapply(value, draw))
-  if (inherits(value, c("twillfit", "twillgenes", "tw_contrast", "twill_prior")) || any(startsWith(class(value)[1], c("tw_",
+  if (inherits(value, c("twillfit", "twillgenes", "twill_by", "tw_contrast", "twill_prior")) || any(startsWith(class(value)[1],
+      c("tw_",
       "summary.tw")))) print(value)
 }
 

@@ -43,13 +43,17 @@ left_sides <- c("y | weights(w)", "y | se(w)", "y | se(w, sigma = TRUE)", "log(y
                 "as.integer(y)", "y | se(x)", "y[1]", "y | weights(w) + se(w)")
 
 # The right side of a formula, as text.
-random_terms <- function(p_strange = 0.15) {
-  fixed <- some_of(fixed_terms, sample(0:2, 1))
-  groups <- if (chance(0.6)) some_of(group_terms, 1)
+random_terms <- function(p_strange = 0.15, of_genes = FALSE) {
+  choose <- function(terms, n) some_of(if (of_genes && mood$decent) terms_of_genes(terms) else terms, n)
+  fixed <- choose(fixed_terms, sample(0:2, 1))
+  groups <- if (chance(0.6)) choose(group_terms, 1)
   strange <- c(if (oddly(p_strange)) element_of(strange_terms), if (oddly(p_strange)) element_of(strange_group_terms))
   terms <- c(fixed, groups, strange)
   if (length(terms)) paste(terms, collapse = " + ") else "1"
 }
+
+# Without those that fits of many genes refuse.
+terms_of_genes <- function(terms) grep("me[(]|fcor|mm[(]|dist = |cov = C|factor[(]z[)]", terms, value = TRUE, invert = TRUE)
 
 # A two-sided formula as code; what does not parse stays text.
 random_formula <- function() {

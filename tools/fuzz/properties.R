@@ -3,7 +3,9 @@
 
 # A list of texts, one per property that does not hold.
 broken_properties <- function(fit, case, env) {
-  kind <- if (inherits(fit, "twillgenes")) set_properties else if (is_plain_fit(fit)) fit_properties else
+  kind <- if (inherits(fit, "twillgenes")) c(set_properties, kept_properties) else if (inherits(fit,
+      "twill_by")) by_properties else
+    if (is_plain_fit(fit)) c(fit_properties, one_properties, file_properties) else
     if (inherits(fit, "twill_merged")) merged_properties else if (inherits(fit, "twill_responses")) responses_properties
   unlist(lapply(names(kind), function(name) {
     same <- holds(kind[[name]], fit, case, env)

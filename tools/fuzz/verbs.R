@@ -37,9 +37,11 @@ twill_verbs <- list(
   predictive_error = prediction, predictive_interval = list(prob = probabilities, newdata = new_data),
   residuals = c(prediction[1:2], summaries, list(method = any_of("posterior_epred", "posterior_predict"),
                                                  type = any_of("ordinary", "pearson", "quantile"))),
-  log_lik = prediction, loo = list(pointwise = yes_no, save_psis = yes_no), waic = list(pointwise = yes_no),
+  log_lik = prediction, loo = list(pointwise = yes_no, save_psis = yes_no, cores = any_of(1, 0)), waic = list(pointwise = yes_no),
   bayes_R2 = summaries, loo_R2 = summaries, loo_predict = list(type = any_of("mean", "var", "quantile"), probs = probabilities),
-  kfold = list(K = any_of(2, 3, 1, 1000), group = group_names), nuts_params = list(pars = variables), log_posterior = list(),
+  kfold = list(K = any_of(2, 3, 1, 1000), group = any_of("g", "h", "f", "nothing", "g:h", 1, NA), save_fits = yes_no, seed = 1,
+               folds = any_of(1:2, "random", "stratified", "grouped", "nothing", rep(1:2, length.out = nobs(fit)), NA)),
+                   nuts_params = list(pars = variables), log_posterior = list(),
   rhat = list(pars = variables),
   neff_ratio = list(pars = variables), tidy = list(effects = any_of("fixed", "ran_pars", "ran_vals", "nothing"),
                                                    conf.level = probabilities,
@@ -64,7 +66,9 @@ twill_verbs <- list(
                                 "error_hist", "nothing"),
                   ndraws = draws_wanted, group = any_of("f", "g", "nothing"), x = any_of("x", "nothing"), newdata = new_data,
                     prefix = any_of("ppd", "ppc")),
-  tw_log_prob = list(gradient = yes_no), tw_log_evidence = list(),
+  tw_log_prob = list(gradient = yes_no), tw_log_evidence = list(cores = any_of(1, 2, 0, "a"), silent = any_of(2, 0)),
+  tw_contrast = c(one_contrasts, list(names = any_of("limma", "twill"), mask = 1, scale = any_of("clr", "expression"))),
+  tw_variance = list(prob = probabilities, long = yes_no, genes = 1),
   `emmeans::emmeans` = list(),
   tw_response = list(), tw_report = list(title = any_of("a", 1), n = any_of(2, 0)), simulate = list(), logLik = list(),
     anova = list(),
@@ -121,10 +125,11 @@ row_verbs <- lapply(list(
   fitted = list(), residuals = list(type = any_of("ordinary", "pearson", "quantile", "nothing"), seed = 1),
   predict = c(summaries, list(newdata = quote(newdata))),
   posterior_linpred = prediction, posterior_epred = prediction, posterior_predict = prediction, predictive_error = list(seed = 1),
-  predictive_interval = list(prob = probabilities), log_lik = list(), loo = list(by = any_of("gene", "sample", "nothing"),
-                                                                                integrate = yes_no),
+  predictive_interval = list(prob = probabilities), log_lik = list(), loo = list(by = any_of("gene", "sample", "leaf", "nothing"),
+                                                                                integrate = yes_no, compare = yes_no),
   waic = list(by = any_of("gene", "sample", "leaf")), bayes_R2 = summaries,
-  kfold = list(K = any_of(2, 3, 1, 1000), group = group_names, by = any_of("gene", "sample")),
+  kfold = list(K = any_of(2, 3, 1, 1000), group = any_of("g", "h", "f", "nothing", 1), by = any_of("gene", "sample", "leaf"),
+               save_fits = yes_no, folds = any_of(1:2, "nothing", rep(1:2, length.out = dim(fit)[2]), NA)),
   loo_compare = list(criterion = any_of("loo", "waic", "kfold")), pp_check = list(type = any_of("intervals", "hist",
       "nothing", "stat"), ndraws = draws_wanted), tidy = list(effects = any_of("fixed", "ran_pars", "nothing"),
                                                             conf.level = probabilities,
@@ -139,11 +144,21 @@ row_verbs <- c(row_verbs, list(
   as.data.frame = list(), pairs = list(), nuts_params = list(), tw_log_evidence = list(), tw_status = list(all = yes_no)))
 
 cell_verbs <- list(
-  residuals = list(x = quote(x), ndraws = draws_wanted), log_lik = list(x = quote(x)), loo = list(), waic = list(),
-  pp_check = list(type = any_of("hist", "mean", "zeros"), genes = gene_selection, ndraws = draws_wanted, cut = probabilities))
+  residuals = list(x = quote(x), ndraws = draws_wanted), log_lik = list(x = quote(x)),
+  loo = list(by = any_of("gene", "leaf", "nothing"), integrate = yes_no, compare = yes_no), waic = list(by = any_of("gene",
+      "leaf")),
+  pp_check = list(type = any_of("hist", "mean", "zeros", "nothing"), genes = gene_selection, ndraws = draws_wanted,
+      cut = probabilities))
 
 table_verbs <- list(print = list(n = any_of(1, 0, 5, "all"), digits = any_of(2, 0)), summary = list(), as.data.frame = list(),
                     plot = list(type = any_of("forest", "power", "nothing"), alpha = probabilities), dim = list())
+
+# Verbs of fits by type, and some that must be asked of one of them.
+by_verbs <- list(
+  print = list(), summary = list(), tw_contrast = set_verbs$tw_contrast, tw_diagnostics = set_verbs$tw_diagnostics,
+  tw_gene_sets = contrast_options, `[` = list(), `[[` = list(), c = list(), names = list(), length = list(), fixef = list(),
+  plot = list(), tw_variance = list(), tw_means = list(), loo = list(), update = list(iter = 20), posterior_predict = list(),
+  tw_gene = list(), as_draws_df = list(), tw_report = list(), tw_spread = list(), coef = list(), tw_design = list())
 
 # What a verb cannot do without, besides the fit.
 verb_needs <- list(
@@ -158,16 +173,17 @@ verb_needs <- list(
   loo = list(genes = gene_selection),
   log_lik = list(genes = gene_selection), tw_response = list(responses_wanted),
     tw_report = list(quote(tempfile(fileext = ".html"))),
-  waic = list(genes = gene_selection), `[` = list(gene_selection), c = list(quote(fit)),
+  waic = list(genes = gene_selection), `[` = list(gene_selection), c = list(quote(fit)), `[[` = list(1),
   loo_compare = list(quote(fit)))
 
 verbs_of <- function(door) {
   switch(door, twill = twill_verbs, cells = c(set_verbs, row_verbs[setdiff(names(row_verbs), names(cell_verbs))], cell_verbs),
-         tables = table_verbs, c(set_verbs, row_verbs))
+         tables = table_verbs, by = by_verbs, c(set_verbs, row_verbs))
 }
 
 random_verb <- function(door) {
   if (door %in% c("genes", "cells", "screen") && chance(0.25)) return(random_chain(door))
+  if (door == "by" && chance(0.3)) return(verb_on(quote(fit[[1]]), "genes"))
   verb_on(quote(fit), door)
 }
 
