@@ -56,7 +56,14 @@ tree_text <- function(d, fit) {
   sprintf("at maximal tree depth (%d) %d; ", as.integer(d$max_treedepth), as.integer(d$at_max_depth))
 }
 
+# What stood for the log density of the scales, and how near it was.
+surrogate_text <- function(s) {
+  sprintf("  log density of the scales by a polynomial of degree %d through %d values; off by at most %s at %d draws",
+          as.integer(s$degree), as.integer(s$values), signif(s$largest_error, 2), as.integer(s$checks))
+}
+
 transitions_text <- function(d, fit) {
+  if (!is.null(fit$info$surrogate)) return(surrogate_text(fit$info$surrogate))
   if (is_guided(fit)) return(sprintf("  proposals of the guide accepted %.0f %%", 100 * d$accepted))
   sprintf("  divergent transitions %d; %slowest E-BFMI %.2f", as.integer(d$divergent), tree_text(d, fit), min(d$bfmi))
 }

@@ -106,7 +106,14 @@ engine_line <- function(fit) {
   if (is_approximation(fit)) return(NULL)
   what <- c(collapsed = "effects integrated out", guided = "effects integrated out, scales proposed by a guide",
             joint = "all effects together", levels = "effects level by level", lanes = "eight chains at a time")
-  sprintf("%s (%s), %d parameters sampled", fit$info$engine, what[[fit$info$engine]], as.integer(fit$info$dim))
+  paste0(sprintf("%s (%s), %d parameters sampled", fit$info$engine, what[[fit$info$engine]], as.integer(fit$info$dim)),
+         predicted_text(fit$info$predicted))
+}
+
+# By which times the engine was chosen, where it was by these.
+predicted_text <- function(predicted) {
+  if (is.null(predicted)) return("")
+  sprintf("; expected to take %s s by a guide, %s s level by level", signif(predicted$guided, 2), signif(predicted$levels, 2))
 }
 
 draws_line <- function(fit) {

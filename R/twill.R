@@ -66,8 +66,10 @@
 #'   `2^10` leapfrog steps per draw), `engine`: the coordinates that are sampled, `"auto"` (default), `"collapsed"`,
 #'   `"joint"` or `"levels"`, or `"guided"`, for large Gaussian models: a guide learns the posterior of the standard
 #'   deviations and correlations and proposes draws, which are taken or not such that the posterior stays exact; NUTS
-#'   takes over, with a message, where it cannot. `"auto"` takes it for large Gaussian models unless `init` or `metric`
-#'   is given. All give the same posterior (see `vignette("model")`). `metric`:
+#'   takes over, with a message, where it cannot. Where the density of these is dear, chains run on a polynomial that stands
+#'   for its logarithm if that is off by less than 0.05 at draws that it has not seen; `summary()` and `fit$info$surrogate` say
+#'   by how much. `"auto"` takes it for large Gaussian models unless `init` or `metric` is given, or trajectories are expected
+#'   to take less time; `summary()` says both times. All give the same posterior (see `vignette("model")`). `metric`:
 #'   `"auto"` (default) uses the curvature of the posterior, `"diag"` scales only. `"guided"` makes no trajectories and has
 #'   no use for `adapt_delta`, `max_treedepth`, `metric` and `init`. `checkpoint`: with `file`, each chain after its warm-up is
 #'   copied to the folder `<file>.chains` every so many seconds (default 60; 0 for never). If the process is killed, the same

@@ -127,3 +127,19 @@ sbc_models$free_means <- list(
     sbc_gaussian(data, sum(mu) + a$rows + b$rows, sigma,
                  c(mu_a__Intercept = mu[1], mu_b__Intercept = mu[2], sigma = sigma, a$truth, b$truth))
   })
+
+# Levels enough for a polynomial that stands for the log density of the scales.
+sbc_models$ratings <- list(
+  formula = y ~ 1 + (1 | user) + (1 | item), family = gaussian(), intercept = "raw", thin = 1, engines = "guided",
+  prior = priors_by_class(Intercept = "normal(3, 1)", sd = "gamma(8, 16)", sigma = "lognormal(-0.5, 0.3)"),
+  simulate = function() {
+    n <- 4000
+    data <- data.frame(user = factor(c(1:300, sample(300, n - 300, TRUE))),
+                       item = factor(c(rep(1:230, 2), sample(230, n - 460, TRUE))))
+    user <- sbc_term(data$user, "user", stats::rgamma(1, 8, 16))
+    item <- sbc_term(data$item, "item", stats::rgamma(1, 8, 16))
+    intercept <- stats::rnorm(1, 3)
+    sigma <- stats::rlnorm(1, -0.5, 0.3)
+    sbc_gaussian(data, intercept + user$rows + item$rows, sigma,
+                 c(b_Intercept = intercept, sigma = sigma, user$truth, item$truth))
+  })

@@ -7,8 +7,11 @@
 pub mod blocks;
 mod constants;
 mod core;
+mod cost;
 mod factors;
+pub mod many;
 mod plan;
+mod several;
 mod values;
 
 use crate::density::LogDensity;

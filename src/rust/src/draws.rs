@@ -23,10 +23,16 @@ pub trait Draw: LogDensity {
     }
     /// The same for a draw after warm-up, with what is kept of its effects.
     fn keep<R: Rng>(&mut self, settings: &Settings, rng: &mut R, out: &mut ChainDraws) {
-        self.record(settings.save_effects, rng, &mut out.values);
-        if let Some(stride) = settings.effect_stride() {
-            out.effects.push(self.posterior(), stride);
-        }
+        self.complete(rng);
+        keep_draw(self.posterior(), settings, out);
+    }
+}
+
+/// Appends the parameters at the density's last position, with what is kept of the effects.
+pub fn keep_draw(posterior: &Posterior, settings: &Settings, out: &mut ChainDraws) {
+    push_draw(posterior, settings.save_effects, &mut out.values);
+    if let Some(stride) = settings.effect_stride() {
+        out.effects.push(posterior, stride);
     }
 }
 

@@ -244,6 +244,10 @@ fn info(output: &Output, n_rows: usize) -> String {
         "rows": n_rows,
         "adapt_delta": output.adapt_delta,
         "uncopied": output.uncopied,
+        "surrogate": output.measured.map(|m| serde_json::json!({
+            "degree": m.degree, "values": m.n_values, "checks": m.n_checks, "largest_error": m.largest, "typical_error": m.typical,
+        })),
+        "predicted": output.predicted.map(|p| serde_json::json!({ "guided": p.guided, "levels": p.levels })),
         "step_size": per_chain(&|c| c.step_size),
         "warmup_divergent": per_chain(&|c| c.warmup_divergent as f64),
         "n_gradients": per_chain(&|c| c.n_gradients as f64),

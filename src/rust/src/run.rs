@@ -3,10 +3,12 @@
 pub mod checkpoint;
 mod keep;
 pub mod lockstep;
+mod measured;
 mod prepare;
 mod workers;
 
 pub use keep::{Kept, worth_keeping};
+pub use measured::{Measured, Predicted};
 pub use prepare::{Prepared, prepare, prepare_settled};
 pub use workers::{Progress, Shared, on_workers};
 
@@ -46,6 +48,10 @@ pub struct Output {
     pub adapt_delta: f64,
     /// Copies of chains that could not be written.
     pub uncopied: usize,
+    /// Of the surrogate that stood for the density, if one did.
+    pub measured: Option<Measured>,
+    /// What the way was chosen by, if by that.
+    pub predicted: Option<Predicted>,
 }
 
 /// What is kept of each draw.
@@ -108,7 +114,16 @@ pub fn run_chains<D: Draw + Clone + Send + Sync>(
         let interrupted = shared.cancel.load(Ordering::Relaxed);
         if interrupted || !attempt.is_given_up() {
             let (dim, adapt_delta, uncopied) = (target.dim(), attempt.adapt_delta(), shared.n_uncopied());
-            return Ok(Output { chains, interrupted, engine, dim, adapt_delta, uncopied });
+            return Ok(Output {
+                chains,
+                interrupted,
+                engine,
+                dim,
+                adapt_delta,
+                uncopied,
+                measured: None,
+                predicted: None,
+            });
         }
         attempt.number += 1;
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use twill::collapse::Collapsed;
 use twill::collapse::blocks::Blocked;
+use twill::collapse::many::{Drawer, FactorFrame};
 use twill::density::{LogDensity, Model, Posterior};
 use twill::design::{Design, RawArrays, RawTerm};
 use twill::draws::Draw;
@@ -136,4 +137,66 @@ fn guides_of_a_gene_in_the_same_lines_are_few_vectors() {
         Blocked::new(rough_by_rows(&model), &Assembly::new(&model), usize::MAX).unwrap().n_products()
     });
     assert!(n_products[0] * 2 < n_products[1], "{n_products:?}");
+}
+
+/// Means, and means of squares and products of neighbours, of effects and coefficients over draws, with their Monte Carlo errors.
+fn moments(draws: &[Vec<f64>]) -> Vec<[f64; 2]> {
+    let n = draws.len() as f64;
+    let of = |f: &dyn Fn(&[f64]) -> f64| {
+        let values: Vec<f64> = draws.iter().map(|d| f(d)).collect();
+        let mean = values.iter().sum::<f64>() / n;
+        let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        [mean, variance / n]
+    };
+    let one = |i: usize| of(&|d| d[i]);
+    let two = |(i, j): (usize, usize)| of(&|d| d[i] * d[j]);
+    let dim = draws[0].len();
+    (0..dim).map(one).chain((0..dim).flat_map(|i| [(i, i), (i, (i + 1) % dim)]).map(two)).collect()
+}
+
+fn parameters(draw: &Posterior) -> Vec<f64> {
+    draw.mapped.swept.iter().chain(&draw.mapped.effects).copied().collect()
+}
+
+/// Draws with the factor of a frame, one position beside another, are those by the factor of their own.
+fn check_many(model: &Arc<Model>, seed: u64) {
+    let Some(mut blocked) = Blocked::new(rough_by_rows(model), &Assembly::new(model), usize::MAX) else { return };
+    let [at_frame, theta, other] = [0, 1, 2]
+        .map(|at| random_position(blocked.dim(), seed + at).into_iter().map(|x| 0.5 * x).collect::<Vec<f64>>());
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    blocked.value(&theta);
+    let draw = |_| {
+        blocked.complete(&mut rng);
+        parameters(blocked.posterior())
+    };
+    let expected: Vec<Vec<f64>> = (0..3000).map(draw).collect();
+    blocked.value(&at_frame);
+    let frame = FactorFrame::new(blocked);
+    let (mut drawer, mut found, mut at) = (Drawer::new(&frame), vec![], 0);
+    for _ in 0..1000 {
+        let positions = [&theta, &other, &theta, &theta].map(Vec::clone);
+        let is_drawn = drawer.draw(&positions, &mut rng, |draw| {
+            if at % 4 != 1 {
+                found.push(parameters(draw));
+            }
+            if at < 8 {
+                let lp = by_rows(draw, model, &positions[at % 4]);
+                assert!((draw.lp - lp).abs() < 1e-7 * (1.0 + lp.abs()), "{} {lp}", draw.lp);
+            }
+            at += 1;
+        });
+        assert!(is_drawn);
+    }
+    for ([a, v], [b, w]) in moments(&expected).into_iter().zip(moments(&found)) {
+        assert!((a - b).abs() < 4.9 * (v + w).sqrt() + 1e-9, "{a} {b} {}", (v + w).sqrt());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(25))]
+
+    #[test]
+    fn draws_by_the_factor_of_a_frame_are_those_by_their_own(shape in shapes(), seed in 0..1000u64) {
+        check_many(&Arc::new(model(&shape, seed)), seed);
+    }
 }

@@ -13,6 +13,7 @@
 
 use super::constants::{BlockConstants, coefficient_priors, n_products};
 use super::core::{Core, Products};
+use super::cost::{of_draw, of_value};
 use super::factors::{CoreScales, LevelFactors};
 use super::may_collapse;
 use super::plan::{LevelBlock, Plan};
@@ -27,6 +28,7 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use std::f64::consts::PI;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Half-width of differences of values.
 const DIFFERENCE: f64 = 1e-3;
@@ -34,14 +36,15 @@ const DIFFERENCE: f64 = 1e-3;
 /// The posterior of the scale parameters.
 #[derive(Debug, Clone)]
 pub struct Blocked {
-    constants: Arc<BlockConstants>,
+    pub(super) constants: Arc<BlockConstants>,
     /// Scales of the last position, and the parameters of draws.
-    posterior: Posterior,
-    core: Core,
-    at: BlockValues,
+    pub posterior: Posterior,
+    pub(super) core: Core,
+    pub(super) at: BlockValues,
     /// Value and `log |R|` at the last position.
     value: f64,
     log_det: f64,
+    pub(super) cancel: Arc<AtomicBool>,
 }
 
 impl Blocked {
@@ -74,7 +77,13 @@ impl Blocked {
             plan,
         };
         let (constants, posterior) = (Arc::new(constants), posterior.without_rows());
-        Some(Self { constants, posterior, core, at, value: f64::NAN, log_det: f64::NAN })
+        let cancel = Arc::default();
+        Some(Self { constants, posterior, core, at, value: f64::NAN, log_det: f64::NAN, cancel })
+    }
+
+    /// Gives up a value after a cancel, which is then not a number.
+    pub fn watching(self, cancel: &Arc<AtomicBool>) -> Self {
+        Self { cancel: Arc::clone(cancel), ..self }
     }
 
     /// Rounding of the squares about the centre, at the last position and at the centre's sigma, in units of log density.
@@ -82,24 +91,24 @@ impl Blocked {
         self.k().max(1.0) * self.constants.squares * f64::EPSILON
     }
 
+    /// Seconds of a value, and of a draw among many, as they are on one machine.
+    pub fn seconds(&self) -> [f64; 2] {
+        let BlockConstants { plan, products, .. } = &*self.constants;
+        [of_value(plan, products), of_draw(plan)]
+    }
+
     /// Multiplications of a value; those of dense products count for what they cost beside the others.
     pub fn n_products(&self) -> usize {
         n_products(&self.constants.plan, &self.constants.products)
     }
 
-    /// `log(sigma / sigma_0)`.
-    fn log_ratio(&self) -> f64 {
-        let log_sigma = self.posterior.scales.dispersion.first().zip(self.constants.log_sigma);
-        log_sigma.map_or(0.0, |(s, s0)| s - s0)
-    }
-
     fn k(&self) -> f64 {
-        (-2.0 * self.log_ratio()).exp()
+        self.constants.of_sigma(&self.posterior.scales).1
     }
 
     /// Sets all to the scales in `posterior`.
     fn factor(&mut self) {
-        let (constants, k, log_ratio) = (Arc::clone(&self.constants), self.k(), self.log_ratio());
+        let (constants, k) = (Arc::clone(&self.constants), self.k());
         let BlockConstants { plan, products, .. } = &*constants;
         let (scales, layout) = (&self.posterior.scales, &self.posterior.model.layout);
         let of_core = LevelFactors { scales, layout, nodes: &plan.core_nodes };
@@ -112,18 +121,17 @@ impl Blocked {
         self.log_det = plan.blocks.iter().map(of_block).sum();
         self.core.clear();
         constants.add_core(&mut self.core, &of_core, k);
-        self.core.subtract(plan, products, &self.at.vectors);
+        self.core.subtract(plan, products, &self.at.vectors, &self.cancel);
         of_core.transposed_times(&mut self.at.t_core);
         constants.add_priors(&mut self.core, &mut self.at.t_core, &of_core);
-        if !self.core.factor() {
+        if !self.core.factor(&self.cancel) {
             self.value = f64::NAN;
             return;
         }
         self.core.solve(&mut self.at.t_core);
         self.log_det += self.core.log_det();
-        let squares = dot(&self.at.t, &self.at.t) + dot(&self.at.t_core, &self.at.t_core);
-        let of_rows = constants.at_centre - constants.n * log_ratio - 0.5 * (k - 1.0) * constants.squares;
-        self.value = of_rows + scales.lprior + scales.log_jacobian + 0.5 * squares - self.log_det;
+        let squares = dot(&self.at.own.t, &self.at.own.t) + dot(&self.at.t_core, &self.at.t_core);
+        self.value = constants.at_scales(scales) + 0.5 * squares - self.log_det;
     }
 }
 
@@ -178,17 +186,7 @@ impl Draw for Blocked {
         let Posterior { scales, mapped, .. } = &mut self.posterior;
         let factors = LevelFactors { scales, layout, nodes: &plan.core_nodes };
         factors.times(&mut core);
-        let mut place = |nodes: &[Node], x: &[f64]| {
-            let mut at = 0;
-            for node in nodes {
-                let own = &x[at..at + node.q];
-                at += node.q;
-                match node.first_effect(layout) {
-                    Some(e) => mapped.effects[e..e + node.q].copy_from_slice(own),
-                    None => (0..node.q).for_each(|i| mapped.swept[i] = constants.centre[i] + own[i]),
-                }
-            }
-        };
+        let mut place = |nodes: &[Node], x: &[f64]| constants.place(layout, nodes, x, mapped);
         place(&plan.core_nodes, &core);
         let mut own = vec![];
         for block in &plan.blocks {

@@ -4,8 +4,11 @@ use super::core::{Core, Products};
 use super::factors::LevelFactors;
 use super::plan::{LevelBlock, Plan};
 use crate::density::Model;
-use crate::layout::Source;
+use crate::layout::{Layout, Source};
 use crate::linalg::dense::DENSE_PER_SPARSE;
+use crate::scales::Scales;
+use crate::transport::Mapped;
+use crate::transport::pieces::Node;
 
 /// What all positions share.
 #[derive(Debug)]
@@ -31,14 +34,41 @@ pub struct BlockConstants {
 /// The prior of a sum of coefficients, among them those under a horseshoe.
 #[derive(Debug)]
 pub struct CoefficientPrior {
-    precision: f64,
+    /// Of the sum.
+    pub precision: f64,
     /// Of its log at the centre.
-    slope: f64,
+    pub slope: f64,
     /// Derivative of the sum in the core's columns.
-    direction: Vec<f64>,
+    pub direction: Vec<f64>,
 }
 
 impl BlockConstants {
+    /// `log(sigma / sigma_0)` at scales, and `k`.
+    pub fn of_sigma(&self, scales: &Scales) -> (f64, f64) {
+        let log_ratio = scales.dispersion.first().zip(self.log_sigma).map_or(0.0, |(s, s0)| s - s0);
+        (log_ratio, (-2.0 * log_ratio).exp())
+    }
+
+    /// Log density at the centre at other scales, their priors included.
+    pub fn at_scales(&self, scales: &Scales) -> f64 {
+        let (log_ratio, k) = self.of_sigma(scales);
+        let of_rows = self.at_centre - self.n * log_ratio - 0.5 * (k - 1.0) * self.squares;
+        of_rows + scales.lprior + scales.log_jacobian
+    }
+
+    /// Natural effects, and coefficients less their centre, to where draws have them.
+    pub fn place(&self, layout: &Layout, nodes: &[Node], x: &[f64], mapped: &mut Mapped) {
+        let mut at = 0;
+        for node in nodes {
+            let own = &x[at..at + node.q];
+            at += node.q;
+            match node.first_effect(layout) {
+                Some(e) => mapped.effects[e..e + node.q].copy_from_slice(own),
+                None => (0..node.q).for_each(|i| mapped.swept[i] = self.centre[i] + own[i]),
+            }
+        }
+    }
+
     /// Adds `S_c + k L_c' A_cc L_c`.
     pub fn add_core(&self, core: &mut Core, factors: &LevelFactors, k: f64) {
         let (plan, mut own) = (&self.plan, vec![]);

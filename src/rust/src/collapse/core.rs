@@ -1,10 +1,11 @@
 //! The dense matrix of a core: what blocks subtract from it, its Cholesky factor, and solves with that.
 
 use super::plan::Plan;
-use crate::linalg::dense::{DENSE, DENSE_PER_SPARSE, cholesky};
+use crate::linalg::dense::{DENSE, DENSE_PER_SPARSE, cholesky_in_panels};
 use faer::linalg::matmul::triangular::{BlockStructure, matmul as triangular_product};
 use faer::{Accum, Mat, Par};
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Vectors that are multiplied at once.
 const PANEL: usize = 256;
@@ -23,13 +24,20 @@ pub enum Products {
     },
 }
 
-/// Memory of one position.
-#[derive(Debug, Clone)]
+/// Memory of one position; a copy has none before it is used.
+#[derive(Debug)]
 pub struct Core {
+    n: usize,
     /// Lower half of the matrix, then its factor.
     pub matrix: Mat<f64>,
     panel: Mat<f64>,
     stack: Vec<MaybeUninit<u8>>,
+}
+
+impl Clone for Core {
+    fn clone(&self) -> Self {
+        Self::new(self.n)
+    }
 }
 
 impl Products {
@@ -67,24 +75,28 @@ impl Products {
 impl Core {
     /// Memory for a core of `n` columns.
     pub fn new(n: usize) -> Self {
-        Self { matrix: Mat::zeros(n, n), panel: Mat::new(), stack: vec![] }
+        Self { n, matrix: Mat::new(), panel: Mat::new(), stack: vec![] }
     }
 
     fn dim(&self) -> usize {
-        self.matrix.ncols()
+        self.n
     }
 
     /// Sets the lower half to zero.
     pub fn clear(&mut self) {
+        if self.matrix.ncols() < self.n {
+            self.matrix = Mat::zeros(self.n, self.n);
+        }
         (0..self.dim()).for_each(|j| self.matrix.col_as_slice_mut(j)[j..].fill(0.0));
     }
 
     /// Subtracts `U U'`, the columns of `U` being the blocks' vectors.
-    pub fn subtract(&mut self, plan: &Plan, products: &Products, vectors: &[f64]) {
+    pub fn subtract(&mut self, plan: &Plan, products: &Products, vectors: &[f64], cancel: &AtomicBool) {
         match products {
             Products::Dense => self.subtract_dense(plan, vectors),
             Products::Sparse { starts, places } => {
-                for (j, bounds) in starts.windows(2).enumerate() {
+                let going = starts.windows(2).enumerate().take_while(|_| !cancel.load(Ordering::Relaxed));
+                for (j, bounds) in going {
                     let column = self.matrix.col_as_slice_mut(j);
                     for &[at, end, row] in &places[bounds[0]..bounds[1]] {
                         let (own, row) = (&vectors[at as usize..end as usize], row as usize);
@@ -128,9 +140,9 @@ impl Core {
         }
     }
 
-    /// Overwrites the matrix with its factor; false if it is not positive definite.
-    pub fn factor(&mut self) -> bool {
-        cholesky(&mut self.matrix, &mut self.stack)
+    /// Overwrites the matrix with its factor; false if it is not positive definite, or after a cancel.
+    pub fn factor(&mut self, cancel: &AtomicBool) -> bool {
+        cholesky_in_panels(&mut self.matrix, &mut self.stack, cancel)
     }
 
     /// `x <- R^-1 x`.

@@ -4,6 +4,7 @@ use super::plan::Plan;
 use crate::layout::Layout;
 use crate::scales::Scales;
 use crate::transport::pieces::Node;
+use faer::Mat;
 
 /// Factors of levels, one after the other.
 #[derive(Clone, Copy)]
@@ -43,6 +44,46 @@ impl<'a> LevelFactors<'a> {
     pub fn times(&self, x: &mut [f64]) {
         self.each(x, |q, l, x| (0..q).rev().for_each(|i| x[i] = (0..=i).map(|k| l[i * q + k] * x[k]).sum()));
     }
+}
+
+impl LevelFactors<'_> {
+    /// `x <- L x` for the rows of a matrix.
+    pub fn times_columns(&self, x: &mut Mat<f64>) {
+        for_levels(self, |q, first, l| {
+            for i in (0..q).rev() {
+                let sum = (0..=i).map(|k| (l[i * q + k], first + k));
+                combine(x, first + i, sum);
+            }
+        });
+    }
+
+    /// `x <- L'x` for the rows of a matrix.
+    pub fn transposed_times_columns(&self, x: &mut Mat<f64>) {
+        for_levels(self, |q, first, l| {
+            for i in 0..q {
+                let sum = (i..q).map(|k| (l[k * q + i], first + k));
+                combine(x, first + i, sum);
+            }
+        });
+    }
+}
+
+/// Calls `each` with the number of effects of a level, its first column and its factor.
+fn for_levels(factors: &LevelFactors, mut each: impl FnMut(usize, usize, &[f64])) {
+    for node in factors.nodes {
+        if let Some((block, level)) = node.level {
+            each(node.q, node.first, factors.scales.factor_of(factors.layout.blocks[block].source, level));
+        }
+    }
+}
+
+/// Sets a column to a sum of columns, itself among them.
+fn combine(x: &mut Mat<f64>, to: usize, terms: impl Iterator<Item = (f64, usize)>) {
+    let mut sum = vec![0.0; x.nrows()];
+    for (times, from) in terms {
+        sum.iter_mut().zip(x.col_as_slice(from)).for_each(|(s, x)| *s += times * x);
+    }
+    x.col_as_slice_mut(to).copy_from_slice(&sum);
 }
 
 /// Factors of the core's columns.

@@ -5,43 +5,26 @@ use super::plan::{LevelBlock, Plan};
 use crate::kernels::dot;
 use crate::transport::small;
 
-/// Numbers at one position, in the order of the plan.
+/// Factors of blocks at one position, in the order of the plan.
 #[derive(Debug, Clone)]
-pub struct BlockValues {
+pub struct BlockRoots {
     /// `R_b`.
     roots: Vec<f64>,
     /// `W'`.
     w: Vec<f64>,
-    /// `U'`, with `UU'` all that blocks subtract from the core.
-    pub vectors: Vec<f64>,
-    /// `R^-1 v`, of the blocks and of the core.
+    /// `R_b^-1 v_b`.
     pub t: Vec<f64>,
-    pub t_core: Vec<f64>,
-    /// Of a block, `W'W` and `W'R_b^-1 v_b`.
-    gram: Vec<f64>,
-    along: Vec<f64>,
 }
 
-impl BlockValues {
+impl BlockRoots {
     /// Memory for a plan.
     pub fn new(plan: &Plan) -> Self {
-        let most = plan.blocks.iter().map(|b| b.vectors.len()).max().unwrap_or(0);
-        Self {
-            roots: vec![0.0; plan.inner.len()],
-            w: vec![0.0; plan.mix.len()],
-            vectors: vec![0.0; plan.basis.len()],
-            t: vec![0.0; plan.n_lead()],
-            t_core: vec![0.0; plan.n_core],
-            gram: vec![0.0; most * most],
-            along: vec![0.0; most],
-        }
+        Self { roots: vec![0.0; plan.inner.len()], w: vec![0.0; plan.mix.len()], t: vec![0.0; plan.n_lead()] }
     }
 
-    /// Factors of a block and its vectors; subtracts `V W R_b^-1 v_b` from `t_core`. Returns `log |R_b|`.
-    pub fn factor_block(
-        &mut self, plan: &Plan, block: &LevelBlock, factors: &LevelFactors, core: &CoreScales, k: f64,
-    ) -> f64 {
-        let (n, r, length) = (block.columns.len(), block.vectors.len(), block.rows.len());
+    /// Factors a block. Returns `log |R_b|`.
+    pub fn factor(&mut self, plan: &Plan, block: &LevelBlock, factors: &LevelFactors, k: f64) -> f64 {
+        let (n, r) = (block.columns.len(), block.vectors.len());
         let root = &mut self.roots[block.inner..block.inner + n * n];
         root.copy_from_slice(&plan.inner[block.inner..block.inner + n * n]);
         for _ in 0..2 {
@@ -63,11 +46,67 @@ impl BlockValues {
         let w = &mut self.w[block.mix..block.mix + r * n];
         w.copy_from_slice(&plan.mix[block.mix..block.mix + r * n]);
         w.chunks_exact_mut(n).for_each(whiten);
-        let (gram, along) = (&mut self.gram[..r * r], &mut self.along[..r]);
+        (0..n).map(|a| root[a * n + a].ln()).sum()
+    }
+
+    /// Sets `along` to `W'R_b^-1 v_b` and the lower half of `gram` to `W'W`.
+    pub fn products(&self, block: &LevelBlock, along: &mut [f64], gram: &mut [f64]) {
+        let (n, r) = (block.columns.len(), block.vectors.len());
+        let (t, w) = (&self.t[block.columns.clone()], &self.w[block.mix..block.mix + r * n]);
         for s in 0..r {
             along[s] = dot(&w[s * n..(s + 1) * n], t);
             (0..=s).for_each(|m| gram[s * r + m] = dot(&w[s * n..(s + 1) * n], &w[m * n..(m + 1) * n]));
         }
+    }
+
+    /// A draw of a block's columns into `x`, from numbers of a standard normal distribution and `V'c`, `c` being natural values
+    /// of the core.
+    pub fn draw(&self, block: &LevelBlock, along: impl Iterator<Item = f64>, x: &mut [f64]) {
+        let n = block.columns.len();
+        x.iter_mut().zip(&self.t[block.columns.clone()]).for_each(|(x, t)| *x += t);
+        for (s, along) in along.enumerate() {
+            let w = &self.w[block.mix + s * n..][..n];
+            x.iter_mut().zip(w).for_each(|(x, w)| *x -= along * w);
+        }
+        small::solve_lower_transposed(n, &self.roots[block.inner..block.inner + n * n], x);
+    }
+}
+
+/// Numbers at one position, in the order of the plan.
+#[derive(Debug, Clone)]
+pub struct BlockValues {
+    /// Of the blocks alone.
+    pub own: BlockRoots,
+    /// `U'`, with `UU'` all that blocks subtract from the core.
+    pub vectors: Vec<f64>,
+    /// `R^-1 v` of the core.
+    pub t_core: Vec<f64>,
+    /// Of a block, `W'W` and `W'R_b^-1 v_b`.
+    gram: Vec<f64>,
+    along: Vec<f64>,
+}
+
+impl BlockValues {
+    /// Memory for a plan.
+    pub fn new(plan: &Plan) -> Self {
+        let most = plan.blocks.iter().map(|b| b.vectors.len()).max().unwrap_or(0);
+        Self {
+            own: BlockRoots::new(plan),
+            vectors: vec![0.0; plan.basis.len()],
+            t_core: vec![0.0; plan.n_core],
+            gram: vec![0.0; most * most],
+            along: vec![0.0; most],
+        }
+    }
+
+    /// Factors of a block and its vectors; subtracts `V W R_b^-1 v_b` from `t_core`. Returns `log |R_b|`.
+    pub fn factor_block(
+        &mut self, plan: &Plan, block: &LevelBlock, factors: &LevelFactors, core: &CoreScales, k: f64,
+    ) -> f64 {
+        let (r, length) = (block.vectors.len(), block.rows.len());
+        let log_det = self.own.factor(plan, block, factors, k);
+        let (gram, along) = (&mut self.gram[..r * r], &mut self.along[..r]);
+        self.own.products(block, along, gram);
         semidefinite_root(r, gram);
         let rows = &plan.rows[block.rows.clone()];
         let basis = &plan.basis[block.basis..block.basis + r * length];
@@ -83,21 +122,17 @@ impl BlockValues {
             }
             core.transposed_times(rows, to);
         }
-        (0..n).map(|a| root[a * n + a].ln()).sum()
+        log_det
     }
 
-    /// A draw of a block's columns into `x`, from numbers of a standard normal distribution and natural values of the core.
-    pub fn draw_block(&mut self, plan: &Plan, block: &LevelBlock, core: &[f64], x: &mut [f64]) {
-        let (n, r, length) = (block.columns.len(), block.vectors.len(), block.rows.len());
+    /// As [`BlockRoots::draw`], from natural values of the core.
+    pub fn draw_block(&self, plan: &Plan, block: &LevelBlock, core: &[f64], x: &mut [f64]) {
         let rows = &plan.rows[block.rows.clone()];
-        x.iter_mut().zip(&self.t[block.columns.clone()]).for_each(|(x, t)| *x += t);
-        for s in 0..r {
-            let vector = &plan.basis[block.basis + s * length..][..length];
-            let along: f64 = rows.iter().zip(vector).map(|(&i, v)| core[i as usize] * v).sum();
-            let w = &self.w[block.mix + s * n..][..n];
-            x.iter_mut().zip(w).for_each(|(x, w)| *x -= along * w);
-        }
-        small::solve_lower_transposed(n, &self.roots[block.inner..block.inner + n * n], x);
+        let along = |s: usize| {
+            let vector = &plan.basis[block.basis + s * rows.len()..][..rows.len()];
+            rows.iter().zip(vector).map(|(&i, v)| core[i as usize] * v).sum()
+        };
+        self.own.draw(block, (0..block.vectors.len()).map(along), x);
     }
 }
 

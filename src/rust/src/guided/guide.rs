@@ -87,6 +87,11 @@ impl StudentGuide {
         self.mean.len()
     }
 
+    /// Mean and `[d, d]` row-major lower root of the covariance, both but for the correction.
+    pub fn moments(&self) -> (&[f64], &[f64]) {
+        (&self.mean, &self.root)
+    }
+
     /// A draw of the standard Student t.
     fn draw<R: Rng>(&self, rng: &mut R) -> Vec<f64> {
         let stretch = student_stretch(DF, rng);
@@ -197,10 +202,17 @@ impl Learned {
     pub fn learn<D: LogDensity + Clone + Send + Sync>(
         target: &D, seed: u64, stream: u64, threads: usize, cancel: &AtomicBool,
     ) -> Self {
+        Self::learn_by(1, target, (seed, stream), threads, cancel)
+    }
+
+    /// As [`Self::learn`], by so many times as many proposals a round, where values cost nothing.
+    pub fn learn_by<D: LogDensity + Clone + Send + Sync>(
+        times: usize, target: &D, (seed, stream): (u64, u64), threads: usize, cancel: &AtomicBool,
+    ) -> Self {
         let (mut rng, dim) = (ChaCha8Rng::seed_from_u64(seed), target.dim());
         rng.set_stream(stream);
         let (mut guide, mut known) = (StudentGuide::standard(dim), vec![]);
-        let n = ROUND[0] + ROUND[1] * dim;
+        let n = times * (ROUND[0] + ROUND[1] * dim);
         for round in 1.. {
             let drawn: Vec<_> = (0..n).map(|_| guide.draw(&mut rng)).collect();
             let positions: Vec<_> = drawn.iter().map(|x| guide.place(x)).collect();
@@ -228,6 +240,11 @@ impl Learned {
     /// Whether the guide is near enough to the target.
     pub fn is_good(&self) -> bool {
         self.efficiency >= POOR && self.weights.khat < MAX_KHAT
+    }
+
+    /// Share of the posterior where that is so.
+    pub fn share(&self, is_so: impl Fn(&[f64]) -> bool) -> f64 {
+        self.proposals.iter().zip(&self.weights.values).filter(|(p, _)| is_so(&p.y)).map(|(_, w)| w).sum()
     }
 
     /// One of the proposals by their weights.

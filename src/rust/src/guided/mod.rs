@@ -10,8 +10,12 @@
 //! posterior, trajectories take over.
 
 mod correction;
+mod emulated;
+mod forecast;
 mod guide;
 mod mode;
+mod polynomial;
+mod surrogate;
 mod values;
 mod walk;
 
@@ -35,6 +39,7 @@ use rayon::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+use surrogate::Surrogate;
 use walk::Independent;
 
 /// The name of this way.
@@ -71,15 +76,32 @@ pub fn sample(model: &Arc<Model>, settings: &Settings, shared: &Shared) -> Resul
     let may_be = may_collapse(model)
         && model.layout.n_theta <= MOST_SCALES
         && (is_asked || settings.leaves_open(Sampling::Nuts) && assembly.n_products() >= FEWEST_PRODUCTS);
-    let by_pattern = assembly.n_products();
-    let is_dear = by_pattern > affordable(model, &assembly).saturating_mul(VALUES_SAVED);
-    let blocked = may_be.then(|| by_blocks(model, &assembly, is_asked || !is_dear)).flatten();
+    let is_dear = assembly.n_products() > affordable(model, &assembly).saturating_mul(VALUES_SAVED);
+    let (blocked, predicted) = match may_be.then(|| by_blocks(model, &assembly, shared)).flatten() {
+        Some(blocked) => {
+            let known =
+                if is_asked || !is_dear { None } else { Some(forecast::predicted(&blocked, &assembly, settings)) };
+            (Some(blocked), known)
+        }
+        None => (None, None),
+    };
+    // Whether chains may ask for values one by one.
+    let may_ask = blocked.as_ref().is_none_or(|b| !is_dear || b.n_products() <= most_products(model, &assembly));
+    let is_quick = predicted.is_none_or(|p| p.guided < p.levels);
+    let blocked = blocked.filter(|b| is_asked || may_ask || is_quick && forecast::is_worth_a_surrogate(b, settings));
     if !is_asked && (!may_be || is_dear && blocked.is_none()) {
-        return sample_settled(settle_on(model, assembly, settings.engine, &shared.cancel), settings, shared);
+        let settled = settle_on(model, assembly, settings.engine, &shared.cancel);
+        return Ok(Output { predicted, ..sample_settled(settled, settings, shared)? });
     }
-    let of_blocks = blocked.and_then(|b| blocked_target(b, settings, shared));
+    let placed = blocked.and_then(|b| placed(b, settings, shared));
+    let by_surrogate = placed.as_ref().and_then(|p| sample_emulated(p, clock, settings, shared));
+    if let Some(output) = by_surrogate {
+        return Ok(Output { predicted, ..output });
+    }
+    let placed = placed.filter(|_| is_asked || may_ask);
+    let of_blocks = placed.map(|(blocked, map)| target(blocked, map, shared));
     if let Some(output) = of_blocks.as_ref().and_then(|t| sample_guided(t, clock, settings, shared)) {
-        return Ok(output);
+        return Ok(Output { predicted, ..output });
     }
     let settled = settle_on(model, assembly, Engine::Guided, &shared.cancel);
     // A guide that blocks did not find is none.
@@ -91,24 +113,41 @@ pub fn sample(model: &Arc<Model>, settings: &Settings, shared: &Shared) -> Resul
     }
 }
 
-/// Values by blocks, unless they are dearer than those by the pattern of all columns, or than trajectories unless those `are_known` to
-/// be the slower way.
-fn by_blocks(model: &Arc<Model>, assembly: &Assembly, are_known: bool) -> Option<Blocked> {
-    let saved = if are_crossed(model) { VALUES_SAVED_WHERE_CROSSED } else { VALUES_SAVED };
-    let most = if are_known { usize::MAX } else { affordable(model, assembly).saturating_mul(saved) };
+/// Values by blocks, unless they are dearer than those by the pattern of all columns.
+fn by_blocks(model: &Arc<Model>, assembly: &Assembly, shared: &Shared) -> Option<Blocked> {
     // They need no derivatives, and less memory.
-    let of_pattern = BLOCKS_PER_PATTERN.saturating_mul(assembly.n_products().max(FEWEST_PRODUCTS));
-    Blocked::new(rough_by_rows(model), assembly, most.min(of_pattern))
+    let most = BLOCKS_PER_PATTERN.saturating_mul(assembly.n_products().max(FEWEST_PRODUCTS));
+    Blocked::new(rough_by_rows(model), assembly, most).map(|b| b.watching(&shared.cancel))
 }
 
-/// Of the scales by blocks, at the mode that their values have; `None` where there is none, or rounding would be seen.
-fn blocked_target(blocked: Blocked, settings: &Settings, shared: &Shared) -> Option<Target<Blocked>> {
+/// Multiplications of a value for each draw that cost as much as trajectories do.
+fn most_products(model: &Model, assembly: &Assembly) -> usize {
+    let saved = if are_crossed(model) { VALUES_SAVED_WHERE_CROSSED } else { VALUES_SAVED };
+    affordable(model, assembly).saturating_mul(saved)
+}
+
+/// Scales by blocks, at the mode that their values have, with a map that whitens there; `None` where there is none, or rounding would be
+/// seen.
+fn placed(blocked: Blocked, settings: &Settings, shared: &Shared) -> Option<(Blocked, Arc<Whitening>)> {
     let start = rough_theta(&blocked.posterior().model);
-    let (mode, curvature) = mode::find(&blocked, start, settings.threads, &shared.cancel)?;
+    let near = if forecast::is_worth_a_surrogate(&blocked, settings) { mode::NEAR } else { 0.0 };
+    let (mode, curvature) = mode::find(&blocked, start, near, settings.threads, &shared.cancel)?;
     let mut at_mode = blocked;
     at_mode.value(&mode);
     let map = Whitening::of_curvature(mode, &curvature);
-    (at_mode.rounding() < MOST_ROUNDING).then(|| target(at_mode, map, shared))
+    (at_mode.rounding() < MOST_ROUNDING).then(|| (at_mode, Arc::new(map)))
+}
+
+/// By a surrogate, where one comes near for less than the chains' values would cost.
+fn sample_emulated(
+    (blocked, map): &(Blocked, Arc<Whitening>), clock: Instant, settings: &Settings, shared: &Shared,
+) -> Option<Output> {
+    if !forecast::is_worth_a_surrogate(blocked, settings) {
+        return None;
+    }
+    let white = Whitened::new(blocked.clone(), Arc::clone(map));
+    let surrogate = Surrogate::learn(&white, settings.seed, settings.threads, &shared.cancel)?;
+    emulated::sample(white.inner, map, &surrogate, clock, settings, shared)
 }
 
 /// Of all effects together, at the mode of a settled posterior.
@@ -116,11 +155,11 @@ fn settled_target(settled: &Settled, shared: &Shared) -> Option<Target<Collapsed
     let mut collapsed = Collapsed::new(settled.posterior.clone())?;
     let mode = settled.mode[settled.posterior.model.layout.theta()].to_vec();
     let map = Whitening::at_mode(&mut collapsed, mode, &shared.cancel);
-    Some(target(collapsed, map, shared))
+    Some(target(collapsed, Arc::new(map), shared))
 }
 
-fn target<D: Draw + Clone + Send + Sync>(density: D, map: Whitening, shared: &Shared) -> Target<D> {
-    let white = Whitened::new(density, Arc::new(map));
+fn target<D: Draw + Clone + Send + Sync>(density: D, map: Arc<Whitening>, shared: &Shared) -> Target<D> {
+    let white = Whitened::new(density, map);
     let dim = white.dim();
     Marginals::fit(white, 0..dim, &shared.cancel)
 }
@@ -139,8 +178,17 @@ fn sample_guided<D: Draw + Clone + Send + Sync>(
     shared.advance(n_chains * settings.warmup);
     let chains = (0..n_chains).into_par_iter().map(|c| run.chain(c, target)).collect();
     let (dim, adapt_delta) = (target.dim(), settings.adapt_delta[0]);
-    let uncopied = shared.n_uncopied();
-    Some(Output { chains, interrupted: is_cancelled(), engine: ENGINE, dim, adapt_delta, uncopied })
+    let (uncopied, measured, predicted) = (shared.n_uncopied(), None, None);
+    Some(Output {
+        chains,
+        interrupted: is_cancelled(),
+        engine: ENGINE,
+        dim,
+        adapt_delta,
+        uncopied,
+        measured,
+        predicted,
+    })
 }
 
 /// What the chains share.

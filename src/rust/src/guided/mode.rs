@@ -15,13 +15,22 @@ const WIDEST: f64 = 0.5;
 const LONGEST_STEP: f64 = 1.5;
 /// Gain in log density that is not worth a step.
 const NO_GAIN: f64 = 0.02;
+/// Gain after which the step is the last, where values are dear and what follows moves to the mode by itself: three standard deviations.
+pub const NEAR: f64 = 5.0;
+/// Length of such a step: further away a density need not look the same.
+const SHORT: f64 = 0.2;
 const MOST_STEPS: usize = 60;
 const MOST_HALVINGS: usize = 12;
 
-/// From `start`: the mode and minus the second derivatives there. `None` if there is no way up from where nothing is finite, or
-/// after a cancel.
+/// Values of a step in so many dimensions.
+pub fn n_values(dim: usize) -> usize {
+    2 + 2 * dim + dim * (dim - 1) / 2
+}
+
+/// From `start`: the mode and minus the second derivatives there, or those one step before where that gains less than `near`. `None` if
+/// there is no way up from where nothing is finite, or after a cancel.
 pub fn find<D: LogDensity + Clone + Send + Sync>(
-    target: &D, start: Vec<f64>, threads: usize, cancel: &AtomicBool,
+    target: &D, start: Vec<f64>, near: f64, threads: usize, cancel: &AtomicBool,
 ) -> Option<(Vec<f64>, Mat<f64>)> {
     let dim = start.len();
     let (mut at, mut widths) = (start, vec![FIRST; dim]);
@@ -40,8 +49,12 @@ pub fn find<D: LogDensity + Clone + Send + Sync>(
         if gain < NO_GAIN && is_wide {
             return Some((at, curvature));
         }
-        widths = wanted;
         let longest = step.iter().fold(0.0_f64, |m, s| m.max(s.abs()));
+        if gain < near && longest < SHORT && is_wide {
+            at.iter_mut().zip(&step).for_each(|(x, s)| *x += s);
+            return Some((at, curvature));
+        }
+        widths = wanted;
         let mut share = (LONGEST_STEP / longest).min(1.0);
         for _ in 0..MOST_HALVINGS {
             let next: Vec<f64> = at.iter().zip(&step).map(|(x, s)| x + share * s).collect();
@@ -108,8 +121,10 @@ mod tests {
     #[test]
     fn modes_near_and_far_are_found_with_their_curvature() {
         for (size, start) in [(1.0, 0.0), (1.0, -4.0), (1e6, 1.0), (1e6, -3.0)] {
-            let (at, h) = find(&Gammas { size }, vec![start; 2], 2, &AtomicBool::new(false)).unwrap();
+            let (at, h) = find(&Gammas { size }, vec![start; 2], 0.0, 2, &AtomicBool::new(false)).unwrap();
+            let (near, _) = find(&Gammas { size }, vec![start; 2], NEAR, 2, &AtomicBool::new(false)).unwrap();
             let sd = (1.5 * size).sqrt().recip();
+            assert!((near[0] - 0.4).abs() < sd, "{near:?}");
             assert!((at[0] - 0.4).abs() < 0.4 * sd, "{at:?}");
             assert!((at[1] - at[0] - 0.5).abs() < 0.2, "{at:?}");
             assert!((h[(0, 0)] / (1.5 * size + 4.0) - 1.0).abs() < 0.3, "{h:?}");
@@ -120,6 +135,6 @@ mod tests {
 
     #[test]
     fn there_is_none_after_a_cancel() {
-        assert!(find(&Gammas { size: 1.0 }, vec![0.0; 2], 2, &AtomicBool::new(true)).is_none());
+        assert!(find(&Gammas { size: 1.0 }, vec![0.0; 2], 0.0, 2, &AtomicBool::new(true)).is_none());
     }
 }

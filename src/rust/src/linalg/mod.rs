@@ -2,6 +2,7 @@
 
 pub mod cholesky;
 pub mod dense;
+pub mod lanczos;
 pub mod log_det;
 pub mod order;
 pub mod pattern;

@@ -95,7 +95,8 @@ pub fn sample(model: &Arc<Model>, settings: &Settings, shared: &Shared) -> Optio
     }
     let chains = (0..settings.chains).map(|c| run.chain(c, &recorded)).collect();
     let adapt_delta = settings.adapt_delta[0];
-    Some(Output { chains, interrupted, engine: ENGINE, dim: frame.dim(), adapt_delta, uncopied: 0 })
+    let (dim, measured, predicted) = (frame.dim(), None, None);
+    Some(Output { chains, interrupted, engine: ENGINE, dim, adapt_delta, uncopied: 0, measured, predicted })
 }
 
 /// Whether a model is small enough.

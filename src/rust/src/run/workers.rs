@@ -1,6 +1,7 @@
 //! Work on threads while the main thread watches: progress and cancelling.
 
 use crate::error::{Error, Result};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -29,7 +30,7 @@ pub struct Progress {
 #[derive(Debug, Default)]
 pub struct Shared {
     /// Set to stop the workers.
-    pub cancel: AtomicBool,
+    pub cancel: Arc<AtomicBool>,
     done: AtomicUsize,
     kept: AtomicUsize,
     divergent: AtomicUsize,
