@@ -88,7 +88,7 @@ warn_diagnostics <- function(fit) {
   d <- sampler_diagnostics(fit)
   inform_taken_over(d, fit)
   inform_escalated(d)
-  warn_divergent(d)
+  warn_divergent(d, walls_met(fit))
   warn_max_depth(d)
   warn_bfmi(d)
   if (niterations(fit) >= 4) warn_convergence(fit, d)
@@ -108,12 +108,23 @@ inform_taken_over <- function(d, fit) {
     "i" = "No guide came near the posterior of the scales, so trajectories took over: engine {.val {fit$info$engine}}."))
 }
 
-warn_divergent <- function(d) {
+# `walls` are coefficients at the end of a uniform prior: there smaller steps are no help.
+warn_divergent <- function(d, walls = character()) {
   if (d$divergent == 0) return(invisible())
+  if (length(walls) > 0) return(warn_walls(d, walls))
   warn_twill("divergent", c(
     "{d$divergent} of {d$n_draws} transitions after warm-up diverged: parts of the posterior may be missing.",
     "i" = "Raise {.arg adapt_delta} above {d$adapt_delta}: {.code control = list(adapt_delta = {raised_delta(d$adapt_delta)})}.",
     "i" = "If divergences stay, look for a standard deviation near zero ({.code pairs(fit)}) and give it a tighter prior."))
+}
+
+warn_walls <- function(d, walls) {
+  shown <- some(unname(walls))
+  prior <- names(walls)[1]
+  warn_twill("divergent", c(
+    "{d$divergent} of {d$n_draws} transitions after warm-up diverged or left the prior of {.val {shown}}.",
+    "i" = "It ends where the posterior has not: {.code {prior}}. What leaves it is turned down, which is right and slow.",
+    "i" = "A prior without ends, such as {.code normal()}, samples faster and tells other divergences apart."))
 }
 
 raised_delta <- function(adapt_delta) if (adapt_delta < 0.95) 0.95 else 1 - (1 - adapt_delta) / 5

@@ -82,3 +82,27 @@ test_that("genes take bounded scales", {
     expect_lt(abs(mean(a) - mean(b)) / sqrt(posterior::mcse_mean(a)^2 + posterior::mcse_mean(b)^2), 4.5, label = variable)
   }
 })
+
+test_that("coefficients at the ends of a uniform prior have the posterior of quadrature, and the warning names the end", {
+  data <- with_fixed_seed(3, data.frame(x = rnorm(20)))
+  data$y <- with_fixed_seed(4, 1.2 * data$x + rnorm(20))
+  prior <- c(tw_prior("uniform(-1, 1)", class = "b"), tw_prior("exponential(1)", class = "sigma"))
+  b <- middles(-1, 1, 500)
+  sigma <- exp(middles(-2, 2, 400))
+  joint <- outer(b, sigma, Vectorize(function(b, s) sum(dnorm(data$y, b * data$x, s, log = TRUE)) - s + log(s)))
+  marginal <- log(rowSums(exp(joint - max(joint))))
+  for (given in list(list(), list(control = list(engine = "joint")), list(method = "hmc"))) {
+    fit <- suppressMessages(suppressWarnings(do.call(fitted_with, c(list(y ~ 0 + x, data, prior), given))))
+    expect_density(as_draws_array(fit, "b_x")[, , 1], b, marginal, deparse1(given))
+    expect_identical(walls_met(fit), c("uniform(-1, 1)" = "b_x"))
+  }
+  expect_warning(warn_diagnostics(fit), "left the prior of.*b_x.*uniform\\(-1, 1\\)", class = "twill_warning_divergent") |>
+    suppressWarnings() |> suppressMessages()
+  # The prior of an intercept is about the mean of the response.
+  data$far <- data$x + 50
+  prior <- c(tw_prior(sprintf("uniform(%g, 9)", mean(data$y)), class = "Intercept"), tw_prior("normal(0, 5)", class = "b"))
+  fit <- suppressMessages(suppressWarnings(fitted_with(y ~ far, data, prior)))
+  expect_identical(unname(walls_met(fit)), "b_Intercept")
+  prior <- c(tw_prior("uniform(-9, 9)", class = "Intercept"), tw_prior("uniform(-9, 9)", class = "b"))
+  expect_length(walls_met(suppressMessages(suppressWarnings(fitted_with(y ~ far, data, prior)))), 0)
+})
