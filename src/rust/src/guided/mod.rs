@@ -98,6 +98,9 @@ pub fn sample(model: &Arc<Model>, settings: &Settings, shared: &Shared) -> Resul
     if let Some(output) = by_surrogate {
         return Ok(Output { predicted, ..output });
     }
+    if shared.cancel.load(Ordering::Relaxed) {
+        return Ok(without_draws(model.layout.n_theta, settings));
+    }
     let placed = placed.filter(|_| is_asked || may_ask);
     let of_blocks = placed.map(|(blocked, map)| target(blocked, map, shared));
     if let Some(output) = of_blocks.as_ref().and_then(|t| sample_guided(t, clock, settings, shared)) {
@@ -111,6 +114,12 @@ pub fn sample(model: &Arc<Model>, settings: &Settings, shared: &Shared) -> Resul
         None if is_asked => sample_settled(settled, settings, shared),
         None => sample_settled(settle_on(model, settled.assembly, Engine::Auto, &shared.cancel), settings, shared),
     }
+}
+
+/// What a cancel leaves before chains have begun; other ways would have to begin, too.
+fn without_draws(dim: usize, settings: &Settings) -> Output {
+    let (chains, adapt_delta) = (vec![], settings.adapt_delta[0]);
+    Output { chains, interrupted: true, engine: ENGINE, dim, adapt_delta, uncopied: 0, measured: None, predicted: None }
 }
 
 /// Values by blocks, unless they are dearer than those by the pattern of all columns.
