@@ -106,3 +106,26 @@ test_that("coefficients at the ends of a uniform prior have the posterior of qua
   prior <- c(tw_prior("uniform(-9, 9)", class = "Intercept"), tw_prior("uniform(-9, 9)", class = "b"))
   expect_length(walls_met(suppressMessages(suppressWarnings(fitted_with(y ~ far, data, prior)))), 0)
 })
+
+test_that("chains start inside uniform priors that are far from what the data say", {
+  data <- with_fixed_seed(5, data.frame(x = rnorm(40), g = gl(5, 8)))
+  data$y <- with_fixed_seed(6, 0.4 + 0.5 * data$x + rnorm(40))
+  prior <- c(tw_prior("uniform(-1, 0.2)", class = "Intercept"), tw_prior("uniform(-0.1, 0.1)", class = "b"),
+             tw_prior("exponential(1)", class = "sigma"))
+  a <- middles(-1, 0.2, 120)
+  b <- middles(-0.1, 0.1, 60)
+  sigma <- exp(middles(-1.5, 1.5, 100))
+  x <- data$x - mean(data$x)
+  sums <- outer(a, b, Vectorize(function(a, b) sum((data$y - a - b * x)^2)))
+  joint <- outer(sums, sigma, function(s, sigma) -40 * log(sigma) - s / (2 * sigma^2) - sigma + log(sigma))
+  weight <- exp(joint - max(joint))
+  fit <- suppressMessages(suppressWarnings(fitted_with(y ~ x, data, prior)))
+  expect_density(as_draws_array(fit, "b_x")[, , 1], b, log(apply(weight, 2, sum)), "slope")
+  intercept <- as_draws_array(fit, "b_Intercept")[, , 1] + mean(data$x) * as_draws_array(fit, "b_x")[, , 1]
+  expect_density(intercept, a, log(apply(weight, 1, sum)), "intercept")
+  for (given in list(list(y ~ x + (1 | g)), list(tw_formula(y ~ x, sigma ~ x)))) {
+    fit <- suppressMessages(suppressWarnings(twill(given[[1]], data, prior = prior[1:2, ], chains = 1, iter = 200, seed = 1,
+                                                   silent = 2)))
+    expect_true(all(abs(as.matrix(fit)[, "b_x"]) < 0.1))
+  }
+})
