@@ -5,6 +5,7 @@
 //! their marginal posterior; the joint mode of a hierarchical model in its usual coordinates is not.
 
 pub mod assembly;
+mod condition;
 mod incidence;
 mod levels;
 mod rough;
@@ -17,6 +18,7 @@ use crate::spec::Engine;
 use crate::transport::Transport;
 use crate::whiten::Whitened;
 use assembly::Assembly;
+use condition::settle_effects;
 use levels::level_transport_at;
 use rough::{position_at_centre, rough, rough_log_sd};
 pub use rough::{rough_by_rows, rough_theta};
@@ -34,8 +36,8 @@ const FREE_PRODUCTS_GAUSSIAN: usize = 300_000;
 const GRADIENTS_SAVED: f64 = 1.5;
 /// Levels that are related by a known covariance mix badly by themselves; integrated out they are worth any price.
 const FREE_PRODUCTS_RELATED: usize = 5_000_000;
-/// How much more a transport of all effects may cost where levels that see their own data alone mix badly: rows in small
-/// levels of a term that are nested in those of another, and have an effect of their own.
+/// How much more a transport of all effects may cost where levels that see their own data alone mix badly: those of a term
+/// that is nested in another (decision 104).
 const WORTH_WHERE_NESTED: usize = 20;
 /// Climbs between re-centrings, and their lengths.
 const ROUNDS: [usize; 3] = [60, 100, 300];
@@ -89,7 +91,7 @@ pub fn affordable(model: &Model, assembly: &Assembly) -> usize {
         };
     }
     if !model.family().is_linear() {
-        let worth = if is_deeply_nested(model) { WORTH_WHERE_NESTED } else { 1 };
+        let worth = if has_nested_levels(model) { WORTH_WHERE_NESTED } else { 1 };
         let products = worth * FREE_PRODUCTS.max(PRODUCTS_PER_ROW * model.design.n());
         return products.saturating_sub(2 * assembly.incidence.n_values);
     }
@@ -105,11 +107,11 @@ fn are_dense(design: &Design) -> bool {
     is_plain && precisions().next().is_some() && precisions().all(|(precision, n)| precision.is_dense(n))
 }
 
-/// Whether a term has a level for nearly each row, and of the other terms one is nested in another.
-fn is_deeply_nested(model: &Model) -> bool {
+/// Whether of the terms with less than a level for nearly each row one is nested in another.
+fn has_nested_levels(model: &Model) -> bool {
     let n = model.design.n();
-    let (rows, others): (Vec<_>, Vec<_>) = model.design.terms.iter().partition(|t| 2 * t.n_levels > n);
-    !rows.is_empty() && others.iter().any(|a| others.iter().any(|b| !std::ptr::eq(*a, *b) && is_nested(a, b)))
+    let terms = || model.design.terms.iter().filter(|t| 2 * t.n_levels <= n);
+    terms().any(|a| terms().any(|b| !std::ptr::eq(a, b) && is_nested(a, b)))
 }
 
 /// Whether no term is nested in another.
@@ -144,6 +146,10 @@ impl Settling<'_> {
         let start = rough(model);
         let mut mode = position_at_centre(&start);
         let mut posterior = self.recentred(start, &mode);
+        if self.is_joint && !model.family().is_linear() && !model.prior_only {
+            let theta = model.layout.theta();
+            posterior = settle_effects(posterior, &mode, theta, self.cancel, |p, at| self.recentred(p, at));
+        }
         for max_iterations in ROUNDS {
             if model.prior_only || self.cancel.load(Ordering::Relaxed) {
                 break;
