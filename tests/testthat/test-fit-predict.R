@@ -190,3 +190,9 @@ test_that("quantile residuals lie at the posterior mean of the distribution func
   }
   expect_lt(abs(mean(r)), 0.2)
 })
+
+test_that("data in the place of transform are told where they belong", {
+  fit <- shared_fit("sleep")
+  expect_error(posterior_linpred(fit, lme4::sleepstudy[1:3, ]), "newdata = ", class = "twill_error_setting")
+  expect_error(posterior_linpred(fit, "yes"), "transform")
+})

@@ -75,5 +75,7 @@ test_that("what has no such partition is refused by name", {
   data <- with_fixed_seed(6, data.frame(x = rnorm(30), s = 0.3, y = rnorm(30), g = gl(5, 6)))
   fit <- small_fit(y ~ me(x, s) + (1 | g), data = data)
   expect_error(tw_variance(fit), "me", class = "twill_error_variance")
+  related <- small_fit(y ~ x + fcor(V), data = data, data2 = list(V = 0.5^abs(outer(1:30, 1:30, "-"))))
+  expect_error(tw_variance(related), "errors are related", class = "twill_error_variance")
   expect_error(tw_variance(shared_fit("sleep"), genes = "a"), "about many genes", class = "twill_error_argument")
 })
