@@ -56,8 +56,8 @@ pub fn climb<D: LogDensity>(
     value
 }
 
-/// Backtracks along `direction` to a sufficient increase.
-fn search<D: LogDensity>(
+/// Backtracks along `direction`, from so much of it, to a sufficient increase: the position, its gradient and its value.
+pub fn search<D: LogDensity>(
     density: &mut D, position: &[f64], value: f64, gradient: &[f64], direction: &[f64], first: f64,
 ) -> Option<(Vec<f64>, Vec<f64>, f64)> {
     let slope = dot(gradient, direction);

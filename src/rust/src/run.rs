@@ -52,6 +52,15 @@ pub struct Output {
     pub predicted: Option<Predicted>,
 }
 
+impl Output {
+    /// Of chains that aimed at the first acceptance, without a surrogate.
+    pub fn of(chains: Vec<ChainDraws>, engine: &'static str, dim: usize, settings: &Settings, shared: &Shared) -> Self {
+        let (interrupted, adapt_delta) = (shared.cancel.load(Ordering::Relaxed), settings.adapt_delta[0]);
+        let uncopied = shared.n_uncopied();
+        Self { chains, interrupted, engine, dim, adapt_delta, uncopied, measured: None, predicted: None }
+    }
+}
+
 /// What is kept of each draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keeps {
@@ -111,16 +120,11 @@ pub fn run_chains<D: Draw + Clone + Send + Sync>(
         let chains = chains.map(|c| attempt.chain(c, target.clone())).collect::<Result<Vec<_>>>()?;
         let interrupted = shared.cancel.load(Ordering::Relaxed);
         if interrupted || !attempt.is_given_up() {
-            let (dim, adapt_delta, uncopied) = (target.dim(), attempt.adapt_delta(), shared.n_uncopied());
+            let adapt_delta = attempt.adapt_delta();
             return Ok(Output {
-                chains,
                 interrupted,
-                engine,
-                dim,
                 adapt_delta,
-                uncopied,
-                measured: None,
-                predicted: None,
+                ..Output::of(chains, engine, target.dim(), settings, shared)
             });
         }
         attempt.number += 1;

@@ -45,9 +45,7 @@ pub fn sample(
     let run = EmulatedRun { surrogate, map, frame: &frame, seconds, settings, shared };
     shared.advance(settings.chains * settings.warmup);
     let chains = (0..settings.chains).into_par_iter().map(|c| run.chain(c)).collect::<Option<Vec<_>>>()?;
-    let (interrupted, adapt_delta) = (shared.cancel.load(Ordering::Relaxed), settings.adapt_delta[0]);
-    let (uncopied, measured) = (shared.n_uncopied(), Some(surrogate.measured));
-    Some(Output { chains, interrupted, engine: ENGINE, dim, adapt_delta, uncopied, measured, predicted: None })
+    Some(Output { measured: Some(surrogate.measured), ..Output::of(chains, ENGINE, dim, settings, shared) })
 }
 
 /// Scales at a position of the surrogate.

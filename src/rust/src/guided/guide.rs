@@ -2,6 +2,7 @@
 //! a Student t, whose moments are those of the posterior as rounds of proposals see them.
 
 use super::correction::Correction;
+use super::standardised::Standardised;
 use super::values::values;
 use crate::density::LogDensity;
 use crate::kernels::dot;
@@ -34,9 +35,8 @@ const STEPS: usize = 20;
 /// A Student t about a mean, times the exponential of a correction.
 #[derive(Debug, Clone)]
 pub struct StudentGuide {
-    mean: Vec<f64>,
-    /// `[d, d]` row-major lower triangle.
-    root: Vec<f64>,
+    /// Its mean and covariance, but for the correction.
+    pub frame: Standardised,
     correction: Correction,
 }
 
@@ -79,17 +79,11 @@ pub struct Learned {
 
 impl StudentGuide {
     fn standard(dim: usize) -> Self {
-        let root = (0..dim * dim).map(|at| f64::from(u8::from(at / dim == at % dim))).collect();
-        Self { mean: vec![0.0; dim], root, correction: Correction::default() }
+        Self { frame: Standardised::identity(dim), correction: Correction::default() }
     }
 
     fn dim(&self) -> usize {
-        self.mean.len()
-    }
-
-    /// Mean and `[d, d]` row-major lower root of the covariance, both but for the correction.
-    pub fn moments(&self) -> (&[f64], &[f64]) {
-        (&self.mean, &self.root)
+        self.frame.dim()
     }
 
     /// A draw of the standard Student t.
@@ -99,26 +93,9 @@ impl StudentGuide {
         (0..self.dim()).map(|_| stretch * normal(rng)).collect()
     }
 
-    /// Where that is.
-    fn place(&self, x: &[f64]) -> Vec<f64> {
-        let d = self.dim();
-        (0..d).map(|i| self.mean[i] + dot(&self.root[i * d..=i * d + i], &x[..=i])).collect()
-    }
-
-    /// And back.
-    fn standardised(&self, y: &[f64]) -> Vec<f64> {
-        let d = self.dim();
-        let mut x = vec![0.0; d];
-        for i in 0..d {
-            let row = &self.root[i * d..=i * d + i];
-            x[i] = (y[i] - self.mean[i] - dot(&row[..i], &x[..i])) / row[i];
-        }
-        x
-    }
-
     /// A position whose log density is known.
     fn see(&self, y: Vec<f64>, log_density: f64) -> Proposal {
-        let x = self.standardised(&y);
+        let x = self.frame.standardise(&y);
         self.see_standardised(y, &x, log_density)
     }
 
@@ -145,7 +122,7 @@ impl StudentGuide {
             }
         }
         at.map(|x| {
-            let y = self.place(&x);
+            let y = self.frame.place(&x);
             let log_density = target.value(&y);
             self.see_standardised(y, &x, log_density)
         })
@@ -166,10 +143,10 @@ impl StudentGuide {
         let covariance = Mat::from_fn(d, d, |i, j| {
             let of = |(p, w): (&Proposal, &f64)| w * (p.y[i] - mean[i]) * (p.y[j] - mean[j]);
             let found: f64 = proposals.iter().zip(&weights.values).map(of).sum();
-            let last = dot(&self.root[i * d..(i + 1) * d], &self.root[j * d..(j + 1) * d]);
+            let last = dot(&self.frame.root[i * d..(i + 1) * d], &self.frame.root[j * d..(j + 1) * d]);
             (1.0 - own) * found + own * last
         });
-        Some(Self { root: lower_root(&covariance)?, mean, correction: Correction::default() })
+        Some(Self { frame: Standardised { root: lower_root(&covariance)?, mean }, correction: Correction::default() })
     }
 
     /// With the polynomial through all that is known, most closely where the target has its mass.
@@ -178,7 +155,7 @@ impl StudentGuide {
         let seen: Vec<Proposal> = seen.filter(|p| p.log_ratio.is_finite()).collect();
         let top = seen.iter().map(|p| p.log_ratio).fold(f64::NEG_INFINITY, f64::max);
         let mean = top + (seen.iter().map(|p| (p.log_ratio - top).exp()).sum::<f64>() / seen.len() as f64).ln();
-        let positions: Vec<Vec<f64>> = seen.iter().map(|p| self.standardised(&p.y)).collect();
+        let positions: Vec<Vec<f64>> = seen.iter().map(|p| self.frame.standardise(&p.y)).collect();
         let values =
             seen.iter().zip(&positions).map(|(p, x)| p.log_ratio - mean - log_normal_ratio(x)).collect::<Vec<_>>();
         let weights: Vec<f64> = seen.iter().map(|p| 1.0 / (1.0 + (mean - p.log_ratio).exp())).collect();
@@ -215,7 +192,7 @@ impl Learned {
         let n = times * (ROUND[0] + ROUND[1] * dim);
         for round in 1.. {
             let drawn: Vec<_> = (0..n).map(|_| guide.draw(&mut rng)).collect();
-            let positions: Vec<_> = drawn.iter().map(|x| guide.place(x)).collect();
+            let positions: Vec<_> = drawn.iter().map(|x| guide.frame.place(x)).collect();
             let found = values(target, &positions, threads, cancel);
             let seen = positions.into_iter().zip(drawn).zip(found);
             let proposals: Vec<Proposal> = seen.map(|((y, x), v)| guide.see_standardised(y, &x, v)).collect();

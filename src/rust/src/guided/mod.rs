@@ -15,6 +15,7 @@ mod forecast;
 mod guide;
 mod mode;
 mod polynomial;
+mod standardised;
 mod surrogate;
 mod values;
 mod walk;
@@ -77,14 +78,9 @@ pub fn sample(model: &Arc<Model>, settings: &Settings, shared: &Shared) -> Resul
         && model.layout.n_theta <= MOST_SCALES
         && (is_asked || settings.leaves_open(Sampling::Nuts) && assembly.n_products() >= FEWEST_PRODUCTS);
     let is_dear = assembly.n_products() > affordable(model, &assembly).saturating_mul(VALUES_SAVED);
-    let (blocked, predicted) = match may_be.then(|| by_blocks(model, &assembly, shared)).flatten() {
-        Some(blocked) => {
-            let known =
-                if is_asked || !is_dear { None } else { Some(forecast::predicted(&blocked, &assembly, settings)) };
-            (Some(blocked), known)
-        }
-        None => (None, None),
-    };
+    let blocked = may_be.then(|| by_blocks(model, &assembly, shared)).flatten();
+    let compared = blocked.as_ref().filter(|_| is_dear && !is_asked);
+    let predicted = compared.map(|blocked| forecast::predicted(blocked, &assembly, settings));
     // Whether chains may ask for values one by one.
     let may_ask = blocked.as_ref().is_none_or(|b| !is_dear || b.n_products() <= most_products(model, &assembly));
     let is_quick = predicted.is_none_or(|p| p.guided < p.levels);
@@ -98,8 +94,9 @@ pub fn sample(model: &Arc<Model>, settings: &Settings, shared: &Shared) -> Resul
     if let Some(output) = by_surrogate {
         return Ok(Output { predicted, ..output });
     }
+    // Other ways would have to begin, too.
     if shared.cancel.load(Ordering::Relaxed) {
-        return Ok(without_draws(model.layout.n_theta, settings));
+        return Ok(Output::of(vec![], ENGINE, model.layout.n_theta, settings, shared));
     }
     let placed = placed.filter(|_| is_asked || may_ask);
     let of_blocks = placed.map(|(blocked, map)| target(blocked, map, shared));
@@ -114,12 +111,6 @@ pub fn sample(model: &Arc<Model>, settings: &Settings, shared: &Shared) -> Resul
         None if is_asked => sample_settled(settled, settings, shared),
         None => sample_settled(settle_on(model, settled.assembly, Engine::Auto, &shared.cancel), settings, shared),
     }
-}
-
-/// What a cancel leaves before chains have begun; other ways would have to begin, too.
-fn without_draws(dim: usize, settings: &Settings) -> Output {
-    let (chains, adapt_delta) = (vec![], settings.adapt_delta[0]);
-    Output { chains, interrupted: true, engine: ENGINE, dim, adapt_delta, uncopied: 0, measured: None, predicted: None }
 }
 
 /// Values by blocks, unless they are dearer than those by the pattern of all columns.
@@ -186,18 +177,7 @@ fn sample_guided<D: Draw + Clone + Send + Sync>(
     let n_chains = if is_cancelled() { 0 } else { settings.chains };
     shared.advance(n_chains * settings.warmup);
     let chains = (0..n_chains).into_par_iter().map(|c| run.chain(c, target)).collect();
-    let (dim, adapt_delta) = (target.dim(), settings.adapt_delta[0]);
-    let (uncopied, measured, predicted) = (shared.n_uncopied(), None, None);
-    Some(Output {
-        chains,
-        interrupted: is_cancelled(),
-        engine: ENGINE,
-        dim,
-        adapt_delta,
-        uncopied,
-        measured,
-        predicted,
-    })
+    Some(Output::of(chains, ENGINE, target.dim(), settings, shared))
 }
 
 /// What the chains share.

@@ -6,6 +6,7 @@
 
 use super::guide::Learned;
 use super::polynomial::{Polynomial, n_terms};
+use super::standardised::Standardised;
 use super::values::values;
 use super::walk::Independent;
 use crate::density::LogDensity;
@@ -62,14 +63,6 @@ pub struct Emulator {
     powers: Vec<f64>,
 }
 
-/// `y = mean + root x`.
-#[derive(Debug, Clone)]
-struct Standardised {
-    mean: Vec<f64>,
-    /// `[d, d]` row-major lower triangle.
-    root: Vec<f64>,
-}
-
 /// A surrogate that is near enough.
 #[derive(Debug)]
 pub struct Surrogate {
@@ -81,23 +74,6 @@ pub struct Surrogate {
     pub measured: Measured,
 }
 
-impl Standardised {
-    fn place(&self, x: &[f64]) -> Vec<f64> {
-        let d = x.len();
-        (0..d).map(|i| self.mean[i] + dot(&self.root[i * d..=i * d + i], &x[..=i])).collect()
-    }
-
-    fn standardise(&self, y: &[f64]) -> Vec<f64> {
-        let d = y.len();
-        let mut x = vec![0.0; d];
-        for i in 0..d {
-            let row = &self.root[i * d..=i * d + i];
-            x[i] = (y[i] - self.mean[i] - dot(&row[..i], &x[..i])) / row[i];
-        }
-        x
-    }
-}
-
 impl Emulator {
     /// The position that stands for one of the surrogate.
     pub fn place(&self, x: &[f64]) -> Vec<f64> {
@@ -107,7 +83,7 @@ impl Emulator {
     /// Through all that is known.
     fn fit(frame: &Arc<Standardised>, known: &[(Vec<f64>, f64)], degree: usize) -> Option<Self> {
         let top = known.iter().map(|(_, v)| *v).fold(f64::NEG_INFINITY, f64::max);
-        let dim = frame.mean.len();
+        let dim = frame.dim();
         let near = known.iter().map(|(y, v)| (frame.standardise(y), v - top));
         let near: Vec<_> = near.filter(|(x, v)| v.is_finite() && dot(x, x) <= radius(dim)).collect();
         if (near.len() as f64) < FEWEST_PER_TERM * n_terms(dim, degree) as f64 {
@@ -126,7 +102,7 @@ fn radius(dim: usize) -> f64 {
 
 impl LogDensity for Emulator {
     fn dim(&self) -> usize {
-        self.frame.mean.len()
+        self.frame.dim()
     }
 
     /// Nobody asks for its gradient.
@@ -148,8 +124,7 @@ impl Surrogate {
     ) -> Option<Self> {
         let (mut rng, dim) = (ChaCha8Rng::seed_from_u64(seed), target.dim());
         rng.set_stream(STREAMS[0]);
-        let identity = (0..dim * dim).map(|at| f64::from(u8::from(at / dim == at % dim))).collect();
-        let mut frame = Arc::new(Standardised { mean: vec![0.0; dim], root: identity });
+        let mut frame = Arc::new(Standardised::identity(dim));
         let mut known: Vec<(Vec<f64>, f64)> = vec![];
         let guide_of = |e: &Emulator| Learned::learn_by(PROPOSALS, e, (seed, STREAMS[1]), threads, cancel);
         for degree in DEGREES {
@@ -170,7 +145,7 @@ impl Surrogate {
             let measured =
                 Measured { degree, n_values: known.len() + checks.len(), n_checks: checks.len(), largest, typical };
             known.extend(checks);
-            frame = Arc::new(moved(&frame, &found));
+            frame = Arc::new(frame.then(&found.guide.frame));
             let is_narrow = found.share(|x| dot(x, x) > FAR * radius(dim)) < LONG_TAIL;
             if found.is_good() && is_narrow && largest < LARGEST && typical < TYPICAL {
                 let emulator = Emulator::fit(&frame, &known, degree)?;
@@ -180,15 +155,6 @@ impl Surrogate {
         }
         None
     }
-}
-
-/// The frame in which the guide of the last is standard.
-fn moved(frame: &Standardised, found: &Learned) -> Standardised {
-    let (mean, root) = found.guide.moments();
-    let d = mean.len();
-    let product = |i: usize, j: usize| (j..=i).map(|k| frame.root[i * d + k] * root[k * d + j]).sum();
-    let root = (0..d * d).map(|at| if at % d <= at / d { product(at / d, at % d) } else { 0.0 }).collect();
-    Standardised { mean: frame.place(mean), root }
 }
 
 /// Positions with their values; `None` after a cancel.

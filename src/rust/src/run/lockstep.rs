@@ -94,9 +94,7 @@ pub fn sample(model: &Arc<Model>, settings: &Settings, shared: &Shared) -> Optio
         return None;
     }
     let chains = (0..settings.chains).map(|c| run.chain(c, &recorded)).collect();
-    let adapt_delta = settings.adapt_delta[0];
-    let (dim, measured, predicted) = (frame.dim(), None, None);
-    Some(Output { chains, interrupted, engine: ENGINE, dim, adapt_delta, uncopied: 0, measured, predicted })
+    Some(Output { interrupted, ..Output::of(chains, ENGINE, frame.dim(), settings, shared) })
 }
 
 /// Whether a model is small enough.

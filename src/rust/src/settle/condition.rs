@@ -1,5 +1,5 @@
 //! Effects and coefficients at their conditional mode given the scales, before scales move: penalised iteratively reweighted
-//! least squares (Bates and others 2015, section 5) with steps that are halved until the density grows.
+//! least squares (Bates and others 2015, section 5) with steps that are shortened until the density grows.
 //!
 //! The rough start has no effects. Climbing from there in all coordinates at once drives the standard deviations of effects
 //! to zero, for no effects are most probable with none; once they are below what the data can say the density is flat, and
@@ -7,6 +7,7 @@
 
 use crate::density::{LogDensity, Posterior};
 use crate::kernels::dot;
+use crate::optimise::search;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,10 +15,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const STEPS: usize = 30;
 /// A step that promises less ends them, in units of log density per coordinate.
 const SMALLEST_GAIN: f64 = 1e-3;
-/// A step must gain this share of what the gradient promises.
-const SUFFICIENT: f64 = 1e-4;
-const SHORTER: f64 = 0.4;
-const HALVINGS: usize = 30;
 
 /// Steps until the effects are settled. `recentred` gives the posterior in coordinates whose centre is the last evaluation; in
 /// them the Hessian is nearly the identity, so that the gradient is Newton's step. `position` is the centre, and stays it.
@@ -34,24 +31,8 @@ pub fn settle_effects(
         if !promised.is_finite() || is_settled || cancel.load(Ordering::Relaxed) {
             break;
         }
-        let Some(next) = search(&mut posterior, position, value, &gradient, promised) else { break };
+        let Some((next, ..)) = search(&mut posterior, position, value, &gradient, &gradient, 1.0) else { break };
         posterior = recentred(posterior, &next);
     }
     posterior
-}
-
-/// The first step along the gradient that gains enough.
-fn search(
-    posterior: &mut Posterior, position: &[f64], value: f64, gradient: &[f64], promised: f64,
-) -> Option<Vec<f64>> {
-    let mut share = 1.0;
-    let mut unused = vec![0.0; position.len()];
-    for _ in 0..HALVINGS {
-        let next: Vec<f64> = position.iter().zip(gradient).map(|(x, g)| x + share * g).collect();
-        if posterior.evaluate(&next, &mut unused) >= value + SUFFICIENT * share * promised {
-            return Some(next);
-        }
-        share *= SHORTER;
-    }
-    None
 }
