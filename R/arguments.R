@@ -31,9 +31,15 @@ check_dots <- function(dots, names, door = "twill") {
   if (is.na(name) || name == "") {
     abort_twill("setting", "Arguments after {.arg {argument_before_dots(door)}} must be named: one is not.")
   }
-  hint <- if (name %in% names(foreign_arguments)) c("i" = foreign_arguments[[name]])
+  hint <- if (name %in% names(foreign_arguments)) c("i" = foreign_arguments[[name]]) else control_hint(name, door)
   known <- setdiff(names(formals(door)), "...")
   abort_twill("setting", c("{.fn {door}} has no argument {.arg {name}}.", hint %||% did_you_mean(name, known)))
+}
+
+# What stands in `control` only.
+control_hint <- function(name, door) {
+  known <- c(unlist(lapply(control_defaults, names)), unlist(control_extras))
+  if (door == "twill" && name %in% known) c("i" = sprintf("Say {.code control = list(%s = )}.", name))
 }
 
 argument_before_dots <- function(door) {

@@ -27,8 +27,8 @@ contrast_by <- function(fit, contrast, weights, ask, by, unit, threshold, prob, 
   table <- contrast_table(fit, unmask(statistics, mask), weights, unit, threshold > 0, ask$mask, plan$gene)
   table <- cbind(gene = set_genes(fit)[plan$gene], plan$labels, table)
   rownames(table) <- NULL
-  list(table = table, statistics = statistics,
-       prior = prior, by = names(plan$labels), error = interval_error(effect, prob), base = base, mask = mask)
+  list(table = table, statistics = statistics, prior = prior, by = names(plan$labels), error = interval_error(effect, prob),
+       base = base, mask = mask)
 }
 
 # Which levels ----------------------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ texts_of_one <- function(table, facts) {
                   unit_short(facts$unit))
   c(estimate = paste("posterior mean of", what), se = paste("posterior sd of", what), interval_texts(facts$prob),
     lfsr = paste0("posterior probability of the other sign", support_note(facts$support)), threshold_texts(facts$threshold),
-        rhat = "R-hat of the effect",
+    rhat = "R-hat of the effect",
     ess = "bulk effective sample size of the effect", sd_texts(names(table)))
 }
 

@@ -2,9 +2,8 @@
 #
 # Of n draws none need have the other sign where its probability is below 1 / n. Beyond, a rate is an extrapolation: by the tail
 # of a t of the draws' mean and sd, whose degrees of freedom are the fewest that all draws of the table do not rule out. A normal
-# would claim 2e-19 where a t of five degrees of freedom has 4e-5. Values keep their order down to the smallest double; prints
-# and plots
-# show none below the least supported one.
+# would claim 2e-19 where a t of five degrees of freedom has 4e-5. Values keep their order down to the smallest double;
+# prints and plots show none below the least supported one.
 
 # One over all draws of a table: effects of one table share the shape of their tails. NA without draws.
 least_supported <- function(effect) if (is.null(effect$draws)) NA_real_ else 1 / max(1, length(effect$draws))

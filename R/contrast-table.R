@@ -131,7 +131,7 @@ column_texts <- function(fit, facts, ask, prior = NULL) {
     log2FoldChange = paste0("posterior mean of ", what), lfcSE = paste0("posterior sd of ", what),
     interval_texts(facts$prob, approximate),
     lfsr = paste0("local false sign rate: posterior probability of the other sign", prior_note(prior),
-        support_note(facts$support)),
+                  support_note(facts$support)),
     threshold_texts(facts$threshold),
     svalue = sprintf("mean %s of all genes with one at most as large", if (is.null(facts$threshold)) "lfsr" else "fsos"),
     rhat = "worst R-hat of the coefficients involved", ess = "smallest bulk effective sample size of the coefficients involved",

@@ -70,10 +70,9 @@
 #' threshold, and `svalue` is made of it.
 #'
 #' Draws tell of no probability below one over their number (over all genes of the table): smaller ones are the tail of a t of
-#' as few
-#' degrees of freedom as all draws allow, which serves to order genes, and are printed as `<8e-06`.
-#' Taken gene by gene, rates cannot know that most genes do not respond: of those, one in ten has an `lfsr` below 0.05.
-#' With `adaptive = TRUE`, `lfsr`, `fsos`, `svalue` and `prob` are therefore under a prior of the effect learned over the genes
+#' as few degrees of freedom as all draws allow, which serves to order genes, and are printed as `<8e-06`. Taken
+#' gene by gene, rates cannot know that most genes do not respond: of those, one in ten has an `lfsr` below 0.05. With
+#' `adaptive = TRUE`, `lfsr`, `fsos`, `svalue` and `prob` are therefore under a prior of the effect learned over the genes
 #' of the fit: a share without effect, and zero-mean normals of many sizes (the mixture of Stephens 2017, at the optimum of
 #' its likelihood; a warning says if that was not reached), with a t in place of each gene's likelihood whose degrees of freedom
 #' are those of the draws' tails. A sign claimed for a gene without effect counts as wrong. Some genes without effect are taken

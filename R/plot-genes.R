@@ -79,13 +79,14 @@ volcano_plot <- function(table, results, alpha) {
     ggplot2::geom_hline(yintercept = -log10(alpha), colour = "grey60", linewidth = 0.3, linetype = 2) +
     ggplot2::scale_shape_manual(values = c("FALSE" = 16, "TRUE" = 17), guide = "none")
   points_with_labels(plot, alpha, table$effect, volcano_axis(top)) +
-    ggplot2::labs(x = effect_axis(results), y = volcano_title(table$edge, support), subtitle = result_subtitle(results))
+    ggplot2::labs(x = effect_axis(results), y = "-log10 s-value", subtitle = result_subtitle(results),
+                  caption = volcano_caption(table$edge, support))
 }
 
-volcano_title <- function(edge, support) {
-  if (!any(edge)) return("-log10 s-value")
-  if (-log10(support) >= highest_told) return(sprintf("-log10 s-value (triangles: above %g)", highest_told))
-  "-log10 s-value (triangles: more than draws tell)"
+# What triangles are, where there are some.
+volcano_caption <- function(edge, support) {
+  if (!any(edge)) return(NULL)
+  if (-log10(support) >= highest_told) sprintf("Triangles: above %g.", highest_told) else "Triangles: more than draws tell."
 }
 
 volcano_axis <- function(top) {

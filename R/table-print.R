@@ -73,8 +73,8 @@ print_rows <- function(x, n, digits) {
   shown <- plain_table(x)[seq_len(min(n, nrow(x))), , drop = FALSE]
   names <- row_names_shown(shown)
   signed <- signed_columns(shown)
-  columns <- lapply(names(shown), function(name) text_column(shown[[name]], name, digits, name %in% signed,
-                                                                    attr(x, "support")))
+  support <- attr(x, "support")
+  columns <- lapply(names(shown), function(name) text_column(shown[[name]], name, digits, name %in% signed, support))
   fits <- columns_that_fit(columns, names, match(intersect(attr(x, "minor"), names(shown)), names(shown)))
   cat(do.call(paste, c(list(names), columns[fits])), sep = "\n")
   left <- c(if (nrow(x) > n) sprintf("%s more rows", big(nrow(x) - n)),

@@ -23,7 +23,7 @@ fit_cells <- function() {
 # The genes with the smallest expected share of false signs, in columns that fit.
 print_surest <- function(res, n = 8) {
   columns <- c("baseMean", "log2FoldChange", "lower", "upper", "lfsr", "svalue", "sd_donor")
-  print(utils::head(as.data.frame(res)[order(res$svalue), columns], n), digits = 2)
+  print(utils::head(sort(res)[columns], n), digits = 2)
 }
 
 heading("5,000 cells of glioblastoma: five donors, panobinostat against vehicle")

@@ -68,5 +68,5 @@ test_that("no table shows a rate below one over its draws, and the surest come f
   both <- tw_contrast(fit, list(a = "x2", b = "Intercept"))
   expect_equal(attr(both, "support"), support)
   # Plots tell them apart.
-  expect_match(plot(table, "volcano")$labels$y, "triangles: more than draws tell")
+  expect_match(plot(table, "volcano")$labels$caption, "Triangles: more than draws tell")
 })

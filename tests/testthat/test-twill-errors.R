@@ -169,3 +169,11 @@ test_that("slopes of a factor with a level in each row are refused, by every doo
   fit <- twill_cells(counts, ~ x + (1 + x || g), col_data = data, method = "laplace", chains = 1, iter = 20, seed = 1, silent = 2)
   expect_identical(dim(fit)[2], 6L)
 })
+
+test_that("what stands in control is told so where it is given beside", {
+  data <- data.frame(y = rnorm(9), g = gl(3, 3))
+  for (name in c("engine", "metric", "adapt_delta", "batch")) {
+    call <- function() do.call(twill, c(list(y ~ (1 | g), data), stats::setNames(list(1), name)))
+    expect_error(call(), sprintf("control = list\\(%s = \\)", name), class = "twill_error_setting")
+  }
+})
