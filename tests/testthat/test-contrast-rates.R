@@ -67,6 +67,8 @@ test_that("no table shows a rate below one over its draws, and the surest come f
   # Several tables as one.
   both <- tw_contrast(fit, list(a = "x2", b = "Intercept"))
   expect_equal(attr(both, "support"), support)
+  fewer <- structure(both, support = 2 * support)
+  expect_equal(largest_support(list(both, fewer, data.frame())), 2 * support)
   # Plots tell them apart.
   expect_match(plot(table, "volcano")$labels$caption, "Triangles: more than draws tell")
 })

@@ -48,3 +48,21 @@ impl Standardised {
         Self { mean: self.place(&inner.mean), root }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_frame_after_another_is_both() {
+        let outer = Standardised { mean: vec![1.0, -2.0], root: vec![0.5, 0.0, 0.3, 2.0] };
+        let inner = Standardised { mean: vec![-0.4, 0.7], root: vec![1.5, 0.0, -0.2, 0.1] };
+        let (both, x) = (outer.then(&inner), [0.3, -1.1]);
+        let y = both.place(&x);
+        let expected = outer.place(&inner.place(&x));
+        let back = both.standardise(&y);
+        for i in 0..2 {
+            assert!((y[i] - expected[i]).abs() < 1e-14 && (back[i] - x[i]).abs() < 1e-13, "{y:?} {back:?}");
+        }
+    }
+}

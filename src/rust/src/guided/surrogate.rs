@@ -247,6 +247,27 @@ mod tests {
         assert_eq!(a.to_bits(), b.to_bits());
     }
 
+    /// A standard normal with ripples that no polynomial of a low degree follows.
+    #[derive(Clone)]
+    struct Rippled(f64);
+
+    impl LogDensity for Rippled {
+        fn dim(&self) -> usize {
+            2
+        }
+        fn evaluate(&mut self, y: &[f64], _: &mut [f64]) -> f64 {
+            self.0 * (6.0 * y[0]).sin() - 0.5 * dot(y, y)
+        }
+    }
+
+    #[test]
+    fn there_is_none_where_its_error_is_too_large() {
+        let learned = |size| Surrogate::learn(&Rippled(size), 1, 2, &AtomicBool::new(false));
+        assert!(learned(0.15).is_none());
+        let small = learned(0.01).unwrap().measured;
+        assert!(small.largest > 0.005 && small.largest < 0.03, "{small:?}");
+    }
+
     #[test]
     fn there_is_none_of_long_tails_nor_after_a_cancel() {
         assert!(learned([0.5, 0.7], 2, false).is_none());
