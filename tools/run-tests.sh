@@ -8,6 +8,11 @@ cd "$(dirname "$0")/.." || exit 1
 export NOT_CRAN=true
 target=${TWILL_CARGO_TARGET_DIR:-$PWD/src/rust/target}
 passed=0 failed=0 skipped=0
+# With support of GPUs where configure builds it.
+rustc_for_cuda=$(sed -n 's/^rustc_for_cuda <- "\(.*\)"$/\1/p' tools/config.R)
+has_cuda() { printf '%s\n' "$rustc_for_cuda" "$(rustc --version | cut -d ' ' -f 2)" | sort -V -C; }
+features=()
+has_cuda && features=(--features cuda)
 log=$(mktemp) && counts=$(mktemp) || exit 1
 trap 'rm -f "$log" "$counts" "$counts.2"' EXIT
 
@@ -21,7 +26,7 @@ rust_tests() {
   # Random cases are the same ones every time, so that a run tells of the code; others by the variable.
   export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1}
   cargo test --manifest-path src/rust/Cargo.toml --release --locked --no-default-features \
-    --features cuda --no-fail-fast --target-dir "$target" --config profile.release.package.twill.debug-assertions=true \
+    "${features[@]}" --no-fail-fast --target-dir "$target" --config profile.release.package.twill.debug-assertions=true \
     "${which[@]}" </dev/null 2>&1 | tee "$log"
   local status=${PIPESTATUS[0]}
   # shellcheck disable=SC2046
@@ -34,6 +39,11 @@ rust_tests() {
 # tests have built.
 kernel_tests() {
   local version
+  if ! has_cuda; then
+    echo "Skipped: kernels by NVRTC (rustc is older than $rustc_for_cuda)"
+    add 0 0 2
+    return
+  fi
   for version in 12.0.140 13.0.88; do
     tools/nvrtc.sh "$version" "$target/release/examples/gpu" compile sm_80 sm_90 </dev/null
     case $? in
