@@ -37,11 +37,17 @@ has_seurat_object <- function() requireNamespace("SeuratObject", quietly = TRUE)
 
 seurat_layer <- function(x, assay, layer) {
   object <- x[[assay]]
-  if (!inherits(object, "StdAssay")) return(SeuratObject::GetAssayData(object, slot = layer))
+  read <- function(name) getExportedValue("SeuratObject", name)
+  if (!inherits(object, "StdAssay")) {
+    # SeuratObject 5 calls slots layers, and warns of the old name.
+    has_layers <- utils::packageVersion("SeuratObject") >= "5"
+    return(if (has_layers) read("LayerData")(object, layer = layer) else read("GetAssayData")(object, slot = layer))
+  }
   # Integrated objects hold a layer per sample.
-  found <- grep(sprintf("^%s([.]|$)", layer), getExportedValue("SeuratObject", "Layers")(object), value = TRUE)
-  if (length(found) == 1) return(getExportedValue("SeuratObject", "LayerData")(object, layer = found))
+  found <- grep(sprintf("^%s([.]|$)", layer), read("Layers")(object), value = TRUE)
+  if (length(found) == 1) return(read("LayerData")(object, layer = found))
   abort_twill("genes", c("{.arg x} must have its {layer} in one layer of assay {.val {assay}}.",
                          "x" = if (length(found)) "They are in {length(found)}: {.val {some(found)}}." else "It has none.",
-                         "i" = if (length(found)) "{.code JoinLayers(x)} makes them one."))
+                         "i" = if (length(found)) "{.code JoinLayers(x)} makes them one.",
+                         "i" = if (!length(found) && layer == "data") "{.code NormalizeData(x)} makes them of the counts."))
 }

@@ -209,6 +209,15 @@ relative_efficiency <- function(log_lik, fit, cores, draw_ids = NULL) {
   loo::relative_eff(exp(log_lik - rep(highest, each = nrow(log_lik))), chain, cores = cores)
 }
 
+# A Pareto distribution takes five draws of each tail; loo 2.8 stops with fewer.
+need_tails <- function(fit) {
+  need_spread(fit)
+  n <- ndraws(fit)
+  if (n >= 10) return(invisible())
+  abort_twill("draws", c("Weights of draws are smoothed in their tails, which takes ten draws or more.", "x" = "There are {n}.",
+                         "i" = "Fit with a larger {.arg iter}."))
+}
+
 # Criteria are made of variances and weights of draws.
 need_spread <- function(fit) {
   # Where no draws were kept another error says so.

@@ -82,7 +82,7 @@ loo_responses <- function(fit, ..., seed = NULL) {
 }
 
 psis_weights <- function(fit, psis = NULL) {
-  need_spread(fit)
+  need_tails(fit)
   log_lik <- log_lik.twillfit(fit)
   if (!is.null(psis) && !loo::is.psis(psis)) {
     abort_twill("argument", c("{.arg psis_object} must be made by {.fn loo::psis}.", "x" = "It is {.val {given_value(psis)}}."))

@@ -58,8 +58,9 @@ kernel_tests() {
 r_tests() {
   : >"$counts"
   : >"$counts.2"
-  Rscript tools/run-tests.R "$counts.2" 2 2 </dev/null >"$log" 2>&1 &
-  Rscript tools/run-tests.R "$counts" 1 2 </dev/null
+  # What a script starts in the background ignores Ctrl-C, which tests of interrupts send themselves.
+  env --default-signal=INT Rscript tools/run-tests.R "$counts.2" 2 2 </dev/null >"$log" 2>&1 &
+  env --default-signal=INT Rscript tools/run-tests.R "$counts" 1 2 </dev/null
   wait
   cat "$log"
   local part

@@ -24,7 +24,26 @@ test_that("Seurat objects are read like their parts", {
     expect_error(run(door, object, assay = "SCT"), "RNA.*ADT", class = "twill_error_genes")
     expect_error(run(door, object, col_data = data), "has its own", class = "twill_error_genes")
   }
+  if (utils::packageVersion("SeuratObject") >= "5") {
+    # Of older versions the data of a new object are its counts.
+    expect_error(run(twill_genes, object, family = "gaussian"), "NormalizeData", class = "twill_error_genes")
+    object <- SeuratObject::SetAssayData(object, layer = "data", new.data = counts)
+  }
   gaussian <- run(twill_genes, object, family = "gaussian")
   expect_equal(unname(as.matrix(set_counts(gaussian))), unname(as.matrix(counts)))
   expect_error(tw_pseudobulk(object, "arm"), "as.SingleCellExperiment", class = "twill_error_genes")
+})
+
+test_that("a layer per sample is told how to become one, and then read", {
+  skip_if_not_installed("SeuratObject", "5")
+  local_engine(fake_engine)
+  counts <- with_fixed_seed(1, Matrix::Matrix(matrix(rpois(120, 20), 6, dimnames = list(paste0("g", 1:6), paste0("c", 1:20))),
+                                              sparse = TRUE))
+  data <- data.frame(arm = gl(2, 10), row.names = colnames(counts))
+  object <- SeuratObject::CreateSeuratObject(counts, meta.data = data)
+  apart <- object
+  apart[["RNA"]] <- split(apart[["RNA"]], f = rep(c("a", "b"), 10))
+  run <- function(x, ...) twill_cells(x, ~arm, ..., iter = 100, seed = 1, silent = 2, share = "none", check = FALSE)
+  expect_error(run(apart), "They are in 2.*JoinLayers", class = "twill_error_genes")
+  expect_identical(run(SeuratObject::JoinLayers(apart))$posterior, run(counts, col_data = data)$posterior)
 })

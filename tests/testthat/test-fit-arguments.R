@@ -38,7 +38,7 @@ test_that("probabilities, flags, names and draws of verbs are checked", {
 
 test_that("names of columns do not follow options for numbers", {
   fit <- shared_fit("sleep")
-  old <- options(scipen = -20)
+  old <- options(scipen = -9)
   on.exit(options(old))
   expect_identical(colnames(fixef(fit)), c("Estimate", "Est.Error", "Q2.5", "Q97.5"))
   expect_identical(names(summary(fit)$fixed)[3:4], c("l-95% CI", "u-95% CI"))
@@ -58,9 +58,11 @@ test_that("few draws have criteria too", {
   for (iter in 3:4) {
     fit <- fit_of(iter)
     expect_s3_class(suppressWarnings(loo(fit)), "psis_loo")
-    expect_length(loo_predict(fit)$value, 180)
+    for (criterion in list(loo_predict, loo_R2)) expect_error(criterion(fit), "There are [23][.]", class = "twill_error_draws")
     expect_identical(nrow(glance(fit)), 1L)
   }
+  for (iter in c(11, 14)) expect_length(suppressWarnings(loo_predict(fit_of(iter)))$value, 180)
+  expect_length(suppressWarnings(loo_R2(fit_of(11))), 4)
 })
 
 test_that("what one draw or one chain does not have is NA, not NaN", {

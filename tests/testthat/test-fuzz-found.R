@@ -26,7 +26,7 @@ test_that("a screen may come as a Seurat object, with genes as a column of its f
   data <- data.frame(f = gl(2, 2), row.names = colnames(counts))
   gene <- rep(c("A", "B"), each = 3)
   object <- suppressWarnings(SeuratObject::CreateSeuratObject(methods::as(counts, "CsparseMatrix"), meta.data = data))
-  object[["RNA"]][["gene"]] <- gene
+  object[["RNA"]][["gene"]] <- stats::setNames(gene, rownames(object))
   run <- function(x, ...) twill_screen(x, ~f, ..., iter = 100, seed = 1, silent = 2, share = "none", check = FALSE)
   plain <- run(counts, gene = gene, col_data = data)
   expect_identical(run(object, gene = gene)$posterior, plain$posterior)

@@ -56,6 +56,8 @@ test_that("predictions carry intervals and draws", {
 
 test_that("marginaleffects averages draws", {
   skip_if_not_installed("marginaleffects")
+  # Wanted by some releases of marginaleffects.
+  skip_if_not_installed("collapse")
   fit <- shared_fit("sleep")
   slopes <- as.data.frame(marginaleffects::avg_slopes(fit, variables = "Days"))
   expect_equal(slopes$estimate[1], median(fixed_draws(fit)[, "b_Days"]), tolerance = 1e-3)
