@@ -92,14 +92,16 @@ part_call <- function(call, frame, key, seed) {
   is_long <- is.data.frame(frame$x)
   from <- if (is_long) call$x else if (is.null(frame$col_data)) call$x else call$col_data
   tests <- Map(function(name, value) call("==", call("$", from, as.name(name)), as.character(value)), names(key), key)
-  test <- Reduce(function(a, b) call("&", a, b), unname(tests))
-  # One column stays a column.
-  cut <- function(of, by_rows) {
-    if (by_rows) call("[", of, test, quote(expr = ), drop = FALSE) else call("[", of, quote(expr = ), test, drop = FALSE)
+  # Columns without a value of `by` are in no part.
+  test <- call("which", Reduce(function(a, b) call("&", a, b), unname(tests)))
+  # One column stays a column; Seurat's brackets drop nothing.
+  cut <- function(of, by_rows, drops = TRUE) {
+    where <- if (by_rows) list(test, quote(expr = )) else list(quote(expr = ), test)
+    as.call(c(list(as.name("["), of), where, if (drops) list(drop = FALSE)))
   }
   out <- call
   out$by <- NULL
-  out$x <- cut(call$x, is_long)
+  out$x <- cut(call$x, is_long, !is_seurat(frame$x))
   if (!is.null(frame$col_data)) out$col_data <- cut(call$col_data, TRUE)
   for (name in intersect(by_column, names(out))) {
     value <- frame[[name]]

@@ -117,3 +117,16 @@ test_that("what is no matrix of counts is refused as without types", {
   samples <- data.frame(f = gl(2, 3), g = rep(c("a", "b", "c"), 2))
   expect_error(twill_genes(1:6, ~f, col_data = samples, by = "g", iter = 20, silent = 2), class = "twill_error")
 })
+
+test_that("calls of fits by type can be made again where columns have no type, and of Seurat objects", {
+  local_engine(fake_engine)
+  counts <- with_fixed_seed(1, matrix(rpois(60, 50), 4, dimnames = list(paste0("g", 1:4), paste0("s", 1:15))))
+  data <- data.frame(type = c(NA, rep(c("a", "b"), 7)), row.names = colnames(counts))
+  again <- function(fits) for (fit in fits) expect_identical(update(fit)$posterior, fit$posterior)
+  quick <- list(iter = 100, seed = 1, share = "none", check = FALSE, by = "type")
+  run <- function(...) suppressMessages(do.call(twill_genes, c(list(...), quick)))
+  again(run(counts, ~1, col_data = data))
+  skip_if_not_installed("SeuratObject")
+  object <- suppressWarnings(SeuratObject::CreateSeuratObject(methods::as(counts, "CsparseMatrix"), meta.data = data))
+  again(run(object, ~1))
+})

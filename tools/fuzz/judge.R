@@ -65,7 +65,8 @@ run_quietly <- function(code, env, note) {
   is_theirs <- is.call(code[[1]])
   on_error <- function(e) {
     frames <- frames_here()
-    if (!is_good_error(e) && (nzchar(frames) || !is_theirs)) note("error", first_line(e), frames)
+    is_known <- !nzchar(frames) && grepl(errors_of_others, conditionMessage(e))
+    if (!is_good_error(e) && !is_known && (nzchar(frames) || !is_theirs)) note("error", first_line(e), frames)
   }
   on_warning <- function(w) {
     frames <- frames_here()
@@ -89,6 +90,9 @@ run_quietly <- function(code, env, note) {
 # cannot draw.
 warnings_of_others <- paste0("mbcsToSbcs|p_waic estimates greater than|Pareto k diagnostic values|",
                              "Relative effective sample sizes|`ci` is too large")
+
+# What generics of R refuse before they look for a method.
+errors_of_others <- "'decreasing' must be a length-1 logical"
 
 # Classed, and no bug by its own words.
 is_good_error <- function(e) inherits(e, "twill_error") && !inherits(e, "twill_error_engine")

@@ -39,7 +39,7 @@ is_seurat <- function(x) inherits(x, "Seurat")
 
 # As SeuratObject makes them, of the version that is installed and, where it is 5, of the one before.
 as_seurat <- function(x, col_data) {
-  if (is.null(rownames(x)) || !is.data.frame(col_data)) return(x)
+  if (is.null(rownames(x)) || !is.data.frame(col_data) || anyDuplicated(colnames(x))) return(x)
   rownames(col_data) <- colnames(x)
   counts <- methods::as(x, "CsparseMatrix")
   if (chance(0.5)) return(try_or(SeuratObject::CreateSeuratObject(counts, meta.data = col_data), x))
