@@ -57,3 +57,27 @@ check_intercept <- function(intercept) {
   if (identical(intercept, "centered")) intercept <- "centred"
   check_choice(intercept, "intercept", c("centred", "raw"))
 }
+
+# Arguments without effect ---------------------------------------------------------------------------------------------
+
+# What was asked for and changes nothing is told: `reasons` are ends of sentences, named by the arguments.
+say_unused <- function(reasons, silent) {
+  for (name in names(reasons)) inform_twill("unused", c("i" = "{.arg {name}} has no effect: {reasons[[name]]}."), silent)
+}
+
+# Of twill(): what goes with chains, or with a file.
+unused_by_twill <- function(init, save_pars, control, file_refit, path, method) {
+  has_chains <- method %in% chain_methods
+  copies <- control$checkpoint
+  of_steps <- if (identical(control$engine, "guided")) {
+    c(if (check_init(init)$kind != "mode") "init",
+      paste0("control$", intersect(names(control), c("adapt_delta", "max_treedepth", "metric")), recycle0 = TRUE))
+  }
+  c(if (!has_chains && check_init(init)$kind != "mode") c(init = "approximations start at the mode"),
+    if (!has_chains && check_save(save_pars)$warmup) c(save_pars = "approximations have no warm-up whose draws could be kept"),
+    if (is.null(path) && file_refit != "never") c(file_refit = "there is no `file`"),
+    if (is.null(path) && !is.null(copies) && copies != control_defaults$nuts$checkpoint) {
+      c("control$checkpoint" = "chains are copied to a folder beside `file`, and there is none")
+    },
+    stats::setNames(rep("a guide makes no trajectories (unless NUTS takes over)", length(of_steps)), of_steps))
+}

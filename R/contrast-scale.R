@@ -12,6 +12,9 @@ check_scale <- function(fit, estimand, scale, donor_weights, reference, mask, ce
     abort_twill("contrast", "{.code scale = {.val {ask$scale}}} needs a model of counts, not of the {family(fit)$family} family.")
   }
   if (ask$cell_noise) need_shape(fit, "cell_noise")
+  if (ask$scale != "clr" && !identical(reference, "all")) {
+    abort_twill("contrast", "{.arg reference} is about centred log ratios: say {.code scale = \"clr\"} with it.")
+  }
   ask$reference <- if (ask$scale == "clr") resolve_reference(fit, reference, ask$mask) else "all"
   if (estimand != "observed" && !identical(ask$donor_weights, "uniform")) {
     abort_twill("contrast", "{.arg donor_weights} is about the donors in the data: say {.code estimand = \"observed\"} with it.")

@@ -15,10 +15,20 @@ check_capture <- function(capture, organism, efficiency) {
     abort_twill("capture", "{.arg organism} and {.arg capture_efficiency} both set the scale of the capture: give one of them.")
   }
   check_efficiency(efficiency)
-  if (is.numeric(capture)) return(list(how = "given", values = plain_column(capture)))
-  how <- check_choice(capture, "capture", c("model", "library", "sizeFactors"))
+  how <- if (is.numeric(capture)) "given" else check_choice(capture, "capture", c("model", "library", "sizeFactors"))
+  if (how %in% c("given", "sizeFactors")) refuse_scale(how, compact(list(organism = organism, capture_efficiency = efficiency)))
+  if (how == "given") return(list(how = "given", values = plain_column(capture)))
   list(how = how, molecules = molecules, efficiency = efficiency %||% default_efficiency, organism = organism,
        is_free = is.null(molecules) && is.null(efficiency))
+}
+
+# Captures that are known need nothing that sets their scale.
+refuse_scale <- function(how, given) {
+  if (length(given) == 0) return(invisible())
+  given <- names(given)
+  known <- if (how == "given") "holds the captures" else "takes them from the size factors"
+  abort_twill("capture", c("{.arg {given}} sets the scale of captures that are not known.",
+                           "x" = "{.arg capture} {known}.", "i" = "Leave out {.arg {given}}."))
 }
 
 check_efficiency <- function(efficiency) {

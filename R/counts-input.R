@@ -23,6 +23,18 @@ load_class <- function(x) {
   if (is.character(package) && package != ".GlobalEnv") requireNamespace(package, quietly = TRUE)
 }
 
+# `assay` and `gene` say where things are in some kinds of data. `given` are names of arguments of the call.
+refuse_of_other_data <- function(x, given, gene = NULL) {
+  kind <- if (is.data.frame(x)) "a data frame" else "a matrix"
+  if ("assay" %in% given && !is_experiment(x) && !is_seurat(x)) {
+    abort_twill("argument", "{.arg assay} is for experiments and Seurat objects: {.arg x} is {kind}.")
+  }
+  if (!is.null(gene) && !is.data.frame(x)) {
+    abort_twill("argument", c("{.arg gene} is for a data frame, whose column of genes it names: {.arg x} is none.",
+                              "i" = "Genes are rows of {.arg x}; {.arg genes} says which of them to fit."))
+  }
+}
+
 default_assay <- function(family) if (is_count_family(as_twill_family(family))) "counts" else "logcounts"
 
 read_experiment <- function(x, assay, col_data) {

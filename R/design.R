@@ -6,7 +6,7 @@
 # `blueprint` by new_blueprint(), `errors` by new_errors(). Rows that stand for many have `merged`, of prepare_source().
 # `whole` are the rows of all responses where there are several, which share the levels of grouping factors.
 new_design <- function(formula, data, family, contrasts = NULL, relations = list(), errors = NULL, merged = NULL, whole = NULL) {
-  check_contrasts(contrasts, data)
+  check_contrasts(contrasts, formula, data)
   y <- response_values(formula, data, family)
   fixed <- model_part(formula$fixed, data, contrasts)
   dispersion <- new_dispersion(formula, data, family, contrasts, whole)
@@ -103,17 +103,25 @@ check_factor_levels <- function(frame, terms) {
   }
 }
 
-check_contrasts <- function(contrasts, data) {
+# Contrasts are for columns of a model matrix: a factor that only names the levels of a term has none.
+check_contrasts <- function(contrasts, formula, data) {
   if (is.null(contrasts)) return(invisible())
   if (!is.list(contrasts) || is.null(names(contrasts))) {
     abort_twill("design", "{.arg contrasts} must be a list named by factors, such as {.code list(f = \"contr.sum\")}.")
   }
-  is_factor <- vapply(data, function(v) is.factor(v) || is.logical(v), TRUE)
-  unknown <- setdiff(names(contrasts), names(data)[is_factor])
-  unknown <- unknown[!grepl("(", unknown, fixed = TRUE)]
+  known <- contrast_variables(formula)
+  factors <- Filter(function(name) is_category(data[[name]]), intersect(known, names(data)))
+  unknown <- setdiff(names(contrasts), c(factors, grep("(", known, fixed = TRUE, value = TRUE)))
   if (length(unknown) == 0) return(invisible())
-  abort_twill("design", c("{.arg contrasts} names what is no factor of {.arg formula}: {.val {unknown}}.",
-                          if (any(is_factor)) c("i" = "Its factors are {.val {names(data)[is_factor]}}.")))
+  abort_twill("design", c("{.arg contrasts} names what is no factor among the covariates of {.arg formula}: {.val {unknown}}.",
+                          if (length(factors)) c("i" = "Its factors are {.val {factors}}.")))
+}
+
+# Variables of all model matrices of a formula, as they are written there.
+contrast_variables <- function(formula) {
+  if (has_responses(formula)) return(unique(unlist(lapply(formula$responses, contrast_variables))))
+  parts <- compact(c(list(formula$fixed, formula$dispersion), lapply(all_bars(formula), `[[`, "rhs")))
+  unique(unlist(lapply(parts, function(part) rownames(attr(stats::delete.response(stats::terms(part)), "factors")))))
 }
 
 fixed_coefficients <- function(fixed) {

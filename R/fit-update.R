@@ -212,9 +212,12 @@ kept_control <- function(used, changes) {
 }
 
 kept_contrasts <- function(fit, formula, data) {
-  contrasts <- fit$design$blueprint$contrasts
-  factors <- Filter(function(name) is_category(data[[name]]), intersect(formula_variables(formula), names(data)))
-  contrasts <- contrasts[names(contrasts) %in% factors | grepl("(", names(contrasts), fixed = TRUE)]
+  blueprint <- fit$design$blueprint
+  contrasts <- c(blueprint$contrasts, blueprint$dispersion$contrasts, unlist(lapply(blueprint$groups, `[[`, "contrasts"), FALSE))
+  contrasts <- contrasts[unique(names(contrasts))]
+  known <- contrast_variables(formula)
+  factors <- Filter(function(name) is_category(data[[name]]), intersect(known, names(data)))
+  contrasts <- contrasts[names(contrasts) %in% c(factors, grep("(", known, fixed = TRUE, value = TRUE))]
   if (length(contrasts)) contrasts
 }
 

@@ -129,7 +129,8 @@ check_chain_control <- function(control) {
 
 refuse_control <- function(name, known, method) {
   abort_twill("setting", c("{.arg control} has an element that method {.val {method}} does not know: {.val {name}}.",
-                           did_you_mean(name, known), "i" = "Its elements are {.val {known}}."))
+                           did_you_mean(name, known),
+                           "i" = if (length(known)) "Its elements are {.val {known}}." else "It has none."))
 }
 
 check_adapt_delta <- function(adapt_delta) {

@@ -3,6 +3,7 @@
 # As new_model(); `responses` keeps by response its formula, data and design.
 new_responses_model <- function(input, family, prior, contrasts, intercept, prior_only, relations) {
   user <- as_twill_prior(prior)
+  check_contrasts(contrasts, input$formula, input$data)
   designs <- response_designs(input, family, contrasts, intercept, prior_only, relations, user)
   design <- stack_designs(designs, input$data, intercept)
   priors <- resolve_priors(response_parameters(designs, design, family, intercept), user)
@@ -18,7 +19,7 @@ response_designs <- function(input, family, contrasts, intercept, prior_only, re
   check_errors_of_responses(input$formula$responses)
   check_imputing_family(input$formula$responses, family)
   designs <- Map(function(one, resp) in_response(resp, {
-    own <- contrasts[intersect(names(contrasts), names(one$data))]
+    own <- contrasts[intersect(names(contrasts), contrast_variables(one$formula))]
     design <- new_design(one$formula, one$data, family, if (length(own) > 0) own, relations, whole = input$data)
     design$row_names <- rownames(one$data)
     identified <- identified_model(design, family, intercept, priors_of_response(user, resp, design, family, intercept))

@@ -91,6 +91,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   check_dots(list(...), ...names(), "twill_cells")
   call <- call_with_file(match.call(), x)
   x <- read_if_file(x)
+  refuse_of_other_data(x, names(call))
   if (!is.null(asked_by(by))) return(fit_by(twill_cells, call, environment()))
   iter <- check_iterations(iter)
   check_flag(check, "check")
@@ -119,6 +120,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   new_model <- function() quiet_if(silent, new_gene_model(formula, data, family, prior, contrasts, silent, data2,
                                                           length(input$total)))
   model <- in_words_of_genes(new_model(), variables_word(x))
+  say_unused(unused_sharing(model, sharing, names(call)), silent)
   check_cells_design(model, input, how$how, silent)
   if (check) check_slopes(model, silent, "cell")
   x <- if (input$has_leaves) model$design$x else matrix(1, nrow(input$leaves))

@@ -80,7 +80,7 @@
 #' @param col_data Data frame with one row per column of a matrix `x`, in the same order.
 #' @param assay Name of the assay of an experiment. Default: `"counts"`, for Gaussian models `"logcounts"`; of a Seurat object
 #'   the counts (or normalised data) of its active assay.
-#' @param ... Must be empty.
+#' @param ... Must be empty. Arguments without effect are refused, or told, as by [twill()].
 #' @param gene For a data frame: the name of the column of gene names. Rows of one gene that agree in all variables of
 #'   the design are replicates; combinations that a gene does not have are left out of its fit.
 #' @param genes Names or numbers of the rows to fit, or a condition. Default: all.
@@ -94,7 +94,7 @@
 #' @param weights Multiply the log-likelihood of samples: one number per sample, or a matrix like `x`.
 #' @param min_count Genes with fewer counts over all samples are not fitted. Default: 5.
 #' @param prior Priors for all genes, made by [tw_prior()]. How standard deviations are pooled over genes is said by `sd_prior`.
-#' @param contrasts A list of contrasts by factor, as in [stats::lm()].
+#' @param contrasts A list of contrasts by factor, as in [stats::lm()], for factors among the covariates.
 #' @param data2 A named list of the matrices that terms `(1 | gr(donor, cov = K))` ask for, such as the kinship of donors; see
 #'   [tw_formula()]. The levels are those that have samples.
 #' @param dispersion A formula for the logarithm of `shape` (or `sigma`), population-level terms only. Default: `~ 1`, one
@@ -175,6 +175,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   check_dots(list(...), ...names(), "twill_genes")
   call <- call_with_file(match.call(), x)
   x <- read_if_file(x)
+  refuse_of_other_data(x, names(call), gene)
   if (!is.null(asked_by(by))) return(fit_by(twill_genes, call, environment()))
   iter <- check_iterations(iter)
   check_flag(check, "check")
@@ -197,6 +198,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   refuse_odd_columns(formula_variables(input$design), input$data, variables_word(x))
   new_model <- function() quiet_if(silent, new_gene_model(input$design, input$data, family, prior, contrasts, silent, data2))
   model <- in_words_of_genes(new_model(), variables_word(x))
+  say_unused(unused_sharing(model, sharing, names(call)), silent)
   job <- new_job(input, model, given, sharing, settings, keep)
   job$row_data <- input$rows
   if (check) check_slopes(model, silent, "sample")
@@ -214,6 +216,22 @@ check_sharing <- function(share, sd_prior, effect_prior, effect_priors = c("weak
   }
   list(share = setdiff(share, "none"), sd_prior = check_choice(sd_prior, "sd_prior", sd_prior_kinds),
        effect_prior = check_choice(effect_prior, "effect_prior", effect_priors))
+}
+
+# Of what was asked of sharing, arguments that have nothing to share; `given` are names of arguments of the call.
+unused_sharing <- function(model, sharing, given) {
+  kinds <- vapply(shared_parts(model, c("dispersion", "sd"), sharing$sd_prior, sharing$effect_prior), `[[`, "", "kind")
+  has <- c(dispersion = "dispersion" %in% kinds, sd = any(kinds %in% sd_prior_kinds))
+  words <- c(dispersion = "no dispersion", sd = "no standard deviation of levels")
+  nothing <- function(what) paste("the model has", what, "whose prior is left open")
+  # Both are the default, which asks for what there is.
+  is_asked <- "share" %in% given && length(sharing$share) == 1
+  c(if (is_asked && !has[[sharing$share]]) c(share = nothing(words[[sharing$share]])),
+    if ("sd_prior" %in% given && !"sd" %in% sharing$share) c(sd_prior = "`share` is without \"sd\"")
+    else if ("sd_prior" %in% given && !has[["sd"]]) c(sd_prior = nothing(words[["sd"]])),
+    if (sharing$effect_prior %in% c("normal", "student_t") && !sharing$effect_prior %in% kinds) {
+      c(effect_prior = nothing("no effect of a covariate"))
+    })
 }
 
 gene_settings <- function(method, chains, iter, warmup, thin, cores, threads, control, seed, device = "cpu", silent = 1,
@@ -238,7 +256,8 @@ gene_control <- function(control, guide, method) {
   control <- control %||% list()
   if (!is.list(control)) return(control)
   own <- list(adapt_delta = 0.75, max_treedepth = 10)
-  for (name in setdiff(names(control), names(c(own, guide)))) refuse_control(name, names(c(own, guide)), method)
+  known <- c(if (method != "laplace") names(own), names(guide))
+  for (name in setdiff(names(control), known)) refuse_control(name, known, method)
   control <- control[!names(control) %in% names(guide)]
   if (is.null(control$adapt_delta)) c(control, own["adapt_delta"]) else control
 }

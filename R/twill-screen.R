@@ -75,9 +75,13 @@ twill_screen <- function(x, design = ~1, gene = NULL, guide = NULL, plasmid = NU
                          guide_dist = c("normal", "mixture")) {
   guide_dist <- check_choice(guide_dist, "guide_dist", c("normal", "mixture"))
   is_long <- is.data.frame(x) && !is_one_sided(design)
+  refuse_of_other_data(x, names(match.call()))
+  refuse_of_other_screens(x, guide, size_factors, controls)
   input <- if (is_long) long_screen(x, design, gene, guide, plasmid, col_data) else
     if (is.data.frame(x)) table_screen(x, gene, guide, plasmid, col_data) else wide_screen(x, gene, plasmid, col_data, assay)
   max_guides <- check_whole(max_guides, "max_guides", 2, 1000)
+  silent <- check_silent(list(...)$silent %||% 1)
+  if (is.null(input$plasmid) && !missing(min_plasmid)) say_unused(c(min_plasmid = "there are no plasmid counts"), silent)
   input <- drop_poor_guides(input, check_whole(min_plasmid, "min_plasmid", 0, 1e9))
   input$sizes <- screen_sizes(input, size_factors, controls)
   slots <- guide_slots(input, max_guides)
@@ -86,9 +90,20 @@ twill_screen <- function(x, design = ~1, gene = NULL, guide = NULL, plasmid = NU
   design <- screen_design(design, max(slots$slot))
   has_plasmid <- !is.null(input$plasmid)
   fit <- fit_screen(input, slots, design, screen_prior(prior, design, has_plasmid), list(...))
-  if (guide_dist == "mixture") fit <- with_failing_guides(fit, check_silent(list(...)$silent %||% 1))
+  if (guide_dist == "mixture") fit <- with_failing_guides(fit, silent)
   fit$call <- small_set_call(match.call(), fit$job$model$formula$env)
   fit
+}
+
+# Arguments that say where things are in other kinds of data, and genes without effect where sizes need none.
+refuse_of_other_screens <- function(x, guide, size_factors, controls) {
+  if (!is.null(guide) && !is.data.frame(x)) {
+    abort_twill("argument", c("{.arg guide} is for a data frame, whose column of guides it names: {.arg x} is none.",
+                              "i" = "Guides are the rows of {.arg x}, by their names."))
+  }
+  if (!is.null(controls) && is.numeric(size_factors)) {
+    abort_twill("argument", "{.arg controls} and {.arg size_factors} both set the sizes of samples: give one of them.")
+  }
 }
 
 fit_screen <- function(input, slots, design, prior, dots) {

@@ -53,13 +53,14 @@
 #'   name of brms, rstanarm, MASS and glmmTMB.
 #' @param prior Priors made by [tw_prior()] or by brms. Default: weak priors scaled to the data; see
 #'   [tw_default_prior()].
-#' @param ... Must be empty. An argument that does not exist is an error.
+#' @param ... Must be empty. An argument that does not exist is an error, and so is one that does not go with the method or
+#'   the data; one without effect here (as `file_refit` without `file`) is told in a message.
 #' @param chains Number of chains. Default: 4; rhat needs at least 2.
 #' @param iter Iterations per chain, warm-up included. Default: 2000.
 #' @param warmup Iterations of warm-up per chain. Default: half of `iter`.
 #' @param thin Keep each `thin`-th draw. Default: 1.
-#' @param cores,threads Number of threads on which chains run. `threads` is another name for `cores`. Default: the
-#'   option `mc.cores`, else 2. Draws do not depend on it.
+#' @param cores,threads Number of threads on which chains run, at most; approximations use one. `threads` is another name for
+#'   `cores`, and counts where both are given. Default: the option `mc.cores`, else 2. Draws do not depend on it.
 #' @param control A list with `adapt_delta`, the mean acceptance statistic aimed at: one number, or rising numbers of
 #'   which the next is taken, and all chains begun again with smaller steps, when a transition after warm-up diverges
 #'   (default `c(0.65, 0.9, 0.99)`; a message and `summary()` say which was used), `max_treedepth` (default 10: at most
@@ -71,15 +72,15 @@
 #'   by how much. `"auto"` takes it for large Gaussian models unless `init` or `metric` is given, or trajectories are expected
 #'   to take less time; `summary()` says both times. All give the same posterior (see `vignette("model")`). `metric`:
 #'   `"auto"` (default) uses the curvature of the posterior, `"diag"` scales only. `"guided"` makes no trajectories and has
-#'   no use for `adapt_delta`, `max_treedepth`, `metric` and `init`. `checkpoint`: with `file`, each chain after its warm-up is
-#'   copied to the folder `<file>.chains` every so many seconds (default 60; 0 for never). If the process is killed, the same
-#'   call goes on from there, with the draws that it would have had; the folder goes when the fit is in `file`.
+#'   no use for `adapt_delta`, `max_treedepth`, `metric` and `init`, unless NUTS takes over. `checkpoint`: with `file`, each chain
+#'   after its warm-up is copied to the folder `<file>.chains` every so many seconds (default 60; 0 for never). If the process is
+#'   killed, the same call goes on from there, with the draws that it would have had; the folder goes when the fit is in `file`.
 #' @param weights,offset Columns of `data`, expressions of them, or vectors with one value per row. Weights multiply
 #'   the log-likelihood of their row; offsets are added to the linear predictor. They may stand in `formula` instead.
 #' @param subset A condition on the rows of `data`, or row numbers. Default: all rows.
 #' @param na.action What to do with rows that have missing values in variables of the model: [stats::na.omit()]
 #'   (default) drops them and says how many, [stats::na.fail()] refuses. Infinite values are always refused.
-#' @param contrasts A list of contrasts by factor, as in [stats::lm()].
+#' @param contrasts A list of contrasts by factor, as in [stats::lm()], for factors among the covariates.
 #' @param data2 A named list of the matrices that `(1 | gr(g, cov = K))`, `gr(g, prec = Q)` and `fcor(V)` ask for; see
 #'   [tw_formula()]. Default: none.
 #' @param intercept Where the prior of the intercept lies, `"centred"` or `"raw"`; see below.
@@ -87,7 +88,7 @@
 #'   and needs proper priors. Default: `"no"`.
 #' @param save_pars What is kept; see [tw_save()].
 #' @param init Where chains start: `"mode"` (default) around the mode of the posterior, `"random"` or a radius:
-#'   uniformly between `-radius` and `radius` on the sampler's scale.
+#'   uniformly between `-radius` and `radius` on the sampler's scale. Approximations start at the mode.
 #' @param seed A whole number. The same seed gives the same draws on any number of threads. Default: one number drawn
 #'   from R's generator, so that [set.seed()] governs; with a seed R's generator is not touched.
 #' @param file Path of a file in which the fit is kept (".rds" is added if missing). Partial fits are not kept. It is written
@@ -177,6 +178,7 @@ twill <- function(formula, data, family = stats::gaussian(), prior = NULL, ..., 
   if (!is.null(cached) && file_refit == "never") return(keep_cached(cached, ask, path))
   asked <- ask(silent)
   if (!is.null(cached) && is_fit_of(cached, asked)) return(cached)
+  say_unused(unused_by_twill(init, save_pars, control, file_refit, path, method), silent)
   settings <- place_approximation(asked$settings, device, method, silent)
   # An interrupt from here on must not lose the draws: it is let in where there is a fit to return.
   suspendInterrupts({
@@ -203,7 +205,7 @@ sample_model <- function(model, settings, sample_prior, call, silent, refresh, c
   settings$seed <- checkpoint_seed(settings$seed, checkpoint, silent)
   check_kept_coordinates(model$design$terms, settings)
   check_memory(model, settings)
-  if (is.null(settings$method)) describe_run(model, settings, silent)
+  describe_run(model, settings, silent)
   run <- if (is.null(settings$method)) function(...) run_sampler(..., checkpoint = checkpoint) else run_approximation
   output <- run(model$spec_json, spec_arrays(model$design), settings, silent, refresh)
   warn_uncopied(checkpoint, output$info$uncopied)
@@ -255,7 +257,11 @@ describe_run <- function(model, settings, silent) {
   if (silent > 0) return(invisible())
   groups <- vapply(model$design$terms, function(term) sprintf("%s (%d levels)", term$group, length(term$levels)), "")
   size <- "{model$family$family} model, {n_rows(model$design)} rows, {ncol(model$design$x)} population-level column{?s}."
-  plan <- "{settings$chains} chain{?s} of {settings$iter} iterations on {settings$threads} thread{?s}, seed {settings$seed}."
+  plan <- if (is.null(settings$method)) {
+    "{settings$chains} chain{?s} of {settings$iter} iterations on {settings$threads} thread{?s}, seed {settings$seed}."
+  } else {
+    "{.code method = \"{settings$method}\"}: {settings$n_kept} draw{?s} of an approximation, seed {settings$seed}."
+  }
   inform_twill("run", c("i" = size, if (length(groups) > 0) c("i" = "Group-level terms: {.val {groups}}."), "i" = plan))
 }
 
