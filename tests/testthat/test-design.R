@@ -240,3 +240,12 @@ test_that("bad new data are refused with the reason", {
   expect_error(design_newdata(fit, transform(rows[1:3, ], e = 1e300^2)), class = "twill_error")
   expect_error(design_newdata(fit, list(x = 1)), "data frame", class = "twill_error_newdata")
 })
+
+test_that("many correlations of few levels are told, with the way out", {
+  rows <- data.frame(y = sin(1:60), x = gl(12, 1, 60), g = gl(5, 12), many = gl(20, 3))
+  expect_message(built(y ~ 1 + (1 + x | g), rows), "12 coefficients and 66.*5 levels.*[|][|]",
+                 class = "twill_message_correlations")
+  expect_no_message(built(y ~ 1 + (1 + x || g), rows))
+  expect_no_message(built(y ~ 1 + (1 + x | many), rows))
+  expect_no_message(twill(y ~ 1 + (1 + x | g), rows, chains = 1, iter = 10, seed = 1, silent = 2))
+})
