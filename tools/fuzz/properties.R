@@ -228,7 +228,7 @@ set_properties <- list(
     mean <- posterior_epred(fit, genes = 1)
     mean <- matrix(mean, ncol = dim(fit)[2])
     # Responses are what residuals and means add up to: means that are too large leave no digits of them.
-    if (max(mean) > 1e8) return(TRUE)
+    if (any(mean > 1e8, na.rm = TRUE)) return(TRUE)
     draws <- as_draws_matrix(fit, genes = 1)
     y <- matrix(rep(given_values(fit), each = nrow(mean)), nrow(mean))
     expected <- switch(family(fit)$family, poisson = stats::dpois(y, mean, log = TRUE),
