@@ -41,8 +41,15 @@ run_approximation <- function(spec_json, arrays, settings, silent, refresh) {
   if (isTRUE(result$interrupted)) abort_interrupt()
   output <- approximation_output(result, settings)
   if (nzchar(output$info$note)) inform_fallback(output$info$note, silent, "Computed on the CPU, not on the GPU:")
+  if (identical(settings$control$engine, "guided") && output$info$engine != "nested") refuse_guided()
   if (silent < 2) suggest_batch(output$info, settings)
   output
+}
+
+refuse_guided <- function() {
+  abort_twill("setting", c("By an approximation, {.code engine = \"guided\"} is for counts whose effects fall into small blocks.",
+                           "x" = "{.arg control$engine} is {.val guided}, and this model is none of them.",
+                           "i" = "Leave it out: {.val auto} takes what serves."))
 }
 
 # Adds to settings where a variational fit has its rows.
@@ -63,7 +70,7 @@ many_rows <- 100000
 suggested_batch <- 5000
 
 suggest_batch <- function(info, settings) {
-  is_dear <- info$uses_rows && info$rows >= many_rows && !identical(info$device, "cuda")
+  is_dear <- length(info$elbo) > 0 && info$uses_rows && info$rows >= many_rows && !identical(info$device, "cuda")
   if (settings$method != "svi" || uses_batches(settings) || !is_dear) return(invisible())
   inform_twill("batch", c(
     "i" = "Each of the {length(info$elbo)} steps used {.val {info$rows}} rows: the data compress no further.",
@@ -73,8 +80,7 @@ suggest_batch <- function(info, settings) {
 engine_approximation_settings <- function(settings) {
   unused <- c(adam_defaults, list(guide = "auto", max_steps = 0))
   control <- if (settings$method == "svi") svi_control(settings$control) else utils::modifyList(unused, settings$control)
-  threads <- if (identical(settings$device, "cuda")) settings$threads else 1
-  c(list(method = settings$method, draws = n_proposals(settings), threads = threads,
+  c(list(method = settings$method, draws = n_proposals(settings), threads = settings$threads,
          seed = settings$seed, save_effects = settings$save_effects), control,
     settings[intersect(names(settings), c("device", "fallback", "kernel_cache"))])
 }
@@ -93,6 +99,7 @@ approximation_output <- function(result, settings) {
   if (length(result$elbo)) info$elbo_all_rows <- mean(result$log_ratios[is.finite(result$log_ratios)])
   info$ess_proposals <- 1 / sum(weights$weights^2)
   info$proposals <- length(result$log_ratios)
+  if (length(result$block_khat)) info$block_khat <- stats::setNames(result$block_khat, result$block_levels)
   evidence <- mean_of_ratios(result$log_ratios)
   info$log_evidence <- evidence$value
   info$evidence_error <- evidence$error
@@ -153,6 +160,7 @@ approximation_diagnostics <- function(fit) {
   info <- fit$info
   trust <- if (info$is_resampled) "below 0.7: resampled by importance" else "above 0.7: not to be trusted, not resampled"
   text <- c("Diagnostics:", sprintf("  Pareto k-hat %.2f (%s)", info$pareto_k, trust),
+            if (!is.null(info$block_khat)) blocks_text(info$block_khat),
             sprintf("  effective sample size of %d proposals %.0f", as.integer(info$proposals %||% n_proposals(info$settings)),
                     info$ess_proposals),
             if (length(info$elbo)) sprintf("  ELBO %.1f after %d steps; %s", info$elbo_all_rows, length(info$elbo),
@@ -162,12 +170,25 @@ approximation_diagnostics <- function(fit) {
   list(khat = info$pareto_k, is_resampled = info$is_resampled, converged = info$converged, text = text)
 }
 
+# Blocks of effects have distributions of their own given scales and core; their draws are weighed one by one.
+blocks_text <- function(khat) {
+  sprintf("  k-hat of %d blocks of effects: median %.2f, largest %.2f (%s), %d above %s", length(khat), stats::median(khat),
+          max(khat), names(khat)[which.max(khat)], sum(khat > khat_limit), khat_limit)
+}
+
 warn_approximation <- function(fit) {
   info <- fit$info
   if (!info$is_resampled) {
     warn_twill("khat", c(
       "The approximation is poor: Pareto k-hat is {sprintf('%.2f', info$pareto_k)}, above {khat_limit}.",
       "i" = "Its intervals are not to be trusted. Sample the posterior: {.code update(fit, method = \"nuts\")}."))
+  }
+  high <- names(info$block_khat)[info$block_khat > khat_limit]
+  if (length(high)) {
+    warn_twill("khat", c(
+      "k-hat is above {khat_limit} in {length(high)} of {length(info$block_khat)} blocks of effects.",
+      "x" = "Among them {.val {utils::head(high, 3)}}.",
+      "i" = "Their intervals are less to be trusted than those of the others; {.code fit$info$block_khat} has all."))
   }
   if (!info$converged) {
     smaller <- if (identical(info$optimiser, "natural")) "" else ", or a smaller {.arg step_size}"

@@ -118,6 +118,7 @@ predicted_text <- function(predicted) {
 
 draws_line <- function(fit) {
   info <- fit$info
+  if (identical(fit$info$engine, "nested")) return(sprintf("%d by %s, by blocks of effects", ndraws(fit), info$method))
   if (is_approximation(fit)) return(sprintf("%d by %s in %s coordinates", ndraws(fit), info$method, info$engine))
   by <- if (identical(info$method, "hmc")) " by hmc" else ""
   sprintf("%d chains%s, iter = %d, warmup = %d, thin = %d; %d draws", nchains(fit), by, as.integer(info$iter),

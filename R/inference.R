@@ -115,8 +115,8 @@ check_control <- function(control, method = "nuts") {
   switch(method, nuts = , hmc = check_chain_control(control), svi = check_svi_control(control), control)
 }
 
-# A guide takes the place of NUTS, and of nothing else.
-engines_of <- function(method) c("auto", "collapsed", "joint", "levels", if (method == "nuts") "guided")
+# A guide takes the place of NUTS and of approximations; trajectories of one length stay what was asked for.
+engines_of <- function(method) c("auto", "collapsed", "joint", "levels", if (method != "hmc") "guided")
 
 # Trajectories of one length have no tree; the engine has a number for its depth all the same.
 check_chain_control <- function(control) {

@@ -59,8 +59,9 @@
 #' @param iter Iterations per chain, warm-up included. Default: 2000.
 #' @param warmup Iterations of warm-up per chain. Default: half of `iter`.
 #' @param thin Keep each `thin`-th draw. Default: 1.
-#' @param cores,threads Number of threads on which chains run, at most; approximations use one. `threads` is another name for
-#'   `cores`, and counts where both are given. Default: the option `mc.cores`, else 2. Draws do not depend on it.
+#' @param cores,threads Number of threads on which chains run, at most; approximations use one, by blocks of effects all.
+#'   `threads` is another name for `cores`, and counts where both are given. Default: the option `mc.cores`, else 2. Draws do
+#'   not depend on it.
 #' @param control A list with `adapt_delta`, the mean acceptance statistic aimed at: one number, or rising numbers of
 #'   which the next is taken, and all chains begun again with smaller steps, when a transition after warm-up diverges
 #'   (default `c(0.65, 0.9, 0.99)`; a message and `summary()` say which was used), `max_treedepth` (default 10: at most
@@ -70,7 +71,10 @@
 #'   takes over, with a message, where it cannot. Where the density of these is dear, chains run on a polynomial that stands
 #'   for its logarithm if that is off by less than 0.05 at draws that it has not seen; `summary()` and `fit$info$surrogate` say
 #'   by how much. `"auto"` takes it for large Gaussian models unless `init` or `metric` is given, or trajectories are expected
-#'   to take less time; `summary()` says both times. All give the same posterior (see `vignette("model")`). `metric`:
+#'   to take less time; `summary()` says both times. With `method = "laplace"` or `"svi"` it is for counts of one shape whose
+#'   effects fall into small blocks that meet through few others, as guides in genes do through lines; `"auto"` takes it where
+#'   levels are nested and effects are 500 or more, and `summary()` has the k-hat of blocks. All give the same posterior (see
+#'   `vignette("model")`). `metric`:
 #'   `"auto"` (default) uses the curvature of the posterior, `"diag"` scales only. `"guided"` makes no trajectories and has
 #'   no use for `adapt_delta`, `max_treedepth`, `metric` and `init`, unless NUTS takes over. `checkpoint`: with `file`, each chain
 #'   after its warm-up is copied to the folder `<file>.chains` every so many seconds (default 60; 0 for never). If the process is

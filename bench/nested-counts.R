@@ -1,9 +1,12 @@
-# Counts of guides in genes, crossed with lines: all effects together, which "auto" takes, beside level by level (decision 104).
+# Counts of guides in genes, crossed with lines: all effects together (decision 104), level by level, and by blocks of genes
+# (engine "guided" of the approximations, which "auto" takes of 500 effects or more; decision 105).
 #
-#   Rscript bench/nested-counts.R [--genes 50,100] [--lines 20] [--methods nuts,hmc,svi,laplace] [--iter 400]
+#   Rscript bench/nested-counts.R [--genes 50,100] [--lines 20] [--methods nuts,hmc,svi,laplace] [--engines auto,levels]
+#     [--iter 400] [--cores 1]
 #
-# Two chains on one core; processor seconds of the call, the smallest bulk ESS of scales and coefficients, their largest R-hat,
-# k-hat, and the means of the standard deviations, which were simulated as 0.5, 0.2, 0.1, 0.3 and 0.2.
+# Two chains; processor seconds of the call and those of the wall, the smallest bulk ESS of scales and coefficients, their largest
+# R-hat, k-hat, the largest of a block, and the means of the standard deviations, which were simulated as 0.5, 0.2, 0.1, 0.3 and
+# 0.2. "zt" is the largest distance of a scale or coefficient from what was simulated, in posterior standard deviations.
 source("bench/process.R")
 suppressPackageStartupMessages(library(twill))
 
@@ -24,16 +27,20 @@ simulate_screen <- function(n_genes, n_lines) {
 
 one_fit <- function(data, engine, method, iter) {
   clock <- proc.time()
-  fit <- suppressWarnings(twill(
-    y ~ rna + cn + (1 + rna + cn || gene) + (1 | guide) + (1 | line) + offset(log(before)), data, "negbinomial", method = method,
-    chains = 2, iter = iter, cores = 1, seed = 1, silent = 2, refresh = 0, control = list(engine = engine)))
-  seconds <- sum((proc.time() - clock)[1:2])
+  formula <- y ~ rna + cn + (1 + rna + cn || gene) + (1 | guide) + (1 | line) + offset(log(before))
+  fit <- suppressWarnings(twill(formula, data, "negbinomial", method = method, chains = 2, iter = iter, seed = 1, silent = 2,
+                                cores = as.integer(option("cores", 1)), refresh = 0, control = list(engine = engine)))
+  clock <- proc.time() - clock
   kept <- grepl("^(sd_|b_|shape)", posterior::variables(fit))
-  summary <- posterior::summarise_draws(posterior::as_draws_array(fit)[, , kept], "mean", "ess_bulk", "rhat")
+  summary <- posterior::summarise_draws(posterior::as_draws_array(fit)[, , kept], "mean", "sd", "ess_bulk", "rhat")
   sds <- summary$mean[startsWith(summary$variable, "sd_")]
   is_sampled <- method %in% c("nuts", "hmc")
-  data.frame(engine = fit$info$engine, method, seconds, ess = if (is_sampled) as.numeric(min(summary$ess_bulk)) else NA,
+  true <- c(b_Intercept = -0.3, b_rna = 0, b_cn = -0.1, shape = 10, sd_gene__Intercept = 0.5, sd_gene__rna = 0.2,
+            sd_gene__cn = 0.1, sd_guide__Intercept = 0.3, sd_line__Intercept = 0.2)[summary$variable]
+  data.frame(engine = fit$info$engine, method, seconds = sum(clock[1:2]), wall = clock[[3]],
+             ess = if (is_sampled) as.numeric(min(summary$ess_bulk)) else NA,
              rhat = if (is_sampled) as.numeric(max(summary$rhat)) else NA, khat = if (is_sampled) NA else fit$info$pareto_k,
+             blocks = max(-Inf, fit$info$block_khat), zt = max(abs(summary$mean - true) / summary$sd),
              sds = paste(signif(as.numeric(sds), 2), collapse = " "))
 }
 
@@ -42,7 +49,8 @@ for (n_genes in as.integer(listed("genes", "50,100"))) {
   set.seed(1)
   data <- simulate_screen(n_genes, as.integer(option("lines", 20)))
   cat(sprintf("\n%d genes, %d rows\n", n_genes, nrow(data)))
-  ways <- expand.grid(method = listed("methods", "nuts,hmc,svi,laplace"), engine = c("auto", "levels"), stringsAsFactors = FALSE)
+  ways <- expand.grid(method = listed("methods", "nuts,hmc,svi,laplace"), engine = listed("engines", "auto,levels"),
+                      stringsAsFactors = FALSE)
   rows <- Map(function(engine, method) one_fit(data, engine, method, as.integer(option("iter", 400))), ways$engine, ways$method)
   print(do.call(rbind, unname(rows)), digits = 3, row.names = FALSE)
 }

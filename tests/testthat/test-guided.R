@@ -96,7 +96,7 @@ test_that("the summary says how many proposals were accepted", {
   expect_no_match(paste(shown, collapse = " "), "divergent|E-BFMI")
 })
 
-test_that("models without a guide are refused, and other methods do not know it", {
+test_that("models without a guide are refused, by other methods too", {
   refused <- function(formula, ..., pattern = "need a Gaussian model") {
     expect_error(guided_fit(formula, ..., iter = 400), pattern, class = "twill_error_spec")
   }

@@ -1,6 +1,7 @@
 //! Approximations of a posterior by a guide: Laplace at the mode or variational, with the ratios that
 //! say how good they are.
 
+mod by_blocks;
 pub mod marginals;
 mod natural;
 mod placing;
@@ -11,7 +12,9 @@ use crate::device::machine::Machine;
 use crate::error::{Error, Result};
 use crate::laplace;
 use crate::natural::guide::Guide as FullRank;
-use crate::run::{Prepared, Progress, Shared, on_workers, prepare};
+use crate::run::{Prepared, Progress, Shared, on_workers, prepare_settled};
+use crate::settle::assembly::Assembly;
+use crate::settle::settle_on;
 use crate::spec::{ApproximationSettings, Device, Engine, Family, GuideKind, Method, Metric};
 use crate::svi::guide::{GuideShape, ShapedGuide};
 use crate::svi::{AdamSettings, Targets, fit};
@@ -56,6 +59,8 @@ pub struct Approximation {
     pub device: &'static str,
     /// Why not on the device that was there; or empty.
     pub note: String,
+    /// Where blocks of effects have normal distributions of their own: of each the term and number of a level, and k-hat.
+    pub blocks: Vec<((usize, usize), f64)>,
 }
 
 /// Approximates a model's posterior.
@@ -93,7 +98,14 @@ pub fn approximate_on(
             ));
         }
         let engine = if uses_batches { engine_of_rows(&model, settings.engine) } else { settings.engine };
-        let mut prepared = prepare(Arc::new(model), engine, Metric::Auto, &shared.cancel)?;
+        let model = Arc::new(model);
+        let assembly = Assembly::new(&model);
+        let by_blocks = || by_blocks::approximate(&model, &assembly, settings, shared);
+        if let Some(out) = machine.is_none().then(by_blocks).flatten() {
+            return Ok(out);
+        }
+        let settled = settle_on(&model, assembly, engine, &shared.cancel);
+        let mut prepared = prepare_settled(settled, engine, Metric::Auto, &shared.cancel)?;
         let place = placing::place(machine, &mut prepared, settings)?;
         let job = Job { n_theta, settings, shared, place };
         match prepared {

@@ -5,14 +5,14 @@
 //! constant. The sampler moves the scales alone; each draw is completed by a fresh `z`.
 
 pub mod blocks;
-mod constants;
-mod core;
+pub mod constants;
+pub mod core;
 mod cost;
-mod factors;
+pub mod factors;
 pub mod many;
-mod plan;
+pub mod plan;
 mod several;
-mod values;
+pub mod values;
 
 use crate::density::LogDensity;
 use crate::density::{Model, Posterior};

@@ -229,10 +229,16 @@ fn approximation_to_r(output: &Approximation, spec: &ModelSpec, settings: &Appro
         draws = draws,
         log_ratios = output.log_ratios.clone(),
         elbo = output.elbo.clone(),
+        block_khat = output.blocks.iter().map(|(_, khat)| *khat).collect::<Vec<f64>>(),
+        block_levels = output.blocks.iter().map(|&((k, level), _)| level_name(spec, k, level)).collect::<Vec<_>>(),
         interrupted = output.interrupted,
         info = info.to_string()
     )
     .into())
+}
+
+fn level_name(spec: &ModelSpec, k: usize, level: usize) -> String {
+    format!("{}[{}]", spec.terms[k].group, spec.terms[k].levels[level])
 }
 
 /// `rows`: those that the likelihood was evaluated on, after compression.

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Shape, model, spec};
+use common::{Shape, by_rows, model, spec};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -17,7 +17,6 @@ use twill::draws::Draw;
 use twill::settle::assembly::Assembly;
 use twill::settle::{rough_by_rows, settle};
 use twill::spec::{Engine, Family};
-use twill::transport::Transport;
 
 fn shapes() -> impl Strategy<Value = Shape> {
     let term = (1..9usize, 1..4usize, any::<bool>());
@@ -41,26 +40,6 @@ fn both(model: &Arc<Model>) -> Option<(Collapsed, Blocked)> {
     let settled = settle(model, Engine::Joint, &AtomicBool::new(false));
     let blocked = Blocked::new(rough_by_rows(model), &settled.assembly, usize::MAX);
     Collapsed::new(settled.posterior).zip(blocked)
-}
-
-/// The log density of the parameters of a draw by its rows, effect by effect.
-fn by_rows(draw: &Posterior, model: &Arc<Model>, theta: &[f64]) -> f64 {
-    let (layout, p) = (&model.layout, model.layout.swept.len());
-    let plain = Transport::identity(layout, vec![0.0; p], &vec![1.0; p]);
-    let mut posterior = Posterior::new(Arc::clone(model), Arc::new(plain));
-    let mut position = vec![0.0; posterior.dim()];
-    position[layout.theta()].copy_from_slice(theta);
-    position[layout.z_swept()].copy_from_slice(&draw.mapped.swept);
-    for level in layout.levels() {
-        let (q, l) = (level.block.q, draw.scales.factor_of(level.block.source, level.number));
-        let mut own = draw.mapped.effects[level.effects()].to_vec();
-        for i in 0..q {
-            own[i] = (own[i] - (0..i).map(|k| l[i * q + k] * own[k]).sum::<f64>()) / l[i * q + i];
-        }
-        position[layout.z_effects()][level.effects()].copy_from_slice(&own);
-    }
-    posterior.evaluate(&position, &mut vec![0.0; position.len()]);
-    posterior.lp
 }
 
 fn check(model: &Arc<Model>, seed: u64) {

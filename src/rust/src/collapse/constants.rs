@@ -9,6 +9,7 @@ use crate::linalg::dense::DENSE_PER_SPARSE;
 use crate::scales::Scales;
 use crate::transport::Mapped;
 use crate::transport::pieces::Node;
+use faer::Mat;
 
 /// What all positions share.
 #[derive(Debug)]
@@ -42,6 +43,15 @@ pub struct CoefficientPrior {
     pub direction: Vec<f64>,
 }
 
+impl CoefficientPrior {
+    /// Adds its precision to the lower half of a core's matrix, where levels have their natural effects.
+    pub fn add_precision(&self, matrix: &mut Mat<f64>) {
+        for (i, x) in self.direction.iter().enumerate().filter(|(_, x)| **x != 0.0) {
+            (0..=i).for_each(|j| matrix[(i, j)] += self.precision * x * self.direction[j]);
+        }
+    }
+}
+
 impl BlockConstants {
     /// `log(sigma / sigma_0)` at scales, and `k`.
     pub fn of_sigma(&self, scales: &Scales) -> (f64, f64) {
@@ -58,15 +68,7 @@ impl BlockConstants {
 
     /// Natural effects, and coefficients less their centre, to where draws have them.
     pub fn place(&self, layout: &Layout, nodes: &[Node], x: &[f64], mapped: &mut Mapped) {
-        let mut at = 0;
-        for node in nodes {
-            let own = &x[at..at + node.q];
-            at += node.q;
-            match node.first_effect(layout) {
-                Some(e) => mapped.effects[e..e + node.q].copy_from_slice(own),
-                None => (0..node.q).for_each(|i| mapped.swept[i] = self.centre[i] + own[i]),
-            }
-        }
+        place(Some(&self.centre), layout, nodes, x, mapped);
     }
 
     /// Adds `S_c + k L_c' A_cc L_c`.
@@ -105,6 +107,19 @@ impl BlockConstants {
                 t[i] += prior.slope * x;
                 met[..=at].iter().for_each(|&(j, y)| core.matrix[(i, j)] += prior.precision * x * y);
             }
+        }
+    }
+}
+
+/// Natural effects, and coefficients less their centre if there is one, to where draws have them.
+pub fn place(centre: Option<&[f64]>, layout: &Layout, nodes: &[Node], x: &[f64], mapped: &mut Mapped) {
+    let mut at = 0;
+    for node in nodes {
+        let own = &x[at..at + node.q];
+        at += node.q;
+        match node.first_effect(layout) {
+            Some(e) => mapped.effects[e..e + node.q].copy_from_slice(own),
+            None => (0..node.q).for_each(|i| mapped.swept[i] = centre.map_or(0.0, |c| c[i]) + own[i]),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::plan::Plan;
 use crate::layout::Layout;
 use crate::scales::Scales;
 use crate::transport::pieces::Node;
+use crate::transport::small;
 use faer::Mat;
 
 /// Factors of levels, one after the other.
@@ -38,6 +39,11 @@ impl<'a> LevelFactors<'a> {
     /// `x <- L'x`.
     pub fn transposed_times(&self, x: &mut [f64]) {
         self.each(x, |q, l, x| (0..q).for_each(|i| x[i] = (i..q).map(|k| l[k * q + i] * x[k]).sum()));
+    }
+
+    /// `x <- L^-1 x`.
+    pub fn solve(&self, x: &mut [f64]) {
+        self.each(x, small::solve_lower);
     }
 
     /// `x <- L x`.

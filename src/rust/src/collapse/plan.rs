@@ -102,26 +102,39 @@ fn components(incidence: &Incidence, core: &[bool]) -> Vec<u32> {
 
 /// Where the nodes of a model go: in the core their number there, else block and first column in it.
 #[derive(Debug, Clone, Copy)]
-enum Home {
+pub enum Home {
+    /// In the core.
     Core(usize),
+    /// In a block.
     Block(usize, usize),
 }
 
 impl Plan {
     /// From the sums of the rows of a model with `n_terms` terms. `None` where levels are related, or blocks would be large.
     pub fn new(sums: &GaussianSums, n_terms: usize) -> Option<Self> {
-        let incidence = &*sums.incidence;
+        Self::build(&sums.incidence, Some(sums), n_terms).map(|(plan, _)| plan)
+    }
+
+    /// Without what the data say, which is zero: a vector for each column of a block, and where nodes went.
+    pub fn of_places(incidence: &Incidence, n_terms: usize) -> Option<(Self, Vec<Home>)> {
+        Self::build(incidence, None, n_terms)
+    }
+
+    fn build(incidence: &Incidence, sums: Option<&GaussianSums>, n_terms: usize) -> Option<(Self, Vec<Home>)> {
         let core = core_of(incidence, n_terms).filter(|_| incidence.prior.is_empty())?;
         let mut members: Vec<Vec<usize>> = vec![vec![]; core.len()];
         components(incidence, &core).iter().enumerate().for_each(|(i, &c)| members[c as usize].push(i));
         members.retain(|m| m.first().is_some_and(|&i| !core[i]));
         let (mut homes, mut plan) = (vec![Home::Core(0); core.len()], Self::default());
-        let score = |node: &Node| &sums.score[node.first..node.first + node.q];
+        let score = |node: &Node| match sums {
+            Some(sums) => sums.score[node.first..node.first + node.q].to_vec(),
+            None => vec![0.0; node.q],
+        };
         for (node, home) in incidence.nodes.iter().zip(&mut homes).zip(&core).filter(|(_, c)| **c).map(|(n, _)| n) {
             *home = Home::Core(plan.core_nodes.len());
             plan.core_nodes.push(Node { first: plan.n_core, ..node.clone() });
             plan.n_core += node.q;
-            plan.score[1].extend_from_slice(score(node));
+            plan.score[1].extend(score(node));
         }
         for (b, members) in members.iter().enumerate() {
             let mut n = 0;
@@ -129,7 +142,7 @@ impl Plan {
                 let node = &incidence.nodes[i];
                 homes[i] = Home::Block(b, n);
                 n += node.q;
-                plan.score[0].extend_from_slice(score(node));
+                plan.score[0].extend(score(node));
             }
         }
         let mut pieces: Vec<Vec<Piece>> = vec![vec![]; members.len()];
@@ -138,20 +151,26 @@ impl Plan {
                 (Home::Core(i), Home::Core(j)) => {
                     let at = plan.core.len();
                     let n = incidence.nodes[piece.i].q * incidence.nodes[piece.j].q;
-                    plan.core.extend_from_slice(&sums.information[piece.at..piece.at + n]);
+                    match sums {
+                        Some(sums) => plan.core.extend_from_slice(&sums.information[piece.at..piece.at + n]),
+                        None => plan.core.resize(at + n, 0.0),
+                    }
                     plan.core_pieces.push(Piece { i, j, at });
                 }
                 (Home::Block(b, _), _) | (_, Home::Block(b, _)) => pieces[b].push(*piece),
             }
         }
         for (members, pieces) in members.into_iter().zip(pieces) {
-            plan.add_block(sums, &members, &pieces, &homes);
+            plan.add_block((incidence, sums), &members, &pieces, &homes);
         }
-        Some(plan)
+        Some((plan, homes))
     }
 
-    fn add_block(&mut self, sums: &GaussianSums, members: &[usize], pieces: &[Piece], homes: &[Home]) {
-        let nodes = &sums.incidence.nodes;
+    fn add_block(
+        &mut self, (incidence, sums): (&Incidence, Option<&GaussianSums>), members: &[usize], pieces: &[Piece],
+        homes: &[Home],
+    ) {
+        let nodes = &incidence.nodes;
         let n: usize = members.iter().map(|&i| nodes[i].q).sum();
         let in_core = |node: usize| if let Home::Core(at) = homes[node] { Some(at) } else { None };
         let mut met: Vec<usize> = pieces.iter().filter_map(|p| in_core(p.i).or(in_core(p.j))).collect();
@@ -162,7 +181,7 @@ impl Plan {
         let n_rows = starts[met.len()];
         let start = |core: usize| starts[met.partition_point(|&m| m < core)];
         let (mut inner, mut cross) = (vec![0.0; n * n], vec![0.0; n * n_rows]);
-        for piece in pieces {
+        for (piece, sums) in pieces.iter().filter_map(|piece| Some((piece, sums?))) {
             let (q_i, q_j) = (nodes[piece.i].q, nodes[piece.j].q);
             for (at, &x) in sums.information[piece.at..piece.at + q_i * q_j].iter().enumerate() {
                 let (a, b) = (at / q_j, at % q_j);
@@ -176,7 +195,7 @@ impl Plan {
                 }
             }
         }
-        let (mix, basis) = low_rank(n, &cross);
+        let (mix, basis) = if sums.is_some() { low_rank(n, &cross) } else { (identity(n), cross) };
         let r = mix.len() / n;
         let last = self.blocks.last();
         let [node, column, vector] = last.map_or([0; 3], |b| [b.nodes.end, b.columns.end, b.vectors.end]);
@@ -210,12 +229,15 @@ impl Plan {
     }
 }
 
+fn identity(n: usize) -> Vec<f64> {
+    (0..n * n).map(|at| f64::from(u8::from(at / n == at % n))).collect()
+}
+
 /// `M'` and `V'` of `n` rows `M V'`, by orthogonalisation, where fewer vectors do.
 fn low_rank(n: usize, rows: &[f64]) -> (Vec<f64>, Vec<f64>) {
-    let identity = || (0..n * n).map(|at| f64::from(u8::from(at / n == at % n))).collect();
     let length = rows.len() / n;
     if n == 1 || length == 0 {
-        return if length == 0 { (vec![], vec![]) } else { (identity(), rows.to_vec()) };
+        return if length == 0 { (vec![], vec![]) } else { (identity(n), rows.to_vec()) };
     }
     let mut basis: Vec<Vec<f64>> = vec![];
     for row in rows.chunks_exact(length) {
@@ -233,7 +255,7 @@ fn low_rank(n: usize, rows: &[f64]) -> (Vec<f64>, Vec<f64>) {
         }
     }
     if basis.len() == n {
-        return (identity(), rows.to_vec());
+        return (identity(n), rows.to_vec());
     }
     let mix = basis.iter().flat_map(|b| rows.chunks_exact(length).map(|row| dot(b, row))).collect();
     (mix, basis.concat())

@@ -27,13 +27,7 @@ impl BlockRoots {
         let (n, r) = (block.columns.len(), block.vectors.len());
         let root = &mut self.roots[block.inner..block.inner + n * n];
         root.copy_from_slice(&plan.inner[block.inner..block.inner + n * n]);
-        for _ in 0..2 {
-            root.chunks_exact_mut(n).for_each(|row| factors.transposed_times(row));
-            transpose(n, root);
-        }
-        root.iter_mut().for_each(|x| *x *= k);
-        (0..n).for_each(|a| root[a * n + a] += 1.0);
-        small::cholesky(n, root);
+        let log_det = block_root(n, root, factors, k);
         let root = &*root;
         let whiten = |x: &mut [f64]| {
             x.iter_mut().for_each(|x| *x *= k);
@@ -46,7 +40,7 @@ impl BlockRoots {
         let w = &mut self.w[block.mix..block.mix + r * n];
         w.copy_from_slice(&plan.mix[block.mix..block.mix + r * n]);
         w.chunks_exact_mut(n).for_each(whiten);
-        (0..n).map(|a| root[a * n + a].ln()).sum()
+        log_det
     }
 
     /// Sets `along` to `W'R_b^-1 v_b` and the lower half of `gram` to `W'W`.
@@ -134,6 +128,18 @@ impl BlockValues {
         };
         self.own.draw(block, (0..block.vectors.len()).map(along), x);
     }
+}
+
+/// Overwrites a block's information `A` with the factor `R` of `I + k L'AL`. Returns `log |R|`.
+pub fn block_root(n: usize, a: &mut [f64], factors: &LevelFactors, k: f64) -> f64 {
+    for _ in 0..2 {
+        a.chunks_exact_mut(n).for_each(|row| factors.transposed_times(row));
+        transpose(n, a);
+    }
+    a.iter_mut().for_each(|x| *x *= k);
+    (0..n).for_each(|i| a[i * n + i] += 1.0);
+    small::cholesky(n, a);
+    (0..n).map(|i| a[i * n + i].ln()).sum()
 }
 
 fn transpose(n: usize, a: &mut [f64]) {

@@ -1,6 +1,5 @@
 //! How long a surrogate of a large Gaussian model would take, and trajectories level by level.
 
-use super::mode;
 use super::surrogate;
 use crate::collapse::blocks::Blocked;
 use crate::density::LogDensity;
@@ -8,6 +7,7 @@ use crate::run::Predicted;
 use crate::settle::are_crossed;
 use crate::settle::assembly::Assembly;
 use crate::spec::Settings;
+use crate::values::mode;
 
 /// Seconds of a multiplication in a gradient level by level.
 const SECONDS: f64 = 3e-9;

@@ -3,11 +3,11 @@
 
 use super::correction::Correction;
 use super::standardised::Standardised;
-use super::values::values;
 use crate::density::LogDensity;
 use crate::kernels::dot;
 use crate::laplace::{log_student_t, student_stretch};
 use crate::psis::Weights;
+use crate::values::values;
 use crate::whiten::dense::lower_root;
 use faer::Mat;
 use rand::{Rng, RngExt, SeedableRng};

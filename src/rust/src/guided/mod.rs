@@ -13,11 +13,9 @@ mod correction;
 mod emulated;
 mod forecast;
 mod guide;
-mod mode;
 mod polynomial;
 mod standardised;
 mod surrogate;
-mod values;
 mod walk;
 
 use crate::approximate::marginals::Marginals;
@@ -32,6 +30,7 @@ use crate::run::{self, Output, Shared, sample_settled};
 use crate::settle::assembly::Assembly;
 use crate::settle::{Settled, affordable, are_crossed, rough_by_rows, rough_theta, settle_on};
 use crate::spec::{Engine, Sampling, Settings};
+use crate::values::mode;
 use crate::whiten::{Whitened, Whitening};
 use guide::{Learned, Proposal};
 use rand::SeedableRng;
@@ -130,6 +129,7 @@ fn most_products(model: &Model, assembly: &Assembly) -> usize {
 /// seen.
 fn placed(blocked: Blocked, settings: &Settings, shared: &Shared) -> Option<(Blocked, Arc<Whitening>)> {
     let start = rough_theta(&blocked.posterior().model);
+    let start = (start.clone(), vec![mode::FIRST; start.len()]);
     let near = if forecast::is_worth_a_surrogate(&blocked, settings) { mode::NEAR } else { 0.0 };
     let (mode, curvature) = mode::find(&blocked, start, near, settings.threads, &shared.cancel)?;
     let mut at_mode = blocked;

@@ -7,12 +7,12 @@
 use super::guide::Learned;
 use super::polynomial::{Polynomial, n_terms};
 use super::standardised::Standardised;
-use super::values::values;
 use super::walk::Independent;
 use crate::density::LogDensity;
 use crate::hmc::Steps;
 use crate::kernels::dot;
 use crate::run::Measured;
+use crate::values::values;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};

@@ -21,7 +21,7 @@ pub struct Assembly {
     /// With the factor's pattern, unless that is beyond memory.
     pub skeleton: Option<Arc<Skeleton>>,
     /// Per block of the layout, the nodes of its levels.
-    node_of: Vec<Vec<usize>>,
+    pub node_of: Vec<Vec<usize>>,
     /// Per row, the pieces of each pair of its nodes, in the order of [`pairs_up_to`].
     row_pieces: Arc<Vec<u32>>,
 }

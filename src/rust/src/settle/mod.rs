@@ -108,7 +108,7 @@ fn are_dense(design: &Design) -> bool {
 }
 
 /// Whether of the terms with less than a level for nearly each row one is nested in another.
-fn has_nested_levels(model: &Model) -> bool {
+pub fn has_nested_levels(model: &Model) -> bool {
     let n = model.design.n();
     let terms = || model.design.terms.iter().filter(|t| 2 * t.n_levels <= n);
     terms().any(|a| terms().any(|b| !std::ptr::eq(a, b) && is_nested(a, b)))

@@ -12,7 +12,7 @@ pub struct ApproximationSettings {
     pub method: Method,
     /// Draws of the approximation at most.
     pub draws: usize,
-    /// Worker threads: one, or with a GPU as many as there are, for what is computed beside it.
+    /// Worker threads.
     pub threads: usize,
     /// Seed.
     pub seed: u64,

@@ -92,7 +92,7 @@ impl Whitening {
     }
 
     /// Logarithm of `|det W|`.
-    fn log_det(&self) -> f64 {
+    pub fn log_det(&self) -> f64 {
         match &self.kind {
             LinearMap::Identity => 0.0,
             LinearMap::Dense(factor) => factor.log_det(),

@@ -10,9 +10,11 @@ pub mod row_checks;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use twill::density::Model;
+use std::sync::Arc;
+use twill::density::{LogDensity, Model, Posterior};
 use twill::design::{Design, RawArrays, RawTerm};
 use twill::spec::*;
+use twill::transport::Transport;
 
 pub fn prior(dist: &str, args: &[f64]) -> PriorSpec {
     PriorSpec { dist: dist.into(), args: args.to_vec() }
@@ -185,4 +187,24 @@ pub fn model(shape: &Shape, seed: u64) -> Model {
     let spec = spec(shape);
     let design = Design::new(arrays(shape, seed), &spec).expect("valid by construction");
     Model::new(design, &spec).expect("valid by construction")
+}
+
+/// The log density of the parameters of a draw by its rows, effect by effect.
+pub fn by_rows(draw: &Posterior, model: &Arc<Model>, theta: &[f64]) -> f64 {
+    let (layout, p) = (&model.layout, model.layout.swept.len());
+    let plain = Transport::identity(layout, vec![0.0; p], &vec![1.0; p]);
+    let mut posterior = Posterior::new(Arc::clone(model), Arc::new(plain));
+    let mut position = vec![0.0; posterior.dim()];
+    position[layout.theta()].copy_from_slice(theta);
+    position[layout.z_swept()].copy_from_slice(&draw.mapped.swept);
+    for level in layout.levels() {
+        let (q, l) = (level.block.q, draw.scales.factor_of(level.block.source, level.number));
+        let mut own = draw.mapped.effects[level.effects()].to_vec();
+        for i in 0..q {
+            own[i] = (own[i] - (0..i).map(|k| l[i * q + k] * own[k]).sum::<f64>()) / l[i * q + i];
+        }
+        position[layout.z_effects()][level.effects()].copy_from_slice(&own);
+    }
+    posterior.evaluate(&position, &mut vec![0.0; position.len()]);
+    posterior.lp
 }

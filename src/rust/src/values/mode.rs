@@ -1,14 +1,14 @@
 //! Mode and curvature of a density of few parameters by its values alone, many at a time: Newton steps by differences that are
 //! as wide as the density is.
 
-use super::values::values;
+use super::values;
 use crate::density::LogDensity;
 use crate::whiten::dense::{multiply, multiply_transposed, upper_factor};
 use faer::Mat;
 use std::sync::atomic::AtomicBool;
 
-/// Half-width of the first differences, of those that follow in standard deviations, and the largest.
-const FIRST: f64 = 0.1;
+/// Half-width of the first differences where nothing is known, of those that follow in standard deviations, and the largest.
+pub const FIRST: f64 = 0.1;
 const WIDTH: f64 = 0.7;
 const WIDEST: f64 = 0.5;
 /// Largest move of a coordinate.
@@ -22,18 +22,23 @@ const SHORT: f64 = 0.2;
 const MOST_STEPS: usize = 60;
 const MOST_HALVINGS: usize = 12;
 
+/// Half-widths of differences, by minus the second derivatives.
+pub fn widths(curvature: &Mat<f64>) -> Vec<f64> {
+    (0..curvature.ncols()).map(|j| (WIDTH / curvature[(j, j)].abs().max(1.0).sqrt()).min(WIDEST)).collect()
+}
+
 /// Values of a step in so many dimensions.
 pub fn n_values(dim: usize) -> usize {
     2 + 2 * dim + dim * (dim - 1) / 2
 }
 
-/// From `start`: the mode and minus the second derivatives there, or those one step before where that gains less than `near`. `None` if
+/// From `start`, a position and half-widths of the first differences there: the mode and minus the second derivatives there, or those one step before where that gains less than `near`. `None` if
 /// there is no way up from where nothing is finite, or after a cancel.
 pub fn find<D: LogDensity + Clone + Send + Sync>(
-    target: &D, start: Vec<f64>, near: f64, threads: usize, cancel: &AtomicBool,
+    target: &D, start: (Vec<f64>, Vec<f64>), near: f64, threads: usize, cancel: &AtomicBool,
 ) -> Option<(Vec<f64>, Mat<f64>)> {
-    let dim = start.len();
-    let (mut at, mut widths) = (start, vec![FIRST; dim]);
+    let (mut at, mut widths) = start;
+    let dim = at.len();
     let mut value =
         values(target, std::slice::from_ref(&at), threads, cancel).first().copied().filter(|v| v.is_finite())?;
     for _ in 0..MOST_STEPS {
@@ -43,8 +48,7 @@ pub fn find<D: LogDensity + Clone + Send + Sync>(
         multiply_transposed(&factor, &slope, &mut white);
         multiply(&factor, &white, &mut step);
         let gain = 0.5 * white.iter().map(|x| x * x).sum::<f64>();
-        let wanted: Vec<f64> =
-            (0..dim).map(|j| (WIDTH / curvature[(j, j)].abs().max(1.0).sqrt()).min(WIDEST)).collect();
+        let wanted = self::widths(&curvature);
         let is_wide = widths.iter().zip(&wanted).all(|(have, want)| (0.5..2.0).contains(&(have / want)));
         if gain < NO_GAIN && is_wide {
             return Some((at, curvature));
@@ -121,8 +125,9 @@ mod tests {
     #[test]
     fn modes_near_and_far_are_found_with_their_curvature() {
         for (size, start) in [(1.0, 0.0), (1.0, -4.0), (1e6, 1.0), (1e6, -3.0)] {
-            let (at, h) = find(&Gammas { size }, vec![start; 2], 0.0, 2, &AtomicBool::new(false)).unwrap();
-            let (near, _) = find(&Gammas { size }, vec![start; 2], NEAR, 2, &AtomicBool::new(false)).unwrap();
+            let from = (vec![start; 2], vec![FIRST; 2]);
+            let (at, h) = find(&Gammas { size }, from.clone(), 0.0, 2, &AtomicBool::new(false)).unwrap();
+            let (near, _) = find(&Gammas { size }, from, NEAR, 2, &AtomicBool::new(false)).unwrap();
             let sd = (1.5 * size).sqrt().recip();
             assert!((near[0] - 0.4).abs() < sd, "{near:?}");
             assert!((at[0] - 0.4).abs() < 0.4 * sd, "{at:?}");
@@ -135,6 +140,6 @@ mod tests {
 
     #[test]
     fn there_is_none_after_a_cancel() {
-        assert!(find(&Gammas { size: 1.0 }, vec![0.0; 2], 0.0, 2, &AtomicBool::new(true)).is_none());
+        assert!(find(&Gammas { size: 1.0 }, (vec![0.0; 2], vec![FIRST; 2]), 0.0, 2, &AtomicBool::new(true)).is_none());
     }
 }

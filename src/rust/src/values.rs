@@ -1,4 +1,6 @@
-//! Values of a density at many positions, on threads.
+//! Values of a density at many positions, on threads; its mode by them.
+
+pub mod mode;
 
 use crate::density::LogDensity;
 use rayon::prelude::*;
