@@ -41,15 +41,8 @@ run_approximation <- function(spec_json, arrays, settings, silent, refresh) {
   if (isTRUE(result$interrupted)) abort_interrupt()
   output <- approximation_output(result, settings)
   if (nzchar(output$info$note)) inform_fallback(output$info$note, silent, "Computed on the CPU, not on the GPU:")
-  if (identical(settings$control$engine, "guided") && output$info$engine != "nested") refuse_guided()
   if (silent < 2) suggest_batch(output$info, settings)
   output
-}
-
-refuse_guided <- function() {
-  abort_twill("setting", c("By an approximation, {.code engine = \"guided\"} is for counts whose effects fall into small blocks.",
-                           "x" = "{.arg control$engine} is {.val guided}, and this model is none of them.",
-                           "i" = "Leave it out: {.val auto} takes what serves."))
 }
 
 # Adds to settings where a variational fit has its rows.
@@ -102,7 +95,8 @@ approximation_output <- function(result, settings) {
   if (length(result$block_khat)) info$block_khat <- stats::setNames(result$block_khat, result$block_levels)
   evidence <- mean_of_ratios(result$log_ratios)
   info$log_evidence <- evidence$value
-  info$evidence_error <- evidence$error
+  # By blocks: the noise of their integrals, which all ratios share.
+  info$evidence_error <- sqrt(evidence$error^2 + info$evidence_noise)
   draws <- cut_rows(result$draws, keep)
   if (!all(is.finite(draws))) abort_infinite_draws()
   list(draws = as_array_of_draws(draws), sampler = NULL, warmup_draws = NULL, info = info,

@@ -101,14 +101,16 @@ test_that("Poisson counts go by blocks where that is asked for", {
   expect_lt(fit$info$pareto_k, 0.7)
   joint <- by_blocks(formula, "poisson", method = "laplace", control = list(engine = "joint"))
   error <- sqrt(joint$info$evidence_error^2 + fit$info$evidence_error^2)
-  expect_lt(abs(joint$info$log_evidence - fit$info$log_evidence), 4.5 * error + 0.05)
+  expect_lt(abs(joint$info$log_evidence - fit$info$log_evidence), 4.5 * error)
 })
 
 test_that("the evidence by blocks is that of all effects together", {
   joint <- by_blocks(method = "laplace", control = list(engine = "joint"))
   error <- sqrt(joint$info$evidence_error^2 + blocks$info$evidence_error^2)
-  # The integrals of 32 blocks have the noise of four draws each, the same for all scales.
-  expect_lt(abs(joint$info$log_evidence - blocks$info$log_evidence), 4.5 * error + 0.2)
+  expect_lt(abs(joint$info$log_evidence - blocks$info$log_evidence), 4.5 * error)
+  # Most of it is the noise of 32 integrals of four draws each, which all ratios share.
+  expect_gt(blocks$info$evidence_error, 2 * joint$info$evidence_error)
+  expect_lt(blocks$info$evidence_error, 0.3)
 })
 
 test_that("counts without one shape are refused by name", {

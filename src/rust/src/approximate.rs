@@ -61,6 +61,8 @@ pub struct Approximation {
     pub note: String,
     /// Where blocks of effects have normal distributions of their own: of each the term and number of a level, and k-hat.
     pub blocks: Vec<((usize, usize), f64)>,
+    /// Variance of the log evidence that ratios do not show, as they share it.
+    pub evidence_noise: f64,
 }
 
 /// Approximates a model's posterior.
@@ -103,6 +105,9 @@ pub fn approximate_on(
         let by_blocks = || by_blocks::approximate(&model, &assembly, settings, shared);
         if let Some(out) = machine.is_none().then(by_blocks).flatten() {
             return Ok(out);
+        }
+        if settings.engine == Engine::Guided {
+            return Err(Error::Spec(by_blocks::NOT_BY_BLOCKS.into()));
         }
         let settled = settle_on(&model, assembly, engine, &shared.cancel);
         let mut prepared = prepare_settled(settled, engine, Metric::Auto, &shared.cancel)?;

@@ -224,6 +224,7 @@ fn approximation_to_r(output: &Approximation, spec: &ModelSpec, settings: &Appro
         "uses_rows": output.uses_rows,
         "device": output.device,
         "note": output.note,
+        "evidence_noise": output.evidence_noise,
     });
     Ok(list!(
         draws = draws,

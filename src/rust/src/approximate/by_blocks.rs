@@ -24,6 +24,9 @@ use std::sync::atomic::Ordering;
 const ENGINE: &str = "nested";
 /// Proposals that are asked for, for one that is made: those of effects are weighed block by block.
 const ASKED_PER_DRAW: usize = 4;
+/// Why a model that is to go by blocks does not.
+pub const NOT_BY_BLOCKS: &str = "by an approximation, engine 'guided' is for counts of one shape whose effects fall into small \
+     blocks, on the CPU and with all rows; use engine 'auto'";
 /// Multiplications of a step that are too many.
 const MOST_PRODUCTS: usize = 20_000_000_000;
 /// Effects from which on one normal distribution of them all misses too much.
@@ -86,6 +89,7 @@ pub fn approximate(
         let logs: Vec<f64> = of_blocks.iter().map(|own| own[b]).collect();
         (level, Weights::from_log_ratios(&logs).khat)
     };
+    out.evidence_noise = target.noise();
     out.blocks = target.blocks().into_par_iter().enumerate().map(khat).collect();
     Some(out)
 }

@@ -62,6 +62,8 @@ struct Base {
     core: Vec<f64>,
     /// What the weighted slope of the core is beyond that of the rows at the modes of the blocks, in natural units.
     tilt: Vec<f64>,
+    /// Variance that the log density of the scales has from the noise that all positions share.
+    noise: f64,
     /// Scales there.
     theta: Vec<f64>,
     /// Derivatives of both in each scale, if they are known.
@@ -140,7 +142,7 @@ impl Nested {
             }
             let [lead, core] = self.modes();
             let (theta, tilt) = (theta.to_vec(), self.at.tilt.clone());
-            self.base = Arc::new(Base { lead, core, tilt, theta, slopes: vec![] });
+            self.base = Arc::new(Base { lead, core, tilt, noise: self.at.noise, theta, slopes: vec![] });
         }
         true
     }
@@ -159,9 +161,15 @@ impl Nested {
             let slope = |at: usize| up[at].iter().zip(&down[at]).map(|(u, d)| (u - d) / (2.0 * width)).collect();
             slopes.push([slope(0), slope(1)]);
         }
-        let Base { lead, core, tilt, .. } = &*self.base;
-        self.base = Arc::new(Base { lead: lead.clone(), core: core.clone(), tilt: tilt.clone(), theta, slopes });
+        let Base { lead, core, tilt, noise, .. } = &*self.base;
+        self.base =
+            Arc::new(Base { lead: lead.clone(), core: core.clone(), tilt: tilt.clone(), noise: *noise, theta, slopes });
         true
+    }
+
+    /// Variance of the log density of the scales over other draws of the blocks, at the last modes from which values begin.
+    pub fn noise(&self) -> f64 {
+        self.base.noise
     }
 
     /// Natural effects of blocks and core at the last modes.

@@ -37,6 +37,8 @@ pub struct At {
     pub log_det: f64,
     /// As that of the base, where it was asked for.
     pub tilt: Vec<f64>,
+    /// Variance of the sum of the blocks' log integrals over other noise.
+    pub noise: f64,
     /// `R^-1` times the slope.
     t: Vec<f64>,
     t_core: Vec<f64>,

@@ -28,6 +28,15 @@ pub struct Weighed {
     met: Vec<f64>,
 }
 
+impl Weighed {
+    /// Variance of the log of the mean ratio over other pairs of draws.
+    fn noise(&self) -> f64 {
+        let pairs = PAIRS as f64;
+        let off = |pair: &[f64]| pairs * pair.iter().sum::<f64>() - 1.0;
+        self.weights.chunks_exact(2).map(|pair| off(pair).powi(2)).sum::<f64>() / (pairs * (pairs - 1.0))
+    }
+}
+
 impl Nested {
     /// Draws a block about `centre`, standardised, where the core has natural values `core`; `noise` are standard normal numbers for
     /// each column and pair. Returns the log of the mean ratio.
@@ -115,13 +124,14 @@ impl Nested {
         let natural = self.natural_core(&core);
         let (mut value, mut slope, mut at_modes) =
             (self.of_scales() - self.at.log_det, vec![0.0; plan.n_core], vec![0.0; plan.n_core]);
-        let (mut to, mut mean) = (Weighed::default(), vec![]);
+        let (mut to, mut mean, mut noise) = (Weighed::default(), vec![], 0.0);
         for (b, block) in plan.blocks.iter().enumerate().step_by(self.stride) {
             if b % super::newton::BLOCKS == 0 && self.is_cancelled() {
                 return f64::NAN;
             }
             let centre = &self.at.lead[block.columns.clone()];
             value += self.weigh_block(b, &natural, centre, self.common_noise(b), &mut to);
+            noise += to.noise();
             mean.clear();
             mean.resize(to.eta.len(), 0.0);
             to.own.clear();
@@ -138,6 +148,7 @@ impl Nested {
             }
             to.own = mean_effects;
         }
+        self.at.noise = noise;
         if tilts {
             self.at.tilt = slope.iter().zip(&at_modes).map(|(s, m)| s - m).collect();
         }
