@@ -63,7 +63,7 @@ test_that("the engine is told where rows are, and with how many threads", {
                    device = "cuda", fallback = TRUE, kernel_cache = "")
   told <- engine_approximation_settings(settings)
   expect_identical(told[c("device", "fallback", "threads")], list(device = "cuda", fallback = TRUE, threads = 3))
-  expect_equal(engine_approximation_settings(utils::modifyList(settings, list(device = "cpu")))$threads, 1)
+  expect_equal(engine_approximation_settings(utils::modifyList(settings, list(device = "cpu")))$threads, 3)
 })
 
 test_that("a fit in a file serves on any device", {
