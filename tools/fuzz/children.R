@@ -35,6 +35,10 @@ fuzz_child <- function(door, seed, first, calls, log) {
   tell("process", as.character(Sys.getpid()))
   library(twill)
   grDevices::pdf(NULL)
+  # Paths are drawn too, and what a call writes must not lie where the fuzzer was started.
+  own <- tempfile("calls")
+  dir.create(own)
+  setwd(own)
   for (i in seq(first, length.out = calls)) {
     tell("begin", as.character(i))
     result <- fuzz_call(door, seed + i - 1)
