@@ -103,27 +103,6 @@ check_factor_levels <- function(frame, terms) {
   }
 }
 
-# Contrasts are for columns of a model matrix: a factor that only names the levels of a term has none.
-check_contrasts <- function(contrasts, formula, data) {
-  if (is.null(contrasts)) return(invisible())
-  if (!is.list(contrasts) || is.null(names(contrasts))) {
-    abort_twill("design", "{.arg contrasts} must be a list named by factors, such as {.code list(f = \"contr.sum\")}.")
-  }
-  known <- contrast_variables(formula)
-  factors <- Filter(function(name) is_category(data[[name]]), intersect(known, names(data)))
-  unknown <- setdiff(names(contrasts), c(factors, grep("(", known, fixed = TRUE, value = TRUE)))
-  if (length(unknown) == 0) return(invisible())
-  abort_twill("design", c("{.arg contrasts} names what is no factor among the covariates of {.arg formula}: {.val {unknown}}.",
-                          if (length(factors)) c("i" = "Its factors are {.val {factors}}.")))
-}
-
-# Variables of all model matrices of a formula, as they are written there.
-contrast_variables <- function(formula) {
-  if (has_responses(formula)) return(unique(unlist(lapply(formula$responses, contrast_variables))))
-  parts <- compact(c(list(formula$fixed, formula$dispersion), lapply(all_bars(formula), `[[`, "rhs")))
-  unique(unlist(lapply(parts, function(part) rownames(attr(stats::delete.response(stats::terms(part)), "factors")))))
-}
-
 fixed_coefficients <- function(fixed) {
   is_intercept <- attr(fixed$terms, "intercept") == 1 & seq_along(fixed$columns) == 1 & is.null(fixed$ordinary)
   coefficient_rows(ifelse(is_intercept, "Intercept", "b"), fixed$columns, "", paste0("b_", fixed$columns, recycle0 = TRUE))

@@ -215,9 +215,7 @@ kept_contrasts <- function(fit, formula, data) {
   blueprint <- fit$design$blueprint
   contrasts <- c(blueprint$contrasts, blueprint$dispersion$contrasts, unlist(lapply(blueprint$groups, `[[`, "contrasts"), FALSE))
   contrasts <- contrasts[unique(names(contrasts))]
-  known <- contrast_variables(formula)
-  factors <- Filter(function(name) is_category(data[[name]]), intersect(known, names(data)))
-  contrasts <- contrasts[names(contrasts) %in% c(factors, grep("(", known, fixed = TRUE, value = TRUE))]
+  contrasts <- contrasts[names(contrasts) %in% unlist(contrast_names(formula, data))]
   if (length(contrasts)) contrasts
 }
 
