@@ -16,8 +16,7 @@ use std::sync::atomic::AtomicBool;
 /// Why a model has no collapsed target.
 const NOT_COLLAPSIBLE: &str = "engines 'collapsed' and 'guided' need a Gaussian model with one residual sd (or known \
      standard errors), normal or flat priors on the population-level coefficients, and no prior of an intercept at the means \
-     of columns with a horseshoe (intercept = 'raw' has none), or for approximations by 'guided' counts of one shape whose \
-     effects fall into small blocks; use engine 'auto'";
+     of columns with a horseshoe (intercept = 'raw' has none); use engine 'auto'";
 
 /// A target in whitened coordinates.
 pub enum Prepared {

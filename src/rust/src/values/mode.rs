@@ -32,8 +32,8 @@ pub fn n_values(dim: usize) -> usize {
     2 + 2 * dim + dim * (dim - 1) / 2
 }
 
-/// From `start`, a position and half-widths of the first differences there: the mode and minus the second derivatives there, or those one step before where that gains less than `near`. `None` if
-/// there is no way up from where nothing is finite, or after a cancel.
+/// From `start`, a position and half-widths of the first differences there: the mode and minus the second derivatives there, or those one
+/// step before where that gains less than `near`. `None` if there is no way up from where nothing is finite, or after a cancel.
 pub fn find<D: LogDensity + Clone + Send + Sync>(
     target: &D, start: (Vec<f64>, Vec<f64>), near: f64, threads: usize, cancel: &AtomicBool,
 ) -> Option<(Vec<f64>, Mat<f64>)> {
