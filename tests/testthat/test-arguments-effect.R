@@ -52,10 +52,13 @@ test_that("contrasts of what has no column in a model matrix are refused", {
 })
 
 test_that("update() keeps contrasts of slopes and of the dispersion", {
-  fit <- twill(y ~ 1 + (f | g), rows, contrasts = list(f = "contr.sum"), chains = 1, iter = 40, seed = 1, silent = 2)
-  again <- update(fit, iter = 50, silent = 2)
-  expect_identical(variables(again), variables(fit))
-  expect_true("sd_g__f1" %in% variables(again))
+  formulas <- list(sd_g__f1 = y ~ 1 + (f | g), b_sigma_f1 = tw_formula(y ~ 1 + (1 | g), sigma ~ f))
+  for (name in names(formulas)) {
+    fit <- twill(formulas[[name]], rows, contrasts = list(f = "contr.sum"), chains = 1, iter = 40, seed = 1, silent = 2)
+    again <- update(fit, iter = 50, silent = 2)
+    expect_identical(variables(again), variables(fit))
+    expect_true(name %in% variables(again))
+  }
 })
 
 test_that("arguments of other kinds of data are refused", {

@@ -71,6 +71,13 @@ test_that("approximations of counts go by blocks, and say how near", {
   expect_identical(by_blocks(method = "svi", cores = 1, control = guided)$info$engine, "nested")
 })
 
+test_that("blocks whose draws are not to be trusted are named", {
+  fit <- blocks
+  expect_no_warning(warn_approximation(fit))
+  fit$info$block_khat[c("gene[3]", "gene[7]")] <- c(0.8, Inf)
+  expect_warning(warn_approximation(fit), "2 of 32 blocks.*gene\\[3\\].*gene\\[7\\]", class = "twill_warning_khat")
+})
+
 test_that("draws by blocks do not depend on threads", {
   expect_identical(by_blocks(method = "laplace", cores = 1, control = guided)$draws, blocks$draws)
 })
