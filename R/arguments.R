@@ -81,3 +81,14 @@ unused_by_twill <- function(init, save_pars, control, file_refit, path, method) 
     },
     stats::setNames(rep("a guide makes no trajectories (unless NUTS takes over)", length(of_steps)), of_steps))
 }
+
+# Of doors of many genes: what goes with counts, and what `control` says of steps that are hardly made, or not at all.
+# A lowest count of zero asks for nothing.
+unused_by_genes <- function(family, control, settings, min_count = 0) {
+  has_chains <- settings$method != "svi" || settings$refine
+  of_steps <- intersect(names(control), if (has_chains) "max_treedepth" else c("adapt_delta", "max_treedepth"))
+  why <- if (has_chains) "trajectories of one length have no tree (unless NUTS takes over)" else
+    "nothing is sampled with `refine = FALSE`"
+  c(if (!is_count_family(family) && !identical(as.numeric(min_count), 0)) c(min_count = "Gaussian models have no counts"),
+    if (settings$method != "nuts") stats::setNames(rep(why, length(of_steps)), paste0("control$", of_steps, recycle0 = TRUE)))
+}

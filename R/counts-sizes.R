@@ -17,6 +17,13 @@ resolve_size_factors <- function(size_factors, source, scan, own, is_count, has_
   list(values = check_size_factors(values, "size_factors", source$samples), how = how)
 }
 
+# Size factors divide counts; of other values their logarithms would be taken off, whatever scale these are on.
+refuse_sizes_of_values <- function(size_factors) {
+  if (is.null(size_factors) || identical(size_factors, "none")) return(invisible())
+  abort_twill("genes", c("{.arg size_factors} divide counts: Gaussian models have none.",
+                         "i" = "What a sample's values have in common goes into {.arg offset}, on their own scale."))
+}
+
 # The typical gene does not move when some respond in one direction, as sums and, less, medians do, but needs genes without zeros.
 default_size_factors <- function(own, is_count, has_offset, n_without_zeros) {
   if (!is_count || has_offset) return("none")

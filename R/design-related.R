@@ -208,7 +208,8 @@ relation_of <- function(bar, relations) {
 # The relation of the levels that the data have, the others integrated out.
 observed_relation <- function(relation, column) {
   levels <- relation$levels[relation$levels %in% without_twins(level_text(column), relation$twins)]
-  if (length(levels) == length(relation$levels)) return(relation)
+  # Where no level has a row related_groups() says which lack one.
+  if (length(levels) %in% c(0, length(relation$levels))) return(relation)
   covariance <- as.matrix(if (relation$kind == "cov") relation$matrix else Matrix::solve(relation$matrix))
   dimnames(covariance) <- list(relation$levels, relation$levels)
   covariance <- covariance[levels, levels, drop = FALSE]

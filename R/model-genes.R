@@ -61,10 +61,11 @@ gene_formula <- function(design, dispersion, family) {
   formula <- response_formula(design)
   is_formula <- inherits(dispersion, "formula") && length(dispersion) == 2
   if (is_formula && identical(dispersion[[2]], 1)) return(formula)
-  if (!is_formula || is.null(family$dispersion)) {
-    abort_twill("formula", c("{.arg dispersion} must be a one-sided formula such as {.code ~ condition}.",
-                             if (is.null(family$dispersion)) c("i" = "The {family$family} family has no dispersion parameter.")))
+  if (is.null(family$dispersion)) {
+    abort_twill("formula", c("{.arg dispersion} must be {.code ~1}: the {family$family} family has no dispersion parameter.",
+                             "i" = "The families that have one are {.code negbinomial()} and {.code gaussian()}."))
   }
+  if (!is_formula) abort_twill("formula", "{.arg dispersion} must be a one-sided formula such as {.code ~ condition}.")
   if (length(group_bars(dispersion[[2]])) > 0) {
     text <- deparse1(dispersion)
     abort_twill("formula", c("{.arg dispersion} takes population-level terms only.", "x" = "It is {.code {text}}.",

@@ -6,6 +6,7 @@
 
 new_job <- function(input, model, given, sharing, settings, keep) {
   is_count <- of_counts(model)
+  if (!is_count) refuse_sizes_of_values(given$size_factors)
   offset <- check_gene_offset(given$offset, input$source, is_count)
   weights <- check_gene_weights(given$weights, input$source)
   if (is.numeric(given$size_factors)) check_size_factors(given$size_factors, "size_factors", input$source$samples)

@@ -89,7 +89,8 @@
 #'   coefficients by Tukey's biweight, and median residuals), `"normed_sum"` (sums over genes, scaled to a geometric mean
 #'   of 1), `"ratio"` (median ratio to the geometric mean of genes without zeros, Anders and Huber 2010), `"poscounts"` (the
 #'   same from positive counts) or `"none"`. Default: `"sizeFactors"` where `x` has them, else `"typical"` with eight or more
-#'   genes without zeros, else `"normed_sum"`; `"none"` for Gaussian models, data frames, and if `offset` is given.
+#'   genes without zeros, else `"normed_sum"`; `"none"` for data frames, and if `offset` is given. Gaussian models take
+#'   `"none"` alone.
 #' @param offset Natural logarithms added to the linear predictor: one number per sample, or a matrix like `x`.
 #' @param weights Multiply the log-likelihood of samples: one number per sample, or a matrix like `x`.
 #' @param min_count Genes with fewer counts over all samples are not fitted. Default: 5.
@@ -198,8 +199,10 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   refuse_odd_columns(formula_variables(input$design), input$data, variables_word(x))
   new_model <- function() quiet_if(silent, new_gene_model(input$design, input$data, family, prior, contrasts, silent, data2))
   model <- in_words_of_genes(new_model(), variables_word(x))
-  say_unused(unused_sharing(model, sharing, names(call)), silent)
   job <- new_job(input, model, given, sharing, settings, keep)
+  lowest <- if (missing(min_count)) 0 else min_count
+  unused <- c(unused_by_genes(family, control, settings, lowest), unused_sharing(model, sharing, names(call)))
+  say_unused(unused, silent)
   job$row_data <- input$rows
   if (check) check_slopes(model, silent, "sample")
   finish_set(fit_job(job, call, block_size, folder, silent, refresh, BPPARAM, started), check, silent)
@@ -259,7 +262,15 @@ gene_control <- function(control, guide, method) {
   known <- c(if (method != "laplace") names(own), names(guide))
   for (name in setdiff(names(control), known)) refuse_control(name, known, method)
   control <- control[!names(control) %in% names(guide)]
+  refuse_targets(control$adapt_delta)
   if (is.null(control$adapt_delta)) c(control, own["adapt_delta"]) else control
+}
+
+# Genes are tried again by rules of their own, whatever several targets would say.
+refuse_targets <- function(adapt_delta) {
+  if (!is.numeric(adapt_delta) || length(adapt_delta) < 2) return(invisible())
+  abort_twill("setting", c("{.arg control$adapt_delta} must be one number: genes have no targets to try one after the other.",
+                           "x" = "It is {.val {adapt_delta}}."))
 }
 
 # What `control` says of guides. Other methods have none: there these names are refused with the unknown ones.

@@ -101,7 +101,7 @@ refuse_of_other_screens <- function(x, guide, size_factors, controls) {
     abort_twill("argument", c("{.arg guide} is for a data frame, whose column of guides it names: {.arg x} is none.",
                               "i" = "Guides are the rows of {.arg x}, by their names."))
   }
-  if (!is.null(controls) && is.numeric(size_factors)) {
+  if (!is.null(controls) && !is.null(size_factors)) {
     abort_twill("argument", "{.arg controls} and {.arg size_factors} both set the sizes of samples: give one of them.")
   }
 }
@@ -135,9 +135,7 @@ fit_screen <- function(input, slots, design, prior, dots) {
 
 screen_sizes <- function(input, size_factors, controls) {
   size_factors <- plain_column(size_factors)
-  if (is.numeric(size_factors)) {
-    return(list(values = check_size_factors(size_factors, "size_factors", input$samples), how = "given"))
-  }
+  if (!is.null(size_factors)) return(list(values = given_screen_sizes(size_factors, input$samples), how = "given"))
   rows <- control_rows(input, controls)
   counts <- input$counts[rows, , drop = FALSE]
   if (is.null(input$plasmid)) {
@@ -147,6 +145,14 @@ screen_sizes <- function(input, size_factors, controls) {
   ratio <- matrix((counts + 0.5) / plasmid, nrow(counts))
   values <- apply(ratio, 2, screen_level, gene = input$gene[rows], few = !is.null(controls))
   list(values = check_size_factors(values, "size_factors", input$samples), how = if (is.null(controls)) "plasmid" else "controls")
+}
+
+# Ways to find them are those of a screen, which has no names for them.
+given_screen_sizes <- function(size_factors, samples) {
+  if (is.numeric(size_factors)) return(check_size_factors(size_factors, "size_factors", samples))
+  given <- given_value(size_factors)
+  abort_twill("genes", c("{.arg size_factors} must be one positive number per sample.", "x" = "It is {.val {given}}.",
+                         "i" = "Without {.arg size_factors} they are found as {.code ?twill_screen} says."))
 }
 
 # Genes of a library from which on the level of a sample is sought among genes, not guides.

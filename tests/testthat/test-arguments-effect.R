@@ -100,7 +100,7 @@ test_that("sharing of what the model does not have is told", {
 test_that("control of sampling is refused where nothing is sampled", {
   expect_error(genes(control = list(adapt_delta = 0.9)), "adapt_delta.*none", class = "twill_error_setting")
   expect_error(genes(control = list(max_treedepth = 3)), "max_treedepth", class = "twill_error_setting")
-  expect_no_error(genes(control = list(max_treedepth = 3), method = "auto"))
+  expect_unused(genes(control = list(max_treedepth = 3), method = "auto"), "max_treedepth")
 })
 
 test_that("a lowest count of plasmids that are not there is told", {
@@ -117,4 +117,34 @@ test_that("a reference is refused where there is nothing to refer to", {
   expect_error(tw_contrast(fit, reference = 1:5), "reference.*clr", class = "twill_error_contrast")
   expect_error(tw_contrast(fit, scale = "composition", reference = "iqr"), "reference", class = "twill_error_contrast")
   expect_no_error(tw_contrast(fit, scale = "clr", reference = 6:20))
+})
+
+test_that("what goes with counts is told, or refused, where values are none", {
+  values <- log(gene_counts(8) + 1)
+  gaussian <- function(...) genes(x = values, family = "gaussian", ...)
+  expect_unused(gaussian(min_count = 10), "min_count")
+  expect_no_message(gaussian(), class = "twill_message_unused")
+  expect_no_message(gaussian(min_count = 0), class = "twill_message_unused")
+  # Logarithms of size factors were taken off the values.
+  for (sizes in list("ratio", "typical", rep(1:2, length.out = nrow(samples)))) {
+    expect_error(gaussian(size_factors = sizes), "size_factors.*offset", class = "twill_error_genes")
+  }
+  expect_no_error(gaussian(size_factors = "none"))
+})
+
+test_that("control of steps that are not made is told, and several targets of genes are refused", {
+  expect_unused(genes(method = "hmc", control = list(max_treedepth = 3)), "max_treedepth")
+  expect_unused(genes(method = "svi", control = list(refine = FALSE, adapt_delta = 0.9)), "adapt_delta")
+  expect_no_message(genes(method = "svi", control = list(adapt_delta = 0.9)), class = "twill_message_unused")
+  expect_no_message(genes(method = "nuts", control = list(max_treedepth = 3)), class = "twill_message_unused")
+  expect_error(genes(method = "hmc", control = list(adapt_delta = c(0.8, 0.9))), "adapt_delta.*one number",
+               class = "twill_error_setting")
+})
+
+test_that("sizes of a screen are numbers", {
+  local_engine(fake_engine)
+  screen <- function(...) twill_screen(matrix(100:123, 6), ~1, gene = rep(c("a", "b"), 3), ..., iter = 100, seed = 1, silent = 2)
+  for (sizes in list("ratio", "none", TRUE)) {
+    expect_error(screen(size_factors = sizes), "one positive number", class = "twill_error_genes")
+  }
 })

@@ -59,3 +59,16 @@ test_that("a matrix that is to be imputed is refused by name", {
   model <- tw_formula(y ~ mi(u)) + tw_formula(u | mi(w) ~ x)
   expect_error(twill(model, data = data, silent = 2), "u", class = "twill_error")
 })
+
+test_that("a matrix of levels that the data do not have is refused, with what lacks a row", {
+  samples <- gene_samples()
+  names <- paste0("other", 1:3)
+  K <- structure(diag(3), dimnames = list(names, names))
+  for (design in list(~ (1 | gr(donor, cov = K)), ~ (1 | gr(donor, prec = K)))) {
+    expect_error(twill_genes(gene_counts(3), design, col_data = samples, data2 = list(K = K), silent = 2), "Without a row",
+                 class = "twill_error_data2")
+    cells <- simulate_cells(n_genes = 3, n_cells = 80)
+    expect_error(twill_cells(cells$counts, design, col_data = cells$cells, data2 = list(K = K), silent = 2), "Without a row",
+                 class = "twill_error_data2")
+  }
+})
