@@ -56,12 +56,15 @@ kfold.twillgenes <- function(x, ..., K = NULL, folds = NULL, group = NULL, by = 
 # Samples as users count them: of a screen each has a column per slot.
 unit_labels <- function(fit) if (is_screen(fit)) screen_samples(fit) else leaf_labels(fit)
 
-# What is known of the samples or leaves, by which they may be grouped.
+# What is known of the samples or leaves, by which they may be grouped: of leaves nothing where a cell lacks its value, and shares
+# of categories that differ within a leaf.
 fold_columns <- function(fit) {
-  own <- as.data.frame(fit$job$columns)
-  model <- as.data.frame(model.frame.twillgenes(fit))
-  both <- cbind(model, own[setdiff(names(own), c(names(model), response_name))])
-  both[seq_along(unit_labels(fit)), , drop = FALSE]
+  out <- as.data.frame(model.frame.twillgenes(fit))
+  own <- as.list(fit$job$columns)
+  own <- own[!vapply(own, function(column) is.null(column) || length(dim(column)) > 1, NA)]
+  own <- own[setdiff(names(own), c(names(out), response_name))]
+  out[names(own)] <- own
+  out[seq_along(unit_labels(fit)), , drop = FALSE]
 }
 
 # One fold: list(rows, elpd = unit x gene, fit), the elpd of the columns left out.

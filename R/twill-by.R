@@ -17,6 +17,7 @@ fit_by <- function(door, call, frame) {
   where <- if (is.data.frame(x)) "x" else if (is.null(frame$col_data)) "colData(x)" else "col_data"
   by <- check_by(frame$by, names(data), data, where)
   refuse_by_in_design(by, frame$design)
+  if (!is.data.frame(x)) refuse_by_length(mget(by_column, envir = frame, ifnotfound = list(NULL)), nrow(data))
   parts <- parts_by(data, by, check_silent(frame$silent))
   seed <- check_seed(frame$seed) %||% draw_seed()
   fits <- lapply(seq_along(parts$rows), function(k) fit_part(door, call, frame, parts, k, seed))
@@ -32,7 +33,19 @@ columns_to_part <- function(x, col_data) {
     abort_twill("genes", "{.arg by} needs {.arg col_data}, a data frame with one row per column of {.arg x}.")
   }
   check_col_data(col_data)
+  # Of one type rows in another order may have no name that gives them away, and rows too few are none that is missing.
+  if (length(dim(x)) == 2) check_sample_order(col_data, list(samples = colnames(x), genes = seq_len(nrow(x))), ncol(x))
   plain_columns(col_data, NULL)
+}
+
+# A part must not take for its own what has the wrong length for the whole.
+refuse_by_length <- function(arguments, n) {
+  size <- function(value) if (length(dim(value)) == 2) ncol(value) else length(value)
+  for (name in names(Filter(is.numeric, arguments))) {
+    if (size(arguments[[name]]) == n) next
+    abort_twill("genes", c("{.arg {name}} must have one value per column of {.arg x}, also with {.arg by}.",
+                           "x" = "It has {size(arguments[[name]])}, and {.arg x} has {n} column{?s}."))
+  }
 }
 
 refuse_by_in_design <- function(by, design) {

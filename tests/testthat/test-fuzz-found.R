@@ -72,3 +72,14 @@ test_that("a matrix of levels that the data do not have is refused, with what la
                  class = "twill_error_data2")
   }
 })
+
+test_that("columns that lack values, beside the design, do not keep leaves from being grouped", {
+  cells <- simulate_cells(n_genes = 3, n_cells = 80)
+  columns <- transform(cells$cells, batch = ifelse(donor %in% c("d1", "d2"), "b1", "b2"), age = replace(seq_len(80), 3, NA))
+  fit <- twill_cells(cells$counts, ~ condition + (1 | donor), col_data = columns, iter = 60, warmup = 30, chains = 1,
+                     capture = exp(cells$log_capture), seed = 1, silent = 2, share = "none", check = FALSE)
+  found <- suppressWarnings(kfold(fit, group = "batch", seed = 1))
+  # Folds of 2 of 4 donors, each with two leaves.
+  expect_identical(as.vector(table(found$folds)), c(4L, 4L))
+  expect_error(kfold(fit, group = "age"), "age", class = "twill_error_folds")
+})
