@@ -92,5 +92,6 @@ column_matrix <- function(x) {
   if (anyNA(x) || length(unique(x)) < 2) return(NULL)
   if (is.numeric(x) || inherits(x, c("Date", "POSIXct", "difftime"))) return(cbind(as.numeric(x) - mean(as.numeric(x))))
   if (!is_category(x) || length(unique(x)) == length(x)) return(NULL)
-  scale(stats::model.matrix(~ 0 + factor(x)), scale = FALSE)
+  # A level may be NA.
+  scale(stats::model.matrix(~ 0 + factor(x, exclude = NULL)), scale = FALSE)
 }

@@ -69,13 +69,15 @@ shared_body <- function(x, n) {
   }
   print_components(attr(x, "components"))
   if (n_components(x) == 0) cat("No component is beyond chance.\n") else print_loadings(x, n)
-  noisy <- attr(x, "noisy")
-  if (length(noisy)) cat("Noisier than others in many genes:", toString(utils::head(x$sample[noisy], n)), "\n")
+  noisy <- x$sample[unit_of_rows(x) %in% attr(x, "noisy")]
+  if (length(noisy)) cat("Noisier than others in many genes:", toString(utils::head(noisy, n)), "\n")
   if (n_components(x)) cat(strwrap(paste(trust_text(x), "Next: plot(), summary()."), screen_width()), sep = "\n")
 }
 
 #' @exportS3Method
-whole_body.tw_shared_variation <- function(x) list(columns = character(), print = shared_body)
+whole_body.tw_shared_variation <- function(x) {
+  list(columns = c("sample", "noise", sprintf("component%d", seq_len(n_components(x)))), print = shared_body)
+}
 
 trust_text <- function(x) {
   if (is_strong(x)) return("Effects and signs are not to be trusted until the design has it.")
@@ -96,12 +98,29 @@ print_loadings <- function(x, n) {
   known <- grep("^component", names(x), value = TRUE)
   size <- rowSums(plain_table(x)[known]^2)
   top <- utils::head(order(-size), n)
-  column <- summary.tw_shared_variation(x)$column[1]
   shown <- data.frame(sample = x$sample, lapply(plain_table(x)[c(known, "noise")], sprintf, fmt = "%.2f"))
-  value <- attr(x, "columns")[[column]]
-  if (!is.na(column) && !is.matrix(value)) shown[[column]] <- as.character(value)
-  cat(if (nrow(x) > n) sprintf("\nThe %d samples with the largest loadings:\n", n) else "\nLoadings:\n")
+  column <- summary.tw_shared_variation(x)$column[1]
+  value <- column_of_rows(x, column)
+  if (!is.null(value)) shown[[if (column %in% names(shown)) paste(column, "(col_data)") else column]] <- value_text(value)
+  several <- sprintf("\nThe %d samples with the largest loadings:\n", n)
+  cat(if (nrow(x) <= n) "\nLoadings:\n" else if (n == 1) "\nThe sample with the largest loading:\n" else several)
   print(shown[top, ], row.names = FALSE)
+}
+
+# Rows may be in another order than samples were, or some of them.
+unit_of_rows <- function(x) match(x$sample, attr(x, "samples") %||% x$sample)
+
+# NULL without one value per sample.
+column_of_rows <- function(x, column) {
+  value <- if (!is.na(column)) attr(x, "columns")[[column]]
+  if (is.null(value) || is.matrix(value)) NULL else value[unit_of_rows(x)]
+}
+
+# A level may be NA.
+value_text <- function(value) {
+  if (is.numeric(value)) return(format(value, digits = 4))
+  text <- as.character(value)
+  ifelse(is.na(text), "NA", text)
 }
 
 #' @rdname tw_shared_variation
@@ -129,8 +148,8 @@ shared_plot <- function(x, component) {
   if (component > known) abort_twill("plot", "There {?is/are} {known} component{?s}: {.arg component} is {component}.")
   row <- summary.tw_shared_variation(x)[component, ]
   table <- data.frame(sample = x$sample, loading = x[[paste0("component", component)]])
-  value <- if (!is.na(row$column)) attr(x, "columns")[[row$column]]
-  table$value <- if (is.null(value) || is.matrix(value)) "sample" else if (is_category(value)) as.character(value) else value
+  value <- column_of_rows(x, row$column)
+  table$value <- if (is.null(value)) "sample" else if (is_category(value)) value_text(value) else value
   table$sample <- factor(table$sample, unique(table$sample[order(table$loading)]))
   goes_with <- if (is.na(row$column)) "goes with no column" else sprintf("goes with %s (R2 %.2f)", row$column, row$r2)
   headed(loading_points(table, row$column), sprintf("What samples share: component %d", component),
@@ -138,16 +157,24 @@ shared_plot <- function(x, component) {
 }
 
 loading_points <- function(table, column) {
+  value <- table$value
+  if (!is_category(value)) table$value <- as.numeric(value)
   plot <- ggplot2::ggplot(table, ggplot2::aes(x = .data$loading, y = .data$sample, colour = .data$value)) +
     ggplot2::geom_vline(xintercept = 0, colour = "grey60", linewidth = 0.3) +
     ggplot2::geom_segment(ggplot2::aes(xend = 0, yend = .data$sample), linewidth = 0.4) + ggplot2::geom_point(size = 2) +
     ggplot2::labs(x = "loading", y = NULL)
   # More names than lines of text are in a picture cannot be read.
   if (nrow(table) > 60) plot <- plot + ggplot2::scale_y_discrete(labels = NULL)
-  if (is.numeric(table$value)) {
-    return(plot + ggplot2::scale_colour_viridis_c(name = column, option = "mako", begin = 0.2, end = 0.85))
-  }
-  n <- length(unique(table$value))
+  if (!is_category(value)) return(plot + loading_scale(value, column))
+  n <- length(unique(value))
   if (n == 1) return(plot + ggplot2::scale_colour_manual(values = twill_colours[1], guide = "none"))
   plot + ggplot2::scale_colour_manual(values = category_colours(n), name = column)
+}
+
+# Dates and times are numbers to a scale of colours, with labels of their own.
+loading_scale <- function(value, column) {
+  scale <- function(...) ggplot2::scale_colour_viridis_c(name = column, option = "mako", begin = 0.2, end = 0.85, ...)
+  if (is.numeric(value)) return(scale())
+  at <- pretty(value)
+  scale(breaks = as.numeric(at), labels = format(at))
 }

@@ -117,6 +117,7 @@ shared_table <- function(table, facts) {
   loadings <- grep("^component", names(table), value = TRUE)
   texts <- c("noise of the sample, 1 being that of its model", sub("component", "loading on component ", loadings))
   names(texts) <- c("noise", loadings)
+  facts$samples <- table$sample
   new_table(table, "shared_variation", "Variation that samples share", "samples", texts, facts)
 }
 

@@ -203,3 +203,66 @@ test_that("many columns are looked at by donor and condition, whether donors are
   expect_identical(sort(labels$number), sort(paste(samples$condition, samples$id, sep = " | ") |> unique()))
   expect_identical(lengths(labels), c(number = 16L, name = 16L))
 })
+
+# Print and plot of what was found.
+batch_found <- function(column = samples$batch, samples = free_samples(), n_genes = 120, sd = 0.5) {
+  counts <- batch_counts(samples, samples$batch == "b", n_genes, sd)
+  tw_shared_variation(quiet_fit(counts, ~condition, data.frame(condition = samples$condition, own = column)))
+}
+
+test_that("what is found is printed with its column, the samples that load most, and what to trust", {
+  shared <- batch_found()
+  lines <- capture.output(print(shared, n = 3))
+  top <- order(-abs(shared$component1))[1:3]
+  rows <- sprintf(" +%s +%.2f +%.2f +%s", shared$sample, shared$component1, shared$noise, free_samples()$batch)[top]
+  at <- grep("The 3 samples with the largest loadings:", lines)
+  expect_match(lines[at + 1], "sample component1 noise own")
+  expect_match(lines[at + 2], rows[1])
+  expect_match(lines[at + 3], rows[2])
+  expect_match(lines[at + 4], rows[3])
+  expect_match(lines[at + 5], "^Effects and signs are not to be trusted until the design has it[.] Next: plot")
+  expect_match(grep("<1e-16", lines, value = TRUE), "^ +1 +20 % +6.9 % +<1e-16 +own 0.98")
+  expect_output(print(shared, n = 1), "The sample with the largest loading:")
+  expect_output(print(shared, n = 12), "\n\nLoadings:\n")
+  weak <- batch_found(n_genes = 500, sd = 0.15)
+  wider <- signif(100 * (sqrt(1 + summary(weak)$size[1]) - 1), 2)
+  expect_output(print(weak), sprintf("Weak: errors of effects along it are %g %% larger than the fit tells", wider))
+})
+
+test_that("rows in another order, and some of them, keep their own values of the column", {
+  shared <- batch_found()
+  sorted <- shared[order(-abs(shared$component1)), ]
+  expect_identical(capture.output(print(sorted, n = 4)), capture.output(print(shared, n = 4)))
+  value_of <- function(x) {
+    data <- plot(x)$data
+    stats::setNames(data$value, as.character(data$sample))
+  }
+  expect_identical(value_of(sorted)[shared$sample], value_of(shared))
+  expect_identical(value_of(shared[3:5, ]), value_of(shared)[3:5])
+  attr(sorted, "noisy") <- 5L
+  expect_output(print(sorted), "Noisier than others in many genes: s5")
+  # Without the columns that its print shows it is a table as others are.
+  expect_output(print(shared[c("noise", "component1")]), "noise component1")
+})
+
+test_that("numbers, dates, levels that are NA and names that the table has are shown and plotted", {
+  shift <- as.numeric(free_samples()$batch == "b") + seq(0, 0.1, length.out = 12) / 3
+  expect_output(print(batch_found(shift), n = 12), "s12 +-?[0-9.]+ +[0-9.]+ +1[.]033333 *\n")
+  lab <- addNA(factor(ifelse(shift > 0.5, NA, "a")))
+  found <- batch_found(lab)
+  expect_identical(summary(found)$column, "own")
+  expect_output(print(found, n = 12), "s1 +[-0-9.]+ +[0-9.]+ +a\n +s[0-9]+")
+  expect_match(capture.output(print(found, n = 12)), "s2 +[-0-9.]+ +[0-9.]+ +NA$", all = FALSE)
+  expect_setequal(plot(found)$data$value, c("a", "NA"))
+  day <- as.Date("2024-01-01") + 10 * round(shift)
+  for (column in list(day, as.POSIXct(day, tz = "UTC"), day - as.Date("2024-01-01"))) {
+    drawn <- ggplot2::ggplot_build(plot(batch_found(column)))
+    expect_identical(length(unique(drawn$data[[2]]$colour)), 2L)
+    labels <- drawn$plot$scales$get_scales("colour")$get_labels()
+    expect_match(trimws(labels), if (inherits(column, "difftime")) "^[0-9]+$" else "^(Jan |2024-)")
+  }
+  fit <- quiet_fit(batch_counts(free_samples(), shift > 0.5), ~condition,
+                   data.frame(condition = free_samples()$condition, noise = shift))
+  shared <- tw_shared_variation(fit)
+  expect_output(print(shared), "sample component1 noise noise \\(col_data\\)")
+})
