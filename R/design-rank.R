@@ -9,11 +9,12 @@ aliased_columns <- function(x) {
   if (ncol(x) == 0) return(character())
   decomposition <- qr(x, tol = rank_tolerance)
   if (decomposition$rank == ncol(x)) return(character())
-  colnames(x)[decomposition$pivot[-seq_len(decomposition$rank)]]
+  colnames(x)[decomposition$pivot[seq_len(ncol(x)) > decomposition$rank]]
 }
 
 # list(design, priors). Columns that the data do not tell apart are dropped, but for those that a proper prior of the
-# user's holds: with it the posterior exists whatever the rank. Free means always have one.
+# user's holds: with it the posterior exists whatever the rank. Free means always have one. Once some are dropped the others are
+# determined by the same columns as before, so that there are none to drop a second time.
 identified_model <- function(design, family, intercept, user) {
   priors <- resolve_priors(parameter_table(design, family, intercept), user)
   is_regular <- design$coefficients$class != "mu"
@@ -56,8 +57,8 @@ drop_aliased <- function(part, where) {
   if (length(aliased) == 0) part else without_columns(part, aliased, where)
 }
 
-# A part of the model without some columns. `used` are the numbers of those that stay; `null` has a column for each way to
-# change the coefficients of the whole matrix that changes nothing in the data.
+# A part of the model, whole so far, without some columns. `used` are the numbers of those that stay; `null` has a column for each
+# way to change the coefficients of the whole matrix that changes nothing in the data.
 without_columns <- function(part, lost, where) {
   refuse_far_columns(part$x[, lost, drop = FALSE])
   inform_twill("design", c("Dropped {length(lost)} column{?s} {where} that the others determine: {.val {some(lost, 10)}}.",
@@ -65,11 +66,13 @@ without_columns <- function(part, lost, where) {
                            "i" = "A prior of your own keeps coefficients: {.code tw_prior(\"normal(0, 1)\", class = \"b\")}."))
   is_lost <- colnames(part$x) %in% lost
   kept <- part$x[, !is_lost, drop = FALSE]
+  # Those that a prior holds are determined by others too, and determine none.
+  slopes <- qr.coef(qr(kept, tol = rank_tolerance), part$x[, is_lost, drop = FALSE])
   null <- matrix(0, ncol(part$x), sum(is_lost))
   null[is_lost, ] <- diag(sum(is_lost))
-  null[!is_lost, ] <- -qr.coef(qr(kept), part$x[, is_lost, drop = FALSE])
-  part$null <- if (is.null(part$null)) null else cbind(part$null, in_rows(null, part$used, nrow(part$null)))
-  part$used <- (part$used %||% seq_along(part$columns))[!is_lost]
+  null[!is_lost, ] <- -ifelse(is.na(slopes), 0, slopes)
+  part$null <- null
+  part$used <- which(!is_lost)
   part$x <- kept
   part
 }
@@ -82,12 +85,6 @@ refuse_far_columns <- function(x) {
   abort_twill("design", c("A covariate is so far from zero that its slope is lost in rounding.",
                           "x" = "{.val {far[1]}} varies by a few millionths of its mean or less.",
                           "i" = "Measure it from another origin: {.code {paste0(far[1], ' - mean(', far[1], ')')}}."))
-}
-
-in_rows <- function(null, rows, n) {
-  out <- matrix(0, n, ncol(null))
-  out[rows, ] <- null
-  out
 }
 
 # The columns of a matrix of all columns that the model uses.

@@ -76,6 +76,30 @@ test_that("dependent columns are named", {
                  "Only the priors", class = "twill_warning_design") |> suppressWarnings()
 })
 
+test_that("beside columns that a prior holds others are dropped, and new rows are told that need these", {
+  data <- transform(rows, b = x, h = 2 * x, i = 3 * x)
+  prior <- tw_prior("normal(0, 1)", class = "b", coef = "h")
+  fit_of <- function(formula, ...) twill(formula, data, prior = prior, chains = 1, iter = 40, seed = 1, ...)
+  expect_message(expect_warning(fit_of(y ~ x + b + h + i), "linearly dependent: \"h\"", class = "twill_warning_design") |>
+                   suppressWarnings(), "Dropped 2 columns.*\"b\" and \"i\"", class = "twill_message_design")
+  fit <- suppressWarnings(fit_of(y ~ x + b + h + i, silent = 2))
+  expect_identical(fit$draws, suppressWarnings(fit_of(y ~ x + h, silent = 2))$draws)
+  new <- data.frame(x = 1, b = 1, h = 2, i = 3)
+  expect_no_warning(got <- posterior_epred(fit, newdata = new))
+  expect_equal(got[, 1], drop(draws_by_hand(fit, c("b_Intercept", "b_x", "b_h")) %*% c(1, 1, 2)))
+  # The prior speaks of "h", and nothing of the others.
+  expect_no_warning(posterior_epred(fit, newdata = transform(new, h = 5)))
+  for (column in c("b", "i")) {
+    new[[column]] <- new[[column]] + 1
+    expect_warning(posterior_epred(fit, newdata = new), "say nothing of 1 row", class = "twill_warning_design")
+    new[[column]] <- new[[column]] - 1
+  }
+  # A column of zeros alone.
+  none <- suppressWarnings(twill(y ~ 0 + z, transform(rows, z = 0), chains = 1, iter = 40, seed = 1, silent = 2))
+  expect_identical(nrow(fixef(none)), 0L)
+  expect_warning(posterior_epred(none, newdata = data.frame(z = 1)), "say nothing", class = "twill_warning_design")
+})
+
 test_that("all-zero counts and constant responses are told, and fitted where there is a posterior", {
   zero <- transform(rows, n = 0)
   expect_warning(fit <- twill(n ~ 1, zero, poisson(), chains = 1, iter = 40, seed = 1), "All counts are zero",
