@@ -155,7 +155,7 @@ prior_summary.twillfit <- function(object, all = TRUE, ...) {
 #' @inheritParams twill-draws
 #' @param object A fit of class `twillfit`.
 #' @param prob,level Probability of the interval. Default: 0.95.
-#' @param parm Coefficients or variables. Default: the population-level coefficients.
+#' @param parm Coefficients, by name or number, or variables. Default: the population-level coefficients.
 #' @return A matrix with one row per variable and columns for the lower and upper bound.
 #' @examplesIf requireNamespace("lme4", quietly = TRUE)
 #' fit <- twill(Reaction ~ Days + (1 | Subject), data = lme4::sleepstudy,
@@ -183,8 +183,8 @@ confint.twillfit <- function(object, parm = NULL, level = 0.95, ...) {
   check_level(level, "level")
   known <- fixef_variables(object)
   if (is.null(parm)) parm <- names(known)
-  if (!is.character(parm) && !is.numeric(parm)) abort_no_names(parm, "parm")
   if (is.numeric(parm)) parm <- numbered(parm, names(known))
+  if (!is.character(parm) || length(parm) == 0 || anyNA(parm)) abort_no_names(parm, "parm")
   variable <- ifelse(parm %in% names(known), known[parm], parm)
   draws <- draw_matrix(object, select_variables(object, unname(variable)))
   colnames(draws) <- bare_coef(colnames(draws))
@@ -193,9 +193,10 @@ confint.twillfit <- function(object, parm = NULL, level = 0.95, ...) {
 
 # lm() lets coefficients be numbered.
 numbered <- function(at, names) {
-  if (all(at %in% seq_along(names))) return(names[at])
+  if (length(at) > 0 && all(at %in% seq_along(names))) return(names[at])
+  given <- given_value(at)
   abort_twill("variable", c("{.arg parm} must name coefficients, or number them from 1 to {length(names)}.",
-                            "x" = "You supplied {.val {some(at)}}.", "i" = "They are {.val {names}}."))
+                            "x" = "You supplied {.val {given}}.", "i" = "They are {.val {names}}."))
 }
 
 one_model_hint <- "{.code tw_gene(fit, \"NAME\")} fits one gene as a model of its own."

@@ -13,7 +13,7 @@
 #' @param genes Names or numbers of genes, or a condition. Default: all; of fits of [twill_cells()] they must be named.
 #' @param type Kind of residual. Default: `"ordinary"`.
 #' @param seed Seed of the random part of quantile residuals of counts. Default: R's generator.
-#' @param parm Names of the coefficients to keep. Default: all.
+#' @param parm Names or numbers of the coefficients to keep. Default: all.
 #' @param level Probability of the intervals. Default: 0.95.
 #' @param ... Not used.
 #' @return
@@ -170,6 +170,7 @@ confint.twillgenes <- function(object, parm = NULL, level = 0.95, genes = NULL, 
   check_level(level, "level")
   out <- fixef.twillgenes(object, probs = c(1 - level, 1 + level) / 2, genes = genes)
   known <- dimnames(out)[[3]]
+  if (is.numeric(parm)) parm <- numbered(parm, known)
   if (!is.null(parm)) known <- names(pick_coefficients(stats::setNames(paste0("b_", known), known), parm, "parm"))
   out[, -(1:2), known, drop = FALSE]
 }

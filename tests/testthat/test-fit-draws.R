@@ -62,6 +62,20 @@ test_that("intervals are quantiles", {
   expect_identical(rownames(confint(fit, c("sigma", "Days"))), c("Days", "sigma"))
 })
 
+test_that("coefficients of confint() may be numbers, as lm() has it", {
+  fit <- shared_fit("sleep")
+  expect_identical(confint(fit, 2), confint(fit, "Days"))
+  expect_identical(confint(fit, 1:2), confint(fit))
+  for (bad in list(3, 0, -1, 1.5, NA_real_, c(1, 3), numeric())) {
+    expect_error(confint(fit, bad), "`parm` must name coefficients, or number them from 1 to 2.*\"Intercept\" and \"Days\"",
+                 class = "twill_error_variable")
+  }
+  expect_error(confint(fit, c(1, 3)), "You supplied 1 and 3", class = "twill_error_variable")
+  for (bad in list(character(), c("Days", NA), TRUE, list("Days"))) {
+    expect_error(confint(fit, bad), "`parm` must hold names", class = "twill_error_variable")
+  }
+})
+
 test_that("sampler records have the form that bayesplot takes", {
   fit <- shared_fit("sleep")
   records <- nuts_params(fit)

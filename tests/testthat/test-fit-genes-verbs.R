@@ -48,6 +48,8 @@ test_that("sizes of the fit and intervals of coefficients are there", {
   draws <- fixef(fit, genes = "gene3", summary = FALSE)[, 1, "conditionstim"]
   expect_equal(as.vector(bounds), as.vector(column_quantiles(cbind(draws), c(0.1, 0.9), few_draws_type)))
   expect_error(confint(fit, "conditionstm"), "conditionstm", class = "twill_error_variable")
+  expect_identical(confint(fit, 2, level = 0.8, genes = "gene3"), bounds)
+  expect_error(confint(fit, 3), "number them from 1 to 2.*supplied 3", class = "twill_error_variable")
 })
 
 test_that("fits of cells say what a cell is expected to hold", {

@@ -132,6 +132,21 @@ test_that("times at midnight and other zones are the levels that they were", {
   expect_identical(posterior_epred(fit, newdata = data.frame(time = elsewhere)), own)
 })
 
+test_that("times as covariates are taken from times, whatever their zone, and nothing else", {
+  time <- as.POSIXct("2024-01-01", tz = "UTC") + 3600 * (0:14)
+  data <- data.frame(time = time, y = with_fixed_seed(1, rnorm(15)))
+  fit <- twill(y ~ as.numeric(time), data, chains = 1, iter = 60, seed = 1, silent = 2)
+  own <- posterior_epred(fit)
+  elsewhere <- time[c(5, 9)]
+  attr(elsewhere, "tzone") <- "Asia/Tokyo"
+  expect_equal(posterior_epred(fit, newdata = data.frame(time = elsewhere)), own[, c(5, 9)])
+  ask <- function(value) posterior_epred(fit, newdata = data.frame(time = value))
+  expect_error(ask("2024-01-01 03:00:00"), "of class POSIXct in the fit.*text here.*2024-01-01 03:00:00.*as[.]POSIXct",
+               class = "twill_error_newdata")
+  expect_error(ask(as.Date("2024-01-02")), "POSIXct in the fit, and is of class Date here", class = "twill_error_newdata")
+  expect_error(ask(12), "POSIXct in the fit, and is numeric here", class = "twill_error_newdata")
+})
+
 test_that("levels made by addNA() can be predicted, as groups and as covariates", {
   data <- data.frame(g = rep(c("a", "b", NA, "NA"), each = 10), x = rep(1:10, 4))
   data$y <- rep(c(0, 2, 4, 6), each = 10) + with_fixed_seed(1, rnorm(40))
