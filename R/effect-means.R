@@ -15,8 +15,9 @@
 #' @param ... Must be empty.
 #' @return A [tw_table] of class `tw_means` with one row per gene and leaf: `gene`, `leaf`, the variables of the design,
 #'   `estimate` (posterior mean), `sd`, `lower`, `upper`, and for cells `cells` and `observed` (counts over summed captures).
-#'   With `summary = FALSE` an array draw x gene x leaf. Errors have class `twill_error_genes`, `twill_error_leaf` or
-#'   `twill_error_draws`.
+#'   With `summary = FALSE` an array draw x gene x leaf. Of a screen rows are by guide and sample (columns `guide` and `sample`),
+#'   and the array is draw x guide x sample, with `NA` where a guide has no counts. Errors have class `twill_error_genes`,
+#'   `twill_error_leaf` or `twill_error_draws`.
 #' @examples
 #' set.seed(1)
 #' cells <- expand.grid(condition = c("ctrl", "stim"), donor = paste0("d", 1:4), cell = 1:25)
@@ -112,12 +113,12 @@ guide_mean_table <- function(fit, g, l, statistics) {
   table
 }
 
-# draw x guide x sample, of all samples.
+# draw x guide x sample, these in the order of `leaves`.
 mean_draws_of_guides <- function(fit, at, leaves, draws) {
   all <- array(NA_real_, c(dim(draws)[1], length(leaf_labels(fit)), length(at)))
   all[, leaves, ] <- draws
   out <- aperm(guide_draws_by_sample(fit, all, set_genes(fit)[at]), c(1, 3, 2))
-  out[, , dimnames(out)[[3]] %in% column_samples(fit)[leaves], drop = FALSE]
+  out[, , unique(column_samples(fit)[leaves]), drop = FALSE]
 }
 
 # Variables of a design but those that have the name of a column of the table.

@@ -24,10 +24,13 @@ pick_leaves <- function(fit, leaf, data = model.frame.twillgenes(fit), known = c
   if (is.null(leaf)) return(seq_along(known))
   if (length(leaf) > 0 && !is.null(names(leaf))) return(leaves_with(leaf, data, known))
   if (is.character(leaf) && length(leaf) > 0 && all(leaf %in% known)) return(columns_of(leaf, known))
-  if (is.numeric(leaf) && length(leaf) > 0 && all(leaf %in% seq_along(known))) return(leaf)
+  labels <- if (is_screen(fit)) unique(known) else known
+  if (is.numeric(leaf) && length(leaf) > 0 && all(leaf %in% seq_along(labels))) {
+    return(if (is_screen(fit)) columns_of(labels[leaf], known) else leaf)
+  }
   given <- given_value(leaf)
   abort_twill("leaf", c("{.arg leaf} must name values of the design's variables, or leaves.", "x" = "It is {.val {given}}.",
-                        "i" = "Leaves are {.val {some(known, 20)}}.",
+                        "i" = "Leaves are {.val {some(labels, 20)}}.",
                         "i" = "Say {.code c({names(data)[1]} = )} for all that have a value."))
 }
 
@@ -44,7 +47,7 @@ leaves_with <- function(leaf, data, known) {
   found <- which(Reduce(`&`, same))
   if (length(found) > 0) return(found)
   given <- paste(names(leaf), "=", vapply(leaf, toString, ""))
-  abort_twill("leaf", c("There is no leaf with {.val {given}}.", "i" = "There are {.val {some(known, 20)}}."))
+  abort_twill("leaf", c("There is no leaf with {.val {given}}.", "i" = "There are {.val {some(unique(known), 20)}}."))
 }
 
 # Sums of captures of the cells of each leaf.

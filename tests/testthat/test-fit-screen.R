@@ -50,6 +50,35 @@ test_that("fitted values, residuals and predictions are those of the guide's own
   expect_identical(nrow(means), 23L)
 })
 
+test_that("draws of means are by guide and sample, without sizes and plasmid counts", {
+  fit <- verbs_screen()$fit
+  draws <- tw_means(fit, summary = FALSE)
+  guides <- list(A = c("x", "a2", "a3"), B = c("x", "b2"), C = "c1")
+  shown <- c("A:x", "a2", "a3", "B:x", "b2", "c1")
+  expect_identical(dimnames(draws), list(NULL, shown, used))
+  for (gene in names(guides)) {
+    own <- as_draws_matrix(fit, genes = gene)
+    for (guide in guides[[gene]]) for (sample in used) {
+      arm <- if (sample %in% c("s2", "s5")) c("b_armb", sprintf("r_guide[%s,armb]", guide))
+      rep <- if (sample %in% c("s1", "s2")) "r1" else "r2"
+      terms <- c("b_Intercept", arm, sprintf("r_rep[%s,Intercept]", rep), sprintf("r_guide[%s,Intercept]", guide))
+      name <- if (guide == "x") paste0(gene, ":x") else guide
+      by_hand <- if (guide == "a2" && sample == "s2") NA_real_ * own[, 1] else exp(rowSums(own[, terms]))
+      expect_equal(draws[, name, sample], as.vector(by_hand))
+    }
+  }
+  expect_identical(tw_means(fit, "B", leaf = c("s5", "s2"), summary = FALSE), draws[, c("B:x", "b2"), c("s5", "s2")])
+  expect_identical(tw_means(fit, leaf = c(arm = "a"), summary = FALSE), draws[, , c("s1", "s4")])
+})
+
+test_that("leaves of a screen are samples, by name or number, with all guides", {
+  fit <- verbs_screen()$fit
+  expect_identical(tw_means(fit, leaf = c(4, 2)), tw_means(fit, leaf = c("s5", "s2")))
+  expect_identical(tw_means(fit, "B", leaf = 2)$guide, c("x", "b2"))
+  expect_error(tw_means(fit, leaf = 5), "It is 5.*Leaves are \"s1\", \"s2\", \"s4\", and \"s5\"[.]", class = "twill_error_leaf")
+  expect_error(tw_means(fit, leaf = c(arm = "c")), "There are \"s1\", \"s2\", \"s4\", and \"s5\"[.]", class = "twill_error_leaf")
+})
+
 test_that("new data name guides, and are of the genes that have them", {
   fit <- verbs_screen()$fit
   new <- data.frame(arm = c("a", "b", "b"), rep = "r1", guide = c("a2", "b2", "never seen"))
