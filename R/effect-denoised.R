@@ -15,12 +15,13 @@
 #' means of leaves, they must not be tested for differences between leaves: [tw_contrast()] does that.
 #'
 #' @param fit A fit of class `twillcells` or `twillrows` with effects kept.
-#' @param x The counts that were fitted, as given to [twill_cells()]. Only the rows of `genes` are read.
+#' @param x The counts that were fitted, as given to [twill_cells()]: cells are found by their names, in any order and among
+#'   others, and without names by their order. Only the rows of `genes` are read.
 #' @param genes Names or numbers of genes. Results are dense: 8 bytes times genes times cells.
 #' @param assay Name of the assay of an experiment. Default: `"counts"`.
 #' @param ndraws Number of posterior draws to average over. Default: 50.
 #' @param ... Must be empty.
-#' @return A matrix of genes x cells (the cells of the fit, in the order of `x`). Errors have class `twill_error_genes` or
+#' @return A matrix of genes x cells (the cells of the fit, in its order). Errors have class `twill_error_genes` or
 #'   `twill_error_draws`.
 #' @examples
 #' set.seed(1)

@@ -115,10 +115,38 @@ cell_counts <- function(fit, x, genes, assay) {
                              c("i" = "{.val {pooled_gene(fit)}} stands for the genes that were pooled.")
                            }))
   }
+  block <- read_block(new_source(input$counts[rows, columns_of_cells(fit, input$names), drop = FALSE]))
+  check_fitted_counts(fit, genes, vapply(seq_along(genes), block_column, numeric(block$n), block = block))
+  block
+}
+
+# Where in `x`, whose columns have these names, the cells of the fit are: by name, so that the whole serves a fit of one type, and
+# without names where they were.
+columns_of_cells <- function(fit, names) {
+  own <- fit$job$cells$names
   used <- fit$job$cells$rows
-  if (ncol(input$counts) < max(used)) {
+  found <- match(own, names)
+  is_clear <- anyDuplicated(own) == 0 && anyDuplicated(names) == 0
+  if (is_clear && !anyNA(found)) return(found)
+  has_names <- function(names, at) !identical(names, sprintf("cell%d", at))
+  if (is_clear && has_names(own, used) && has_names(names, seq_along(names))) {
+    missing <- own[is.na(found)]
     abort_twill("genes", c("{.arg x} must hold the cells of the fit.",
-                           "x" = "It has {ncol(input$counts)} column{?s}, and the fit used column {max(used)}."))
+                           "x" = "It lacks {length(missing)} of {length(own)}: {.val {some(missing)}}."))
   }
-  read_block(new_source(input$counts[rows, used, drop = FALSE]))
+  if (length(names) >= max(used)) return(used)
+  abort_twill("genes", c("{.arg x} must hold the cells of the fit.",
+                         "x" = "It has {length(names)} column{?s}, and the fit used column {max(used)}."))
+}
+
+# Counts, cell x gene, against the sums of leaves that the fit has.
+check_fitted_counts <- function(fit, genes, counts) {
+  known <- leaf_count_sums(fit, match(genes, set_genes(fit)))
+  off <- which(colSums(abs(row_sums_by_leaf(fit, counts) - known) > 1e-6 * pmax(1, abs(known))) > 0)
+  if (length(off) > 0) abort_counts(genes[off[1]])
+}
+
+abort_counts <- function(gene) {
+  abort_twill("genes", c("{.arg x} does not hold the counts that were fitted.", "x" = "It differs in gene {.val {gene}}.",
+                         "i" = "Without names of cells, {.arg x} has the columns of the fit in their order."))
 }

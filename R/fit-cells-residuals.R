@@ -9,7 +9,7 @@
 #'
 #' @param fit,object A fit of class `twillcells` or `twillrows` with effects kept.
 #' @param genes Names or numbers of genes, or a condition. Default: all; for `residuals()` they must be named.
-#' @param x The counts that were fitted, as given to [twill_cells()]. Default: not needed. Fits of class `twillrows` have them.
+#' @param x The counts that were fitted, as for [tw_denoised()]. Default: not needed. Fits of class `twillrows` have them.
 #' @param type `"quantile"`, the only kind.
 #' @param assay Name of the assay of an experiment `x`. Default: `"counts"`.
 #' @param ndraws Number of posterior draws over which probabilities are averaged. Default: 10; 2 with more than 1000 genes.

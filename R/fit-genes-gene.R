@@ -8,7 +8,7 @@
 #' @param fit A fit of class `twillgenes`, from [twill_genes()].
 #' @param gene Name or row number (of the set) of one gene.
 #' @param x For fits of [twill_cells()]: the counts that were fitted (an experiment or a matrix), of which the fit keeps only
-#'   what it needs.
+#'   what it needs. Cells are found as by [tw_denoised()].
 #' @param ... Arguments of [twill()], such as `iter` (default: 2000), `chains` (4), `control`, `seed` (that of the set).
 #' @return A fit of class `twillfit`. Its response is called `count` (`value` in Gaussian models); what the set added
 #'   to the linear predictor (size factors, offsets) is in the column `.offset` of its data.
@@ -107,14 +107,10 @@ gene_counts <- function(fit, gene, x) {
   }
   has_samples <- is_seurat(x) || is_experiment(x)
   counts <- suppressWarnings(read_cells(x, fit$job$cells$assay, if (!has_samples) data.frame(row.names = seq_len(ncol(x)))))
-  if (max(fit$job$cells$rows) > length(counts$names)) abort_counts(gene)
+  columns <- columns_of_cells(fit, counts$names)
   rows <- if (gene %in% pooled_gene(fit)) match(fit$job$cells$other$genes, counts$genes) else match(gene, counts$genes)
   if (anyNA(rows)) abort_counts(gene)
-  values <- Matrix::colSums(counts$counts[rows, fit$job$cells$rows, drop = FALSE])
-  if (sum(values) != fit$job$scan$total[match(gene, fit$job$source$genes)]) abort_counts(gene)
+  values <- Matrix::colSums(counts$counts[rows, columns, drop = FALSE])
+  check_fitted_counts(fit, gene, cbind(values))
   unname(values)
-}
-
-abort_counts <- function(gene) {
-  abort_twill("genes", c("{.arg x} does not hold the counts that were fitted.", "x" = "It differs in gene {.val {gene}}."))
 }

@@ -104,6 +104,53 @@ test_that("tw_denoised() is the posterior mean of a cell's rate", {
   expect_error(tw_denoised(fit, data$counts[, 1:9], "gene3"), class = "twill_error_genes")
 })
 
+test_that("cells of x are found by name, and counts that are not those of the fit are refused", {
+  sim <- simulate_cells(n_genes = 5, n_cells = 120)
+  colnames(sim$counts) <- sprintf("AAC-%03d", 1:120)
+  fit_of <- function(...) twill_cells(sim$counts, ~ condition + (1 | donor), col_data = sim$cells, iter = 40, seed = 1,
+                                      method = "laplace", share = "none", capture = exp(sim$log_capture), silent = 2, ...)
+  fit <- fit_of()
+  ask <- list(gene = function(x, of = fit) tw_gene(of, "gene2", x = x, chains = 1, iter = 20, silent = 2)$data$count,
+              residuals = function(x, of = fit) residuals(of, genes = "gene2", x = x, seed = 1),
+              denoised = function(x, of = fit) tw_denoised(of, x, "gene2"))
+  nameless <- `colnames<-`(sim$counts, NULL)
+  other <- sim$counts
+  # One molecule from a cell of one leaf to one of another: all sums over cells stay.
+  from <- which(other["gene2", ] > 0)[1]
+  to <- which(sim$cells$donor != sim$cells$donor[from])[1]
+  other["gene2", c(from, to)] <- other["gene2", c(from, to)] + c(-1, 1)
+  for (verb in names(ask)) {
+    answer <- ask[[verb]](sim$counts)
+    expect_identical(ask[[verb]](sim$counts[5:1, 120:1]), answer)
+    expect_identical(ask[[verb]](cbind(new = 1, sim$counts)), answer)
+    expect_identical(ask[[verb]](nameless), answer)
+    expect_error(ask[[verb]](nameless[, 120:1]), "not hold the counts that were fitted.*\"gene2\".*in their order",
+                 class = "twill_error_genes")
+    expect_error(ask[[verb]](other), "not hold the counts that were fitted", class = "twill_error_genes")
+    expect_error(ask[[verb]](sim$counts[, -(1:20)]), "lacks 20 of 120: \"AAC-001\"", class = "twill_error_genes")
+    expect_error(ask[[verb]](nameless[, 1:100]), "has 100 columns, and the fit used column 120", class = "twill_error_genes")
+    expect_error(ask[[verb]](sim$counts[-2, ]), "gene2", class = "twill_error_genes")
+  }
+  expect_identical(unname(ask$gene(sim$counts)), unname(sim$counts["gene2", ]))
+  expect_error(ask$gene(NULL), "does not keep their counts: say `x`", class = "twill_error_genes")
+  # A fit of one type has its own cells of the whole.
+  sim$cells$type <- rep(c("B", "T"), 60)
+  of_type <- fit_of(by = "type")[["T"]]
+  for (verb in ask) expect_identical(verb(sim$counts, of_type), verb(sim$counts[, sim$cells$type == "T"], of_type))
+})
+
+test_that("the genes that were pooled are summed for tw_gene()", {
+  sim <- simulate_cells(n_genes = 5, n_cells = 120)
+  fit <- twill_cells(sim$counts, ~ condition + (1 | donor), col_data = sim$cells, iter = 40, seed = 1, silent = 2, check = FALSE,
+                     method = "laplace", share = "none", capture = exp(sim$log_capture), gene_coverage = 0.6)
+  pooled <- fit$job$cells$other$genes
+  expect_gt(length(pooled), 1)
+  one <- tw_gene(fit, "_other", x = sim$counts, chains = 1, iter = 20, silent = 2)
+  expect_identical(one$data$count, unname(colSums(sim$counts[pooled, ])))
+  expect_error(tw_gene(fit, "_other", x = sim$counts[setdiff(rownames(sim$counts), pooled[1]), ]), "differs in gene \"_other\"",
+               class = "twill_error_genes")
+})
+
 test_that("tw_groups() gives each donor's leaves, usable one by one", {
   fit <- cells_fit()
   groups <- tw_groups(fit, "donor")
