@@ -2,11 +2,13 @@
 # (engine "guided" of the approximations, which "auto" takes of 500 effects or more; decision 105).
 #
 #   Rscript bench/nested-counts.R [--genes 50,100] [--lines 20] [--methods nuts,hmc,svi,laplace] [--engines auto,levels]
-#     [--iter 400] [--cores 1]
+#     [--iter 400] [--cores 1] [--compare yes]
 #
 # Two chains; processor seconds of the call and those of the wall, the smallest bulk ESS of scales and coefficients, their largest
 # R-hat, k-hat, the largest of a block, and the means of the standard deviations, which were simulated as 0.5, 0.2, 0.1, 0.3 and
-# 0.2. "zt" is the largest distance of a scale or coefficient from what was simulated, in posterior standard deviations.
+# 0.2. "zt" is the largest distance of a scale or coefficient from what was simulated, in posterior standard deviations. With
+# --compare the means and standard deviations of each way are set beside those of the first, of all parameters and of scales
+# and coefficients.
 source("bench/process.R")
 suppressPackageStartupMessages(library(twill))
 
@@ -37,11 +39,30 @@ one_fit <- function(data, engine, method, iter) {
   is_sampled <- method %in% c("nuts", "hmc")
   true <- c(b_Intercept = -0.3, b_rna = 0, b_cn = -0.1, shape = 10, sd_gene__Intercept = 0.5, sd_gene__rna = 0.2,
             sd_gene__cn = 0.1, sd_guide__Intercept = 0.3, sd_line__Intercept = 0.2)[summary$variable]
-  data.frame(engine = fit$info$engine, method, seconds = sum(clock[1:2]), wall = clock[[3]],
+  row <- data.frame(engine = fit$info$engine, method, seconds = sum(clock[1:2]), wall = clock[[3]],
              ess = if (is_sampled) as.numeric(min(summary$ess_bulk)) else NA,
              rhat = if (is_sampled) as.numeric(max(summary$rhat)) else NA, khat = if (is_sampled) NA else fit$info$pareto_k,
              blocks = max(-Inf, fit$info$block_khat), zt = max(abs(summary$mean - true) / summary$sd),
              sds = paste(signif(as.numeric(sds), 2), collapse = " "))
+  draws <- posterior::as_draws_matrix(posterior::as_draws_array(fit))
+  draws <- draws[, !(colnames(draws) %in% "lp__")]
+  list(row = row, mean = colMeans(draws), sd = apply(draws, 2, sd), n = posterior::ndraws(draws))
+}
+
+# Distances of means in posterior standard deviations, and ratios of standard deviations, beside those of the first way.
+compared <- function(runs) {
+  first <- runs[[1]]
+  of <- function(run, which) {
+    name <- intersect(which, names(run$mean))
+    distance <- abs(run$mean[name] - first$mean[name]) / first$sd[name]
+    ratio <- run$sd[name] / first$sd[name]
+    data.frame(way = paste(run$row$engine, run$row$method), parameters = length(name), "mean distance" = mean(distance),
+               "99 %" = quantile(distance, 0.99), largest = max(distance), "sd, 1 %" = quantile(ratio, 0.01),
+               median = median(ratio), "99 % " = quantile(ratio, 0.99), check.names = FALSE)
+  }
+  all <- names(first$mean)
+  few <- grep("^(sd_|b_|shape)", all, value = TRUE)
+  do.call(rbind, lapply(runs[-1], function(run) rbind(of(run, few), of(run, setdiff(all, few)))))
 }
 
 listed <- function(name, default) strsplit(option(name, default), ",")[[1]]
@@ -51,6 +72,7 @@ for (n_genes in as.integer(listed("genes", "50,100"))) {
   cat(sprintf("\n%d genes, %d rows\n", n_genes, nrow(data)))
   ways <- expand.grid(method = listed("methods", "nuts,hmc,svi,laplace"), engine = listed("engines", "auto,levels"),
                       stringsAsFactors = FALSE)
-  rows <- Map(function(engine, method) one_fit(data, engine, method, as.integer(option("iter", 400))), ways$engine, ways$method)
-  print(do.call(rbind, unname(rows)), digits = 3, row.names = FALSE)
+  runs <- Map(function(engine, method) one_fit(data, engine, method, as.integer(option("iter", 400))), ways$engine, ways$method)
+  print(do.call(rbind, lapply(unname(runs), `[[`, "row")), digits = 3, row.names = FALSE)
+  if (option("compare", "no") == "yes") print(compared(runs), digits = 2, row.names = FALSE)
 }

@@ -30,6 +30,10 @@ cases <- list(
   known_sigma = list(y ~ x + (1 | a) + (1 | b), prior = tw_prior("constant(0.5)", class = "sigma")),
   free_means = list(y ~ 0 + x + tw_re(a, mean = "normal(0, 1)") + tw_re(b, mean = "normal(0, 1)")),
   related = list(y ~ x + (1 | gr(a, cov = K)) + (1 | b), data2 = list(K = relatives)),
+  pairs = list(y ~ x + (1 + x | a) + (1 | b) + (1 | a:b)),
+  pairs_of_weights = list(y | weights(w) ~ x + (1 | a) + (1 | b) + (1 | a:b), data = crossed_rows[-(1:20), ]),
+  pairs_by_class = list(y ~ x + (1 | a) + (1 | gr(ab, by = half)),
+                        data = transform(crossed_rows, ab = interaction(a, b), half = ifelse(as.integer(b) > 3, "u", "l"))),
   related_errors = list(y ~ x + (1 | a) + fcor(V), data2 = list(V = errors)))
 
 #' Largest difference of means and of mean squares, in units of Monte Carlo error.

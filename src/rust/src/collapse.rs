@@ -9,8 +9,12 @@ pub mod constants;
 pub mod core;
 mod cost;
 pub mod factors;
+mod inmost;
+mod layers;
 pub mod many;
+pub mod partition;
 pub mod plan;
+mod planning;
 mod several;
 pub mod values;
 

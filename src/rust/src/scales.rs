@@ -253,7 +253,7 @@ impl<T: Real> Scales<T> {
 
     /// Places of the factor of a level of term `k`.
     #[inline]
-    fn places(&self, k: usize, level: usize) -> Range<usize> {
+    pub fn places(&self, k: usize, level: usize) -> Range<usize> {
         let size = self.factor[k].len() / self.factors.number[k];
         let first = size * self.factors.of(k, level);
         first..first + size

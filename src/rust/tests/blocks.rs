@@ -77,8 +77,9 @@ fn rows_that_are_one_have_their_spread() {
     check(&model, 0);
 }
 
-/// Rows of a screen: guides in genes with a slope on what gene and line have in common, and lines.
-fn screen(n_genes: usize, n_lines: usize, is_complete: bool) -> (RawArrays, Shape) {
+/// Rows of a screen: guides in genes with a slope on what gene and line have in common, and lines; with effects of each gene in each line
+/// if that is asked for. Some guides are missing in some lines, unless all are there.
+fn screen(n_genes: usize, n_lines: usize, is_complete: bool, has_pairs: bool) -> (RawArrays, Shape) {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut normal = move || (0..4).map(|_| rng.random::<f64>()).sum::<f64>() - 2.0;
     let pairs: Vec<f64> = (0..n_genes * n_lines).map(|_| normal()).collect();
@@ -89,7 +90,7 @@ fn screen(n_genes: usize, n_lines: usize, is_complete: bool) -> (RawArrays, Shap
     let slopes = [ones.clone(), rna.clone()].concat();
     let codes = |of: &dyn Fn(usize, usize) -> usize| rows.iter().map(|&(g, l)| of(g, l) as i32).collect();
     let term = |codes, z| RawTerm { codes, z, precision: None };
-    let raw = RawArrays {
+    let mut raw = RawArrays {
         y: (0..n).map(|_| normal()).collect(),
         offset: vec![0.0; n],
         weights: ones.clone(),
@@ -99,23 +100,102 @@ fn screen(n_genes: usize, n_lines: usize, is_complete: bool) -> (RawArrays, Shap
         terms: vec![
             term(codes(&|guide, _| guide / 4), slopes),
             term(codes(&|guide, _| guide), ones.clone()),
-            term(codes(&|_, line| line), ones),
+            term(codes(&|_, line| line), ones.clone()),
         ],
     };
-    let terms = [(n_genes, 2, true), (4 * n_genes, 1, false), (n_lines, 1, false)];
+    let mut terms = vec![(n_genes, 2, true), (4 * n_genes, 1, false), (n_lines, 1, false)];
+    if has_pairs {
+        raw.terms.push(term(codes(&|guide, line| guide / 4 * n_lines + line), ones));
+        terms.push((n_genes * n_lines, 1, false));
+    }
     (raw, Shape::plain(Family::Gaussian, n, 2, &terms))
 }
 
 #[test]
 fn guides_of_a_gene_in_the_same_lines_are_few_vectors() {
     let n_products = [true, false].map(|is_complete| {
-        let (raw, shape) = screen(12, 9, is_complete);
+        // As many lines as keep guides from being integrated out before.
+        let (raw, shape) = screen(12, 30, is_complete, false);
         let spec = spec(&shape);
         let model = Arc::new(Model::new(Design::new(raw, &spec).unwrap(), &spec).unwrap());
         check(&model, 5);
         Blocked::new(rough_by_rows(&model), &Assembly::new(&model), usize::MAX).unwrap().n_products()
     });
     assert!(n_products[0] * 2 < n_products[1], "{n_products:?}");
+}
+
+fn model_of((raw, shape): (RawArrays, Shape)) -> Arc<Model> {
+    let spec = spec(&shape);
+    Arc::new(Model::new(Design::new(raw, &spec).unwrap(), &spec).unwrap())
+}
+
+fn n_before(model: &Arc<Model>) -> usize {
+    Blocked::new(rough_by_rows(model), &Assembly::new(model), usize::MAX).unwrap().n_before()
+}
+
+/// An effect of each gene in each line goes first, level by level, as many guides as there are.
+#[test]
+fn effects_of_pairs_are_integrated_out_before() {
+    for is_complete in [true, false] {
+        let model = model_of(screen(12, 9, is_complete, true));
+        assert_eq!(n_before(&model), 12 * 9);
+        check(&model, 3);
+        check_many(&model, 4);
+    }
+}
+
+/// Subjects crossed with items, an effect of each subject with each item seen once to four times, and days of which each has some of all:
+/// what is integrated out makes columns of the core meet that no row has together.
+fn subjects(seed: u64, weights: &[f64], by: bool) -> (RawArrays, Shape) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (n_subjects, n_items) = (8, 30);
+    let mut rows = vec![];
+    for pair in 0..n_subjects * n_items {
+        (0..rng.random_range(1..=4))
+            .for_each(|_| rows.push((pair / n_items, pair % n_items, rng.random_range(0..3usize))));
+    }
+    let n = rows.len();
+    let mut numbers = |n: usize| (0..n).map(|_| 2.0 * rng.random::<f64>() - 1.0).collect::<Vec<f64>>();
+    let (y, x, ones) = (numbers(n), numbers(n), vec![1.0; n]);
+    let slopes = [ones.clone(), x.clone()].concat();
+    let codes = |of: &dyn Fn(&(usize, usize, usize)) -> usize| rows.iter().map(|r| of(r) as i32).collect::<Vec<i32>>();
+    let term = |codes, z| RawTerm { codes, z, precision: None };
+    let pair = codes(&|r| r.0 * n_items + r.1);
+    let raw = RawArrays {
+        y,
+        offset: vec![0.0; n],
+        weights: pair.iter().map(|&p| weights[p as usize % weights.len()]).collect(),
+        se: vec![],
+        x: slopes.clone(),
+        x_disp: vec![],
+        terms: vec![
+            term(pair, ones.clone()),
+            term(codes(&|r| r.0), slopes),
+            term(codes(&|r| r.1), ones.clone()),
+            term(codes(&|r| r.2), ones),
+        ],
+    };
+    let terms = [(n_subjects * n_items, 1, false), (n_subjects, 2, true), (n_items, 1, false), (3, 1, false)];
+    (raw, Shape { by, ..Shape::plain(Family::Gaussian, n, 2, &terms) })
+}
+
+#[test]
+fn what_is_integrated_out_joins_what_it_meets() {
+    for (seed, weights, by) in [(1, &[1.0][..], false), (2, &[1.0, 0.5], false), (3, &[1.0], true)] {
+        let model = model_of(subjects(seed, weights, by));
+        assert_eq!(n_before(&model), 240, "{seed}");
+        check(&model, seed);
+        check_many(&model, seed);
+    }
+}
+
+/// With a weight of its own in each pair, levels have nothing to share.
+#[test]
+fn levels_of_many_weights_stay_where_they_are() {
+    let weights: Vec<f64> = (0..97).map(|i| 1.0 + 0.01 * f64::from(i)).collect();
+    let model = model_of(subjects(4, &weights, false));
+    assert_eq!(n_before(&model), 0);
+    check(&model, 4);
 }
 
 /// Means, and means of squares and products of neighbours, of effects and coefficients over draws, with their Monte Carlo errors.

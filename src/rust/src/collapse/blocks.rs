@@ -15,6 +15,8 @@ use super::constants::{BlockConstants, coefficient_priors, n_products};
 use super::core::{Core, Products};
 use super::cost::{of_draw, of_value};
 use super::factors::{CoreScales, LevelFactors};
+use super::inmost::Inmost;
+use super::layers::combine;
 use super::may_collapse;
 use super::plan::{LevelBlock, Plan};
 use super::values::BlockValues;
@@ -55,7 +57,8 @@ impl Blocked {
             return None;
         }
         let sums = assembly.all_sums(&posterior);
-        let plan = Plan::new(&sums, posterior.model.design.terms.len())?;
+        let scale_of = |term: usize, level: usize| posterior.scales.places(term, level).start;
+        let plan = Plan::new(&sums, posterior.model.design.terms.len(), &scale_of)?;
         let products = Products::of(&plan);
         if n_products(&plan, &products) > most {
             return None;
@@ -86,9 +89,13 @@ impl Blocked {
         Self { cancel: Arc::clone(cancel), ..self }
     }
 
-    /// Rounding of the squares about the centre, at the last position and at the centre's sigma, in units of log density.
+    /// Rounding of the squares about the centre, and of what is left where levels are integrated out before, at the last position and at
+    /// the centre's sigma, in units of log density.
     pub fn rounding(&self) -> f64 {
-        self.k().max(1.0) * self.constants.squares * f64::EPSILON
+        let (k, plan) = (self.k(), &self.constants.plan);
+        let n = (plan.n_lead() + plan.n_core) as f64;
+        let of_inmost = plan.inmost.as_ref().map_or(0.0, |x| n * x.most_lost(&self.posterior.scales, k));
+        (k.max(1.0) * self.constants.squares + of_inmost) * f64::EPSILON
     }
 
     /// Seconds of a value, and of a draw among many, as they are on one machine.
@@ -102,6 +109,11 @@ impl Blocked {
         n_products(&self.constants.plan, &self.constants.products)
     }
 
+    /// Levels that are integrated out before blocks.
+    pub fn n_before(&self) -> usize {
+        self.constants.plan.inmost.as_ref().map_or(0, Inmost::len)
+    }
+
     fn k(&self) -> f64 {
         self.constants.of_sigma(&self.posterior.scales).1
     }
@@ -109,18 +121,20 @@ impl Blocked {
     /// Sets all to the scales in `posterior`.
     fn factor(&mut self) {
         let (constants, k) = (Arc::clone(&self.constants), self.k());
+        let times = constants.times(&self.posterior.scales);
         let BlockConstants { plan, products, .. } = &*constants;
         let (scales, layout) = (&self.posterior.scales, &self.posterior.model.layout);
         let of_core = LevelFactors { scales, layout, nodes: &plan.core_nodes };
-        self.at.t_core.iter_mut().zip(&plan.score[1]).for_each(|(t, g)| *t = k * g);
+        combine(&times, &plan.score[1], &mut self.at.t_core);
+        self.at.t_core.iter_mut().for_each(|t| *t *= k);
         let core = CoreScales::new(plan, of_core);
         let of_block = |block: &LevelBlock| {
             let factors = of_core.of(&plan.nodes[block.nodes.clone()]);
-            self.at.factor_block(plan, block, &factors, &core, k)
+            self.at.factor_block(plan, block, &factors, &core, (k, &times))
         };
         self.log_det = plan.blocks.iter().map(of_block).sum();
         self.core.clear();
-        constants.add_core(&mut self.core, &of_core, k);
+        constants.add_core(&mut self.core, &of_core, (k, &times));
         self.core.subtract(plan, products, &self.at.vectors, &self.cancel);
         of_core.transposed_times(&mut self.at.t_core);
         constants.add_priors(&mut self.core, &mut self.at.t_core, &of_core);
@@ -129,7 +143,7 @@ impl Blocked {
             return;
         }
         self.core.solve(&mut self.at.t_core);
-        self.log_det += self.core.log_det();
+        self.log_det += self.core.log_det() + plan.inmost.as_ref().map_or(0.0, |x| x.log_det(scales, k));
         let squares = dot(&self.at.own.t, &self.at.own.t) + dot(&self.at.t_core, &self.at.t_core);
         self.value = constants.at_scales(scales) + 0.5 * squares - self.log_det;
     }
@@ -161,7 +175,8 @@ impl LogDensity for Blocked {
     }
 
     fn log_constant(&self) -> f64 {
-        let n = self.constants.plan.n_lead() + self.constants.plan.n_core;
+        let plan = &self.constants.plan;
+        let n = plan.n_lead() + plan.n_core + self.n_before();
         0.5 * n as f64 * (2.0 * PI).ln()
     }
 }
@@ -170,7 +185,7 @@ impl Draw for Blocked {
     const IS_PARTIAL: bool = true;
 
     fn complete<R: Rng>(&mut self, rng: &mut R) {
-        let (constants, model) = (Arc::clone(&self.constants), Arc::clone(&self.posterior.model));
+        let (constants, model, k) = (Arc::clone(&self.constants), Arc::clone(&self.posterior.model), self.k());
         let (plan, layout) = (&constants.plan, &model.layout);
         let mut squares = 0.0;
         let mut standard = |x: &mut [f64]| {
@@ -188,14 +203,17 @@ impl Draw for Blocked {
         factors.times(&mut core);
         let mut place = |nodes: &[Node], x: &[f64]| constants.place(layout, nodes, x, mapped);
         place(&plan.core_nodes, &core);
-        let mut own = vec![];
+        let mut lead = vec![0.0; plan.n_lead()];
         for block in &plan.blocks {
-            own.resize(block.columns.len(), 0.0);
-            standard(&mut own);
-            self.at.draw_block(plan, block, &core, &mut own);
+            let own = &mut lead[block.columns.clone()];
+            standard(own);
+            self.at.draw_block(plan, block, &core, own);
             let nodes = &plan.nodes[block.nodes.clone()];
-            factors.of(nodes).times(&mut own);
-            place(nodes, &own);
+            factors.of(nodes).times(own);
+            place(nodes, own);
+        }
+        if let Some(inmost) = &plan.inmost {
+            squares += inmost.draw((layout, scales, k), [&lead, &core], || StandardNormal.sample(rng), mapped);
         }
         self.posterior.take_parameters(self.value - 0.5 * squares + self.log_det);
     }

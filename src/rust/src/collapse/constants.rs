@@ -2,6 +2,7 @@
 
 use super::core::{Core, Products};
 use super::factors::LevelFactors;
+use super::layers::combine;
 use super::plan::{LevelBlock, Plan};
 use crate::density::Model;
 use crate::layout::{Layout, Source};
@@ -63,7 +64,14 @@ impl BlockConstants {
     pub fn at_scales(&self, scales: &Scales) -> f64 {
         let (log_ratio, k) = self.of_sigma(scales);
         let of_rows = self.at_centre - self.n * log_ratio - 0.5 * (k - 1.0) * self.squares;
-        of_rows + scales.lprior + scales.log_jacobian
+        let of_inmost = self.plan.inmost.as_ref().map_or(0.0, |x| x.squares(scales, k));
+        of_rows + of_inmost + scales.lprior + scales.log_jacobian
+    }
+
+    /// How often each layer of what the data say counts at scales.
+    pub fn times(&self, scales: &Scales) -> Vec<f64> {
+        let k = self.of_sigma(scales).1;
+        std::iter::once(1.0).chain(self.plan.inmost.iter().flat_map(|x| x.times(scales, k))).collect()
     }
 
     /// Natural effects, and coefficients less their centre, to where draws have them.
@@ -72,13 +80,14 @@ impl BlockConstants {
     }
 
     /// Adds `S_c + k L_c' A_cc L_c`.
-    pub fn add_core(&self, core: &mut Core, factors: &LevelFactors, k: f64) {
+    pub fn add_core(&self, core: &mut Core, factors: &LevelFactors, (k, times): (f64, &[f64])) {
         let (plan, mut own) = (&self.plan, vec![]);
         for piece in &plan.core_pieces {
             let [i, j] = [piece.i, piece.j].map(|node| &plan.core_nodes[node]);
             let factors = [i, j].map(|node| factors.of(std::slice::from_ref(node)));
-            own.clear();
-            own.extend(plan.core[piece.at..piece.at + i.q * j.q].iter().map(|x| k * x));
+            own.resize(i.q * j.q, 0.0);
+            combine(times, &plan.core[piece.at * times.len()..], &mut own);
+            own.iter_mut().for_each(|x| *x *= k);
             own.chunks_exact_mut(j.q).for_each(|row| factors[1].transposed_times(row));
             let mut column = vec![0.0; i.q];
             for b in 0..j.q {

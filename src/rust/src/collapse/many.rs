@@ -127,7 +127,7 @@ impl<'a> Drawer<'a> {
             alongs.push(along);
         }
         for (d, (own, mut lead)) in several.roots.iter().zip(leads).enumerate() {
-            let squares: f64 = own.t.iter().zip(&lead).map(|(t, z)| t * t - z * z).sum();
+            let mut squares: f64 = own.t.iter().zip(&lead).map(|(t, z)| t * t - z * z).sum();
             self.posterior.scales = several.scales[d].clone();
             let Posterior { scales, mapped, .. } = &mut self.posterior;
             let of_core: Vec<f64> = (0..plan.n_core).map(|i| core[(d, i)]).collect();
@@ -137,6 +137,10 @@ impl<'a> Drawer<'a> {
                 own.draw(block, along.iter().skip(d).step_by(width).copied(), x);
                 LevelFactors { scales, layout, nodes }.times(x);
                 frame.constants.place(layout, nodes, x, mapped);
+            }
+            if let Some(inmost) = &plan.inmost {
+                let at = (layout, &*scales, several.k[d]);
+                squares -= inmost.draw(at, [&lead, &of_core], || normal(rng), mapped);
             }
             let lp = frame.constants.at_scales(scales) + linear[d] - 0.5 * quadratic[d] + 0.5 * squares;
             self.posterior.take_parameters(lp);

@@ -6,6 +6,7 @@
 
 use super::constants::BlockConstants;
 use super::factors::LevelFactors;
+use super::layers::combine;
 use super::plan::LevelBlock;
 use super::values::BlockRoots;
 use crate::layout::Layout;
@@ -25,6 +26,8 @@ pub struct Several {
     pub roots: Vec<BlockRoots>,
     /// `(sigma_0 / sigma)^2`.
     pub k: Vec<f64>,
+    /// How often the layers count, layer after layer the numbers of all positions.
+    times: Vec<f64>,
     /// `W'W`, entry after entry the numbers of all positions.
     gram: Vec<f64>,
     /// The same of the core's inverse covariances, node after node.
@@ -47,7 +50,13 @@ impl Several {
     pub fn new(constants: &Arc<BlockConstants>, grams: &Arc<Vec<usize>>, layout: &Layout, scales: Vec<Scales>) -> Self {
         let (plan, width) = (&constants.plan, scales.len());
         let k: Vec<f64> = scales.iter().map(|s| constants.of_sigma(s).1).collect();
-        let mut rhs = Mat::from_fn(width, plan.n_core, |d, i| k[d] * plan.score[1][i]);
+        let of_layers: Vec<Vec<f64>> = scales.iter().map(|s| constants.times(s)).collect();
+        let (mut rhs, mut score) = (Mat::zeros(width, plan.n_core), vec![0.0; plan.n_core]);
+        for (d, times) in of_layers.iter().enumerate() {
+            combine(times, &plan.score[1], &mut score);
+            score.iter().enumerate().for_each(|(i, g)| rhs[(d, i)] = k[d] * g);
+        }
+        let times = (0..plan.n_layers).flat_map(|layer| of_layers.iter().map(move |t| t[layer])).collect();
         for prior in &constants.priors {
             for (i, x) in prior.direction.iter().enumerate().filter(|(_, x)| **x != 0.0) {
                 rhs.col_as_slice_mut(i).iter_mut().for_each(|out| *out += prior.slope * x);
@@ -66,7 +75,7 @@ impl Several {
                 let r = block.vectors.len();
                 own_gram.resize(r * r, 0.0);
                 own_along.resize(r, 0.0);
-                own.factor(plan, block, &of_core.of(&plan.nodes[block.nodes.clone()]), k);
+                own.factor(plan, block, &of_core.of(&plan.nodes[block.nodes.clone()]), (k, &of_layers[d]));
                 own.products(block, &mut own_along, &mut own_gram);
                 for s in 0..r {
                     along[(block.vectors.start + s) * width + d] = own_along[s];
@@ -87,7 +96,7 @@ impl Several {
             }
         }
         let (constants, grams) = (Arc::clone(constants), Arc::clone(grams));
-        Self { constants, grams, scales, roots, k, gram, inverse, rhs }
+        Self { constants, grams, scales, roots, k, times, gram, inverse, rhs }
     }
 
     fn width(&self) -> usize {
@@ -114,11 +123,19 @@ impl Several {
         let (plan, width) = (&self.constants.plan, self.width());
         for piece in &plan.core_pieces {
             let (i, j) = (&plan.core_nodes[piece.i], &plan.core_nodes[piece.j]);
-            for (at, &v) in plan.core[piece.at..piece.at + i.q * j.q].iter().enumerate().filter(|(_, v)| **v != 0.0) {
-                let (row, column) = (i.first + at / j.q, j.first + at % j.q);
-                add_times(out.col_as_slice_mut(row), x.col_as_slice(column), v);
-                if piece.i != piece.j {
-                    add_times(out.col_as_slice_mut(column), x.col_as_slice(row), v);
+            let layers =
+                plan.core[piece.at * plan.n_layers..].chunks_exact(i.q * j.q).zip(self.times.chunks_exact(width));
+            for (layer, (values, times)) in layers.enumerate() {
+                for (at, &v) in values.iter().enumerate().filter(|(_, v)| **v != 0.0) {
+                    let (row, column) = (i.first + at / j.q, j.first + at % j.q);
+                    let mut add = |to: usize, from: usize| {
+                        let (to, from) = (out.col_as_slice_mut(to), x.col_as_slice(from));
+                        if layer == 0 { add_times(to, from, v) } else { add_weighted(to, from, v, times) }
+                    };
+                    add(row, column);
+                    if piece.i != piece.j {
+                        add(column, row);
+                    }
                 }
             }
         }
@@ -200,6 +217,14 @@ fn set_inverses(factors: &LevelFactors, inverse: &mut [f64], (d, width): (usize,
 #[inline(always)]
 fn add_times(out: &mut [f64], x: &[f64], times: f64) {
     out.iter_mut().zip(x).for_each(|(out, x)| *out += times * x);
+}
+
+/// Adds `x` so many times `v`.
+#[inline(always)]
+fn add_weighted(out: &mut [f64], x: &[f64], v: f64, times: &[f64]) {
+    for (out, x) in out.chunks_exact_mut(times.len()).zip(x.chunks_exact(times.len())) {
+        out.iter_mut().zip(x).zip(times).for_each(|((out, x), t)| *out += t * v * x);
+    }
 }
 
 #[inline(always)]

@@ -1,6 +1,7 @@
 //! Numbers of blocks at one position: their factors, what they leave for the core, and their draws.
 
 use super::factors::{CoreScales, LevelFactors};
+use super::layers::combine;
 use super::plan::{LevelBlock, Plan};
 use crate::kernels::dot;
 use crate::transport::small;
@@ -19,14 +20,17 @@ pub struct BlockRoots {
 impl BlockRoots {
     /// Memory for a plan.
     pub fn new(plan: &Plan) -> Self {
-        Self { roots: vec![0.0; plan.inner.len()], w: vec![0.0; plan.mix.len()], t: vec![0.0; plan.n_lead()] }
+        let [inner, mix] = [&plan.inner, &plan.mix].map(|x| x.len() / plan.n_layers);
+        Self { roots: vec![0.0; inner], w: vec![0.0; mix], t: vec![0.0; plan.n_lead()] }
     }
 
-    /// Factors a block. Returns `log |R_b|`.
-    pub fn factor(&mut self, plan: &Plan, block: &LevelBlock, factors: &LevelFactors, k: f64) -> f64 {
-        let (n, r) = (block.columns.len(), block.vectors.len());
+    /// Factors a block where layers count `times`. Returns `log |R_b|`.
+    pub fn factor(
+        &mut self, plan: &Plan, block: &LevelBlock, factors: &LevelFactors, (k, times): (f64, &[f64]),
+    ) -> f64 {
+        let (n, r, layers) = (block.columns.len(), block.vectors.len(), times.len());
         let root = &mut self.roots[block.inner..block.inner + n * n];
-        root.copy_from_slice(&plan.inner[block.inner..block.inner + n * n]);
+        combine(times, &plan.inner[block.inner * layers..], root);
         let log_det = block_root(n, root, factors, k);
         let root = &*root;
         let whiten = |x: &mut [f64]| {
@@ -35,10 +39,10 @@ impl BlockRoots {
             small::solve_lower(n, root, x);
         };
         let t = &mut self.t[block.columns.clone()];
-        t.copy_from_slice(&plan.score[0][block.columns.clone()]);
+        combine(times, &plan.score[0][block.columns.start * layers..], t);
         whiten(t);
         let w = &mut self.w[block.mix..block.mix + r * n];
-        w.copy_from_slice(&plan.mix[block.mix..block.mix + r * n]);
+        combine(times, &plan.mix[block.mix * layers..], w);
         w.chunks_exact_mut(n).for_each(whiten);
         log_det
     }
@@ -95,10 +99,10 @@ impl BlockValues {
 
     /// Factors of a block and its vectors; subtracts `V W R_b^-1 v_b` from `t_core`. Returns `log |R_b|`.
     pub fn factor_block(
-        &mut self, plan: &Plan, block: &LevelBlock, factors: &LevelFactors, core: &CoreScales, k: f64,
+        &mut self, plan: &Plan, block: &LevelBlock, factors: &LevelFactors, core: &CoreScales, at: (f64, &[f64]),
     ) -> f64 {
         let (r, length) = (block.vectors.len(), block.rows.len());
-        let log_det = self.own.factor(plan, block, factors, k);
+        let log_det = self.own.factor(plan, block, factors, at);
         let (gram, along) = (&mut self.gram[..r * r], &mut self.along[..r]);
         self.own.products(block, along, gram);
         semidefinite_root(r, gram);

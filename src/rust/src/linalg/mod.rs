@@ -4,6 +4,7 @@ pub mod cholesky;
 pub mod dense;
 pub mod lanczos;
 pub mod log_det;
+pub mod low_rank;
 pub mod order;
 pub mod pattern;
 mod trailing;

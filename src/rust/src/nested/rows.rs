@@ -1,6 +1,7 @@
 //! Rows of counts in the order of the blocks that they belong to, with what each has of its block's columns and of the core's.
 
-use crate::collapse::plan::{Home, LevelBlock, Plan};
+use crate::collapse::partition::Home;
+use crate::collapse::plan::{LevelBlock, Plan};
 use crate::density::Model;
 use crate::kernels;
 use crate::likelihood::RowParts;
@@ -69,6 +70,8 @@ impl BlockRows {
                 match home(k, row) {
                     Home::Block(_, first) => of_blocks.push(first as u32, term.z.row(row)),
                     Home::Core(node) => of_core.push(local(plan, block, plan.core_nodes[node].first), term.z.row(row)),
+                    // Counts have none.
+                    Home::Inmost => {}
                 }
             }
             if let Some(node) = swept {
