@@ -47,7 +47,7 @@ impl Partition {
             let inmost = Inmost::of(sums?, term, &|level| scale_of(term, level))?;
             let core = core_of(incidence, n_terms, Some(&inmost))?;
             let price = price(incidence, &core, Some(&inmost));
-            (price <= most).then(|| (price, Self { core, inmost: Some(inmost) }))
+            (price <= most).then_some((price, Self { core, inmost: Some(inmost) }))
         };
         let found = (0..n_terms).filter_map(without).min_by_key(|(price, _)| *price);
         found.map(|(_, partition)| partition).or_else(|| Some(Self { core: plain?, inmost: None }))
