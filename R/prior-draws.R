@@ -2,13 +2,29 @@
 
 # An iteration x chain x variable array, variables named prior_<parameter>. Improper priors and constants have no draws.
 prior_draws_array <- function(parameters, design, intercept, n_iterations, n_chains, seed) {
-  parameters <- parameters[prior_facts(parameters$parsed, "is_proper") & !prior_facts(parameters$parsed, "is_known"), ]
+  drawn <- parameters[prior_facts(parameters$parsed, "is_proper") & !prior_facts(parameters$parsed, "is_known"), ]
   n <- n_iterations * n_chains
-  values <- with_local_seed(seed, {
-    lapply(seq_len(nrow(parameters)), function(i) prior_draws_of(parameters[i, ], design, n))
+  values <- stats::setNames(vector("list", nrow(drawn)), drawn$variable)
+  single <- which(is.na(drawn$horseshoe))
+  with_local_seed(seed, {
+    values[single] <- lapply(single, function(i) prior_draws_of(drawn[i, ], design, n))
+    for (id in unique(stats::na.omit(drawn$horseshoe))) {
+      at <- which(drawn$horseshoe == id)
+      args <- drawn$parsed[[at[1]]]$args
+      unit <- if (horseshoe_numbers(args, design)$autoscale) sigma_draws(parameters, values) else 1
+      if (!is.null(unit)) values[at] <- horseshoe_draws(args, unit, drawn$class[at], n)
+    }
   })
-  names <- prior_draw_names(parameters, intercept)
-  array(unlist(values) %||% numeric(), c(n_iterations, n_chains, length(names)), list(NULL, NULL, names))
+  drawn <- drawn[lengths(values) > 0, ]
+  names <- prior_draw_names(drawn, intercept)
+  array(unlist(values, use.names = FALSE) %||% numeric(), c(n_iterations, n_chains, length(names)), list(NULL, NULL, names))
+}
+
+# Of the one sigma of a model draws of its prior, a constant, or NULL with an improper prior; of several none is the unit.
+sigma_draws <- function(parameters, values) {
+  at <- which(parameters$class == "sigma")
+  if (length(at) != 1) return(1)
+  if (prior_facts(parameters$parsed[at], "is_known")) parameters$parsed[[at]]$args[[1]] else values[[parameters$variable[at]]]
 }
 
 # The centred intercept's prior is not that of b_Intercept, so it has the name that brms gives it.
@@ -25,7 +41,6 @@ prior_draw_names <- function(parameters, intercept) {
 prior_draws_of <- function(parameter, design, n) {
   parsed <- parameter$parsed[[1]]
   record <- record_of_prior(parsed)
-  if (record$is_split) return(horseshoe_draws(parsed$args, parameter$class, n))
   if (parameter$class == "cor") return(lkj_draws(parsed$args, parameter, design, n))
   bound <- lower_bound(parameter$class)
   below <- if (is.null(bound) || is.null(record$probability)) 0 else record$probability(bound, parsed$args)
@@ -39,13 +54,15 @@ lkj_draws <- function(eta, parameter, design, n) {
   2 * stats::rbeta(n, a, a) - 1
 }
 
-# Regularised horseshoe as in the engine: normal, half-normal for standard deviations; with autoscale, in units of sigma.
-horseshoe_draws <- function(args, class, n) {
+# Regularised horseshoe as in the engine, draws of each member, which share the global scale and the slab: normal, half-normal for
+# standard deviations.
+horseshoe_draws <- function(args, unit, class, n) {
   half_t <- function(df) abs(stats::rt(n, df))
-  local <- half_t(args$df)
-  global <- args$scale_global * half_t(args$df_global)
+  global <- args$scale_global * unit * half_t(args$df_global)
   slab <- 1 / stats::rgamma(n, args$df_slab / 2, rate = args$df_slab * args$scale_slab^2 / 2)
-  scale <- global * sqrt(slab * local^2 / (slab + global^2 * local^2))
-  draws <- stats::rnorm(n) * scale
-  if (class == "b") draws else abs(draws)
+  lapply(class, function(class) {
+    local <- half_t(args$df)
+    draws <- stats::rnorm(n) * global * sqrt(slab * local^2 / (slab + global^2 * local^2))
+    if (class == "b") draws else abs(draws)
+  })
 }

@@ -296,7 +296,10 @@ test_that("what cannot be imputed is refused with the way out", {
   expect_error(tw_formula(y ~ poly(mi(x), 2)), "inside", class = "twill_error_formula")
   expect_error(tw_formula(log(x) | mi() ~ z), "must be a column", class = "twill_error_formula")
   expect_error(tw_formula(x | mi() + mi() ~ z), "once", class = "twill_error_formula")
-  expect_error(tw_formula(x | mi(s) + se(s) ~ z), "both", class = "twill_error_formula")
+  for (twice in list(x | mi(s) + se(s) ~ z, x | se(s) + mi(s) ~ z, x | se(s, sigma = TRUE) + mi(s) ~ z)) {
+    expect_error(tw_formula(twice), "se.*and.*mi.*both state the errors.*x \\| mi\\(sdx\\)", class = "twill_error_formula")
+  }
+  expect_mapequal(tw_formula(x | mi(s) ~ z)$addition, tw_formula(x | se(s, sigma = TRUE) + mi() ~ z)$addition)
   data$count <- rpois(48, 3)
   data$f <- factor(replace(rep(c("a", "b"), 24), 3, NA))
   data$none <- NA_real_
