@@ -132,7 +132,10 @@ learn_from <- function(shared, piece, job, parts, start) {
 
 abort_unlearned <- function(piece) {
   why <- some(unique(piece$message[nzchar(piece$message)]), 3)
-  abort_twill("start", c("No gene could be sampled, so nothing can be learned from them.", "x" = "{why}"))
+  # Draws that are not finite have no message.
+  abort_twill("start", c("No gene could be sampled, so nothing can be learned from them.",
+                         "x" = if (length(why) > 0) "{why}",
+                         "i" = "With {.code share = \"none\"} {.fn tw_diagnostics} has what is wrong with each gene."))
 }
 
 # What the part's prior is of: the intercept of a regression of the dispersion is taken where it is centred.

@@ -177,6 +177,27 @@ test_that("rounds go on until the draws suffice, over genes of all means", {
   expect_null(fake_set(share = "none")$job$shared)
 })
 
+test_that("where no gene can be sampled nothing is learned, and why is said", {
+  failing <- function(which, messages) function(spec_json, arrays, genes, settings_json, progress) {
+    out <- fake_engine(spec_json, arrays, genes, settings_json, progress)
+    bad <- genes$index %in% which
+    out$ok$messages[bad] <- messages
+    out$ok$draws[, , bad] <- NaN
+    out
+  }
+  run <- function(engine, ...) {
+    local_engine(engine)
+    twill_genes(gene_counts(12), ~ condition + (1 | donor), col_data = gene_samples(), iter = 60, seed = 4, silent = 2, ...)
+  }
+  expect_error(run(failing(0:11, "no {mode} there")), "No gene could be sampled.*x no \\{mode\\} there.*i .*share = \"none\"",
+               class = "twill_error_start")
+  silent <- tryCatch(run(failing(0:11, "")), twill_error_start = conditionMessage)
+  expect_no_match(silent, "\nx")
+  # Those that can be are learned from.
+  expect_identical(run(failing(0:8, "no mode"))$job$shared$n_genes, 3L)
+  expect_identical(unname(tw_diagnostics(run(failing(0:11, "no mode"), share = "none"))$message), rep("no mode", 12))
+})
+
 test_that("priors of genes carry the error of what they share", {
   with_fixed_seed(17, {
     se <- runif(30, 0.2, 0.4)
