@@ -19,7 +19,10 @@ send_tasks <- function(tasks, BPPARAM, store) {
   on.exit(BiocParallel::bpstopOnError(BPPARAM) <- stops)
   BiocParallel::bpstopOnError(BPPARAM) <- FALSE
   tryCatch(BiocParallel::bptry(BiocParallel::bplapply(tasks, send_task, BPPARAM = BPPARAM)),
-           error = function(e) abort_workers(e, store))
+           error = function(e) {
+             forget_workers(BPPARAM)
+             abort_workers(e, store)
+           })
 }
 
 # BiocParallel itself gave up, as it does when a worker is killed.
@@ -56,7 +59,19 @@ start_workers <- function(BPPARAM, seed) {
 
 # Workers that were killed cannot be told to stop: what is said of them must not hide why the run ended.
 stop_workers <- function(BPPARAM, seed, stop = BiocParallel::bpstop) {
-  with_local_seed(seed, tryCatch(stop(BPPARAM), error = function(e) NULL))
+  with_local_seed(seed, tryCatch(stop(BPPARAM), error = function(e) forget_workers(BPPARAM, stop)))
+}
+
+# One by one, so that those alive are told, and the user's BPPARAM can be started again.
+forget_workers <- function(BPPARAM, stop = BiocParallel::bpstop) {
+  or_not <- function(code) tryCatch(code, error = function(e) NULL)
+  nodes <- or_not(BiocParallel::bpbackend(BPPARAM))
+  if (!inherits(nodes, "cluster")) return(invisible())
+  for (i in seq_along(nodes)) {
+    BiocParallel::bpbackend(BPPARAM) <- nodes[i]
+    tryCatch(stop(BPPARAM), error = function(e) or_not(close(nodes[[i]]$con)))
+  }
+  BiocParallel::bpbackend(BPPARAM) <- nodes[0]
 }
 
 run_task <- function(task) {

@@ -129,3 +129,50 @@ test_that("a block that fails here as well costs its genes only; where all fail 
   expect_identical(rownames(fit), paste0("gene", c(1:4, 9:12)))
   expect_error(run(failing(0:11)), "odd block")
 })
+
+test_that("a worker that is killed ends the run with what to do, and finished blocks are kept", {
+  skip_on_cran()
+  skip_on_os("windows")
+  skip_if_not_installed("BiocParallel")
+  here <- Sys.getpid()
+  open <- nrow(showConnections())
+  deadly <- function(spec_json, arrays, genes, settings_json, progress) {
+    if (4L %in% genes$index && Sys.getpid() != here) tools::pskill(Sys.getpid(), tools::SIGKILL)
+    fake_engine(spec_json, arrays, genes, settings_json, progress)
+  }
+  run <- function(engine, ...) {
+    local_engine(engine)
+    parallel_set(cores = 1, share = "none", block_size = 4, ...)
+  }
+  two <- BiocParallel::MulticoreParam(2)
+  expect_error(run(deadly, BPPARAM = two),
+               "workers of `BPPARAM` stopped.*With `folder`, finished blocks are kept.*smaller `block_size`",
+               class = "twill_error_workers")
+  # Nothing is left of them, and the same back end serves again.
+  expect_false(BiocParallel::bpisup(two))
+  expect_identical(nrow(showConnections()), open)
+  folder <- tempfile("blocks")
+  on.exit(unlink(folder, recursive = TRUE))
+  expect_error(run(deadly, BPPARAM = two, folder = folder), "Finished blocks are in `folder`: the same call goes on",
+               class = "twill_error_workers")
+  # That of the killed worker is not among them, and the same call adds it.
+  blocks <- list.files(folder, "^block-")
+  expect_false("block-00002.rds" %in% blocks)
+  before <- file.mtime(file.path(folder, blocks))
+  expect_same_draws(run(fake_engine, BPPARAM = two, folder = folder), run(fake_engine))
+  expect_identical(file.mtime(file.path(folder, blocks)), before)
+  expect_false(BiocParallel::bpisup(two))
+  # Also one that the user had started.
+  expect_error(run(deadly, BPPARAM = BiocParallel::bpstart(two)), class = "twill_error_workers")
+  expect_same_draws(run(fake_engine, BPPARAM = two), run(fake_engine))
+  expect_identical(nrow(showConnections()), open)
+})
+
+test_that("what a worker is sent finds the package wherever this process has it, and carries nothing else", {
+  local_engine(fake_engine)
+  job <- parallel_set(share = "none")$job
+  task <- list(part = job_part(job, 1:2), store = NULL, block = 1L, libraries = .libPaths())
+  expect_identical(send_task(task)$draws, run_task(task)$draws)
+  expect_identical(environment(send_task), baseenv())
+  expect_setequal(setdiff(all.vars(body(send_task)), ls(baseenv())), c("package", "task", "libraries"))
+})
