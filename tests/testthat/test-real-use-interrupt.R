@@ -93,7 +93,7 @@ test_that("an interrupt while convergence is checked keeps the fit", {
 test_that("progress says which phase it is, and an interrupt in warm-up that nothing was drawn", {
   progress <- new_progress(0, NULL, c("Warm-up", "Sampling"))
   phase <- function(...) {
-    capture.output(progress$report(...), type = "message")
+    capture.output(invisible(progress$report(...)), type = "message")
     environment(progress$report)$state$phase
   }
   expect_identical(phase(10, 100, 0, 0, 0), "Warm-up")
@@ -102,6 +102,37 @@ test_that("progress says which phase it is, and an interrupt in warm-up that not
   expect_identical(phase(5, 100, 0, 1, 0), "Warm-up")
   progress$finish()
   expect_error(abort_interrupt(), "warm-up.*no draw", class = "twill_error_interrupt")
+})
+
+# What `code` shows in a terminal, line by line, without colours: in a process of its own, as cli asks for a terminal when loaded.
+in_terminal <- function(code) {
+  script <- tempfile(fileext = ".R")
+  on.exit(unlink(script))
+  options <- "options(cli.progress_show_after = 0, cli.num_colors = 1L, cli.unicode = FALSE, width = 120)"
+  writeLines(c(sprintf(".libPaths(%s)", deparse1(.libPaths())), options, code), script)
+  run <- sprintf("stty cols 120; %s --vanilla %s", shQuote(file.path(R.home("bin"), "Rscript")), shQuote(script))
+  shown <- suppressWarnings(system2("script", c("-qec", shQuote(run), "/dev/null"), stdout = TRUE, env = "TERM=xterm"))
+  shown <- gsub("\033\\[[?0-9;]*[A-Za-z]", "", unlist(strsplit(shown, "\r", fixed = TRUE)))
+  trimws(shown[nzchar(trimws(shown))])
+}
+
+test_that("in a terminal a bar says the phase, how far it is and what is to be known of the steps", {
+  skip_on_cran()
+  skip_on_os(c("windows", "mac", "solaris"))
+  skip_if(!nzchar(Sys.which("script")) || !nzchar(Sys.which("stty")))
+  lines <- in_terminal(c(
+    "progress <- twill:::new_progress(1, NULL, c('Warm-up', 'Sampling'))",
+    "step <- function(...) for (i in 1:3) { progress$report(...); Sys.sleep(0.25) }",
+    "step(10, 200, 0)", "step(60, 200, 0, 0, 20)", "step(120, 200, 3, 0, 20)", "step(180, 200, 1, 1, 20)",
+    "progress$finish()", "cat('after\\n')"))
+  bar <- grep("ETA", lines, value = TRUE)
+  expect_match(bar[1], "^Warm-up =+>-+ +5% \\| 10/200 \\| ETA")
+  expect_match(bar, "^Sampling =+>-+ +30% \\| 60/200 \\| ETA", all = FALSE)
+  expect_match(bar, "60% \\| 120/200 \\| 3 divergent \\| ETA", all = FALSE)
+  expect_match(bar, "90% \\| 180/200 \\| again, smaller steps \\| 1 divergent \\| ETA", all = FALSE)
+  expect_identical(lines[length(lines)], "after")
+  # Without lines of their own, as log files have them.
+  expect_no_match(lines, "Warm-up: ")
 })
 
 test_that("R-hat and effective sizes are those of posterior", {
