@@ -42,8 +42,8 @@ summary.twillgenes <- function(object, ...) {
   known <- known[!startsWith(p$names, "mean_r_"), , drop = FALSE]
   quantiles <- t(apply(known, 1, stats::quantile, c(0.05, 0.25, 0.5, 0.75, 0.95), na.rm = TRUE))
   colnames(quantiles) <- c("5%", "25%", "50%", "75%", "95%")
-  structure(list(family = family(fit)$family, size = dim(fit), design = design_text(model_of(fit)),
-                 groups = set_groups(fit),
+  structure(list(family = family(fit)$family, size = dim(fit), unit = if (is_rows(fit)) "cells" else "samples",
+                 design = design_text(model_of(fit)), groups = set_groups(fit),
                  settings = fit$job$settings, n_draws = n_set_draws(fit), keep = fit$job$keep, elapsed = fit$info$elapsed,
                  sizes = fit$job$sizes, shared = shared_lines(fit), status = table(p$status), skipped = skipped_line(fit),
                  diagnostics = set_diagnostics(fit), check = shared_line(fit$info$shared), parameters = quantiles,
@@ -71,7 +71,8 @@ print_gene_means <- function(x, digits) {
 print_set_heading <- function(x) {
   if (x$partial) cat("PARTIAL FIT: these are the genes that were finished.\n\n")
   guides <- if (!is.null(x$guides)) sprintf("%s guides, ", big(sum(x$guides))) else ""
-  print_field("Genes:", sprintf("%s %s models, %s%s samples%s", big(x$size[1]), x$family, guides, big(x$size[2]), x$skipped))
+  print_field("Genes:", sprintf("%s %s models, %s%s %s%s", big(x$size[1]), x$family, guides, big(x$size[2]),
+                                x$unit %||% "samples", x$skipped))
   print_field("Design:", x$design)
   if (length(x$groups)) print_field("Groups:", toString(x$groups))
   if (length(x$plasmid)) print_field("Plasmid:", x$plasmid)

@@ -129,7 +129,7 @@ inform_fallback <- function(why, silent, what = "Computing on the CPU, no GPU ca
 }
 device_state <- new.env(parent = emptyenv())
 
-# Where compiled kernels are kept.
+# Where compiled kernels are kept. The engine takes "~" for a name.
 kernel_cache <- function() {
-  Sys.getenv("TWILL_CACHE_DIR", tools::R_user_dir("twill", "cache"))
+  path.expand(Sys.getenv("TWILL_CACHE_DIR", tools::R_user_dir("twill", "cache")))
 }

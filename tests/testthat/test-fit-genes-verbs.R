@@ -111,7 +111,6 @@ test_that("no verb answers with NULL or a riddle, by any door", {
 test_that("what is refused says how to ask", {
   fit <- fake_set()
   expect_error(loo_R2(fit), "tw_gene\\(fit, \"NAME\"\\)", class = "twill_error_method")
-  expect_error(posterior_predict(cells_fit(cell_data(3))), "tw_means", class = "twill_error_method")
   expect_error(as.data.frame(fit), "tw_contrast", class = "twill_error_method")
   for (verb in list(tw_conditional_effects, tw_hypothesis, tw_log_prob, tw_forest)) {
     expect_error(verb(fit), "tw_gene\\(fit, \"NAME\"\\)", class = "twill_error_argument")
@@ -131,4 +130,24 @@ test_that("screens have fitted values and residuals, without those of guides tha
   expect_identical(dimnames(fitted(fit)), dimnames(counts))
   expect_identical(sum(!is.na(residuals(fit))), length(counts))
   expect_identical(is.na(fitted(fit)), is.na(residuals(fit)))
+})
+
+test_that("what is not there for cells is refused with verbs that answer, by both doors", {
+  sim <- simulate_cells(n_genes = 3, n_cells = 80)
+  sim$cells$quality <- with_fixed_seed(1, rnorm(80))
+  rows <- twill_cells(sim$counts, ~ condition + quality + (1 | donor), col_data = sim$cells, capture = exp(sim$log_capture),
+                      iter = 20, seed = 1, silent = 2, method = "laplace", share = "none")
+  for (fit in list(cells_fit(cell_data(3)), rows)) {
+    for (verb in list(predict, posterior_epred, posterior_linpred, posterior_predict, predictive_error, predictive_interval,
+                      bayes_R2, augment)) {
+      expect_error(verb(fit), "not there for fits of cells.*tw_means.*fitted.*pp_check", class = "twill_error_method")
+    }
+    for (verb in list(weights, df.residual)) {
+      expect_error(verb(fit), "not there for fits of cells.*The data are cells.*summary", class = "twill_error_method")
+    }
+    expect_gt(nrow(tw_means(fit)), 0)
+    expect_identical(dim(fitted(fit, genes = 1)), c(1L, length(fit$job$cells$names)))
+    expect_s3_class(pp_check(fit, genes = 1), "ggplot")
+  }
+  expect_output(print(summary(rows)), "3 negbinomial models, 80 cells")
 })

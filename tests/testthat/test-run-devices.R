@@ -88,6 +88,22 @@ test_that("genes go to a GPU by methods \"hmc\" and \"svi\"", {
   expect_identical(fit_device("auto", "svi", 2), list(device = "cpu"))
 })
 
+test_that("with a GPU a fit has it, with the folder of its kernels and whether the CPU may take over", {
+  local_function("engine_check_device", function(device) list(ok = TRUE, err = NULL, kind = NULL))
+  cache_of <- function(value, asked = "cuda") {
+    old <- Sys.getenv("TWILL_CACHE_DIR", NA)
+    on.exit(if (is.na(old)) Sys.unsetenv("TWILL_CACHE_DIR") else Sys.setenv(TWILL_CACHE_DIR = old))
+    if (is.null(value)) Sys.unsetenv("TWILL_CACHE_DIR") else Sys.setenv(TWILL_CACHE_DIR = value)
+    fit_device(asked, "svi", 1)
+  }
+  expect_identical(cache_of("/a folder"), list(device = "cuda", fallback = FALSE, kernel_cache = "/a folder"))
+  expect_identical(cache_of("/a folder", "auto"), list(device = "cuda", fallback = TRUE, kernel_cache = "/a folder"))
+  expect_identical(cache_of(NULL)$kernel_cache, path.expand(tools::R_user_dir("twill", "cache")))
+  expect_identical(cache_of("~/kernels")$kernel_cache, file.path(path.expand("~"), "kernels"))
+  skip_on_os("windows")
+  expect_identical(cache_of("")$kernel_cache, "")
+})
+
 test_that("a GPU that fails leaves the rest to the CPU if the choice was left, and is an error if not", {
   failed <- list(ok = NULL, err = "The GPU's memory is full.\nUse less.", kind = "device")
   run <- function(settings) if (grepl("cuda", settings)) failed else list(ok = "by the CPU", err = NULL, kind = NULL)
