@@ -124,6 +124,20 @@ fn guides_of_a_gene_in_the_same_lines_are_few_vectors() {
     assert!(n_products[0] * 2 < n_products[1], "{n_products:?}");
 }
 
+/// Two slopes on predictors that are zero in all rows of the last level: a block that says nothing of the core, after those that do.
+#[test]
+fn a_block_without_vectors_may_be_the_last() {
+    let (mut raw, shape) = screen(6, 5, true, false);
+    let (lines, genes) = (raw.terms.remove(2), raw.terms.remove(0));
+    let of_rows = genes.codes.iter().cycle().zip(&genes.z);
+    let z = of_rows.map(|(gene, z)| if *gene == 5 { 0.0 } else { *z }).collect();
+    let terms = vec![RawTerm { z, ..genes }, lines];
+    let shape = Shape { centred: false, p: 1, terms: vec![(6, 2, true), (5, 1, false)], ..shape };
+    let model = model_of((RawArrays { x: raw.x[..raw.y.len()].to_vec(), terms, ..raw }, shape));
+    check(&model, 6);
+    check_many(&model, 6);
+}
+
 fn model_of((raw, shape): (RawArrays, Shape)) -> Arc<Model> {
     let spec = spec(&shape);
     Arc::new(Model::new(Design::new(raw, &spec).unwrap(), &spec).unwrap())

@@ -163,7 +163,7 @@ pub fn coefficient_priors(model: &Model, beta: &[f64], plan: &Plan) -> Vec<Coeff
 pub fn n_products(plan: &Plan, products: &Products) -> usize {
     let of_block = |b: &LevelBlock| {
         let (n, r, length) = (b.columns.len(), b.vectors.len(), b.rows.len());
-        n * n * n / 6 + n * n * r + r * (r + 1) * length
+        n * n * n / 6 + n * n * r + b.n_subtracted() * (r + 1) * length
     };
     let n = plan.n_core;
     plan.blocks.iter().map(of_block).sum::<usize>() + products.n_products(plan) + n * n * n / 6 / DENSE_PER_SPARSE

@@ -43,13 +43,14 @@ impl Clone for Core {
 impl Products {
     /// As there are many entries or few.
     pub fn of(plan: &Plan) -> Self {
-        if plan.basis.len() as f64 > DENSE * (plan.n_core * plan.n_vectors()) as f64 {
+        let n_entries: usize = plan.blocks.iter().map(|b| b.n_subtracted() * b.rows.len()).sum();
+        if n_entries as f64 > DENSE * (plan.n_core * plan.n_subtracted()) as f64 {
             return Self::Dense;
         }
         let mut of_column: Vec<Vec<[u32; 3]>> = vec![vec![]; plan.n_core];
         for block in &plan.blocks {
             let n = block.rows.len();
-            for vector in 0..block.vectors.len() {
+            for vector in 0..block.n_subtracted() {
                 let first = block.basis + vector * n;
                 for (at, row) in block.rows.clone().enumerate() {
                     of_column[plan.rows[row] as usize].push([(first + at) as u32, (first + n) as u32, row as u32]);
@@ -66,7 +67,7 @@ impl Products {
     /// Multiplications, those of dense matrices divided by `DENSE_PER_SPARSE`.
     pub fn n_products(&self, plan: &Plan) -> usize {
         match self {
-            Self::Dense => plan.n_vectors() * plan.n_core * plan.n_core / 2 / DENSE_PER_SPARSE,
+            Self::Dense => plan.n_subtracted() * plan.n_core * plan.n_core / 2 / DENSE_PER_SPARSE,
             Self::Sparse { places, .. } => places.iter().map(|[at, end, _]| (end - at) as usize).sum(),
         }
     }
@@ -113,12 +114,12 @@ impl Core {
     fn subtract_dense(&mut self, plan: &Plan, vectors: &[f64]) {
         let n = self.dim();
         if self.panel.ncols() == 0 {
-            self.panel = Mat::zeros(n, PANEL.min(plan.n_vectors()));
+            self.panel = Mat::zeros(n, PANEL.min(plan.n_subtracted()));
         }
         let mut filled = 0;
-        for (b, block) in plan.blocks.iter().enumerate() {
+        for block in &plan.blocks {
             let (rows, length) = (&plan.rows[block.rows.clone()], block.rows.len());
-            for vector in 0..block.vectors.len() {
+            for vector in 0..block.n_subtracted() {
                 let from = &vectors[block.basis + vector * length..][..length];
                 let to = self.panel.col_as_slice_mut(filled);
                 if length == n {
@@ -128,16 +129,21 @@ impl Core {
                     rows.iter().zip(from).for_each(|(&i, x)| to[i as usize] = *x);
                 }
                 filled += 1;
-                let is_last = b + 1 == plan.blocks.len() && vector + 1 == block.vectors.len();
-                if filled == self.panel.ncols() || is_last {
-                    let part = self.panel.as_ref().subcols(0, filled);
-                    let (lower, full) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
-                    let to = self.matrix.as_mut();
-                    triangular_product(to, lower, Accum::Add, part, full, part.transpose(), full, -1.0, Par::Seq);
+                if filled == self.panel.ncols() {
+                    self.subtract_panel(filled);
                     filled = 0;
                 }
             }
         }
+        if filled > 0 {
+            self.subtract_panel(filled);
+        }
+    }
+
+    fn subtract_panel(&mut self, filled: usize) {
+        let part = self.panel.as_ref().subcols(0, filled);
+        let (lower, full) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
+        triangular_product(self.matrix.as_mut(), lower, Accum::Add, part, full, part.transpose(), full, -1.0, Par::Seq);
     }
 
     /// Overwrites the matrix with its factor; false if it is not positive definite, or after a cancel.

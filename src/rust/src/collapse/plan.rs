@@ -61,7 +61,19 @@ pub struct Plan {
     pub inmost: Option<Inmost>,
 }
 
+impl LevelBlock {
+    /// Vectors that a position subtracts from the core, never more than columns.
+    pub fn n_subtracted(&self) -> usize {
+        self.columns.len().min(self.vectors.len())
+    }
+}
+
 impl Plan {
+    /// Vectors that a position subtracts from the core.
+    pub fn n_subtracted(&self) -> usize {
+        self.blocks.iter().map(LevelBlock::n_subtracted).sum()
+    }
+
     /// Vectors of all blocks.
     pub fn n_vectors(&self) -> usize {
         self.blocks.last().map_or(0, |b| b.vectors.end)

@@ -76,7 +76,8 @@ impl Several {
                 own_gram.resize(r * r, 0.0);
                 own_along.resize(r, 0.0);
                 own.factor(plan, block, &of_core.of(&plan.nodes[block.nodes.clone()]), (k, &of_layers[d]));
-                own.products(block, &mut own_along, &mut own_gram);
+                own.along(block, &mut own_along);
+                own.gram(block, &mut own_gram);
                 for s in 0..r {
                     along[(block.vectors.start + s) * width + d] = own_along[s];
                     (0..r).for_each(|m| gram[(start + s * r + m) * width + d] = own_gram[s.max(m) * r + s.min(m)]);

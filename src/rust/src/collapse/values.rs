@@ -47,12 +47,20 @@ impl BlockRoots {
         log_det
     }
 
-    /// Sets `along` to `W'R_b^-1 v_b` and the lower half of `gram` to `W'W`.
-    pub fn products(&self, block: &LevelBlock, along: &mut [f64], gram: &mut [f64]) {
-        let (n, r) = (block.columns.len(), block.vectors.len());
-        let (t, w) = (&self.t[block.columns.clone()], &self.w[block.mix..block.mix + r * n]);
+    fn w(&self, block: &LevelBlock) -> &[f64] {
+        &self.w[block.mix..block.mix + block.vectors.len() * block.columns.len()]
+    }
+
+    /// Sets `along` to `W'R_b^-1 v_b`.
+    pub fn along(&self, block: &LevelBlock, along: &mut [f64]) {
+        let t = &self.t[block.columns.clone()];
+        along.iter_mut().zip(self.w(block).chunks_exact(t.len())).for_each(|(out, w)| *out = dot(w, t));
+    }
+
+    /// Sets the lower half of `gram` to `W'W`.
+    pub fn gram(&self, block: &LevelBlock, gram: &mut [f64]) {
+        let (n, r, w) = (block.columns.len(), block.vectors.len(), self.w(block));
         for s in 0..r {
-            along[s] = dot(&w[s * n..(s + 1) * n], t);
             (0..=s).for_each(|m| gram[s * r + m] = dot(&w[s * n..(s + 1) * n], &w[m * n..(m + 1) * n]));
         }
     }
@@ -101,22 +109,29 @@ impl BlockValues {
     pub fn factor_block(
         &mut self, plan: &Plan, block: &LevelBlock, factors: &LevelFactors, core: &CoreScales, at: (f64, &[f64]),
     ) -> f64 {
-        let (r, length) = (block.vectors.len(), block.rows.len());
+        let (n, r, length) = (block.columns.len(), block.vectors.len(), block.rows.len());
         let log_det = self.own.factor(plan, block, factors, at);
-        let (gram, along) = (&mut self.gram[..r * r], &mut self.along[..r]);
-        self.own.products(block, along, gram);
-        semidefinite_root(r, gram);
+        self.own.along(block, &mut self.along[..r]);
         let rows = &plan.rows[block.rows.clone()];
         let basis = &plan.basis[block.basis..block.basis + r * length];
-        let vectors = &mut self.vectors[block.basis..block.basis + r * length];
-        for (s, x) in along.iter().enumerate() {
-            let from = &basis[s * length..(s + 1) * length];
+        for (x, from) in self.along[..r].iter().zip(basis.chunks_exact(length.max(1))) {
             rows.iter().zip(from).for_each(|(&i, v)| self.t_core[i as usize] -= x * v);
-            let to = &mut vectors[s * length..(s + 1) * length];
-            to.iter_mut().zip(from).for_each(|(u, v)| *u = gram[s * r + s] * v);
-            for m in s + 1..r {
-                let x = gram[m * r + s];
-                to.iter_mut().zip(&basis[m * length..(m + 1) * length]).for_each(|(u, v)| *u += x * v);
+        }
+        // `U = V X` with `XX' = W'W`, the fewer columns of both.
+        let is_wide = r > n;
+        if !is_wide {
+            self.own.gram(block, &mut self.gram[..r * r]);
+            semidefinite_root(r, &mut self.gram[..r * r]);
+        }
+        let vectors = &mut self.vectors[block.basis..block.basis + block.n_subtracted() * length];
+        for (s, to) in vectors.chunks_exact_mut(length.max(1)).enumerate() {
+            let x = |m: usize| if is_wide { self.own.w[block.mix + m * n + s] } else { self.gram[m * r + s] };
+            let first = if is_wide { 0 } else { s };
+            let v = |m: usize| &basis[m * length..(m + 1) * length];
+            to.iter_mut().zip(v(first)).for_each(|(u, v)| *u = x(first) * v);
+            for m in first + 1..r {
+                let x = x(m);
+                to.iter_mut().zip(v(m)).for_each(|(u, v)| *u += x * v);
             }
             core.transposed_times(rows, to);
         }
