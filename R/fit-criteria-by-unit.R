@@ -116,9 +116,11 @@ print.tw_leaf_criterion <- function(x, digits = 1, ...) {
   shown[] <- formatC(x$estimates, format = "f", digits = digits, big.mark = ",")
   print(shown, quote = FALSE, right = TRUE)
   k <- unit_k_of(x)
-  high <- mean(k > 0.7, na.rm = TRUE)
-  middle <- if (!is.null(k)) stats::median(k, na.rm = TRUE)
-  if (!is.null(k)) cat(sprintf("Pareto k of a %s in a gene: median %.2f; above 0.7 in %.1f%%.\n", unit, middle, 100 * high))
+  if (!is.null(k)) {
+    limit <- pareto_limit(x)
+    cat(sprintf("Pareto k of a %s in a gene: median %.2f; above %s in %.1f%%.\n", unit, stats::median(k, na.rm = TRUE),
+                format(limit, digits = 2), 100 * mean(k > limit, na.rm = TRUE)))
+  }
   cat(strwrap("Meant for differences between fits of the same counts, row by row: loo_compare(), $pointwise."), sep = "\n")
   invisible(x)
 }

@@ -80,8 +80,9 @@ print_rows <- function(x, n, digits) {
   left <- c(if (nrow(x) > n) sprintf("%s more rows", big(nrow(x) - n)),
             if (!all(fits)) paste("further columns:", toString(names(shown)[!fits])))
   if (length(left) == 0) return(invisible())
-  text <- paste0("# ", paste(left, collapse = "; "), " - print(x, n = ), as.data.frame(x)")
-  cat(strwrap(text, screen_width() + 1, prefix = "# ", initial = ""), sep = "\n")
+  # A call stays on one line.
+  text <- paste0("# ", paste(left, collapse = "; "), " - print(x,\001n\001=\001), as.data.frame(x)")
+  cat(gsub("\001", " ", strwrap(text, screen_width() + 1, prefix = "# ", initial = ""), fixed = TRUE), sep = "\n")
 }
 
 # A column of text with its heading: names of rows, where they are names.

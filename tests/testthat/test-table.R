@@ -121,6 +121,10 @@ test_that("tables print their units within 80 columns", {
                                  lfc_threshold = 0.5, donor_weights = "cells")), "scale of clr.*threshold 0.5.*weighted by cells")
   expect_match(shown(tw_means(fit)), "Means, 120 rows by gene and leaf.*110 more rows")
   expect_no_match(shown(tw_means(fit), n = 200), "more rows")
+  for (width in 40:90) {
+    lines <- withr::with_options(list(width = width), utils::capture.output(print(tw_means(fit))))
+    expect_true(any(grepl("print(x, n = )", lines, fixed = TRUE)), label = width)
+  }
   # As many rows as are said, the first ones, and numbers of effects of either sign at that s-value.
   rows_shown <- function(...) sum(grepl("^gene", utils::capture.output(print(tw_contrast(fit), ...))))
   expect_identical(c(rows_shown(), rows_shown(n = 3), rows_shown(n = 50)), c(10L, 3L, 12L))
