@@ -133,7 +133,9 @@ test_that("calls of fits by type can be made again where columns have no type, a
 
 test_that("columns and values that do not go with the whole are refused before it is parted", {
   data <- typed_samples()
-  run <- function(col_data = data$col_data, ...) twill_genes(data$counts, ~condition, col_data = col_data, by = "type", silent = 2, ...)
+  run <- function(col_data = data$col_data, ...) {
+    twill_genes(data$counts, ~condition, col_data = col_data, by = "type", silent = 2, ...)
+  }
   expect_error(run(data$col_data[c(1:16, 16), ]), "one row per column", class = "twill_error_genes")
   # Columns without a row were left out.
   expect_error(run(data$col_data[1:15, ]), "one row per column", class = "twill_error_genes")
@@ -144,6 +146,6 @@ test_that("columns and values that do not go with the whole are refused before i
   expect_error(run(weights = rep(1, 8)), "weights.*one value per column", class = "twill_error_genes")
   expect_error(run(size_factors = rep(1, 8)), "size_factors.*one value per column", class = "twill_error_genes")
   cells <- simulate_cells(n_genes = 3, n_cells = 80)
-  expect_error(twill_cells(cells$counts, ~condition, col_data = cells$cells[1:70, ], by = "donor", silent = 2), "one row per column",
-               class = "twill_error_genes")
+  expect_error(twill_cells(cells$counts, ~condition, col_data = cells$cells[1:70, ], by = "donor", silent = 2),
+               "one row per column", class = "twill_error_genes")
 })
