@@ -219,11 +219,11 @@ tw_row_data <- function(x, results, prefix = "twill_", ...) {
   if (length(unknown) > 0) {
     abort_twill("genes", c("{.arg results} has genes that {.arg x} does not have: {.val {some(unknown)}}."))
   }
-  data <- SummarizedExperiment::rowData(x, use.names = FALSE)
+  data <- experiment_rows(x)
   columns <- paste0(prefix, names(results))
   rows <- match(known, rownames(results))
   for (k in seq_along(columns)) data[[columns[k]]] <- table_column_at(results[[k]], rows, names(results)[k])
-  SummarizedExperiment::rowData(x) <- describe_columns(data, columns, table_texts(results))
+  S4Vectors::mcols(x) <- describe_columns(data, columns, table_texts(results))
   x
 }
 

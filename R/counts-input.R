@@ -88,8 +88,11 @@ texts_of_rows <- function(data, names) {
   structure(columns, row.names = unique_names(names, nrow(data)))
 }
 
-# Without their names: of those some may be missing, which a table of Bioconductor refuses.
-experiment_texts <- function(x) texts_of_rows(SummarizedExperiment::rowData(x, use.names = FALSE), rownames(x))
+experiment_texts <- function(x) texts_of_rows(experiment_rows(x), rownames(x))
+
+# What rowData() is, without names: of those some may be missing, which a table of Bioconductor refuses, and rowData() of single
+# cells too, whether it is asked for names or not.
+experiment_rows <- function(x) S4Vectors::mcols(x, use.names = FALSE)
 
 # A variable of the design that is a matrix, a table or a list is there, but no column.
 refuse_odd_columns <- function(variables, data, where) {

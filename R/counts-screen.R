@@ -35,7 +35,7 @@ own_guide_names <- function(names, gene) {
 }
 
 row_column <- function(x, name, assay) {
-  data <- if (is_seurat(x)) seurat_features(x, assay) else SummarizedExperiment::rowData(x, use.names = FALSE)
+  data <- if (is_seurat(x)) seurat_features(x, assay) else experiment_rows(x)
   known <- names(data)
   if (name %in% known) return(data[[name]])
   where <- if (is_seurat(x)) "x[[assay]][[]]" else "rowData(x)"

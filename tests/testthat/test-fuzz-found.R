@@ -17,6 +17,16 @@ test_that("experiments whose rows lack names are read and written to", {
   table <- tw_contrast(fit, "f2")
   written <- SummarizedExperiment::rowData(tw_row_data(x, table), use.names = FALSE)
   expect_identical(written$twill_log2FoldChange, table$log2FoldChange)
+  # Experiments of single cells name the rows of rowData() whatever is asked.
+  skip_if_not_installed("SingleCellExperiment")
+  cells <- SingleCellExperiment::SingleCellExperiment(list(counts = counts), colData = data)
+  S4Vectors::mcols(cells) <- S4Vectors::DataFrame(symbol = LETTERS[1:4])
+  again <- suppressWarnings(twill_genes(cells, ~f, iter = 100, seed = 1, silent = 2, share = "none", check = FALSE))
+  expect_identical(again$posterior, fit$posterior)
+  expect_identical(again$job$row_data$symbol, LETTERS[1:4])
+  written <- S4Vectors::mcols(tw_row_data(cells, table), use.names = FALSE)
+  expect_identical(written$twill_log2FoldChange, table$log2FoldChange)
+  expect_error(suppressWarnings(twill_screen(cells, ~f, gene = "gene", silent = 2)), "There is no.*gene", class = "twill_error_genes")
 })
 
 test_that("a screen may come as a Seurat object, with genes as a column of its features", {
