@@ -83,12 +83,15 @@ unused_by_twill <- function(init, save_pars, control, file_refit, path, method) 
 }
 
 # Of doors of many genes: what goes with counts, and what `control` says of steps that are hardly made, or not at all.
-# A lowest count of zero asks for nothing.
-unused_by_genes <- function(family, control, settings, min_count = 0) {
-  has_chains <- settings$method != "svi" || settings$refine
-  of_steps <- intersect(names(control), if (has_chains) "max_treedepth" else c("adapt_delta", "max_treedepth"))
-  why <- if (has_chains) "trajectories of one length have no tree (unless NUTS takes over)" else
-    "nothing is sampled with `refine = FALSE`"
+# A lowest count of zero asks for nothing; `slow_guide` as by has_slow_guide().
+unused_by_genes <- function(family, control, settings, slow_guide, min_count = 0) {
+  is_svi <- settings$method == "svi"
+  of <- function(names, why) {
+    names <- intersect(names(control), names)
+    stats::setNames(rep(why, length(names)), paste0("control$", names, recycle0 = TRUE))
+  }
   c(if (!is_count_family(family) && !identical(as.numeric(min_count), 0)) c(min_count = "Gaussian models have no counts"),
-    if (settings$method != "nuts") stats::setNames(rep(why, length(of_steps)), paste0("control$", of_steps, recycle0 = TRUE)))
+    if (is_svi && !settings$refine) of(c("adapt_delta", "max_treedepth"), "nothing is sampled with `refine = FALSE`")
+    else if (settings$method != "nuts") of("max_treedepth", "trajectories of one length have no tree (unless NUTS takes over)"),
+    if (is_svi && slow_guide) of(c("max_steps", "tolerance"), "guides of related levels, or known scales, have a rule of their own"))
 }

@@ -75,6 +75,14 @@ gene_formula <- function(design, dispersion, family) {
   add_dispersion(formula, list(stats::as.formula(regression, environment(dispersion))))
 }
 
+# Whether guides go through the coordinates of the sampler (`needs_more()` of the core; what is too large for lanes does too).
+has_slow_guide <- function(model) {
+  is_scale <- model$parameters$class %in% c("sd", "cor", "shape", "sigma")
+  is_known <- vapply(model$parameters$parsed[is_scale], is_known_prior, NA)
+  is_related <- vapply(model$design$terms, function(term) !is.null(term$precision), NA)
+  any(is_known, is_related)
+}
+
 # The right side of the design, for print().
 design_text <- function(model) {
   c(deparse1(call("~", model$formula$formula[[3]])), dispersion_text(model$formula))

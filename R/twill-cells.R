@@ -120,7 +120,8 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   new_model <- function() quiet_if(silent, new_gene_model(formula, data, family, prior, contrasts, silent, data2,
                                                           length(input$total)))
   model <- in_words_of_genes(new_model(), variables_word(x))
-  say_unused(c(unused_by_genes(family, control, settings), unused_sharing(model, sharing, names(call))), silent)
+  unused <- unused_by_genes(family, control, settings, has_slow_guide(model))
+  say_unused(c(unused, unused_sharing(model, sharing, names(call))), silent)
   check_cells_design(model, input, how$how, silent)
   if (check) check_slopes(model, silent, "cell")
   x <- if (input$has_leaves) model$design$x else matrix(1, nrow(input$leaves))

@@ -137,6 +137,13 @@ test_that("control of steps that are not made is told, and several targets of ge
   expect_unused(genes(method = "svi", control = list(refine = FALSE, adapt_delta = 0.9)), "adapt_delta")
   expect_no_message(genes(method = "svi", control = list(adapt_delta = 0.9)), class = "twill_message_unused")
   expect_no_message(genes(method = "nuts", control = list(max_treedepth = 3)), class = "twill_message_unused")
+  K <- structure(diag(nlevels(samples$donor)), dimnames = rep(list(levels(samples$donor)), 2))
+  for (name in c("max_steps", "tolerance")) {
+    control <- stats::setNames(list(100), name)
+    expect_unused(genes(design = ~ (1 | gr(donor, cov = K)), data2 = list(K = K), method = "svi", control = control), name)
+    expect_unused(genes(prior = tw_prior("constant(0.3)", class = "sd"), method = "svi", control = control), name)
+    expect_no_message(genes(method = "svi", control = control), class = "twill_message_unused")
+  }
   expect_error(genes(method = "hmc", control = list(adapt_delta = c(0.8, 0.9))), "adapt_delta.*one number",
                class = "twill_error_setting")
 })
