@@ -93,5 +93,5 @@ unused_by_genes <- function(family, control, settings, slow_guide, min_count = 0
   c(if (!is_count_family(family) && !identical(as.numeric(min_count), 0)) c(min_count = "Gaussian models have no counts"),
     if (is_svi && !settings$refine) of(c("adapt_delta", "max_treedepth"), "nothing is sampled with `refine = FALSE`")
     else if (settings$method != "nuts") of("max_treedepth", "trajectories of one length have no tree (unless NUTS takes over)"),
-    if (is_svi && slow_guide) of(c("max_steps", "tolerance"), "guides of related levels, or known scales, have a rule of their own"))
+    if (is_svi && slow_guide) of(c("max_steps", "tolerance"), "guides of related levels or known scales have their own rule"))
 }
