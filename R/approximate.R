@@ -166,8 +166,11 @@ approximation_diagnostics <- function(fit) {
 
 # Blocks of effects have distributions of their own given scales and core; their draws are weighed one by one.
 blocks_text <- function(khat) {
-  sprintf("  k-hat of %d blocks of effects: median %.2f, largest %.2f (%s), %d above %s", length(khat), stats::median(khat),
-          max(khat), names(khat)[which.max(khat)], sum(khat > khat_limit), khat_limit)
+  even <- sum(khat == -Inf)
+  text <- c(if (even) sprintf("ratios hardly vary in %d", even),
+            if (even < length(khat)) sprintf("largest %.2f (%s)", max(khat), names(khat)[which.max(khat)]),
+            sprintf("%d above %s", sum(khat > khat_limit), khat_limit))
+  sprintf("  k-hat of %d blocks of effects: %s", length(khat), paste(text, collapse = ", "))
 }
 
 warn_approximation <- function(fit) {

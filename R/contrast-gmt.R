@@ -19,14 +19,19 @@ tw_read_gmt <- function(file, ...) {
   check_existing_file(file, "file")
   connection <- gzfile(file, "rt")
   on.exit(close(connection))
-  lines <- readLines(connection, warn = FALSE)
+  lines <- readLines(connection, warn = FALSE, encoding = "UTF-8")
+  # Names in the encoding of older files.
+  old <- !validUTF8(lines)
+  lines[old] <- iconv(lines[old], "latin1", "UTF-8")
   numbers <- which(nzchar(trimws(lines)))
   fields <- strsplit(lines[numbers], "\t", fixed = TRUE)
   short <- numbers[lengths(fields) < 3]
   if (length(numbers) == 0) abort_twill("file", "{.file {file}} holds no set of genes.")
   if (length(short)) {
+    # As texts: a plural would take numbers for its own.
+    lines <- some(as.character(short))
     abort_twill("file", c("Lines of {.file {file}} must hold a name, a description and genes, separated by tabs.",
-                          "x" = "Line{?s} {.val {some(short)}} {?has/have} fewer than three fields."))
+                          "x" = "Line{?s} {lines} {?has/have} fewer than three fields."))
   }
   names <- trimws(vapply(fields, `[`, "", 1))
   twice <- unique(names[duplicated(names)])

@@ -5,7 +5,7 @@
 
 # `name` is the argument.
 check_existing_file <- function(file, name) {
-  if (is.character(file) && length(file) == 1 && !is.na(file) && file.exists(file)) return(invisible())
+  if (is.character(file) && length(file) == 1 && !is.na(file) && file.exists(file) && !dir.exists(file)) return(invisible())
   given <- given_value(file)
   abort_twill("file", c("{.arg {name}} must be the path of a file that exists.", "x" = "It is {.val {given}}."))
 }

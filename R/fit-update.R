@@ -98,7 +98,7 @@ updated_formulas <- function(old, change, stated) {
   row_arguments <- setdiff(stated, "subset")
   if (length(row_arguments) > 0) {
     abort_twill("argument", c("{.arg {row_arguments}} {?is an argument/are arguments} of one response.",
-                              "i" = "State {?it/them} in the formula of each."))
+                              "i" = "State {cli::qty(length(row_arguments))}{?it/them} in the formula of each."))
   }
   if (is.null(change)) return(old)
   if ("." %in% if (inherits(change, "formula")) all.vars(change)) {

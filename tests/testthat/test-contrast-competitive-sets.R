@@ -133,4 +133,13 @@ test_that("files that hold no sets are refused by line and name", {
   twice <- written_file(".gmt", writeLines(c("A\tx\tg1", "A\tx\tg2"), file))
   expect_error(tw_read_gmt(twice), "\"A\"", class = "twill_error_file")
   expect_error(tw_read_gmt(written_file(".gmt", writeLines("", file))), "no set", class = "twill_error_file")
+  short <- written_file(".gmt", writeLines(c("A\tx", "B\tx\tg1", "C"), file))
+  expect_error(tw_read_gmt(short), "Lines 1 and 3 have", class = "twill_error_file")
+  expect_no_warning(expect_error(tw_read_gmt(tempdir()), "a file that exists", class = "twill_error_file"))
+})
+
+test_that("sets in the encoding of older files are read", {
+  latin1 <- written_file(".gmt", writeLines("caf\xe9\tx\tg1", file, useBytes = TRUE))
+  utf8 <- written_file(".gmt", writeLines("caf\u00e9\tx\tg1", file, useBytes = TRUE))
+  for (file in c(latin1, utf8)) expect_no_warning(expect_identical(tw_read_gmt(file), list("caf\u00e9" = "g1")))
 })

@@ -304,6 +304,8 @@ test_that("levels with a covariance, files, updates and priors work as for one r
   simpler <- update(fit, mvbind(y1, y2) ~ (1 | g), file = NULL, data2 = NULL, silent = 2)
   expect_false("b_y1_x" %in% variables(simpler))
   expect_identical(class(simpler), class(fit))
+  expect_error(update(fit, weights = x, file = NULL), "State it in the formula", class = "twill_error_argument")
+  expect_error(update(fit, weights = x, offset = x, file = NULL), "State them in the formula", class = "twill_error_argument")
   few <- update(fit, save_pars = tw_save(group = 10), file = NULL, silent = 2)
   expect_identical(dim(ranef(few)$g), c(6L, 4L, 2L))
   expect_identical(dim(ranef(tw_response(few, "y2"))$g), c(6L, 4L, 1L))

@@ -186,6 +186,17 @@ as_other_matrix <- function(x, col_data) {
   switch(element_of(kinds), sparse = try_or(methods::as(x, "CsparseMatrix"), x),
          row_sparse = try_or(methods::as(x, "RsparseMatrix"), x), seurat = as_seurat(x, col_data),
              delayed = DelayedArray::DelayedArray(x),
-         experiment = try_or(SummarizedExperiment::SummarizedExperiment(list(counts = x), colData = col_data), x),
-         cells = try_or(SingleCellExperiment::SingleCellExperiment(list(counts = x), colData = col_data), x))
+         experiment = try_or(as_experiment(SummarizedExperiment::SummarizedExperiment, x, col_data), x),
+         cells = try_or(as_experiment(SingleCellExperiment::SingleCellExperiment, x, col_data), x))
+}
+
+# With what other packages leave in such an object: size factors, symbols of genes, other assays.
+as_experiment <- function(make, x, col_data) {
+  assays <- list(counts = x)
+  if (oddly(0.1)) names(assays) <- one_of("other", "", NULL)
+  if (is.numeric(x) && chance(0.3)) assays$logcounts <- log1p(as.matrix(x))
+  out <- make(assays, colData = col_data)
+  if (chance(0.3)) SummarizedExperiment::colData(out)$sizeFactor <- stats::runif(ncol(x), 0.5, 2)
+  if (chance(0.3)) S4Vectors::mcols(out) <- S4Vectors::DataFrame(symbol = rep_len(c("A", "B", NA, "a b", "A"), nrow(x)), n = 1)
+  out
 }

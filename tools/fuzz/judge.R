@@ -92,7 +92,7 @@ run_quietly <- function(code, env, note) {
 # What loo and easystats say of few draws, in words that their users know, and what the null device says of letters that it
 # cannot draw.
 warnings_of_others <- paste0("mbcsToSbcs|p_waic estimates greater than|Pareto k diagnostic values|",
-                             "Relative effective sample sizes|`ci` is too large")
+                             "Relative effective sample sizes|`ci` is too large|The posterior is too short")
 
 # What generics of R refuse before they look for a method.
 errors_of_others <- "'decreasing' must be a length-1 logical"

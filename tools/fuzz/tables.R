@@ -1,9 +1,10 @@
-# Random calls of what takes no fit: labels of correlated variants, shrunken estimates, designs, pedigrees, default priors.
+# Random calls of what takes no fit: labels of correlated variants, shrunken estimates, designs, pedigrees, default
+# priors, sums of cells, files of sets.
 
 random_table <- function() {
-  kind <- one_of("inclusion", "shrink", "design", "inclusion", "shrink", "design", "pedigree", "priors", "small")
-  switch(kind, inclusion = random_inclusion(), shrink = random_shrink(), design = random_power(), pedigree = random_pedigree(),
-         priors = random_default_prior(), small = random_small())
+  kind <- one_of("inclusion", "shrink", "design", "inclusion", "shrink", "design", "pedigree", "priors", "small", "bulk", "sets")
+  switch(kind, bulk = random_pseudobulk(), sets = random_gmt(), inclusion = random_inclusion(), shrink = random_shrink(),
+         design = random_power(), pedigree = random_pedigree(), priors = random_default_prior(), small = random_small())
 }
 
 # z-scores of variants in blocks of correlation, in one study or two, of one locus or several.
@@ -107,4 +108,30 @@ random_small <- function() {
                                                             .average = yes_no)),
     function() random_call("negbinomial", list(), list(link = any_of("log", "identity", 1))))()
   list(code = code, data = list())
+}
+
+# Cells in an object, to be added up.
+random_pseudobulk <- function() {
+  if (!requireNamespace("SingleCellExperiment", quietly = TRUE)) return(random_small())
+  n <- if (oddly(0.1)) sample(0:2, 1) else sample(20:80, 1)
+  cells <- random_samples(n)
+  x <- random_matrix(n_genes(), n, 2)
+  make <- one_of(SingleCellExperiment::SingleCellExperiment, SummarizedExperiment::SummarizedExperiment)
+  x <- if (oddly(0.1)) x else try_or(as_experiment(make, if (chance(0.5)) methods::as(x, "CsparseMatrix") else x, cells), x)
+  by <- any_of("g", c("g", "f"), c("g", "h"), c("f", "f"), "x", "z", "nothing", character(0), NULL, 1, NA, list("g"))
+  own <- list(min_cells = any_of(0, 1, 3, 1000), assay = any_of("counts", "logcounts", "other", 1, "nothing"))
+  list(code = random_call("tw_pseudobulk", list(quote(x), by = by), own), data = list(x = x))
+}
+
+# Files of sets of genes, some of them not what they say.
+random_gmt <- function() {
+  lines <- c("set1\tfrom somewhere\tgene1\tgene2", "set2\t\tgene3", "set 3\tna\tgene1\tgene1\t\tgene4\t")
+  odd <- c("", "set1\ttwice\tgene2", "two\tfields", "empty\tset\t", "\t\tgene1", "\u00e9\ta\tgene1", "a\tb\tc\xe9", "  ",
+           "# comment")
+  if (oddly(0.4)) lines <- sample(c(lines, some_of(odd, 2)))
+  if (oddly(0.1)) lines <- character(0)
+  file <- tempfile(fileext = ".gmt")
+  writeLines(lines, if (chance(0.3)) gzfile(file) else file, sep = one_of("\n", "\n", "\r\n"), useBytes = TRUE)
+  file <- if (oddly(0.2)) any_of("nothing.gmt", tempdir(), "", NA, c("a", "b"), 1)() else file
+  list(code = random_call("tw_read_gmt", list(file)), data = list())
 }

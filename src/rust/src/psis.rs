@@ -39,6 +39,18 @@ impl Weights {
         if khat > MAX_KHAT && n as f64 / raw.ess() - 1.0 < EVEN { raw } else { Self::normalised(values, khat) }
     }
 
+    /// k-hat of ratios whose draws come in pairs, at either side of the proposal's centre, of which one is then taken by weight. That moves
+    /// the mean as far as it must, but for a rest of the square of the ratios' coefficient of variation. Where this square is as small as
+    /// the coefficient itself has to be without weighing the ratios hardly vary, and a tail's shape says nothing: minus infinity. Ratios
+    /// that pool over scales have heavy tails at any size.
+    pub fn khat_of_paired(log_ratios: &[f64]) -> f64 {
+        let khat = Self::from_log_ratios(log_ratios).khat;
+        let top = log_ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let raw = Self::normalised(log_ratios.iter().map(|r| (r - top).exp()).collect(), f64::NEG_INFINITY);
+        let spread = log_ratios.len() as f64 / raw.ess() - 1.0;
+        if khat.is_finite() && spread < EVEN.sqrt() { f64::NEG_INFINITY } else { khat }
+    }
+
     fn normalised(mut values: Vec<f64>, khat: f64) -> Self {
         let sum: f64 = values.iter().sum();
         values.iter_mut().for_each(|w| *w /= sum);
@@ -175,6 +187,25 @@ mod tests {
         let weights = Weights::from_log_ratios(&outside);
         assert!(weights.khat <= 0.7 && weights.values[0] == 0.0, "{}", weights.khat);
         assert_eq!(Weights::from_log_ratios(&[f64::INFINITY, 0.0, 0.0]).values, [0.0, 0.5, 0.5]);
+    }
+
+    /// Normal logs at scales that differ by four powers of ten, as those of a block: heavy tails whatever the scale of them all.
+    #[test]
+    fn pooled_ratios_of_pairs_are_trusted_where_they_hardly_vary() {
+        let pooled = |size: f64| -> Vec<f64> {
+            let one = |i: usize| {
+                let scale = (9.0 * ((i as f64 * 0.618_033_988_749_894_9).fract() - 1.0)).exp();
+                size * scale * (2.0 * (i as f64 * 0.414_213_562_373_095).fract() - 1.0)
+            };
+            (1..=500).map(one).collect()
+        };
+        for (size, is_even) in [(0.02, true), (0.2, true), (1.0, false)] {
+            let (khat, plain) = (Weights::khat_of_paired(&pooled(size)), Weights::from_log_ratios(&pooled(size)).khat);
+            assert_eq!(khat, if is_even { f64::NEG_INFINITY } else { plain }, "{size}");
+        }
+        // Too few for a shape, and none at all.
+        assert_eq!(Weights::khat_of_paired(&[0.01, 0.02, 0.03, 0.0]), f64::INFINITY);
+        assert_eq!(Weights::khat_of_paired(&[f64::NEG_INFINITY; 50]), f64::INFINITY);
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub fn approximate(
     of_blocks.retain(|own| !own.is_empty());
     let khat = |(b, level): (usize, (usize, usize))| {
         let logs: Vec<f64> = of_blocks.iter().map(|own| own[b]).collect();
-        (level, Weights::from_log_ratios(&logs).khat)
+        (level, Weights::khat_of_paired(&logs))
     };
     out.evidence_noise = target.noise();
     out.blocks = target.blocks().into_par_iter().enumerate().map(khat).collect();
