@@ -26,7 +26,8 @@ test_that("experiments whose rows lack names are read and written to", {
   expect_identical(again$job$row_data$symbol, LETTERS[1:4])
   written <- S4Vectors::mcols(tw_row_data(cells, table), use.names = FALSE)
   expect_identical(written$twill_log2FoldChange, table$log2FoldChange)
-  expect_error(suppressWarnings(twill_screen(cells, ~f, gene = "gene", silent = 2)), "There is no.*gene", class = "twill_error_genes")
+  expect_error(suppressWarnings(twill_screen(cells, ~f, gene = "gene", silent = 2)), "There is no.*gene",
+               class = "twill_error_genes")
 })
 
 test_that("a screen may come as a Seurat object, with genes as a column of its features", {
