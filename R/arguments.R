@@ -84,7 +84,7 @@ unused_by_twill <- function(init, save_pars, control, file_refit, path, method) 
 
 # Of doors of many genes: what goes with counts, and what `control` says of steps that are hardly made, or not at all.
 # A lowest count of zero asks for nothing; `slow_guide` as by has_slow_guide().
-unused_by_genes <- function(family, control, settings, slow_guide, min_count = 0) {
+unused_by_genes <- function(family, control, settings, min_count = 0, slow_guide = FALSE) {
   is_svi <- settings$method == "svi"
   of <- function(names, why) {
     names <- intersect(names(control), names)

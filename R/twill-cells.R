@@ -120,7 +120,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   new_model <- function() quiet_if(silent, new_gene_model(formula, data, family, prior, contrasts, silent, data2,
                                                           length(input$total)))
   model <- in_words_of_genes(new_model(), variables_word(x))
-  unused <- unused_by_genes(family, control, settings, has_slow_guide(model))
+  unused <- unused_by_genes(family, control, settings, slow_guide = has_slow_guide(model))
   say_unused(c(unused, unused_sharing(model, sharing, names(call))), silent)
   check_cells_design(model, input, how$how, silent)
   if (check) check_slopes(model, silent, "cell")

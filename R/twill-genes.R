@@ -201,7 +201,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   model <- in_words_of_genes(new_model(), variables_word(x))
   job <- new_job(input, model, given, sharing, settings, keep)
   lowest <- if (missing(min_count)) 0 else min_count
-  unused <- unused_by_genes(family, control, settings, has_slow_guide(model), lowest)
+  unused <- unused_by_genes(family, control, settings, lowest, has_slow_guide(model))
   say_unused(c(unused, unused_sharing(model, sharing, names(call))), silent)
   job$row_data <- input$rows
   if (check) check_slopes(model, silent, "sample")
