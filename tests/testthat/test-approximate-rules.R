@@ -118,7 +118,8 @@ test_that("what is not to be trusted is said with the way out", {
   expect_identical(blocks_text(blocks), "  k-hat of 6 blocks of effects: largest 1.00 (e), 4 above 0.7")
   expect_identical(blocks_text(replace(blocks, c("b", "f"), -Inf)),
                    "  k-hat of 6 blocks of effects: ratios hardly vary in 2, largest 1.00 (e), 4 above 0.7")
-  expect_identical(blocks_text(replace(blocks, 1:6, -Inf)), "  k-hat of 6 blocks of effects: ratios hardly vary in 6, 0 above 0.7")
+  expect_identical(blocks_text(replace(blocks, 1:6, -Inf)),
+                   "  k-hat of 6 blocks of effects: ratios hardly vary in 6, 0 above 0.7")
 })
 
 test_that("diagnostics tell whether steps settled, and of what they were", {
