@@ -12,7 +12,7 @@ read_cells <- function(x, assay, col_data) {
   } else if (is_experiment(x)) {
     need_package("SummarizedExperiment", "to read {.arg x}")
     if (!is.null(col_data)) abort_twill("genes", "{.arg col_data} is for matrices: {.arg x} has its own.")
-    assay <- pick_assay(assay, SummarizedExperiment::assayNames(x))
+    assay <- pick_assay(assay, x)
     counts <- SummarizedExperiment::assay(x, assay, withDimnames = FALSE)
     dimnames(counts) <- list(rownames(x), colnames(x))
     col_data <- SummarizedExperiment::colData(x)

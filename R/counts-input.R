@@ -44,7 +44,7 @@ read_experiment <- function(x, assay, col_data) {
                            "i" = "Put what is missing into {.code colData(x)}."))
   }
   # Before the call: S4 dispatch would wrap an error raised while it evaluates arguments.
-  assay <- pick_assay(assay, SummarizedExperiment::assayNames(x))
+  assay <- pick_assay(assay, x)
   values <- SummarizedExperiment::assay(x, assay, withDimnames = FALSE)
   dimnames(values) <- list(rownames(x), colnames(x))
   data <- plain_columns(SummarizedExperiment::colData(x), colnames(x))
@@ -52,7 +52,11 @@ read_experiment <- function(x, assay, col_data) {
 }
 
 # An experiment with one assay without a name has that one.
-pick_assay <- function(assay, known) {
+pick_assay <- function(assay, x) {
+  known <- SummarizedExperiment::assayNames(x)
+  if (length(SummarizedExperiment::assays(x, withDimnames = FALSE)) == 0) {
+    abort_twill("genes", c("{.arg x} has no assay, so no counts.", "i" = "{.code assay(x, \"counts\") <- counts} gives it one."))
+  }
   if (length(known) == 0) return(1L)
   if (is.character(assay) && length(assay) == 1 && assay %in% known && nzchar(assay)) return(assay)
   if (is_number(assay) && assay %in% seq_along(known)) return(as.integer(assay))

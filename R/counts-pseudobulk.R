@@ -27,7 +27,7 @@ tw_pseudobulk <- function(x, by, assay = "counts", min_cells = 10, ...) {
   need_package("scuttle", "to add up cells")
   if (!is_experiment(x)) refuse_pseudobulk(x)
   min_cells <- check_whole(min_cells, "min_cells", 0, 1e9)
-  assay <- pick_assay(assay, SummarizedExperiment::assayNames(x))
+  assay <- pick_assay(assay, x)
   data <- plain_columns(SummarizedExperiment::colData(x), NULL)
   by <- check_by(by, names(SummarizedExperiment::colData(x)), data)
   if (!inherits(x, "SingleCellExperiment")) x <- methods::as(x, "SingleCellExperiment")
@@ -45,6 +45,8 @@ add_up_cells <- function(x, data, by, assay) {
   if (ncol(x) == 0) abort_twill("genes", "{.arg x} has no cell with known {.field {by}}: there is nothing to add up.")
   ids <- S4Vectors::DataFrame(data[by], check.names = FALSE)
   SummarizedExperiment::colData(x) <- ids
+  # scuttle asks for the assays' names.
+  if (is.null(SummarizedExperiment::assayNames(x))) SummarizedExperiment::assayNames(x)[1] <- "counts"
   bulk <- scuttle::aggregateAcrossCells(x, ids, use.assay.type = assay, use.altexps = FALSE, use.dimred = FALSE)
   keys <- function(columns) do.call(paste, c(lapply(by, function(name) as.character(columns[[name]])), sep = "\r"))
   sample <- match(keys(data), keys(SummarizedExperiment::colData(bulk)))

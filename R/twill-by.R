@@ -152,7 +152,7 @@ new_fits <- function(fits, parts, by, call) {
 #' [tw_diagnostics()] of all give one long table.
 #'
 #' @param x Such a list.
-#' @param i Names or numbers of types.
+#' @param i Names or numbers of types; of `[[` one.
 #' @param ... For `c()` such lists, of different types by the same columns; else must be empty.
 #' @return `print()` returns `x`, `[` a shorter list, `c()` a list of all.
 #' @seealso [twill_genes()] for an example.
@@ -184,14 +184,25 @@ print.twill_by <- function(x, ...) {
 #' @export
 `[.twill_by` <- function(x, i) {
   at <- tryCatch(stats::setNames(seq_along(x), names(x))[i], error = function(e) NA)
-  if (anyNA(at) || length(at) == 0) {
-    known <- some(names(x), 20)
-    abort_twill("genes", c("{.arg i} must choose types by name or number.", "i" = "There are {.val {known}}."))
-  }
+  if (anyNA(at) || length(at) == 0) abort_types(x, "choose types by name or number")
   keys <- attr(x, "keys")[at, , drop = FALSE]
   rownames(keys) <- NULL
   structure(unclass(x)[unname(at)], names = names(at), class = "twill_by", keys = keys, by = attr(x, "by"),
             call = attr(x, "call"), failed = attr(x, "failed"))
+}
+
+#' @rdname twill_by
+#' @method [[ twill_by
+#' @export
+`[[.twill_by` <- function(x, i) {
+  at <- tryCatch(stats::setNames(seq_along(x), names(x))[[i]], error = function(e) NA)
+  if (is.na(at)) abort_types(x, "be the name or number of one type")
+  .subset2(x, at)
+}
+
+abort_types <- function(x, what) {
+  known <- some(names(x), 20)
+  abort_twill("genes", c("{.arg i} must {what}.", "i" = "There are {.val {known}}."))
 }
 
 #' @rdname twill_by

@@ -131,6 +131,17 @@ test_that("calls of fits by type can be made again where columns have no type, a
   again(run(object, ~1))
 })
 
+test_that("one type is chosen by its name or number, and by nothing else", {
+  data <- typed_samples()
+  local_engine(fake_engine)
+  fits <- fit_types(data)
+  expect_identical(fits[["T cell"]], unclass(fits)[[2]])
+  expect_identical(fits[[2L]], fits[["T cell"]])
+  for (bad in list(NULL, NA, 3, "T", c("B cell", "T cell"), character(), list(1))) {
+    expect_error(fits[[bad]], "name or number of one type.*B cell", class = "twill_error_genes")
+  }
+})
+
 test_that("columns and values that do not go with the whole are refused before it is parted", {
   data <- typed_samples()
   run <- function(col_data = data$col_data, ...) {

@@ -94,3 +94,15 @@ test_that("columns that lack values, beside the design, do not keep leaves from 
   expect_identical(as.vector(table(found$folds)), c(4L, 4L))
   expect_error(kfold(fit, group = "age"), "age", class = "twill_error_folds")
 })
+
+test_that("experiments whose assays have no names, and those without any", {
+  skip_if_not_installed("scuttle")
+  counts <- with_fixed_seed(1, matrix(rpois(80, 3), 4, dimnames = list(paste0("g", 1:4), paste0("c", 1:20))))
+  cells <- S4Vectors::DataFrame(d = rep(c("a", "b"), 10), row.names = colnames(counts))
+  bulk <- tw_pseudobulk(SummarizedExperiment::SummarizedExperiment(list(counts), colData = cells), "d", min_cells = 0)
+  expect_equal(SummarizedExperiment::assay(bulk, "counts"), t(rowsum(t(counts), cells$d)), ignore_attr = TRUE)
+  empty <- SummarizedExperiment::SummarizedExperiment(colData = cells)
+  for (run in list(function() tw_pseudobulk(empty, "d"), function() twill_genes(empty, ~d), function() twill_cells(empty, ~d))) {
+    expect_error(run(), "has no assay", class = "twill_error_genes")
+  }
+})
