@@ -9,7 +9,7 @@ pub mod constants;
 pub mod core;
 mod cost;
 pub mod factors;
-mod inmost;
+mod innermost;
 mod layers;
 pub mod many;
 pub mod partition;

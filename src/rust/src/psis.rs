@@ -15,6 +15,12 @@ const SHORTEST_TAIL: usize = 5;
 const MAX_KHAT: f64 = 0.7;
 const EVEN: f64 = 1e-4;
 
+/// Ratios over the largest; those that are not finite are zero. `None` if all are.
+fn ratios(logs: &[f64]) -> Option<Vec<f64>> {
+    let top = logs.iter().copied().filter(|r| r.is_finite()).fold(f64::NEG_INFINITY, f64::max);
+    (top > f64::NEG_INFINITY).then(|| logs.iter().map(|r| if r.is_finite() { (r - top).exp() } else { 0.0 }).collect())
+}
+
 /// Smoothed weights with their diagnostics.
 #[derive(Debug, Clone)]
 pub struct Weights {
@@ -27,16 +33,13 @@ pub struct Weights {
 impl Weights {
     /// From logs of target over approximation. What is not finite gets no weight.
     pub fn from_log_ratios(log_ratios: &[f64]) -> Self {
-        let top = log_ratios.iter().copied().filter(|r| r.is_finite()).fold(f64::NEG_INFINITY, f64::max);
         let n = log_ratios.len();
-        if top == f64::NEG_INFINITY {
+        let Some(mut values) = ratios(log_ratios) else {
             return Self { values: vec![1.0 / n as f64; n], khat: f64::INFINITY };
-        }
-        let mut values: Vec<f64> =
-            log_ratios.iter().map(|r| if r.is_finite() { (r - top).exp() } else { 0.0 }).collect();
+        };
         let raw = Self::normalised(values.clone(), f64::NEG_INFINITY);
         let khat = smooth_tail(&mut values);
-        if khat > MAX_KHAT && n as f64 / raw.ess() - 1.0 < EVEN { raw } else { Self::normalised(values, khat) }
+        if khat > MAX_KHAT && raw.spread() < EVEN { raw } else { Self::normalised(values, khat) }
     }
 
     /// k-hat of ratios whose draws come in pairs, at either side of the proposal's centre, of which one is then taken by weight. That moves
@@ -44,11 +47,15 @@ impl Weights {
     /// the coefficient itself has to be without weighing the ratios hardly vary, and a tail's shape says nothing: minus infinity. Ratios
     /// that pool over scales have heavy tails at any size.
     pub fn khat_of_paired(log_ratios: &[f64]) -> f64 {
-        let khat = Self::from_log_ratios(log_ratios).khat;
-        let top = log_ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let raw = Self::normalised(log_ratios.iter().map(|r| (r - top).exp()).collect(), f64::NEG_INFINITY);
-        let spread = log_ratios.len() as f64 / raw.ess() - 1.0;
+        let Some(mut values) = ratios(log_ratios) else { return f64::INFINITY };
+        let spread = Self::normalised(values.clone(), f64::NEG_INFINITY).spread();
+        let khat = smooth_tail(&mut values);
         if khat.is_finite() && spread < EVEN.sqrt() { f64::NEG_INFINITY } else { khat }
+    }
+
+    /// Square of the coefficient of variation.
+    fn spread(&self) -> f64 {
+        self.values.len() as f64 / self.ess() - 1.0
     }
 
     fn normalised(mut values: Vec<f64>, khat: f64) -> Self {

@@ -15,7 +15,7 @@ use super::constants::{BlockConstants, coefficient_priors, n_products};
 use super::core::{Core, Products};
 use super::cost::{of_draw, of_value};
 use super::factors::{CoreScales, LevelFactors};
-use super::inmost::Inmost;
+use super::innermost::Innermost;
 use super::layers::combine;
 use super::may_collapse;
 use super::plan::{LevelBlock, Plan};
@@ -94,8 +94,8 @@ impl Blocked {
     pub fn rounding(&self) -> f64 {
         let (k, plan) = (self.k(), &self.constants.plan);
         let n = (plan.n_lead() + plan.n_core) as f64;
-        let of_inmost = plan.inmost.as_ref().map_or(0.0, |x| n * x.most_lost(&self.posterior.scales, k));
-        (k.max(1.0) * self.constants.squares + of_inmost) * f64::EPSILON
+        let of_innermost = plan.innermost.as_ref().map_or(0.0, |x| n * x.most_lost(&self.posterior.scales, k));
+        (k.max(1.0) * self.constants.squares + of_innermost) * f64::EPSILON
     }
 
     /// Seconds of a value, and of a draw among many, as they are on one machine.
@@ -111,7 +111,7 @@ impl Blocked {
 
     /// Levels that are integrated out before blocks.
     pub fn n_before(&self) -> usize {
-        self.constants.plan.inmost.as_ref().map_or(0, Inmost::len)
+        self.constants.plan.innermost.as_ref().map_or(0, Innermost::len)
     }
 
     fn k(&self) -> f64 {
@@ -143,7 +143,7 @@ impl Blocked {
             return;
         }
         self.core.solve(&mut self.at.t_core);
-        self.log_det += self.core.log_det() + plan.inmost.as_ref().map_or(0.0, |x| x.log_det(scales, k));
+        self.log_det += self.core.log_det() + plan.innermost.as_ref().map_or(0.0, |x| x.log_det(scales, k));
         let squares = dot(&self.at.own.t, &self.at.own.t) + dot(&self.at.t_core, &self.at.t_core);
         self.value = constants.at_scales(scales) + 0.5 * squares - self.log_det;
     }
@@ -212,8 +212,8 @@ impl Draw for Blocked {
             factors.of(nodes).times(own);
             place(nodes, own);
         }
-        if let Some(inmost) = &plan.inmost {
-            squares += inmost.draw((layout, scales, k), [&lead, &core], || StandardNormal.sample(rng), mapped);
+        if let Some(innermost) = &plan.innermost {
+            squares += innermost.draw((layout, scales, k), [&lead, &core], || StandardNormal.sample(rng), mapped);
         }
         self.posterior.take_parameters(self.value - 0.5 * squares + self.log_det);
     }

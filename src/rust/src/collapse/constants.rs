@@ -64,14 +64,14 @@ impl BlockConstants {
     pub fn at_scales(&self, scales: &Scales) -> f64 {
         let (log_ratio, k) = self.of_sigma(scales);
         let of_rows = self.at_centre - self.n * log_ratio - 0.5 * (k - 1.0) * self.squares;
-        let of_inmost = self.plan.inmost.as_ref().map_or(0.0, |x| x.squares(scales, k));
-        of_rows + of_inmost + scales.lprior + scales.log_jacobian
+        let of_innermost = self.plan.innermost.as_ref().map_or(0.0, |x| x.squares(scales, k));
+        of_rows + of_innermost + scales.lprior + scales.log_jacobian
     }
 
     /// How often each layer of what the data say counts at scales.
     pub fn times(&self, scales: &Scales) -> Vec<f64> {
         let k = self.of_sigma(scales).1;
-        std::iter::once(1.0).chain(self.plan.inmost.iter().flat_map(|x| x.times(scales, k))).collect()
+        std::iter::once(1.0).chain(self.plan.innermost.iter().flat_map(|x| x.times(scales, k))).collect()
     }
 
     /// Natural effects, and coefficients less their centre, to where draws have them.

@@ -24,7 +24,7 @@ pub fn of_value(plan: &Plan, products: &Products) -> f64 {
 /// Of one draw among many, with the factor of a frame.
 pub fn of_draw(plan: &Plan) -> f64 {
     let (n, entries) = (plan.n_core as f64, (plan.basis.len() + plan.core.len()) as f64);
-    let inmost = plan.inmost.as_ref().map_or([0; 2], |x| [x.len(), x.n_entries()]);
-    let of_inmost = COLUMN * inmost[0] as f64 + PRODUCT * inmost[1] as f64;
-    PRODUCTS * (SOLVE * n * n + 2.0 * PRODUCT * entries) + COLUMN * plan.n_lead() as f64 + of_inmost
+    let innermost = plan.innermost.as_ref().map_or([0; 2], |x| [x.len(), x.n_entries()]);
+    let of_innermost = COLUMN * innermost[0] as f64 + PRODUCT * innermost[1] as f64;
+    PRODUCTS * (SOLVE * n * n + 2.0 * PRODUCT * entries) + COLUMN * plan.n_lead() as f64 + of_innermost
 }

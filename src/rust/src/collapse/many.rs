@@ -138,9 +138,9 @@ impl<'a> Drawer<'a> {
                 LevelFactors { scales, layout, nodes }.times(x);
                 frame.constants.place(layout, nodes, x, mapped);
             }
-            if let Some(inmost) = &plan.inmost {
+            if let Some(innermost) = &plan.innermost {
                 let at = (layout, &*scales, several.k[d]);
-                squares -= inmost.draw(at, [&lead, &of_core], || normal(rng), mapped);
+                squares -= innermost.draw(at, [&lead, &of_core], || normal(rng), mapped);
             }
             let lp = frame.constants.at_scales(scales) + linear[d] - 0.5 * quadratic[d] + 0.5 * squares;
             self.posterior.take_parameters(lp);

@@ -4,10 +4,10 @@
 //! guides. With `A` the information of the data and `b`, `c` the columns of a block and of the core, `A_bc = M V'`: rows of `A_bc` that
 //! are combinations of each other, as those of guides that were seen in the same lines, are kept once.
 //!
-//! What the data say has one layer, and another for each class of levels that are integrated out before ([`super::inmost`]); the layers
+//! What the data say has one layer, and another for each class of levels that are integrated out before ([`super::innermost`]); the layers
 //! of a block, or of a piece of the core, stand one after the other, and have `V` in common.
 
-use super::inmost::Inmost;
+use super::innermost::Innermost;
 use crate::transport::pieces::{Node, Piece};
 use std::ops::Range;
 
@@ -58,7 +58,7 @@ pub struct Plan {
     /// Layers of `A`, `M'` and `g`.
     pub n_layers: usize,
     /// Levels that are integrated out before.
-    pub inmost: Option<Inmost>,
+    pub innermost: Option<Innermost>,
 }
 
 impl LevelBlock {

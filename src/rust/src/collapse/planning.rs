@@ -1,6 +1,6 @@
 //! The constants of a plan from what rows say of levels that meet.
 
-use super::inmost::{Inmost, Met};
+use super::innermost::{Innermost, Met};
 use super::partition::{Home, Partition};
 use super::plan::{LevelBlock, Plan};
 use crate::compress::gaussian::GaussianSums;
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 struct Sources<'a> {
     incidence: &'a Incidence,
     sums: Option<&'a GaussianSums>,
-    inmost: Option<&'a Inmost>,
+    innermost: Option<&'a Innermost>,
     homes: Vec<Home>,
 }
 
@@ -33,9 +33,9 @@ impl Plan {
     ) -> Option<(Self, Vec<Home>)> {
         let partition = Partition::of(incidence, sums, n_terms, scale_of)?;
         let blocks = partition.blocks(incidence);
-        let Partition { core, mut inmost } = partition;
+        let Partition { core, mut innermost } = partition;
         let mut homes = vec![Home::Core(0); core.len()];
-        let mut plan = Self { n_layers: 1 + inmost.as_ref().map_or(0, Inmost::n_classes), ..Self::default() };
+        let mut plan = Self { n_layers: 1 + innermost.as_ref().map_or(0, Innermost::n_classes), ..Self::default() };
         for (i, node) in incidence.nodes.iter().enumerate().filter(|(i, _)| core[*i]) {
             homes[i] = Home::Core(plan.core_nodes.len());
             plan.core_nodes.push(Node { first: plan.n_core, ..node.clone() });
@@ -48,10 +48,14 @@ impl Plan {
                 n += incidence.nodes[i].q;
             }
         }
-        if let Some(inmost) = &inmost {
-            homes.iter_mut().enumerate().filter(|(i, _)| inmost.has(*i)).for_each(|(_, home)| *home = Home::Inmost);
+        if let Some(innermost) = &innermost {
+            homes
+                .iter_mut()
+                .enumerate()
+                .filter(|(i, _)| innermost.has(*i))
+                .for_each(|(_, home)| *home = Home::Innermost);
         }
-        let of = Sources { incidence, sums, inmost: inmost.as_ref(), homes };
+        let of = Sources { incidence, sums, innermost: innermost.as_ref(), homes };
         let mut pieces: Vec<Vec<Piece>> = vec![vec![]; blocks.len()];
         for piece in &incidence.pieces {
             match (of.homes[piece.i], of.homes[piece.j]) {
@@ -65,15 +69,15 @@ impl Plan {
         }
         plan.add_core(&of);
         let homes = of.homes;
-        if let (Some(inmost), Some(sums)) = (&mut inmost, sums) {
+        if let (Some(innermost), Some(sums)) = (&mut innermost, sums) {
             let n_lead = plan.n_lead();
-            inmost.place(sums, |node| match homes[node] {
+            innermost.place(sums, |node| match homes[node] {
                 Home::Core(at) => n_lead + plan.core_nodes[at].first,
                 Home::Block(b, first) => plan.blocks[b].columns.start + first,
-                Home::Inmost => unreachable!("levels of one term do not meet"),
+                Home::Innermost => unreachable!("levels of one term do not meet"),
             });
         }
-        plan.inmost = inmost;
+        plan.innermost = innermost;
         Some((plan, homes))
     }
 
@@ -89,9 +93,8 @@ impl Plan {
         let n_rows = starts[met.len()];
         let start = |core: usize| starts[met.partition_point(|&m| m < core)];
         let layers = self.n_layers;
-        let mut own = BlockSums { n, n_rows, ..BlockSums::default() };
-        own.fill(of, layers, (members, pieces, levels), &start);
-        let BlockSums { inner, cross, score, .. } = own;
+        let BlockSums { inner, cross, score } =
+            BlockSums::of(of, layers, (members, pieces, levels), [n, n_rows], &start);
         let n_all = layers * n;
         let (all, basis) = if of.sums.is_some() { low_rank(n_all, &cross) } else { (identity(n), cross) };
         let r = all.len() / n_all;
@@ -129,7 +132,7 @@ impl Plan {
             let at = self.add_piece(i, j);
             let n = nodes[piece.i].q * nodes[piece.j].q;
             copy(of.sums.map(|s| &s.information[piece.at..]), &mut self.core[at * layers..at * layers + n]);
-            if of.inmost.is_some() {
+            if of.innermost.is_some() {
                 found.insert((i, j), at);
             }
         }
@@ -137,7 +140,7 @@ impl Plan {
             let first = self.core_nodes[i].first;
             copy(of.sums.map(|s| &s.score[node.first..]), &mut self.score[1][first..first + node.q]);
         }
-        for (layer, g, [to, from]) in (0..of.inmost.map_or(0, Inmost::len)).flat_map(|e| of.products(e)) {
+        for (layer, g, [to, from]) in (0..of.innermost.map_or(0, Innermost::len)).flat_map(|e| of.products(e)) {
             let (Some(i), Some(j)) = (of.in_core(to.node), of.in_core(from.node)) else { continue };
             if i == j {
                 let first = layer * self.n_core + self.core_nodes[i].first;
@@ -164,22 +167,20 @@ impl Plan {
 }
 
 /// What the data say of a block, layer after layer: `A_bb`, `A_bc` and `g`, row-major.
-#[derive(Default)]
 struct BlockSums {
-    n: usize,
-    n_rows: usize,
     inner: Vec<f64>,
     cross: Vec<f64>,
     score: Vec<f64>,
 }
 
 impl BlockSums {
-    /// From a block's nodes, the pieces with them and the inmost levels that they meet; `start` is the row of a level of the core.
-    fn fill(
-        &mut self, of: &Sources, layers: usize, (members, pieces, levels): (&[usize], &[Piece], &[usize]),
-        start: &dyn Fn(usize) -> usize,
-    ) {
-        let (nodes, n, n_rows) = (&of.incidence.nodes, self.n, self.n_rows);
+    /// Of a block of `n` columns that meets `n_rows` of the core, from its nodes, the pieces with them and the innermost levels that they
+    /// meet; `start` is the row of a node of the core.
+    fn of(
+        of: &Sources, layers: usize, (members, pieces, levels): (&[usize], &[Piece], &[usize]),
+        [n, n_rows]: [usize; 2], start: &dyn Fn(usize) -> usize,
+    ) -> Self {
+        let nodes = &of.incidence.nodes;
         let (mut inner, mut cross) = (vec![0.0; layers * n * n], vec![0.0; layers * n * n_rows]);
         let mut score = vec![0.0; layers * n];
         for (piece, sums) in pieces.iter().filter_map(|piece| Some((piece, of.sums?))) {
@@ -208,7 +209,7 @@ impl BlockSums {
                     match of.homes[from.node] {
                         Home::Block(_, j) => inner[(layer * n + i + a) * n + j + b] += x * y,
                         Home::Core(j) => cross[(layer * n + i + a) * n_rows + start(j) + b] += x * y,
-                        Home::Inmost => {}
+                        Home::Innermost => {}
                     }
                 }
                 if to.node == from.node {
@@ -216,11 +217,11 @@ impl BlockSums {
                 }
             }
         }
-        (self.inner, self.cross, self.score) = (inner, cross, score);
+        Self { inner, cross, score }
     }
 }
 
-/// A node that an inmost level meets, and its values there.
+/// A node that an innermost level meets, and its values there.
 #[derive(Clone, Copy)]
 struct Meeting<'a> {
     node: usize,
@@ -233,13 +234,13 @@ impl Sources<'_> {
     }
 
     fn met(&self, e: usize) -> &[Met] {
-        self.inmost.map_or(&[], |x| x.met(e))
+        self.innermost.map_or(&[], |x| x.met(e))
     }
 
-    /// Inmost levels that meet each block, in which all they meet is but for the core.
+    /// Innermost levels that meet each block, in which all they meet is but for the core.
     fn levels_of_blocks(&self, n_blocks: usize) -> Vec<Vec<usize>> {
         let mut out = vec![vec![]; n_blocks];
-        for e in 0..self.inmost.map_or(0, Inmost::len) {
+        for e in 0..self.innermost.map_or(0, Innermost::len) {
             let block = self.met(e).iter().find_map(|m| match self.homes[m.node as usize] {
                 Home::Block(b, _) => Some(b),
                 _ => None,
@@ -249,14 +250,14 @@ impl Sources<'_> {
         out
     }
 
-    /// Layer and score of inmost level `e`, with all pairs of what it meets.
+    /// Layer and score of innermost level `e`, with all pairs of what it meets.
     fn products(&self, e: usize) -> impl Iterator<Item = (usize, f64, [Meeting<'_>; 2])> {
         let part = |m: &Met| {
             let q = self.incidence.nodes[m.node as usize].q;
             Some(Meeting { node: m.node as usize, values: &self.sums?.information[m.at..m.at + q] })
         };
         let parts: Vec<Meeting<'_>> = self.met(e).iter().filter_map(part).collect();
-        let (layer, score) = self.inmost.map_or((0, 0.0), |x| (1 + x.class[e] as usize, x.score[e]));
+        let (layer, score) = self.innermost.map_or((0, 0.0), |x| (1 + x.class[e] as usize, x.score[e]));
         let n = parts.len();
         (0..n * n).map(move |at| (layer, score, [parts[at / n], parts[at % n]]))
     }

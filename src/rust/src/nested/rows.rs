@@ -71,7 +71,7 @@ impl BlockRows {
                     Home::Block(_, first) => of_blocks.push(first as u32, term.z.row(row)),
                     Home::Core(node) => of_core.push(local(plan, block, plan.core_nodes[node].first), term.z.row(row)),
                     // Counts have none.
-                    Home::Inmost => {}
+                    Home::Innermost => {}
                 }
             }
             if let Some(node) = swept {

@@ -50,7 +50,7 @@ pub struct Class {
 
 /// The levels of the term.
 #[derive(Debug, Default)]
-pub struct Inmost {
+pub struct Innermost {
     /// Its number.
     pub term: usize,
     /// Levels, in the order of their nodes.
@@ -70,7 +70,7 @@ pub struct Inmost {
     column_starts: Vec<usize>,
 }
 
-impl Inmost {
+impl Innermost {
     /// `None` where the levels of `term` meet, have several effects, meet many others or have many different weights.
     pub fn of(sums: &GaussianSums, term: usize, scale_of: &dyn Fn(usize) -> usize) -> Option<Self> {
         let (nodes, pieces) = (&sums.incidence.nodes, &sums.incidence.pieces);
