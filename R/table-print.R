@@ -81,8 +81,10 @@ print_rows <- function(x, n, digits) {
             if (!all(fits)) paste("further columns:", toString(names(shown)[!fits])))
   if (length(left) == 0) return(invisible())
   # A call stays on one line.
-  text <- paste0("# ", paste(left, collapse = "; "), " - print(x,\001n\001=\001), as.data.frame(x)")
-  cat(gsub("\001", " ", strwrap(text, screen_width() + 1, prefix = "# ", initial = ""), fixed = TRUE), sep = "\n")
+  whole <- "print(x,~n~=~)"
+  text <- paste0("# ", paste(left, collapse = "; "), " - ", whole, ", as.data.frame(x)")
+  lines <- strwrap(text, screen_width() + 1, prefix = "# ", initial = "")
+  cat(sub(whole, "print(x, n = )", lines, fixed = TRUE), sep = "\n")
 }
 
 # A column of text with its heading: names of rows, where they are names.

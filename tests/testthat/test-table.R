@@ -121,9 +121,11 @@ test_that("tables print their units within 80 columns", {
                                  lfc_threshold = 0.5, donor_weights = "cells")), "scale of clr.*threshold 0.5.*weighted by cells")
   expect_match(shown(tw_means(fit)), "Means, 120 rows by gene and leaf.*110 more rows")
   expect_no_match(shown(tw_means(fit), n = 200), "more rows")
-  for (width in 40:90) {
-    lines <- withr::with_options(list(width = width), utils::capture.output(print(tw_means(fit))))
+  tables <- list(tw_means(fit), tw_contrast(fit), tw_diagnostics(fit))
+  for (width in 40:100) for (table in tables) {
+    lines <- withr::with_options(list(width = width), utils::capture.output(print(table, n = 3)))
     expect_true(any(grepl("print(x, n = )", lines, fixed = TRUE)), label = width)
+    expect_lte(max(nchar(lines[startsWith(lines, "# ")])), width)
   }
   # As many rows as are said, the first ones, and numbers of effects of either sign at that s-value.
   rows_shown <- function(...) sum(grepl("^gene", utils::capture.output(print(tw_contrast(fit), ...))))
