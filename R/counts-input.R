@@ -53,11 +53,12 @@ read_experiment <- function(x, assay, col_data) {
 
 # An experiment with one assay without a name has that one.
 pick_assay <- function(assay, x) {
-  known <- SummarizedExperiment::assayNames(x)
-  if (length(SummarizedExperiment::assays(x, withDimnames = FALSE)) == 0) {
+  n <- length(SummarizedExperiment::assays(x, withDimnames = FALSE))
+  known <- SummarizedExperiment::assayNames(x) %||% character(n)
+  if (n == 0) {
     abort_twill("genes", c("{.arg x} has no assay, so no counts.", "i" = "{.code assay(x, \"counts\") <- counts} gives it one."))
   }
-  if (length(known) == 0) return(1L)
+  if (n == 1 && !nzchar(known) && is.character(assay)) return(1L)
   if (is.character(assay) && length(assay) == 1 && assay %in% known && nzchar(assay)) return(assay)
   if (is_number(assay) && assay %in% seq_along(known)) return(as.integer(assay))
   given <- given_value(assay)

@@ -46,7 +46,7 @@ add_up_cells <- function(x, data, by, assay) {
   ids <- S4Vectors::DataFrame(data[by], check.names = FALSE)
   SummarizedExperiment::colData(x) <- ids
   # scuttle asks for the assays' names.
-  if (is.null(SummarizedExperiment::assayNames(x))) SummarizedExperiment::assayNames(x)[1] <- "counts"
+  if (is.null(SummarizedExperiment::assayNames(x))) SummarizedExperiment::assayNames(x)[assay] <- "counts"
   bulk <- scuttle::aggregateAcrossCells(x, ids, use.assay.type = assay, use.altexps = FALSE, use.dimred = FALSE)
   keys <- function(columns) do.call(paste, c(lapply(by, function(name) as.character(columns[[name]])), sep = "\r"))
   sample <- match(keys(data), keys(SummarizedExperiment::colData(bulk)))

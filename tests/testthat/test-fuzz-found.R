@@ -101,6 +101,11 @@ test_that("experiments whose assays have no names, and those without any", {
   cells <- S4Vectors::DataFrame(d = rep(c("a", "b"), 10), row.names = colnames(counts))
   bulk <- tw_pseudobulk(SummarizedExperiment::SummarizedExperiment(list(counts), colData = cells), "d", min_cells = 0)
   expect_equal(SummarizedExperiment::assay(bulk, "counts"), t(rowsum(t(counts), cells$d)), ignore_attr = TRUE)
+  # Of several without names none is the one that a name asks for.
+  two <- SummarizedExperiment::SummarizedExperiment(list(counts, 2L * counts), colData = cells)
+  expect_equal(SummarizedExperiment::assay(tw_pseudobulk(two, "d", assay = 2, min_cells = 0), "counts"),
+               2 * SummarizedExperiment::assay(bulk, "counts"), ignore_attr = TRUE)
+  expect_error(tw_pseudobulk(two, "d"), "no names: say `assay = 1`", class = "twill_error_genes")
   empty <- SummarizedExperiment::SummarizedExperiment(colData = cells)
   for (run in list(function() tw_pseudobulk(empty, "d"), function() twill_genes(empty, ~d), function() twill_cells(empty, ~d))) {
     expect_error(run(), "has no assay", class = "twill_error_genes")
