@@ -28,6 +28,13 @@ test_that("genes are cut by name, number and condition, and joined again", {
   expect_error(c(fit, fake_set(design = ~ condition)), "design", class = "twill_error_genes")
 })
 
+test_that("[[ of a set has its parts, and says what a gene is had by", {
+  fit <- fake_set(counts = gene_counts(4))
+  expect_identical(fit[["posterior"]], fit$posterior)
+  expect_null(fit[["nothing"]])
+  expect_error(fit[["gene2"]], "tw_gene\\(fit, \"gene2\"\\)", class = "twill_error_genes")
+})
+
 test_that("update() fits more genes under the same hyper-parameters, and the same ones again with other settings", {
   local_engine(fake_engine)
   counts <- gene_counts()
