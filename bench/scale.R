@@ -3,6 +3,7 @@
 #     Rscript bench/scale.R                                      # four sizes of a pooled screen, up to 0.8 million rows
 #     Rscript bench/scale.R --sizes 100x50 --models screen_line  # genes x lines, with an effect for each gene in each line
 #     Rscript bench/scale.R --sizes 300x200 --models ratings     # 300 raters x 200 items, one pair in twenty is rated
+#     Rscript bench/scale.R --missing 0.15                       # a share of the rows is missing
 #     Rscript bench/scale.R --engines auto,levels --iter 400 --chains 2 --lme4 no --save no
 #
 # Each fit has a process of its own, so that memory is that of the fit. The last lines say how time and memory grow with rows.
@@ -43,7 +44,9 @@ simulate_ratings <- function(size) {
 
 simulate <- function(model, size) {
   set.seed(1)
-  if (model == "ratings") simulate_ratings(size) else simulate_screen(size, model == "screen_line")
+  data <- if (model == "ratings") simulate_ratings(size) else simulate_screen(size, model == "screen_line")
+  missing <- as.numeric(option("missing", 0))
+  if (missing == 0) data else droplevels(data[stats::runif(nrow(data)) > missing, ])
 }
 
 settings <- list(chains = as.integer(option("chains", 4)), iter = as.integer(option("iter", 600)),
