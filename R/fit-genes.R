@@ -115,7 +115,8 @@ set_positions <- function(fit, genes, arg = "genes") pick_genes(genes, set_genes
 #'   gives. For `update()`: arguments of [twill_genes()] to change.
 #' @param genes For `update()`: further genes to fit, with the hyper-parameters that were learned. By name; `NULL` with other
 #'   changes fits all genes again. A formula in this place is the new `design`.
-#' @return `dim()`: numbers of genes and samples; `dimnames()`: their names; `x[i, ]` and `c()`: a fit of these genes; `x[[i]]`: a part of the object.
+#' @return `dim()`: numbers of genes and samples; `dimnames()`: their names; `x[i, ]` and `c()`: a fit of these genes;
+#'   `x[[i]]`: a part of the object.
 #'   `update()`: the fit with the new genes (in the order of the data), or a new fit. `formula()`, `family()`,
 #'   `model.matrix()`, `model.frame()`, `nobs()` (samples), as for [twill()]; `prior_summary()`: the table of priors, with
 #'   `gene` for arguments that differ by gene. Errors have class
@@ -160,7 +161,8 @@ dimnames.twillgenes <- function(x) list(set_genes(x), x$job$source$samples)
 `[[.twillgenes` <- function(x, i) {
   if (is.character(i) && length(i) == 1 && i %in% setdiff(set_genes(x), names(x))) {
     abort_twill("genes", c("{.code [[} has parts of a fit, and {.val {i}} is a gene.",
-                           "i" = "{.code fit[\"{i}\", ]} is the fit of this gene alone, {.code tw_gene(fit, \"{i}\")} one of its own."))
+                           "i" = "{.code fit[\"{i}\", ]} is the fit of this gene alone,
+                                  {.code tw_gene(fit, \"{i}\")} one of its own."))
   }
   .subset2(x, i)
 }

@@ -83,8 +83,8 @@ run_case <- function(case) {
   spent <- sum(clock[c("user.self", "sys.self")])
   size <- megabytes(data) + 16 * nrow(data) / 2^20
   whole <- megabytes(what$piece(1)) * n_rows / (what$size %||% piece_size)
-  saveRDS(data.frame(case = case[1], stage = case[3], rows = n_rows, merged = nrow(data), processor = spent, wall = clock[["elapsed"]],
-                     merged_mb = size, whole_mb = whole, peak = peak_memory() - base), case[4])
+  saveRDS(data.frame(case = case[1], stage = case[3], rows = n_rows, merged = nrow(data), processor = spent,
+                     wall = clock[["elapsed"]], merged_mb = size, whole_mb = whole, peak = peak_memory() - base), case[4])
 }
 
 main <- function() {
@@ -96,7 +96,8 @@ main <- function() {
   table <- do.call(rbind, lapply(seq_len(nrow(runs)), function(i) {
     file <- tempfile(fileext = ".rds")
     n_rows <- if (runs$name[i] == "screen") min(as.numeric(rows), 8e5) else as.numeric(rows)
-    call <- c("bench/pieces.R", commandArgs(trailingOnly = TRUE), "--case", paste(runs$name[i], n_rows, runs$stage[i], file, sep = ","))
+    run <- paste(runs$name[i], n_rows, runs$stage[i], file, sep = ",")
+    call <- c("bench/pieces.R", commandArgs(trailingOnly = TRUE), "--case", run)
     if (system2(file.path(R.home("bin"), "Rscript"), call) == 0) readRDS(file)
   }))
   table$times <- table$peak / table$merged_mb
