@@ -55,7 +55,18 @@ pub struct Level<'a> {
     pub matrix: usize,
 }
 
-impl Level<'_> {
+impl<'a> Level<'a> {
+    /// It and the levels of its block that come after it.
+    pub fn with_those_behind(self) -> impl Iterator<Item = Level<'a>> {
+        let q = self.block.q;
+        (0..self.block.n_levels - self.number).map(move |i| Level {
+            number: self.number + i,
+            effect: self.effect + i * q,
+            matrix: self.matrix + i * q * q,
+            ..self
+        })
+    }
+
     /// Places of its effects.
     pub fn effects(&self) -> Range<usize> {
         self.effect..self.effect + self.block.q
@@ -92,6 +103,8 @@ pub struct TailPlaces {
 pub struct Factors {
     /// Per term, the number of factors.
     pub number: Vec<usize>,
+    /// Per term, the number of entries of a factor.
+    pub size: Vec<usize>,
     /// Per term, the factor of each level; empty where all have the first.
     pub of_level: Vec<Vec<u32>>,
 }
@@ -105,7 +118,12 @@ impl Factors {
             Some(by) => by.of_level.clone(),
             None => vec![],
         };
-        Self { number: terms.iter().map(number).collect(), of_level: terms.iter().map(of_level).collect() }
+        let size = |t: &TermSpec| t.coefs.len() * t.coefs.len();
+        Self {
+            number: terms.iter().map(number).collect(),
+            size: terms.iter().map(size).collect(),
+            of_level: terms.iter().map(of_level).collect(),
+        }
     }
 
     /// Factor of a level of term `k`.
@@ -232,17 +250,17 @@ impl Layout {
 
     /// All levels, block by block.
     pub fn levels(&self) -> impl Iterator<Item = Level<'_>> {
-        let first_entry = |at: &mut usize, block: &Block| {
+        self.firsts().flat_map(Level::with_those_behind)
+    }
+
+    /// The first level of each block that has levels.
+    pub fn firsts(&self) -> impl Iterator<Item = Level<'_>> {
+        let first = |at: &mut usize, block| {
+            let level = Level { block, number: 0, effect: block.start, matrix: *at };
             *at += block.len() * block.q;
-            *at - block.len() * block.q
+            Some(level)
         };
-        let blocks = self.blocks.iter().scan(0, move |at, block| Some((first_entry(at, block), block)));
-        blocks.flat_map(|(first, block)| {
-            let q = block.q;
-            let level =
-                move |number| Level { block, number, effect: block.start + number * q, matrix: first + number * q * q };
-            (0..block.n_levels).map(level)
-        })
+        self.blocks.iter().scan(0, first).filter(|level| level.block.n_levels > 0)
     }
 
     /// Places of the swept coefficients in the position.

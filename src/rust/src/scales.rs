@@ -254,9 +254,18 @@ impl<T: Real> Scales<T> {
     /// Places of the factor of a level of term `k`.
     #[inline]
     pub fn places(&self, k: usize, level: usize) -> Range<usize> {
-        let size = self.factor[k].len() / self.factors.number[k];
+        let size = self.factors.size[k];
         let first = size * self.factors.of(k, level);
         first..first + size
+    }
+
+    /// The one factor of all levels of a block, where they have the same.
+    #[inline]
+    pub fn same_factor(&self, source: Source) -> Option<&[T]> {
+        match source {
+            Source::Term(k) if self.factors.of_level[k].is_empty() => Some(&self.factor[k]),
+            _ => None,
+        }
     }
 
     /// Factor of level `level` of a block: its term's `L`, or one horseshoe scale.

@@ -14,7 +14,7 @@
 
 use super::follow::{self, Follow};
 use super::turn::Turn;
-use super::{Context, Mapped, small};
+use super::{Context, Mapped, scalars, small};
 use crate::kernels::dot;
 use crate::layout::{Layout, Level};
 use crate::scales::ScaleGradient;
@@ -70,31 +70,27 @@ impl LevelTransport {
         out.log_jacobian = 0.0;
         let z = &position[layout.z_effects()];
         let k = follow::scale(self.follow, scales);
-        for level in layout.levels() {
-            let own = if self.is_turned(level) { k } else { 1.0 };
-            self.level_forward(level, scales.factor_of(level.block.source, level.number), own, z, out);
+        for first in layout.firsts() {
+            let own = if self.is_turned(first) { k } else { 1.0 };
+            if first.block.q == 1 {
+                scalars::forward(self, first, scales, own, z, out);
+                continue;
+            }
+            for level in first.with_those_behind() {
+                self.level_forward(level, scales.factor_of(level.block.source, level.number), own, z, out);
+            }
         }
         self.turns.iter().for_each(|turn| turn.to_levels(&mut out.effects, &mut out.turned));
         self.sweep_forward(&position[layout.z_swept()], out);
     }
 
+    /// Whether the levels of its block are.
     fn is_turned(&self, level: Level) -> bool {
         self.turns.iter().any(|turn| turn.effects.contains(&level.effect))
     }
 
     fn level_forward(&self, level: Level, factor: &[f64], k: f64, z: &[f64], out: &mut Mapped) {
         let (q, e, at) = (level.block.q, level.effect, level.matrix);
-        if q == 1 {
-            let (l, j) = (factor[0], k * self.information[at]);
-            let p = 1.0 + l * l * j;
-            let r = p.sqrt();
-            out.root[at] = r;
-            out.shift[e] = l * (k * self.pull[e]) / p;
-            out.standard[e] = out.shift[e] + z[e] / r;
-            out.effects[e] = l * out.standard[e];
-            out.log_jacobian -= r.ln();
-            return;
-        }
         let root = &mut out.root[at..at + q * q];
         precision(q, factor, k, &self.information[at..at + q * q], root);
         small::cholesky(q, root);
@@ -131,21 +127,22 @@ impl LevelTransport {
         let d_z = &mut gradient[layout.z_effects()];
         let mut scratch = std::mem::take(&mut at.levels);
         let (k, mut d_log_k) = (follow::scale(self.follow, scales), 0.0);
-        for level in layout.levels() {
-            let (q, source, e) = (level.block.q, level.block.source, level.effect);
-            let factor = scales.factor_of(source, level.number);
-            let is_turned = self.is_turned(level);
+        for first in layout.firsts() {
+            let is_turned = self.is_turned(first);
             let own = if is_turned { k } else { 1.0 };
+            let (q, source) = (first.block.q, first.block.source);
             if q == 1 {
-                let [d, d_own] = self.scalar_backward(level, factor[0], own, at, d_effects[e], &mut d_z[e]);
-                d_scales.add_factor(scales, source, level.number, 0, d);
-                d_log_k += if is_turned { d_own } else { 0.0 };
+                let d = scalars::backward(self, first, scales, own, at, d_effects, d_z, d_scales);
+                d_log_k += if is_turned { d } else { 0.0 };
                 continue;
             }
-            self.level_backward(level, factor, own, at, d_effects, d_z, &mut scratch);
-            d_log_k += if is_turned { scratch.d_log_k } else { 0.0 };
-            for place in (0..q * q).filter(|place| place % q <= place / q) {
-                d_scales.add_factor(scales, source, level.number, place, scratch.d_factor[place]);
+            for level in first.with_those_behind() {
+                let factor = scales.factor_of(source, level.number);
+                self.level_backward(level, factor, own, at, d_effects, d_z, &mut scratch);
+                d_log_k += if is_turned { scratch.d_log_k } else { 0.0 };
+                for place in (0..q * q).filter(|place| place % q <= place / q) {
+                    d_scales.add_factor(scales, source, level.number, place, scratch.d_factor[place]);
+                }
             }
         }
         at.levels = scratch;
@@ -163,20 +160,7 @@ impl LevelTransport {
         }
     }
 
-    /// Derivative in `z` (written), and in the factor and in `log k` (returned), of a level with one effect.
-    #[inline]
-    fn scalar_backward(&self, level: Level, l: f64, k: f64, m: &Mapped, d_b: f64, d_z: &mut f64) -> [f64; 2] {
-        let (e, at) = (level.effect, level.matrix);
-        let (r, j, h, shift) = (m.root[at], k * self.information[at], k * self.pull[e], m.shift[e]);
-        let s = m.standard[e];
-        let d_s = l * d_b - m.tension[e];
-        *d_z = d_s / r;
-        let c = d_s / (r * r);
-        let d_p = -c * shift - 0.5 * ((s - shift) * *d_z / r + 1.0 / (r * r));
-        [d_b * s + h * c + 2.0 * l * j * d_p, l * h * c + l * l * j * d_p]
-    }
-
-    /// As `scalar_backward` for `q > 1`, with `w.d_factor` written; adjoint of the Cholesky factor after Murray (2016,
+    /// Derivatives in `z`, and in the factor and in `log k` (in `w`), of a level with several effects; adjoint of the Cholesky factor after Murray (2016,
     /// equation 10).
     #[expect(clippy::too_many_arguments, reason = "the values of one level")]
     fn level_backward(

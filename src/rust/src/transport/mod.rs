@@ -14,6 +14,7 @@ pub mod joint;
 pub mod joint_constants;
 pub mod levels;
 pub mod pieces;
+mod scalars;
 pub mod scale_places;
 pub mod scheme;
 pub mod small;
