@@ -49,14 +49,20 @@ pub fn next_up(x: f64) -> f64 {
     })
 }
 
-/// A polynomial, from the highest power down.
+/// A polynomial whose coefficients are given from the highest power down: those of even and of odd powers by Horner's rule in
+/// `x^2`, two chains that run side by side.
 #[inline(always)]
-pub fn horner<const N: usize>(coefficients: &[f64; N], x: f64) -> f64 {
-    let mut value = coefficients[0];
-    for c in &coefficients[1..] {
-        value = value * x + c;
+pub fn polynomial<const N: usize>(coefficients: &[f64; N], x: f64) -> f64 {
+    const { assert!(N >= 2) };
+    let square = x * x;
+    let [mut first, mut second] = [coefficients[0], coefficients[1]];
+    let mut k = 2;
+    while k + 1 < N {
+        first = first * square + coefficients[k];
+        second = second * square + coefficients[k + 1];
+        k += 2;
     }
-    value
+    if k < N { (first * square + coefficients[k]) + second * x } else { first * x + second }
 }
 
 /// `1 / (2 k + 1)`, k = N - 1 to 0.
@@ -77,7 +83,7 @@ pub fn exp(x: f64) -> f64 {
     let n = shifted - ROUND;
     let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
     let power = f64::from_bits((1023u64 << 52).wrapping_add(shifted.to_bits() << 52));
-    horner(&EXP, r) * power
+    polynomial(&EXP, r) * power
 }
 
 /// As [`exp`], for any number; beyond 708 constant.
@@ -92,7 +98,7 @@ pub fn softplus_logistic(x: f64) -> (f64, f64) {
     let e = exp(-x.abs().min(MAX_EXPONENT));
     let s = e / (e + 2.0);
     let share = 1.0 / (1.0 + e);
-    (x.max(0.0) + 2.0 * s * horner(&ATANH, s * s), if x >= 0.0 { share } else { e * share })
+    (x.max(0.0) + 2.0 * s * polynomial(&ATANH, s * s), if x >= 0.0 { share } else { e * share })
 }
 
 /// The power of two that brings `x` nearest to 1, as the bits of its exponent, and its exponent.
@@ -105,7 +111,7 @@ fn exponent(x: f64) -> (u64, f64) {
 /// `e log 2 + log((1 + s) / (1 - s))`.
 #[inline(always)]
 fn log_of(e: f64, s: f64) -> f64 {
-    e * LN_2_HIGH + (2.0 * s * horner(&SHORT_ATANH, s * s) + e * LN_2_LOW)
+    e * LN_2_HIGH + (2.0 * s * polynomial(&SHORT_ATANH, s * s) + e * LN_2_LOW)
 }
 
 /// `log(x)` for normal positive numbers, within 2 units in the last place; not a number for others.
@@ -160,7 +166,7 @@ const COS: [f64; 9] = [
 pub fn sin_cos_turns(u: f64) -> (f64, f64) {
     let quarter = (4.0 * u + ROUND) - ROUND;
     let a = std::f64::consts::TAU * (u - 0.25 * quarter);
-    let (sin, cos) = (a * horner(&SIN, a * a), horner(&COS, a * a));
+    let (sin, cos) = (a * polynomial(&SIN, a * a), polynomial(&COS, a * a));
     let is_odd = quarter == 1.0 || quarter == 3.0;
     let (x, y) = if is_odd { (sin, cos) } else { (cos, sin) };
     let (in_left, below) = (quarter == 1.0 || quarter == 2.0, quarter == 2.0 || quarter == 3.0);

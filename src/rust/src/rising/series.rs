@@ -1,6 +1,6 @@
 //! Stirling's series of `ln Gamma` and of its derivative.
 
-use crate::elementary::horner;
+use crate::elementary::polynomial;
 
 /// Coefficients of `x^-13`, `x^-11`, ..., `x^-1` for `ln Gamma(x) - [(x - 1/2) log x - x + log(2 pi) / 2]`.
 const STIRLING: [f64; 7] =
@@ -30,13 +30,13 @@ impl<const N: usize> Terms<N> {
     /// Sum of the series for `ln Gamma` at `r = 1 / x`.
     #[inline(always)]
     pub fn ln_gamma(r: f64) -> f64 {
-        horner(&Self::VALUE, r * r) * r
+        polynomial(&Self::VALUE, r * r) * r
     }
 
     /// And of that for its derivative.
     #[inline(always)]
     pub fn digamma(r: f64) -> f64 {
         let s = r * r;
-        -(horner(&Self::SLOPE, s) * s)
+        -(polynomial(&Self::SLOPE, s) * s)
     }
 }
