@@ -83,9 +83,10 @@ unused_by_twill <- function(init, save_pars, control, file_refit, path, method) 
 }
 
 # Of doors of many genes: what goes with counts, and what `control` says of steps that are hardly made, or not at all.
-# A lowest count of zero asks for nothing; `slow_guide` as by has_slow_guide().
+# A lowest count of zero asks for nothing; `slow_guide` as by has_slow_guide(), which is asked only where it matters.
 unused_by_genes <- function(family, control, settings, min_count = 0, slow_guide = FALSE) {
   is_svi <- settings$method == "svi"
+  stop_rule <- intersect(names(control), c("max_steps", "tolerance"))
   of <- function(names, why) {
     names <- intersect(names(control), names)
     stats::setNames(rep(why, length(names)), paste0("control$", names, recycle0 = TRUE))
@@ -93,5 +94,7 @@ unused_by_genes <- function(family, control, settings, min_count = 0, slow_guide
   c(if (!is_count_family(family) && !identical(as.numeric(min_count), 0)) c(min_count = "Gaussian models have no counts"),
     if (is_svi && !settings$refine) of(c("adapt_delta", "max_treedepth"), "nothing is sampled with `refine = FALSE`")
     else if (settings$method != "nuts") of("max_treedepth", "trajectories of one length have no tree (unless NUTS takes over)"),
-    if (is_svi && slow_guide) of(c("max_steps", "tolerance"), "guides of related levels or known scales have their own rule"))
+    if (is_svi && length(stop_rule) > 0 && slow_guide) {
+      of(stop_rule, "guides of large models, and of those with related levels or known scales, stop by a rule of their own")
+    })
 }

@@ -47,6 +47,10 @@ engine_convergence <- function(draws, size) .Call(wrap__engine_convergence, draw
 #' @noRd
 engine_genes <- function(spec_json, arrays, genes, settings_json, progress) .Call(wrap__engine_genes, spec_json, arrays, genes, settings_json, progress)
 
+#' Whether models of this design go in lanes, as the guides do that stop by `max_steps` and `tolerance`.
+#' @noRd
+engine_has_lanes <- function(spec_json, arrays) .Call(wrap__engine_has_lanes, spec_json, arrays)
+
 #' Asks for a lock: "held", "taken" with who has it, or "impossible".
 #' @noRd
 engine_lock <- function(path, owner) .Call(wrap__engine_lock, path, owner)

@@ -75,13 +75,8 @@ gene_formula <- function(design, dispersion, family) {
   add_dispersion(formula, list(stats::as.formula(regression, environment(dispersion))))
 }
 
-# Whether guides go through the coordinates of the sampler (`needs_more()` of the core; what is too large for lanes does too).
-has_slow_guide <- function(model) {
-  is_scale <- model$parameters$class %in% c("sd", "cor", "shape", "sigma")
-  is_known <- vapply(model$parameters$parsed[is_scale], is_known_prior, NA)
-  is_related <- vapply(model$design$terms, function(term) !is.null(term$precision), NA)
-  any(is_known, is_related)
-}
+# Whether guides go through the coordinates of the sampler.
+has_slow_guide <- function(model) !unwrap_engine(engine_has_lanes(model$spec_json, spec_arrays(model$design)))
 
 # The right side of the design, for print().
 design_text <- function(model) {

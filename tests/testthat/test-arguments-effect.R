@@ -2,10 +2,10 @@
 
 samples <- gene_samples()
 lean <- list(iter = 40, warmup = 15, chains = 1, seed = 1, method = "laplace", check = FALSE)
-genes <- function(..., design = ~ condition + (1 | donor), x = gene_counts(8)) {
+genes <- function(..., design = ~ condition + (1 | donor), x = gene_counts(8), col_data = samples) {
   local_engine(fake_engine)
-  arguments <- utils::modifyList(c(list(x, design, col_data = samples), lean), list(...))
-  suppressWarnings(do.call(twill_genes, arguments))
+  arguments <- utils::modifyList(lean, list(...))
+  suppressWarnings(do.call(twill_genes, c(list(x, design, col_data = col_data), arguments)))
 }
 
 rows <- with_fixed_seed(1, data.frame(y = rnorm(48), f = gl(2, 24), g = gl(8, 1, 48)))
@@ -138,11 +138,15 @@ test_that("control of steps that are not made is told, and several targets of ge
   expect_no_message(genes(method = "svi", control = list(adapt_delta = 0.9)), class = "twill_message_unused")
   expect_no_message(genes(method = "nuts", control = list(max_treedepth = 3)), class = "twill_message_unused")
   K <- structure(diag(nlevels(samples$donor)), dimnames = rep(list(levels(samples$donor)), 2))
+  many <- data.frame(a = gl(30, 2), b = gl(30, 1, 60))
   for (name in c("max_steps", "tolerance")) {
     control <- stats::setNames(list(100), name)
     expect_unused(genes(design = ~ (1 | gr(donor, cov = K)), data2 = list(K = K), method = "svi", control = control), name)
     expect_unused(genes(prior = tw_prior("constant(0.3)", class = "sd"), method = "svi", control = control), name)
     expect_no_message(genes(method = "svi", control = control), class = "twill_message_unused")
+    # More than lanes take.
+    expect_unused(genes(x = matrix(100:339, 4), design = ~ (1 | a) + (1 | b), col_data = many, method = "svi", control = control),
+                  name)
   }
   expect_error(genes(method = "hmc", control = list(adapt_delta = c(0.8, 0.9))), "adapt_delta.*one number",
                class = "twill_error_setting")

@@ -3,12 +3,14 @@
 use super::cells::cell_statistics;
 use super::draws::memory;
 use super::{as_list, field, guarded, integers, raw_arrays, reals, text, unsigned, watching};
+use crate::density::Model;
 use crate::design::Design;
 use crate::error::{Error, Result};
 use crate::genes::blueprint::{Blueprint, Variables};
 use crate::genes::input::{GeneSet, GeneSettings, PriorOverride, Responses};
 use crate::genes::record::{Report, Slot};
 use crate::genes::{GenesOutput, fit};
+use crate::lanes::frame::Frame;
 use crate::natural::steps::WINDOW;
 use crate::spec::{ModelSpec, from_json};
 use extendr_api::prelude::*;
@@ -27,6 +29,17 @@ fn engine_genes(spec_json: Robj, arrays: Robj, genes: Robj, settings_json: Robj,
         let mut values = Values::new(&blueprint.variables, set.len(), &settings)?;
         let output = fit(&blueprint, &set, &settings, values.slots(), watching(&progress))?;
         Ok(output_to_r(&output, values, &blueprint.variables))
+    })
+}
+
+/// Whether models of this design go in lanes, as the guides do that stop by `max_steps` and `tolerance`.
+/// @noRd
+#[extendr]
+fn engine_has_lanes(spec_json: Robj, arrays: Robj) -> Robj {
+    guarded(|| {
+        let spec: ModelSpec = from_json(text("spec_json", &spec_json)?)?;
+        let model = Model::with_rows(Design::new(raw_arrays(&arrays)?, &spec)?, None, &spec)?;
+        Ok(r!(Frame::new(&model).is_some()))
     })
 }
 
@@ -173,4 +186,5 @@ fn with_dim(mut values: Robj, dim: &[usize]) -> Robj {
 extendr_module! {
     mod genes;
     fn engine_genes;
+    fn engine_has_lanes;
 }
