@@ -13,8 +13,9 @@
 //! and `J` and `h` are multiplied by what the dispersion at hand makes of them.
 
 use super::follow::{self, Follow};
+use super::scalars::Scalars;
 use super::turn::Turn;
-use super::{Context, Mapped, scalars, small};
+use super::{Context, Mapped, small};
 use crate::kernels::dot;
 use crate::layout::{Layout, Level};
 use crate::scales::ScaleGradient;
@@ -73,7 +74,7 @@ impl LevelTransport {
         for first in layout.firsts() {
             let own = if self.is_turned(first) { k } else { 1.0 };
             if first.block.q == 1 {
-                scalars::forward(self, first, scales, own, z, out);
+                self.scalars(first, own).forward(scales, z, out);
                 continue;
             }
             for level in first.with_those_behind() {
@@ -82,6 +83,10 @@ impl LevelTransport {
         }
         self.turns.iter().for_each(|turn| turn.to_levels(&mut out.effects, &mut out.turned));
         self.sweep_forward(&position[layout.z_swept()], out);
+    }
+
+    fn scalars<'a>(&'a self, first: Level<'a>, k: f64) -> Scalars<'a> {
+        Scalars { first, information: &self.information, pull: &self.pull, k }
     }
 
     /// Whether the levels of its block are.
@@ -132,7 +137,7 @@ impl LevelTransport {
             let own = if is_turned { k } else { 1.0 };
             let (q, source) = (first.block.q, first.block.source);
             if q == 1 {
-                let d = scalars::backward(self, first, scales, own, at, d_effects, d_z, d_scales);
+                let d = self.scalars(first, own).backward(scales, at, d_effects, d_z, d_scales);
                 d_log_k += if is_turned { d } else { 0.0 };
                 continue;
             }
