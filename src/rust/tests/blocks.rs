@@ -138,6 +138,15 @@ fn a_block_without_vectors_may_be_the_last() {
     check_many(&model, 6);
 }
 
+/// 300 vectors, which are more than a panel of 256 holds, and the rest does not fill one.
+#[test]
+fn vectors_go_by_panels() {
+    let (mut raw, shape) = screen(150, 5, true, false);
+    raw.terms.remove(1);
+    let model = model_of((raw, Shape { terms: vec![(150, 2, true), (5, 1, false)], ..shape }));
+    check(&model, 8);
+}
+
 fn model_of((raw, shape): (RawArrays, Shape)) -> Arc<Model> {
     let spec = spec(&shape);
     Arc::new(Model::new(Design::new(raw, &spec).unwrap(), &spec).unwrap())
