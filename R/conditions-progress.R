@@ -44,12 +44,19 @@ new_progress <- function(silent, refresh, what) {
 }
 
 update_bar <- function(state, done, total, divergent, restarts) {
+  # Beside this note 80 columns have no room for both a bar and the time left.
+  bar <- if (restarts == 0) "{cli::pb_bar} "
+  if (!identical(bar, state$picture) && !is.null(state$bar)) {
+    cli::cli_progress_done(state$bar, .envir = state)
+    state$bar <- NULL
+  }
+  state$picture <- bar
   state$note <- paste0(if (restarts > 0) "again, smaller steps | ",
                        if (divergent > 0) sprintf("%d divergent | ", as.integer(divergent)))
   if (is.null(state$bar)) {
     state$bar <- cli::cli_progress_bar(
       total = total, .envir = state, .auto_close = FALSE, clear = TRUE,
-      format = "{phase} {cli::pb_bar} {cli::pb_percent} | {cli::pb_current}/{cli::pb_total} | {note}ETA {cli::pb_eta}")
+      format = paste0("{phase} ", bar, "{cli::pb_percent} | {cli::pb_current}/{cli::pb_total} | {note}ETA {cli::pb_eta}"))
   }
   cli::cli_progress_update(set = done, id = state$bar, .envir = state)
 }

@@ -105,12 +105,12 @@ test_that("progress says which phase it is, and an interrupt in warm-up that not
 })
 
 # What `code` shows in a terminal, line by line, without colours: in a process of its own, as cli asks for a terminal when loaded.
-in_terminal <- function(code) {
+in_terminal <- function(code, columns = 120) {
   script <- tempfile(fileext = ".R")
   on.exit(unlink(script))
-  options <- "options(cli.progress_show_after = 0, cli.num_colors = 1L, cli.unicode = FALSE, width = 120)"
+  options <- sprintf("options(cli.progress_show_after = 0, cli.num_colors = 1L, cli.unicode = FALSE, width = %d)", columns)
   writeLines(c(sprintf(".libPaths(%s)", deparse1(.libPaths())), options, code), script)
-  run <- sprintf("stty cols 120; %s --vanilla %s", shQuote(file.path(R.home("bin"), "Rscript")), shQuote(script))
+  run <- sprintf("stty cols %d; %s --vanilla %s", columns, shQuote(file.path(R.home("bin"), "Rscript")), shQuote(script))
   shown <- suppressWarnings(system2("script", c("-qec", shQuote(run), "/dev/null"), stdout = TRUE, env = "TERM=xterm"))
   shown <- gsub("\033\\[[?0-9;]*[A-Za-z]", "", unlist(strsplit(shown, "\r", fixed = TRUE)))
   trimws(shown[nzchar(trimws(shown))])
@@ -133,6 +133,11 @@ test_that("in a terminal a bar says the phase, how far it is and what is to be k
   expect_identical(lines[length(lines)], "after")
   # Without lines of their own, as log files have them.
   expect_no_match(lines, "Warm-up: ")
+  # The time left has room in 80 columns.
+  lines <- in_terminal(columns = 80, c(
+    "progress <- twill:::new_progress(1, NULL, c('Warm-up', 'Sampling'))",
+    "for (i in 1:4) { progress$report(14000 + i, 80000, 12, 1, 20); Sys.sleep(0.3) }", "progress$finish()"))
+  expect_match(lines, "^Sampling +18% \\| 1400[0-9]/80000 \\| again, smaller steps \\| 12 divergent \\| ETA +[0-9]+[a-z]", all = FALSE)
 })
 
 test_that("R-hat and effective sizes are those of posterior", {

@@ -21,7 +21,7 @@ pub mod values;
 use crate::density::LogDensity;
 use crate::density::{Model, Posterior};
 use crate::draws::Draw;
-use crate::settle::assembly::scaled_by_sigma;
+use crate::settle::assembly::{rows_of_sigmas, scaled_by_sigma};
 use crate::transport::Transport;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -64,8 +64,13 @@ pub fn may_collapse(model: &Model) -> bool {
         && !model.prior_only
         && model.design.latents.is_empty()
         && model.layout.n_theta > 0
-        && (scaled_by_sigma(model) || model.layout.dispersion_columns().is_empty())
+        && (has_sums(model) || rows_of_sigmas(model).is_some())
         && model.layout.swept.iter().all(|&j| model.coefficient_priors[j].is_gaussian())
+}
+
+/// Whether cross-products about one centre stand for the rows, whatever the dispersion.
+fn has_sums(model: &Model) -> bool {
+    scaled_by_sigma(model) || model.layout.dispersion_columns().is_empty()
 }
 
 impl LogDensity for Collapsed {

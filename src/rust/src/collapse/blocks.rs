@@ -17,9 +17,9 @@ use super::cost::{of_draw, of_value};
 use super::factors::{CoreScales, LevelFactors};
 use super::innermost::Innermost;
 use super::layers::combine;
-use super::may_collapse;
 use super::plan::{LevelBlock, Plan};
 use super::values::BlockValues;
+use super::{has_sums, may_collapse};
 use crate::compress::gaussian::GaussianSums;
 use crate::density::{LogDensity, Posterior};
 use crate::draws::Draw;
@@ -53,7 +53,7 @@ impl Blocked {
     /// About the parameters of the last evaluation of `posterior` by its rows, whose effects are zero. `None` where effects cannot be
     /// integrated out, or do not fall into small blocks, or a value would take more than `most` multiplications.
     pub fn new(posterior: Posterior, assembly: &Assembly, most: usize) -> Option<Self> {
-        if !may_collapse(&posterior.model) {
+        if !may_collapse(&posterior.model) || !has_sums(&posterior.model) {
             return None;
         }
         let sums = assembly.all_sums(&posterior);

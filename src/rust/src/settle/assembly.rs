@@ -5,13 +5,17 @@ use super::incidence::{PairMap, nodes, pairs_up_to, related, row_nodes, row_pair
 use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
 use crate::families::negative_binomial_information;
+use crate::kernels::dot;
 use crate::linalg::cholesky::Factor;
-use crate::transport::follow::Follow;
+use crate::transport::follow::{Follow, Group};
 use crate::transport::joint::{JointTransport, factor_at};
-use crate::transport::joint_constants::DataAtCentre;
+use crate::transport::joint_constants::{DataAtCentre, DataPart};
 use crate::transport::pieces::{Incidence, Node, Piece, Skeleton};
 use crate::transport::{Context, small};
 use std::sync::Arc;
+
+/// Residual sds whose information is kept apart.
+const MOST_SIGMAS: usize = 16;
 
 /// Incidence of a model, with the pieces that each row adds to.
 #[derive(Debug, Clone)]
@@ -77,14 +81,14 @@ impl Assembly {
 
     fn centre_at(&self, posterior: &Posterior) -> DataAtCentre {
         let model = &posterior.model;
-        let (information, pull) = if model.prior_only {
-            (vec![0.0; self.incidence.n_values], vec![0.0; self.incidence.dim()])
+        let (prior_precision, prior_pull) = coefficient_prior(posterior);
+        let parts = if model.prior_only {
+            let (information, pull) = (vec![0.0; self.incidence.n_values], vec![0.0; self.incidence.dim()]);
+            vec![DataPart { information, pull, follow: None }]
         } else {
             self.data(posterior)
         };
-        let (prior_precision, prior_pull) = coefficient_prior(posterior);
-        let follow = follow(posterior);
-        DataAtCentre { information, pull, prior_precision, prior_pull, follow }
+        DataAtCentre { parts, prior_precision, prior_pull }
     }
 
     /// Cross-products that stand for the rows of a Gaussian model, about the last evaluation of
@@ -189,17 +193,36 @@ impl Assembly {
         }
     }
 
-    /// Information and pull (information times the linear predictor without offset, plus score).
-    fn data(&self, posterior: &Posterior) -> (Vec<f64>, Vec<f64>) {
+    /// What all rows say, or those of each residual sd.
+    fn data(&self, posterior: &Posterior) -> Vec<DataPart> {
+        let dispersion = &posterior.scales.dispersion;
+        let Some((rows, of_row)) = rows_of_sigmas(&posterior.model) else {
+            let follow = follow(posterior).map(|follow| Group { follow, x: vec![] });
+            let (information, pull) = self.data_of(posterior, |_| true);
+            return vec![DataPart { information, pull, follow }];
+        };
+        let part = |(group, x): (usize, &Vec<f64>)| {
+            let (information, pull) = self.data_of(posterior, |row| of_row[row] == group);
+            let follow = Follow::Sigma(dot(x, dispersion));
+            DataPart { information, pull, follow: Some(Group { follow, x: x.clone() }) }
+        };
+        rows.iter().enumerate().map(part).collect()
+    }
+
+    /// Information and pull (information times the linear predictor without offset, plus score) of some rows.
+    fn data_of(&self, posterior: &Posterior, is_in: impl Fn(usize) -> bool) -> (Vec<f64>, Vec<f64>) {
         let model = &posterior.model;
         let dispersion = &posterior.scales.dispersion;
-        let weights = posterior.information();
+        let mut weights = posterior.information();
+        weights.iter_mut().enumerate().filter(|(row, _)| !is_in(*row)).for_each(|(_, w)| *w = 0.0);
         let information = self.information(model, &weights, dispersion);
         let without_offset = posterior.linear_part();
         let fitted = model.likelihood.weighted(&weights, dispersion, &without_offset);
         if model.family().is_linear() {
             // The conditional mean itself, wherever the centre is.
             let pull: Vec<f64> = fitted.iter().zip(posterior.score()).map(|(f, s)| f + s).collect();
+            let pull: Vec<f64> =
+                pull.into_iter().enumerate().map(|(row, p)| if is_in(row) { p } else { 0.0 }).collect();
             return (information, self.project(model, &pull));
         }
         let mut pull = self.project(model, &fitted);
@@ -265,6 +288,33 @@ pub fn scaled_by_sigma(model: &Model) -> bool {
         && model.design.se.is_empty()
         && model.design.latents.is_empty()
         && model.design.x_disp.ncols() == 0
+}
+
+/// Rows of the design of the log of several sampled sigmas, and which of them each row of the data has; `None` where they are not
+/// few, or not all that the variance consists of.
+pub fn rows_of_sigmas(model: &Model) -> Option<(Vec<Vec<f64>>, Vec<usize>)> {
+    let design = &model.design;
+    let is_all = model.family().is_linear()
+        && design.x_disp.ncols() > 0
+        && model.layout.dispersion_terms.is_empty()
+        && design.se.is_empty()
+        && design.errors.is_none()
+        && design.latents.is_empty();
+    if !is_all {
+        return None;
+    }
+    let (mut rows, mut of_row): (Vec<Vec<f64>>, _) = (vec![], vec![]);
+    for x in design.x_disp.rows() {
+        let found = rows.iter().position(|row| x.iter().eq(row.iter()));
+        if found.is_none() {
+            rows.push(x.to_vec());
+        }
+        if rows.len() > MOST_SIGMAS {
+            return None;
+        }
+        of_row.push(found.unwrap_or(rows.len() - 1));
+    }
+    Some((rows, of_row))
 }
 
 /// Rough prior precision of the swept coefficients, and the pull that is exact at the centre.

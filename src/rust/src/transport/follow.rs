@@ -1,5 +1,6 @@
 //! How the information of the joint map follows the dispersions of the rows.
 
+use crate::kernels::dot;
 use crate::number::Real;
 use crate::scales::{ScaleGradient, Scales};
 
@@ -50,6 +51,37 @@ impl Follow {
                 [k, -2.0 * k]
             }
         }
+    }
+}
+
+/// How the information of some rows follows what they have for a log dispersion.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// By which rule.
+    pub follow: Follow,
+    /// What the columns of the log dispersion are multiplied by; empty where it is the only one.
+    pub x: Vec<f64>,
+}
+
+impl Group {
+    /// The factor at the scales.
+    pub fn scale(&self, scales: &Scales) -> f64 {
+        self.at(scales)[0]
+    }
+
+    fn at(&self, scales: &Scales) -> [f64; 2] {
+        let d = &scales.dispersion;
+        self.follow.at_log(if self.x.is_empty() { d[0] } else { dot(&self.x, d) })
+    }
+
+    /// From the derivative in the logarithm of that factor to those in the columns of the log dispersion.
+    pub fn pull_back(&self, scales: &Scales, d_log_k: f64, d_scales: &mut ScaleGradient) {
+        let [k, slope] = self.at(scales);
+        let d = slope * d_log_k / k;
+        if self.x.is_empty() {
+            d_scales.dispersion[0] += d;
+        }
+        self.x.iter().zip(&mut d_scales.dispersion).for_each(|(x, out)| *out += x * d);
     }
 }
 

@@ -1,12 +1,12 @@
 //! Transport of all effects and coefficients together, by their joint conditional Gaussian ([`super::conditional`]).
 //!
-//! Where the information falls with the square of one residual sd, `k = (sigma_0 / sigma)^2`, and the map is the exact conditional
-//! distribution: `z` is standard normal and independent of the scales, and the target at `z = 0` is the posterior of the scales with
+//! Where the information falls with the square of a residual sd, `k = (sigma_0 / sigma)^2`, for all rows or for each of some groups of
+//! them, the map is the exact conditional distribution: `z` is standard normal and independent of the scales, and the target at `z = 0` is the posterior of the scales with
 //! all coefficients integrated out. For counts with one shape `k` follows the variance that the shape adds; else it is 1. Sparse
 //! Cholesky as in MixedModels.jl (Bates et al. 2015, section 3). In a model of one term, levels go through it eight at a time.
 
 use super::conditional::{Conditional, Information};
-use super::follow::{self, Follow};
+use super::follow::Group;
 use super::joint_constants::{DataAtCentre, columns, from_lanes, levels, to_lanes};
 use super::pieces::Skeleton;
 use super::scale_places::{gather, scatter};
@@ -23,22 +23,25 @@ use std::sync::Arc;
 pub struct JointTransport {
     /// Pattern and places.
     pub skeleton: Arc<Skeleton>,
-    /// As in [`DataAtCentre`].
-    follow: Option<Follow>,
+    /// As in [`DataAtCentre`], one for each information.
+    follow: Vec<Option<Group>>,
     constants: Constants,
 }
 
 /// Constants of the map, of single levels or eight at a time.
 #[derive(Debug, Clone)]
 enum Constants {
-    One(Information<f64>),
-    Eight(Information<Levels8>),
+    One(Vec<Information<f64>>),
+    Eight([Information<Levels8>; 1]),
 }
 
 /// Memory of one evaluation.
 #[derive(Debug, Clone, Default)]
 pub struct JointScratch {
     scales: Vec<f64>,
+    /// What each information counts for, and derivatives in the logs of that.
+    k: Vec<f64>,
+    d_log_k: Vec<f64>,
     slopes: Vec<f64>,
     one: JointValues<f64>,
     eight: JointValues<Levels8>,
@@ -66,8 +69,8 @@ impl<T: Real> JointValues<T> {
 
 struct Forward<'a, T: Real> {
     scheme: &'a Scheme,
-    a: &'a Information<T::Datum>,
-    k: T::Sum,
+    a: &'a [Information<T::Datum>],
+    k: &'a [T::Sum],
     scales: &'a [T::Sum],
     at: &'a mut JointValues<T>,
     /// Whether they are those of the last time.
@@ -82,7 +85,7 @@ impl<T: Real> NullaryFnOnce for Forward<'_, T> {
         if self.same_scales {
             return self.at.map.forward_at_same_scales(self.scheme, self.scales, &self.at.z);
         }
-        self.at.map.forward(self.scheme, std::slice::from_ref(self.a), &[self.k], self.scales, &self.at.z)
+        self.at.map.forward(self.scheme, self.a, self.k, self.scales, &self.at.z)
     }
 }
 
@@ -90,30 +93,28 @@ struct Backward<'a, T: Real> {
     scheme: &'a Scheme,
     scales: &'a [T::Sum],
     at: &'a mut JointValues<T>,
+    d_log_k: &'a mut [T::Sum],
 }
 
 impl<T: Real> NullaryFnOnce for Backward<'_, T> {
-    type Output = T::Sum;
+    type Output = ();
 
     #[inline(always)]
-    fn call(self) -> T::Sum {
-        self.at.map.backward(self.scheme, self.scales, &mut self.at.z, self.at.tension.as_ref())
+    fn call(self) {
+        let in_common = self.at.map.backward(self.scheme, self.scales, &mut self.at.z, self.at.tension.as_ref());
+        self.at.map.split(in_common, self.d_log_k);
     }
 }
 
 impl JointTransport {
     /// The map about a centre.
     pub fn new(skeleton: Arc<Skeleton>, centre: &DataAtCentre) -> Self {
-        let constants = match &skeleton.of_levels {
-            Some(scheme) => Constants::Eight(levels(scheme, &skeleton, centre)),
-            None => Constants::One(columns(&skeleton, centre)),
+        let constants = match (&skeleton.of_levels, &centre.parts[..]) {
+            (Some(scheme), [data]) => Constants::Eight([levels(scheme, &skeleton, centre, data)]),
+            (_, parts) => Constants::One(parts.iter().map(|data| columns(&skeleton, centre, data)).collect()),
         };
-        Self { skeleton, follow: centre.follow, constants }
-    }
-
-    /// `k` at the scales.
-    pub fn scale(&self, ctx: Context) -> f64 {
-        follow::scale(self.follow, ctx.scales)
+        let follow = centre.parts.iter().map(|data| data.follow.clone()).collect();
+        Self { skeleton, follow, constants }
     }
 
     /// Maps a position to coefficients and effects.
@@ -127,7 +128,9 @@ impl JointTransport {
     }
 
     fn map(&self, ctx: Context, position: &[f64], same_scales: bool, out: &mut Mapped) {
-        let (k, scratch) = (self.scale(ctx), &mut out.joint);
+        let scratch = &mut out.joint;
+        scratch.k.clear();
+        scratch.k.extend(self.follow.iter().map(|group| group.as_ref().map_or(1.0, |g| g.scale(ctx.scales))));
         gather(ctx.layout, ctx.scales, &mut scratch.scales);
         match &self.constants {
             Constants::One(a) => {
@@ -137,7 +140,7 @@ impl JointTransport {
                 let z = &mut scratch.one.z;
                 z.lead.iter_mut().zip(lead).for_each(|(z, &at)| *z = position[at]);
                 z.core.iter_mut().zip(core).for_each(|(z, &at)| *z = position[at]);
-                let (scales, at) = (&scratch.scales, &mut scratch.one);
+                let (scales, k, at) = (&scratch.scales, &scratch.k[..], &mut scratch.one);
                 out.log_jacobian = Forward { scheme, a, k, scales, at, same_scales }.call();
                 let map = &scratch.one.map;
                 let first = ctx.layout.z_effects().start;
@@ -151,7 +154,7 @@ impl JointTransport {
             Constants::Eight(a) => {
                 let Some(scheme) = &self.skeleton.of_levels else { return };
                 scratch.eight.fit(scheme);
-                let (layout, scales, at) = (ctx.layout, &scratch.scales, &mut scratch.eight);
+                let (layout, scales, k, at) = (ctx.layout, &scratch.scales, &scratch.k[..], &mut scratch.eight);
                 let q = layout.blocks[0].q;
                 to_lanes(q, &position[layout.z_effects()], &mut at.z.lead);
                 at.z.core.copy_from_slice(&position[layout.z_swept()]);
@@ -184,7 +187,9 @@ impl JointTransport {
     ) {
         let scratch = &mut at.joint;
         let scales = &scratch.scales;
-        let (d_log_k, scheme, slopes) = match &self.constants {
+        scratch.d_log_k.resize(self.follow.len(), 0.0);
+        let d_log_k = &mut scratch.d_log_k;
+        let (scheme, slopes) = match &self.constants {
             Constants::One(_) => {
                 let (incidence, scheme) = (&*self.skeleton.incidence, &self.skeleton.scheme);
                 let (first, core) = (ctx.layout.z_effects().start, scheme.pattern.core);
@@ -194,27 +199,29 @@ impl JointTransport {
                 d.for_each(|(j, (d, &at))| {
                     *d = if j < scheme.n_effects { d_effects[at - first] } else { d_swept[j - scheme.n_effects] };
                 });
-                let d_log_k = Backward { scheme, scales, at: &mut scratch.one }.call();
+                Backward { scheme, scales, at: &mut scratch.one, d_log_k }.call();
                 let (lead, after) = incidence.position.split_at(core);
                 lead.iter().zip(&scratch.one.z.lead).for_each(|(&at, d)| gradient[at] = *d);
                 after.iter().zip(&scratch.one.z.core).for_each(|(&at, d)| gradient[at] = *d);
-                (d_log_k, scheme, &scratch.one.map.slopes)
+                (scheme, &scratch.one.map.slopes)
             }
             Constants::Eight(_) => {
                 let Some(scheme) = &self.skeleton.of_levels else { return };
                 let q = ctx.layout.blocks[0].q;
                 to_lanes(q, d_effects, &mut scratch.eight.z.lead);
                 scratch.eight.z.core.copy_from_slice(d_swept);
-                let d_log_k = Arch::new().dispatch(Backward { scheme, scales, at: &mut scratch.eight });
+                Arch::new().dispatch(Backward { scheme, scales, at: &mut scratch.eight, d_log_k });
                 from_lanes(q, &scratch.eight.z.lead, &mut gradient[ctx.layout.z_effects()]);
                 gradient[ctx.layout.z_swept()].copy_from_slice(&scratch.eight.z.core);
-                (d_log_k, scheme, &scratch.eight.map.slopes)
+                (scheme, &scratch.eight.map.slopes)
             }
         };
         scratch.slopes.clone_from(slopes);
         scheme.to_factors(scales, &mut scratch.slopes);
         scatter(ctx.layout, &scratch.slopes, d_scales);
-        follow::pull_back(self.follow, ctx.scales, d_log_k, d_scales);
+        for (group, d) in self.follow.iter().zip(&scratch.d_log_k) {
+            group.iter().for_each(|g| g.pull_back(ctx.scales, *d, d_scales));
+        }
     }
 }
 
@@ -223,6 +230,8 @@ pub fn factor_at(skeleton: &Skeleton, ctx: Context, centre: &DataAtCentre) -> Op
     let (scheme, mut scales, mut at) = (&skeleton.scheme, vec![], JointValues::default());
     gather(ctx.layout, ctx.scales, &mut scales);
     at.fit(scheme);
-    Forward { scheme, a: &columns(skeleton, centre), k: 1.0, scales: &scales, at: &mut at, same_scales: false }.call();
+    let a: Vec<_> = centre.parts.iter().map(|data| columns(skeleton, centre, data)).collect();
+    let k = vec![1.0; a.len()];
+    Forward { scheme, a: &a, k: &k, scales: &scales, at: &mut at, same_scales: false }.call();
     at.map.factor.is_finite().then_some(at.map.factor)
 }

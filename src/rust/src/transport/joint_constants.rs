@@ -1,7 +1,7 @@
 //! Constants of the joint transport at a centre, for single levels and for eight at a time.
 
 use super::conditional::Information;
-use super::follow::Follow;
+use super::follow::Group;
 use super::pieces::{Incidence, Skeleton};
 use super::scheme::Scheme;
 use crate::number::Levels8;
@@ -10,30 +10,37 @@ use crate::tuning::LANES;
 /// What the data and the priors say at a centre.
 #[derive(Debug)]
 pub struct DataAtCentre {
-    /// Values of all pieces.
-    pub information: Vec<f64>,
-    /// `h`, per column.
-    pub pull: Vec<f64>,
+    /// The data, in groups of rows that share their dispersion if the information follows several.
+    pub parts: Vec<DataPart>,
     /// `S` of the swept coefficients, `[p, p]`.
     pub prior_precision: Vec<f64>,
     /// `v0`, per swept coefficient.
     pub prior_pull: Vec<f64>,
-    /// How the information follows the one dispersion of all rows, if it does.
-    pub follow: Option<Follow>,
+}
+
+/// What some rows say.
+#[derive(Debug)]
+pub struct DataPart {
+    /// Values of all pieces.
+    pub information: Vec<f64>,
+    /// `h`, per column.
+    pub pull: Vec<f64>,
+    /// How they follow the dispersion, if they do.
+    pub follow: Option<Group>,
 }
 
 /// Constants on the pattern of all columns.
-pub fn columns(skeleton: &Skeleton, centre: &DataAtCentre) -> Information<f64> {
+pub fn columns(skeleton: &Skeleton, centre: &DataAtCentre, data: &DataPart) -> Information<f64> {
     let scheme = &skeleton.scheme;
     let (n_lead, first) = (scheme.pattern.n_lead(), scheme.pattern.core);
     let mut out = Information::new(scheme);
-    for (value, &place) in centre.information.iter().zip(&skeleton.places) {
+    for (value, &place) in data.information.iter().zip(&skeleton.places) {
         let place = place as usize;
         *if place < n_lead { &mut out.lead[place] } else { &mut out.core[place - n_lead] } = *value;
     }
     relate(skeleton, &mut out);
-    out.pull.copy_from_slice(&centre.pull[..first]);
-    out.core_pull.copy_from_slice(&centre.pull[first..]);
+    out.pull.copy_from_slice(&data.pull[..first]);
+    out.core_pull.copy_from_slice(&data.pull[first..]);
     add_prior(scheme, centre, &mut out);
     out
 }
@@ -72,13 +79,13 @@ fn add_prior<D>(scheme: &Scheme, centre: &DataAtCentre, out: &mut Information<D>
 }
 
 /// Constants of eight levels at a time.
-pub fn levels(scheme: &Scheme, skeleton: &Skeleton, centre: &DataAtCentre) -> Information<Levels8> {
+pub fn levels(scheme: &Scheme, skeleton: &Skeleton, centre: &DataAtCentre, data: &DataPart) -> Information<Levels8> {
     let Incidence { nodes, pieces, .. } = &*skeleton.incidence;
     let (pattern, n_levels) = (&scheme.pattern, nodes.len() - 1);
     let (q, p) = (nodes[0].q, nodes[n_levels].q);
     let mut out: Information<Levels8> = Information::new(scheme);
     for piece in pieces {
-        let values = &centre.information[piece.at..];
+        let values = &data.information[piece.at..];
         let (i, j) = (nodes[piece.i].q, nodes[piece.j].q);
         let (group, lane) = (piece.j / LANES, piece.j % LANES);
         for (a, b) in (0..i).flat_map(|a| (0..j).map(move |b| (a, b))) {
@@ -96,8 +103,8 @@ pub fn levels(scheme: &Scheme, skeleton: &Skeleton, centre: &DataAtCentre) -> In
         }
     }
     let n = n_levels * q;
-    to_lanes(q, &centre.pull[..n], &mut out.pull);
-    out.core_pull.copy_from_slice(&centre.pull[n..n + p]);
+    to_lanes(q, &data.pull[..n], &mut out.pull);
+    out.core_pull.copy_from_slice(&data.pull[n..n + p]);
     add_prior(scheme, centre, &mut out);
     out
 }
