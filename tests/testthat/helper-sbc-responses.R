@@ -1,9 +1,9 @@
-# Models for simulation-based calibration with two responses whose effects are correlated; in one the second has missing values
-# and predicts the first.
+# Models for simulation-based calibration with two responses whose effects are correlated; in one relatives have one row each, in
+# one the second response has missing values and predicts the first.
 
 sbc_models$two_responses <- list(
   formula = tw_formula(y1 ~ x + (1 + x |p| g)) + tw_formula(y2 ~ w + (1 |p| g)), family = gaussian(), intercept = "centred",
-  thin = 6, engines = c("joint", "levels"),
+  thin = 6, engines = c("collapsed", "joint", "levels"),
   prior = c(priors_by_class(Intercept = "normal(0, 1)", b = "normal(0, 1)", sd = "exponential(1)", cor = "lkj(1.5)"),
             tw_prior("lognormal(-0.5, 0.5)", class = "sigma", resp = "y1"),
             tw_prior("exponential(1)", class = "sigma", resp = "y2")),
@@ -25,6 +25,35 @@ sbc_models$two_responses <- list(
                sigma_y2 = sigma[2], sbc_scales("g", sds, c("y1_Intercept", "y1_x", "y2_Intercept"), cor),
                "r_g__y1[g1,Intercept]" = u[1, 1], "r_g__y1[g2,x]" = u[2, 2], "r_g__y2[g1,Intercept]" = u[1, 3],
                log_lik = log_lik)
+    list(data = data, truth = truth)
+  })
+
+# One row of each of sixteen relatives.
+sbc_traits <- local({
+  K <- 0.7^abs(outer(1:16, 1:16, "-"))
+  dimnames(K) <- rep(list(paste0("g", 1:16)), 2)
+  K
+})
+
+sbc_models$two_traits <- list(
+  formula = mvbind(y1, y2) ~ 1 + (1 |p| gr(g, cov = K)), family = gaussian(), intercept = "raw", thin = 6,
+  engines = c("collapsed", "joint"), data2 = list(K = sbc_traits),
+  prior = c(priors_by_class(Intercept = "normal(0, 1)", sd = "exponential(1)", cor = "lkj(1.5)"),
+            tw_prior("exponential(1)", class = "sigma", resp = c("y1", "y2"))),
+  simulate = function() {
+    data <- data.frame(g = rownames(sbc_traits))
+    sds <- stats::rexp(2)
+    cor <- sbc_lkj(2, 1.5)
+    u <- t(chol(sbc_traits)) %*% matrix(stats::rnorm(32), 16) %*% chol(diag(sds) %*% cor %*% diag(sds))
+    sigma <- stats::rexp(2)
+    a <- stats::rnorm(2)
+    data$y1 <- stats::rnorm(16, a[1] + u[, 1], sigma[1])
+    data$y2 <- stats::rnorm(16, a[2] + u[, 2], sigma[2])
+    log_lik <- sum(stats::dnorm(data$y1, a[1] + u[, 1], sigma[1], log = TRUE)) +
+      sum(stats::dnorm(data$y2, a[2] + u[, 2], sigma[2], log = TRUE))
+    truth <- c(b_y1_Intercept = a[1], b_y2_Intercept = a[2], sigma_y1 = sigma[1], sigma_y2 = sigma[2],
+               sbc_scales("g", sds, c("y1_Intercept", "y2_Intercept"), cor), "r_g__y1[g1,Intercept]" = u[1, 1],
+               "r_g__y2[g9,Intercept]" = u[9, 2], log_lik = log_lik)
     list(data = data, truth = truth)
   })
 
