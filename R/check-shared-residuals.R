@@ -122,12 +122,17 @@ effect_kernels <- function(terms, stays, mean) {
     term <- stays[[a]]$scales
     same <- stays[[a]]$term == stays[[b]]$term && identical(term$suffix, stays[[b]]$scales$suffix)
     if (!same || (a != b && !term$cor)) next
-    product <- tcrossprod(columns[[a]], columns[[b]])
+    product <- columns[[a]] %*% level_covariance_times(terms[[stays[[a]]$term]], t(columns[[b]]))
     coefs <- term$coefs[c(stays[[b]]$coef, stays[[a]]$coef)]
     pairs <- c(pairs, list(list(kernel = if (a == b) product else product + t(product), sds = sd_names(term, coefs),
                                 cor = if (a != b) cor_name(term, coefs))))
   }
   list(kernels = pairs)
+}
+
+# The covariance of related levels times `x`, or `x`.
+level_covariance_times <- function(term, x) {
+  if (is.null(term$precision)) x else as.matrix(Matrix::solve(precision_matrix(term), x))
 }
 
 # Responses ----------------------------------------------------------------------------------------------------------

@@ -51,7 +51,16 @@ rows_of_errors <- function(x, name, input) {
   else if (nrow(x) == input$n_given) at <- input$rows
   else if (nrow(x) == length(rows)) at <- seq_along(rows)
   else refuse_size_of_errors(x, name, input)
+  is_named <- !is.null(names) && !identical(names, as.character(seq_along(names)))
+  if (is_named && !by_name) say_by_position(name, setdiff(names, rows))
   x[at, at, drop = FALSE]
+}
+
+# Rows and matrix may be in different orders.
+say_by_position <- function(name, strange) {
+  inform_twill("data2", c("Rows of {.arg data} are matched with {.val {name}} by position: its dimnames are not their row names.",
+                          "x" = if (length(strange)) "{.arg data} has no row named {.val {some(strange)}}.",
+                          "i" = "To match by name: {.code rownames(data) <- data$...}, the column with these names."))
 }
 
 refuse_size_of_errors <- function(x, name, input) {

@@ -6,7 +6,8 @@
 #' with the inbreeding of parents (Quaas 1976). It is sparse: an animal meets its parents, mates and offspring.
 #'
 #' @param pedigree A data frame whose first three columns are the animal, its mother and its father (the order of parents does
-#'   not matter), one row per animal. Parents that are not known are `NA`; parents without a row are founders.
+#'   not matter), one row per animal. Parents that are not known are `NA` (codes such as `0`, `""`, `"."` and `"*"` are refused
+#'   unless they have a row); other parents without a row are founders.
 #' @param ... Must be empty.
 #' @return A sparse symmetric matrix of \pkg{Matrix} with the animals as its dimnames, parents before their offspring. Errors
 #'   have class `twill_error_data`.
@@ -57,11 +58,21 @@ pedigree_parents <- function(pedigree) {
                           "x" = "More than once, or missing: {.val {some(twice)}}."))
   }
   founders <- setdiff(stats::na.omit(unlist(text[2:3])), text[[1]])
+  refuse_codes_of_unknown(founders)
   names <- c(founders, text[[1]])
   of <- vapply(text[2:3], function(column) match(c(rep(NA, length(founders)), column), names), integer(length(names)))
   of <- matrix(of, length(names))
   order <- generation_order(of, names)
   list(names = names[order], of = matrix(match(of[order, ], order), length(order)))
+}
+
+# Other programs' codes of a parent that is not known would be one animal, with offspring by itself.
+refuse_codes_of_unknown <- function(founders) {
+  codes <- intersect(founders, c("0", "", ".", "*", "-", "?", "NA", "unknown"))
+  if (length(codes) == 0) return(invisible())
+  abort_twill("data", c("Parents that are not known must be {.code NA} in {.arg pedigree}.",
+                        "x" = "{.val {codes}} {?is/are} a parent without a row of {?its/their} own.",
+                        "i" = "{.code pedigree[pedigree == \"{codes[1]}\"] <- NA}, or give that animal a row."))
 }
 
 # Parents before offspring; nobody is an ancestor of itself.

@@ -198,8 +198,17 @@ check_disjoint <- function(terms) {
   twice <- unique(names[duplicated(names)])
   if (length(twice) == 0) return(invisible())
   abort_twill("formula", c("Terms of the same grouping factor must have different coefficients.",
-                           "x" = "More than one term has {.val {twice}}.",
-                           "i" = "Write {.code (1 | g) + (0 + x | g)}, not {.code (1 | g) + (x | g)}."))
+                           "x" = "More than one term has {.val {twice}}.", way_out_of_twice(terms)))
+}
+
+way_out_of_twice <- function(terms) {
+  is_related <- !vapply(lapply(terms, `[[`, "precision"), is.null, NA)
+  if (!any(is_related) || all(is_related)) {
+    return(c("i" = "Write {.code (1 | g) + (0 + x | g)}, not {.code (1 | g) + (x | g)}."))
+  }
+  group <- terms[[which(is_related)[1]]]$group
+  copy <- sprintf("data$%s2 <- data$%s", group, group)
+  c("i" = sprintf("For effects that are not related beside those that are, copy the column: {.code %s}.", copy))
 }
 
 # Effects of a level are looked up by its number, so all terms of a group must have the same levels.

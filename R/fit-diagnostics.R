@@ -154,13 +154,33 @@ warn_convergence <- function(fit, d) {
   }
   variable <- checked_variables(fit)
   table <- convergence_table(fit, variable)
-  rhat <- table[, "Rhat"]
+  column <- function(name, of = variable) stats::setNames(table[of, name], of)
+  rhat <- column("Rhat")
+  warn_stuck(Filter(function(name) is.na(rhat[[name]]) && is_stuck(fit, name), main_variables(fit)), fit)
   warn_rhat(rhat[which(rhat > ifelse(is_group_effect(variable), rhat_limit_effects, rhat_limit))], variable, fit)
   limit <- ess_per_chain * d$n_chains
-  bulk <- table[, "Bulk_ESS"]
+  bulk <- column("Bulk_ESS")
   warn_ess(bulk[which(bulk < limit)], limit, "bulk", "Means and medians", fit)
-  tail <- table[main_variables(fit), "Tail_ESS"]
+  tail <- column("Tail_ESS", main_variables(fit))
   warn_ess(tail[which(tail < limit)], limit, "tail", "Standard deviations and quantiles", fit)
+}
+
+# Whether all draws of a parameter are the same, though no prior of its class is a constant.
+is_stuck <- function(fit, name) {
+  classes <- fit$prior$class[startsWith(as.character(fit$prior$prior), "constant(")]
+  known <- any(vapply(classes, function(class) identical(name, class) || startsWith(name, paste0(class, "_")), NA))
+  !known && length(unique(as.vector(one_variable(fit, name)))) == 1
+}
+
+# A measure of convergence has no value for them, and they are as far from it as can be.
+warn_stuck <- function(names, fit) {
+  if (length(names) == 0) return(invisible())
+  warn_twill("rhat", c(
+    "The chains did not move: all draws of {.val {some(names)}} are the same, and say nothing of the posterior.",
+    "i" = "With as many effects as rows, or rows that are fitted exactly, the density has a spike where {.field sigma}
+           is zero.",
+    "i" = "Give {.field sigma} a prior that keeps it from there, such as {.code lognormal()}, or leave out effects that
+           only single rows have."))
 }
 
 # Main parameters, and group effects: all, or evenly spread ones where they are many.

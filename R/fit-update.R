@@ -31,8 +31,9 @@ update.twillfit <- function(object, formula. = NULL, newdata = NULL, recompile =
   # weights, offset and subset are evaluated in the data, by twill().
   late <- dots[names(dots) %in% late_arguments]
   changes <- lapply(stats::setNames(nm = setdiff(names(dots), late_arguments)), function(name) ...elt(match(name, names(dots))))
-  if (is.null(formula.)) formula. <- changes$formula
-  newdata <- newdata %||% changes$data
+  if (is.null(formula.)) formula. <- changes[["formula"]]
+  # Not `$`, which would take data2 for it.
+  newdata <- newdata %||% changes[["data"]]
   changes[c("formula", "data")] <- NULL
   formula <- updated_formula(object$formula, formula., names(late))
   late <- lapply(stats::setNames(nm = names(late)), function(name) {

@@ -143,7 +143,10 @@ parse_expression <- function(text, parsed, names) {
   unknown <- setdiff(unknown, "pi")
   if (length(unknown)) {
     abort_twill("hypothesis", c("{.arg hypothesis} names parameters that are not there: {.val {unknown}}.",
-                                did_you_mean(unknown[1], names), "i" = "There are {.val {some(names, 15)}}."))
+                                did_you_mean(unknown[1], names),
+                                "i" = if (length(names)) "There are {.val {some(names, 15)}}."
+                                      else "There are none of this class.",
+                                "i" = "{.code class = NULL} takes the names of draws, {.code variables(fit)}."))
   }
   outside <- not_arithmetic(expression, all.vars(expression))
   if (length(outside)) {

@@ -39,6 +39,10 @@ inclusion_locus <- function(z, correlation, max, of_locus) {
   }
   warn_p_values(z, of_locus)
   if (ncol(z) == 2 && is.null(colnames(z))) colnames(z) <- c("1", "2")
+  if (anyDuplicated(colnames(z)) > 0) {
+    abort_twill("inclusion", c("The two studies in {.arg z}{of_locus} must have names of their own.",
+                               "x" = "Both are {.val {colnames(z)[1]}}."))
+  }
   check_number_of_sets(nrow(z), max, of_locus)
   matrices <- if (is.list(correlation) && !is.data.frame(correlation)) correlation else rep(list(correlation), ncol(z))
   if (length(matrices) != ncol(z)) {
@@ -86,8 +90,20 @@ checked_correlation <- function(matrix, variants, m, of_locus) {
   if (any(abs(diag(matrix) - 1) > 1e-3)) refuse("Its diagonal is not 1.", "{.fn cov2cor} makes correlations of covariances.")
   if (max(abs(matrix - t(matrix))) > 1e-6) refuse("It is not symmetric.")
   if (max(abs(matrix)) > 1 + 1e-3) refuse("It has a correlation of {.val {signif(max(abs(matrix)), 4)}}.")
+  if (!is_nearly_definite(matrix)) {
+    lowest <- signif(min(eigen(matrix, symmetric = TRUE, only.values = TRUE)$values), 2)
+    refuse("Nothing has these correlations: the smallest eigenvalue is {.val {lowest}}.",
+           "Signs must be for the same allele of a variant throughout.")
+  }
   matrix
 }
+
+# Correlations that were rounded, or estimated from few samples, have eigenvalues just below zero.
+is_nearly_definite <- function(matrix) {
+  !is.null(tryCatch(chol(matrix + diag(lowest_eigenvalue, nrow(matrix))), error = function(e) NULL))
+}
+
+lowest_eigenvalue <- 0.1
 
 checked_share_of_studies <- function(share, prior, loci, learn) {
   known <- c("prob", "scale", "share")

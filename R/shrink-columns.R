@@ -89,6 +89,7 @@ check_shrink_values <- function(out, names) {
   needs(is.na(out$estimate) | abs(out$estimate) <= 1e50, "estimate", "at most 1e50 in size (give it in a larger unit)", names)
   needs(is.na(out$se) | (out$se >= 1e-50 & out$se <= 1e50), "se", "between 1e-50 and 1e50 (give it in another unit)", names)
   needs(is.na(out$df) | out$df > 0, "df", "positive", names)
+  needs(is.na(out$df) | out$df >= 0.1, "df", "at least 0.1 (are these standard errors?)", names)
   if (length(out$df) == 1) needs(!is.na(out$df), "df", "positive", NULL)
   out$df <- rep_len(out$df, n)
   out$estimate[is.na(out$df)] <- NA

@@ -133,7 +133,7 @@
 #'   [posterior::draws_array][posterior::draws_array()]), `sampler` and `info`; see its methods `print()`, `summary()`
 #'   and others. It holds no pointers and no environments of the caller, and survives [saveRDS()].
 #'
-#'   Errors have the class `twill_error` and one of `twill_error_formula`, `_data`, `_design`, `_family`, `_prior`,
+#'   Errors have the class `twill_error` and one of `twill_error_formula`, `_data`, `_data2`, `_design`, `_family`, `_prior`,
 #'   `_setting`, `_file`, `_start`, `_interrupt`, `_device`.
 #' @seealso [tw_formula()] for formulas, [tw_prior()] for priors.
 #' @examplesIf requireNamespace("lme4", quietly = TRUE)

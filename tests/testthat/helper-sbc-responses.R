@@ -44,7 +44,7 @@ sbc_models$two_traits <- list(
     data <- data.frame(g = rownames(sbc_traits))
     sds <- stats::rexp(2)
     cor <- sbc_lkj(2, 1.5)
-    u <- t(chol(sbc_traits)) %*% matrix(stats::rnorm(32), 16) %*% chol(diag(sds) %*% cor %*% diag(sds))
+    u <- unname(t(chol(sbc_traits))) %*% matrix(stats::rnorm(32), 16) %*% chol(diag(sds) %*% cor %*% diag(sds))
     sigma <- stats::rexp(2)
     a <- stats::rnorm(2)
     data$y1 <- stats::rnorm(16, a[1] + u[, 1], sigma[1])

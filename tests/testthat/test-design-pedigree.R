@@ -48,4 +48,8 @@ test_that("what is no pedigree is refused", {
   refused(data.frame(a = c("x", "x"), b = NA, c = NA), "each animal once")
   refused(data.frame(a = character(), b = character(), c = character()), "no rows")
   refused(data.frame(a = c("x", "y"), b = c("y", "x"), c = NA), "own ancestors")
+  # Codes of unknown parents would be one animal.
+  refused(data.frame(a = 1:4, b = c(0, 0, 1, 1), c = c(0, 0, 2, 2)), "must be `NA`.*\"0\" is a parent")
+  refused(data.frame(a = c("x", "y"), b = c(".", "x"), c = c("", "")), "are a parent without a row")
+  expect_no_error(tw_pedigree(data.frame(a = 0:2, b = c(NA, 0, 0), c = c(NA, NA, 1))))
 })

@@ -137,7 +137,8 @@ test_that("in a terminal a bar says the phase, how far it is and what is to be k
   lines <- in_terminal(columns = 80, c(
     "progress <- twill:::new_progress(1, NULL, c('Warm-up', 'Sampling'))",
     "for (i in 1:4) { progress$report(14000 + i, 80000, 12, 1, 20); Sys.sleep(0.3) }", "progress$finish()"))
-  expect_match(lines, "^Sampling +18% \\| 1400[0-9]/80000 \\| again, smaller steps \\| 12 divergent \\| ETA +[0-9]+[a-z]", all = FALSE)
+  expect_match(lines, all = FALSE,
+               "^Sampling +18% \\| 1400[0-9]/80000 \\| again, smaller steps \\| 12 divergent \\| ETA +[0-9]+[a-z]")
 })
 
 test_that("R-hat and effective sizes are those of posterior", {

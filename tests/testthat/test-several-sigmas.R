@@ -1,4 +1,4 @@
-# Residual sds of several responses, or of groups of rows: effects are integrated out, each group of rows with its own information.
+# Residual sds of several responses, or of groups of rows: effects are integrated out, with an information for each.
 
 one_row_each <- function(n = 30, seed = 5) {
   with_fixed_seed(seed, {
@@ -30,7 +30,8 @@ test_that("with one row of each relative, traits have the posterior of dense mat
     draws <- list(a = log(of_draws(fit, "sigma_y1")), c = log(of_draws(fit, "sigma_y2")))
     # The ends of the grid hold no mass that matters.
     for (of in names(draws)) expect_near(pmax(draws[[of]], -6), exact[[of]][["mean"]], exact[[of]][["sd"]])
-    names <- c("b_y1_Intercept", "b_y2_Intercept", "r_id__y1[i01,Intercept]", "r_id__y1[i17,Intercept]", "r_id__y2[i30,Intercept]")
+    names <- c("b_y1_Intercept", "b_y2_Intercept", "r_id__y1[i01,Intercept]", "r_id__y1[i17,Intercept]",
+               "r_id__y2[i30,Intercept]")
     at <- c(1, 2, 3, 19, 2 + 2 * n)
     for (k in seq_along(at)) expect_near(of_draws(fit, names[k]), exact$mean[at[k]], exact$sd[at[k]])
   }
