@@ -21,7 +21,7 @@ pub mod values;
 use crate::density::LogDensity;
 use crate::density::{Model, Posterior};
 use crate::draws::Draw;
-use crate::settle::assembly::{rows_of_sigmas, scaled_by_sigma};
+use crate::settle::dispersions::{rows_of_sigmas, scaled_by_sigma};
 use crate::transport::Transport;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};

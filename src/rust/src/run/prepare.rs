@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Why a model has no collapsed target.
-const NOT_COLLAPSIBLE: &str = "engines 'collapsed' and 'guided' need a Gaussian model with one residual sd (or known \
-     standard errors), normal or flat priors on the population-level coefficients, and no prior of an intercept at the means \
+const NOT_COLLAPSIBLE: &str = "engines 'collapsed' and 'guided' need a Gaussian model with one residual sd, or a \
+     few (one for each response, or for each of up to 16 groups of rows), or known standard errors, normal or flat priors on the population-level coefficients, and no prior of an intercept at the means \
      of columns with a horseshoe (intercept = 'raw' has none); use engine 'auto'";
 
 /// A target in whitened coordinates.

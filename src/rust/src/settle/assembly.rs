@@ -1,10 +1,10 @@
 //! Information and pull of the data, summed over rows into the pieces of an incidence: the constants of a joint
 //! transport, and the cross-products of a Gaussian model.
 
+use super::dispersions::{follow, rows_of_sigmas, scaled_by_sigma};
 use super::incidence::{PairMap, nodes, pairs_up_to, related, row_nodes, row_pairs, row_pieces, row_values, skeleton};
 use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
-use crate::families::negative_binomial_information;
 use crate::kernels::dot;
 use crate::linalg::cholesky::Factor;
 use crate::transport::follow::{Follow, Group};
@@ -13,9 +13,6 @@ use crate::transport::joint_constants::{DataAtCentre, DataPart};
 use crate::transport::pieces::{Incidence, Node, Piece, Skeleton};
 use crate::transport::{Context, small};
 use std::sync::Arc;
-
-/// Residual sds whose information is kept apart.
-const MOST_SIGMAS: usize = 16;
 
 /// Incidence of a model, with the pieces that each row adds to.
 #[derive(Debug, Clone)]
@@ -255,66 +252,6 @@ fn add_product(x: f64, (q_a, a): (usize, &[f64]), (q_b, b): (usize, &[f64]), out
     for r in 0..q_a {
         (0..q_b).for_each(|c| out[r * q_b + c] += x * a[r] * b[c]);
     }
-}
-
-/// Log shape and the share of the rows' variance that it adds, weighted as the rows are.
-fn by_shape(posterior: &Posterior) -> Option<Follow> {
-    let model = &posterior.model;
-    let has_one_shape = model.layout.dispersion_columns().len() == 1 && model.design.x_disp.ncols() == 0;
-    if !model.family().has_shape() || model.prior_only || !has_one_shape {
-        return None;
-    }
-    let log_shape = posterior.scales.dispersion[0];
-    let (mut sum, mut excess) = (0.0, 0.0);
-    for (eta, w) in posterior.eta.iter().zip(&model.design.weights) {
-        let [information, share] = negative_binomial_information(*eta, log_shape);
-        sum += w * information;
-        excess += w * information * share;
-    }
-    let share = excess / sum;
-    (share > 0.0 && share <= 1.0).then_some(Follow::Shape(log_shape, share))
-}
-
-/// How the information of all rows follows their dispersion, about the last evaluation; `None` if it does not.
-pub(super) fn follow(posterior: &Posterior) -> Option<Follow> {
-    let by_sigma = || scaled_by_sigma(&posterior.model).then(|| Follow::Sigma(posterior.scales.dispersion[0]));
-    by_sigma().or_else(|| by_shape(posterior))
-}
-
-/// Whether the information of the data falls with the square of one sampled sigma.
-pub fn scaled_by_sigma(model: &Model) -> bool {
-    model.family().is_linear()
-        && model.layout.dispersion_columns().len() == 1
-        && model.design.se.is_empty()
-        && model.design.latents.is_empty()
-        && model.design.x_disp.ncols() == 0
-}
-
-/// Rows of the design of the log of several sampled sigmas, and which of them each row of the data has; `None` where they are not
-/// few, or not all that the variance consists of.
-pub fn rows_of_sigmas(model: &Model) -> Option<(Vec<Vec<f64>>, Vec<usize>)> {
-    let design = &model.design;
-    let is_all = model.family().is_linear()
-        && design.x_disp.ncols() > 0
-        && model.layout.dispersion_terms.is_empty()
-        && design.se.is_empty()
-        && design.errors.is_none()
-        && design.latents.is_empty();
-    if !is_all {
-        return None;
-    }
-    let (mut rows, mut of_row): (Vec<Vec<f64>>, _) = (vec![], vec![]);
-    for x in design.x_disp.rows() {
-        let found = rows.iter().position(|row| x.iter().eq(row.iter()));
-        if found.is_none() {
-            rows.push(x.to_vec());
-        }
-        if rows.len() > MOST_SIGMAS {
-            return None;
-        }
-        of_row.push(found.unwrap_or(rows.len() - 1));
-    }
-    Some((rows, of_row))
 }
 
 /// Rough prior precision of the swept coefficients, and the pull that is exact at the centre.

@@ -1,7 +1,7 @@
 //! Constants of the transport level by level, and the normal equations that they and the rough
 //! start need.
 
-use super::assembly::follow;
+use super::dispersions::follow;
 use crate::density::{Model, Posterior};
 use crate::kernels::dot;
 use crate::layout::{Block, Source};

@@ -6,6 +6,7 @@
 
 pub mod assembly;
 mod condition;
+pub mod dispersions;
 mod incidence;
 mod levels;
 mod rough;
@@ -14,11 +15,13 @@ pub mod whitening;
 use crate::density::{LogDensity, Model, Posterior};
 use crate::design::{Design, GroupTerm};
 use crate::optimise::climb;
+use crate::scales::Scales;
 use crate::spec::Engine;
 use crate::transport::Transport;
 use crate::whiten::Whitened;
 use assembly::Assembly;
 use condition::settle_effects;
+use dispersions::is_followed;
 use levels::level_transport_at;
 use rough::{position_at_centre, rough, rough_log_sd};
 pub use rough::{rough_by_rows, rough_theta};
@@ -146,6 +149,7 @@ impl Settling<'_> {
         let start = rough(model);
         let mut mode = position_at_centre(&start);
         let mut posterior = self.recentred(start, &mode);
+        let has_spike = !self.is_joint || !is_followed(model);
         if self.is_joint && !model.family().is_linear() && !model.prior_only {
             let theta = model.layout.theta();
             posterior = settle_effects(posterior, &mode, theta, self.cancel, |p, at| self.recentred(p, at));
@@ -155,14 +159,14 @@ impl Settling<'_> {
                 break;
             }
             self.climb(&mut posterior, &mut mode, max_iterations);
-            if !self.is_joint && fits_perfectly(model, &mode) {
+            if has_spike && fits_perfectly(model, &mode) {
                 return self.rough_again(model);
             }
             posterior = self.recentred(posterior, &mode);
             mode = position_at_centre_with(&posterior, &mode);
         }
         self.climb(&mut posterior, &mut mode, LAST_ROUND);
-        if !self.is_joint && fits_perfectly(model, &mode) {
+        if has_spike && fits_perfectly(model, &mode) {
             return self.rough_again(model);
         }
         if self.is_joint {
@@ -209,13 +213,16 @@ impl Settling<'_> {
     }
 }
 
-/// Whether the residual sd has gone to zero: with as many effects as rows, level by level, the density has a spike
-/// there that holds no mass.
+/// Whether a residual sd has gone to zero: with as many effects as rows, where the information does not follow it, the density has a
+/// spike there that holds no mass.
 fn fits_perfectly(model: &Model, position: &[f64]) -> bool {
-    let layout = &model.layout;
-    let is_constant = model.family().is_linear() && layout.dispersion_columns().len() == 1;
-    let place = layout.free.iter().position(|&place| place == layout.dispersion.start).filter(|_| is_constant);
-    place.is_some_and(|at| position[layout.theta().start + at] < rough_log_sd(model) - PERFECT_FIT)
+    if !model.family().is_linear() || model.layout.dispersion_columns().is_empty() || !model.design.se.is_empty() {
+        return false;
+    }
+    let mut scales = Scales::default();
+    model.scale_priors.evaluate(&position[model.layout.theta()], &mut scales);
+    let log_sds = model.likelihood.log_dispersions(&scales.dispersion);
+    log_sds.iter().any(|&log_sd| log_sd < rough_log_sd(model) - PERFECT_FIT)
 }
 
 /// Zero but for `theta`, which keeps its value.
