@@ -189,7 +189,7 @@ test_that("bad input is refused by name", {
   refused(tw_inclusion(z, 2 * ld), "diagonal")
   refused(tw_inclusion(stats::setNames(z, paste0("rs", 2:6)), ld), "rs6")
   refused(tw_inclusion(z, ld, share = 0.5), "one")
-  refused(tw_inclusion(cbind(z, z), ld, share = 0.001), "share")
+  refused(tw_inclusion(cbind(a = z, b = z), ld, share = 0.001), "share")
   refused(tw_inclusion(cbind(z, z, -z), ld), "two")
   refused(tw_inclusion(list(z, z), list(ld)), "2 loci")
   refused(tw_inclusion(list(z), list(ld), learn = "prob"), "ten loci")
@@ -200,7 +200,11 @@ test_that("bad input is refused by name", {
   bad <- ld
   bad[1, 2] <- bad[2, 1] <- -1
   bad[1, 3] <- bad[3, 1] <- 1
-  expect_error(tw_inclusion(z, bad, tw_spike_slab(scale = 1e6, max = 3)), "positive semidefinite",
+  refused(tw_inclusion(z, bad, tw_spike_slab(scale = 1e6, max = 3)), "smallest eigenvalue")
+  # A little below what is possible, as by rounding, is taken where no set of variants meets it.
+  bad <- matrix(-0.54, 3, 3)
+  diag(bad) <- 1
+  expect_error(tw_inclusion(c(1, 1, 1), bad, tw_spike_slab(scale = 1e6, max = 3)), "positive semidefinite",
                class = "twill_error_inclusion")
 })
 

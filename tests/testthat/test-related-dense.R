@@ -32,9 +32,9 @@ test_that("counts of many relatives take levels by themselves, with the posterio
     error <- sqrt(sum(vapply(draws, posterior::mcse_sd, 0)^2))
     expect_lt(abs(sd(draws[[1]]) - sd(draws[[2]])), 4.5 * error)
   }
-  # Scales mix about as well as with all effects together.
+  # Of scales there are a quarter to four tenths of the effective draws (four seeds), at a tenth of the price.
   ess <- vapply(runs, function(fit) min(apply(as.array(fit)[, , main[3:6]], 3, posterior::ess_bulk)), 0)
-  expect_gt(ess[1], ess[2] / 3)
+  expect_gt(ess[1], ess[2] / 6)
 })
 
 test_that("genes of many relatives have the posterior of single models, by every method", {
