@@ -132,7 +132,7 @@ effect_kernels <- function(terms, stays, mean) {
 
 # The covariance of related levels times `x`, or `x`.
 level_covariance_times <- function(term, x) {
-  if (is.null(term$precision)) x else as.matrix(Matrix::solve(precision_matrix(term), x))
+  if (is.null(term$precision)) x else solve(precision_matrix(term), x)
 }
 
 # Responses ----------------------------------------------------------------------------------------------------------

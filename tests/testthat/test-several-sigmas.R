@@ -71,3 +71,20 @@ test_that("groups of rows with sds of their own are as many rows of their own re
     }
   }
 })
+
+test_that("beside a predictor with errors, effects of single rows leave sigma where it is", {
+  x <- one_row_each(60, seed = 8)
+  x$data$seen <- with_fixed_seed(9, x$data$y2 + stats::rnorm(60, 0, 0.3))
+  x$data$y <- 1 + 0.5 * x$data$y2 + x$data$y1
+  fits <- lapply(c("joint", "levels"), function(engine) {
+    twill(y ~ me(seen, 0.3) + (1 | gr(id, cov = K)), x$data, data2 = x["K"], seed = 1, silent = 2, iter = 3000, chains = 2,
+          prior = tw_prior("exponential(1)", class = "sd"), control = list(engine = engine, adapt_delta = 0.9))
+  })
+  for (name in c("sigma", "sd_id__Intercept", "bsp_meseen0.3")) {
+    draws <- lapply(fits, of_draws, name)
+    expect_lt(posterior::rhat(draws[[1]]), 1.05)
+    error <- sqrt(sum(vapply(draws, posterior::mcse_mean, 0)^2))
+    expect_lt(abs(mean(draws[[1]]) - mean(draws[[2]])) / error, 4.5)
+  }
+  expect_gt(stats::median(of_draws(fits[[1]], "sigma")), 0.2)
+})

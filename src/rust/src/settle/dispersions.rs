@@ -45,7 +45,7 @@ fn by_part_of_variance(posterior: &Posterior) -> Option<Follow> {
         own += if *weight > 0.0 { information * information * (2.0 * log_sigma).exp() / weight } else { 0.0 };
     }
     let share = own / sum;
-    (share > 0.0 && share <= 1.0).then_some(Follow::Part(log_sigma, share))
+    (share > 0.0 && share <= 1.0).then_some(Follow::SigmaShare(log_sigma, share))
 }
 
 /// Whether the information of the data falls with the square of one sampled sigma.

@@ -12,7 +12,7 @@ pub enum Follow {
     /// Gaussian rows: log standard deviation at the centre.
     Sigma(f64),
     /// Gaussian rows whose variance has other parts, too: log standard deviation at the centre, and its share of the variance there.
-    Part(f64, f64),
+    SigmaShare(f64, f64),
 }
 
 /// A group of rows that share their dispersion.
@@ -37,7 +37,7 @@ impl Follow {
                 [k, k * t]
             }
             Self::Sigma(centre) => [dispersion * (2.0 * centre).exp(), T::splat(-2.0)],
-            Self::Part(centre, share) => {
+            Self::SigmaShare(centre, share) => {
                 let t = dispersion.each(|precision| share / (precision * (2.0 * centre).exp()));
                 let k = t.each(|t| 1.0 / (1.0 - share + t));
                 [k, k * t * -2.0]
@@ -57,7 +57,7 @@ impl Follow {
                 let k = (2.0 * (centre - log_dispersion)).exp();
                 [k, -2.0 * k]
             }
-            Self::Part(centre, share) => {
+            Self::SigmaShare(centre, share) => {
                 let t = share * (2.0 * (log_dispersion - centre)).exp();
                 let k = 1.0 / (1.0 - share + t);
                 [k, -2.0 * k * k * t]

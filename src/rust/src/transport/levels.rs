@@ -165,8 +165,8 @@ impl LevelTransport {
         }
     }
 
-    /// Derivatives in `z`, and in the factor and in `log k` (in `w`), of a level with several effects; adjoint of the Cholesky factor after Murray (2016,
-    /// equation 10).
+    /// Derivatives in `z`, and in the factor and in `log k` (in `w`), of a level with several effects; adjoint of the Cholesky
+    /// factor after Murray (2016, equation 10).
     #[expect(clippy::too_many_arguments, reason = "the values of one level")]
     fn level_backward(
         &self, level: Level, factor: &[f64], k: f64, m: &Mapped, d_effects: &[f64], d_z: &mut [f64],
