@@ -1,9 +1,10 @@
 //! Transport of all effects and coefficients together, by their joint conditional Gaussian ([`super::conditional`]).
 //!
 //! Where the information falls with the square of a residual sd, `k = (sigma_0 / sigma)^2`, for all rows or for each of some groups of
-//! them, the map is the exact conditional distribution: `z` is standard normal and independent of the scales, and the target at `z = 0` is the posterior of the scales with
-//! all coefficients integrated out. For counts with one shape `k` follows the variance that the shape adds; else it is 1. Sparse
-//! Cholesky as in MixedModels.jl (Bates et al. 2015, section 3). In a model of one term, levels go through it eight at a time.
+//! them, the map is the exact conditional distribution: `z` is standard normal and independent of the scales, and the target at `z = 0`
+//! is the posterior of the scales with all coefficients integrated out. Where sigma is a part of the variance, and for counts with one
+//! shape, `k` follows it as far as one number can; else it is 1. Sparse Cholesky as in MixedModels.jl (Bates et al. 2015, section 3). In
+//! a model of one term, levels go through it eight at a time.
 
 use super::conditional::{Conditional, Information};
 use super::follow::Group;
