@@ -55,7 +55,8 @@ pedigree_parents <- function(pedigree) {
   twice <- unique(text[[1]][duplicated(text[[1]]) | is.na(text[[1]])])
   if (length(twice) > 0) {
     abort_twill("data", c("{.arg pedigree} must have each animal once.",
-                          "x" = "More than once, or missing: {.val {some(twice)}}."))
+                          "x" = "More than once, or missing: {.val {some(twice)}}.",
+                          "i" = "The first column is the animal: here {.field {names(pedigree)[1]}}."))
   }
   founders <- setdiff(stats::na.omit(unlist(text[2:3])), text[[1]])
   refuse_codes_of_unknown(founders)

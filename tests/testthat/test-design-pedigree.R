@@ -45,7 +45,7 @@ test_that("parents without a row are founders, and names are kept", {
 test_that("what is no pedigree is refused", {
   refused <- function(pedigree, message) expect_error(tw_pedigree(pedigree), message, class = "twill_error_data")
   refused(list(1), "animal, mother and father")
-  refused(data.frame(a = c("x", "x"), b = NA, c = NA), "each animal once")
+  refused(data.frame(a = c("x", "x"), b = NA, c = NA), "each animal once.*animal: here a")
   refused(data.frame(a = character(), b = character(), c = character()), "no rows")
   refused(data.frame(a = c("x", "y"), b = c("y", "x"), c = NA), "own ancestors")
   # Codes of unknown parents would be one animal.
