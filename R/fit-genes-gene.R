@@ -85,8 +85,8 @@ one_gene_prior <- function(part) {
   texts <- vapply(table$parsed[single], prior_text, "", digits = 12)
   kept <- view$model$prior
   own <- table[single, ]
-  rbind(new_prior(texts, own$class, own$coef, own$group, dpar = own$dpar, source = "user"),
-        kept[startsWith(kept$prior, "horseshoe("), ])
+  bind_priors(new_prior(texts, own$class, own$coef, own$group, dpar = own$dpar, source = "user"),
+              kept[startsWith(kept$prior, "horseshoe("), ])
 }
 
 # Counts of a gene with the design of their cells, for tw_gene().

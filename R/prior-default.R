@@ -209,13 +209,13 @@ formula_means <- function(design) {
     mean <- term$mean[nzchar(term$mean)]
     if (length(mean) > 0) tw_prior(unname(mean), class = "mu", coef = names(mean), group = term$group)
   })
-  do.call(rbind, c(list(new_prior()), compact(stated)))
+  do.call(bind_priors, stated)
 }
 
 # What the user says in `prior` beats what stands in the formula.
 add_formula_means <- function(user, means) {
   key <- function(table) paste(table$class, table$group, table$coef, sep = "\r")
-  rbind(as_plain_prior(user), as_plain_prior(means[!key(means) %in% key(user), ]))
+  bind_priors(user, means[!key(means) %in% key(user), ])
 }
 
 # Texts ----------------------------------------------------------------------------------------------------------

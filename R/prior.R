@@ -81,8 +81,15 @@ new_prior <- function(prior = character(), class = character(), coef = "", group
                       nlpar = "", lb = NA_character_, ub = NA_character_, source = "default") {
   columns <- list(prior, class, coef, group, resp, dpar, nlpar, lb, ub, source)
   n <- if (length(prior)) max(lengths(columns)) else 0
-  table <- as.data.frame(stats::setNames(lapply(columns, rep_len, n), prior_columns), stringsAsFactors = FALSE)
+  table <- list2DF(stats::setNames(lapply(columns, rep_len, n), prior_columns))
   structure(table, class = c("twill_prior", "data.frame"))
+}
+
+# The rows of tables, by columns: rbind() of data frames takes longer than a small model does.
+bind_priors <- function(...) {
+  tables <- compact(list(...))
+  column <- function(name) unlist(lapply(tables, `[[`, name))
+  if (length(tables) == 0) new_prior() else do.call(new_prior, stats::setNames(lapply(prior_columns, column), prior_columns))
 }
 
 # Brings any accepted table to the same form and checks what can be checked without a model.
@@ -112,7 +119,7 @@ known_classes <- c("b", "Intercept", "sd", "cor", "sigma", "shape", "mu", "meanm
 
 validate_prior <- function(table) {
   table$class[table$class == "L"] <- "cor"
-  for (i in seq_len(nrow(table))) validate_prior_row(table[i, ])
+  for (i in seq_len(nrow(table))) validate_prior_row(lapply(table, `[[`, i))
   repeated <- which(duplicated(table[c("class", "coef", "group", "resp", "dpar")]))
   if (length(repeated) > 0) {
     target <- prior_target(table[repeated[1], ])
@@ -158,10 +165,8 @@ prior_target <- function(row) {
 #' @export
 c.twill_prior <- function(...) {
   tables <- lapply(compact(list(...)), as_twill_prior)
-  validate_prior(do.call(rbind, lapply(tables, as_plain_prior)))
+  validate_prior(do.call(bind_priors, tables))
 }
-
-as_plain_prior <- function(table) table[prior_columns]
 
 #' @export
 `+.twill_prior` <- function(e1, e2) c.twill_prior(e1, e2)
@@ -232,5 +237,5 @@ resolved_table <- function(parameters, user) {
   single <- parameters[is.na(parameters$horseshoe), ]
   table <- new_prior(single$prior, single$class, single$coef, single$group, single$resp, single$dpar, source = single$source)
   shared <- unique(stats::na.omit(parameters$horseshoe))
-  structure(rbind(table, user[shared, prior_columns]), class = c("twill_prior", "data.frame"))
+  bind_priors(table, user[shared, ])
 }

@@ -3,6 +3,7 @@
 #     Rscript bench/scale.R                                      # four sizes of a pooled screen, up to 0.8 million rows
 #     Rscript bench/scale.R --sizes 100x50 --models screen_line  # genes x lines, with an effect for each gene in each line
 #     Rscript bench/scale.R --sizes 300x200 --models ratings     # 300 raters x 200 items, one pair in twenty is rated
+#     Rscript bench/scale.R --sizes 70000x10000 --one-in 70 --models ratings --lme4 no --save no     # 10 million ratings
 #     Rscript bench/scale.R --missing 0.15                       # a share of the rows is missing
 #     Rscript bench/scale.R --engines auto,levels --iter 400 --chains 2 --lme4 no --save no
 #
@@ -35,7 +36,7 @@ simulate_screen <- function(size, with_pairs) {
 
 # Raters and items differ in how often they rate and are rated.
 simulate_ratings <- function(size) {
-  n <- round(prod(size) / 20)
+  n <- round(prod(size) / as.numeric(option("one-in", 20)))
   user <- sample(size[1], n, TRUE, prob = stats::rexp(size[1]) + 0.05)
   item <- sample(size[2], n, TRUE, prob = stats::rexp(size[2]) + 0.05)
   rating <- 3.5 + 0.4 * stats::rnorm(size[1])[user] + 0.5 * stats::rnorm(size[2])[item] + 0.9 * stats::rnorm(n)
