@@ -83,10 +83,10 @@ impl BlockConstants {
     pub fn add_core(&self, core: &mut Core, factors: &LevelFactors, (k, times): (f64, &[f64])) {
         let (plan, mut own) = (&self.plan, vec![]);
         for piece in &plan.core_pieces {
-            let [i, j] = [piece.i, piece.j].map(|node| &plan.core_nodes[node]);
+            let [i, j] = [piece.i(), piece.j()].map(|node| &plan.core_nodes[node]);
             let factors = [i, j].map(|node| factors.of(std::slice::from_ref(node)));
             own.resize(i.q * j.q, 0.0);
-            combine(times, &plan.core[piece.at * times.len()..], &mut own);
+            combine(times, &plan.core[piece.at() * times.len()..], &mut own);
             own.iter_mut().for_each(|x| *x *= k);
             own.chunks_exact_mut(j.q).for_each(|row| factors[1].transposed_times(row));
             let mut column = vec![0.0; i.q];
@@ -96,7 +96,7 @@ impl BlockConstants {
                 for (a, x) in column.iter().enumerate() {
                     let (row, column) = (i.first + a, j.first + b);
                     // A level's own piece has both halves.
-                    if row >= column || piece.i != piece.j {
+                    if row >= column || piece.i() != piece.j() {
                         core.matrix[(row.max(column), row.min(column))] += x;
                     }
                 }

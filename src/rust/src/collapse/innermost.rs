@@ -16,7 +16,7 @@ use crate::compress::gaussian::GaussianSums;
 use crate::layout::{Layout, Source};
 use crate::scales::Scales;
 use crate::transport::Mapped;
-use crate::transport::pieces::{Node, Piece};
+use crate::transport::pieces::Node;
 use std::collections::HashMap;
 
 /// Classes of levels beyond which sums of each cost too much.
@@ -87,7 +87,8 @@ impl Innermost {
         out.starts = vec![0; out.nodes.len() + 1];
         let mut is_apart = true;
         let mut each = |see: &mut dyn FnMut(usize, Met)| {
-            for &Piece { i, j, at } in pieces.iter().filter(|p| p.i != p.j) {
+            for piece in pieces.iter().filter(|p| p.i() != p.j()) {
+                let (i, j, at) = (piece.i(), piece.j(), piece.at());
                 match [out.number[i], out.number[j]] {
                     [NONE, NONE] => {}
                     [e, NONE] => see(e as usize, Met { node: j as u32, at }),
@@ -115,8 +116,8 @@ impl Innermost {
     /// Sorts levels into classes; false if there are many.
     fn classify(&mut self, sums: &GaussianSums, scale_of: &dyn Fn(usize) -> usize) -> bool {
         let mut information = vec![0.0; self.nodes.len()];
-        for piece in sums.incidence.pieces.iter().filter(|p| p.i == p.j && self.number[p.i] != NONE) {
-            information[self.number[piece.i] as usize] = sums.information[piece.at];
+        for piece in sums.incidence.pieces.iter().filter(|p| p.i() == p.j() && self.number[p.i()] != NONE) {
+            information[self.number[piece.i()] as usize] = sums.information[piece.at()];
         }
         let mut found: HashMap<(i64, usize), u8> = HashMap::new();
         for ((node, a), g) in self.nodes.iter().zip(information).zip(&self.score) {

@@ -118,8 +118,8 @@ fn components(incidence: &Incidence, core: &[bool], innermost: Option<&Innermost
         parent[a.max(b) as usize] = a.min(b);
     };
     let is_inside = |i: usize| is_inside(i, core, innermost);
-    let within = incidence.pieces.iter().filter(|p| p.i != p.j && is_inside(p.i) && is_inside(p.j));
-    within.for_each(|p| join(p.i, p.j));
+    let within = incidence.pieces.iter().filter(|p| p.i() != p.j() && is_inside(p.i()) && is_inside(p.j()));
+    within.for_each(|p| join(p.i(), p.j()));
     // What is integrated out joins all that it meets.
     for e in 0..innermost.map_or(0, Innermost::len) {
         let mut inside =

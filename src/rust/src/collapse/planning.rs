@@ -56,16 +56,12 @@ impl Plan {
                 .for_each(|(_, home)| *home = Home::Innermost);
         }
         let of = Sources { incidence, sums, innermost: innermost.as_ref(), homes };
-        let mut pieces: Vec<Vec<Piece>> = vec![vec![]; blocks.len()];
-        for piece in &incidence.pieces {
-            match (of.homes[piece.i], of.homes[piece.j]) {
-                (Home::Block(b, _), _) | (_, Home::Block(b, _)) => pieces[b].push(*piece),
-                _ => {}
-            }
-        }
-        let levels = of.levels_of_blocks(blocks.len());
-        for ((members, pieces), levels) in blocks.iter().zip(pieces).zip(&levels) {
-            plan.add_block(&of, members, &pieces, levels);
+        let (pieces, levels) = (of.pieces_of_blocks(blocks.len()), of.levels_of_blocks(blocks.len()));
+        let mut own = vec![];
+        for (b, (members, levels)) in blocks.iter().zip(&levels).enumerate() {
+            own.clear();
+            own.extend(pieces.of_block(b).iter().map(|&at| incidence.pieces[at as usize]));
+            plan.add_block(&of, members, &own, levels);
         }
         plan.add_core(&of);
         let homes = of.homes;
@@ -84,7 +80,7 @@ impl Plan {
     fn add_block(&mut self, of: &Sources, members: &[usize], pieces: &[Piece], levels: &[usize]) {
         let nodes = &of.incidence.nodes;
         let n: usize = members.iter().map(|&i| nodes[i].q).sum();
-        let mut met: Vec<usize> = pieces.iter().filter_map(|p| of.in_core(p.i).or(of.in_core(p.j))).collect();
+        let mut met: Vec<usize> = pieces.iter().filter_map(|p| of.in_core(p.i()).or(of.in_core(p.j()))).collect();
         met.extend(levels.iter().flat_map(|&e| of.met(e)).filter_map(|m| of.in_core(m.node as usize)));
         met.sort_unstable();
         met.dedup();
@@ -128,10 +124,10 @@ impl Plan {
         self.score[1] = vec![0.0; layers * self.n_core];
         let mut found: HashMap<(usize, usize), usize> = HashMap::new();
         for piece in &of.incidence.pieces {
-            let (Some(i), Some(j)) = (of.in_core(piece.i), of.in_core(piece.j)) else { continue };
+            let (Some(i), Some(j)) = (of.in_core(piece.i()), of.in_core(piece.j())) else { continue };
             let at = self.add_piece(i, j);
-            let n = nodes[piece.i].q * nodes[piece.j].q;
-            copy(of.sums.map(|s| &s.information[piece.at..]), &mut self.core[at * layers..at * layers + n]);
+            let n = nodes[piece.i()].q * nodes[piece.j()].q;
+            copy(of.sums.map(|s| &s.information[piece.at()..]), &mut self.core[at * layers..at * layers + n]);
             if of.innermost.is_some() {
                 found.insert((i, j), at);
             }
@@ -161,7 +157,7 @@ impl Plan {
     fn add_piece(&mut self, i: usize, j: usize) -> usize {
         let at = self.core.len() / self.n_layers;
         self.core.resize(self.core.len() + self.n_layers * self.core_nodes[i].q * self.core_nodes[j].q, 0.0);
-        self.core_pieces.push(Piece { i, j, at });
+        self.core_pieces.push(Piece::new(i, j, at));
         at
     }
 }
@@ -184,10 +180,10 @@ impl BlockSums {
         let (mut inner, mut cross) = (vec![0.0; layers * n * n], vec![0.0; layers * n * n_rows]);
         let mut score = vec![0.0; layers * n];
         for (piece, sums) in pieces.iter().filter_map(|piece| Some((piece, of.sums?))) {
-            let (q_i, q_j) = (nodes[piece.i].q, nodes[piece.j].q);
-            for (at, &x) in sums.information[piece.at..piece.at + q_i * q_j].iter().enumerate() {
+            let (q_i, q_j) = (nodes[piece.i()].q, nodes[piece.j()].q);
+            for (at, &x) in sums.information[piece.at()..piece.at() + q_i * q_j].iter().enumerate() {
                 let (a, b) = (at / q_j, at % q_j);
-                match (of.homes[piece.i], of.homes[piece.j]) {
+                match (of.homes[piece.i()], of.homes[piece.j()]) {
                     (Home::Block(_, i), Home::Block(_, j)) => {
                         (inner[(i + a) * n + j + b], inner[(j + b) * n + i + a]) = (x, x);
                     }
@@ -221,6 +217,18 @@ impl BlockSums {
     }
 }
 
+/// Numbers of pieces, sorted by block.
+struct PiecesOfBlocks {
+    pieces: Vec<u32>,
+    ends: Vec<usize>,
+}
+
+impl PiecesOfBlocks {
+    fn of_block(&self, b: usize) -> &[u32] {
+        &self.pieces[if b == 0 { 0 } else { self.ends[b - 1] }..self.ends[b]]
+    }
+}
+
 /// A node that an innermost level meets, and its values there.
 #[derive(Clone, Copy)]
 struct Meeting<'a> {
@@ -235,6 +243,25 @@ impl Sources<'_> {
 
     fn met(&self, e: usize) -> &[Met] {
         self.innermost.map_or(&[], |x| x.met(e))
+    }
+
+    /// Pieces that have a node in each block.
+    fn pieces_of_blocks(&self, n_blocks: usize) -> PiecesOfBlocks {
+        let block = |piece: &Piece| match (self.homes[piece.i()], self.homes[piece.j()]) {
+            (Home::Block(b, _), _) | (_, Home::Block(b, _)) => Some(b),
+            _ => None,
+        };
+        let all = || self.incidence.pieces.iter().zip(0u32..).filter_map(|(piece, at)| Some((block(piece)?, at)));
+        let mut ends = vec![0; n_blocks];
+        all().for_each(|(b, _)| ends[b] += 1);
+        let mut next: Vec<usize> = ends.iter().scan(0, |start, n| Some(std::mem::replace(start, *start + n))).collect();
+        let mut pieces = vec![0; ends.iter().sum()];
+        for (b, at) in all() {
+            pieces[next[b]] = at;
+            next[b] += 1;
+        }
+        // Each block was filled up to where the next begins.
+        PiecesOfBlocks { pieces, ends: next }
     }
 
     /// Innermost levels that meet each block, in which all they meet is but for the core.

@@ -123,9 +123,9 @@ impl Several {
     fn add_core(&self, x: &Mat<f64>, out: &mut Mat<f64>) {
         let (plan, width) = (&self.constants.plan, self.width());
         for piece in &plan.core_pieces {
-            let (i, j) = (&plan.core_nodes[piece.i], &plan.core_nodes[piece.j]);
+            let (i, j) = (&plan.core_nodes[piece.i()], &plan.core_nodes[piece.j()]);
             let layers =
-                plan.core[piece.at * plan.n_layers..].chunks_exact(i.q * j.q).zip(self.times.chunks_exact(width));
+                plan.core[piece.at() * plan.n_layers..].chunks_exact(i.q * j.q).zip(self.times.chunks_exact(width));
             for (layer, (values, times)) in layers.enumerate() {
                 for (at, &v) in values.iter().enumerate().filter(|(_, v)| **v != 0.0) {
                     let (row, column) = (i.first + at / j.q, j.first + at % j.q);
@@ -134,7 +134,7 @@ impl Several {
                         if layer == 0 { add_times(to, from, v) } else { add_weighted(to, from, v, times) }
                     };
                     add(row, column);
-                    if piece.i != piece.j {
+                    if piece.i() != piece.j() {
                         add(column, row);
                     }
                 }

@@ -86,14 +86,14 @@ impl GaussianSums {
 
     fn multiply_block(&self, piece: &Piece, v: &[f64], out: &mut [f64]) {
         let nodes = &self.incidence.nodes;
-        let (Node { first: i, q: q_i, .. }, Node { first: j, q: q_j, .. }) = (&nodes[piece.i], &nodes[piece.j]);
+        let (Node { first: i, q: q_i, .. }, Node { first: j, q: q_j, .. }) = (&nodes[piece.i()], &nodes[piece.j()]);
         for a in 0..*q_i {
-            let row = &self.information[piece.at + a * q_j..piece.at + (a + 1) * q_j];
+            let row = &self.information[piece.at() + a * q_j..piece.at() + (a + 1) * q_j];
             let mut sum = 0.0;
             let v_a = v[i + a];
             for (b, value) in row.iter().enumerate() {
                 sum += value * v[j + b];
-                if piece.i != piece.j {
+                if piece.i() != piece.j() {
                     out[j + b] += value * v_a;
                 }
             }

@@ -3,6 +3,9 @@
 use crate::design::Design;
 use std::collections::HashMap;
 
+/// No leaf.
+const NONE: u32 = u32::MAX;
+
 /// Which rows share a design.
 #[derive(Debug, Clone)]
 pub struct Leaves {
@@ -41,16 +44,21 @@ impl Leaves {
         let alike = |a: usize, b: usize| {
             codes.iter().all(|c| c[a] == c[b]) && numbers.iter().all(|v| v[a].to_bits() == v[b].to_bits())
         };
-        let mut seen: HashMap<u64, Vec<u32>> = HashMap::new();
-        let mut first: Vec<usize> = vec![];
+        // The last leaf of each fingerprint, and of each leaf the one before it.
+        let mut last: HashMap<u64, u32> = HashMap::new();
+        let (mut before, mut first): (Vec<u32>, Vec<usize>) = (vec![], vec![]);
         let leaf_of = |(row, fingerprint): (usize, &u64)| {
-            let leaves = seen.entry(*fingerprint).or_default();
-            let known = leaves.iter().find(|&&leaf| alike(first[leaf as usize], row));
-            known.copied().unwrap_or_else(|| {
-                leaves.push(first.len() as u32);
+            let last = last.entry(*fingerprint).or_insert(NONE);
+            let mut leaf = *last;
+            while leaf != NONE && !alike(first[leaf as usize], row) {
+                leaf = before[leaf as usize];
+            }
+            if leaf == NONE {
+                leaf = first.len() as u32;
+                before.push(std::mem::replace(last, leaf));
                 first.push(row);
-                first.len() as u32 - 1
-            })
+            }
+            leaf
         };
         let of_row = fingerprints(n, &numbers, &codes).iter().enumerate().map(leaf_of).collect();
         Self { of_row, first }

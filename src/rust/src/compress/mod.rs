@@ -61,9 +61,10 @@ pub fn compress(design: &Design, family: Family) -> Option<Compressed> {
     Some(out.finish(groups))
 }
 
-/// Leaves of a design that has fewer of them than rows, one dispersion for all rows, and errors that are independent.
+/// Leaves of a design that has fewer of them than rows, one dispersion for all rows, and errors that are independent. Rows that stand
+/// for many have been merged by who made them.
 pub fn leaves(design: &Design) -> Option<Leaves> {
-    if design.x_disp.ncols() > 0 || design.errors.is_some() {
+    if design.x_disp.ncols() > 0 || design.errors.is_some() || !design.squares.is_empty() {
         return None;
     }
     let leaves = Leaves::find(design);

@@ -2,7 +2,8 @@
 //! transport, and the cross-products of a Gaussian model.
 
 use super::dispersions::{follow, rows_of_sigmas, scaled_by_sigma};
-use super::incidence::{PairMap, nodes, pairs_up_to, related, row_nodes, row_pairs, row_pieces, row_values, skeleton};
+use super::incidence::{nodes, pairs_up_to, related, row_nodes, row_pairs, row_values, skeleton};
+use super::row_pieces::{Found, RowPieces};
 use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
 use crate::kernels::dot;
@@ -10,7 +11,7 @@ use crate::linalg::cholesky::Factor;
 use crate::transport::follow::{Follow, Group};
 use crate::transport::joint::{JointTransport, factor_at};
 use crate::transport::joint_constants::{DataAtCentre, DataPart};
-use crate::transport::pieces::{Incidence, Node, Piece, Skeleton};
+use crate::transport::pieces::{Incidence, Node, Skeleton};
 use crate::transport::{Context, small};
 use std::sync::Arc;
 
@@ -23,30 +24,21 @@ pub struct Assembly {
     pub skeleton: Option<Arc<Skeleton>>,
     /// Per block of the layout, the nodes of its levels.
     pub node_of: Vec<Vec<usize>>,
-    /// Per row, the pieces of each pair of its nodes, in the order of [`pairs_up_to`].
-    row_pieces: Arc<Vec<u32>>,
+    row_pieces: Arc<RowPieces>,
 }
 
 impl Assembly {
     /// Reads the pattern off the rows.
     pub fn new(model: &Model) -> Self {
         let (nodes, node_of, position) = nodes(model);
-        let mut found: PairMap<u32> = PairMap::default();
-        let mut pieces: Vec<Piece> = vec![];
-        let mut piece_of = |i: usize, j: usize| {
-            *found.entry((i as u32, j as u32)).or_insert_with(|| {
-                pieces.push(Piece { i, j, at: 0 });
-                pieces.len() as u32 - 1
-            })
-        };
-        (0..nodes.len()).for_each(|i| _ = piece_of(i, i));
-        let mut row_pieces = row_pieces(model, &node_of, nodes.len(), &mut piece_of);
-        row_pairs(model, &node_of, nodes.len(), &mut piece_of);
+        let mut found = Found::new(&nodes);
+        let mut row_pieces = RowPieces::find(model, &node_of, nodes.len(), |i, j| found.piece(i, j));
+        row_pairs(model, &node_of, nodes.len(), |i, j| found.piece(i, j));
         let related = related(model, &node_of);
-        related.iter().for_each(|&(i, j, _)| _ = piece_of(i, j));
-        let (mut incidence, renumbered) = Incidence::new(nodes, position, pieces);
+        related.iter().for_each(|&(i, j, _)| _ = found.piece(i, j));
+        let (mut incidence, renumbered) = Incidence::new(nodes, position, found.into_pieces());
         incidence.relate(&related);
-        row_pieces.iter_mut().for_each(|p| *p = renumbered[*p as usize]);
+        row_pieces.renumber(&renumbered);
         let incidence = Arc::new(incidence);
         let skeleton = skeleton(&incidence, &model.layout).map(Arc::new);
         Self { incidence, skeleton, node_of, row_pieces: Arc::new(row_pieces) }
@@ -55,7 +47,7 @@ impl Assembly {
     /// The same for a model with other rows of the same design.
     pub fn with_rows(&self, model: &Model) -> Self {
         let piece_of = |i, j| self.incidence.piece(i, j);
-        let row_pieces = row_pieces(model, &self.node_of, self.incidence.nodes.len(), piece_of);
+        let row_pieces = RowPieces::find(model, &self.node_of, self.incidence.nodes.len(), piece_of);
         Self { row_pieces: Arc::new(row_pieces), ..self.clone() }
     }
 
@@ -144,17 +136,15 @@ impl Assembly {
     fn information(&self, model: &Model, weights: &[f64], dispersion: &[f64]) -> Vec<f64> {
         let Incidence { nodes, pieces, n_values, .. } = &*self.incidence;
         let mut information = vec![0.0; *n_values];
-        let n_pairs = self.row_pieces.len() / weights.len();
         let (mut at, mut values, mut starts) = (vec![], vec![], vec![]);
         for (row, w) in weights.iter().enumerate() {
             row_nodes(model, &self.node_of, nodes.len(), row, &mut at);
             row_values(model, row, &mut values, &mut starts);
-            let row_pieces = &self.row_pieces[row * n_pairs..(row + 1) * n_pairs];
-            for ((a, b), &piece) in pairs_up_to(at.len()).zip(row_pieces) {
+            for ((a, b), piece) in pairs_up_to(at.len()).zip(self.row_pieces.of_row(row, &at)) {
                 let (a, b) = if at[a] >= at[b] { (a, b) } else { (b, a) };
                 let (x, y) = (starts[a], starts[b]);
                 let (q_x, q_y) = (nodes[at[a]].q, nodes[at[b]].q);
-                let out = &mut information[pieces[piece as usize].at..];
+                let out = &mut information[pieces[piece].at()..];
                 for r in 0..q_x {
                     (0..q_y).for_each(|c| out[r * q_y + c] += w * values[x + r] * values[y + c]);
                 }
@@ -178,7 +168,7 @@ impl Assembly {
                 for (&b, &start_b) in at_j.iter().zip(&starts_j) {
                     let of_a = (nodes[a].q, &values[start_a..]);
                     let of_b = (nodes[b].q, &others[start_b..]);
-                    let out = &mut information[pieces[self.incidence.piece(a.max(b), a.min(b)) as usize].at..];
+                    let out = &mut information[pieces[self.incidence.piece(a.max(b), a.min(b)) as usize].at()..];
                     if a >= b {
                         add_product(x, of_a, of_b, out);
                     }

@@ -8,33 +8,10 @@ use crate::linalg::order::least_degree;
 use crate::linalg::pattern::Pattern;
 use crate::transport::pieces::{Incidence, Node, Piece, Skeleton};
 use crate::transport::scale_places::{scheme, scheme_of_levels};
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// Entries of a factor that are worth their memory.
 const MAX_ENTRIES: usize = 4_000_000;
-
-/// What pairs of nodes have.
-pub type PairMap<V> = HashMap<(u32, u32), V, BuildHasherDefault<PairHasher>>;
-
-/// Hashes the numbers of two nodes, as often as rows have pairs of them: by a multiplication each.
-#[derive(Default)]
-pub struct PairHasher(u64);
-
-impl Hasher for PairHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|b| self.write_u32(u32::from(*b)));
-    }
-
-    fn write_u32(&mut self, x: u32) {
-        self.0 = (self.0.rotate_left(32) ^ u64::from(x)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 32)
-    }
-}
 
 /// Nodes in the order of elimination, per block of the layout those of its levels, and per column its place in the position.
 pub fn nodes(model: &Model) -> (Vec<Node>, Vec<Vec<usize>>, Vec<usize>) {
@@ -141,18 +118,6 @@ pub fn row_nodes(model: &Model, node_of: &[Vec<usize>], n_nodes: usize, row: usi
     }
 }
 
-/// Per row, the piece of each pair of its nodes, as `piece_of` numbers them.
-pub fn row_pieces(
-    model: &Model, node_of: &[Vec<usize>], n_nodes: usize, mut piece_of: impl FnMut(usize, usize) -> u32,
-) -> Vec<u32> {
-    let (mut out, mut at) = (vec![], vec![]);
-    for row in 0..model.design.n() {
-        row_nodes(model, node_of, n_nodes, row, &mut at);
-        out.extend(pairs_up_to(at.len()).map(|(a, b)| piece_of(at[a].max(at[b]), at[a].min(at[b]))));
-    }
-    out
-}
-
 /// Sets `out` to the design values of a row, node after node as in [`row_nodes`], and `starts` to where each node starts.
 pub fn row_values(model: &Model, row: usize, out: &mut Vec<f64>, starts: &mut Vec<usize>) {
     out.clear();
@@ -188,6 +153,10 @@ pub fn pairs_up_to(n: usize) -> impl Iterator<Item = (usize, usize)> {
 /// The factor's pattern; `None` if it is beyond memory.
 pub fn skeleton(incidence: &Arc<Incidence>, layout: &Layout) -> Option<Skeleton> {
     let Incidence { nodes, pieces, n_values, .. } = &**incidence;
+    // The pattern has a piece's entries at least, of which a node's own are half.
+    if *n_values > 2 * MAX_ENTRIES {
+        return None;
+    }
     let mut pattern = Pattern::new(columns(nodes, pieces), MAX_ENTRIES, None)?;
     // A level's effects stay together.
     let core = nodes.iter().map(|n| n.first).find(|&first| first >= pattern.core).unwrap_or(pattern.core);
@@ -204,7 +173,7 @@ fn columns(nodes: &[Node], pieces: &[Piece]) -> Vec<Vec<u32>> {
     let dim = nodes.last().map_or(0, |n| n.first + n.q);
     let mut columns = vec![vec![]; dim];
     for piece in pieces {
-        let (i, j) = (&nodes[piece.i], &nodes[piece.j]);
+        let (i, j) = (&nodes[piece.i()], &nodes[piece.j()]);
         for b in j.first..j.first + j.q {
             columns[b].extend((i.first..i.first + i.q).filter(|&a| a > b).map(|a| a as u32));
         }
@@ -215,9 +184,9 @@ fn columns(nodes: &[Node], pieces: &[Piece]) -> Vec<Vec<u32>> {
 fn places(nodes: &[Node], pieces: &[Piece], pattern: &Pattern, n_values: usize) -> Vec<u32> {
     let mut out = vec![0; n_values];
     for piece in pieces {
-        let (i, j) = (&nodes[piece.i], &nodes[piece.j]);
+        let (i, j) = (&nodes[piece.i()], &nodes[piece.j()]);
         let entries = (i.first..i.first + i.q).flat_map(|a| (j.first..j.first + j.q).map(move |b| (a, b)));
-        for ((a, b), place) in entries.zip(&mut out[piece.at..]) {
+        for ((a, b), place) in entries.zip(&mut out[piece.at()..]) {
             *place = pattern.place(a.max(b) as u32, a.min(b) as u32) as u32;
         }
     }

@@ -10,6 +10,7 @@ pub mod dispersions;
 mod incidence;
 mod levels;
 mod rough;
+mod row_pieces;
 pub mod whitening;
 
 use crate::density::{LogDensity, Model, Posterior};

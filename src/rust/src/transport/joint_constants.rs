@@ -85,17 +85,17 @@ pub fn levels(scheme: &Scheme, skeleton: &Skeleton, centre: &DataAtCentre, data:
     let (q, p) = (nodes[0].q, nodes[n_levels].q);
     let mut out: Information<Levels8> = Information::new(scheme);
     for piece in pieces {
-        let values = &data.information[piece.at..];
-        let (i, j) = (nodes[piece.i].q, nodes[piece.j].q);
-        let (group, lane) = (piece.j / LANES, piece.j % LANES);
+        let values = &data.information[piece.at()..];
+        let (i, j) = (nodes[piece.i()].q, nodes[piece.j()].q);
+        let (group, lane) = (piece.j() / LANES, piece.j() % LANES);
         for (a, b) in (0..i).flat_map(|a| (0..j).map(move |b| (a, b))) {
             let value = values[a * j + b];
-            if piece.j == n_levels {
+            if piece.j() == n_levels {
                 if a >= b {
                     let place = pattern.place((pattern.core + a) as u32, (pattern.core + b) as u32);
                     out.core[place - pattern.n_lead()] = value;
                 }
-            } else if piece.i == n_levels {
+            } else if piece.i() == n_levels {
                 out.lead[pattern.place((pattern.core + a) as u32, (group * q + b) as u32)].0[lane] = value;
             } else if a >= b {
                 out.lead[pattern.place((group * q + a) as u32, (group * q + b) as u32)].0[lane] = value;

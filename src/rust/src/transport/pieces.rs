@@ -17,15 +17,36 @@ pub struct Node {
     pub level: Option<(usize, usize)>,
 }
 
-/// A dense piece of the information: rows of node `i`, columns of node `j`, `i >= j`.
+/// A dense piece of the information: rows of node `i`, columns of node `j`, `i >= j`. There can be more of them than rows, so their
+/// numbers take half the room.
 #[derive(Debug, Clone, Copy)]
 pub struct Piece {
+    i: u32,
+    j: u32,
+    at: u32,
+}
+
+impl Piece {
+    /// Of two nodes, with the place of its first value.
+    pub fn new(i: usize, j: usize, at: usize) -> Self {
+        let [i, j, at] = [i, j, at].map(|x| u32::try_from(x).expect("memory has no room for 2^32 sums"));
+        Self { i, j, at }
+    }
+
     /// Row node.
-    pub i: usize,
+    pub fn i(&self) -> usize {
+        self.i as usize
+    }
+
     /// Column node.
-    pub j: usize,
+    pub fn j(&self) -> usize {
+        self.j as usize
+    }
+
     /// First of its values, row-major.
-    pub at: usize,
+    pub fn at(&self) -> usize {
+        self.at as usize
+    }
 }
 
 /// How much work a piece is. Most are numbers, and cost the least.
@@ -94,21 +115,24 @@ impl Skeleton {
 impl Incidence {
     /// Sorts pieces by shape and nodes, and gives their values places. Also returns the new number of each piece.
     pub fn new(nodes: Vec<Node>, position: Vec<usize>, mut pieces: Vec<Piece>) -> (Self, Vec<u32>) {
-        let shape = |p: &Piece| Shape::between(&nodes[p.i], &nodes[p.j]);
-        let mut order: Vec<usize> = (0..pieces.len()).collect();
-        order.sort_by_key(|&at| (shape(&pieces[at]), pieces[at].j, pieces[at].i));
+        let shape = |p: &Piece| Shape::between(&nodes[p.i()], &nodes[p.j()]);
+        let mut order: Vec<u32> = (0..pieces.len() as u32).collect();
+        order.sort_unstable_by_key(|&at| {
+            let piece = &pieces[at as usize];
+            (shape(piece), piece.j, piece.i)
+        });
         let mut renumbered = vec![0u32; pieces.len()];
-        order.iter().zip(0..).for_each(|(&old, new)| renumbered[old] = new);
-        pieces = order.iter().map(|&at| pieces[at]).collect();
+        order.iter().zip(0..).for_each(|(&old, new)| renumbered[old as usize] = new);
+        pieces = order.into_iter().map(|at| pieces[at as usize]).collect();
         let mut n_values = 0;
         for piece in &mut pieces {
-            piece.at = n_values;
-            n_values += nodes[piece.i].q * nodes[piece.j].q;
+            *piece = Piece::new(piece.i(), piece.j(), n_values);
+            n_values += nodes[piece.i()].q * nodes[piece.j()].q;
         }
         let end = |s: Shape| pieces.partition_point(|p| shape(p) <= s);
         let ends = [end(Shape::Number), end(Shape::Column), end(Shape::Block)];
         let numbers = &pieces[..ends[0]];
-        let number_rows = numbers.iter().map(|p| nodes[p.i].first as u32).collect();
+        let number_rows = numbers.iter().map(|p| nodes[p.i()].first as u32).collect();
         let mut number_starts: Vec<usize> = (0..ends[0]).filter(|&at| numbers[at].i == numbers[at].j).collect();
         number_starts.push(ends[0]);
         (Self { nodes, pieces, ends, n_values, position, number_starts, number_rows, prior: vec![] }, renumbered)
@@ -118,7 +142,7 @@ impl Incidence {
     pub fn relate(&mut self, entries: &[(usize, usize, f64)]) {
         let mut prior = vec![];
         for &(i, j, x) in entries {
-            let (first, q) = (self.pieces[self.piece(i, j) as usize].at, self.nodes[i].q);
+            let (first, q) = (self.pieces[self.piece(i, j) as usize].at(), self.nodes[i].q);
             prior.extend((0..q).map(|c| (first + c * q + c, x)));
         }
         self.prior = prior;
@@ -131,9 +155,9 @@ impl Incidence {
 
     /// Number of the piece between two nodes that meet.
     pub fn piece(&self, i: usize, j: usize) -> u32 {
-        let shape = |p: &Piece| Shape::between(&self.nodes[p.i], &self.nodes[p.j]);
+        let shape = |p: &Piece| Shape::between(&self.nodes[p.i()], &self.nodes[p.j()]);
         let wanted = (Shape::between(&self.nodes[i], &self.nodes[j]), j, i);
-        self.pieces.partition_point(|p| (shape(p), p.j, p.i) < wanted) as u32
+        self.pieces.partition_point(|p| (shape(p), p.j(), p.i()) < wanted) as u32
     }
 
     /// Pieces by shape.

@@ -103,7 +103,7 @@ pub fn scheme_of_levels(incidence: &Incidence, layout: &Layout) -> Option<Scheme
     let (swept, levels) = incidence.nodes.split_last()?;
     let (q, p, n_levels) = (levels.first()?.q, swept.q, levels.len());
     let one_term = layout.blocks.len() == 1 && n_factors(layout, 0) == 1;
-    let meet_the_core_only = incidence.pieces.iter().all(|x| x.i == x.j || x.i == n_levels);
+    let meet_the_core_only = incidence.pieces.iter().all(|x| x.i() == x.j() || x.i() == n_levels);
     if !one_term || swept.level.is_some() || !meet_the_core_only || !incidence.prior.is_empty() {
         return None;
     }
