@@ -28,7 +28,7 @@ warn_shared <- function(x) {
   }
   noisy <- attr(x, "noisy")
   if (length(noisy) == 0) return(invisible())
-  times <- signif(max(x$noise[noisy]) / stats::median(x$noise), 2)
+  times <- signif(max(x$noise[noisy]) / stats::median(x$noise[x$noise > 0]), 2)
   warn_twill("noisy", c("{length(noisy)} sample{?s} {?lies/lie} apart in many genes: {.val {some(x$sample[noisy])}}.",
                         "x" = "Residuals are {times} times those of other samples, and each gene takes its noise from all.",
                         "i" = "Look at their quality, or compare with a fit without them."))
@@ -50,9 +50,12 @@ shared_advice <- function(component) {
     return(c("i" = "It goes with no column of {.arg col_data}: what do these samples share (date, lane, kit, sex, quality)?",
              "i" = "Add it to {.arg col_data} and to {.arg design}."))
   }
-  wanted <- if (component$is_category) sprintf("+ (1 | %s)", as_symbol_text(column)) else paste("+", as_symbol_text(column))
-  text <- paste0("It goes with {.field %s} (R2 ", sprintf("%.2f", component$r2), "): add {.code %s} to {.arg design}.")
-  c("i" = cli_verbatim(text, column, wanted))
+  plain <- paste("+", as_symbol_text(column))
+  wanted <- if (component$is_category) sprintf("+ (1 | %s)", as_symbol_text(column)) else plain
+  text <- paste0("It goes with {.field %s} (R2 ", sprintf("%.2f", component$r2), "): add {.code %s} to {.arg design}",
+                 # What is asked about, such as the treatment, is no batch.
+                 if (component$is_category) ", or {.code %s} if its effect is the question", ".")
+  c("i" = do.call(cli_verbatim, c(list(text, column, wanted), if (component$is_category) list(plain))))
 }
 
 as_symbol_text <- function(name) deparse1(as.name(name), backtick = TRUE)

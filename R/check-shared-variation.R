@@ -83,13 +83,14 @@ min_shared_genes <- 20
 chance_sets <- 100
 component_level <- 0.01
 
-# list(excess, chance, carry, columns) of residuals of some genes.
+# list(excess, chance, carry, columns, seen) of residuals of some genes; `seen` are units that have a weight.
 shared_components <- function(fit, at, parts) {
   residuals <- shared_residuals(fit, at, parts)
   excess <- observed_excess(residuals$r, residuals$q)
   left <- mean_projection(residuals$q, ncol(residuals$r))
   chance <- chance_excess(left, nrow(residuals$r), excess$noise, chance_sets)
-  list(excess = excess, chance = chance, carry = residuals$carry, columns = unit_columns(fit, parts))
+  seen <- rowSums(as.matrix(unit_sums(parts, row_weights(fit, fit$posterior$rows[at])))) > 0
+  list(excess = excess, chance = chance, carry = residuals$carry, columns = unit_columns(fit, parts), seen = seen)
 }
 
 new_shared_variation <- function(units, found, df, n_genes) {
@@ -136,7 +137,8 @@ max_noise <- 1.75
 noisy_units <- function(found) {
   noise <- found$excess$noise
   error <- apply(found$chance$noise, 2, stats::sd)
-  which(noise > max_noise^2 * stats::median(noise) & noise - 4 * error > stats::median(noise))
+  middle <- stats::median(noise[found$seen])
+  which(found$seen & noise > max_noise^2 * middle & noise - 4 * error > middle)
 }
 
 # Columns that describe samples, by unit.

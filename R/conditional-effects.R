@@ -84,7 +84,7 @@ default_effects <- function(fit) {
   # Of a matrix nothing can be drawn along.
   known <- Filter(function(name) NCOL(fit$data[[name]]) == 1, names(fit$data))
   variables <- lapply(labels, function(label) {
-    found <- setdiff(intersect(all.vars(str2lang(label)), names(fit$data)), error_columns(fit))
+    found <- setdiff(intersect(variables_in(str2lang(label)), names(fit$data)), error_columns(fit))
     if (all(found %in% known)) found
   })
   variables <- unique(variables[lengths(variables) %in% 1:2])
@@ -102,8 +102,10 @@ check_effects <- function(effects, fit) {
   effects <- strsplit(effects, ":", fixed = TRUE)
   unknown <- setdiff(unlist(effects), predictor_names(fit))
   if (length(unknown) || !all(lengths(effects) %in% 1:2)) {
+    several <- vapply(effects[lengths(effects) > 2], paste, "", collapse = ":")
     abort_twill("effects", c("{.arg effects} must name one predictor, or two joined by a colon.",
-                             "x" = "Not among the predictors: {.val {unknown}}.",
+                             "x" = if (length(unknown)) "Not among the predictors: {.val {unknown}}." else
+                               "{.val {several}} {?is/are} of more than two: {.arg conditions} holds values of the others.",
                              "i" = "They are {.val {predictor_names(fit)}}."))
   }
   effects
@@ -111,7 +113,7 @@ check_effects <- function(effects, fit) {
 
 # One row per condition, with a value for every column of the data but the response; NA for groups.
 condition_rows <- function(fit, conditions) {
-  response <- all.vars(fit$formula$response)
+  response <- variables_in(fit$formula$response)
   groups <- setdiff(unlist(lapply(fit$design$terms, `[[`, "vars")), predictor_names(fit))
   names <- setdiff(names(fit$data), c(response, groups))
   typical <- lapply(stats::setNames(nm = names), function(name) typical_value(fit$data[[name]], levels_of_number(fit, name)))
@@ -173,7 +175,18 @@ effect_grid <- function(fit, effect, conditions, int_conditions, resolution) {
   others <- conditions[grid$row__, setdiff(names(conditions), effect), drop = FALSE]
   grid <- cbind(grid[effect], others)
   rownames(grid) <- NULL
-  structure(known_cells(fit, grid, effect), stands_for_levels = !is.null(choices[[1]]))
+  structure(new_levels_by(fit, known_cells(fit, grid, effect)), stands_for_levels = !is.null(choices[[1]]))
+}
+
+# A level has one class: where classes differ over rows, so does the level that stands for new ones.
+new_levels_by <- function(fit, grid) {
+  for (term in Filter(function(term) !is.null(term$by), fit$design$terms)) {
+    name <- term$vars[1]
+    if (!all(is.na(grid[[name]]))) next
+    class <- match(level_text(grid[[term$by$var]]), term$by$levels)
+    grid[[name]] <- if (is.numeric(fit$data[[name]])) max(fit$data[[name]]) + class else paste("new", term$by$levels[class])
+  }
+  grid
 }
 
 # The observed values of a number that the formula makes a factor of, as in factor(cyl), that of the first level first; NULL
@@ -184,7 +197,7 @@ levels_of_number <- function(fit, name) {
   blueprint <- fit$design$blueprint
   for (part in compact(c(list(blueprint, blueprint$dispersion), blueprint$groups))) {
     expressions <- as.list(attr(part$terms, "variables"))[-1]
-    for (expression in Filter(function(e) is.call(e) && name %in% all.vars(e), expressions)) {
+    for (expression in Filter(function(e) is.call(e) && name %in% variables_in(e), expressions)) {
       levels <- part$xlevels[[deparse1(expression)]]
       own <- as.character(eval(expression, fit$data, environment(part$terms)))
       if (!is.null(levels) && has_gaps(expression, fit, name, levels, environment(part$terms))) {

@@ -32,7 +32,7 @@ averaged_variables <- function(model, average) {
 population_variables <- function(model) {
   blueprint <- model$design$blueprint
   parts <- compact(c(list(blueprint, blueprint$dispersion), blueprint$groups))
-  intersect(unique(unlist(lapply(parts, function(part) all.vars(stats::delete.response(part$terms))))), names(model$data))
+  intersect(unique(unlist(lapply(parts, function(part) variables_in(stats::delete.response(part$terms))))), names(model$data))
 }
 
 # A list of lists of values, one for each combination.

@@ -135,7 +135,8 @@ refuse_contrast <- function(model, contrast) {
 }
 
 is_level_triple <- function(model, contrast) {
-  is.character(contrast) && length(contrast) == 3 && contrast[1] %in% names(model$design$blueprint$xlevels)
+  if (!is.character(contrast) || length(contrast) != 3) return(FALSE)
+  contrast[1] %in% names(model$design$blueprint$xlevels) || is.logical(model$data[[contrast[1]]])
 }
 
 triple_cond <- function(contrast) {
@@ -213,7 +214,7 @@ cond_weights <- function(model, cond) {
 check_cond_estimable <- function(model, cond, frame, label) {
   blueprint <- model$design$blueprint
   if (is.null(blueprint$null)) return(invisible())
-  sum <- cond$weights %*% as_contrast_error(new_part(blueprint, frame)$whole)
+  sum <- cond$weights %*% as_contrast_error(new_part(blueprint, frame, with_offset = FALSE)$whole)
   if (!not_estimable(blueprint, sum)) return(invisible())
   coefs <- some(contrast_coefs(model), 20)
   abort_twill("contrast", c("The data say nothing of this contrast: {.code {label}}.",
@@ -227,7 +228,7 @@ cond_rows <- function(model, frame) {
   cbind(cond_part(blueprint, frame), new_means(blueprint$groups, frame))
 }
 
-cond_part <- function(part, frame) as_contrast_error(new_part(part, frame)$x)
+cond_part <- function(part, frame) as_contrast_error(new_part(part, frame, with_offset = FALSE)$x)
 
 # Conditions that differ in a variable of the group itself are about different levels of it.
 cond_term <- function(group, frame, cond) {
@@ -260,7 +261,7 @@ cond_frame <- function(model, cond) {
 cond_variables <- function(model) {
   blueprint <- model$design$blueprint
   parts <- compact(c(list(blueprint, blueprint$dispersion), blueprint$groups))
-  needed <- unlist(lapply(parts, function(part) all.vars(stats::delete.response(part$terms))))
+  needed <- unlist(lapply(parts, function(part) variables_in(stats::delete.response(part$terms))))
   groups <- unlist(lapply(blueprint$groups, function(group) c(if (length(group$vars) > 1) group$vars, group$by$var)))
   intersect(unique(c(needed, groups)), names(model$data))
 }

@@ -133,6 +133,31 @@ check_col_data <- function(col_data) {
                          "x" = "It is of class {.cls {given}}."))
 }
 
+# Names of a vector, or of the rows and columns of a matrix, that are names of `x` must stand in its order: values go by position.
+check_value_order <- function(value, names, argument, of = "column", dim = 2) {
+  own <- if (is.null(dim(value))) names(value) else dimnames(value)[[dim]]
+  if (is.null(own) || is.null(names) || !any(own %in% names)) return(invisible())
+  expected <- names[names %in% own]
+  if (identical(as.character(own), expected)) return(invisible())
+  wrong <- if (length(own) == length(expected)) own[own != expected] else own[duplicated(own) | !own %in% names]
+  by <- if (of == "column") "colnames(x)" else "rownames(x)"
+  at <- if (is.null(dim(value))) by else if (dim == 2) paste0(", ", by) else paste0(by, ", ")
+  code <- sprintf("%s[%s]", argument, at)
+  abort_twill("genes", c("The names of {.arg {argument}} are not those of the {of}s of {.arg x} in their order.",
+                         "x" = "{length(wrong)} value{?s} {?has/have} the name of another {of}, or of none: {.val {some(wrong)}}.",
+                         "i" = "Say {.code {code}}, or {.code unname()} where values go by position."))
+}
+
+# The same of arguments with one value per column, or a matrix like x.
+check_values_by_column <- function(x, ...) {
+  if (is.data.frame(x)) return(invisible())
+  values <- Filter(is.numeric, list(...))
+  for (argument in names(values)) {
+    check_value_order(values[[argument]], colnames(x), argument)
+    if (length(dim(values[[argument]])) == 2) check_value_order(values[[argument]], rownames(x), argument, "row", 1)
+  }
+}
+
 check_sample_order <- function(col_data, source, n) {
   if (nrow(col_data) != n) {
     is_turned <- nrow(col_data) == n_genes(source)

@@ -5,6 +5,10 @@ wide_screen <- function(x, gene, plasmid, col_data, assay) {
   has_columns <- is_experiment(x) || is_seurat(x)
   if (has_columns && is.character(gene) && length(gene) == 1) gene <- row_column(x, gene, assay)
   guide <- rownames(x)
+  check_plasmid_names(plasmid, colnames(x))
+  check_value_order(gene, guide, "gene", "row")
+  if (is.numeric(plasmid)) check_value_order(plasmid, guide, "plasmid", "row", 1)
+  if (is.numeric(plasmid) && is.matrix(plasmid)) check_value_order(plasmid, colnames(x), "plasmid")
   # Those of Seurat are unique.
   if (!is.null(guide) && !is_seurat(x)) rownames(x) <- unique_names(guide, nrow(x))
   input <- read_genes(x, assay, if (has_columns) col_data else with_plasmid_rows(col_data, colnames(x), plasmid))
@@ -45,10 +49,23 @@ row_column <- function(x, name, assay) {
 
 check_guide_genes <- function(gene, n) {
   gene <- if (is.atomic(gene)) as.character(gene) else character()
-  nameless <- sum(is.na(gene) | gene == "")
-  if (length(gene) == n && nameless == 0) return(gene)
+  nameless <- which(is.na(gene) | gene == "")
+  if (length(gene) == n && length(nameless) == 0) return(gene)
   abort_twill("genes", c("{.arg gene} must hold the gene of each guide (row of {.arg x}).",
-                         "x" = "There are {n} row{?s} and {length(gene)} gene name{?s}, {nameless} of them missing."))
+                         "x" = "There are {n} row{?s} and {length(gene)} gene name{?s}, {length(nameless)} of them missing.",
+                         if (length(nameless)) c("x" = "Missing in row{cli::qty(nameless)}{?s} {.val {some(nameless)}}.",
+                         "i" = "Leave these rows out, or give guides without a gene one name of their own.")))
+}
+
+# Before what misses rows of samples, which a plasmid column has none of.
+check_plasmid_names <- function(plasmid, columns) {
+  unknown <- if (is.character(plasmid) && !is.null(columns)) setdiff(plasmid, columns)
+  if (length(unknown) > 0) refuse_plasmid(unknown, columns)
+}
+
+refuse_plasmid <- function(given, samples) {
+  abort_twill("genes", c("{.arg plasmid} must name columns of {.arg x}, or hold one number per guide.",
+                         "x" = "There is no {.val {given}}.", did_you_mean(as.character(given)[1], samples)))
 }
 
 # Plasmid counts are a vector, one per guide, or where samples differ a matrix like the counts.
@@ -59,9 +76,7 @@ split_plasmid <- function(input, plasmid) {
   if (!is.atomic(plasmid)) plasmid <- class(plasmid)[1]
   unknown <- setdiff(plasmid, input$samples)
   if (length(unknown) > 0 || length(plasmid) == 0) {
-    given <- if (length(plasmid)) some(unknown) else given_value(plasmid)
-    abort_twill("genes", c("{.arg plasmid} must name columns of {.arg x}, or hold one number per guide.",
-                           "x" = "There is no {.val {given}}.", did_you_mean(as.character(given)[1], input$samples)))
+    refuse_plasmid(if (length(plasmid)) some(unknown) else given_value(plasmid), input$samples)
   }
   before <- input$samples %in% plasmid
   if (all(before)) abort_twill("genes", "{.arg plasmid} names every column of {.arg x}: no sample is left.")
@@ -133,17 +148,28 @@ table_screen <- function(x, gene, guide, plasmid, col_data) {
   gene <- table_column(gene, x, "gene", c("Gene", "gene", "GENE"))
   guide <- if (is.null(guide) && !any(guide_names %in% names(x))) NULL else table_column(guide, x, "guide", guide_names)
   guides <- if (is.null(guide)) rownames(x) else level_text(x[[guide]])
-  if (anyDuplicated(paste(x[[gene]], guides))) refuse_long_table()
+  twice <- duplicated(paste(x[[gene]], guides))
+  if (any(twice)) refuse_long_table(guides[twice], nrow(x))
   columns <- setdiff(names(x)[vapply(x, is.numeric, TRUE)], c(gene, guide))
   named <- if (!is.null(col_data) && has_row_names(col_data)) rownames(col_data)
   if (!is.null(named) && all(named %in% names(x))) columns <- union(if (is.character(plasmid)) unname(plasmid), named)
   if (length(columns) == 0) abort_twill("genes", "{.arg x} has no column of counts besides {.val {c(guide, gene)}}.")
+  refuse_constant_columns(x[columns])
   counts <- as.matrix(x[columns])
   rownames(counts) <- guides
   inform_twill("screen", "{nrow(x)} guides; columns of counts: {.val {some(columns, 8)}}.")
   input <- wide_screen(counts, x[[gene]], plasmid, col_data, NULL)
   input$guide <- guides
   input
+}
+
+# Every guide has the same number: lengths and the like, not counts.
+refuse_constant_columns <- function(columns) {
+  is_constant <- vapply(columns, function(v) length(v) > 10 && !anyNA(v) && all(v == v[1]) && v[1] != 0, NA)
+  if (!any(is_constant)) return(invisible())
+  odd <- names(columns)[is_constant]
+  abort_twill("genes", c("Columns of numbers of {.arg x} are counts of samples, and {.val {odd}} {?has/have} the same in each row.",
+                         "i" = "Leave {.val {odd}} out of {.arg x}, or name the samples by the row names of {.arg col_data}."))
 }
 
 guide_names <- c("sgRNA", "sgrna", "guide", "Guide")
@@ -160,8 +186,11 @@ table_column <- function(name, x, argument, usual) {
                          did_you_mean(as.character(given)[1], names(x)), "i" = "The columns are {.val {some(names(x), 15)}}."))
 }
 
-refuse_long_table <- function() {
+refuse_long_table <- function(guides, n) {
+  few <- length(guides) < n / 4
   abort_twill("genes", c("Guides of {.arg x} stand in several rows, and {.arg design} has no response.",
+                         "x" = "{length(unique(guides))} guide{?s} {?does/do}: {.val {some(unique(guides))}}.",
+                         if (few) c("i" = "Of a table with one row per guide remove the repeated rows, or give them other names."),
                          "i" = "With one row per guide and sample, name the column of counts: {.code count ~ condition}."))
 }
 

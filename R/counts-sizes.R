@@ -5,6 +5,7 @@ size_factor_kinds <- c("sizeFactors", "typical", "normed_sum", "ratio", "poscoun
 # list(values, how): one positive number per sample; `x` is the design, one row per sample.
 resolve_size_factors <- function(size_factors, source, scan, own, is_count, has_offset, x) {
   how <- size_factors %||% default_size_factors(own, is_count, has_offset, sum(scan$n_nonzero == n_samples(source)))
+  if (is.null(size_factors) && how == "normed_sum") check_enough_for_sums(length(scan$n_nonzero))
   if (is.numeric(how)) return(list(values = check_size_factors(how, "size_factors", source$samples), how = "given"))
   how <- check_choice(how, "size_factors", size_factor_kinds)
   values <- switch(how,
@@ -29,6 +30,19 @@ default_size_factors <- function(own, is_count, has_offset, n_without_zeros) {
   if (!is_count || has_offset) return("none")
   if (!is.null(own)) return("sizeFactors")
   if (n_without_zeros >= min_level_genes) "typical" else "normed_sum"
+}
+
+# A gene's response moves the sum of few genes as well, and is then taken off the others and itself.
+fewest_for_sums <- 10
+
+check_enough_for_sums <- function(n) {
+  if (n >= fewest_for_sums) return(invisible())
+  ways <- c("i" = "Give {.arg size_factors} or {.arg offset} from all genes, or all genes with {.code genes =} for those to fit.",
+            "i" = "{.code size_factors = \"none\"} takes samples as sequenced alike.")
+  if (n == 1) {
+    abort_twill("genes", c("Size factors cannot be told from one gene: they would take its own response off it.", ways))
+  }
+  warn_twill("sizes", c("Size factors are the sums of {n} genes: the response of one takes about 1/{n} of it off each.", ways))
 }
 
 check_size_factors <- function(values, name, samples, what = "{.arg {name}}") {

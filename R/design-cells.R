@@ -33,7 +33,7 @@ check_depths <- function(model, input, capture) {
 }
 
 population_factors <- function(model) {
-  variables <- all.vars(stats::delete.response(model$design$blueprint$terms))
+  variables <- variables_in(stats::delete.response(model$design$blueprint$terms))
   Filter(function(name) is.factor(model$data[[name]]) || is.character(model$data[[name]]), variables)
 }
 

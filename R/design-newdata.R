@@ -101,7 +101,7 @@ needed_columns <- function(fit, wanted, allow_new_levels) {
     if (is_wanted[k] || !is.null(group$means)) rbind(
       uses_of_terms(group$terms, sprintf("the term of %s", group$group)),
       if (is_wanted[k] && !allow_new_levels) uses(group$vars, "group", "a grouping factor"),
-      if (is_wanted[k]) uses(all.vars(group$scheme$weights), "predictor", sprintf("the weights of %s", group$group)))
+      if (is_wanted[k]) uses(variables_in(group$scheme$weights), "predictor", sprintf("the weights of %s", group$group)))
   })
   table <- do.call(rbind, c(list(uses_of_terms(blueprint$terms, "a predictor")), groups,
                             list(uses_of_terms(blueprint$dispersion$terms, paste("the formula of", fit$design$dispersion)))))
@@ -119,7 +119,7 @@ uses_of_terms <- function(terms, label) {
   if (attr(terms, "response") > 0) variables <- variables[-attr(terms, "response")]
   is_offset <- if (attr(terms, "response") > 0) is_offset[-attr(terms, "response")] else is_offset
   rows <- Map(function(variable, is_offset) {
-    uses(all.vars(variable), if (is_offset) "offset" else "predictor", if (is_offset) "the offset" else label)
+    uses(variables_in(variable), if (is_offset) "offset" else "predictor", if (is_offset) "the offset" else label)
   }, variables, is_offset)
   do.call(rbind, c(list(uses(character(), "predictor", label)), unname(rows)))
 }
@@ -164,13 +164,22 @@ check_new_column <- function(column, name, row_names) {
 }
 
 # The columns of a part of the blueprint in new data.
-new_part <- function(part, newdata) {
+new_part <- function(part, newdata, with_offset = TRUE) {
   terms <- stats::delete.response(part$terms)
+  if (!with_offset) terms <- without_offsets(terms, nrow(newdata))
   frame <- evaluate_new(stats::model.frame(terms, newdata, na.action = stats::na.pass, xlev = part$xlevels))
   check_new_frame(frame, terms, rownames(newdata))
   x <- evaluate_new(stats::model.matrix(terms, frame, contrasts.arg = part$contrasts))
   x <- plain_matrix(x, part$columns)
   list(x = used_columns(part, x), whole = x, offset = stats::model.offset(frame))
+}
+
+# Terms whose offsets are zero, so that nothing is asked of what they are made of.
+without_offsets <- function(terms, n) {
+  variables <- attr(terms, "predvars") %||% attr(terms, "variables")
+  for (k in attr(terms, "offset")) variables[[k + 1]] <- call("numeric", n)
+  attr(terms, "predvars") <- variables
+  terms
 }
 
 # What transformations make of complete columns, such as the logarithm of a negative number.
@@ -237,7 +246,7 @@ refuse_unrelated_levels <- function(group, levels) {
 # the condition, for those who ask (need_column()).
 new_response_side <- function(fit, newdata) {
   value <- function(expression, check = identity) {
-    here <- !is.null(expression) && all(all.vars(expression) %in% names(newdata))
+    here <- !is.null(expression) && all(variables_in(expression) %in% names(newdata))
     if (here) tryCatch(check(new_values(expression, fit, newdata)), twill_error = function(e) e)
   }
   addition <- fit$formula$addition
@@ -262,7 +271,7 @@ check_sign <- function(values, bad, expression, rule, row_names) {
 }
 
 new_values <- function(expression, fit, newdata) {
-  own <- conform_columns(newdata, fit$data, all.vars(expression))
+  own <- conform_columns(newdata, fit$data, variables_in(expression))
   values <- evaluate_new(eval(expression, own, fit$formula$env))
   values <- rep_len(as.numeric(values), nrow(newdata))
   check_new_column(values, deparse1(expression), rownames(newdata))

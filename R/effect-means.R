@@ -43,7 +43,7 @@ tw_means <- function(fit, genes = NULL, leaf = NULL, summary = TRUE, prob = 0.95
   probs <- c(1 - prob, 1 + prob) / 2
   statistics <- do.call(rbind, in_gene_steps(fit, at, function(some) mean_statistics(fit, some, leaves, probs)))
   table <- mean_table(fit, at, leaves, statistics)
-  unit <- if (has_counts(fit)) "counts" else "values"
+  unit <- if (!is.null(fit$screen$plasmid)) "counts over plasmid counts" else if (has_counts(fit)) "counts" else "values"
   rows <- if (is_screen(fit)) "rows by guide and sample" else "rows by gene and leaf"
   new_table(table, "means", "Means", rows, mean_texts(fit, prob), list(unit = unit, prob = prob),
             names(model.frame.twillgenes(fit)))

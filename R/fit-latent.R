@@ -94,10 +94,10 @@ with_latent_spread <- function(eta, prediction) {
 }
 # Columns of the data that are errors and nothing else.
 error_columns <- function(fit) {
-  errors <- unlist(lapply(fit$formula$latents, function(latent) all.vars(latent$sdx)))
-  others <- lapply(fit$formula$latents, function(latent) all.vars(latent$x))
+  errors <- unlist(lapply(fit$formula$latents, function(latent) variables_in(latent$sdx)))
+  others <- lapply(fit$formula$latents, function(latent) variables_in(latent$x))
   plain <- lapply(as.list(attr(fit$design$blueprint$terms, "variables"))[-1], function(v) {
-    if (!is_call_to(v, "me")) all.vars(v)
+    if (!is_call_to(v, "me")) variables_in(v)
   })
   setdiff(errors, c(unlist(others), unlist(plain)))
 }

@@ -212,6 +212,6 @@ residual_sd <- function(prediction) {
 need_column <- function(values, expression) {
   if (inherits(values, "twill_error")) stop(values)
   if (!is.null(values)) return(values)
-  needed <- all.vars(expression)
+  needed <- variables_in(expression)
   abort_twill("newdata", "{.arg newdata} lacks the column{?s} {.val {needed}}: response and known errors are needed here.")
 }

@@ -102,7 +102,13 @@ posterior_predict.twillfit <- function(object, newdata = NULL, re_formula = NULL
 predict.twillfit <- function(object, newdata = NULL, re_formula = NULL, summary = TRUE,
                              robust = FALSE, probs = c(0.025, 0.975), ...) {
   draws <- posterior_predict.twillfit(object, newdata, re_formula, ...)
-  if (check_flag(summary, "summary")) summarise_columns(draws, robust, probs, quantile_type(object)) else draws
+  if (!check_flag(summary, "summary")) return(draws)
+  with_excluded(summarise_columns(draws, robust, probs, quantile_type(object)), object, newdata)
+}
+
+# Rows that were left out, where `na.action = na.exclude` asks for them: NA, as of lm().
+with_excluded <- function(table, fit, newdata) {
+  if (is.null(newdata)) stats::naresid(attr(fit$data, "na.action"), table) else table
 }
 
 #' @rdname twill-predict
@@ -113,7 +119,8 @@ fitted.twillfit <- function(object, newdata = NULL, re_formula = NULL,
                             robust = FALSE, probs = c(0.025, 0.975), ...) {
   scale <- check_choice(scale, "scale", c("response", "linear"))
   draws <- posterior_linpred.twillfit(object, scale == "response", newdata, re_formula, dpar = dpar, ...)
-  if (check_flag(summary, "summary")) summarise_columns(draws, robust, probs, quantile_type(object)) else draws
+  if (!check_flag(summary, "summary")) return(draws)
+  with_excluded(summarise_columns(draws, robust, probs, quantile_type(object)), object, newdata)
 }
 
 #' @rdname twill-predict

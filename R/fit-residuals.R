@@ -36,7 +36,8 @@ residuals.twillfit <- function(object, newdata = NULL, re_formula = NULL,
     prediction <- prepare_prediction(object, newdata, re_formula, ...)
     residual_draws(prediction, observed_response(prediction), method, type)
   })
-  if (check_flag(summary, "summary") && type != "quantile") summarise_columns(draws, robust, probs) else draws
+  if (!check_flag(summary, "summary") || type == "quantile") return(draws)
+  with_excluded(summarise_columns(draws, robust, probs), object, newdata)
 }
 
 residual_draws <- function(prediction, y, method, type) {

@@ -10,9 +10,11 @@
 # effects; effects by Newton's proposals; beta and sd twice, with the effects held and with the deviations t - w beta held (Yu and
 # Meng 2011), so that neither small nor large sds make them stick. Arrays have one row per guide (sorted by gene) or one per gene.
 
-# Sweeps: before draws are kept, and from one kept to the next.
+# Sweeps: before draws are kept, and from one kept to the next. Where chains disagree in more than this share of the genes they go on,
+# with longer ways between draws.
 failing_warmup <- 250
-failing_thin <- 2
+failing_thin <- c(2, 8)
+most_that_disagree <- 0.05
 
 # Genes from which on what they share is learned anew; fewer have `works` and kappa as they start.
 least_to_learn <- 20
@@ -28,7 +30,7 @@ check_failing <- function(design, n_slots, dots) {
   trouble <- c(
     if (n_slots == 1) "Each gene has one guide: nothing says whether it works.",
     if (length(group_bars(design[[length(design)]])) > 0) "{.arg design} has a group-level term: leave it out.",
-    if ("guide" %in% all.vars(design)) "{.arg design} says itself how guides differ: leave {.field guide} out.",
+    if ("guide" %in% variables_in(design)) "{.arg design} says itself how guides differ: leave {.field guide} out.",
     if (!has_shape) "{.arg family} must be {.fn negbinomial}.",
     if (!is.null(dots$dispersion)) "A regression of {.field shape} is not there beside it: leave {.arg dispersion} out.",
     if (!identical(dots$method %||% "hmc", "hmc")) "It is sampled: leave {.arg method} out.",
@@ -53,11 +55,37 @@ with_failing_guides <- function(fit, silent = 1) {
   data <- failing_data(fit)
   size <- dim(fit$posterior$draws)
   n_chains <- draw_chains(fit, size[1])
+  n_draws <- size[1] / n_chains
   inform_twill("guides", "Sampling which guides work: {size[3]} gene{?s}, {nrow(data$guides)} guide{?s}.", silent)
-  chains <- with_local_seed(fit$info$seed, lapply(seq_len(n_chains), function(chain) {
-    failing_chain(data, size[1] / n_chains, size[1] / n_chains * (chain - 1), chain)
-  }))
-  put_failing_draws(fit, data, chains)
+  fit <- with_local_seed(fit$info$seed, {
+    states <- lapply(seq_len(n_chains), function(chain) {
+      state <- failing_start(data, ceiling(n_draws / 2) + n_draws * (chain - 1), chain)
+      for (sweep in seq_len(failing_warmup)) state <- failing_sweep(state, data)
+      state
+    })
+    for (thin in failing_thin) {
+      chains <- lapply(states, failing_chain, data = data, n_draws = n_draws, thin = thin)
+      sampled <- put_failing_draws(fit, data, chains)
+      disagree <- genes_that_disagree(sampled)
+      if (length(disagree) <= most_that_disagree * size[3]) break
+      if (thin < max(failing_thin)) {
+        inform_twill("guides", "Chains disagree in {length(disagree)} of {size[3]} gene{?s} yet, and go on.", silent)
+      }
+      states <- lapply(chains, `[[`, "state")
+    }
+    sampled
+  })
+  status <- fit$posterior$status
+  status[status == "high_rhat"] <- "ok"
+  fit$posterior$status <- replace(status, disagree, "high_rhat")
+  if (length(disagree) > 0 && silent < 2) warn_set(fit)
+  fit
+}
+
+# Genes with a parameter whose R-hat is above that up to which genes are `ok`.
+genes_that_disagree <- function(fit) {
+  at <- which(fit$posterior$usable)
+  at[apply(fit$posterior$rhat[, at, drop = FALSE] > rhat_limit_effects, 2, any, na.rm = TRUE)]
 }
 
 # What of a fit the sampler needs. `x` is samples x coefficients; `y`, `offset` and `known` are guides x samples.
@@ -85,7 +113,11 @@ failing_data <- function(fit) {
                other_priors = gene_prior_args(parsed_priors(view$model, c("shape", sd_names(term))), c("shape", sd_names(term)),
                                               priors, genes),
                learns_all = length(genes) >= least_to_learn, start = fit$posterior)
-  data$learns <- data$learns_all & sd_names(term) %in% vapply(fit$job$shared$parts, `[[`, "", "variable")
+  # Draws start under the log-normals that genes share.
+  shared <- Filter(function(part) part$kind == "lognormal", fit$job$shared$parts)
+  at <- match(sd_names(term), vapply(shared, `[[`, "", "variable"))
+  data$learns <- data$learns_all & !is.na(at)
+  data$hyper <- lapply(at, function(k) if (!is.na(k)) part_hyperprior(shared[[k]]))
   data$seen <- rowSums(data$known) > 0
   data$most_failing <- floor(gene_sums(data, as.numeric(data$seen)) / 2)
   data$no_odds <- log_label_sums(numeric(nrow(guides)), data)
@@ -115,16 +147,14 @@ gene_sums <- function(data, value) {
 
 # A chain ----------------------------------------------------------------------------------------------------------------
 
-failing_chain <- function(data, n_draws, from, chain) {
-  state <- failing_start(data, from + ceiling(n_draws / 2), chain)
+# Draws from a state on, and the last one.
+failing_chain <- function(state, data, n_draws, thin) {
   p <- ncol(data$x)
   out <- list(beta = array(0, c(n_draws, p, length(data$genes))), sd = array(0, c(n_draws, p, length(data$genes))),
               log_shape = matrix(0, n_draws, length(data$genes)), t = array(0, c(n_draws, p, nrow(data$guides))),
               w = numeric(nrow(data$guides)), works = numeric(n_draws), kappa = numeric(n_draws))
-  for (sweep in seq_len(failing_warmup + failing_thin * n_draws)) {
-    state <- failing_sweep(state, data)
-    i <- (sweep - failing_warmup) / failing_thin
-    if (i < 1 || i != round(i)) next
+  for (i in seq_len(n_draws)) {
+    for (sweep in seq_len(thin)) state <- failing_sweep(state, data)
     out$beta[i, , ] <- t(state$beta)
     out$sd[i, , ] <- t(exp(state$log_sd))
     out$log_shape[i, ] <- state$log_shape
@@ -133,7 +163,7 @@ failing_chain <- function(data, n_draws, from, chain) {
     out$works[i] <- state$works
     out$kappa[i] <- state$kappa
   }
-  out
+  c(out, list(state = state))
 }
 
 # Where a draw of the fit is; every other chain begins with the weak guides of a gene failing.

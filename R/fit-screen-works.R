@@ -11,9 +11,20 @@ learn_guides <- function(state, data) {
 learn_spread <- function(state, data, j) {
   x <- state$log_sd[, j]
   n <- length(x)
-  spread <- max(least_spread, sqrt(sum((x - mean(x))^2) / stats::rchisq(1, n - 1)))
-  state$shared[[j]] <- c(stats::rnorm(1, mean(x), spread / sqrt(n)), spread)
+  spread <- sqrt(sum((x - mean(x))^2) / stats::rchisq(1, n - 1))
+  # As under a flat prior of location and log spread.
+  new <- c(stats::rnorm(1, mean(x), spread / sqrt(n)), spread)
+  if (accepts(spread_prior_gain(new, state$shared[[j]], data, j))) state$shared[[j]] <- new
   move_spread(move_spread(state, data, j, FALSE), data, j, TRUE)
+}
+
+# Log ratio of the densities of location and log spread, which are those of genes (part_hyperprior()): where guides do not differ the
+# location would be anywhere below.
+spread_prior_gain <- function(new, old, data, j) {
+  if (new[2] < least_spread) return(-Inf)
+  hyper <- data$hyper[[j]]
+  log_density <- function(par) sum(stats::dnorm(c(par[1], log(par[2])), hyper$mean, hyper$sd, log = TRUE))
+  log_density(new) - log_density(old)
 }
 
 # Of the log of sds over genes: below it chains would stick, and sds are then alike.
@@ -21,19 +32,20 @@ least_spread <- 0.25
 
 move_spread <- function(state, data, j, holds_deviations) {
   old <- state$shared[[j]]
-  step <- sample(c(0.03, 0.15), 1)
-  new <- c(old[1] + stats::rnorm(1, 0, step), old[2] * exp(stats::rnorm(1, 0, step)))
-  if (new[2] < least_spread) return(state)
+  step <- sample(c(0.03, 0.15, 0.6), 1)
+  new <- c(old[1] + stats::rnorm(1, 0, step), old[2] * exp(stats::rnorm(1, 0, min(step, 0.15))))
+  gain <- spread_prior_gain(new, old, data, j)
+  if (gain == -Inf) return(state)
   moved <- state
   moved$shared[[j]] <- new
   moved$log_sd[, j] <- new[1] + (state$log_sd[, j] - old[1]) * new[2] / old[2]
-  move_all(state, moved, data, j, holds_deviations)
+  move_all(state, moved, data, j, holds_deviations, gain)
 }
 
 # A move of what all genes share of effect j (or of several), effects or standardised deviations held.
 move_all <- function(state, moved, data, j, holds_deviations, log_prior = 0) {
   if (holds_deviations) {
-    moved <- rescale_deviations(moved, state, data, j)
+    for (one in j) moved <- rescale_deviations(moved, state, data, one)
     log_ratio <- sum(log_lik_gain(moved, state, data))
   } else {
     log_ratio <- 0
@@ -43,12 +55,12 @@ move_all <- function(state, moved, data, j, holds_deviations, log_prior = 0) {
 }
 
 # How working guides differ in efficacy, as a share of their gene's effect: half-normal. It is one number for all effects of a
-# gene: where there are several they are held both times.
+# gene.
 learn_kappa <- function(state, data) {
   effects <- seq_len(ncol(data$x))
-  for (holds_deviations in c(FALSE, length(effects) == 1)) {
+  for (holds_deviations in c(FALSE, TRUE)) {
     moved <- state
-    moved$kappa <- state$kappa * exp(stats::rnorm(1, 0, 0.25))
+    moved$kappa <- state$kappa * exp(stats::rnorm(1, 0, sample(c(0.25, 1), 1)))
     log_prior <- (state$kappa^2 - moved$kappa^2) / (2 * kappa_scale^2) + log(moved$kappa / state$kappa)
     state <- move_all(state, moved, data, effects, holds_deviations, log_prior)
   }

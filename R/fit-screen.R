@@ -96,7 +96,7 @@ has_guides <- function(term) "guide" %in% term$vars
 
 # The view of one gene with guides by name, in the place of slots that all genes share.
 with_own_guides <- function(view, fit, gene) {
-  if (is.null(view$data$guide) || "guide" %in% all.vars(view$formula$fixed)) return(view)
+  if (is.null(view$data$guide) || "guide" %in% variables_in(view$formula$fixed)) return(view)
   view$data <- with_guide_names(view$data, fit, gene)
   for (k in which(vapply(view$design$terms, has_guides, TRUE))) {
     old <- view$design$terms[[k]]

@@ -42,7 +42,9 @@ update.twillfit <- function(object, formula. = NULL, newdata = NULL, recompile =
   data <- newdata %||% updated_data(object, formula, late, env)
   say_replaced(object, formula, names(late), changes$silent %||% 1)
   # The rows of the fit have its condition behind them; for other data it holds again.
-  if (!identical(data, object$data) && !"subset" %in% names(late)) late$subset <- object$call$subset
+  is_same <- identical(data, object$data)
+  if (!is_same && !"subset" %in% names(late)) late$subset <- repeated_subset(object$call$subset, data, env)
+  if (!is_same) refuse_vectors_of_rows(formula, data)
   arguments <- kept_arguments(object, formula, data, changes)
   if (is.list(changes$control)) changes$control <- utils::modifyList(arguments$control, changes$control)
   arguments[names(changes)] <- changes
@@ -64,6 +66,30 @@ say_replaced <- function(object, formula, stated, silent) {
 }
 
 late_arguments <- c("weights", "offset", "subset")
+
+# The condition of the fit for other data: of their columns, and of numbers that are still there.
+repeated_subset <- function(expression, data, env) {
+  if (is.null(expression) || !is.data.frame(data)) return(expression)
+  variables <- variables_in(expression)
+  is_there <- function(name) name %in% names(data) || is.atomic(get0(name, env)) && !is.null(get0(name, env))
+  lost <- Filter(Negate(is_there), variables)
+  if (length(lost) == 0 && any(variables %in% names(data))) return(expression)
+  why <- if (length(lost)) "{.code {lost}} {?is/are} neither {?a column/columns} of the new data nor known here." else
+    "It is about rows of the data of the fit by their numbers."
+  abort_twill("argument", c("The {.arg subset} of the fit cannot be repeated for other data.",
+                            "x" = "It was {.code {deparse1(expression)}}.", "x" = why,
+                            "i" = "Give {.arg subset} for these data, or {.code subset = NULL} for all rows."))
+}
+
+# Weights or an offset that were vectors are of the rows of the fit.
+refuse_vectors_of_rows <- function(formula, data) {
+  if (!is.data.frame(data) || has_responses(formula)) return(invisible())
+  values <- vapply(formula$arguments, function(term) is.name(term) && as.character(term) %in% c(".weights", ".offset"), NA)
+  lost <- setdiff(names(formula$arguments)[as.logical(values)], sub(".", "", names(data), fixed = TRUE))
+  if (length(lost) == 0) return(invisible())
+  abort_twill("argument", c("{cli::qty(lost)}The {.arg {lost}} of the fit {?was/were} computed for its own rows.",
+                            "i" = "Give {.arg {lost}} for these data too, or {.code {lost[1]} = NULL} to do without."))
+}
 
 updated_call <- function(call, fit, formula., dots) {
   parts <- as.list(call)
@@ -102,7 +128,7 @@ updated_formulas <- function(old, change, stated) {
                               "i" = "State {cli::qty(length(row_arguments))}{?it/them} in the formula of each."))
   }
   if (is.null(change)) return(old)
-  if ("." %in% if (inherits(change, "formula")) all.vars(change)) {
+  if ("." %in% if (inherits(change, "formula")) variables_in(change)) {
     abort_twill("formula", c("The formula of several responses is changed as a whole.",
                              "x" = "{.code {deparse1(change)}} has a dot.",
                              "i" = "Give all of it: {.code update(fit, mvbind(y1, y2) ~ x)}."))
@@ -160,7 +186,7 @@ without_offset <- function(formula) {
 
 # An argument as twill() is to see it: as it was written where it is about columns, else its value.
 late_argument <- function(expression, data, env, in_place) {
-  if (all(all.vars(expression) %in% names(data))) return(expression)
+  if (all(variables_in(expression) %in% names(data))) return(expression)
   evaluate_argument(expression, data, env, in_place, function(why) expression)
 }
 

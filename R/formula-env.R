@@ -10,7 +10,7 @@ formula_expressions <- function(formula) {
 
 formula_variables <- function(formula) {
   groups <- unlist(lapply(all_bars(formula), function(bar) c(bar$vars, bar$by)))
-  unique(c(unlist(lapply(formula_expressions(formula), all.vars)), groups))
+  unique(c(unlist(lapply(formula_expressions(formula), variables_in)), groups))
 }
 
 # Replaces the environment of all parts. A formula made inside a function would otherwise drag that function's
@@ -43,7 +43,8 @@ minimal_env <- function(formula, columns) {
 copy_function <- function(name, from, to) {
   found <- get0(name, envir = from, mode = "function")
   always <- c("base", "stats")
-  if (is.null(found) || is.primitive(found) || environmentName(environment(found)) %in% always) return(invisible())
+  # Generics of S4 are those of a package, and are nothing without their class.
+  if (is.null(found) || isS4(found) || is.primitive(found) || environmentName(environment(found)) %in% always) return(invisible())
   assign(name, portable_function(found), envir = to)
 }
 
@@ -51,7 +52,7 @@ copy_function <- function(name, from, to) {
 # into the saved fit. Functions of packages and of the global environment are saved as references.
 portable_function <- function(f, seen = character()) {
   home <- environment(f)
-  if (is.primitive(f) || is_shared_env(home)) return(f)
+  if (isS4(f) || is.primitive(f) || is_shared_env(home)) return(f)
   env <- new.env(parent = enclosing_shared_env(home))
   used <- setdiff(unique(c(all.names(body(f)), unlist(lapply(formals(f), all.names)))), seen)
   for (name in used) {

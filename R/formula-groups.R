@@ -196,7 +196,7 @@ decode_bar <- function(bar, env) {
   rhs <- stats::as.formula(call("~", marker[[2]]), env)
   check_terms(rhs)
   if ("offset" %in% call_names(rhs)) abort_twill("formula", "{.fn offset} must stand outside group-level terms.")
-  vars <- all.vars(bar[[3]])
+  vars <- variables_in(bar[[3]])
   more <- marker[[5]]
   relation <- more$relation
   list(group = more$members$group %||% paste(vars, collapse = ":"), vars = vars, rhs = rhs, cor = marker[[3]],

@@ -97,7 +97,7 @@ check_imputing <- function(user, by, column) {
     refuse(c("The formula that imputes a predictor cannot have {.fn mi} itself.",
              "That of {.field {column}} has {.code {inner}}."), "Leave it out there.")
   }
-  if (any(all.vars(user$response) %in% formula_variables(by))) {
+  if (any(variables_in(user$response) %in% formula_variables(by))) {
     refuse(c("A response cannot predict the column that predicts it.",
              "{.code mi({column})} is a predictor of {.code {text}}, which is in the formula of {.field {column}}."),
            "Leave it out there: what {.code {text}} tells of missing values follows from its own formula.")
@@ -118,7 +118,7 @@ check_imputing <- function(user, by, column) {
 variables_outside <- function(formula) {
   variables <- as.list(attr(stats::terms(formula$fixed), "variables"))[-1]
   formula$fixed <- NULL
-  unique(c(unlist(lapply(variables, function(v) if (!is_call_to(v, "mi")) all.vars(v))), formula_variables(formula)))
+  unique(c(unlist(lapply(variables, function(v) if (!is_call_to(v, "mi")) variables_in(v))), formula_variables(formula)))
 }
 
 # What a model frame has for mi(x).

@@ -7,14 +7,14 @@ linear_columns <- function(formula, data, family) {
   if (is_count_family(family)) return(character())
   fixed <- part_of_pieces(formula$fixed, data)
   bars <- lapply(formula$bars, function(bar) part_of_pieces(bar$rhs, data))
-  others <- c(unlist(lapply(all_bars(formula), function(bar) c(bar$vars, bar$by, all.vars(bar$members$weights)))),
-              all.vars(formula$addition$weights),
-              all.vars(formula$addition$se), all.vars(formula$dispersion),
-              unlist(lapply(formula$dispersion_bars, function(bar) all.vars(bar$rhs))),
+  others <- c(unlist(lapply(all_bars(formula), function(bar) c(bar$vars, bar$by, variables_in(bar$members$weights)))),
+              variables_in(formula$addition$weights),
+              variables_in(formula$addition$se), variables_in(formula$dispersion),
+              unlist(lapply(formula$dispersion_bars, function(bar) variables_in(bar$rhs))),
               fixed$others, unlist(lapply(bars, `[[`, "others")))
   response <- if (is.name(formula$response)) as.character(formula$response)
   linear <- setdiff(unique(c(response, fixed$linear, unlist(lapply(bars, `[[`, "linear")))), others)
-  if (!identical(linear[1], response)) linear <- setdiff(linear, all.vars(formula$response))
+  if (!identical(linear[1], response)) linear <- setdiff(linear, variables_in(formula$response))
   Filter(function(name) is.numeric(data[[name]]) && !is.object(data[[name]]) && is.null(dim(data[[name]])), linear)
 }
 

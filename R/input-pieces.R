@@ -85,7 +85,7 @@ note_texts <- function(reader, data) {
 check_arguments_by_column <- function(arguments, columns) {
   for (name in c("weights", "offset", "subset")) {
     expression <- arguments[[name]]
-    if (is.null(expression) || any(all.vars(expression) %in% columns)) next
+    if (is.null(expression) || any(variables_in(expression) %in% columns)) next
     value <- tryCatch(arguments$values[[name]](), error = function(e) NULL)
     if (is.null(value) || (name != "subset" && length(value) == 1)) next
     abort_twill("data", c("{.arg {name}} must be written with columns of {.arg data}, which come in pieces.",

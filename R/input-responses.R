@@ -73,7 +73,7 @@ imputable_rows <- function(responses, given) {
     formula <- responses[[imputing_response(responses, column)]]
     # Where nothing was measured, no error is asked for.
     is_missing <- is.na(imputable_column(given, column))
-    for (name in intersect(all.vars(formula$addition$se), names(given))) given[[name]][is_missing] <- 1
+    for (name in intersect(variables_in(formula$addition$se), names(given))) given[[name]][is_missing] <- 1
     given[[column]] <- filled_column(given, column, list(rows = seq_len(nrow(given)), measured = FALSE))
     list(rows = prepare_input(formula, given, silent = 2, is_one = TRUE)$rows,
          measured = !is.null(formula$addition$se))

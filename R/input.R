@@ -47,7 +47,7 @@ check_rows <- function(data, why = "{.arg data} has 0 rows.", what = "There are 
 # Grouping factors that are nothing else in the model.
 only_groups <- function(formula) {
   groups <- unlist(lapply(all_bars(formula), function(bar) c(bar$vars, bar$by)))
-  setdiff(groups, unlist(lapply(formula_expressions(formula), all.vars)))
+  setdiff(groups, unlist(lapply(formula_expressions(formula), variables_in)))
 }
 
 # Arguments ------------------------------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ fold_arguments <- function(formula, data, arguments, env) {
 }
 
 argument_expression <- function(expression, name, data, env, in_place = NULL) {
-  variables <- all.vars(expression)
+  variables <- variables_in(expression)
   if (length(variables) > 0 && all(variables %in% names(data))) return(list(term = expression))
   value <- evaluate_argument(expression, data, env, in_place, function(why) refuse_argument(name, why))
   if (is.null(value)) return(NULL)
@@ -180,7 +180,7 @@ with_intercept <- function(formula, columns) {
   if (attr(terms, "intercept") == 1 || length(name) != 1) return(formula)
   offsets <- as.list(attr(terms, "variables"))[-1][attr(terms, "offset")]
   right <- c(lapply(elsewhere, str2lang), offsets)
-  if (name %in% unlist(lapply(right, all.vars))) return(formula)
+  if (name %in% unlist(lapply(right, variables_in))) return(formula)
   formula[[length(formula)]] <- Reduce(function(a, b) call("+", a, b), right, 1)
   attr(formula, "ordinary_intercept") <- name
   formula

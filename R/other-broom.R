@@ -163,7 +163,7 @@ augment.twillfit <- function(x, data = NULL, newdata = NULL, ...) {
   out$.fitted <- stats[, "Estimate"]
   out$.se.fit <- stats[, "Est.Error"]
   # A response that is there but unknown is none; one of another type is an error.
-  unknown <- Filter(function(name) all(is.na(given[[name]])), intersect(all.vars(x$formula$response), names(given)))
+  unknown <- Filter(function(name) all(is.na(given[[name]])), intersect(variables_in(x$formula$response), names(given)))
   if (length(unknown)) given <- as.data.frame(given)[setdiff(names(given), unknown)]
   y <- design_newdata(x, given, NA)$y
   if (!is.null(y)) out$.resid <- need_column(y, x$formula$response) - out$.fitted

@@ -11,7 +11,8 @@
 #'   at x = 0 be.
 #' * `sd` and `sigma`: `student_t(3, 0, s)`, truncated to positive values (for `sigma` with `fcor(V)`, s over the root of the mean
 #'   diagonal of V; for `sd` of effects on `sigma` or `shape`, 2.5 in the place of s); `shape`: `inv_gamma(0.4, 0.3)`;
-#'   `cor`: `lkj(1)`.
+#'   `cor`: `lkj(1)`. For the `sd` of slopes on a column whose values differ by 0.1 at most s is ten times as large, by 0.01 at most a
+#'   hundred times, and so on: effects on a dose in kilograms are not those on one in grams.
 #' * `b`: normal around 0 with standard deviation `2.5 sd(y) / sd(x)` (Gaussian) or `2.5 / sd(x)` (counts) for each
 #'   column x. For counts, columns with two values at distance d get at most `5 / d`, so that rare indicators do not
 #'   get vague priors. Without an intercept root mean squares replace standard deviations, because the coefficients
@@ -139,6 +140,15 @@ column_sizes <- function(x, has_level, count = NULL) {
   vapply(size, positive_or_one, 0)
 }
 
+# Powers of ten, 1 at most, by which columns are to be divided so that their values differ by more than 0.1 (where none of them is
+# constant: reach beyond 0.1). What is said of effects without looking at their columns, such as spreads of slopes, is for such columns.
+column_units <- function(x) {
+  is_constant <- constant_columns(x)
+  has_level <- any(is_constant)
+  reach <- vapply(seq_len(ncol(x)), function(j) if (has_level) diff(range(x[, j])) else max(abs(x[, j])), 0)
+  ifelse(is_constant | !is.finite(reach) | reach <= 0, 1, 10^pmin(0, ceiling(log10(reach) - 1e-9)))
+}
+
 # Of rows that stand for `count` rows each, if that is given.
 column_means <- function(x, count = NULL) if (is.null(count)) colMeans(x) else colSums(count * x) / sum(count)
 
@@ -191,8 +201,8 @@ dispersion_regression_parameters <- function(design, name, scales) {
 term_parameters <- function(design, scales) {
   rows <- lapply(all_terms(design), function(term) {
     spread <- if (is.null(term$dpar)) scales$spread else 2.5
-    sds <- parameter_rows("sd", sd_names(term), student_prior(0, spread), class_coefs(term), term_factor(term),
-                          term$dpar %||% "")
+    default <- student_prior(0, rep_len(spread / column_units(term$z), length(sd_names(term))))
+    sds <- parameter_rows("sd", sd_names(term), default, class_coefs(term), term_factor(term), term$dpar %||% "")
     # As in brms a prior of a coefficient is that of all classes.
     sds$of_all <- rep(term$coefs, length.out = nrow(sds))
     cor <- if (term$cor) parameter_rows("cor", paste0("cor_", term$group), "lkj(1)", group = term$group)

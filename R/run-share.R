@@ -8,14 +8,18 @@
 # (Geyer 1994), so that one run of the sampler serves for a whole neighbourhood of eta_0; a few rounds of sampling and
 # maximising follow each other until eta stays.
 
-# The parts that are pooled, in the order of the parameters: list(kind, variable, centre), see dispersion_centre(); kinds
+# The parts that are pooled, in the order of the parameters: list(kind, variable), with `centre`, see dispersion_centre(), and `unit`,
+# see column_units(), where that is not 1; kinds
 # "dispersion" (log-normal around a trend of the mean), "lognormal", "half_normal", "half_t", "horseshoe" (standard deviations),
 # "normal", "student_t" (effects), "mvn" (all coefficients together, run-share-mvn.R). Only parameters whose prior the user has
 # left alone take part.
 shared_parts <- function(model, share, sd_prior, effect_prior) {
   table <- model$parameters
   is_free <- table$source == "default"
-  part <- function(kind, variables) lapply(variables, function(name) list(kind = kind, variable = name))
+  units <- c(units_of_sds(model$design), stats::setNames(column_units(model$design$x), model$design$coef_names))
+  part <- function(kind, variables) {
+    lapply(variables, function(name) c(list(kind = kind, variable = name), if (isTRUE(units[name] < 1)) list(unit = units[[name]])))
+  }
   dispersion <- table$variable[is_free & is_dispersion_level(table, model)]
   sds <- table$variable[is_free & table$class == "sd"]
   is_level <- table$variable %in% model$design$coef_names[constant_columns(model$design$x)]
@@ -24,6 +28,14 @@ shared_parts <- function(model, share, sd_prior, effect_prior) {
   of_effects <- switch(effect_prior, weak = NULL, mvn = list(mvn_part(model)), part(effect_prior, effects))
   c(if ("dispersion" %in% share) of_dispersion, if ("sd" %in% share) part(sd_prior, sds),
     of_effects)
+}
+
+# Units of the columns whose effects have the standard deviations.
+units_of_sds <- function(design) {
+  unlist(lapply(design$terms, function(term) {
+    names <- sd_names(term)
+    stats::setNames(rep_len(column_units(term$z), length(names)), names)
+  }))
 }
 
 # The parameter that the trend is of: the dispersion itself, or the intercept of its regression.
@@ -50,6 +62,7 @@ effect_df <- 3
 # Parameters of a part as a vector on the real line, with weak priors of their own (mean, sd of a normal): in small sets
 # of genes the data say little about them. `unit` is the spread of the values of Gaussian genes, 1 for counts.
 part_start <- function(part, unit = 1, level = 1.5) {
+  unit <- unit / (part$unit %||% 1)
   switch(part$kind,
     dispersion = c(level = level, slope = 0, bend = 0, spread = 0.7),
     horseshoe = c(tau = log(0.1 * unit), slab = log(2.5 * unit)),
@@ -60,6 +73,7 @@ part_start <- function(part, unit = 1, level = 1.5) {
 }
 
 part_hyperprior <- function(part, unit = 1, level = 1.5) {
+  unit <- unit / (part$unit %||% 1)
   switch(part$kind,
     dispersion = list(mean = c(level, 0, 0, log(0.4)), sd = c(5, 1, 0.3, 0.35)),
     horseshoe = list(mean = log(c(0.1, 2.5) * unit), sd = c(1.5, 0.5)),

@@ -49,7 +49,7 @@ refuse_by_length <- function(arguments, n) {
 }
 
 refuse_by_in_design <- function(by, design) {
-  both <- if (inherits(design, "formula")) intersect(by, all.vars(design))
+  both <- if (inherits(design, "formula")) intersect(by, variables_in(design))
   if (length(both)) abort_twill("genes", c("{.arg by} names variables of the design: each fit has one value of them.",
                                           "x" = "These are {.val {both}}.", "i" = "Take them out of {.arg by} or of the design."))
 }

@@ -92,6 +92,7 @@ twill_cells <- function(x, design, family = "negbinomial", col_data = NULL, assa
   call <- call_with_file(match.call(), x)
   x <- read_if_file(x)
   refuse_of_other_data(x, names(call))
+  check_values_by_column(x, capture = capture)
   if (!is.null(asked_by(by))) return(fit_by(twill_cells, call, environment()))
   iter <- check_iterations(iter)
   check_flag(check, "check")

@@ -177,6 +177,7 @@ twill_genes <- function(x, design, family = "negbinomial", col_data = NULL, assa
   call <- call_with_file(match.call(), x)
   x <- read_if_file(x)
   refuse_of_other_data(x, names(call), gene)
+  check_values_by_column(x, size_factors = size_factors, offset = offset, weights = weights)
   if (!is.null(asked_by(by))) return(fit_by(twill_genes, call, environment()))
   iter <- check_iterations(iter)
   check_flag(check, "check")

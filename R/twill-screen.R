@@ -89,8 +89,10 @@ twill_screen <- function(x, design = ~1, gene = NULL, guide = NULL, plasmid = NU
   if (guide_dist == "mixture") check_failing(design, max(slots$slot), list(...))
   design <- screen_design(design, max(slots$slot))
   has_plasmid <- !is.null(input$plasmid)
-  fit <- fit_screen(input, slots, design, screen_prior(prior, design, has_plasmid), list(...))
-  if (guide_dist == "mixture") fit <- with_failing_guides(fit, silent)
+  fit_normal <- function() fit_screen(input, slots, design, screen_prior(prior, design, has_plasmid), list(...))
+  # Of chains that are only begun from, nothing is to be told.
+  fit <- if (guide_dist == "normal") fit_normal() else
+    with_failing_guides(suppressWarnings(fit_normal(), classes = "twill_warning_genes"), silent)
   fit$call <- small_set_call(match.call(), fit$job$model$formula$env)
   fit
 }
@@ -149,7 +151,10 @@ screen_sizes <- function(input, size_factors, controls) {
 
 # Ways to find them are those of a screen, which has no names for them.
 given_screen_sizes <- function(size_factors, samples) {
-  if (is.numeric(size_factors)) return(check_size_factors(size_factors, "size_factors", samples))
+  if (is.numeric(size_factors)) {
+    check_value_order(size_factors, samples, "size_factors")
+    return(check_size_factors(size_factors, "size_factors", samples))
+  }
   given <- given_value(size_factors)
   abort_twill("genes", c("{.arg size_factors} must be one positive number per sample.", "x" = "It is {.val {given}}.",
                          "i" = "Without {.arg size_factors} they are found as {.code ?twill_screen} says."))
@@ -234,7 +239,7 @@ screen_design <- function(design, n_slots) {
   # What is wrong with a formula is said of what was given, before anything is added.
   formula <- response_formula(design)
   if (is.character(design)) design <- stats::as.formula(call("~", formula$formula[[3]]), formula$env)
-  if ("guide" %in% all.vars(design) || n_slots == 1) return(design)
+  if ("guide" %in% variables_in(design) || n_slots == 1) return(design)
   term <- call("(", call("||", without_bars(design[[2]]), quote(guide)))
   stats::as.formula(call("~", call("+", design[[2]], term)), environment(design))
 }

@@ -18,7 +18,10 @@ cell_refusals <- function(data) {
 merged_hints <- c("The rows came in pieces and were merged: {.fn predict} and {.fn fitted} take {.arg newdata}.",
                   "Give {.arg data} as one data frame to have {.fn {verb}}.")
 
-responses_hint <- "One response is a fit of its own: {.code tw_response(fit, \"y1\")}."
+responses_hint <- "One response is a fit of its own: {.code tw_response(fit, \"{first_response(list(...)[[1]])}\")}."
+
+# The name of a response, for examples.
+first_response <- function(fit) names(fit$responses)[1] %||% "y"
 
 # By class of fit: the generics, as list(package, verbs, hints).
 refused_verbs <- list(
@@ -38,11 +41,9 @@ refused_verbs <- list(
     list("stats", c("residuals", "weights", "model.frame", "model.matrix", "update"), merged_hints),
     list("loo", c("loo", "waic", "kfold"), merged_hints), list("rstantools", c("loo_R2", "loo_predict"), merged_hints),
     list("bayesplot", "pp_check", merged_hints), list("brms", "conditional_effects", merged_hints),
-    list("emmeans", "recover_data", merged_hints),
     list("insight", c("get_data", "get_response", "get_residuals", "get_variance", "get_loglikelihood"), merged_hints)),
   twill_responses = list(
     list("loo", "kfold", "{.fn loo} takes each row, with all its responses, given the others, without fitting again."),
-    list("emmeans", "recover_data", responses_hint),
     list("insight", c("find_formula", "model_info", "get_data", "get_response", "get_residuals", "get_variance", "get_predicted",
                       "get_loglikelihood"), responses_hint),
     list("performance", c("r2", "r2_posterior", "model_performance"), responses_hint),

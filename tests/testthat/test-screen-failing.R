@@ -18,7 +18,11 @@ test_that("one gene has the posterior of quadrature", {
   data <- failing_data(fit[1, ])
   start <- failing_start(data, 1, 1)
   kappa <- start$kappa
-  chains <- with_local_seed(2, lapply(1:2, function(chain) failing_chain(data, 1200, 0, chain)))
+  chains <- with_local_seed(2, lapply(1:2, function(chain) {
+    state <- failing_start(data, 600, chain)
+    for (sweep in seq_len(failing_warmup)) state <- failing_sweep(state, data)
+    failing_chain(state, data, 1200, 2)
+  }))
 
   # Per shape and guide the likelihood on a grid of effects, then sums over effects, labels, and how many guides work.
   t <- seq(-2.6, 1.1, length.out = 500)
@@ -112,4 +116,36 @@ test_that("designs of several arms have guides that fail, and what does not go i
   one <- screen$gene[c(TRUE, FALSE, FALSE, FALSE)]
   expect_error(twill_screen(screen$counts[seq(1, 96, 4), ], gene = one, plasmid = screen$plasmid[seq(1, 96, 4)], silent = 2,
                             guide_dist = "mixture"), "one guide", class = "twill_error_setting")
+})
+
+test_that("guides that do not differ leave chains that agree, or genes that say they do not", {
+  skip_on_cran()
+  screen <- with_fixed_seed(3, {
+    gene <- rep(paste0("G", 1:40), each = 4)
+    plasmid <- rnbinom(160, mu = 400, size = 5) + 1
+    fold <- rep(c(-1.5, 0.7, 0), c(16, 12, 132))
+    drug <- rep(0:1, each = 3)
+    own <- rnorm(160, 0, 0.2)
+    # Of the drug all guides of a gene tell the same.
+    effect <- rep(c(0, -1, 0), c(60, 24, 76))
+    counts <- vapply(drug, function(d) as.double(rnbinom(160, mu = plasmid * exp(fold + own + effect * d), size = 20)), numeric(160))
+    dimnames(counts) <- list(paste0(gene, "_", 1:4), paste0("s", 1:6))
+    list(counts = counts, gene = gene, plasmid = plasmid, samples = data.frame(drug))
+  })
+  fit_of <- function(...) {
+    twill_screen(screen$counts, ~drug, gene = screen$gene, plasmid = screen$plasmid, col_data = screen$samples,
+                 guide_dist = "mixture", seed = 2, silent = 2, ...)
+  }
+  fit <- fit_of()
+  at <- fit$posterior$rhat
+  spread <- match("sd_guide__drug", fit$posterior$names)
+  expect_identical(fit$posterior$status == "high_rhat", apply(at > 1.05, 2, any))
+  expect_lt(mean(fit$posterior$status == "high_rhat"), 0.1)
+  expect_lt(stats::median(at[spread, ]), 1.05)
+  # The spread has a prior of its own, and does not run away to zero.
+  expect_gt(stats::median(fit$posterior$mean[spread, ]), 0.005)
+  expect_warning(short <- twill_screen(screen$counts, ~drug, gene = screen$gene, plasmid = screen$plasmid, seed = 1, iter = 30,
+                                       col_data = screen$samples, guide_dist = "mixture", check = FALSE),
+                 "should not be used", class = "twill_warning_genes")
+  expect_true(any(short$posterior$status == "high_rhat"))
 })
