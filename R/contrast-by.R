@@ -7,8 +7,8 @@
 #' (`"observed"`), or new (`"new_donor"`). On scales other than that of expression, and with weights or the noise of cells,
 #' the effect is the mean over what the data have of the level, and `estimand` must be `"observed"`. Levels of groups such as
 #' donor:condition that the data do not have on all sides of the contrast are left out; a donor who was seen under one condition
-#' only is kept, with the response that the other donors and their spread tell. What coefficients say stays as the contrast has it: covariates of a donor
-#' that it does not name are at their reference, see [tw_groups()] for the donors as they are.
+#' only is kept, with the response that the other donors and their spread tell. What coefficients say stays as the contrast has
+#' it: covariates of a donor that it does not name are at their reference, see [tw_groups()] for the donors as they are.
 #'
 #' Effects in levels are estimates that the genes' own spread over levels has drawn to the population's effect. `lfsr` and
 #' `svalue` are over all rows: genes and levels.

@@ -7,8 +7,8 @@
 # which is exact for any u. With u = cov(p, c'p) / var(c'p) it is the same for all draws of a normal posterior, and of others
 # nearly so. Dispersions and standard deviations stay those of the draw.
 
-# What the counts tell along the line: sum_i (x_i'u)^2 / (1 / y_i + 1 / shape), u in the size that moves samples apart by 1. Of a gene
-# with n Poisson counts on either side that is n / 2, of one without counts on one side next to nothing.
+# What the counts tell along the line: sum_i (x_i'u)^2 / (1 / y_i + 1 / shape), u in the size that moves samples apart by 1. Of a
+# gene with n Poisson counts on either side that is n / 2, of one without counts on one side next to nothing.
 few_counts_on_line <- 10
 
 # Nearer to zero than this many posterior sds no sign is called, and a t will do.

@@ -144,7 +144,7 @@ check_value_order <- function(value, names, argument, of = "column", dim = 2) {
   at <- if (is.null(dim(value))) by else if (dim == 2) paste0(", ", by) else paste0(by, ", ")
   code <- sprintf("%s[%s]", argument, at)
   abort_twill("genes", c("The names of {.arg {argument}} are not those of the {of}s of {.arg x} in their order.",
-                         "x" = "{length(wrong)} value{?s} {?has/have} the name of another {of}, or of none: {.val {some(wrong)}}.",
+                         "x" = "{length(wrong)} value{?s} {?has/have} the name of another {of} or of none: {.val {some(wrong)}}.",
                          "i" = "Say {.code {code}}, or {.code unname()} where values go by position."))
 }
 

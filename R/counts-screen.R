@@ -168,7 +168,8 @@ refuse_constant_columns <- function(columns) {
   is_constant <- vapply(columns, function(v) length(v) > 10 && !anyNA(v) && all(v == v[1]) && v[1] != 0, NA)
   if (!any(is_constant)) return(invisible())
   odd <- names(columns)[is_constant]
-  abort_twill("genes", c("Columns of numbers of {.arg x} are counts of samples, and {.val {odd}} {?has/have} the same in each row.",
+  abort_twill("genes", c(paste("Columns of numbers of {.arg x} are counts of samples, and {.val {odd}} {?has/have} the same in",
+                               "each row."),
                          "i" = "Leave {.val {odd}} out of {.arg x}, or name the samples by the row names of {.arg col_data}."))
 }
 
@@ -190,7 +191,7 @@ refuse_long_table <- function(guides, n) {
   few <- length(guides) < n / 4
   abort_twill("genes", c("Guides of {.arg x} stand in several rows, and {.arg design} has no response.",
                          "x" = "{length(unique(guides))} guide{?s} {?does/do}: {.val {some(unique(guides))}}.",
-                         if (few) c("i" = "Of a table with one row per guide remove the repeated rows, or give them other names."),
+                         if (few) c("i" = "Of a table with one row per guide remove repeated rows, or give them other names."),
                          "i" = "With one row per guide and sample, name the column of counts: {.code count ~ condition}."))
 }
 

@@ -10,8 +10,8 @@
 # effects; effects by Newton's proposals; beta and sd twice, with the effects held and with the deviations t - w beta held (Yu and
 # Meng 2011), so that neither small nor large sds make them stick. Arrays have one row per guide (sorted by gene) or one per gene.
 
-# Sweeps: before draws are kept, and from one kept to the next. Where chains disagree in more than this share of the genes they go on,
-# with longer ways between draws.
+# Sweeps: before draws are kept, and from one kept to the next. Where chains disagree in more than this share of the genes they go
+# on, with longer ways between draws.
 failing_warmup <- 250
 failing_thin <- c(2, 8)
 most_that_disagree <- 0.05

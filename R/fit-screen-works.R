@@ -18,8 +18,8 @@ learn_spread <- function(state, data, j) {
   move_spread(move_spread(state, data, j, FALSE), data, j, TRUE)
 }
 
-# Log ratio of the densities of location and log spread, which are those of genes (part_hyperprior()): where guides do not differ the
-# location would be anywhere below.
+# Log ratio of the densities of location and log spread, which are those of genes (part_hyperprior()): where guides do not differ
+# the location would be anywhere below.
 spread_prior_gain <- function(new, old, data, j) {
   if (new[2] < least_spread) return(-Inf)
   hyper <- data$hyper[[j]]

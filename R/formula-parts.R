@@ -26,9 +26,8 @@ handed_over <- function(call) {
 
 # Variables of an expression: its names but for functions and the parameters of functions that it defines.
 variables_in <- function(expression) {
-  if (!any(c("function", "FUN", function_arguments, names(function_places)) %in% c(all.names(expression), names_within(expression)))) {
-    return(all.vars(expression))
-  }
+  special <- c("function", function_arguments, names(function_places))
+  if (!any(special %in% c(all.names(expression), names_within(expression)))) return(all.vars(expression))
   if (is.name(expression)) return(setdiff(as.character(expression), ""))
   if (!is.call(expression)) return(character())
   if (is_call_to(expression, "function")) {

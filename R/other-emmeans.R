@@ -11,8 +11,8 @@
 #'   are possible with `epred = TRUE` only.
 #' @param epred Average the mean of the response itself, in place of the linear predictor?
 #'   Default: no.
-#' @param dpar `"sigma"` or `"shape"`: means of the logarithm of the dispersion, where `formula` has a regression of it. Default: of
-#'   the response.
+#' @param dpar `"sigma"` or `"shape"`: means of the logarithm of the dispersion, where `formula` has a regression of it. Default:
+#'   of the response.
 #' @param data,trms,xlev,grid,... As emmeans passes them.
 #' @return What [emmeans::recover_data()] and [emmeans::emm_basis()] are to return.
 #' @examplesIf requireNamespace("emmeans", quietly = TRUE)
@@ -25,7 +25,9 @@ NULL
 #' @rdname twill-emmeans
 #' @exportS3Method emmeans::recover_data
 recover_data.twillfit <- function(object, data = NULL, dpar = NULL, ...) {
-  if (has_responses(object)) return(paste0("Say which response: emmeans(tw_response(fit, \"", first_response(object), "\"), ...)."))
+  if (has_responses(object)) {
+    return(sprintf("Say which response: emmeans(tw_response(fit, \"%s\"), ...).", first_response(object)))
+  }
   if (is_merged(object$design)) {
     return("The data came in pieces and their rows were merged: give them as one data frame to have emmeans().")
   }
@@ -34,7 +36,8 @@ recover_data.twillfit <- function(object, data = NULL, dpar = NULL, ...) {
   # emmeans reads a transformation of the response off the call, so it must see neither weights nor groups.
   call <- as.call(list(quote(twill), fixed))
   # With the bases of poly() and the like as the fit has them.
-  emmeans::recover_data(call, stats::delete.response(part$terms), attr(object$data, "na.action"), data = data %||% object$data, ...)
+  terms <- stats::delete.response(part$terms)
+  emmeans::recover_data(call, terms, attr(object$data, "na.action"), data = data %||% object$data, ...)
 }
 
 # What rebuilds the columns of the dispersion's regression.

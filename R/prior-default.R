@@ -11,8 +11,8 @@
 #'   at x = 0 be.
 #' * `sd` and `sigma`: `student_t(3, 0, s)`, truncated to positive values (for `sigma` with `fcor(V)`, s over the root of the mean
 #'   diagonal of V; for `sd` of effects on `sigma` or `shape`, 2.5 in the place of s); `shape`: `inv_gamma(0.4, 0.3)`;
-#'   `cor`: `lkj(1)`. For the `sd` of slopes on a column whose values differ by 0.1 at most s is ten times as large, by 0.01 at most a
-#'   hundred times, and so on: effects on a dose in kilograms are not those on one in grams.
+#'   `cor`: `lkj(1)`. For the `sd` of slopes on a column whose values differ by 0.1 at most s is ten times as large, by 0.01 at
+#'   most a hundred times, and so on: effects of a dose in kilograms are larger numbers than of one in grams.
 #' * `b`: normal around 0 with standard deviation `2.5 sd(y) / sd(x)` (Gaussian) or `2.5 / sd(x)` (counts) for each
 #'   column x. For counts, columns with two values at distance d get at most `5 / d`, so that rare indicators do not
 #'   get vague priors. Without an intercept root mean squares replace standard deviations, because the coefficients
@@ -141,7 +141,7 @@ column_sizes <- function(x, has_level, count = NULL) {
 }
 
 # Powers of ten, 1 at most, by which columns are to be divided so that their values differ by more than 0.1 (where none of them is
-# constant: reach beyond 0.1). What is said of effects without looking at their columns, such as spreads of slopes, is for such columns.
+# constant: reach beyond 0.1). What is said of effects without looking at their columns, such as spreads of slopes, is for such.
 column_units <- function(x) {
   is_constant <- constant_columns(x)
   has_level <- any(is_constant)

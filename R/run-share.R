@@ -8,8 +8,8 @@
 # (Geyer 1994), so that one run of the sampler serves for a whole neighbourhood of eta_0; a few rounds of sampling and
 # maximising follow each other until eta stays.
 
-# The parts that are pooled, in the order of the parameters: list(kind, variable), with `centre`, see dispersion_centre(), and `unit`,
-# see column_units(), where that is not 1; kinds
+# The parts that are pooled, in the order of the parameters: list(kind, variable), with `centre`, see dispersion_centre(), and
+# `unit`, see column_units(), where that is not 1; kinds
 # "dispersion" (log-normal around a trend of the mean), "lognormal", "half_normal", "half_t", "horseshoe" (standard deviations),
 # "normal", "student_t" (effects), "mvn" (all coefficients together, run-share-mvn.R). Only parameters whose prior the user has
 # left alone take part.
@@ -18,7 +18,9 @@ shared_parts <- function(model, share, sd_prior, effect_prior) {
   is_free <- table$source == "default"
   units <- c(units_of_sds(model$design), stats::setNames(column_units(model$design$x), model$design$coef_names))
   part <- function(kind, variables) {
-    lapply(variables, function(name) c(list(kind = kind, variable = name), if (isTRUE(units[name] < 1)) list(unit = units[[name]])))
+    lapply(variables, function(name) {
+      c(list(kind = kind, variable = name), if (isTRUE(units[name] < 1)) list(unit = units[[name]]))
+    })
   }
   dispersion <- table$variable[is_free & is_dispersion_level(table, model)]
   sds <- table$variable[is_free & table$class == "sd"]

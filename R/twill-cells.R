@@ -46,7 +46,7 @@
 #'   that miss a variable of the design are left out with a message; so are cells without counts, unless captures are given.
 #' @param col_data Data frame with one row per cell, for matrices.
 #' @param family [negbinomial()] (default) or `poisson()`.
-#' @param capture `"model"` (default), `"library"`, `"sizeFactors"`, or one positive number per cell.
+#' @param capture `"model"` (default), `"library"`, `"sizeFactors"`, or one positive number per cell, in the order of the columns.
 #' @param organism `"human"`, `"mouse"`, `"yeast"` or `"ecoli"`: sets how many molecules a cell holds.
 #' @param capture_efficiency Geometric mean of the capture, between 0 and 1. Default, without `organism`: 0.1, or less where cells
 #'   would be above 0.95. With a value of your own a message tells how many cells are above 1.

@@ -83,7 +83,8 @@
 #'   the log-likelihood of their row; offsets are added to the linear predictor. They may stand in `formula` instead.
 #' @param subset A condition on the rows of `data`, or row numbers. Default: all rows.
 #' @param na.action What to do with rows that have missing values in variables of the model: [stats::na.omit()]
-#'   (default) drops them and says how many, [stats::na.fail()] refuses. Infinite values are always refused.
+#'   (default) drops them and says how many, [stats::na.exclude()] too, and `fitted()`, `residuals()` and `predict()` then have
+#'   `NA` in their places; [stats::na.fail()] refuses. Infinite values are always refused.
 #' @param contrasts A list of contrasts by factor, as in [stats::lm()], for factors among the covariates.
 #' @param data2 A named list of the matrices that `(1 | gr(g, cov = K))`, `gr(g, prec = Q)` and `fcor(V)` ask for; see
 #'   [tw_formula()]. Default: none.

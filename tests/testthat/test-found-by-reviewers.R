@@ -132,8 +132,8 @@ test_that("formulas use generics of S4, and functions that are handed over", {
   expect_equal(unname(fixef(generic)), unname(fixef(plain)))
   square <- function(u) u^2
   expected <- unname(fixef(fit_of(y ~ I(x^2) + (1 | g))))
-  for (formula in list(y ~ I(sapply(x, function(u) u^2)) + (1 | g), y ~ I(vapply(x, square, 1)) + (1 | g),
-                       y ~ I(unlist(Map(square, x))) + (1 | g), y ~ I(sapply(x, FUN = square)) + (1 | g))) {
+  for (formula in list(y ~ I(vapply(x, function(u) u^2, 1)) + (1 | g), y ~ I(vapply(x, square, 1)) + (1 | g),
+                       y ~ I(unlist(Map(square, x))) + (1 | g), y ~ I(unlist(lapply(x, FUN = square))) + (1 | g))) {
     fit <- fit_of(formula)
     expect_equal(unname(fixef(fit)), expected, label = deparse1(formula))
     expect_identical(dim(posterior_epred(fit, data[1:3, ])), c(20L, 3L))

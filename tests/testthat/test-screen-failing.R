@@ -128,7 +128,8 @@ test_that("guides that do not differ leave chains that agree, or genes that say 
     own <- rnorm(160, 0, 0.2)
     # Of the drug all guides of a gene tell the same.
     effect <- rep(c(0, -1, 0), c(60, 24, 76))
-    counts <- vapply(drug, function(d) as.double(rnbinom(160, mu = plasmid * exp(fold + own + effect * d), size = 20)), numeric(160))
+    one_sample <- function(d) as.double(rnbinom(160, mu = plasmid * exp(fold + own + effect * d), size = 20))
+    counts <- vapply(drug, one_sample, numeric(160))
     dimnames(counts) <- list(paste0(gene, "_", 1:4), paste0("s", 1:6))
     list(counts = counts, gene = gene, plasmid = plasmid, samples = data.frame(drug))
   })

@@ -3,7 +3,7 @@
 
 use super::dispersions::{follow, rows_of_sigmas, scaled_by_sigma};
 use super::incidence::{nodes, pairs_up_to, related, row_nodes, row_pairs, row_values, skeleton};
-use super::row_pieces::{Found, RowPieces};
+use super::row_pieces::{PieceNumbers, RowPieces};
 use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
 use crate::kernels::dot;
@@ -31,7 +31,7 @@ impl Assembly {
     /// Reads the pattern off the rows.
     pub fn new(model: &Model) -> Self {
         let (nodes, node_of, position) = nodes(model);
-        let mut found = Found::new(&nodes);
+        let mut found = PieceNumbers::new(&nodes);
         let mut row_pieces = RowPieces::find(model, &node_of, nodes.len(), |i, j| found.piece(i, j));
         row_pairs(model, &node_of, nodes.len(), |i, j| found.piece(i, j));
         let related = related(model, &node_of);

@@ -31,14 +31,14 @@ impl Hasher for PairHasher {
 }
 
 /// Pieces as rows name them. A node's own and that with the coefficients, which most pairs are, are found without a search.
-pub struct Found {
+pub struct PieceNumbers {
     pieces: Vec<Piece>,
     swept: Option<usize>,
     with_swept: Vec<u32>,
     others: PairMap<u32>,
 }
 
-impl Found {
+impl PieceNumbers {
     /// Each node's own.
     pub fn new(nodes: &[Node]) -> Self {
         Self {
