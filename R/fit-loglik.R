@@ -134,6 +134,7 @@ loo.twillfit <- function(x, ..., compare = TRUE, pointwise = FALSE, save_psis = 
   check_flag(save_psis, "save_psis")
   check_whole(cores, "cores", 1, 4096)
   compute <- function(fit, ...) {
+    refuse_prior_only(fit, "loo")
     log_lik <- finite_log_lik(log_lik(fit, pointwise = pointwise, ...))
     r_eff <- relative_efficiency(log_lik, fit, cores, list(...)$draw_ids)
     arguments <- list(log_lik, r_eff = r_eff, save_psis = save_psis, cores = cores)
@@ -151,10 +152,18 @@ loo.twillfit <- function(x, ..., compare = TRUE, pointwise = FALSE, save_psis = 
 waic.twillfit <- function(x, ..., compare = TRUE, pointwise = FALSE) {
   check_flag(pointwise, "pointwise")
   compute <- function(fit, ...) {
+    refuse_prior_only(fit, "waic")
     log_lik <- finite_log_lik(log_lik(fit, pointwise = pointwise, ...))
     if (pointwise) waic(log_lik, data = attr(log_lik, "data"), draws = attr(log_lik, "draws")) else waic(log_lik)
   }
   several_criteria(x, list(...), compute, compare, substitute(list(x, ...)))
+}
+
+# What measures how well a fit predicts the data it has seen.
+refuse_prior_only <- function(fit, verb) {
+  if (!identical(fit$info$sample_prior, "only")) return(invisible())
+  abort_twill("method", c("{.fn {verb}} is about data that the fit has seen, and these draws are from the prior.",
+                          "i" = "{.code update(fit, sample_prior = \"no\")} samples the posterior."))
 }
 
 # A draw at which a row is impossible has no weight, and leaves no criterion.

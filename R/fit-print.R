@@ -22,6 +22,11 @@ print.summary.twillfit <- function(x, digits = 2, ...) {
 print_heading <- function(x) {
   if (x$is_partial) cat("PARTIAL FIT: sampling was interrupted; these are the draws until then.\n\n")
   if (x$prior_only) cat("Draws from the prior: the data were not used.\n\n")
+  rhat <- x$diagnostics$rhat
+  if (length(rhat) == 1 && rhat > rhat_limit_effects) {
+    text <- sprintf("NOT CONVERGED: the chains do not agree (R-hat %.2f, %s); these draws should not be used.", rhat, names(rhat))
+    cat(strwrap(text, screen_width(), exdent = 2), "", sep = "\n")
+  }
   parameters <- c(mu = x$family$link, if (!is.null(x$formula$dispersion)) stats::setNames("log", x$formula$dpar))
   links <- paste(names(parameters), "=", parameters, collapse = "; ")
   dropped <- if (x$n_dropped) sprintf("; %d rows with missing values dropped", x$n_dropped)

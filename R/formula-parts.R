@@ -6,8 +6,15 @@ call_names <- function(expression) {
   head <- expression[[1]]
   is_qualified <- is.call(head) && as.character(head[[1]]) %in% c("::", ":::")
   name <- if (is.name(head)) as.character(head) else if (is_qualified) character() else call_names(head)
-  handed <- vapply(as.list(expression)[handed_over(expression)], as.character, "")
-  unique(c(name, handed, unlist(lapply(as.list(expression)[-1], call_names))))
+  parts <- parts_of_call(expression)
+  unique(c(name, vapply(parts[handed_over(expression)], as.character, ""), unlist(lapply(parts[-1], call_names))))
+}
+
+# Those of a formula have brackets of their own.
+parts_of_call <- function(call) {
+  parts <- as.list(call)
+  attributes(parts) <- attributes(parts)["names"]
+  parts
 }
 
 # Which argument of these is a function, and what it is called elsewhere.
@@ -21,7 +28,7 @@ handed_over <- function(call) {
   names <- names(call) %||% rep("", length(call))
   named <- which(names %in% function_arguments)
   at <- unique(c(named, if (!is.na(place) && length(named) == 0 && place < length(call)) place + 1))
-  at[vapply(as.list(call)[at], is.name, TRUE)]
+  at[vapply(parts_of_call(call)[at], is.name, TRUE)]
 }
 
 # Variables of an expression: its names but for functions and the parameters of functions that it defines.
@@ -34,14 +41,14 @@ variables_in <- function(expression) {
     inside <- unlist(lapply(c(as.list(expression[[2]]), expression[[3]]), variables_in))
     return(setdiff(unique(inside), names(expression[[2]])))
   }
-  parts <- as.list(expression)[-c(if (is.name(expression[[1]])) 1, handed_over(expression))]
+  parts <- parts_of_call(expression)[-c(if (is.name(expression[[1]])) 1, handed_over(expression))]
   as.character(unique(unlist(lapply(parts, variables_in))))
 }
 
 # Names of arguments anywhere in an expression.
 names_within <- function(expression) {
   if (!is.call(expression)) return(NULL)
-  c(names(expression), unlist(lapply(as.list(expression)[-1], names_within)))
+  c(names(expression), unlist(lapply(parts_of_call(expression)[-1], names_within)))
 }
 
 is_call_to <- function(expression, names) {

@@ -58,7 +58,7 @@ test_that("samples are replicates where a donor has several, or where counts hav
 
 test_that("both doors of many genes say it, once, and say nothing if told so", {
   samples <- repeated_samples()
-  counts <- matrix(rep(20:31, length.out = 4 * nrow(samples)), 4, dimnames = list(letters[1:4], NULL))
+  counts <- matrix(rep(20:31, length.out = 12 * nrow(samples)), 12, dimnames = list(letters[1:12], NULL))
   local_engine(fake_engine)
   fit <- function(design, ...) {
     twill_genes(counts, design, col_data = samples, iter = 20, warmup = 10, seed = 1, share = "none", ...)

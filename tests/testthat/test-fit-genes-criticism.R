@@ -146,7 +146,7 @@ test_that("approximations, missing values and screens answer as well", {
   expect_error(rhat(svi), class = "twill_error_method")
   # Of one draw there is nothing to compare.
   short <- twill_genes(matrix(c(3, 5, 8, 2, 6, 9), 1), ~1, col_data = data.frame(x = 1:6), chains = 1, iter = 2, warmup = 1,
-                       seed = 1, silent = 2)
+                       seed = 1, silent = 2, size_factors = "none")
   expect_true(all(is.na(rhat(short)) & !is.nan(rhat(short))))
   expect_true(!any(is.nan(neff_ratio(short))))
   data$values["g2", 5] <- NA

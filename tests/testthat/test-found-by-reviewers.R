@@ -223,3 +223,25 @@ test_that("tables and names of screens are told by what is wrong with them", {
                "Did you mean", class = "twill_error_genes")
   expect_error(twill_screen(counts, ~1, gene = replace(table$Gene, 5, NA)), "5", class = "twill_error_genes")
 })
+
+test_that("a fit whose chains do not agree says so in its first line", {
+  fit <- property_fit(iter = 40, chains = 2)
+  fit$draws[, 2, "sigma"] <- fit$draws[, 2, "sigma"] + 3
+  expect_match(capture.output(print(fit))[1], "^NOT CONVERGED: .*R-hat [0-9.]+, sigma")
+  expect_false(any(grepl("NOT CONVERGED", capture.output(print(property_fit(iter = 2000, chains = 2))))))
+})
+
+test_that("criteria of predictions are not for draws from the prior", {
+  fit <- property_fit(sample_prior = "only", prior = c(tw_prior("normal(0, 1)"), tw_prior("normal(0, 1)", class = "Intercept")))
+  expect_error(loo(fit), "from the prior", class = "twill_error_method")
+  expect_error(waic(fit), "from the prior", class = "twill_error_method")
+})
+
+test_that("variables are found in formulas and their terms as in calls", {
+  for (formula in list(~ ordered(f) + x, ~ f:g + poly(z, 2), y ~ I(vapply(x, function(u) u + k, 1)), ~ C(f, contr.sum))) {
+    expect_identical(variables_in(terms(formula)), variables_in(formula))
+    expect_identical(call_names(terms(formula)), call_names(formula))
+  }
+  expect_identical(variables_in(~ f:g + poly(z, 2)), c("f", "g", "z"))
+  expect_identical(variables_in(y ~ I(vapply(x, function(u) u + k, 1))), c("y", "x", "k"))
+})
