@@ -10,7 +10,7 @@ compete <- function(effect, fit, contrast, weights, ask, members, inflate) {
   variance <- gene_variance(fit, genes[, usable, drop = FALSE]) * (1 / size + 1 / (length(usable) - size))
   with_local_seed(fit$job$settings$seed, {
     draws <- if (inflate) inflate_draws(effect$draws, fit, members) else effect$draws
-    noise <- matrix(stats::rnorm(length(draws)), nrow(draws))
+    noise <- stats::rnorm(nrow(draws))
   })
   effect$draws <- draws + noise * rep(sqrt(variance), each = nrow(draws))
   effect

@@ -218,7 +218,7 @@ sets_of_donors <- function(fit, contrast, weights, ask, members) {
   spread <- (n - 1) * unshrunk(spread, found, members, ask$against)
   with_local_seed(fit$job$settings$seed, {
     sigma <- bounded_sigma(spread, n - 1, bound)
-    noise <- matrix(stats::rnorm(length(mean)), nrow(mean))
+    noise <- stats::rnorm(nrow(mean))
   })
   share <- if (ask$estimand == "population") 1 / n else 1 + 1 / n
   list(draws = mean + sigma * sqrt(share) * noise, sigma = sigma)
@@ -262,9 +262,11 @@ unshrunk <- function(spread, found, members, against) {
 }
 
 # sqrt(spread / chi^2), drawn below the bound.
+# Sets have the same uniform numbers, so that none depends on which others there are.
 bounded_sigma <- function(spread, df, bound) {
+  uniform <- rep_len(stats::runif(NROW(spread)), length(spread))
   least <- stats::pchisq(spread / bound^2, df, lower.tail = FALSE, log.p = TRUE)
-  chi <- stats::qchisq(log(stats::runif(length(spread))) + least, df, lower.tail = FALSE, log.p = TRUE)
+  chi <- stats::qchisq(log(uniform) + least, df, lower.tail = FALSE, log.p = TRUE)
   pmin(sqrt(spread / chi), bound)
 }
 

@@ -4,17 +4,26 @@
 # squared shifts of two arms 0.06 to 0.13 against 0.13 to 0.22 (24 experiments each of 10 or 12 genes, a tenth of which respond).
 min_level_genes <- 8
 
-# Shifts of the rows of `logs` (samples x genes): the typical coefficients of each gene's regression on the design `x`, and what
-# the design leaves of the median residuals. A median of the rows alone gives way to genes that respond, as each counts by its
-# sign; a coefficient is precise enough that those are outliers, which a redescending estimator leaves out.
+# Shifts of the rows of `logs` (samples x genes): where in each sample fitted values of the genes' regressions on the design `x` are,
+# about the genes' means, and what the design leaves of the median residuals. A median of the rows alone gives way to genes that
+# respond, as each counts by its sign; fitted values are precise enough that those are outliers, which a redescending estimator
+# leaves out. They are the same however the design is coded.
 typical_shifts <- function(logs, x) {
-  fitted <- stats::lm.fit(x, logs - rep(colMeans(logs), each = nrow(logs)))
-  coefficients <- matrix(fitted$coefficients, ncol(x))
-  typical <- apply(coefficients, 1, redescending_location)
-  typical[is.na(typical)] <- 0
-  residuals <- apply(matrix(fitted$residuals, nrow(x)), 1, stats::median)
-  shifts <- drop(x %*% typical) + stats::lm.fit(x, residuals)$residuals
-  shifts - mean(shifts)
+  centred <- logs - rep(colMeans(logs), each = nrow(logs))
+  residuals <- matrix(stats::lm.fit(x, centred)$residuals, nrow(x))
+  fitted <- centred - residuals
+  kind <- match_rows(x)
+  typical <- apply(fitted[!duplicated(kind), , drop = FALSE], 1, redescending_location)[match(kind, unique(kind))]
+  left <- apply(residuals, 1, stats::median)
+  shifts <- stats::lm.fit(x, typical)$fitted.values + stats::lm.fit(x, left)$residuals
+  unname(shifts - mean(shifts))
+}
+
+# The first row that each row is equal to.
+match_rows <- function(x) {
+  if (ncol(x) == 0) return(rep(1L, nrow(x)))
+  key <- do.call(paste, c(lapply(seq_len(ncol(x)), function(j) match(x[, j], unique(x[, j]))), sep = " "))
+  match(key, key)
 }
 
 # Tukey's biweight (Beaton and Tukey 1974), from the median: nothing beyond `reach` of the spread counts.
@@ -23,7 +32,9 @@ redescending_location <- function(values, at = stats::median(values), spread = s
   for (i in 1:50) {
     u <- (values - at) / (reach * spread)
     weights <- ifelse(abs(u) < 1, (1 - u^2)^2, 0)
+    before <- at
     at <- if (sum(weights) > 0) sum(weights * values) / sum(weights) else at
+    if (abs(at - before) <= 1e-12 * spread) break
   }
   at
 }

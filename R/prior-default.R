@@ -140,13 +140,15 @@ column_sizes <- function(x, has_level, count = NULL) {
   vapply(size, positive_or_one, 0)
 }
 
-# Powers of ten, 1 at most, by which columns are to be divided so that their values differ by more than 0.1 (where none of them is
-# constant: reach beyond 0.1). What is said of effects without looking at their columns, such as spreads of slopes, is for such.
-column_units <- function(x) {
+# Powers of ten by which columns are to be divided so that their values differ by more than 0.1 and 10 at most (where none of them is
+# constant: reach so far). What is said of effects without looking at their columns, such as spreads of slopes, is for such. Of
+# numbers beyond 10 priors in common use are wide, and stay so where `largest` is 1.
+column_units <- function(x, largest = 1) {
   is_constant <- constant_columns(x)
   has_level <- any(is_constant)
   reach <- vapply(seq_len(ncol(x)), function(j) if (has_level) diff(range(x[, j])) else max(abs(x[, j])), 0)
-  ifelse(is_constant | !is.finite(reach) | reach <= 0, 1, 10^pmin(0, ceiling(log10(reach) - 1e-9)))
+  power <- ceiling(log10(reach) - 1e-9)
+  ifelse(is_constant | !is.finite(reach) | reach <= 0, 1, pmin(10^ifelse(power > 0, power - 1, power), largest))
 }
 
 # Of rows that stand for `count` rows each, if that is given.

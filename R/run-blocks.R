@@ -31,11 +31,13 @@ run_part <- function(part, report = NULL) {
 part_view <- function(part) {
   block <- read_block(part$source)
   weights <- block_weights(block, part)
-  block <- zero_unweighted(zero_missing(block), weights)
+  common <- part$model$design$weights
+  used <- weights %||% if (any(common == 0)) matrix(common, block$n, length(block$genes))
+  block <- zero_unweighted(zero_missing(block), used)
   offset <- block_offset(part)
   model <- if (is.null(part$shared)) part$model else apply_shared(part$model, part$shared)
   total <- if (is.null(offset)) model$design$offset else offset + model$design$offset
-  levels <- gene_levels(block, total, model$log_size, weights, of_counts(model))
+  levels <- gene_levels(block, total, model$log_size, used, of_counts(model))
   list(block = block, weights = weights, offset = offset, model = model, levels = levels)
 }
 

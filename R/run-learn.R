@@ -24,7 +24,7 @@ learn_shared <- function(job, rows, run) {
     shared <- update_shared(shared, piece, job)
     if (round > 1 && shared$rounds$ess[round] * dim(piece$draws)[1] >= learning_ess) break
   }
-  log_mean <- trend_input(job$model, rough_means(job, rows, shared$unit), shared$unit)
+  log_mean <- trend_input(job$model, rough_means(job, rows), shared$unit)
   integrate_shared(final_shared(shared, piece, job, parts), log_mean)
 }
 
@@ -56,23 +56,26 @@ start_shared <- function(job, parts, rows) {
   unit <- if (of_counts(job$model)) 1 else gaussian_unit(job, rows)
   level <- if (of_counts(job$model)) 1.5 else log(unit)
   proxies <- lapply(parts, proxy_part)
-  log_mean <- trend_input(job$model, rough_means(job, rows, unit), unit)
+  log_mean <- trend_input(job$model, rough_means(job, rows), unit)
   list(parts = proxies, par = lapply(proxies, part_start, unit = unit, level = level), range = trend_range(log_mean),
        unit = unit, level = level, rounds = NULL)
 }
 
-rough_means <- function(job, rows, unit) {
+# Means of genes, or of many of them, as the trend is of.
+rough_means <- function(job, rows) {
   if (!is.null(job$scan$base_mean)) return(job$scan$base_mean[rows])
-  (job$scan$total[rows] + 0.5 * (unit == 1)) / n_samples(job$source)
+  mean <- rough_levels(job, rows, 2000)$mean
+  if (of_counts(job$model)) mean + 0.5 / n_samples(job$source) * exp(-mean(job$model$log_size)) else mean
 }
 
 # The spread of a typical gene.
-gaussian_unit <- function(job, rows) {
-  some <- learning_rows(job, rows, 300)
-  values <- dense_block(read_block(source_genes(job$source, some)))
-  if (!is.null(dim(job$weights))) values[t(job$weights[some, , drop = FALSE]) == 0] <- NA
-  size <- apply(values, 2, stats::sd, na.rm = TRUE)
-  positive_or_one(stats::median(size, na.rm = TRUE))
+gaussian_unit <- function(job, rows) positive_or_one(stats::median(rough_levels(job, rows, 300)$size))
+
+# Levels of genes that are spread evenly over the range of means.
+rough_levels <- function(job, rows, most) {
+  few <- max(100, min(most, floor(2e7 / n_samples(job$source))))
+  job$shared <- NULL
+  part_view(job_part(job, learning_rows(job, rows, few)))$levels
 }
 
 # What the trend is of: the log of the mean count, or the mean of Gaussian values in units of their spread.

@@ -15,7 +15,7 @@ mvn_part <- function(model) {
                            "x" = "{.arg prior} or {.arg design} state that of {.val {some(own)}}.",
                            "i" = "Leave it out; {.code effect_prior = \"normal\"} learns those that are not stated."))
   }
-  list(kind = "mvn", variable = names, centre = t(centred_columns(model)), unit = column_units(model$design$x),
+  list(kind = "mvn", variable = names, centre = t(centred_columns(model)), unit = column_units(model$design$x, Inf),
        is_level = table$class[rows] == "Intercept" | constant_columns(model$design$x))
 }
 
@@ -25,7 +25,7 @@ is_mvn <- function(part) part$kind == "mvn"
 with_typical_levels <- function(part, job, rows) {
   if (!is_mvn(part)) return(part)
   unit <- if (of_counts(job$model)) 1 else gaussian_unit(job, rows)
-  levels <- rough_means(job, rows, unit)
+  levels <- rough_means(job, rows)
   if (of_counts(job$model)) levels <- log(pmax(levels, 1e-10))
   part$typical <- c(mean(levels), max(0.5 * unit, stats::sd(levels), na.rm = TRUE))
   part

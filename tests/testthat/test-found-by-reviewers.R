@@ -33,6 +33,10 @@ test_that("effects of a covariate do not depend on its unit, be it in grams or t
     for (k in c(1e-3, 1e-9)) expect_equal(do.call(effects, c(list(k), how)), plain, tolerance = 0.02, label = paste(how, k))
   }
   expect_equal(effects(1e-3, effect_prior = "mvn"), effects(1, effect_prior = "mvn"), tolerance = 0.01)
+  # Large numbers, of which priors in common use are wide.
+  ends <- c("lower", "upper")
+  expect_equal(effects(1e8)[ends], effects(10)[ends], tolerance = 0.02)
+  expect_lt(max(abs(as.matrix(effects(1e8)[ends] - effects(1)[ends]))), 0.35)
   spread <- function(k) {
     fit <- twill(y ~ dose + (1 + dose || donor), doses(k), seed = 1, silent = 2, chains = 2, iter = 2000)
     c(fixef(fit)["dose", "Est.Error"], VarCorr(fit)$donor$sd["dose", "Estimate"]) * k
@@ -48,6 +52,8 @@ test_that("effects of a covariate do not depend on its unit, be it in grams or t
 test_that("units of columns are powers of ten, and one for what reaches a tenth", {
   x <- cbind(1, c(0, 1, 0.5), c(0, 0.1, 0.05), c(0, 0.11, 0), 1 + c(0, 0.01, 0.005), 1e6 * (1:3))
   expect_equal(column_units(x), c(1, 1, 0.1, 1, 0.01, 1))
+  expect_equal(column_units(x, Inf), c(1, 1, 0.1, 1, 0.01, 1e6))
+  expect_equal(column_units(cbind(1, c(0, 10), c(0, 11), c(0, 100)), Inf), c(1, 1, 10, 10))
   # Without a level it is how far the column reaches that counts.
   expect_equal(column_units(x[, 5, drop = FALSE]), 1)
   expect_equal(column_units(x[, 3, drop = FALSE]), 0.1)
@@ -244,4 +250,65 @@ test_that("variables are found in formulas and their terms as in calls", {
   }
   expect_identical(variables_in(~ f:g + poly(z, 2)), c("f", "g", "z"))
   expect_identical(variables_in(y ~ I(vapply(x, function(u) u + k, 1))), c("y", "x", "k"))
+})
+
+test_that("size factors of another level, such as library sizes, change nothing", {
+  counts <- gene_counts(60, 6, n_responding = 15)
+  library <- colSums(counts)
+  fit_of <- function(k) {
+    fit <- twill_genes(counts, ~ condition + (1 + condition || donor), col_data = gene_samples(6), iter = 200, seed = 1, silent = 2,
+                       size_factors = k * library / exp(mean(log(library))), check = FALSE)
+    as.data.frame(tw_contrast(fit))[c("log2FoldChange", "lfcSE", "lower", "upper", "lfsr")]
+  }
+  plain <- fit_of(1)
+  for (k in c(1e-3, 1e5)) expect_equal(fit_of(k), plain, tolerance = 1e-3, label = k)
+})
+
+test_that("samples of no weight, and offsets of values, are nothing to what genes share", {
+  counts <- gene_counts(60, 6)
+  samples <- gene_samples(6)
+  odd <- counts
+  odd[, 3] <- odd[, 3] * 1000L
+  range_of <- function(x, samples, ...) {
+    fit <- twill_genes(x, ~ condition + (1 | donor), col_data = samples, iter = 60, seed = 1, silent = 2, check = FALSE, ...)
+    fit$job$shared$range
+  }
+  expect_equal(range_of(odd, samples, weights = replace(rep(1, 12), 3, 0), size_factors = rep(1, 12)),
+               range_of(counts[, -3], samples[-3, ], size_factors = rep(1, 11)), tolerance = 0.01)
+  values <- log(counts + 1)
+  shift <- 10 * (1:12)
+  expect_equal(range_of(values + rep(shift, each = 60), samples, offset = shift, family = gaussian()),
+               range_of(values, samples, family = gaussian()), tolerance = 1e-6)
+})
+
+test_that("typical size factors are those of a design however it is coded", {
+  counts <- gene_counts(40, 8, n_responding = 10)
+  samples <- transform(gene_samples(8), sex = ifelse(donor %in% paste0("d", 1:4), "f", "m"))
+  samples$both <- paste(samples$condition, samples$sex)
+  sizes <- function(design) {
+    twill_genes(counts, design, col_data = samples, iter = 60, seed = 1, silent = 2, check = FALSE)$job$sizes$values
+  }
+  plain <- sizes(~ condition * sex + (1 | donor))
+  for (design in list(~ both + (1 | donor), ~ 0 + both + (1 | donor))) expect_equal(sizes(design), plain, tolerance = 1e-8)
+  # Of two arms it is the location of the genes' effects.
+  logs <- with_fixed_seed(1, matrix(stats::rnorm(12 * 50), 12))
+  x <- cbind(1, rep(0:1, 6))
+  slopes <- stats::lm.fit(x, logs)$coefficients[2, ]
+  shifts <- typical_shifts(logs, x)
+  expect_equal(mean(shifts[x[, 2] == 1]) - mean(shifts[x[, 2] == 0]), redescending_location(slopes), tolerance = 1e-6)
+})
+
+test_that("a set of genes does not depend on which other sets are asked for", {
+  fit <- twill_genes(gene_counts(40, 5), ~ condition + (1 + condition || donor), col_data = gene_samples(), iter = 100, seed = 1,
+                     silent = 2, keep = "effects", check = FALSE)
+  sets <- list(a = paste0("gene", 1:10), b = paste0("gene", 11:30), one = "gene3")
+  for (arguments in list(list(), list(estimand = "new_donor"), list(against = "rest"))) {
+    table <- function(sets) {
+      found <- do.call(tw_gene_sets, c(list(fit, "conditionstim", sets), arguments))
+      as.data.frame(found)[c("a", "one"), c("log2FoldChange", "lfcSE", "lower", "upper")]
+    }
+    expect_equal(table(rev(sets)), table(sets))
+    # Ends of intervals know what all sets share.
+    expect_equal(table(sets[c("a", "one")])[1:2], table(sets)[1:2])
+  }
 })
