@@ -4,8 +4,8 @@
 # squared shifts of two arms 0.06 to 0.13 against 0.13 to 0.22 (24 experiments each of 10 or 12 genes, a tenth of which respond).
 min_level_genes <- 8
 
-# Shifts of the rows of `logs` (samples x genes): where in each sample fitted values of the genes' regressions on the design `x` are,
-# about the genes' means, and what the design leaves of the median residuals. A median of the rows alone gives way to genes that
+# Shifts of the rows of `logs` (samples x genes): where in each sample fitted values of the genes' regressions on the design `x`
+# are, about the genes' means, and what the design leaves of the median residuals. A median of the rows alone gives way to genes that
 # respond, as each counts by its sign; fitted values are precise enough that those are outliers, which a redescending estimator
 # leaves out. They are the same however the design is coded.
 typical_shifts <- function(logs, x) {

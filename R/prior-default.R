@@ -140,8 +140,8 @@ column_sizes <- function(x, has_level, count = NULL) {
   vapply(size, positive_or_one, 0)
 }
 
-# Powers of ten by which columns are to be divided so that their values differ by more than 0.1 and 10 at most (where none of them is
-# constant: reach so far). What is said of effects without looking at their columns, such as spreads of slopes, is for such. Of
+# Powers of ten by which columns are to be divided so that their values differ by more than 0.1 and 10 at most (where none of them
+# is constant: reach so far). What is said of effects without looking at their columns, such as spreads of slopes, is for such. Of
 # numbers beyond 10 priors in common use are wide, and stay so where `largest` is 1.
 column_units <- function(x, largest = 1) {
   is_constant <- constant_columns(x)

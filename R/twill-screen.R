@@ -16,6 +16,8 @@
 #'
 #' With `plasmid` (or the counts at day 0) as offset, the intercept is the log fold change since then, 0 for genes without
 #' effect, with the prior `student_t(3, 0, 2.5)`. What is wrong with a guide's plasmid count is part of that guide's deviation.
+#' Deviations of a guide are independent from coefficient to coefficient, so that with `~ drug` guides differ most in the other
+#' conditions and least in the reference level: take for reference what is nearest to no effect.
 #'
 #' @section Guides that fail:
 #' With normal guides the effect of a gene is the mean over all guides that might have been, and where some do not cut at all, its

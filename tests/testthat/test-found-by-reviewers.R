@@ -256,8 +256,8 @@ test_that("size factors of another level, such as library sizes, change nothing"
   counts <- gene_counts(60, 6, n_responding = 15)
   library <- colSums(counts)
   fit_of <- function(k) {
-    fit <- twill_genes(counts, ~ condition + (1 + condition || donor), col_data = gene_samples(6), iter = 200, seed = 1, silent = 2,
-                       size_factors = k * library / exp(mean(log(library))), check = FALSE)
+    fit <- twill_genes(counts, ~ condition + (1 + condition || donor), col_data = gene_samples(6), iter = 200, seed = 1,
+                       silent = 2, size_factors = k * library / exp(mean(log(library))), check = FALSE)
     as.data.frame(tw_contrast(fit))[c("log2FoldChange", "lfcSE", "lower", "upper", "lfsr")]
   }
   plain <- fit_of(1)
