@@ -5,9 +5,9 @@
 min_level_genes <- 8
 
 # Shifts of the rows of `logs` (samples x genes): where in each sample fitted values of the genes' regressions on the design `x`
-# are, about the genes' means, and what the design leaves of the median residuals. A median of the rows alone gives way to genes that
-# respond, as each counts by its sign; fitted values are precise enough that those are outliers, which a redescending estimator
-# leaves out. They are the same however the design is coded.
+# are, about the genes' means, and what the design leaves of the median residuals. A median of the rows alone gives way to genes
+# that respond, as each counts by its sign; fitted values are precise enough that those are outliers, which a redescending
+# estimator leaves out. They are the same however the design is coded.
 typical_shifts <- function(logs, x) {
   centred <- logs - rep(colMeans(logs), each = nrow(logs))
   residuals <- matrix(stats::lm.fit(x, centred)$residuals, nrow(x))

@@ -70,8 +70,9 @@ find_algorithm.twillfit <- function(x, ...) {
 find_parameters.twillfit <- function(x, ...) {
   all <- main_variables(x)
   fixed <- unname(fixef_variables(x))
-  parts <- list(conditional = fixed, random = grep("^(sd|cor|df)_", all, value = TRUE),
-                sigma = intersect(c("sigma", "shape"), all))
+  of_dispersion <- if (!is.null(x$design$x_disp)) intersect(x$design$disp_names, fixed)
+  parts <- list(conditional = setdiff(fixed, of_dispersion), random = grep("^(sd|cor|df)_", all, value = TRUE),
+                sigma = c(of_dispersion, intersect(c("sigma", "shape"), all)))
   parts[lengths(parts) > 0]
 }
 

@@ -312,3 +312,15 @@ test_that("a set of genes does not depend on which other sets are asked for", {
     expect_equal(table(sets[c("a", "one")])[1:2], table(sets)[1:2])
   }
 })
+
+test_that("insight tells coefficients of the dispersion from those of the mean", {
+  skip_if_not_installed("insight")
+  data <- property_data()
+  fit <- twill(tw_formula(y ~ arm + (1 | g), sigma ~ x), data, chains = 1, iter = 40, seed = 1, silent = 2)
+  found <- insight::find_parameters(fit)
+  expect_identical(found$conditional, c("b_Intercept", "b_armstim"))
+  expect_identical(found$sigma, c("b_sigma_Intercept", "b_sigma_x"))
+  expect_named(insight::get_parameters(fit), found$conditional)
+  expect_true(all(found$sigma %in% names(insight::get_parameters(fit, effects = "all"))))
+  expect_identical(insight::find_parameters(property_fit())$sigma, "sigma")
+})
