@@ -115,10 +115,14 @@ even_ratios <- 1e-4
 
 # Pareto-smoothed importance weights, that sum to 1, and their k-hat. Draws outside the support have weight zero. Equal ratios,
 # as of a collapsed model without scales to approximate, need no smoothing.
+fewest_inside <- 0.1
+
 smoothed_weights <- function(log_ratios) {
   n <- length(log_ratios)
   inside <- is.finite(log_ratios)
   if (!any(inside)) return(list(khat = Inf, weights = rep(1 / n, n)))
+  # Of a few that are inside nothing can be told of the others.
+  if (mean(inside) < fewest_inside) return(list(khat = Inf, weights = inside / sum(inside)))
   raw <- exp(log_ratios[inside] - max(log_ratios[inside]))
   raw <- raw / sum(raw)
   is_even <- n * sum(raw^2) - 1 < even_ratios

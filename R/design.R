@@ -136,9 +136,29 @@ new_terms <- function(bars, data, contrasts, relations, whole = NULL) {
   list(design = lapply(built, `[[`, "design"), blueprint = lapply(built, `[[`, "blueprint"))
 }
 
+# Intercepts of levels at a number's zero that lies far from all its values are large, and go along with the slopes.
+inform_far_from_zero <- function(part, group) {
+  x <- part$x
+  if (!any(constant_columns(x))) return(invisible())
+  far <- vapply(seq_len(ncol(x)), function(j) {
+    size <- stats::sd(x[, j])
+    isTRUE(size > 0 && min(abs(x[, j])) > far_from_zero * size && all(sign(x[, j]) == sign(x[1, j])))
+  }, NA)
+  if (!any(far)) return(invisible())
+  name <- part$columns[far][1]
+  values <- signif(range(x[, which(far)[1]]), 4)
+  inform_twill("far", c("The term of {.field {group}} has slopes on {.field {name}}, from {values[1]} to {values[2]}: its intercepts
+                         are effects at zero, far from there.",
+                        "i" = "Centre it, as in {.code I({name} - {signif(mean(values), 3)})}: priors and sampling are about
+                         effects in the range of the data."))
+}
+
+far_from_zero <- 10
+
 new_term <- function(bar, data, contrasts, relations, whole = NULL) {
   part <- model_part(bar$rhs, data, contrasts)
   if (ncol(part$x) == 0) abort_twill("formula", "The group-level term of {.field {bar$group}} has no coefficients.")
+  inform_far_from_zero(part, bar$group)
   relation <- relation_of(bar, relations)
   shared <- if (is.null(whole)) data else rows_with_groups(whole, bar)
   if (isTRUE(relation$observed)) relation <- observed_relation(relation, shared[[bar$vars]])

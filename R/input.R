@@ -115,8 +115,14 @@ refuse_argument <- function(name, why) {
 }
 
 fold_offset <- function(formula, term) {
+  # R counts a term once however often it stands there, but this is another offset.
+  if (call_stands_in(call("offset", term), formula$fixed[[3]])) term <- call("(", term)
   formula$fixed[[3]] <- call("+", formula$fixed[[3]], call("offset", term))
   formula
+}
+
+call_stands_in <- function(call, expression) {
+  identical(call, expression) || is.call(expression) && any(vapply(as.list(expression)[-1], call_stands_in, NA, call = call))
 }
 
 fold_weights <- function(formula, term) {

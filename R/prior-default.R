@@ -15,8 +15,9 @@
 #'   most a hundred times, and so on: effects of a dose in kilograms are larger numbers than of one in grams.
 #' * `b`: normal around 0 with standard deviation `2.5 sd(y) / sd(x)` (Gaussian) or `2.5 / sd(x)` (counts) for each
 #'   column x. For counts, columns with two values at distance d get at most `5 / d`, so that rare indicators do not
-#'   get vague priors. Without an intercept root mean squares replace standard deviations, because the coefficients
-#'   then carry the level of the response.
+#'   get vague priors. Of a column that the others nearly determine (a tenth of its variance or less is left), such as `year:f`
+#'   beside `year` and `f` where years are far from zero, or `x^2` beside `x`, sd(x) is that given the others. Without an
+#'   intercept root mean squares replace standard deviations, because the coefficients then carry the level of the response.
 #' * `mu`: `normal(median(r) / K, s)` for each of K free means of intercepts; as `b` for slopes.
 #' * `meanme` and `sdme` of [`me(x, sdx)`][tw_formula]: `normal(mean(x), 2.5 sd(x))` and `student_t(3, 0, sd(x))`.
 #' * Regressions of `sigma` or `shape`: `Intercept` `student_t(3, log(mad(y)), 2.5)` or `student_t(3, 0, 2.5)`, at the
@@ -131,13 +132,36 @@ slope_priors <- function(x, has_level, scales, count = NULL) normal_prior(0, slo
 slope_scales <- function(x, has_level, scales, count = NULL) {
   unit <- if (has_level) scales$size else scales$size_without_level
   scale <- 2.5 * unit / column_sizes(x, has_level, count)
-  if (scales$is_log && has_level) pmin(scale, two_value_cap(x, 5)) else scale
+  if (scales$is_log && has_level) pmin(scale, size_cap(x, 5, has_level, count)) else scale
 }
 
 # Standard deviations of columns; without a level in the model, distances from zero.
 column_sizes <- function(x, has_level, count = NULL) {
-  size <- if (has_level) counted_sds(x, count) else sqrt(column_means(x^2, count))
-  vapply(size, positive_or_one, 0)
+  size <- plain_column_sizes(x, has_level, count)
+  vapply(pmin(size, determined_sizes(x, size, count)), positive_or_one, 0)
+}
+
+plain_column_sizes <- function(x, has_level, count = NULL) {
+  if (has_level) counted_sds(x, count) else sqrt(column_means(x^2, count))
+}
+
+# The part of a column's variance below which the others nearly determine it, such as year:f beside year and f where years are far
+# from zero, or x^2 beside x. Its coefficient is about the small part that is left, and can be large.
+nearly_determined <- 0.1
+
+# Sizes of columns given the others, infinite but for those that are nearly determined.
+determined_sizes <- function(x, size, count = NULL) {
+  nothing <- rep(Inf, ncol(x))
+  if (ncol(x) < 2 || nrow(x) < ncol(x) || !all(is.finite(x))) return(nothing)
+  n <- if (is.null(count)) nrow(x) else sum(count)
+  weighed <- x * sqrt(count %||% 1)
+  length <- sqrt(colSums(weighed^2))
+  decomposed <- qr(weighed / rep(ifelse(length > 0, length, 1), each = nrow(x)), LAPACK = TRUE)
+  if (any(diag(qr.R(decomposed)) == 0)) return(nothing)
+  inverse <- backsolve(qr.R(decomposed), diag(ncol(x)))
+  own <- numeric(ncol(x))
+  own[decomposed$pivot] <- length[decomposed$pivot] / sqrt(rowSums(inverse^2) * max(n - 1, 1))
+  ifelse(own^2 < nearly_determined * size^2, own, Inf)
 }
 
 # Powers of ten by which columns are to be divided so that their values differ by more than 0.1 and 10 at most (where none of them
@@ -157,6 +181,12 @@ column_means <- function(x, count = NULL) if (is.null(count)) colMeans(x) else c
 counted_sds <- function(x, count = NULL) {
   if (is.null(count)) return(apply(x, 2, stats::sd))
   sqrt(colSums(count * (x - rep(column_means(x, count), each = nrow(x)))^2) / (sum(count) - 1))
+}
+
+# As two_value_cap(), of columns that the others do not determine.
+size_cap <- function(x, cap, has_level, count = NULL) {
+  is_determined <- is.finite(determined_sizes(x, plain_column_sizes(x, has_level, count), count))
+  ifelse(is_determined, Inf, two_value_cap(x, cap))
 }
 
 # `cap` over the distance of the two values of a column, infinite for columns with more values.
@@ -191,7 +221,8 @@ dispersion_regression_parameters <- function(design, name, scales) {
   x <- design$x_disp
   coef <- colnames(x)
   is_intercept <- dispersion_classes(x) == "Intercept"
-  slope_scale <- pmin(1 / column_sizes(x, any(is_intercept), design$merged$count), two_value_cap(x, 2))
+  has_level <- any(is_intercept)
+  slope_scale <- pmin(1 / column_sizes(x, has_level, design$merged$count), size_cap(x, 2, has_level, design$merged$count))
   default <- normal_prior(0, slope_scale)
   reach <- if (scales$is_raw) ifelse(is_intercept, 0, slope_scale * column_means(x, design$merged$count)) else 0
   scale <- signif(sqrt(2.5^2 + sum(reach^2)), 3)

@@ -324,3 +324,49 @@ test_that("insight tells coefficients of the dispersion from those of the mean",
   expect_true(all(found$sigma %in% names(insight::get_parameters(fit, effects = "all"))))
   expect_identical(insight::find_parameters(property_fit())$sigma, "sigma")
 })
+
+test_that("products and powers of numbers far from zero have priors of what is left of them", {
+  data <- with_fixed_seed(11, {
+    data <- data.frame(year = sample(2000:2020, 150, TRUE), f = sample(c("a", "b"), 150, TRUE),
+                       g = sample(letters[1:10], 150, TRUE))
+    since <- data$year - 2010
+    data$y <- 5 + 0.05 * since + 0.1 * (data$f == "b") * since + 0.01 * since^2 + stats::rnorm(150, 0, 0.5)
+    data$n <- stats::rpois(150, exp(1 + 0.02 * since + 0.06 * (data$f == "b") * since))
+    data
+  })
+  cases <- list(list(y ~ year * f, gaussian(), "year:fb"), list(y ~ year + I(year^2), gaussian(), "IyearE2"),
+                list(n ~ year * f, poisson(), "year:fb"))
+  for (case in cases) {
+    own <- if (grepl("^n", deparse1(case[[1]]))) stats::glm(case[[1]], stats::poisson(), data) else stats::lm(case[[1]], data)
+    expected <- unname(utils::tail(stats::coef(own), 1))
+    error <- sqrt(utils::tail(diag(stats::vcov(own)), 1))
+    fit <- twill(case[[1]], data, case[[2]], chains = 2, iter = 1500, seed = 1, silent = 2)
+    expect_lt(abs(fixef(fit)[case[[3]], "Estimate"] - expected) / error, 0.5, label = deparse1(case[[1]]))
+    expect_lt(max(rhat(fit)), 1.05)
+  }
+  # Ordinary columns keep the priors of their own standard deviations.
+  ordinary <- tw_default_prior(y ~ f + x, transform(data, x = with_fixed_seed(3, stats::rnorm(150))))
+  x <- cbind(1, data$f == "b")
+  expect_identical(determined_sizes(x, c(0, stats::sd(x[, 2]))), c(Inf, Inf))
+  expect_match(ordinary$prior[ordinary$coef == "fb"], "^normal\\(0, ")
+  short <- function(formula) suppressWarnings(twill(formula, data, chains = 1, iter = 20, seed = 1, silent = 1))
+  expect_message(short(y ~ year + (1 + year | g)), "Centre it", class = "twill_message_far")
+  expect_no_message(short(y ~ f + (1 + f | g)), "twill_message_far")
+  data$income <- 1e4 * data$year
+  expect_message(short(tw_formula(y ~ f + (1 | g), sigma ~ income)), "I\\(income / 10000\\)", class = "twill_message_large")
+  expect_no_message(short(tw_formula(y ~ f + (1 | g), sigma ~ year)), "twill_message_large")
+})
+
+test_that("an offset of the formula and the same as argument are two", {
+  data <- transform(property_data(), o = seq(-1, 1, length.out = 48))
+  fit_of <- function(formula, ...) fixef(twill(formula, data, poisson(), chains = 2, iter = 400, seed = 1, silent = 2, ...))[, 1]
+  expect_equal(fit_of(n ~ x + offset(o), offset = o), fit_of(n ~ x + offset(2 * o)))
+  twice <- twill(n ~ x + offset(o), data, poisson(), offset = o, chains = 1, iter = 40, seed = 1, silent = 2)
+  expect_identical(update(twice, seed = 1, silent = 2)$draws, twice$draws)
+})
+
+test_that("ratios of a few proposals are no approximation", {
+  expect_identical(smoothed_weights(c(0, rep(-Inf, 99)))$khat, Inf)
+  expect_identical(smoothed_weights(c(0, 0.1, rep(-Inf, 99)))$khat, Inf)
+  expect_lt(smoothed_weights(rep(0, 100))$khat, 0)
+})
