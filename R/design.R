@@ -147,8 +147,8 @@ inform_far_from_zero <- function(part, group) {
   if (!any(far)) return(invisible())
   name <- part$columns[far][1]
   values <- signif(range(x[, which(far)[1]]), 4)
-  inform_twill("far", c("The term of {.field {group}} has slopes on {.field {name}}, from {values[1]} to {values[2]}: its intercepts
-                         are effects at zero, far from there.",
+  inform_twill("far", c("The term of {.field {group}} has slopes on {.field {name}}, from {values[1]} to {values[2]}: its
+                         intercepts are effects at zero, far from there.",
                         "i" = "Centre it, as in {.code I({name} - {signif(mean(values), 3)})}: priors and sampling are about
                          effects in the range of the data."))
 }
