@@ -53,7 +53,7 @@ check_guide_genes <- function(gene, n) {
   if (length(gene) == n && length(nameless) == 0) return(gene)
   abort_twill("genes", c("{.arg gene} must hold the gene of each guide (row of {.arg x}).",
                          "x" = "There are {n} row{?s} and {length(gene)} gene name{?s}, {length(nameless)} of them missing.",
-                         if (length(nameless)) c("x" = "Missing in row{cli::qty(nameless)}{?s} {.val {some(nameless)}}.",
+                         if (length(nameless)) c("x" = "Missing in {cli::qty(length(nameless))}row{?s} {.val {some(nameless)}}.",
                          "i" = "Leave these rows out, or give guides without a gene one name of their own.")))
 }
 

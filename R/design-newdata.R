@@ -5,6 +5,7 @@
 # codes (1-based, NA where the level is new), new_levels (the name of a new level per row, else NA), z, and by with new_class
 # where levels have classes. se and y are NULL where the new data do not have their columns; so are weights equal to 1.
 design_newdata <- function(fit, newdata = NULL, re_formula = NULL, allow_new_levels = FALSE, offset = NULL) {
+  check_flag(allow_new_levels, "allow_new_levels")
   if (has_responses(fit)) return(design_newdata_of_responses(fit, newdata, re_formula, allow_new_levels, offset))
   wanted <- wanted_terms(fit, re_formula)
   if (is.null(newdata)) need_rows(fit)

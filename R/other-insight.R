@@ -142,7 +142,15 @@ r2_posterior.twillfit <- function(model, ...) {
 
 #' @rdname twill-easystats
 #' @exportS3Method performance::r2
-r2.twillfit <- function(model, ...) performance::r2_bayes(model, ...)
+r2.twillfit <- function(model, ...) {
+  draws <- bayes_R2.twillfit(model, summary = FALSE)
+  lost <- sum(!is.finite(draws))
+  if (lost > 0) {
+    abort_twill("method", c("R2 cannot be computed: means overflow in {lost} of {length(draws)} draw{?s}.",
+                            "i" = "Draws from the prior do so where covariates are far from zero: centre them."))
+  }
+  performance::r2_bayes(model, ...)
+}
 
 # Functions of bayestestR that take draws, and those among them whose default range depends on the model.
 draws_verbs <- c("hdi", "eti", "ci", "p_direction", "p_map", "point_estimate", "map_estimate", "estimate_density",

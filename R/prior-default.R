@@ -149,6 +149,10 @@ plain_column_sizes <- function(x, has_level, count = NULL) {
 # from zero, or x^2 beside x. Its coefficient is about the small part that is left, and can be large.
 nearly_determined <- 0.1
 
+# Of a column's size: with less left, coefficients of size one in the range of the data would need sums that cancel to the digit, and
+# their priors would let chains without data run off.
+least_own_size <- 1e-3
+
 # Sizes of columns given the others, infinite but for those that are nearly determined.
 determined_sizes <- function(x, size, count = NULL) {
   nothing <- rep(Inf, ncol(x))
@@ -161,7 +165,7 @@ determined_sizes <- function(x, size, count = NULL) {
   inverse <- backsolve(qr.R(decomposed), diag(ncol(x)))
   own <- numeric(ncol(x))
   own[decomposed$pivot] <- length[decomposed$pivot] / sqrt(rowSums(inverse^2) * max(n - 1, 1))
-  ifelse(own^2 < nearly_determined * size^2, own, Inf)
+  ifelse(own^2 < nearly_determined * size^2, pmax(own, least_own_size * size), Inf)
 }
 
 # Powers of ten by which columns are to be divided so that their values differ by more than 0.1 and 10 at most (where none of them
@@ -171,7 +175,8 @@ column_units <- function(x, largest = 1) {
   is_constant <- constant_columns(x)
   has_level <- any(is_constant)
   reach <- vapply(seq_len(ncol(x)), function(j) if (has_level) diff(range(x[, j])) else max(abs(x[, j])), 0)
-  power <- ceiling(log10(reach) - 1e-9)
+  # Products of larger or smaller numbers are beyond what double precision holds.
+  power <- pmin(pmax(ceiling(log10(reach) - 1e-9), -70), 70)
   ifelse(is_constant | !is.finite(reach) | reach <= 0, 1, pmin(10^ifelse(power > 0, power - 1, power), largest))
 }
 

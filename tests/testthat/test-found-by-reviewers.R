@@ -58,6 +58,7 @@ test_that("units of columns are powers of ten, and one for what reaches a tenth"
   expect_equal(column_units(x[, 5, drop = FALSE]), 1)
   expect_equal(column_units(x[, 3, drop = FALSE]), 0.1)
   expect_length(column_units(x[, 0]), 0)
+  expect_equal(column_units(cbind(1, c(0, 1e-200), c(0, 1e99)), Inf), c(1, 1e-70, 1e69))
 })
 
 test_that("names of values that go by position are not ignored", {
@@ -227,7 +228,8 @@ test_that("tables and names of screens are told by what is wrong with them", {
   samples <- data.frame(drug = 0:1, row.names = c("a", "b"))
   expect_error(twill_screen(cbind(plasmid = 99:110, counts), ~drug, gene = table$Gene, plasmid = "Plasmid", col_data = samples),
                "Did you mean", class = "twill_error_genes")
-  expect_error(twill_screen(counts, ~1, gene = replace(table$Gene, 5, NA)), "5", class = "twill_error_genes")
+  expect_error(twill_screen(counts, ~1, gene = replace(table$Gene, 5, NA)), "row 5", class = "twill_error_genes")
+  expect_error(twill_screen(counts, ~1, gene = replace(table$Gene, c(2, 5), "")), "rows 2 and 5", class = "twill_error_genes")
 })
 
 test_that("a fit whose chains do not agree says so in its first line", {
@@ -369,4 +371,15 @@ test_that("ratios of a few proposals are no approximation", {
   expect_identical(smoothed_weights(c(0, rep(-Inf, 99)))$khat, Inf)
   expect_identical(smoothed_weights(c(0, 0.1, rep(-Inf, 99)))$khat, Inf)
   expect_lt(smoothed_weights(rep(0, 100))$khat, 0)
+})
+
+test_that("R2 that overflows and flags that are none are refused by name", {
+  data <- transform(property_data(), year = 2001 + seq_len(48) %% 18)
+  prior <- c(tw_prior("normal(0, 1e4)"), tw_prior("normal(0, 1)", class = "Intercept"))
+  fit <- suppressWarnings(twill(n ~ year + (1 | g), data, negbinomial(), sample_prior = "only", prior = prior, chains = 1,
+                                iter = 60, seed = 1, silent = 2))
+  skip_if_not_installed("performance")
+  expect_error(performance::r2(fit), "overflow", class = "twill_error_method")
+  expect_error(posterior_predict(property_fit(), property_data(), allow_new_levels = "yes"), "allow_new_levels",
+               class = "twill_error_setting")
 })
