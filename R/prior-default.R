@@ -149,8 +149,8 @@ plain_column_sizes <- function(x, has_level, count = NULL) {
 # from zero, or x^2 beside x. Its coefficient is about the small part that is left, and can be large.
 nearly_determined <- 0.1
 
-# Of a column's size: with less left, coefficients of size one in the range of the data would need sums that cancel to the digit, and
-# their priors would let chains without data run off.
+# Of a column's size: with less left, coefficients of size one in the range of the data would need sums that cancel to the digit,
+# and their priors would let chains without data run off.
 least_own_size <- 1e-3
 
 # Sizes of columns given the others, infinite but for those that are nearly determined.
