@@ -14,7 +14,7 @@
 # on, with longer ways between draws.
 failing_warmup <- 250
 failing_thin <- c(2, 8)
-most_that_disagree <- 0.05
+most_that_disagree <- 0.02
 
 # Genes from which on what they share is learned anew; fewer have `works` and kappa as they start.
 least_to_learn <- 20
