@@ -113,15 +113,15 @@ abort_infinite_draws <- function() {
 # more than the coefficient of variation times its posterior standard deviation (Cauchy and Schwarz).
 even_ratios <- 1e-4
 
-# Pareto-smoothed importance weights, that sum to 1, and their k-hat. Draws outside the support have weight zero. Equal ratios,
-# as of a collapsed model without scales to approximate, need no smoothing.
+# Share of proposals inside the support below which these few tell nothing of the posterior.
 fewest_inside <- 0.1
 
+# Pareto-smoothed importance weights, that sum to 1, and their k-hat. Draws outside the support have weight zero. Equal ratios,
+# as of a collapsed model without scales to approximate, need no smoothing.
 smoothed_weights <- function(log_ratios) {
   n <- length(log_ratios)
   inside <- is.finite(log_ratios)
   if (!any(inside)) return(list(khat = Inf, weights = rep(1 / n, n)))
-  # Of a few that are inside nothing can be told of the others.
   if (mean(inside) < fewest_inside) return(list(khat = Inf, weights = inside / sum(inside)))
   raw <- exp(log_ratios[inside] - max(log_ratios[inside]))
   raw <- raw / sum(raw)

@@ -28,7 +28,7 @@ warn_shared <- function(x) {
   }
   noisy <- attr(x, "noisy")
   if (length(noisy) == 0) return(invisible())
-  times <- signif(max(x$noise[noisy]) / stats::median(x$noise[x$noise > 0]), 2)
+  times <- signif(max(x$noise[noisy]) / stats::median(x$noise, na.rm = TRUE), 2)
   warn_twill("noisy", c("{length(noisy)} sample{?s} {?lies/lie} apart in many genes: {.val {some(x$sample[noisy])}}.",
                         "x" = "Residuals are {times} times those of other samples, and each gene takes its noise from all.",
                         "i" = "Look at their quality, or compare with a fit without them."))

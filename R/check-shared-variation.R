@@ -107,7 +107,7 @@ new_shared_variation <- function(units, found, df, n_genes) {
                            column = pick("column", NA_character_), r2 = pick("r2", NA_real_))
   is_category <- vapply(found$columns[components$column], function(v) is.matrix(v) || is_category(v), TRUE)
   components$is_category <- ifelse(is.na(components$column), NA, is_category)
-  table <- data.frame(sample = units, noise = sqrt(found$excess$noise))
+  table <- data.frame(sample = units, noise = ifelse(found$seen, sqrt(found$excess$noise), NA))
   loadings <- vectors[, is_found[shown], drop = FALSE]
   table[sprintf("component%d", seq_len(ncol(loadings)))] <- loadings
   shared_table(table, list(components = components, matches = matches, df = df, n_genes = n_genes, noisy = noisy_units(found),

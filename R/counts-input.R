@@ -133,12 +133,14 @@ check_col_data <- function(col_data) {
                          "x" = "It is of class {.cls {given}}."))
 }
 
+# Names of other things, or none, say nothing of the order.
+is_in_order <- function(own, names) is.null(own) || !any(own %in% names) || identical(as.character(own), as.character(names))
+
 # Names of a vector, or of the rows and columns of a matrix, that are names of `x` must stand in its order: values go by position.
 check_value_order <- function(value, names, argument, of = "column", dim = 2) {
   own <- if (is.null(dim(value))) names(value) else dimnames(value)[[dim]]
-  if (is.null(own) || is.null(names) || !any(own %in% names)) return(invisible())
   expected <- names[names %in% own]
-  if (identical(as.character(own), expected)) return(invisible())
+  if (is_in_order(own, expected)) return(invisible())
   wrong <- if (length(own) == length(expected)) own[own != expected] else own[duplicated(own) | !own %in% names]
   by <- if (of == "column") "colnames(x)" else "rownames(x)"
   at <- if (is.null(dim(value))) by else if (dim == 2) paste0(", ", by) else paste0(by, ", ")
@@ -166,7 +168,7 @@ check_sample_order <- function(col_data, source, n) {
                            if (is_turned) c("i" = "Genes are the rows of {.arg x}: say {.code t(x)} if they are its columns.")))
   }
   rows <- if (!is.data.frame(col_data) || .row_names_info(col_data) > 0) rownames(col_data)
-  if (is.null(rows) || !any(rows %in% source$samples) || identical(rows, source$samples)) return(invisible())
+  if (is_in_order(rows, source$samples)) return(invisible())
   wrong <- rows[rows != source$samples]
   abort_twill("genes", c("The rows of {.arg col_data} are not in the order of the columns of {.arg x}.",
                          "x" = "{length(wrong)} row{?s} {?has/have} another name than the column: {.val {some(wrong)}}.",

@@ -12,18 +12,11 @@ typical_shifts <- function(logs, x) {
   centred <- logs - rep(colMeans(logs), each = nrow(logs))
   residuals <- matrix(stats::lm.fit(x, centred)$residuals, nrow(x))
   fitted <- centred - residuals
-  kind <- match_rows(x)
-  typical <- apply(fitted[!duplicated(kind), , drop = FALSE], 1, redescending_location)[match(kind, unique(kind))]
+  kind <- cell_numbers(lapply(seq_len(ncol(x)), function(j) x[, j]), nrow(x)) %||% seq_len(nrow(x))
+  typical <- apply(fitted[!duplicated(kind), , drop = FALSE], 1, redescending_location)[kind]
   left <- apply(residuals, 1, stats::median)
   shifts <- stats::lm.fit(x, typical)$fitted.values + stats::lm.fit(x, left)$residuals
   unname(shifts - mean(shifts))
-}
-
-# The first row that each row is equal to.
-match_rows <- function(x) {
-  if (ncol(x) == 0) return(rep(1L, nrow(x)))
-  key <- do.call(paste, c(lapply(seq_len(ncol(x)), function(j) match(x[, j], unique(x[, j]))), sep = " "))
-  match(key, key)
 }
 
 # Tukey's biweight (Beaton and Tukey 1974), from the median: nothing beyond `reach` of the spread counts.

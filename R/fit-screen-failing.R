@@ -59,27 +59,35 @@ with_failing_guides <- function(fit, silent = 1) {
   inform_twill("guides", "Sampling which guides work: {size[3]} gene{?s}, {nrow(data$guides)} guide{?s}.", silent)
   fit <- with_local_seed(fit$info$seed, {
     states <- lapply(seq_len(n_chains), function(chain) {
-      state <- failing_start(data, ceiling(n_draws / 2) + n_draws * (chain - 1), chain)
-      for (sweep in seq_len(failing_warmup)) state <- failing_sweep(state, data)
-      state
+      failing_warmed_up(failing_start(data, ceiling(n_draws / 2) + n_draws * (chain - 1), chain), data)
     })
-    for (thin in failing_thin) {
-      chains <- lapply(states, failing_chain, data = data, n_draws = n_draws, thin = thin)
-      sampled <- put_failing_draws(fit, data, chains)
-      disagree <- genes_that_disagree(sampled)
-      if (length(disagree) <= most_that_disagree * size[3]) break
-      if (thin < max(failing_thin)) {
-        inform_twill("guides", "Chains disagree in {length(disagree)} of {size[3]} gene{?s} yet, and go on.", silent)
-      }
-      states <- lapply(chains, `[[`, "state")
-    }
-    sampled
+    until_chains_agree(fit, data, states, n_draws, silent)
   })
-  status <- fit$posterior$status
-  status[status == "high_rhat"] <- "ok"
-  fit$posterior$status <- replace(status, disagree, "high_rhat")
-  if (length(disagree) > 0 && silent < 2) warn_set(fit)
+  if (silent < 2) warn_set(fit)
   fit
+}
+
+failing_warmed_up <- function(state, data) {
+  for (sweep in seq_len(failing_warmup)) state <- failing_sweep(state, data)
+  state
+}
+
+# The fit with the draws of the first way between draws at which few genes disagree, or of the last.
+until_chains_agree <- function(fit, data, states, n_draws, silent) {
+  n <- dim(fit$posterior$draws)[3]
+  status <- fit$posterior$status
+  # Of the chains that these began from.
+  status[status == "high_rhat"] <- "ok"
+  for (thin in failing_thin) {
+    chains <- lapply(states, failing_chain, data = data, n_draws = n_draws, thin = thin)
+    sampled <- put_failing_draws(fit, data, chains)
+    disagree <- genes_that_disagree(sampled)
+    if (length(disagree) <= most_that_disagree * n || thin == max(failing_thin)) break
+    inform_twill("guides", "Chains disagree in {length(disagree)} of {n} gene{?s} yet, and go on.", silent)
+    states <- lapply(chains, `[[`, "state")
+  }
+  sampled$posterior$status <- replace(status, disagree, "high_rhat")
+  sampled
 }
 
 # Genes with a parameter whose R-hat is above that up to which genes are `ok`.

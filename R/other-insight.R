@@ -134,7 +134,11 @@ distribution_variance <- function(fit) {
 #' @exportS3Method performance::r2_posterior
 r2_posterior.twillfit <- function(model, ...) {
   draws <- function(name, ...) {
-    stats::setNames(as.vector(bayes_R2.twillfit(model, summary = FALSE, ...)), rep(name, ndraws(model)))
+    values <- as.vector(bayes_R2.twillfit(model, summary = FALSE, ...))
+    lost <- sum(!is.finite(values))
+    if (lost == 0) return(stats::setNames(values, rep(name, length(values))))
+    abort_twill("method", c("R2 cannot be computed: means overflow in {lost} of {length(values)} draw{?s}.",
+                            "i" = "Draws from the prior do so where covariates are far from zero: centre them."))
   }
   if (length(model$design$terms) == 0) return(list(R2_Bayes = draws("R2")))
   list(R2_Bayes = draws("Conditional R2"), R2_Bayes_marginal = draws("Marginal R2", re_formula = NA))
@@ -142,15 +146,7 @@ r2_posterior.twillfit <- function(model, ...) {
 
 #' @rdname twill-easystats
 #' @exportS3Method performance::r2
-r2.twillfit <- function(model, ...) {
-  draws <- bayes_R2.twillfit(model, summary = FALSE)
-  lost <- sum(!is.finite(draws))
-  if (lost > 0) {
-    abort_twill("method", c("R2 cannot be computed: means overflow in {lost} of {length(draws)} draw{?s}.",
-                            "i" = "Draws from the prior do so where covariates are far from zero: centre them."))
-  }
-  performance::r2_bayes(model, ...)
-}
+r2.twillfit <- function(model, ...) performance::r2_bayes(model, ...)
 
 # Functions of bayestestR that take draws, and those among them whose default range depends on the model.
 draws_verbs <- c("hdi", "eti", "ci", "p_direction", "p_map", "point_estimate", "map_estimate", "estimate_density",

@@ -131,18 +131,23 @@ slope_priors <- function(x, has_level, scales, count = NULL) normal_prior(0, slo
 
 slope_scales <- function(x, has_level, scales, count = NULL) {
   unit <- if (has_level) scales$size else scales$size_without_level
-  scale <- 2.5 * unit / column_sizes(x, has_level, count)
-  if (scales$is_log && has_level) pmin(scale, size_cap(x, 5, has_level, count)) else scale
+  scales_of_slopes(x, has_level, 2.5 * unit, if (scales$is_log && has_level) 5 else Inf, count)
 }
 
-# Standard deviations of columns; without a level in the model, distances from zero.
-column_sizes <- function(x, has_level, count = NULL) {
-  size <- plain_column_sizes(x, has_level, count)
-  vapply(pmin(size, determined_sizes(x, size, count)), positive_or_one, 0)
+# Standard deviations of columns; without a level in the model, distances from zero. Given the others where these nearly determine
+# a column.
+column_sizes <- function(x, has_level, count = NULL) sizes_of_columns(x, has_level, count)$size
+
+sizes_of_columns <- function(x, has_level, count = NULL) {
+  size <- if (has_level) counted_sds(x, count) else sqrt(column_means(x^2, count))
+  own <- determined_sizes(x, size, count)
+  list(size = vapply(pmin(size, own), positive_or_one, 0), is_determined = is.finite(own))
 }
 
-plain_column_sizes <- function(x, has_level, count = NULL) {
-  if (has_level) counted_sds(x, count) else sqrt(column_means(x^2, count))
+# `reach` over the sizes of columns; of two values at distance d at most `cap / d`, unless the others determine the column.
+scales_of_slopes <- function(x, has_level, reach, cap, count = NULL) {
+  of <- sizes_of_columns(x, has_level, count)
+  pmin(reach / of$size, ifelse(of$is_determined, Inf, two_value_cap(x, cap)))
 }
 
 # The part of a column's variance below which the others nearly determine it, such as year:f beside year and f where years are far
@@ -188,12 +193,6 @@ counted_sds <- function(x, count = NULL) {
   sqrt(colSums(count * (x - rep(column_means(x, count), each = nrow(x)))^2) / (sum(count) - 1))
 }
 
-# As two_value_cap(), of columns that the others do not determine.
-size_cap <- function(x, cap, has_level, count = NULL) {
-  is_determined <- is.finite(determined_sizes(x, plain_column_sizes(x, has_level, count), count))
-  ifelse(is_determined, Inf, two_value_cap(x, cap))
-}
-
 # `cap` over the distance of the two values of a column, infinite for columns with more values.
 two_value_cap <- function(x, cap) {
   vapply(seq_len(ncol(x)), function(j) {
@@ -226,8 +225,7 @@ dispersion_regression_parameters <- function(design, name, scales) {
   x <- design$x_disp
   coef <- colnames(x)
   is_intercept <- dispersion_classes(x) == "Intercept"
-  has_level <- any(is_intercept)
-  slope_scale <- pmin(1 / column_sizes(x, has_level, design$merged$count), size_cap(x, 2, has_level, design$merged$count))
+  slope_scale <- scales_of_slopes(x, any(is_intercept), 1, 2, design$merged$count)
   default <- normal_prior(0, slope_scale)
   reach <- if (scales$is_raw) ifelse(is_intercept, 0, slope_scale * column_means(x, design$merged$count)) else 0
   scale <- signif(sqrt(2.5^2 + sum(reach^2)), 3)

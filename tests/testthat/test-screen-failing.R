@@ -19,9 +19,7 @@ test_that("one gene has the posterior of quadrature", {
   start <- failing_start(data, 1, 1)
   kappa <- start$kappa
   chains <- with_local_seed(2, lapply(1:2, function(chain) {
-    state <- failing_start(data, 600, chain)
-    for (sweep in seq_len(failing_warmup)) state <- failing_sweep(state, data)
-    failing_chain(state, data, 1200, 2)
+    failing_chain(failing_warmed_up(failing_start(data, 600, chain), data), data, 1200, 2)
   }))
 
   # Per shape and guide the likelihood on a grid of effects, then sums over effects, labels, and how many guides work.

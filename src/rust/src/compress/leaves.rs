@@ -114,6 +114,20 @@ fn dispersion_columns(design: &Design) -> impl Iterator<Item = &[f64]> {
 mod tests {
     use super::*;
 
+    /// Rows of one fingerprint that differ: what a first column does to it, a second undoes.
+    #[test]
+    fn rows_that_collide_are_leaves_of_their_own() {
+        let after_first = |v: f64| fingerprints(1, &[&[v]], &[])[0].rotate_left(5);
+        let second = |first: f64| f64::from_bits(1 ^ after_first(1.0) ^ after_first(first));
+        let columns: [Vec<f64>; 2] =
+            [[1.0, 2.0, 3.0, 2.0, 1.0].to_vec(), [1.0, 2.0, 3.0, 2.0, 1.0].map(second).to_vec()];
+        let numbers: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
+        let prints = fingerprints(5, &numbers, &[]);
+        assert!(prints.iter().all(|f| *f == prints[0]), "{prints:?}");
+        let leaves = Leaves::by_columns(5, numbers, vec![]);
+        assert_eq!((leaves.of_row, leaves.first), (vec![0, 1, 2, 1, 0], vec![0, 1, 2]));
+    }
+
     #[test]
     fn members_are_sorted_by_leaf() {
         let leaves = Leaves { of_row: vec![0, 1, 0, 2, 1], first: vec![0, 1, 3] };
