@@ -138,7 +138,7 @@ noisy_units <- function(found) {
   noise <- found$excess$noise
   error <- apply(found$chance$noise, 2, stats::sd)
   middle <- stats::median(noise[found$seen])
-  which(found$seen & noise > max_noise^2 * middle & noise - 4 * error > middle)
+  which(noise > max_noise^2 * middle & noise - 4 * error > middle)
 }
 
 # Columns that describe samples, by unit.

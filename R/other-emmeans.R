@@ -80,7 +80,6 @@ dispersion_basis <- function(fit, grid, dpar) {
 
 linear_basis <- function(fit, grid) {
   # Means need no column of the dispersion's.
-  fit$formula[c("dispersion", "dispersion_bars")] <- NULL
   fit$design$blueprint["dispersion"] <- list(NULL)
   # Rows of which the data say nothing are emmeans' to mark.
   design <- suppressWarnings(design_newdata(fit, grid, NA), classes = "twill_warning_design")

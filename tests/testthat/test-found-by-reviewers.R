@@ -137,6 +137,8 @@ test_that("formulas use generics of S4, and functions that are handed over", {
   plain <- fit_of(y ~ I(x - mean(x)) + (1 | g))
   generic <- fit_of(y ~ I(x - centre_of(x)) + (1 | g))
   expect_equal(unname(fixef(generic)), unname(fixef(plain)))
+  # What a package has is not saved with a fit.
+  expect_false(exists("centre_of", generic$formula$env, inherits = FALSE))
   square <- function(u) u^2
   expected <- unname(fixef(fit_of(y ~ I(x^2) + (1 | g))))
   for (formula in list(y ~ I(vapply(x, function(u) u^2, 1)) + (1 | g), y ~ I(vapply(x, square, 1)) + (1 | g),
@@ -202,6 +204,9 @@ test_that("conditional effects of new levels have the class of each row", {
     effects <- tw_conditional_effects(fit, re_formula = NULL)$arm
     expect_identical(nrow(effects), 2L)
     expect_true(all(is.finite(effects$estimate__)))
+    levels <- new_levels_by(fit, data.frame(arm = c("ctrl", "stim"), g = NA, donor = NA))[[fit$design$terms[[1]]$vars]]
+    expect_length(unique(levels), 2)
+    expect_false(any(levels %in% data[[fit$design$terms[[1]]$vars]]))
   }
   fit <- twill(y ~ arm * x * donor + (1 | g), data, chains = 1, iter = 40, seed = 1, silent = 2)
   expect_error(tw_conditional_effects(fit, "arm:x:donor"), "more than two", class = "twill_error_effects")
@@ -292,6 +297,11 @@ test_that("typical size factors are those of a design however it is coded", {
   }
   plain <- sizes(~ condition * sex + (1 | donor))
   for (design in list(~ both + (1 | donor), ~ 0 + both + (1 | donor))) expect_equal(sizes(design), plain, tolerance = 1e-8)
+  # What the design explains of the shifts is a sum of its columns.
+  steep <- with_fixed_seed(2, cbind(1, matrix(stats::rnorm(24), 12)))
+  shifts <- typical_shifts(steep %*% with_fixed_seed(3, matrix(stats::rnorm(150, 0, c(1, 0.3, 2)), 3)), steep)
+  expect_lt(max(abs(stats::lm.fit(steep, shifts)$residuals)), 1e-10)
+  expect_gt(stats::sd(shifts), 0.01)
   # Of two arms it is the location of the genes' effects.
   logs <- with_fixed_seed(1, matrix(stats::rnorm(12 * 50), 12))
   x <- cbind(1, rep(0:1, 6))
