@@ -148,7 +148,7 @@ observed_typical <- function(fit, typical) {
 }
 
 condition_labels <- function(conditions) {
-  do.call(paste, c(Map(function(name, value) paste(name, "=", format(value, digits = 3, trim = TRUE)),
+  do.call(paste, c(Map(function(name, value) paste(name, "=", format(value, digits = 3, trim = TRUE, decimal.mark = ".")),
                        names(conditions), conditions), sep = ", "))
 }
 
@@ -262,5 +262,5 @@ effect_table <- function(grid, draws, effect, prob, robust, spaghetti) {
 # Numbers become labels, from the largest down as their lines usually lie.
 second_effect <- function(x) {
   if (!is.numeric(x)) return(factor(x))
-  factor(format(x, digits = 3, trim = TRUE), levels = format(sort(unique(x), decreasing = TRUE), digits = 3, trim = TRUE))
+  factor(format(x, digits = 3, trim = TRUE, decimal.mark = "."), levels = format(sort(unique(x), decreasing = TRUE), digits = 3, trim = TRUE, decimal.mark = "."))
 }

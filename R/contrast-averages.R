@@ -40,7 +40,8 @@ average_grid <- function(model, variables) {
   if (length(variables) == 0) return(list())
   values <- lapply(stats::setNames(variables, variables), function(name) {
     column <- model$data[[name]]
-    if (is.factor(column)) levels(column) else if (is.logical(column)) c(FALSE, TRUE) else mean(as.numeric(column))
+    if (is.factor(column)) levels(column) else if (is.logical(column)) c(FALSE, TRUE) else
+      like_column(mean(as.numeric(column)), column)
   })
   rows <- expand.grid(values, KEEP.OUT.ATTRS = FALSE, stringsAsFactors = FALSE)
   lapply(seq_len(nrow(rows)), function(i) lapply(as.list(rows), `[[`, i))
@@ -65,7 +66,8 @@ say_reference_levels <- function(model, contrast) {
 # Whether the contrast changes with a variable that it does not name.
 depends_on <- function(model, cond, name) {
   column <- model$data[[name]]
-  others <- if (is.factor(column)) levels(column)[-1] else if (is.logical(column)) TRUE else 1
+  others <- if (is.factor(column)) levels(column)[-1] else if (is.logical(column)) TRUE else
+    like_column(as.numeric(reference_value(column)) + 1, column)
   # Elsewhere the data may say nothing of it.
   weights <- function(cond) {
     found <- tryCatch(cond_weights(model, cond), twill_error_contrast = function(e) NULL)

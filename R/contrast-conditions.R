@@ -274,13 +274,17 @@ cond_column <- function(column, name, cond) {
   do.call(c, values)
 }
 
-# The first level, FALSE, or zero.
+# The first level, FALSE, or zero; of dates and times, whose zero is nobody's, the mean.
 reference_value <- function(column) {
   if (is.factor(column)) return(column[match(levels(column)[1], column)])
   if (is.logical(column)) return(FALSE)
-  zero <- 0
-  attributes(zero) <- attributes(column[1])
-  zero
+  like_column(if (inherits(column, c("Date", "POSIXct"))) mean(as.numeric(column)) else 0, column)
+}
+
+# A number as a value of a column of numbers, dates or times.
+like_column <- function(number, column) {
+  attributes(number) <- attributes(column[1])
+  number
 }
 
 cond_value <- function(value, column, name) {

@@ -8,7 +8,6 @@ new_dispersion <- function(formula, data, family, contrasts, whole = NULL) {
   if (is.null(formula$dispersion)) return(list(name = name))
   check_dispersion_name(formula$dpar, name, is_known, family)
   part <- drop_aliased(model_part(formula$dispersion, data, contrasts), paste("of the formula of", name))
-  inform_large_numbers(part, name)
   terms <- dispersion_terms(formula$dispersion_bars, data, contrasts, name, whole)
   list(name = name, x = part$x, names = paste0("b_", name, "_", colnames(part$x), recycle0 = TRUE), part = part, terms = terms)
 }

@@ -30,17 +30,3 @@ inform_far_from_zero <- function(part, group) {
 }
 
 far_from_zero <- 10
-
-# Coefficients of the log dispersion are sampled in the unit of their columns, in which steps are of order one.
-inform_large_numbers <- function(part, name) {
-  size <- column_sizes(part$x, any(constant_columns(part$x)))
-  large <- which(size > large_of_dispersion & !constant_columns(part$x))
-  if (length(large) == 0) return(invisible())
-  column <- part$columns[large[1]]
-  unit <- 10^floor(log10(size[large[1]]))
-  inform_twill("large", c("{.field {column}} in the formula of {name} has large numbers, with a standard deviation of
-                           {signif(size[large[1]], 2)}: its coefficient is sampled badly in that unit.",
-                          "i" = "Take another, as in {.code I({column} / {unit})}."))
-}
-
-large_of_dispersion <- 1000

@@ -113,13 +113,13 @@ print.tw_leaf_criterion <- function(x, digits = 1, ...) {
   n <- dim(x)
   cat(sprintf("%s, added up by %s: %s rows, %s draws\n", left_out_words(x), attr(x, "by"), big(n[2]), big(n[1])))
   shown <- x$estimates
-  shown[] <- formatC(x$estimates, format = "f", digits = digits, big.mark = ",")
+  shown[] <- formatC(x$estimates, format = "f", digits = digits, big.mark = ",", decimal.mark = ".")
   print(shown, quote = FALSE, right = TRUE)
   k <- unit_k_of(x)
   if (!is.null(k)) {
     limit <- pareto_limit(x)
     cat(sprintf("Pareto k of a %s in a gene: median %.2f; above %s in %.1f%%.\n", unit, stats::median(k, na.rm = TRUE),
-                format(limit, digits = 2), 100 * mean(k > limit, na.rm = TRUE)))
+                format(limit, digits = 2, decimal.mark = "."), 100 * mean(k > limit, na.rm = TRUE)))
   }
   cat(strwrap("Meant for differences between fits of the same counts, row by row: loo_compare(), $pointwise."), sep = "\n")
   invisible(x)

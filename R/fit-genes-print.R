@@ -157,7 +157,8 @@ set_diagnostics <- function(fit) {
   high <- sum(status$rhat > rhat_limit_effects, na.rm = TRUE)
   ess <- stats::quantile(status$ess, c(0, 0.5), na.rm = TRUE)
   sprintf("worst R-hat %.3f, above %g in %s %s; smallest bulk ESS %.0f, median %.0f; %s divergent transitions",
-          max(c(status$rhat, -Inf), na.rm = TRUE), rhat_limit_effects, big(high), ngettext(high, "gene", "genes"), ess[1], ess[2], big(sum(status$divergent)))
+          max(c(status$rhat, -Inf), na.rm = TRUE), rhat_limit_effects, big(high), ngettext(high, "gene", "genes"), ess[1], ess[2],
+          big(sum(status$divergent)))
 }
 
 # One line for the heading of a fit; NULL where nothing of weight was found or looked for.

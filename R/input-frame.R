@@ -53,10 +53,13 @@ row_dependent_terms <- function(terms, data) {
   variables <- as.list(attr(terms, "predvars") %||% attr(terms, "variables"))[-1]
   labels <- vapply(as.list(attr(terms, "variables"))[-1], deparse1, "")
   is_asked <- vapply(variables, is.call, TRUE) & seq_along(variables) != attr(terms, "response")
-  parts <- list(1L, seq_len(ceiling(nrow(data) / 3)))
+  parts <- parts_of_rows(nrow(data))
   is_dependent <- vapply(variables[is_asked], depends_on_rows, TRUE, data = data, env = environment(terms), parts = parts)
   labels[is_asked][is_dependent]
 }
+
+# Of n rows the first, the first third, and the last third backwards: sums over the rows before are then others.
+parts_of_rows <- function(n) list(1L, seq_len(ceiling(n / 3)), n:ceiling(2 * n / 3))
 
 depends_on_rows <- function(expression, data, env, parts) {
   value <- function(rows) tryCatch(suppressWarnings(eval(expression, data[rows, , drop = FALSE], env)), error = function(e) NULL)

@@ -5,7 +5,7 @@
 prepare_source <- function(formula, data, family, na_action = stats::na.omit, arguments = list(), env = parent.frame(),
                            silent = 1) {
   refuse_rows_of_pieces(formula)
-  source <- open_source(data)
+  source <- open_source(data, only_groups(formula))
   on.exit(source$close())
   reader <- new_reader(formula, family, missing_policy(na_action), arguments, env)
   while (!is.null(piece <- source$ask())) add_piece(reader, piece)
@@ -30,7 +30,7 @@ refuse_rows_of_pieces <- function(formula) {
 new_reader <- function(formula, family, policy, arguments, env) {
   list2env(list(asked = formula, family = family, policy = policy, arguments = arguments, env = env, formula = NULL,
                 kinds = NULL, levels = list(), templates = list(), is_text = list(), linear = NULL, state = NULL,
-                pending = list(), n_pending = 0, n_pieces = 0, n = 0, n_given = 0, dropped = integer(),
+                pending = list(), n_pending = 0, sample = NULL, n_pieces = 0, n = 0, n_given = 0, dropped = integer(),
                 response = new_response_values()), parent = emptyenv())
 }
 
@@ -41,7 +41,7 @@ add_piece <- function(reader, piece) {
     data <- checked_piece(reader, piece)
     if (nrow(data) == 0) return(invisible())
     if (is.null(reader$linear)) {
-      check_terms_by_row(reader$formula, data)
+      refuse_bases(reader$formula, data)
       reader$linear <- linear_columns(reader$formula, data, reader$family)
     }
     add_response(reader, data)
@@ -52,7 +52,8 @@ add_piece <- function(reader, piece) {
 # An error says in which piece it is.
 in_piece <- function(k, code) {
   tryCatch(code, twill_error = function(e) {
-    e$body <- c(e$body, "i" = sprintf("This is piece %d of `data`.", k))
+    way_out <- if (startsWith(conditionMessage(e), "A term of")) " What needs all rows must be a column of it."
+    e$body <- c(e$body, "i" = paste0(sprintf("This is piece %d of `data`.", k), way_out))
     stop(e)
   })
 }
@@ -64,7 +65,8 @@ checked_piece <- function(reader, piece) {
   reader$n_given <- reader$n_given + nrow(data)
   check_arguments_by_column(reader$arguments, names(data))
   folded <- fold_arguments(reader$asked, data, reader$arguments, reader$env)
-  rows <- subset_rows(reader$arguments$subset, data, reader$env, reader$arguments$values$subset)
+  note_rows(reader, data)
+  rows <- subset_rows(reader$arguments$subset, data, reader$env, reader$arguments$values$subset, FALSE)
   reader$n_given <- reader$n_given - (nrow(data) - length(rows))
   if (length(rows) == 0) return(data[0, , drop = FALSE])
   formula <- absorb_intercept(folded$formula, names(data))
@@ -117,7 +119,7 @@ inform_dropped <- function(reader, silent) {
   if (length(reader$dropped) == 0) return(invisible())
   where <- paste0(names(reader$dropped), " (", reader$dropped, ")")
   n <- reader$n_given - reader$n
-  inform_twill("missing", "Dropped {n} of {reader$n_given} row{?s} with missing values: {.val {some(where, 10)}}.", silent)
+  inform_twill("missing", "Dropped {big(n)} of {big(reader$n_given)} rows with missing values: {.val {some(where, 10)}}.", silent)
 }
 
 check_anything_read <- function(reader) {
@@ -126,22 +128,6 @@ check_anything_read <- function(reader) {
   why <- if (reader$n_given == 0) "{reader$n_pieces} piece{?s} of {.arg data} came, without any row to use." else
     "Every row has a missing value: {.val {some(where, 10)}}."
   abort_twill("data", c("There are no data to fit.", "x" = why))
-}
-
-# Terms whose value in a row depends on other rows cannot be computed from pieces, which R's own bases are too.
-check_terms_by_row <- function(formula, data) {
-  parts <- c(compact(list(formula$fixed, formula$dispersion)), lapply(all_bars(formula), function(bar) bar$rhs))
-  for (part in parts) {
-    terms <- attr(evaluate_frame(part, data), "terms")
-    variables <- as.list(attr(terms, "variables"))[-1]
-    labels <- vapply(variables, deparse1, "")
-    kept <- vapply(as.list(attr(terms, "predvars"))[-1], deparse1, "")
-    is_basis <- if (length(kept) == length(labels)) kept != labels else FALSE
-    found <- unique(c(labels[is_basis], row_dependent_terms(terms, data)))
-    if (length(found) == 0) next
-    abort_twill("formula", c("{.code {found}} in {.arg formula} depends on all rows, and {.arg data} come in pieces.",
-                             "i" = "Compute such columns before, or give a data frame."))
-  }
 }
 
 # Types -----------------------------------------------------------------------------------------------------------

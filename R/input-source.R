@@ -8,9 +8,10 @@ is_source <- function(data) {
 }
 
 # list(ask, close): a function that returns the next piece, a data frame, and NULL at the end; and what is to be done after it.
-open_source <- function(data) {
+# Columns in `as_text` are groups alone.
+open_source <- function(data, as_text = character()) {
   if (is.function(data)) return(source_by(asked_function(data)))
-  if (is.character(data)) return(file_pieces(data))
+  if (is.character(data)) return(file_pieces(data, as_text))
   source_by(if (is_arrow(data)) arrow_pieces(data) else query_pieces(data))
 }
 
@@ -45,15 +46,16 @@ query_pieces <- function(result) {
 readable <- "[.](rds|csv|csv[.]gz)$"
 
 # One after the other.
-file_pieces <- function(paths) {
+file_pieces <- function(paths, as_text = character()) {
   files <- source_files(paths)
   if (all(is_parquet(files))) return(source_by(parquet_pieces(files)))
+  types <- table_types(files[!is_rds(files)], as_text)
   state <- list2env(list(files = files, open = NULL), parent = emptyenv())
   ask <- function() {
     repeat {
       if (is.null(state$open)) {
         if (length(state$files) == 0) return(NULL)
-        state$open <- pieces_of_file(state$files[1])
+        state$open <- if (is_rds(state$files[1])) rds_piece(state$files[1]) else table_pieces(state$files[1], types)
         state$files <- state$files[-1]
       }
       piece <- state$open$ask()
@@ -82,8 +84,10 @@ source_files <- function(paths) {
                         bullets(reader_hint)))
 }
 
-pieces_of_file <- function(file) {
-  if (!grepl("[.]rds$", file, ignore.case = TRUE)) return(table_pieces(file))
+is_rds <- function(files) grepl("[.]rds$", files, ignore.case = TRUE)
+
+rds_piece <- function(file) {
+  force(file)
   state <- list2env(list(is_read = FALSE), parent = emptyenv())
   source_by(function() {
     if (state$is_read) return(NULL)
@@ -97,26 +101,4 @@ read_piece_of <- function(file, code) {
     why <- conditionMessage(e)
     abort_twill("data", c("A file of {.arg data} cannot be read: {.file {file}}.", "x" = "{why}"))
   })
-}
-
-# A table of text with a header, some rows at a time.
-table_pieces <- function(file) {
-  connection <- file(file, "rt")
-  state <- list2env(list(names = NULL, is_done = FALSE), parent = emptyenv())
-  ask <- function() {
-    if (state$is_done) return(NULL)
-    piece <- read_piece_of(file, if (is.null(state$names)) utils::read.csv(connection, nrows = rows_at_a_time) else
-      next_rows(connection, state$names))
-    state$names <- names(piece)
-    state$is_done <- is.null(piece) || nrow(piece) < rows_at_a_time
-    piece
-  }
-  source_by(ask, function() close(connection))
-}
-
-# NULL where none are left: read.csv() has an error for that.
-next_rows <- function(connection, names) {
-  if (length(line <- readLines(connection, 1)) == 0) return(NULL)
-  pushBack(line, connection)
-  utils::read.csv(connection, header = FALSE, col.names = names, check.names = FALSE, nrows = rows_at_a_time)
 }

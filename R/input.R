@@ -133,12 +133,14 @@ fold_weights <- function(formula, term) {
   formula
 }
 
-subset_rows <- function(expression, data, env, in_place = NULL) {
+# Rows that are not `all_there` have no numbers.
+subset_rows <- function(expression, data, env, in_place = NULL, all_there = TRUE) {
   all_rows <- seq_len(nrow(data))
   if (is.null(expression)) return(all_rows)
   rows <- evaluate_argument(expression, data, env, in_place, refuse_subset)
   if (is.null(rows)) return(all_rows)
   if (is.logical(rows) && length(rows) == nrow(data)) return(which(rows))
+  if (!all_there) refuse_numbers_of_rows(rows)
   if (is.numeric(rows) && all(abs(rows) %in% all_rows)) return(all_rows[rows])
   refuse_subset(sprintf("It has length %d and class %s.", length(rows), class(rows)[1]))
 }

@@ -53,8 +53,16 @@ spec_dispersion <- function(design, parameters, intercept) {
          information = dispersion_information(term, design, design$dispersion == "shape"))
   })
   c(list(kind = unbox("regression"), names = design$disp_names, priors = lapply(design$disp_names, prior_of),
+         units = dispersion_units(design, class),
          intercept = centred_intercept(class, design$x_disp, intercept, design$merged$count)),
     if (length(terms) > 0) list(terms = terms), if (!is.null(design$disp_positive)) list(positive = design$disp_positive))
+}
+
+# What coefficients are sampled in: one over the sizes of their columns.
+dispersion_units <- function(design, class) {
+  size <- column_sizes(design$x_disp, any(class == "Intercept"), design$merged$count)
+  is_slope <- class == "b" & !rep_len(design$disp_positive %||% FALSE, length(class))
+  unname(ifelse(is_slope, 1 / size, 1))
 }
 
 spec_terms <- function(design, parameters) {

@@ -130,7 +130,7 @@ report_top <- function(table, n) {
   table <- utils::head(table, n)
   rates <- intersect(c("lfsr", "fsos", "svalue"), names(table))
   table[rates] <- lapply(rates, function(name) {
-    supported_texts(formatC(table[[name]], digits = 2, format = "g"), table[[name]], name, support)
+    supported_texts(formatC(table[[name]], digits = 2, format = "g", decimal.mark = "."), table[[name]], name, support)
   })
   table[setdiff(names(table), c("prob", "rhat", "ess", "khat"))]
 }

@@ -29,7 +29,7 @@ n_draw_variables <- function(model, with_effects) {
     sum(vapply(terms, of_term, 0)) + if (with_effects) sum(vapply(terms, effects, 0)) else 0
 }
 
-size_text <- function(bytes) paste(format(signif(bytes / 1e9, 3), scientific = FALSE), "GB")
+size_text <- function(bytes) paste(format(signif(bytes / 1e9, 3), scientific = FALSE, decimal.mark = "."), "GB")
 
 # Bytes of memory that are free for this process, as far as the system says; else what few machines have.
 available_memory <- function() {

@@ -124,11 +124,11 @@ big_each <- function(values) vapply(values, big, "")
 aligned <- function(values, digits) {
   largest <- max(abs(values[is.finite(values)]))
   decimals <- max(if (largest < 100) 2 else 0, min(9, digits - 1 - floor(log10(largest))))
-  formatC(values, format = "f", digits = decimals, big.mark = ",")
+  formatC(values, format = "f", digits = decimals, big.mark = ",", decimal.mark = ".")
 }
 
 sized <- function(values, digits) {
-  text <- sub("[.]$", "", formatC(values, format = "fg", digits = digits, flag = "#"))
+  text <- sub("[.]$", "", formatC(values, format = "fg", digits = digits, flag = "#", decimal.mark = "."))
   small <- which(values > 0 & values < 1e-3)
   text[small] <- sprintf("%.0e", values[small])
   large <- which(values >= 10^digits)

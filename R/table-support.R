@@ -5,7 +5,7 @@ rate_columns <- c("lfsr", "fsos", "svalue", "svalue_all", "prob", "lvr_lfsr")
 # Texts of a column of rates: none below what is supported.
 supported_texts <- function(text, values, name, support) {
   below <- if (is.null(support) || !name %in% rate_columns) logical() else which(values < support)
-  replace(text, below, paste0("<", formatC(support, digits = 1, format = "g")))
+  replace(text, below, paste0("<", formatC(support, digits = 1, format = "g", decimal.mark = ".")))
 }
 
 support_note <- function(support) {

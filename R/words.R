@@ -1,6 +1,6 @@
 # Words and numbers as they are shown.
 
-big <- function(x) format(as.numeric(x), big.mark = ",", trim = TRUE)
+big <- function(x) format(as.numeric(x), big.mark = ",", decimal.mark = ".", trim = TRUE)
 
 time_text <- function(seconds) {
   if (seconds < 120) sprintf("%.1f s", seconds) else sprintf("%.1f min", seconds / 60)

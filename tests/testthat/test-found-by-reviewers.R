@@ -364,9 +364,6 @@ test_that("products and powers of numbers far from zero have priors of what is l
   short <- function(formula) suppressWarnings(twill(formula, data, chains = 1, iter = 20, seed = 1, silent = 1))
   expect_message(short(y ~ year + (1 + year | g)), "Centre it", class = "twill_message_far")
   expect_no_message(short(y ~ f + (1 + f | g)), "twill_message_far")
-  data$income <- 1e4 * data$year
-  expect_message(short(tw_formula(y ~ f + (1 | g), sigma ~ income)), "I\\(income / 10000\\)", class = "twill_message_large")
-  expect_no_message(short(tw_formula(y ~ f + (1 | g), sigma ~ year)), "twill_message_large")
 })
 
 test_that("an offset of the formula and the same as argument are two", {

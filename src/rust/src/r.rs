@@ -22,7 +22,7 @@ use crate::layout::{Layout, draw_names};
 use crate::linalg::log_det::log_determinant;
 use crate::run::{Output, Progress, worth_keeping};
 use crate::sample;
-use crate::spec::{ApproximationSettings, ModelSpec, Settings, from_json};
+use crate::spec::{ApproximationSettings, DispersionSpec, ModelSpec, Settings, from_json};
 use crate::transport::Transport;
 use draws::{array, draws_array};
 use extendr_api::prelude::*;
@@ -127,7 +127,9 @@ fn engine_log_determinant(n: Robj, rows: Robj, columns: Robj, values: Robj) -> R
 #[extendr]
 fn engine_log_density(spec_json: Robj, arrays: Robj, position: Robj) -> Robj {
     guarded(|| {
-        let (spec, model) = model(&spec_json, &arrays)?;
+        let mut spec: ModelSpec = from_json(text("spec_json", &spec_json)?)?;
+        spec.dispersion.iter_mut().for_each(DispersionSpec::forget_units);
+        let (spec, model) = model_of(spec, &arrays)?;
         let p = model.layout.swept.len();
         let map = Transport::identity(&model.layout, vec![0.0; p], &vec![1.0; p]);
         let mut posterior = Posterior::new(Arc::new(model), Arc::new(map));
@@ -143,7 +145,10 @@ fn engine_log_density(spec_json: Robj, arrays: Robj, position: Robj) -> Robj {
 }
 
 fn model(spec_json: &Robj, arrays: &Robj) -> Result<(ModelSpec, Model)> {
-    let spec: ModelSpec = from_json(text("spec_json", spec_json)?)?;
+    model_of(from_json(text("spec_json", spec_json)?)?, arrays)
+}
+
+fn model_of(spec: ModelSpec, arrays: &Robj) -> Result<(ModelSpec, Model)> {
     let mut design = Design::new(raw_arrays(arrays)?, &spec)?;
     if let Some(errors) = errors(arrays)? {
         design = design.with_errors(errors, spec.family)?;

@@ -42,6 +42,8 @@ pub struct ScalePriors {
     constant_dispersion: bool,
     /// Which of its parameters are positive and on the log scale, the others being coefficients.
     positive_dispersion: Vec<bool>,
+    /// What its coefficients are sampled in.
+    dispersion_units: Vec<f64>,
     /// Where the intercept among the coefficients is sampled.
     dispersion_intercept: Option<InterceptSpec>,
     horseshoes: Vec<HorseshoeSpec>,
@@ -122,6 +124,7 @@ impl ScalePriors {
             spec.dispersion.iter().flat_map(|d| (0..d.names().len()).map(|i| d.is_positive(i))).collect();
         let dispersion = dispersion.zip(&positive_dispersion).map(|(p, &positive)| Prior::new(p, positive));
         let dispersion: Vec<Prior> = dispersion.collect::<Result<_>>()?;
+        let dispersion_units = dispersion::units(spec)?;
         let dfs = spec.terms.iter().map(|t| t.df.as_ref().map(|p| Prior::above(p, tails::LEAST_DF)).transpose());
         let dfs = dfs.collect::<Result<Vec<_>>>()?;
         let latents = spec.latent_scales().map(LatentPriors::new).collect::<Result<Vec<_>>>()?;
@@ -146,6 +149,7 @@ impl ScalePriors {
             dispersion_terms,
             constant_dispersion,
             positive_dispersion,
+            dispersion_units,
             dispersion_intercept,
             horseshoes,
             dfs,

@@ -78,7 +78,8 @@ fn dispersed(family: Family, groups: usize, se: bool, seed: u64) -> (Design, Mod
     let group: Vec<usize> = (0..n).map(|_| rng.random_range(0..groups)).collect();
     let names = vec!["b_disp_Intercept".into(), "b_disp_x".into()];
     let priors = vec![prior("flat", &[]); 2];
-    let dispersion = DispersionSpec::Regression { names, priors, intercept: None, terms: vec![], positive: vec![] };
+    let dispersion =
+        DispersionSpec::Regression { names, priors, intercept: None, terms: vec![], positive: vec![], units: vec![] };
     let spec = ModelSpec { dispersion: Some(dispersion), ..spec(family, 4) };
     let x_disp = (0..2 * n).map(|i| if i < n { 1.0 } else { group[i - n] as f64 / groups as f64 });
     let raw = RawArrays {

@@ -69,7 +69,7 @@ fn dispersion() -> Option<DispersionSpec> {
     }
     let names = vec![format!("b_{name}_Intercept"), format!("b_{name}_age")];
     let priors = vec![prior("normal", &[log_mean, 0.7]), prior("normal", &[0.0, 0.5])];
-    Some(DispersionSpec::Regression { names, priors, intercept: None, terms: vec![], positive: vec![] })
+    Some(DispersionSpec::Regression { names, priors, intercept: None, terms: vec![], positive: vec![], units: vec![] })
 }
 
 /// Rows: `REPLICATES` of each sample.

@@ -25,7 +25,7 @@ pub fn rough(target: &Target) -> Centre {
     let (frame, gene) = (target.frame, &target.gene);
     let Frame { n, p, c, .. } = *frame;
     let theta: Vec<f64> = target.theta.bends.iter().map(|bend| bend.middle).collect();
-    let log_dispersion = log_dispersions(frame, &theta);
+    let log_dispersion = log_dispersions(frame, gene, &theta);
     let prior = frame.core_matrix(&target.information[0].prior);
     let mut a: Vec<f64> = (0..p * p).map(|e| prior[(c - p + e / p) * c + c - p + e % p]).collect();
     let mut b = target.information[0].prior_pull[c - p..].to_vec();
@@ -48,9 +48,11 @@ pub fn rough(target: &Target) -> Centre {
 }
 
 /// Log dispersions of the groups at scale parameters.
-fn log_dispersions(frame: &Frame, theta: &[f64]) -> Vec<f64> {
+fn log_dispersions(frame: &Frame, gene: &FlatModel, theta: &[f64]) -> Vec<f64> {
+    let coefficients = theta[frame.n_sd..].iter().zip(gene.scales.dispersion_units()).map(|(t, unit)| t * unit);
+    let coefficients: Vec<f64> = coefficients.collect();
     let rows = frame.x_dispersion.chunks_exact(frame.n_dispersion.max(1));
-    rows.map(|x| x.iter().zip(&theta[frame.n_sd..]).map(|(x, b)| x * b).sum()).collect()
+    rows.map(|x| x.iter().zip(&coefficients).map(|(x, b)| x * b).sum()).collect()
 }
 
 /// Mean of a leaf's responses without their offsets, and its weight.
@@ -75,7 +77,7 @@ pub fn at(target: &mut Target, centre: &Centre) {
     let Frame { n, b, c, .. } = *frame;
     target.theta.bends.clear();
     target.theta.bends.extend(centre.theta.iter().map(|mode| Bend::straight(*mode)));
-    let log_dispersion = log_dispersions(frame, &centre.theta);
+    let log_dispersion = log_dispersions(frame, &target.gene, &centre.theta);
     target.information.iter_mut().for_each(Information::clear);
     // Per group, sums of information and of what of it is in excess of a Poisson's.
     let mut sums = vec![[0.0; 2]; frame.n_groups().max(1)];

@@ -39,7 +39,7 @@ impl Layout {
         let dfs = self.tails.iter().zip(&spec.terms);
         let dfs = dfs.filter_map(|(tail, t)| Some((tail.as_ref()?.df?, t.df.as_ref()?)));
         let of_dispersion = |d: &DispersionSpec, i| {
-            if d.is_positive(i) { Coordinate::Log } else { Coordinate::Linear { centre: 0.0, scale: 1.0 } }
+            if d.is_positive(i) { Coordinate::Log } else { Coordinate::Linear { centre: 0.0, scale: d.unit(i) } }
         };
         let of_each = spec.dispersion.iter().flat_map(move |d| (0..d.names().len()).map(move |i| of_dispersion(d, i)));
         let dispersion = self.dispersion.clone().zip(spec.dispersion.iter().flat_map(|d| d.priors())).zip(of_each);

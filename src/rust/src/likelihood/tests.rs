@@ -19,6 +19,7 @@ fn rows(family: Family, y: &[f64], se: Vec<f64>, regression: bool) -> Likelihood
             intercept: None,
             terms: vec![],
             positive: vec![],
+            units: vec![],
         }
     } else {
         DispersionSpec::Constant { name: "s".into(), prior: flat.clone() }

@@ -9,7 +9,7 @@ use super::{ScaleGradient, ScalePriors, Scales};
 use crate::error::{Error, Result};
 use crate::number::Real;
 use crate::prior::Prior;
-use crate::spec::DispersionTermSpec;
+use crate::spec::{DispersionTermSpec, ModelSpec};
 use std::f64::consts::PI;
 
 /// A group-level term of the log dispersion.
@@ -37,6 +37,16 @@ impl DispersionEffects {
     }
 }
 
+/// What each parameter of the dispersion is sampled in.
+pub(super) fn units(spec: &ModelSpec) -> Result<Vec<f64>> {
+    let units = spec.dispersion.iter().flat_map(|d| (0..d.names().len()).map(|i| d.unit(i)));
+    let units: Vec<f64> = units.collect();
+    match units.iter().find(|u| !u.is_finite() || **u <= 0.0) {
+        Some(bad) => Err(Error::Spec(format!("{bad} is no unit of a coefficient of the dispersion"))),
+        None => Ok(units),
+    }
+}
+
 impl ScalePriors {
     /// The dispersion, or the coefficients of its design as it is, for a draw.
     pub fn dispersion_draw(&self, at: &Scales, out: &mut Vec<f64>) {
@@ -56,8 +66,15 @@ impl ScalePriors {
 
     /// Unconstrained values of the dispersion, or of its coefficients, where their priors are.
     pub fn begin_dispersion(&self) -> impl Iterator<Item = f64> {
-        let of = |(prior, &positive): (&Prior, &bool)| if positive { prior.scale().ln() } else { prior.location() };
-        self.dispersion.iter().zip(&self.positive_dispersion).map(of)
+        let of = |((prior, &positive), unit): ((&Prior, &bool), &f64)| {
+            if positive { prior.scale().ln() } else { prior.location() / unit }
+        };
+        self.dispersion.iter().zip(&self.positive_dispersion).zip(&self.dispersion_units).map(of)
+    }
+
+    /// What the coefficients of the dispersion are sampled in.
+    pub fn dispersion_units(&self) -> &[f64] {
+        &self.dispersion_units
     }
 
     /// Which coefficient of the dispersion is sampled where its design is centred, and by how much that is more than without.
@@ -83,9 +100,15 @@ impl ScalePriors {
                 out.log_jacobian += at.log_jacobian;
                 out.dispersion_slopes.push([at.d_log, at.slope]);
             } else {
-                let [lprior, slope] = prior.log_density(t);
+                let unit = self.dispersion_units[i];
+                let coefficient = t * unit;
+                let [lprior, slope] = prior.log_density(coefficient);
+                out.dispersion[i] = coefficient;
                 out.lprior += lprior;
-                out.dispersion_slopes.push([T::splat(1.0), slope]);
+                if prior.constant().is_none() {
+                    out.log_jacobian += T::splat(unit.ln());
+                }
+                out.dispersion_slopes.push([T::splat(unit), slope * unit]);
             }
         }
         out.dispersion_sd.resize(self.dispersion_terms.len(), vec![]);

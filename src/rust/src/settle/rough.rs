@@ -82,7 +82,8 @@ pub fn rough_theta(model: &Model) -> Vec<f64> {
             let a = Mat::from_fn(p, p, |i, j| x.column(i).dot(&x.column(j)));
             let b = Mat::from_fn(p, 1, |i, _| log_sd * x.column(i).sum());
             let (solution, _) = solve_and_spread(&a, &b);
-            (0..p).for_each(|i| theta[dispersion.start + i] = solution[(i, 0)]);
+            let units = model.scale_priors.dispersion_units().iter().chain(std::iter::repeat(&1.0));
+            (0..p).zip(units).for_each(|(i, unit)| theta[dispersion.start + i] = solution[(i, 0)] / unit);
         }
     }
     for places in &layout.horseshoes {

@@ -31,6 +31,10 @@ pub enum DispersionSpec {
         /// its prior and its draws are then those of the parameter. Empty where none is.
         #[serde(default)]
         positive: Vec<bool>,
+        /// What each coefficient is sampled in, about the inverse of the size of its column. Steps of sampler and optimiser
+        /// are of order one there; the posterior is the same for any. Empty where all are one.
+        #[serde(default)]
+        units: Vec<f64>,
     },
 }
 
@@ -90,6 +94,21 @@ impl DispersionSpec {
         match self {
             Self::Constant { .. } => true,
             Self::Regression { positive, .. } => positive.get(i).is_some_and(|p| *p),
+        }
+    }
+
+    /// What its parameter `i` is sampled in.
+    pub fn unit(&self, i: usize) -> f64 {
+        match self {
+            Self::Constant { .. } => 1.0,
+            Self::Regression { units, .. } => units.get(i).copied().unwrap_or(1.0),
+        }
+    }
+
+    /// Its coefficients are those of the columns as they are.
+    pub fn forget_units(&mut self) {
+        if let Self::Regression { units, .. } = self {
+            units.clear();
         }
     }
 

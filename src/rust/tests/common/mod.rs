@@ -93,10 +93,11 @@ fn dispersion(shape: &Shape) -> Option<DispersionSpec> {
         let mut priors = vec![prior("normal", &[0.0, 1.0]); 2];
         // The second coefficient as the log of a positive parameter.
         let positive = if shape.positive { vec![false, true] } else { vec![] };
+        let units = vec![1.0, if shape.positive { 1.0 } else { 0.4 }];
         if shape.positive {
             priors[1] = prior("student_t", &[3.0, 0.0, 2.5]);
         }
-        Some(DispersionSpec::Regression { names, priors, intercept, terms, positive })
+        Some(DispersionSpec::Regression { names, priors, intercept, terms, positive, units })
     } else {
         Some(DispersionSpec::Constant { name: name.into(), prior: prior("student_t", &[3.0, 0.0, 2.5]) })
     }
