@@ -223,7 +223,8 @@ fn fits_perfectly(model: &Model, position: &[f64]) -> bool {
     let mut scales = Scales::default();
     model.scale_priors.evaluate(&position[model.layout.theta()], &mut scales);
     let log_sds = model.likelihood.log_dispersions(&scales.dispersion);
-    log_sds.iter().any(|&log_sd| log_sd < rough_log_sd(model) - PERFECT_FIT)
+    let least = rough_log_sd(model) - PERFECT_FIT;
+    log_sds.iter().any(|&log_sd| log_sd < least)
 }
 
 /// Zero but for `theta`, which keeps its value.
