@@ -142,7 +142,7 @@ smoothed_ratios <- function(log_ratios) {
 resample <- function(weights, n, seed) {
   with_local_seed(seed, {
     at <- findInterval((seq_len(n) - stats::runif(1)) / n, cumsum(weights), left.open = TRUE) + 1
-    sample(pmin(at, length(weights)))
+    pmin(at, length(weights))[sample.int(n)]
   })
 }
 

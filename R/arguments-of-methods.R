@@ -23,6 +23,8 @@ foreign_words <- c(
   postVar = "Their standard deviations always come along, as {.field Est.Error}.",
   fixed.only = "{.code terms(fit)} leaves out the group-level terms.",
   random.only = "{.code formula(fit)} has the group-level terms; {.fn ranef} their effects.",
+  type = paste("{.fn fitted} has means of the response, {.fn posterior_linpred} the linear predictor,",
+               "{.fn posterior_predict} new responses."),
   summary = "Draws are what {.fn as_draws_df} gives.", robust = "Means and standard deviations are given.",
   inc_warmup = "Warm-up draws are not kept here.", combine_chains = "{.fn as_draws_matrix} puts chains together.")
 

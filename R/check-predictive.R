@@ -31,6 +31,7 @@ pp_check.twillfit <- function(object, type = NULL, ndraws = NULL, prefix = c("pp
   prefix <- check_choice(prefix, "prefix", c("ppc", "ppd"))
   type <- check_plot_type(type %||% default_check(object, if (!is.null(group)) prefix), prefix)
   check_takes(paste0(prefix, "_", type), list(group = group, x = x))
+  if (length(wanted_terms(object, re_formula)) > 0) object <- with_effects(object)
   ids <- draw_ids %||% with_seed(seed, choose_draws(object, ndraws %||% default_ndraws(object, type)))
   respond <- if (startsWith(type, "loo_")) loo_responses else posterior_predict.twillfit
   yrep <- respond(object, newdata = newdata, re_formula = re_formula, draw_ids = ids, seed = seed)

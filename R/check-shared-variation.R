@@ -3,7 +3,7 @@
 #' Variation that samples share
 #'
 #' A batch that the design leaves out moves many genes in the same samples. Each gene takes it for noise of its own, so
-#' calibration gene by gene looks well, while effects of the genes are wrong together wherever the batch is uneven over the
+#' calibration gene by gene looks good, while effects of the genes are wrong together wherever the batch is uneven over the
 #' conditions. This looks at all genes at once, for directions of samples in which residuals vary more than chance allows. It runs
 #' after each fit of [twill_genes()], [twill_screen()] and [twill_cells()], with a warning if it finds one.
 #'

@@ -262,5 +262,6 @@ effect_table <- function(grid, draws, effect, prob, robust, spaghetti) {
 # Numbers become labels, from the largest down as their lines usually lie.
 second_effect <- function(x) {
   if (!is.numeric(x)) return(factor(x))
-  factor(format(x, digits = 3, trim = TRUE, decimal.mark = "."), levels = format(sort(unique(x), decreasing = TRUE), digits = 3, trim = TRUE, decimal.mark = "."))
+  text <- function(x) format(x, digits = 3, trim = TRUE, decimal.mark = ".")
+  factor(text(x), levels = text(sort(unique(x), decreasing = TRUE)))
 }

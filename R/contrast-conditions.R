@@ -207,7 +207,15 @@ cond_weights <- function(model, cond) {
   frame <- cond_frame(model, cond)
   terms <- lapply(model$design$blueprint$groups, cond_term, frame = frame, cond = cond)
   check_cond_estimable(model, cond, frame, label)
-  list(x = as.numeric(cond$weights %*% cond_rows(model, frame)), terms = terms, label = label)
+  rows <- cond_rows(model, frame)
+  x <- without_rounding(as.numeric(cond$weights %*% rows), as.numeric(abs(cond$weights) %*% abs(rows)), nrow(rows))
+  list(x = x, terms = terms, label = label)
+}
+
+# Of sums of n parts that cancel, what is left by rounding is nothing.
+without_rounding <- function(sums, sizes, n) {
+  sums[abs(sums) <= 4 * n * .Machine$double.eps * sizes] <- 0
+  sums
 }
 
 # A difference can be estimable where its sides are not.
@@ -235,6 +243,7 @@ cond_term <- function(group, frame, cond) {
   z <- cond_part(group, frame)
   own <- own_levels(c(group$vars, group$by$var), cond$values)
   sums <- rowsum(z * cond$weights, own$key, reorder = FALSE)
+  sums <- without_rounding(sums, rowsum(abs(z * cond$weights), own$key, reorder = FALSE), nrow(z))
   rownames(sums) <- NULL
   list(weights = sums, values = own$values[!duplicated(own$key)])
 }

@@ -38,7 +38,8 @@
 #' `"population"` the one whose effects b are all zero, the centre of the population, and `"new_donor"` one whose effects are
 #' drawn anew for every draw, independently for each gene, the same in all conditions unless the group's levels differ between
 #' them. On the scales of expression and CLR (without a mask) the effect at the centre is the mean of the effect over the
-#' population. On that of composition it is not quite, as \eqn{\log\sum\exp} is not linear: there `"population"` is the effect
+#' population. On the composition scale this holds only approximately, as \eqn{\log\sum\exp} is not linear: there
+#' `"population"` is the effect
 #' in the typical donor, and the mean over donors differs by an amount that is common to all genes, about half the change of
 #' the abundance-weighted variance of donor effects.
 #'
@@ -54,10 +55,10 @@
 #' `lower` and `upper` are quantiles of the smooth distribution that the draws look like: mean and sd of the gene's draws, tails
 #' of a t with the degrees of freedom of all genes' draws, and the gene's skewness as far as it is more than Monte Carlo error.
 #' Quantiles of the draws themselves, of which seven of 300 lie beyond an end, would move by a fifth of a posterior sd from
-#' seed to seed. Genes with few counts on one side have ends of the density below. Draws that have tails heavier than a t
-#' of five degrees of freedom together, as sets of two or three donors, keep their own quantiles (of type 6, see
-#' [stats::quantile()]), and normal posteriors without draws theirs. The attribute `error`, which `print()` shows, is the Monte
-#' Carlo error of the ends in posterior sds, the median over genes, from ten parts of the draws; it falls with the root of `iter`.
+#' seed to seed. Genes with few counts on one side have ends of the density below. Where the draws of all genes together have
+#' tails heavier than those of a t with five degrees of freedom (as with two or three donors), they keep their own quantiles
+#' (of type 6, see [stats::quantile()]), and normal posteriors without draws theirs. The attribute `error`, which `print()` shows, is
+#' the Monte Carlo error of the ends in posterior sds, the median over genes, from ten parts of the draws; it falls with the root of `iter`.
 #'
 #' @section Calls:
 #' The genes with `svalue <= rate` are the largest set in which the expected share of wrong signs is at most `rate`. With a
@@ -137,7 +138,9 @@
 #'   `rhat` and `ess` (the worst of the parameters involved; `khat` for approximations), columns of `shrink` and `extra`,
 #'   `status`. For several contrasts and for fits by type the columns `contrast` or those of `by`, and `gene`, come first, and
 #'   `svalue_all` is the s-value over all rows.
-#'   `sd_<group>` is of the scale of expression on all scales. Errors have class `twill_error_contrast`.
+#'   `sd_<group>` is of the scale of expression on all scales. The column keeps its name where values are no log2: natural
+#'   logarithms with `log2 = FALSE`, units of the values in Gaussian fits. The attribute `unit` and the printed header say which;
+#'   rename it before you write it to a file. Errors have class `twill_error_contrast`.
 #' @references Stephens M (2017). False discovery rates: a new deal. *Biostatistics* 18, 275-294.
 #' @examples
 #' set.seed(1)

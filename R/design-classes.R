@@ -18,12 +18,20 @@ check_class_column <- function(column, name) {
   abort_twill("data", "{.val {name}}, the {.arg by} of {.fn gr}, must have one value per row, and is a matrix.")
 }
 
+# What is left of a covariance is that of the others; what is left of a precision is that given the others.
+way_out_of_unknown_classes <- function(bar) {
+  if (!identical(bar$relation$kind, "prec")) return("Leave them out of the matrix.")
+  name <- bar$relation$name
+  cli_verbatim(paste("Take the covariance of those with rows: {.code gr(%s, by = %s, cov = K)} with",
+                     "{.code K = as.matrix(solve(%s))[rows, rows]}."), bar$group, bar$by, name)
+}
+
 # Levels of a matrix of relations may be without rows.
 refuse_unknown_classes <- function(bar, levels) {
   if (length(levels) == 0) return(invisible())
   abort_twill("data2", c("With {.code by = {bar$by}} each level of {.field {bar$group}} must have rows, which say its class.",
                          "x" = "The matrix has levels without rows: {.val {some(levels, 10)}}.",
-                         "i" = "Leave them out of the matrix."))
+                         "i" = way_out_of_unknown_classes(bar)))
 }
 
 refuse_mixed_levels <- function(bar, levels) {

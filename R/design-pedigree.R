@@ -6,8 +6,8 @@
 #' with the inbreeding of parents (Quaas 1976). It is sparse: an animal meets its parents, mates and offspring.
 #'
 #' @param pedigree A data frame whose first three columns are the animal, its mother and its father (the order of parents does
-#'   not matter), one row per animal. Parents that are not known are `NA` (codes such as `0`, `""`, `"."` and `"*"` are refused
-#'   unless they have a row); other parents without a row are founders.
+#'   not matter), one row per animal. Parents that are not known are `NA` (codes such as `0`, `""`, `"."`, `"*"`, `-9` and
+#'   `"unknown"` are refused unless they have a row; a message names founders without a row that are both mothers and fathers); other parents without a row are founders.
 #' @param ... Must be empty.
 #' @return A sparse symmetric matrix of \pkg{Matrix} with the animals as its dimnames, parents before their offspring. Errors
 #'   have class `twill_error_data`.
@@ -63,17 +63,29 @@ pedigree_parents <- function(pedigree) {
   names <- c(founders, text[[1]])
   of <- vapply(text[2:3], function(column) match(c(rep(NA, length(founders)), column), names), integer(length(names)))
   of <- matrix(of, length(names))
+  tell_both_parents(of, names, founders)
   order <- generation_order(of, names)
   list(names = names[order], of = matrix(match(of[order, ], order), length(order)))
 }
 
 # Other programs' codes of a parent that is not known would be one animal, with offspring by itself.
 refuse_codes_of_unknown <- function(founders) {
-  codes <- intersect(founders, c("0", "", ".", "*", "-", "?", "NA", "unknown"))
+  codes <- intersect(founders, codes_of_unknown)
   if (length(codes) == 0) return(invisible())
   abort_twill("data", c("Parents that are not known must be {.code NA} in {.arg pedigree}.",
                         "x" = "{.val {codes}} {?is/are} a parent without a row of {?its/their} own.",
                         "i" = "{.code pedigree[pedigree == \"{codes[1]}\"] <- NA}, or give that animal a row."))
+}
+
+codes_of_unknown <- c("0", "", ".", "*", "-", "?", "NA", "-9", "-99", "-999", "-1", "unknown", "Unknown", "UNKNOWN", "unk", "UNK",
+                      "none", "missing")
+
+# A founder that is mother and father may be a plant that is selfed, or a code of what is not known.
+tell_both_parents <- function(of, names, founders) {
+  both <- intersect(names[intersect(of[, 1], of[, 2])], founders)
+  if (length(both) == 0) return(invisible())
+  inform_twill("pedigree", c("i" = "Founders without a row are both mothers and fathers: {.val {some(both)}}.",
+                             "i" = "If that is a code of unknown parents, make it {.code NA}; selfing is fine."))
 }
 
 # Parents before offspring; nobody is an ancestor of itself.

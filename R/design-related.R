@@ -50,7 +50,8 @@ new_relation <- function(kind, name, data2, silent) {
   need_data2(name, sprintf("gr(g, %s = %s)", kind, name), data2)
   x <- checked_relation(data2[[name]], name)
   if (kind == "prec") {
-    return(list(name = name, kind = kind, levels = rownames(x), matrix = x, precision = precision_of_matrix(x, name)))
+    precision <- precision_of_matrix(x, name)
+    return(list(name = name, kind = kind, levels = rownames(x), matrix = x, precision = precision, reach = reach_of_precision(x)))
   }
   root <- definite_root(x)
   twins <- if (is.null(root)) twins_of(x)
@@ -60,7 +61,8 @@ new_relation <- function(kind, name, data2, silent) {
     x <- x[!rownames(x) %in% names(twins), !rownames(x) %in% names(twins), drop = FALSE]
     root <- definite_root(x)
   }
-  relation <- list(name = name, kind = kind, levels = rownames(x), matrix = x, twins = twins)
+  relation <- list(name = name, kind = kind, levels = rownames(x), matrix = x, twins = twins,
+                   reach = sqrt(mean(Matrix::diag(x))))
   if (is.null(root)) return(c(relation, list(root = low_rank_root(x, name, silent))))
   say_size_of_covariance(x, name, silent)
   c(relation, list(precision = precision_of_root(root)))
@@ -154,6 +156,13 @@ say_size_of_covariance <- function(x, name, silent) {
                           "i" = "A level's standard deviation is {.field sd} times the root of its diagonal."), silent)
 }
 
+# Root of the mean of the inverse's diagonal, from some products with random signs (Hutchinson 1990): its order of magnitude is all
+# that is asked for.
+reach_of_precision <- function(x) {
+  signs <- with_local_seed(1, matrix(sample(c(-1, 1), 20 * nrow(x), TRUE), nrow(x)))
+  sqrt(mean(signs * as.matrix(Matrix::solve(x, signs))))
+}
+
 precision_of_root <- function(root) {
   inverse <- chol2inv(root)
   scale <- sqrt(diag(inverse))
@@ -189,6 +198,11 @@ refuse_indefinite <- function(x, name) {
   code <- if (is_clear) sprintf("Matrix::nearPD(%s)$mat", name) else sprintf("%s + diag(1e-4, %d)", name, n)
   way_out <- if (is_clear) "Look for entries that are too large; {.code {code}} is the nearest matrix that is." else
     "What every level has of its own is missing: {.code {code}} adds a little of it."
+  # As an intrinsic autoregression has it.
+  if (!is_clear && all(abs(Matrix::rowSums(x)) <= 1e-8 * abs(Matrix::diag(x)))) {
+    way_out <- paste("All its rows sum to zero, which leaves the level of all effects open. A proper autoregression is",
+                     "{.code D - 0.99 * W} in the place of {.code D - W}, with {.code D} the diagonal.")
+  }
   abort_twill("data2", c("{.val {name}} in {.arg data2} must be positive definite.", why, "i" = way_out))
 }
 
@@ -238,7 +252,7 @@ related_groups <- function(column, group, relation) {
   missing <- setdiff(unique(text), levels)
   if (length(missing) > 0) {
     abort_twill("data2", c("Levels of {.field {group}} have no row in {.val {relation$name}} of {.arg data2}.",
-                           "x" = "Without a row: {.val {some(missing, 10)}}.",
+                           "x" = "Without a row: {.val {some(missing, 10)}}. Its rows are named {.val {some(levels, 3)}}.",
                            "i" = "Its rownames must be the levels; others than those of the data may be there too."))
   }
   list(codes = match(text, levels), keys = level_keys(list(levels)), names = levels, labels = level_labels(levels))

@@ -86,7 +86,7 @@ warn_slopes <- function(model, group, missing, unit) {
   terms <- vapply(missing, `[[`, "", "term")
   wanted <- slope_text(model, group, terms)
   unless <- if (unit == "cell") "where {.field {terms}} {cli::qty(length(terms))}{?is/are} only adjusted for" else
-    "where samples of one {.field {group}} are of different individuals, as in a batch"
+    "where samples of one {.field {group}} are of different individuals"
   alike <- "The design lets {.field {group}} move the level, but not the response to {.field {terms}}."
   counted <- paste("Each", unit, "of one {.field {group}} counts as a replicate: effects look surer than they are.")
   warn_twill("slopes", c(alike, "x" = counted,

@@ -141,6 +141,7 @@ new_term <- function(bar, data, contrasts, relations, whole = NULL) {
   design$weights <- groups$weights
   design$precision <- relation$precision
   design$root <- checked_root(relation, bar)
+  design$reach <- relation$reach
   design$by <- new_classes(bar, data, groups)
   design$dist <- bar$dist
   design$label <- bar$label

@@ -102,7 +102,9 @@ capture_line <- function(x) {
   sprintf("%s%s; median %s, of leaves %s", how, scale %||% "", three(x$capture$median), of_leaves)
 }
 
-three <- function(x) format(signif(x, 3), big.mark = ",", decimal.mark = ".", trim = TRUE, scientific = FALSE, drop0trailing = TRUE)
+three <- function(x) {
+  format(signif(x, 3), big.mark = ",", decimal.mark = ".", trim = TRUE, scientific = FALSE, drop0trailing = TRUE)
+}
 
 # How deep the arms of a factor are, and by how much they differ.
 arm_line <- function(table, name) {

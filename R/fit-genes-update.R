@@ -39,5 +39,16 @@ refit_set <- function(object, genes, changes, env) {
   if (!is.null(genes)) changes$genes <- genes
   if (!is_screen(object)) check_dots_of(changes, eval(call[[1]]))
   call[names(changes)] <- changes
+  check_call_is_there(call, env)
   eval(call, env)
+}
+
+# The fit does not keep the counts of all genes.
+check_call_is_there <- function(call, env) {
+  arguments <- intersect(c("x", "counts", "col_data"), names(call))
+  lost <- Filter(function(name) is.name(call[[name]]) && !exists(as.character(call[[name]]), envir = env), arguments)
+  if (length(lost) == 0) return(invisible())
+  object <- as.character(call[[lost[1]]])
+  abort_twill("argument", c("The call of the fit cannot be made again: there is no object {.val {object}} any more.",
+                            "i" = "Give the data again: {.code update(fit, {lost[1]} = )}."))
 }

@@ -14,11 +14,16 @@ prepare_prediction <- function(fit, newdata = NULL, re_formula = NULL, ndraws = 
   if (!is.null(resp)) check_own_response(resp, fit)
   how_new <- check_choice(sample_new_levels, "sample_new_levels", c("uncertainty", "gaussian", "old_levels"))
   input <- with_plain_options(design_newdata(fit, newdata, re_formula %||% re.form, allow_new_levels, offset))
-  if (length(all_terms(input))) fit <- with_effects(fit)
+  if (needs_effects(all_terms(input), how_new)) fit <- with_effects(fit)
   out <- list(fit = fit, input = input, ids = choose_draws(fit, ndraws %||% draws, draw_ids), how_new = how_new)
   # A new level is one and the same in the mean and in the dispersion.
   if (length(input$disp_terms)) out$plan <- plan_new_levels(out)
   out
+}
+
+# New levels from the normal distribution of a term need its parameters alone.
+needs_effects <- function(terms, how_new) {
+  length(terms) > 0 && (how_new != "gaussian" || any(vapply(terms, function(term) !all(is.na(term$codes)), NA)))
 }
 
 # A fit of one response has no other.
@@ -115,11 +120,11 @@ plan_new_levels <- function(prediction) {
   terms <- all_terms(prediction$input)
   groups <- unique(vapply(terms, term_factor, ""))
   plans <- lapply(groups, function(group) {
-    levels <- group_terms(prediction$fit, group)[[1]]$levels
+    levels <- if (has_group_effects(prediction$fit)) group_terms(prediction$fit, group)[[1]]$levels
     mine <- terms[vapply(terms, function(term) term_factor(term) == group, NA)]
     new <- unique(unlist(lapply(mine, function(term) term$new_levels[is.na(term$codes)])))
     class <- mine[[1]]$new_class[match(new, mine[[1]]$new_levels)]
-    own <- group_terms(prediction$fit, group)[[1]]$by$of_level %||% rep(1L, length(levels))
+    own <- (if (length(levels) > 0) group_terms(prediction$fit, group)[[1]]$by$of_level) %||% rep(1L, length(levels))
     pick <- pick_levels(prediction$how_new, length(prediction$ids), own, class %||% rep(1L, length(new)))
     list(levels = levels, n_levels = length(levels), new = new, pick = pick, class = class)
   })

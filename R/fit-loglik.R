@@ -194,9 +194,10 @@ warn_pareto <- function(loo, fit = NULL) {
   refit <- "Of one response, {.code kfold(tw_response(fit, resp))} refits that response alone."
   way_out <- if (!is.null(fit) && has_imputed(fit$formula)) NULL else if (has_responses(fit)) c("i" = refit) else
     c("i" = "{.fn kfold} refits instead; {.code kfold(fit, group = )} does so without all rows of a level.")
+  why <- if (limit < khat_limit) sprintf(", the limit for %d draws", dim(loo)[1]) else ""
   warn_twill("pareto", c(
-    "Importance sampling fails for {length(high)} of {length(k)} rows: Pareto k is above {round(limit, 2)}.",
-    "x" = "Rows {.val {some(high)}}; highest k {round(max(k), 2)}.", way_out))
+    "Importance sampling fails for {length(high)} of {length(k)} rows: Pareto k is above {round(limit, 2)}{why}.",
+    "x" = "{cli::qty(length(high))}Row{?s} {.val {some(high)}}; highest k {round(max(k), 2)}.", way_out))
 }
 
 # Not above 0.7, nor what so few draws can tell (Vehtari et al. 2022).

@@ -56,9 +56,18 @@ check_level <- function(level, name = "level") {
 
 # `open`: 0 and 1, which neither weighted draws nor a normal distribution have, are none.
 check_probs <- function(probs, name = "probs", open = FALSE) {
+  refuse_prob()
   is_inside <- function() all(if (open) probs > 0 & probs < 1 else probs >= 0 & probs <= 1)
   if (is.numeric(probs) && !anyNA(probs) && is_inside() && (!open || length(probs) > 0)) return(invisible())
   given <- given_value(probs)
   rule <- if (open) "{.arg {name}} must hold probabilities between 0 and 1." else "{.arg {name}} must hold probabilities."
   abort_twill("argument", c(rule, "x" = "You supplied {.val {given}}."))
+}
+
+# R takes `prob` for `probs`: the probability of an interval would become one quantile.
+refuse_prob <- function() {
+  frame <- user_frame()
+  method <- sys.function(frame)
+  if (!"prob" %in% names(sys.call(frame)) || "prob" %in% names(formals(method))) return(invisible())
+  refuse_unknown("prob", verb_of(method, sys.call(frame)), names(formals(method))[-1])
 }

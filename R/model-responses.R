@@ -109,7 +109,8 @@ refuse_constant_coefficients <- function(parameters) {
   if (!any(is_known)) return(invisible())
   abort_twill("prior", c("{.val constant} priors of coefficients are not supported for several responses.",
                          "x" = "Constant: {.val {parameters$variable[is_known]}}.",
-                         "i" = "For a coefficient of 2 on x say {.code offset(2 * x)} in its place."))
+                         "i" = "For a coefficient of 2 on x say {.code offset(2 * x)} in its place; where {.code mi(x)} is
+                                imputed, a narrow prior such as {.code normal(2, 0.001)}."))
 }
 
 default_priors_of_responses <- function(formula, data, family, intercept, na_action, contrasts, data2) {

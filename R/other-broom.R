@@ -158,6 +158,8 @@ fit_quality <- function(fit) {
 #' @export
 augment.twillfit <- function(x, data = NULL, newdata = NULL, ...) {
   given <- newdata %||% data
+  complete <- complete_predictors(x, given)
+  if (any(!complete) && any(complete)) return(augment_some(x, given, complete, ...))
   stats <- fitted.twillfit(x, given, ...)
   out <- as.data.frame(given %||% x$data)
   out$.fitted <- stats[, "Estimate"]
@@ -167,6 +169,21 @@ augment.twillfit <- function(x, data = NULL, newdata = NULL, ...) {
   if (length(unknown)) given <- as.data.frame(given)[setdiff(names(given), unknown)]
   y <- design_newdata(x, given, NA)$y
   if (!is.null(y)) out$.resid <- need_column(y, x$formula$response) - out$.fitted
+  out
+}
+
+# Rows whose predictors are all there; the response need not be.
+complete_predictors <- function(fit, data) {
+  if (!is.data.frame(data)) return(TRUE)
+  needed <- setdiff(intersect(formula_variables(fit$formula), names(data)), variables_in(fit$formula$response))
+  Reduce(`&`, lapply(needed, function(name) !is.na(data[[name]])), rep(TRUE, nrow(data)))
+}
+
+# The other rows have no fitted value.
+augment_some <- function(fit, data, complete, ...) {
+  some <- augment.twillfit(fit, as.data.frame(data)[complete, , drop = FALSE], ...)
+  out <- as.data.frame(data)
+  for (name in setdiff(names(some), names(out))) out[[name]] <- replace(rep(NA_real_, nrow(out)), which(complete), some[[name]])
   out
 }
 

@@ -1,9 +1,22 @@
 # What parameters, performance, bayestestR and marginaleffects ask of a fit beyond insight: tables, indices and predictions.
 
 #' @rdname twill-easystats
+#' @param exponentiate Exponentiate the population-level coefficients and their intervals, as rate ratios of counts? Default: no.
 #' @exportS3Method parameters::model_parameters
-model_parameters.twillfit <- function(model, effects = "fixed", ...) {
-  parameters::model_parameters(posterior_draws_of(model, effects), ...)
+model_parameters.twillfit <- function(model, effects = "fixed", exponentiate = FALSE, ...) {
+  check_flag(exponentiate, "exponentiate")
+  dots <- list(...)
+  of_draws <- utils::getS3method("model_parameters", "draws", envir = asNamespace("parameters"))
+  known <- setdiff(names(formals(of_draws)), c("model", "..."))
+  refuse_unused(setdiff(dot_names(dots), known), c("effects", known))
+  out <- do.call(parameters::model_parameters, c(list(posterior_draws_of(model, effects)), dots), quote = TRUE)
+  parts <- find_parameters.twillfit(model)
+  is_coefficient <- out$Parameter %in% parts$conditional
+  if (exponentiate) for (name in intersect(c("Mean", "Median", "MAP", "CI_low", "CI_high"), names(out))) {
+    out[[name]][is_coefficient] <- exp(out[[name]][is_coefficient])
+  }
+  if (effects != "fixed") out$Effects <- ifelse(out$Parameter %in% parts$random, "random", "fixed")
+  out
 }
 
 # Without chains of their own functions of bayestestR take data frames; parameters knows formats of posterior.

@@ -37,7 +37,7 @@ tw_report <- function(fit, file = "twill-report.html", contrast = NULL, title = 
   on.exit(unlink(folder, recursive = TRUE))
   source <- file.path(folder, "report.Rmd")
   file.copy(list.files(system.file("report", package = "twill"), full.names = TRUE), folder)
-  surroundings <- list2env(list(fit = fit, contrasts = contrasts, n = n, report_title = title), parent = topenv())
+  surroundings <- list2env(list(fit = fit, contrasts = contrasts, n = n, report_title = as_plain_html(title)), parent = topenv())
   made <- rmarkdown::render(source, output_file = "report.html", output_dir = folder, envir = surroundings, quiet = TRUE)
   if (!file.copy(made, file, overwrite = TRUE)) {
     abort_twill("argument", c("{.arg file} cannot be written.", "x" = "It is {.file {file}}."))
@@ -99,6 +99,12 @@ report_contrasts <- function(fit, contrast) {
   labels <- vapply(contrast, function(one) resolve_contrast(model_of(fit), one)$label, "")
   named <- names(contrast) %||% rep("", length(contrast))
   stats::setNames(contrast, ifelse(nzchar(named), named, labels))
+}
+
+# Text that is no Markdown and no HTML: each sign by its number.
+as_plain_html <- function(text) {
+  of_sign <- function(sign) if (grepl("[[:punct:]]", sign) && utf8ToInt(sign) < 128) sprintf("&#%d;", utf8ToInt(sign)) else sign
+  vapply(strsplit(enc2utf8(text), ""), function(signs) paste(vapply(signs, of_sign, ""), collapse = ""), "")
 }
 
 # What chunks of the report call ---------------------------------------------------------------------------------------

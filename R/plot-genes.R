@@ -86,7 +86,8 @@ volcano_plot <- function(table, results, alpha) {
 # What triangles are, where there are some.
 volcano_caption <- function(edge, support) {
   if (!any(edge)) return(NULL)
-  if (-log10(support) >= highest_told) sprintf("Triangles: above %g.", highest_told) else "Triangles: more than draws tell."
+  if (-log10(support) >= highest_told) sprintf("Triangles: above %g.", highest_told) else
+    "Triangles: s-values below what this number of draws can tell; they give an order only."
 }
 
 volcano_axis <- function(top) {

@@ -16,8 +16,16 @@ plot.tw_design <- function(x, ...) {
     ggplot2::geom_line() + ggplot2::geom_point() + ggplot2::scale_x_continuous(breaks = sort(unique(data$donors))) +
     ggplot2::scale_y_continuous(limits = c(0, 1)) + plot_theme() +
     ggplot2::scale_colour_viridis_d(end = 0.8) + ggplot2::theme(legend.position = "top") +
-    ggplot2::labs(x = text[["donors"]], y = "power, mean over genes", colour = text[["per_donor"]], caption = text[["effect"]])
+    ggplot2::labs(x = text[["donors"]], y = "power, mean over genes", colour = text[["per_donor"]], caption = power_caption(x))
   if (nlevels(series) == 1) plot <- plot + ggplot2::guides(colour = "none")
   if (nlevels(data$panel) > 1) plot <- plot + ggplot2::facet_wrap(ggplot2::vars(.data$panel))
   plot
+}
+
+# The size of the effects, where panels do not say it.
+power_caption <- function(x) {
+  unit <- table_texts(x)[["effect"]]
+  sizes <- unique(x$effect)
+  if (length(sizes) > 1) return(unit)
+  paste0(unit, ": ", format(sizes, trim = TRUE))
 }

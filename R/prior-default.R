@@ -180,10 +180,18 @@ column_units <- function(x, largest = 1) {
   is_constant <- constant_columns(x)
   has_level <- any(is_constant)
   reach <- vapply(seq_len(ncol(x)), function(j) if (has_level) diff(range(x[, j])) else max(abs(x[, j])), 0)
+  ifelse(is_constant, 1, unit_of_reach(reach, largest))
+}
+
+unit_of_reach <- function(reach, largest) {
   # Products of larger or smaller numbers are beyond what double precision holds.
   power <- pmin(pmax(ceiling(log10(reach) - 1e-9), -70), 70)
-  ifelse(is_constant | !is.finite(reach) | reach <= 0, 1, pmin(10^ifelse(power > 0, power - 1, power), largest))
+  ifelse(!is.finite(reach) | reach <= 0, 1, pmin(10^ifelse(power > 0, power - 1, power), largest))
 }
+
+# Of a term's coefficients: of their columns, and of the matrix that relates levels, whose effects are multiples of the root of its
+# diagonal.
+term_units <- function(term, largest = 1) column_units(term$z, largest) * unit_of_reach(term$reach %||% 1, largest)
 
 # Of rows that stand for `count` rows each, if that is given.
 column_means <- function(x, count = NULL) if (is.null(count)) colMeans(x) else colSums(count * x) / sum(count)
@@ -237,7 +245,7 @@ dispersion_regression_parameters <- function(design, name, scales) {
 term_parameters <- function(design, scales) {
   rows <- lapply(all_terms(design), function(term) {
     spread <- if (is.null(term$dpar)) scales$spread else 2.5
-    default <- student_prior(0, rep_len(spread / column_units(term$z), length(sd_names(term))))
+    default <- student_prior(0, rep_len(spread / term_units(term), length(sd_names(term))))
     sds <- parameter_rows("sd", sd_names(term), default, class_coefs(term), term_factor(term), term$dpar %||% "")
     # As in brms a prior of a coefficient is that of all classes.
     sds$of_all <- rep(term$coefs, length.out = nrow(sds))

@@ -36,7 +36,7 @@ shared_parts <- function(model, share, sd_prior, effect_prior) {
 units_of_sds <- function(design) {
   unlist(lapply(design$terms, function(term) {
     names <- sd_names(term)
-    stats::setNames(rep_len(column_units(term$z, Inf), length(names)), names)
+    stats::setNames(rep_len(term_units(term, Inf), length(names)), names)
   }))
 }
 

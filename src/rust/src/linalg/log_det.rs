@@ -4,7 +4,10 @@ use super::cholesky::{Factor, Work};
 use super::order::least_degree;
 use super::pattern::Pattern;
 
-/// Of a symmetric matrix of `n` rows from entries of its lower half; `None` if it is not positive definite.
+/// Share of a diagonal entry below which what elimination leaves of it is rounding: the matrix is singular.
+const SMALLEST_SHARE: f64 = 1e-12;
+
+/// Of a symmetric matrix of `n` rows from entries of its lower half; `None` if it is not positive definite, to rounding.
 pub fn log_determinant(n: usize, entries: &[(u32, u32, f64)]) -> Option<f64> {
     let order = least_degree(n, entries.iter().map(|&(i, j, _)| (i as usize, j as usize)));
     let mut at = vec![0; n];
@@ -18,11 +21,23 @@ pub fn log_determinant(n: usize, entries: &[(u32, u32, f64)]) -> Option<f64> {
     let pattern = Pattern::new(columns, usize::MAX, None)?;
     let (mut factor, mut work) = (Factor::<f64>::new(&pattern), Work::new(&pattern));
     let n_lead = pattern.n_lead();
+    let mut diagonal = vec![0.0; n];
     for (i, j, x) in entries {
+        if i == j {
+            diagonal[i as usize] += x;
+        }
         let place = pattern.place(i, j);
         *if place < n_lead { &mut factor.values.lead[place] } else { &mut factor.values.core[place - n_lead] } += x;
     }
     pattern.factor(&mut factor, &mut work);
+    let left = |i: usize| {
+        let place = pattern.place(i as u32, i as u32);
+        let root = if place < n_lead { factor.values.lead[place] } else { factor.values.core[place - n_lead] };
+        root * root
+    };
+    if (0..n).any(|i| left(i) < SMALLEST_SHARE * diagonal[i]) {
+        return None;
+    }
     factor.is_finite().then(|| -2.0 * factor.minus_log_det()).filter(|x| x.is_finite())
 }
 

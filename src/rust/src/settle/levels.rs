@@ -41,10 +41,9 @@ fn turns(posterior: &Posterior) -> Vec<Turn> {
         first = entries.end;
         let Source::Term(k) = block.source else { return None };
         let precision = design.terms[k].precision.as_ref()?;
-        let is_one = posterior.scales.factor_of(block.source, 0).as_ptr()
-            == posterior.scales.factor_of(block.source, block.n_levels - 1).as_ptr();
+        posterior.scales.same_factor(block.source)?;
         let effects = block.start..block.start + block.len();
-        Turn::new(effects, entries, block.q, precision).filter(|_| is_one)
+        Turn::new(effects, entries, block.q, precision)
     };
     layout.blocks.iter().filter(|b| !b.is_empty()).filter_map(of_block).collect()
 }

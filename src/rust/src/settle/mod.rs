@@ -88,7 +88,7 @@ pub fn affordable(model: &Model, assembly: &Assembly) -> usize {
         let is_linear = model.family().is_linear();
         return if is_linear {
             usize::MAX - 1
-        } else if are_dense(&model.design) {
+        } else if are_dense(model) {
             FREE_PRODUCTS
         } else {
             FREE_PRODUCTS_RELATED
@@ -104,11 +104,17 @@ pub fn affordable(model: &Model, assembly: &Assembly) -> usize {
     FREE_PRODUCTS_GAUSSIAN.max((GRADIENTS_SAVED * by_levels as f64) as usize)
 }
 
-/// Whether levels that are related are so by dense precisions, in whose coordinates they mix well by themselves.
-fn are_dense(design: &Design) -> bool {
-    let precisions = || design.terms.iter().filter_map(|t| Some((t.precision.as_ref()?, t.n_levels)));
+/// Whether levels that are related are so by dense precisions, in whose coordinates they mix well by themselves where all have the
+/// same scales.
+fn are_dense(model: &Model) -> bool {
+    let design = &model.design;
+    let of_levels = &model.layout.factors.of_level;
+    let precisions = || {
+        let terms = design.terms.iter().zip(of_levels);
+        terms.filter_map(|(t, own)| Some((t.precision.as_ref()?, t.n_levels, own.is_empty())))
+    };
     let is_plain = design.errors.is_none() && design.terms.iter().all(|t| t.members == 1);
-    is_plain && precisions().next().is_some() && precisions().all(|(precision, n)| precision.is_dense(n))
+    is_plain && precisions().next().is_some() && precisions().all(|(precision, n, is_one)| is_one && precision.is_dense(n))
 }
 
 /// Whether of the terms with less than a level for nearly each row one is nested in another.
