@@ -57,8 +57,9 @@
 #' Quantiles of the draws themselves, of which seven of 300 lie beyond an end, would move by a fifth of a posterior sd from
 #' seed to seed. Genes with few counts on one side have ends of the density below. Where the draws of all genes together have
 #' tails heavier than those of a t with five degrees of freedom (as with two or three donors), they keep their own quantiles
-#' (of type 6, see [stats::quantile()]), and normal posteriors without draws theirs. The attribute `error`, which `print()` shows, is
-#' the Monte Carlo error of the ends in posterior sds, the median over genes, from ten parts of the draws; it falls with the root of `iter`.
+#' (of type 6, see [stats::quantile()]), and normal posteriors without draws theirs. The attribute `error`, which `print()` shows,
+#' is the Monte Carlo error of the ends in posterior sds, the median over genes, from ten parts of the draws; it falls with the
+#' root of `iter`.
 #'
 #' @section Calls:
 #' The genes with `svalue <= rate` are the largest set in which the expected share of wrong signs is at most `rate`. With a

@@ -125,7 +125,8 @@ refuse_singular_errors <- function(block, name) {
   why <- if (!is.null(smallest)) {
     c("x" = "Of rows {.val {some(rownames(block))}} the smallest of {size} eigenvalue{?s} is {.val {smallest}}.")
   }
-  way_out <- sprintf("What every row has of its own is missing: {.code %s + diag(1e-4, nrow(%s))} adds a little of it.", name, name)
+  code <- sprintf("%s + diag(1e-4, nrow(%s))", name, name)
+  way_out <- "What every row has of its own is missing: {.code {code}} adds a little of it."
   same <- rownames(block)[duplicated(round(block / max(abs(block)), 10))]
   twins <- if (length(same) > 0) c("x" = "With the same errors as another row: {.val {some(same)}}.",
                                    "i" = "Rows whose errors are the same are one row: leave all but one out.")

@@ -59,7 +59,9 @@ member_weights <- function(scheme, data, env, kind) {
   names <- intersect(vapply(Filter(is.name, stated), as.character, ""), names(data))
   if (any(vapply(data[names], is_category, NA))) value <- "text"
   # Numbers without columns are the weights of all rows.
-  if (is.numeric(value) && length(value) == n_members && NROW(value) == 1) value <- matrix(value, nrow(data), n_members, byrow = TRUE)
+  if (is.numeric(value) && length(value) == n_members && NROW(value) == 1) {
+    value <- matrix(value, nrow(data), n_members, byrow = TRUE)
+  }
   fits <- is.numeric(value) && NROW(value) == nrow(data) && NCOL(value) == n_members
   if (!fits) {
     size <- if (is.numeric(value)) paste(NROW(value), "x", NCOL(value)) else paste("of class", class(value)[1])

@@ -7,7 +7,8 @@
 #'
 #' @param pedigree A data frame whose first three columns are the animal, its mother and its father (the order of parents does
 #'   not matter), one row per animal. Parents that are not known are `NA` (codes such as `0`, `""`, `"."`, `"*"`, `-9` and
-#'   `"unknown"` are refused unless they have a row; a message names founders without a row that are both mothers and fathers); other parents without a row are founders.
+#'   `"unknown"` are refused unless they have a row; a message names founders without a row that are both mothers and fathers);
+#'   other parents without a row are founders.
 #' @param ... Must be empty.
 #' @return A sparse symmetric matrix of \pkg{Matrix} with the animals as its dimnames, parents before their offspring. Errors
 #'   have class `twill_error_data`.

@@ -156,8 +156,8 @@ say_size_of_covariance <- function(x, name, silent) {
                           "i" = "A level's standard deviation is {.field sd} times the root of its diagonal."), silent)
 }
 
-# Root of the mean of the inverse's diagonal, from some products with random signs (Hutchinson 1990): its order of magnitude is all
-# that is asked for.
+# Root of the mean of the inverse's diagonal, from some products with random signs (Hutchinson 1990): its order of magnitude
+# is all that is asked for.
 reach_of_precision <- function(x) {
   signs <- with_local_seed(1, matrix(sample(c(-1, 1), 20 * nrow(x), TRUE), nrow(x)))
   sqrt(mean(signs * as.matrix(Matrix::solve(x, signs))))

@@ -7,8 +7,8 @@ inclusion_loci <- function(z, correlation, max) {
   if (length(z) == 0) abort_twill("inclusion", "{.arg z} has no locus.")
   if (!is.list(correlation) || length(correlation) != length(z)) {
     abort_twill("inclusion", c("With a list of loci {.arg correlation} must be a list with an entry for each.",
-                               "x" = if (is.list(correlation)) "There are {length(z)} loci, and {length(correlation)} entr{?y/ies}." else
-                                 "It is of class {.cls {class(correlation)[1]}}."))
+                               "x" = if (!is.list(correlation)) "It is of class {.cls {class(correlation)[1]}}." else
+                                 "There are {length(z)} loci, and {length(correlation)} entr{?y/ies}."))
   }
   names(z) <- names(z) %||% paste0("locus", seq_along(z))
   if (!is.null(names(correlation)) && setequal(names(correlation), names(z))) correlation <- correlation[names(z)]

@@ -5,7 +5,7 @@
 #' Methods for the generics of insight, performance and bayestestR, set when these packages are there. `performance::r2()` gives
 #' [bayes_R2()] with and without group-level terms, as medians and highest-density intervals;
 #' `performance::icc()` and `insight::get_variance()` the parts of variance at
-#' posterior means, after Nakagawa, Johnson and Schielzeth (2017): for counts \eqn{\log(1 + 1/\lambda + 1/shape)} is the
+#' posterior means (of related levels averaged over rows, with the diagonal of their matrix), after Nakagawa, Johnson and Schielzeth (2017): for counts \eqn{\log(1 + 1/\lambda + 1/shape)} is the
 #' variance of the distribution, with the mean count \eqn{\lambda}. `hdi()`, `describe_posterior()` and other
 #' functions of bayestestR are given the draws of the population-level coefficients, as is `parameters::model_parameters()`.
 #' `performance::model_performance()` has [loo()], [waic()], R2 and the root mean square of residuals at posterior means.
@@ -121,7 +121,15 @@ row_variance <- function(fit, group, covariance) {
   in_class <- function(term, class) if (has_members(term)) member_sizes(term) else term$codes %in% class$levels
   columns <- function(term) lapply(classes_of(term), function(class) term$z * in_class(term, class))
   z <- do.call(cbind, unlist(lapply(group_terms(fit, group), columns), recursive = FALSE))
-  mean(rowSums((z %*% covariance) * z))
+  term <- group_terms(fit, group)[[1]]
+  mean(rowSums((z %*% covariance) * z) * if (has_members(term)) 1 else level_sizes(term)[term$codes])
+}
+
+# Variances of standardised effects of levels: one, or the diagonal of the matrix that relates them.
+level_sizes <- function(term) {
+  if (!is.null(term$root)) return(rowSums(term$root^2))
+  precision <- precision_matrix(term)
+  if (is.null(precision)) rep(1, length(term$levels)) else diag(chol2inv(chol(precision)))
 }
 
 distribution_variance <- function(fit) {

@@ -189,8 +189,8 @@ unit_of_reach <- function(reach, largest) {
   ifelse(!is.finite(reach) | reach <= 0, 1, pmin(10^ifelse(power > 0, power - 1, power), largest))
 }
 
-# Of a term's coefficients: of their columns, and of the matrix that relates levels, whose effects are multiples of the root of its
-# diagonal.
+# Of a term's coefficients: of their columns, and of the matrix that relates levels, whose effects are multiples of the root of
+# its diagonal.
 term_units <- function(term, largest = 1) column_units(term$z, largest) * unit_of_reach(term$reach %||% 1, largest)
 
 # Of rows that stand for `count` rows each, if that is given.

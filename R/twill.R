@@ -33,10 +33,11 @@
 #' numbers inside of functions or in products of two, and the response of counts. The posterior is that of all rows in
 #' one data frame, to rounding; so are default priors, whose medians are to a hundred-thousandth of the spread beyond
 #' a million rows. Each piece is checked as a data frame is, levels are those of all pieces, and columns must keep
-#' their type. What depends on other rows is refused, in the formula (`poly()`, `scale()`, `x - mean(x)`, `me()`, `fcor()`), `subset`,
-#' `weights` and `offset`. Tables of text are read twice: types of columns are those of the whole file, as [utils::read.csv()] has
-#' them, but numbers of grouping factors that are not written in one way (`001` and `1`) stay text. Refused are also
-#' verbs that need single rows: `loo()`, `residuals()`, `pp_check()`, `update()` and others; predictions take `newdata`.
+#' their type. What depends on other rows is refused, in the formula (`poly()`, `scale()`, `x - mean(x)`, `me()`, `fcor()`),
+#' `subset`, `weights` and `offset`. Tables of text are read twice: types of columns are those of the whole file, as
+#' [utils::read.csv()] has them, but numbers of grouping factors that are not written in one way (`001` and `1`) stay
+#' text. Refused are also verbs that need single rows: `loo()`, `residuals()`, `pp_check()`, `update()` and others; predictions
+#' take `newdata`.
 #'
 #' @section Interrupting:
 #' Ctrl-C stops the chains and returns the draws finished by then, as a fit of class

@@ -24,8 +24,8 @@ test_that("tables of parameters are exponentiated, or refuse what they do not kn
 })
 
 test_that("dates stand at their mean in contrasts, and matter only where they interact", {
-  data <- with_fixed_seed(1, data.frame(a = rep(c("u", "v"), 30), day = as.Date("2024-01-01") + rep(0:5, each = 10), g = rep(1:10, 6),
-                                        y = stats::rnorm(60)))
+  data <- data.frame(a = rep(c("u", "v"), 30), day = as.Date("2024-01-01") + rep(0:5, each = 10), g = rep(1:10, 6),
+                     y = with_fixed_seed(1, stats::rnorm(60)))
   data$time <- as.POSIXct("2024-01-01", tz = "UTC") + 3600 * rep(0:5, each = 10)
   fit <- function(formula) twill(formula, data, chains = 2, iter = 400, seed = 1, silent = 2)
   for (formula in list(y ~ a + day + (1 | g), y ~ a + time + (1 | g))) {
@@ -39,7 +39,8 @@ test_that("dates stand at their mean in contrasts, and matter only where they in
 })
 
 test_that("what cancels in an average over levels has no spread", {
-  data <- with_fixed_seed(1, data.frame(a = rep(c("u", "v"), 30), of = rep(c("lo", "mid", "hi"), 20), g = rep(1:10, 6), y = stats::rnorm(60)))
+  data <- data.frame(a = rep(c("u", "v"), 30), of = rep(c("lo", "mid", "hi"), 20), g = rep(1:10, 6),
+                     y = with_fixed_seed(1, stats::rnorm(60)))
   fit <- twill(y ~ a * of + (1 | g), data, chains = 2, iter = 400, seed = 1, silent = 2)
   expect_false("sd_g" %in% names(tw_contrast(fit, cond(a = "v", .average = TRUE) - cond(a = "u", .average = TRUE))))
   varying <- twill(y ~ a * of + (1 + a | g), data, chains = 2, iter = 400, seed = 1, silent = 2)
@@ -80,6 +81,7 @@ test_that("some draws of effects are enough for checks, and none for levels from
 })
 
 test_that("an approximation has as many draws as were asked for", {
-  fit <- twill(Reaction ~ Days + (1 | Subject), lme4::sleepstudy, method = "svi", chains = 1, iter = 1, warmup = 0, seed = 1, silent = 2)
+  fit <- twill(Reaction ~ Days + (1 | Subject), lme4::sleepstudy, method = "svi", chains = 1, iter = 1, warmup = 0, seed = 1,
+               silent = 2)
   expect_equal(ndraws(fit), 1)
 })

@@ -45,8 +45,8 @@ test_that("engines agree on classes of related levels, by their exact posterior"
   variance <- 1 / (sum(w[, 1]) + 1 / 4)
   mean <- variance * sum(w[, 2])
   for (engine in c("levels", "joint", "auto")) {
-    fit <- twill(y ~ 1 + (1 | gr(g, by = f, cov = K)), made$rows, data2 = list(K = made$k), prior = prior, iter = 2000, chains = 2,
-                 seed = 1, silent = 2, intercept = "raw", control = list(engine = engine))
+    fit <- twill(y ~ 1 + (1 | gr(g, by = f, cov = K)), made$rows, data2 = list(K = made$k), prior = prior, iter = 2000,
+                 chains = 2, seed = 1, silent = 2, intercept = "raw", control = list(engine = engine))
     expect_near(of_draws(fit, "b_Intercept"), mean, sqrt(variance))
   }
 })
@@ -99,9 +99,24 @@ test_that("default priors of spreads know the unit of the matrix", {
 })
 
 test_that("weights of members may be numbers", {
-  rows <- with_fixed_seed(2, data.frame(a = sample(letters[1:6], 60, TRUE), b = sample(letters[1:6], 60, TRUE), y = stats::rnorm(60),
-                                        one = 1, minus = -1))
+  rows <- with_fixed_seed(2, data.frame(a = sample(letters[1:6], 60, TRUE), b = sample(letters[1:6], 60, TRUE),
+                                        y = stats::rnorm(60), one = 1, minus = -1))
   short <- function(formula) twill(formula, rows, chains = 1, iter = 40, seed = 1, silent = 2)$draws
   expect_identical(short(y ~ 1 + (1 | mm(a, b, weights = cbind(1, -1), scale = FALSE))),
                    short(y ~ 1 + (1 | mm(a, b, weights = cbind(one, minus), scale = FALSE))))
+})
+
+test_that("parts of variance have the diagonal of the matrix", {
+  skip_if_not_installed("insight")
+  rows <- with_fixed_seed(1, data.frame(sp = rep(paste0("sp", 1:30), 3), u = rep(stats::rnorm(30), 3), e = stats::rnorm(90)))
+  rows$y <- rows$u + 0.5 * rows$e
+  k <- diag(30)
+  dimnames(k) <- list(paste0("sp", 1:30), paste0("sp", 1:30))
+  part <- function(formula, ...) {
+    fit <- twill(formula, rows, chains = 2, iter = 1000, seed = 1, silent = 2, ...)
+    insight::get_variance(fit)$var.random
+  }
+  plain <- part(y ~ 1 + (1 | sp))
+  expect_equal(part(y ~ 1 + (1 | gr(sp, cov = K)), data2 = list(K = 9 * k)), plain, tolerance = 0.15)
+  expect_equal(part(y ~ 1 + (1 | gr(sp, prec = Q)), data2 = list(Q = k / 9)), plain, tolerance = 0.15)
 })

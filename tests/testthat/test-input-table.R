@@ -16,7 +16,8 @@ short <- function(...) twill(..., chains = 1, iter = 20, warmup = 10, seed = 1, 
 
 test_that("blanks mean the same wherever the file is cut", {
   local_function("rows_at_a_time", 50)
-  data <- with_fixed_seed(1, data.frame(y = stats::rnorm(200), arm = rep(c("", "z"), c(160, 40)), n = c(rep(NA, 60), 1:140), g = gl(4, 50)))
+  data <- data.frame(y = with_fixed_seed(1, stats::rnorm(200)), arm = rep(c("", "z"), c(160, 40)), n = c(rep(NA, 60), 1:140),
+                     g = gl(4, 50))
   fit <- short(y ~ arm + (1 | g), write_rows(data))
   expect_equal(nobs(fit), 200)
   expect_identical(levels(fit$data$arm), c("", "z"))

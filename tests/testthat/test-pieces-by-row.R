@@ -1,16 +1,17 @@
 # What depends on other rows is refused where data come in pieces, wherever it stands and however small the pieces are.
 
-rows <- with_fixed_seed(1, data.frame(g = sample(letters[1:5], 400, TRUE), x = round(stats::rnorm(400), 1), w = stats::runif(400)))
+rows <- with_fixed_seed(1, data.frame(g = sample(letters[1:5], 400, TRUE), x = round(stats::rnorm(400), 1),
+                                      w = stats::runif(400)))
 rows$y <- with_fixed_seed(2, stats::rnorm(400)) + rows$x
 rows <- rows[order(rows$y), ]
 rows$t <- rep(c("u", "v", "w", "z"), each = 100)
 
 pieces_of <- function(data, sizes) {
   parts <- split(data, rep(seq_along(sizes), sizes))
-  at <- 0
+  state <- list2env(list(at = 0))
   function() {
-    at <<- at + 1
-    if (at <= length(parts)) parts[[at]]
+    state$at <- state$at + 1
+    if (state$at <= length(parts)) parts[[state$at]]
   }
 }
 
@@ -45,10 +46,13 @@ test_that("weights, errors, offsets and responses that depend on other rows are 
 })
 
 test_that("terms that depend on other rows are refused after a piece of one row, too", {
-  formulas <- list(y ~ rank(x) + (1 | g), y ~ I((x - mean(x))^2) + (1 | g), y ~ I(x - ave(x, g)) + (1 | g), y ~ cumsum(x) + (1 | g),
+  formulas <- list(y ~ rank(x) + (1 | g), y ~ I((x - mean(x))^2) + (1 | g), y ~ I(x - ave(x, g)) + (1 | g),
+                   y ~ cumsum(x) + (1 | g),
                    y ~ seq_along(x) + (1 | g), y ~ scale(x) + (1 | g), y ~ x + (0 + rank(x) | g),
                    tw_formula(y ~ x + (1 | g), sigma ~ I((x - mean(x))^2)))
-  for (formula in formulas) expect_error(short(formula, with_small_piece()), "depends on all rows.*piece 2", class = "twill_error_formula")
+  for (formula in formulas) {
+    expect_error(short(formula, with_small_piece()), "depends on all rows.*piece 2", class = "twill_error_formula")
+  }
   expect_error(short(y ~ poly(x, 2) + (1 | g), with_small_piece()), "must be a column of it", class = "twill_error_formula")
   expect_equal(nobs(short(y ~ log(w) + I(x^2) + factor(t) + (0 + abs(x) | g), whole_pieces())), 400)
 })

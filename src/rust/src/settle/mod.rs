@@ -14,7 +14,7 @@ mod row_pieces;
 pub mod whitening;
 
 use crate::density::{LogDensity, Model, Posterior};
-use crate::design::{Design, GroupTerm};
+use crate::design::GroupTerm;
 use crate::optimise::climb;
 use crate::scales::Scales;
 use crate::spec::Engine;
@@ -114,7 +114,9 @@ fn are_dense(model: &Model) -> bool {
         terms.filter_map(|(t, own)| Some((t.precision.as_ref()?, t.n_levels, own.is_empty())))
     };
     let is_plain = design.errors.is_none() && design.terms.iter().all(|t| t.members == 1);
-    is_plain && precisions().next().is_some() && precisions().all(|(precision, n, is_one)| is_one && precision.is_dense(n))
+    is_plain
+        && precisions().next().is_some()
+        && precisions().all(|(precision, n, is_one)| is_one && precision.is_dense(n))
 }
 
 /// Whether of the terms with less than a level for nearly each row one is nested in another.
