@@ -3,8 +3,8 @@
 #' Conditional effects of predictors
 #'
 #' Predictions along one predictor, or two that interact, while the others are fixed: numbers
-#' at their mean, factors at their first level, offsets at their mean. A number that the formula makes a factor of, as in
-#' `factor(cyl)`, counts as one. Combinations of which the data say nothing are left out, with a message.
+#' at their mean, factors at their first level, numbers of offsets at their mean, too. A number that the formula
+#' makes a factor of, as in `factor(cyl)`, counts as one. Combinations of which the data say nothing are left out, with a message.
 #'
 #' @param x,fit A fit of class `twillfit`, or for `plot()` and `print()` what `tw_conditional_effects()` made.
 #' @param effects Names of predictors, or pairs such as `"x:z"`. Default: all main effects and
@@ -122,10 +122,11 @@ condition_rows <- function(fit, conditions) {
   typical <- c(typical, stats::setNames(rep(list(NA_character_), length(groups)), groups))
   if (is.null(conditions)) conditions <- data.frame(cond__ = "1")
   unknown <- setdiff(names(conditions), c(names(fit$data), "cond__"))
-  if (!is.data.frame(conditions) || nrow(conditions) == 0 || length(unknown)) {
+  if (!is.data.frame(conditions) || nrow(conditions) == 0 || ncol(conditions) == 0 || length(unknown)) {
     abort_twill("effects", c("{.arg conditions} must be a data frame of columns of the data.",
                              "x" = if (is.data.frame(conditions) && length(unknown)) "Not among them: {.val {unknown}}." else
-                               "It is of class {.cls {class(conditions)[1]}} and has {NROW(conditions)} row{?s}."))
+                               paste("It is of class {.cls {class(conditions)[1]}} and has {NROW(conditions)} row{?s}",
+                                     "and {NCOL(conditions)} column{?s}.")))
   }
   if (ncol(conditions) == 1 && !is.null(conditions$cond__)) typical <- observed_typical(fit, typical)
   label <- conditions$cond__ %||% condition_labels(conditions)

@@ -259,7 +259,7 @@ new_response_side <- function(fit, newdata) {
   list(weights = value(addition$weights, function(w) check_sign(w, w < 0, addition$weights, "not be negative", rows)) %||%
          rep(1, nrow(newdata)),
        se = value(addition$se, function(se) check_sign(se, se <= 0, addition$se, "be positive", rows)),
-       y = value(fit$formula$response, count))
+       y = value(response_of_new_rows(fit), count))
 }
 
 check_sign <- function(values, bad, expression, rule, row_names) {
@@ -269,6 +269,14 @@ check_sign <- function(values, bad, expression, rule, row_names) {
   given <- values[bad]
   abort_twill("newdata", c("{.code {text}} must {rule}.",
                            "x" = "It is {.val {some(given)}} in {length(rows)} row{?s}: {.val {some(rows)}}."))
+}
+
+# The response of new rows: scale() and the like have the centre and the size of the fit.
+response_of_new_rows <- function(fit) {
+  terms <- fit$design$blueprint$terms
+  at <- attr(terms, "response")
+  kept <- attr(terms, "predvars")
+  if (is.null(kept) || at == 0) fit$formula$response else kept[[at + 1]]
 }
 
 new_values <- function(expression, fit, newdata) {

@@ -54,6 +54,8 @@ as_twill_family <- function(family) {
   if (!is.list(family) || !is.character(family$family)) refuse_family(class(family)[1])
   name <- family_name(family$family[1])
   if (is.na(name)) refuse_family(family$family[1])
+  refuse_dispersion_links(family)
+  warn_stated_theta(family$family[1])
   new_family(name, family$link %||% family_records[[name]]$link)
 }
 
@@ -67,6 +69,25 @@ call_family <- function(family) {
   tryCatch(family(), error = function(e) {
     abort_twill("family", "{.arg family} is a function that does not work without arguments: call it.")
   })
+}
+
+# brms' families have a link for each parameter.
+refuse_dispersion_links <- function(family) {
+  for (name in intersect(c("link_sigma", "link_shape"), names(family))) {
+    if (is.null(family[[name]]) || family[[name]] == "log") next
+    given <- family[[name]]
+    abort_twill("family", c("A formula of {sub('link_', '', name)} is for its logarithm.",
+                            "x" = "{.arg {name}} is {.val {given}}.", "i" = "Leave out {.arg {name}}."))
+  }
+}
+
+# Of MASS.
+warn_stated_theta <- function(name) {
+  theta <- suppressWarnings(as.numeric(sub("^.*\\((.*)\\)$", "\\1", name)))
+  if (is.na(theta)) return(invisible())
+  code <- sprintf("tw_prior(\"constant(%s)\", class = \"shape\")", format(theta))
+  warn_twill("family", c("The theta of the family, {theta}, is not used: {.field shape} is estimated.",
+                         "i" = "{.code {code}} fixes it."))
 }
 
 # MASS writes the parameter into the name: "Negative Binomial(2)".

@@ -95,14 +95,26 @@ compare_fits <- function(x, dots, criterion, model_names, names, class) {
   }
   if (!is.null(model_names)) check_names(model_names, n)
   if (criterion == "kfold") others$seed <- others$seed %||% draw_seed()
+  warn_other_weights(c(list(x), Filter(is_fit, others)))
   compute <- function(fit, ...) getExportedValue("loo", criterion)(fit, ...)
   loos <- c(all_criteria(x, others, compute, names, class), dots[is_done])
   compared(if (is.null(model_names)) loos else stats::setNames(loos, model_names))
 }
 
+# Weights multiply the log-likelihood of rows: with others it is of other data.
+warn_other_weights <- function(fits) {
+  weights <- lapply(Filter(is_one, fits), function(fit) fit$design$weights)
+  if (length(weights) < 2 || length(unique(lengths(weights))) > 1 || length(unique(weights)) == 1) return(invisible())
+  warn_twill("weights", c("The fits have different weights: their log-likelihoods are not of the same data.",
+                          "i" = "Compare fits with the same weights."))
+}
+
 # The standard error of a difference comes from those of units: of a single one loo has none, and stops.
 compared <- function(loos) {
   sizes <- vapply(loos, function(loo) NROW(loo$pointwise), 0L)
+  if (length(unique(sizes)) > 1) {
+    abort_twill("argument", c("Only fits of the same rows can be compared.", "x" = "They have {.val {sizes}} rows."))
+  }
   if (all(sizes != 1)) return(loo_compare(loos))
   abort_twill("argument", c("A comparison needs two units at least, as its error is seen in how much they differ.",
                             "x" = "There is one: a single row, sample, leaf or gene.",

@@ -16,7 +16,8 @@
 #' @param object,x A fit of class `twillgenes`, from [twill_genes()] or [twill_screen()].
 #' @param ... Further fits of the same counts to compare with; for `log_lik()` not used.
 #' @param genes Names or numbers of genes, or a condition. Default: all. `log_lik()` needs 8 bytes times draws times samples times
-#'   genes; `loo()` with integration about half a second per gene of a dozen samples: of thousands name some hundred.
+#'   genes; `loo()` with integration about half a second per gene of a dozen samples and ten of a hundred: of thousands of
+#'   genes name some hundred, and where each cell is a sample leave the integrals out.
 #' @param by What the rows of `pointwise` are: `"gene"` (default) or `"sample"`.
 #' @param integrate Integrate out what only the sample itself tells of? Default: yes. Gaussian and count models alike.
 #' @param compare Compare the fits where there are several? Default: yes.

@@ -117,20 +117,23 @@ unseen_log_lik <- function(fit, newdata) {
   prediction$input$y <- observed_response(prediction)
   variance <- unseen_variance(prediction)
   prediction$input$terms <- lapply(prediction$input$terms, without_unseen)
-  # What a new level has for a dispersion is drawn, the same for both uses.
-  out <- with_local_seed(1L, log_lik_draws(prediction))
+  # What a new level has for a dispersion is drawn, once.
+  dispersion <- prediction$dispersion <- with_local_seed(1L, response_dispersion(prediction))
+  out <- log_lik_draws(prediction)
   rows <- which(colSums(variance) > 0)
   if (length(rows) == 0) return(out)
-  eta <- predicted_eta(prediction)
-  dispersion <- with_local_seed(1L, response_dispersion(prediction))
+  # What predictors with errors add is normal, too.
+  at <- with_latent_spread(known_predictor(prediction), prediction)
+  variance <- variance + at$spread
   family <- family_record(fit$family)
   for (i in rows) {
     y <- prediction$input$y[i]
     weight <- prediction$input$weights[i]
     own <- if (is.matrix(dispersion)) dispersion[, i] else dispersion
-    value <- function(d) weight * family$varying_log_density(y, eta[, i] + d, own)
-    slope <- function(d) lapply(family$slopes(y, eta[, i] + d, own), `*`, weight)
-    out[, i] <- out[, i] - value(0) + log_normal_mean(value, slope, variance[, i])
+    value <- function(d) weight * family$varying_log_density(y, at$eta[, i] + d, own)
+    slope <- function(d) lapply(family$slopes(y, at$eta[, i] + d, own), `*`, weight)
+    constant <- weight * row_log_density(fit$family, y, at$eta[, i], own) - value(0)
+    out[, i] <- constant + log_normal_mean(value, slope, variance[, i])
   }
   out
 }

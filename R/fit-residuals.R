@@ -36,7 +36,8 @@ residuals.twillfit <- function(object, newdata = NULL, re_formula = NULL,
     prediction <- prepare_prediction(object, newdata, re_formula, ...)
     residual_draws(prediction, observed_response(prediction), method, type)
   })
-  if (!check_flag(summary, "summary") || type == "quantile") return(draws)
+  if (type == "quantile") return(with_excluded(draws, object, newdata))
+  if (!check_flag(summary, "summary")) return(draws)
   with_excluded(summarise_columns(draws, robust, probs), object, newdata)
 }
 

@@ -36,10 +36,12 @@ update.twillfit <- function(object, formula. = NULL, newdata = NULL, recompile =
   newdata <- newdata %||% changes[["data"]]
   changes[c("formula", "data")] <- NULL
   formula <- updated_formula(object$formula, formula., names(late))
+  whole <- if (is.null(newdata)) original_data(object, env)
   late <- lapply(stats::setNames(nm = names(late)), function(name) {
-    late_argument(late[[name]], newdata %||% object$data, env, function() ...elt(match(name, names(dots))))
+    late_argument(late[[name]], c(names(newdata %||% object$data), names(whole)), newdata %||% object$data, env,
+                  function() ...elt(match(name, names(dots))))
   })
-  data <- newdata %||% updated_data(object, formula, late, env)
+  data <- newdata %||% updated_data(object, formula, late, whole)
   say_replaced(object, formula, names(late), changes$silent %||% 1)
   # The rows of the fit have its condition behind them; for other data it holds again.
   is_same <- identical(data, object$data)
@@ -53,6 +55,7 @@ update.twillfit <- function(object, formula. = NULL, newdata = NULL, recompile =
   call <- as.call(c(list(twill), symbols, compact(late)))
   fit <- eval(call, list2env(stats::setNames(arguments, paste0(".twill_", names(arguments))), parent = env))
   fit$call <- updated_call(object$call, fit, formula., dots)
+  if (is_same && !"na.action" %in% names(changes)) attr(fit$data, "na.action") <- attr(object$data, "na.action")
   fit
 }
 
@@ -185,23 +188,28 @@ without_offset <- function(formula) {
 }
 
 # An argument as twill() is to see it: as it was written where it is about columns, else its value.
-late_argument <- function(expression, data, env, in_place) {
-  if (all(variables_in(expression) %in% names(data))) return(expression)
+late_argument <- function(expression, columns, data, env, in_place) {
+  if (all(variables_in(expression) %in% columns)) return(expression)
   evaluate_argument(expression, data, env, in_place, function(why) expression)
 }
 
 # The rows of the fit, or the whole data of the first call where the fit has not kept what is asked for.
-updated_data <- function(object, formula, late, env) {
+updated_data <- function(object, formula, late, whole) {
   asked <- c(formula_variables(formula), unlist(lapply(compact(late), all.vars)))
-  absent <- setdiff(asked, names(object$data))
-  absent <- absent[!vapply(absent, exists, NA, envir = formula$env) & !absent %in% c("Intercept", "intercept")]
+  absent <- setdiff(asked, c(names(object$data), "Intercept", "intercept"))
+  # Columns come before objects of their name.
+  absent <- absent[absent %in% names(whole) | !vapply(absent, is_value_in, NA, env = formula$env)]
   is_new_subset <- "subset" %in% names(late) && !is.null(object$call$subset)
   if (length(absent) == 0 && !is_new_subset) return(object$data)
-  data <- original_data(object, env)
-  if (!is.null(data) && all(absent %in% names(data))) return(data)
+  if (!is.null(whole) && all(absent %in% names(whole))) return(whole)
   abort_twill("data", c(if (length(absent)) "The update names columns that the fit has not kept: {.val {absent}}." else
                           "The fit has kept only the rows of its own {.arg subset}.",
                         "i" = "Supply the data again: {.code update(fit, ..., newdata = )}."))
+}
+
+is_value_in <- function(name, env) {
+  value <- get0(name, envir = env)
+  !is.null(value) && !is.function(value)
 }
 
 # The data frame that the call of the fit names, if it still is the one that the fit was made of.
@@ -226,6 +234,7 @@ kept_arguments <- function(fit, formula, data, changes) {
                                            used$save_warmup))
   # Without a warm-up of its own the call had half of the iterations, and so has the new one.
   if (is.null(changes$iter) || !is.null(fit$call$warmup)) arguments$warmup <- used$warmup
+  if (inherits(attr(fit$data, "na.action"), "exclude")) arguments$na.action <- stats::na.exclude
   if (!is.null(fit$call$seed)) arguments$seed <- fit$info$seed
   compact(arguments)
 }
@@ -246,25 +255,15 @@ kept_contrasts <- function(fit, formula, data) {
   if (length(contrasts)) contrasts
 }
 
-# The user's priors, as far as the changed model has their parameters. A prior that all parameters of a class have in
-# common is for the class, so that it also holds for coefficients that are added.
+# The priors that the user stated, as far as the changed model has their parameters: those of a class hold for what is added to
+# it.
 kept_prior <- function(fit, formula, data, changes) {
-  user <- fit$prior[fit$prior$source != "default", , drop = FALSE]
-  user <- user[user$class != "mu", , drop = FALSE]
-  if (nrow(user) == 0 || "prior" %in% names(changes)) return(NULL)
-  classes <- split(user, paste(user$class, user$resp, user$dpar), drop = TRUE)
-  user <- do.call(rbind, lapply(classes, shared_prior, all = fit$prior))
-  parameters <- tryCatch(tw_default_prior(formula, data, changes$family %||% fit$family, data2 = changes$data2 %||% fit$data2),
-                         twill_error = function(e) NULL)
+  user <- fit$stated
+  if (NROW(user) == 0 || "prior" %in% names(changes)) return(NULL)
+  contrasts <- if ("contrasts" %in% names(changes)) changes$contrasts else kept_contrasts(fit, formula, data)
+  parameters <- tryCatch(tw_default_prior(formula, data, changes$family %||% fit$family, contrasts = contrasts,
+                                          data2 = changes$data2 %||% fit$data2), twill_error = function(e) NULL)
   if (is.null(parameters)) return(user)
   exists <- vapply(seq_len(nrow(user)), function(i) any(targets(user[i, ], parameters)), NA)
   user[exists, , drop = FALSE]
-}
-
-shared_prior <- function(rows, all) {
-  same_class <- all[all$class == rows$class[1] & all$dpar == rows$dpar[1] & all$resp == rows$resp[1], ]
-  if (nrow(rows) < nrow(same_class) || length(unique(rows$prior)) > 1) return(rows)
-  row <- rows[1, , drop = FALSE]
-  row[c("coef", "group")] <- ""
-  row
 }

@@ -52,7 +52,7 @@ warn_row_dependent <- function(terms, data) {
 row_dependent_terms <- function(terms, data) {
   variables <- as.list(attr(terms, "predvars") %||% attr(terms, "variables"))[-1]
   labels <- vapply(as.list(attr(terms, "variables"))[-1], deparse1, "")
-  is_asked <- vapply(variables, is.call, TRUE) & seq_along(variables) != attr(terms, "response")
+  is_asked <- vapply(variables, is.call, TRUE)
   parts <- parts_of_rows(nrow(data))
   is_dependent <- vapply(variables[is_asked], depends_on_rows, TRUE, data = data, env = environment(terms), parts = parts)
   labels[is_asked][is_dependent]

@@ -12,7 +12,7 @@ new_responses_model <- function(input, family, prior, contrasts, intercept, prio
   spec <- new_spec(design, family, priors$parameters, "raw", prior_only)
   parts <- Map(function(one, design) list(formula = one$formula, data = one$data, design = design), input$responses, designs)
   list(formula = input$formula, family = family, data = input$data, design = design, parameters = priors$parameters,
-       prior = priors$table, intercept = intercept, spec_json = to_json(spec), responses = parts)
+       prior = priors$table, stated = user, intercept = intercept, spec_json = to_json(spec), responses = parts)
 }
 
 response_designs <- function(input, family, contrasts, intercept, prior_only, relations, user) {

@@ -6,7 +6,8 @@ new_model <- function(input, family, prior, contrasts, intercept, prior_only, re
     return(new_responses_model(input, family, prior, contrasts, intercept, prior_only, relations))
   }
   design <- new_design(input$formula, input$data, family, contrasts, relations, errors, input$merged)
-  user <- add_formula_means(as_twill_prior(prior), formula_means(design))
+  stated <- as_twill_prior(prior)
+  user <- add_formula_means(stated, formula_means(design))
   identified <- identified_model(design, family, intercept, user)
   design <- identified$design
   priors <- identified$priors
@@ -18,7 +19,7 @@ new_model <- function(input, family, prior, contrasts, intercept, prior_only, re
   if (!is.null(design$latents)) design <- with_known_latents(design, priors$parameters)
   spec <- new_spec(design, family, priors$parameters, intercept, prior_only)
   list(formula = input$formula, family = family, data = input$data, design = design, parameters = priors$parameters,
-       prior = priors$table, intercept = intercept, spec_json = to_json(spec))
+       prior = priors$table, stated = stated, intercept = intercept, spec_json = to_json(spec))
 }
 
 refuse_flat_priors <- function(parameters) {

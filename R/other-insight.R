@@ -5,8 +5,9 @@
 #' Methods for the generics of insight, performance and bayestestR, set when these packages are there. `performance::r2()` gives
 #' [bayes_R2()] with and without group-level terms, as medians and highest-density intervals;
 #' `performance::icc()` and `insight::get_variance()` the parts of variance at
-#' posterior means (of related levels averaged over rows, with the diagonal of their matrix), after Nakagawa, Johnson and Schielzeth (2017): for counts \eqn{\log(1 + 1/\lambda + 1/shape)} is the
-#' variance of the distribution, with the mean count \eqn{\lambda}. `hdi()`, `describe_posterior()` and other
+#' posterior means (of related levels averaged over rows, with the diagonal of their matrix), after Nakagawa, Johnson and
+#' Schielzeth (2017): for counts \eqn{\log(1 + 1/\lambda + 1/shape)} is the variance of the distribution,
+#' with the mean count \eqn{\lambda}. `hdi()`, `describe_posterior()` and other
 #' functions of bayestestR are given the draws of the population-level coefficients, as is `parameters::model_parameters()`.
 #' `performance::model_performance()` has [loo()], [waic()], R2 and the root mean square of residuals at posterior means.
 #' marginaleffects is given posterior draws of predictions. Fits of genes are refused: [tw_gene()] makes a model of one.

@@ -183,7 +183,9 @@ column_units <- function(x, largest = 1) {
   ifelse(is_constant, 1, unit_of_reach(reach, largest))
 }
 
+# What is learned of effects has no common use to keep to: it is in the reach itself, so that no unit is another's neighbour.
 unit_of_reach <- function(reach, largest) {
+  if (is.infinite(largest)) return(ifelse(is.finite(reach) & reach > 0, pmin(pmax(reach, 1e-70), 1e70), 1))
   # Products of larger or smaller numbers are beyond what double precision holds.
   power <- pmin(pmax(ceiling(log10(reach) - 1e-9), -70), 70)
   ifelse(!is.finite(reach) | reach <= 0, 1, pmin(10^ifelse(power > 0, power - 1, power), largest))

@@ -23,8 +23,9 @@
 #'
 #' @section Distributions:
 #' `normal(mean, sd)`, `student_t(df, location, scale)`, `cauchy(location, scale)`,
-#' `double_exponential(location, scale)`, `uniform(lower, upper)`, `std_normal()`, and `""` or `"flat"`, the improper
-#' constant density; for positive parameters (`sd`, `sigma`, `shape`) also `exponential(rate)`, `gamma(shape, rate)`,
+#' `double_exponential(location, scale)`, `uniform(lower, upper)`, `std_normal()`, and `"flat"` (for the whole class
+#' `b` also `""`, as in brms), the improper constant density; for positive parameters (`sd`, `sigma`, `shape`) also
+#' `exponential(rate)`, `gamma(shape, rate)`,
 #' `inv_gamma(shape, scale)`, `lognormal(meanlog, sdlog)`, `horseshoe_scale(tau, slab)` (what a regularised horseshoe with
 #' these scales implies for one standard deviation, `1 / sqrt(1 / slab^2 + 1 / (tau l)^2)` with `l` half-Cauchy), and all
 #' others truncated to positive values, so that `normal(0, 5)` and `half_normal(5)` are the same; `lkj(eta)` for correlations.
@@ -59,8 +60,16 @@ tw_prior <- function(prior, class = "b", coef = "", group = "", dpar = "", lb = 
   for (name in names(texts)) check_text(texts[[name]], name)
   check_bound(lb, "lb")
   check_bound(ub, "ub")
+  warn_empty_prior(trimws(prior), class, coef)
   new_prior(prior = trimws(prior), class = class, coef = coef, group = group, resp = resp, dpar = dpar, lb = as.character(lb),
             ub = as.character(ub), source = "user") |> validate_prior()
+}
+
+# In a table of brms it says that none is stated.
+warn_empty_prior <- function(prior, class, coef) {
+  if (!any(prior == "" & !(class == "b" & coef == ""))) return(invisible())
+  warn_twill("prior", c("An empty prior says nothing but of the whole class b, which is flat with it: defaults hold.",
+                        "i" = "The improper constant density is {.val flat}."))
 }
 
 check_text <- function(x, name) {

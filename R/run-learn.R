@@ -99,6 +99,7 @@ update_shared <- function(shared, piece, job) {
   shared$rounds <- rbind(shared$rounds, trace)
   shared$n_genes <- learned$n_genes
   shared$covariance <- learned$covariance
+  shared$floors <- learned$floors
   shared
 }
 
@@ -129,8 +130,12 @@ learn_from <- function(shared, piece, job, parts, start) {
   x <- trend_basis(trend_input(job$model, piece$base_mean[usable], shared$unit), shared$range)
   hyper <- lapply(parts, part_hyperprior, unit = shared$unit, level = shared$level)
   hyper <- list(mean = unlist(lapply(hyper, `[[`, "mean")), sd = unlist(lapply(hyper, `[[`, "sd")))
-  learned <- learn_round(parts, values, shared$parts, shared$par, start, hyper, x)
-  c(learned, n_genes = sum(usable))
+  # The first draws are under wide priors.
+  floors <- shared$floors %||% scale_floors(parts, values, lengths(start))
+  # A horseshoe has other parameters than its proxy.
+  at <- Map(function(own, size) if (length(own) == size) own else rep(NA_real_, size), floors, lengths(start))
+  learned <- learn_round(parts, values, shared$parts, shared$par, start, hyper, x, unlist(at))
+  c(learned, list(floors = floors), n_genes = sum(usable))
 }
 
 abort_unlearned <- function(piece) {

@@ -166,17 +166,19 @@ horseshoe_score <- function(values, par, weights) {
 # `values`: per part the matrix draws x genes; `from`: the parameters under which they were drawn, `from_parts` the parts
 # with the kinds of prior that held then. Returns list(par, ess, value, covariance): the parameters by part, the relative
 # effective number of draws per gene left by the reweighting, the gain of the log marginal likelihood, a function that gives
-# the posterior covariance of all parameters.
-learn_round <- function(parts, values, from_parts, from, start, hyper, x) {
+# the posterior covariance of all parameters. `floors` are those of scale_floors().
+learn_round <- function(parts, values, from_parts, from, start, hyper, x, floors = NULL) {
   base <- Reduce(`+`, Map(part_density, from_parts, values, from, MoreArgs = list(x = x)))
   sizes <- lengths(start)
+  floors <- floors %||% rep(NA_real_, sum(sizes))
   split_par <- function(par) split_by(par, sizes)
   ratio <- function(par) Reduce(`+`, Map(part_density, parts, values, split_par(par), MoreArgs = list(x = x))) - base
   weigh <- remember_last(function(par) weigh_columns(ratio(par)))
-  objective <- function(par) sum(weigh(par)$log_mean) + hyper_density(par, hyper)
+  objective <- function(par) sum(weigh(par)$log_mean) + hyper_density(par, hyper) + wall_density(par, floors)
   gradient <- function(par) {
     more <- list(x = x, weights = weigh(par)$scores)
-    unlist(Map(part_score, parts, values, split_par(par), MoreArgs = more), use.names = FALSE) - (par - hyper$mean) / hyper$sd^2
+    unlist(Map(part_score, parts, values, split_par(par), MoreArgs = more), use.names = FALSE) - (par - hyper$mean) / hyper$sd^2 +
+      wall_score(par, floors)
   }
   # Steps of order one: the mean over genes.
   best <- stats::optim(unlist(start, use.names = FALSE), objective, gradient, method = "BFGS",

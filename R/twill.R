@@ -61,7 +61,8 @@
 #' @param chains Number of chains. Default: 4; rhat needs at least 2.
 #' @param iter Iterations per chain, warm-up included. Default: 2000.
 #' @param warmup Iterations of warm-up per chain. Default: half of `iter`.
-#' @param thin Keep each `thin`-th draw. Default: 1.
+#' @param thin Keep each `thin`-th draw. Default: 1. Where effects are integrated out, what is kept draws them with random numbers
+#'   of its own: the draws are as good as each `thin`-th of a longer run, and not the same.
 #' @param cores,threads Number of threads on which chains run, at most; approximations use one, by blocks of effects all.
 #'   `threads` is another name for `cores`, and counts where both are given. Default: the option `mc.cores`, else 2. Draws do
 #'   not depend on it.
@@ -236,7 +237,8 @@ new_fit <- function(model, output, settings, sample_prior, call) {
               partial = output$partial, sample_prior = sample_prior, method = method_of(settings),
               settings = settings)
   fit <- list(call = small_call(call), formula = model$formula, family = model$family, data = model$data,
-              prior = model$prior, intercept = model$intercept, design = model$design, draws = output$draws,
+              prior = model$prior, stated = model$stated, intercept = model$intercept, design = model$design,
+              draws = output$draws,
               warmup_draws = output$warmup_draws, sampler = output$sampler, info = c(output$info, run),
               data2 = model$data2, spec_json = model$spec_json, version = utils::packageVersion("twill"))
   fit$effects <- output$effects

@@ -281,12 +281,14 @@ fn column(m: &Array2<f64>, j: usize) -> &[f64] {
     m.column(j).to_slice().expect("column-major by construction")
 }
 
-/// A column-major matrix.
+/// A column-major matrix, without negative zeros.
 ///
 /// # Errors
 /// [`Error::Spec`] if there are not `n * p` finite values.
-pub fn matrix(name: &str, values: Vec<f64>, n: usize, p: usize) -> Result<Array2<f64>> {
+pub fn matrix(name: &str, mut values: Vec<f64>, n: usize, p: usize) -> Result<Array2<f64>> {
     check_vector(name, &values, n * p)?;
+    // Rows are told apart by their bits in one place and by their values in another: there is one zero.
+    values.iter_mut().for_each(|x| *x += 0.0);
     Array2::from_shape_vec((n, p).f(), values).map_err(|e| Error::Spec(format!("{name}: {e}")))
 }
 

@@ -84,7 +84,7 @@ impl FlatModel {
     pub fn without_data(&self, frame: &Frame) -> Vec<Information<f64>> {
         let Frame { c, p, .. } = *frame;
         let mut a: Information<f64> = Information::new(&frame.scheme);
-        for (of, direction) in self.coefficients.iter().zip(self.directions.chunks_exact(p)) {
+        for (of, direction) in self.coefficients.iter().zip(self.directions.chunks_exact(p.max(1))) {
             for (i, di) in direction.iter().enumerate() {
                 a.prior_pull[c - p + i] += di * of.precision() * of.location();
             }

@@ -127,7 +127,10 @@ impl Likelihood {
     pub fn rising_of(&self, x: &[f64]) -> Rising {
         match &self.dispersion {
             Dispersion::Groups(groups) => {
-                groups.iter().find(|g| g.x == x).map(|g| g.rising.clone()).unwrap_or_default()
+                let mut own = groups.iter().filter(|g| g.x == x);
+                let rising = own.next().map(|g| g.rising.clone()).unwrap_or_default();
+                debug_assert!(own.next().is_none(), "groups of one dispersion are told apart by its design");
+                rising
             }
             Dispersion::Rows { columns, n } if self.family.has_shape() => {
                 let is_in = |i: &usize| columns.chunks_exact(*n).zip(x).all(|(column, x)| column[*i] == *x);

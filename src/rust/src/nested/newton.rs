@@ -147,7 +147,7 @@ impl Nested {
                 (0..n).for_each(|s| at.vectors[block.basis + s * rows.len() + at_row] = x[s]);
             }
         }
-        for (j, column) in of_core_alone.chunks_exact(plan.n_core).enumerate() {
+        for (j, column) in of_core_alone.chunks_exact(plan.n_core.max(1)).enumerate() {
             matrix.matrix.col_as_slice_mut(j).copy_from_slice(column);
         }
         matrix.subtract(plan, &constants.products, &at.vectors, &self.cancel);

@@ -147,9 +147,8 @@ impl ScalePriors {
             let scale = sd / told.sqrt();
             let (z, u) = (theta[place], scale * theta[place]);
             out.dispersion[place - self.layout.dispersion.start] = u;
-            // u / sd = z / sqrt(told), also where sd is 0.
-            out.lprior -= (z * z / told + T::splat((2.0 * PI).ln())) * 0.5 + sd.ln();
-            out.log_jacobian += scale.ln();
+            // u / sd = z / sqrt(told), also where sd is 0. It is no prior of a parameter, as little as that of effects on the mean.
+            out.log_jacobian += scale.ln() - (z * z / told + T::splat((2.0 * PI).ln())) * 0.5 - sd.ln();
         }
     }
 
