@@ -87,7 +87,7 @@ volcano_plot <- function(table, results, alpha) {
 volcano_caption <- function(edge, support) {
   if (!any(edge)) return(NULL)
   if (-log10(support) >= highest_told) sprintf("Triangles: above %g.", highest_told) else
-    "Triangles: s-values below what this number of draws can tell; they give an order only."
+    "Triangles: beyond what so many draws can tell (an order only)."
 }
 
 volcano_axis <- function(top) {

@@ -173,27 +173,27 @@ determined_sizes <- function(x, size, count = NULL) {
   ifelse(own^2 < nearly_determined * size^2, pmax(own, least_own_size * size), Inf)
 }
 
-# Powers of ten by which columns are to be divided so that their values differ by more than 0.1 and 10 at most (where none of them
-# is constant: reach so far). What is said of effects without looking at their columns, such as spreads of slopes, is for such. Of
-# numbers beyond 10 priors in common use are wide, and stay so where `largest` is 1.
-column_units <- function(x, largest = 1) {
+# By what columns are to be divided so that what is said of effects without looking at their columns, such as spreads of slopes,
+# is about them: how far their values reach (from zero, where no column is constant). Default priors keep to the numbers that are
+# in common use, and take powers of ten for what reaches 0.1 at most; what is learned has the reach itself.
+column_units <- function(x, is_learned = FALSE) {
   is_constant <- constant_columns(x)
   has_level <- any(is_constant)
   reach <- vapply(seq_len(ncol(x)), function(j) if (has_level) diff(range(x[, j])) else max(abs(x[, j])), 0)
-  ifelse(is_constant, 1, unit_of_reach(reach, largest))
+  ifelse(is_constant, 1, unit_of_reach(reach, is_learned))
 }
 
-# What is learned of effects has no common use to keep to: it is in the reach itself, so that no unit is another's neighbour.
-unit_of_reach <- function(reach, largest) {
-  if (is.infinite(largest)) return(ifelse(is.finite(reach) & reach > 0, pmin(pmax(reach, 1e-70), 1e70), 1))
+unit_of_reach <- function(reach, is_learned) {
   # Products of larger or smaller numbers are beyond what double precision holds.
-  power <- pmin(pmax(ceiling(log10(reach) - 1e-9), -70), 70)
-  ifelse(!is.finite(reach) | reach <= 0, 1, pmin(10^ifelse(power > 0, power - 1, power), largest))
+  reach <- ifelse(is.finite(reach) & reach > 0, pmin(pmax(reach, 1e-70), 1e70), 1)
+  if (is_learned) reach else pmin(10^ceiling(log10(reach) - 1e-9), 1)
 }
 
 # Of a term's coefficients: of their columns, and of the matrix that relates levels, whose effects are multiples of the root of
 # its diagonal.
-term_units <- function(term, largest = 1) column_units(term$z, largest) * unit_of_reach(term$reach %||% 1, largest)
+term_units <- function(term, is_learned = FALSE) {
+  column_units(term$z, is_learned) * unit_of_reach(term$reach %||% 1, is_learned)
+}
 
 # Of rows that stand for `count` rows each, if that is given.
 column_means <- function(x, count = NULL) if (is.null(count)) colMeans(x) else colSums(count * x) / sum(count)

@@ -1,9 +1,9 @@
 # The least scale of effects that draws can tell of.
 #
 # The posterior of an effect with error s under a prior of scale tau has the variance tau^2 / (1 + (tau / s)^2). What genes tell
-# of tau and of the mean is in how far that is from tau^2: below a quarter of s it is less than six percent, which is what the Monte
-# Carlo error of a variance comes to. Reweighted draws then know nothing of wider priors, and of the mean they seem to know all. A
-# scale of s / 4 in the place of a smaller one widens posteriors by three percent of s at most.
+# of tau and of the mean is in how far that is from tau^2: below a quarter of s it is less than six percent, which is what the
+# Monte Carlo error of a variance comes to. Reweighted draws then know nothing of wider priors, and of the mean they seem to know
+# all. A scale of s / 4 in the place of a smaller one widens posteriors by three percent of s at most.
 
 part_of_error <- 0.25
 

@@ -15,7 +15,7 @@ mvn_part <- function(model) {
                            "x" = "{.arg prior} or {.arg design} state that of {.val {some(own)}}.",
                            "i" = "Leave it out; {.code effect_prior = \"normal\"} learns those that are not stated."))
   }
-  list(kind = "mvn", variable = names, centre = t(centred_columns(model)), unit = column_units(model$design$x, Inf),
+  list(kind = "mvn", variable = names, centre = t(centred_columns(model)), unit = column_units(model$design$x, TRUE),
        is_level = table$class[rows] == "Intercept" | constant_columns(model$design$x))
 }
 

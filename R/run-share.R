@@ -16,7 +16,7 @@
 shared_parts <- function(model, share, sd_prior, effect_prior) {
   table <- model$parameters
   is_free <- table$source == "default"
-  units <- c(units_of_sds(model$design), stats::setNames(column_units(model$design$x, Inf), model$design$coef_names))
+  units <- c(units_of_sds(model$design), stats::setNames(column_units(model$design$x, TRUE), model$design$coef_names))
   part <- function(kind, variables) {
     lapply(variables, function(name) {
       c(list(kind = kind, variable = name), if (isTRUE(units[name] != 1)) list(unit = units[[name]]))
@@ -36,7 +36,7 @@ shared_parts <- function(model, share, sd_prior, effect_prior) {
 units_of_sds <- function(design) {
   unlist(lapply(design$terms, function(term) {
     names <- sd_names(term)
-    stats::setNames(rep_len(term_units(term, Inf), length(names)), names)
+    stats::setNames(rep_len(term_units(term, TRUE), length(names)), names)
   }))
 }
 

@@ -70,5 +70,5 @@ test_that("no table shows a rate below one over its draws, and the surest come f
   fewer <- structure(both, support = 2 * support)
   expect_equal(largest_support(list(both, fewer, data.frame())), 2 * support)
   # Plots tell them apart.
-  expect_match(plot(table, "volcano")$labels$caption, "Triangles: more than draws tell")
+  expect_match(plot(table, "volcano")$labels$caption, "Triangles: beyond what so many draws can tell")
 })

@@ -49,16 +49,16 @@ test_that("effects of a covariate do not depend on its unit, be it in grams or t
   expect_equal(scale_of("dose"), 100 * scale_of("Intercept"))
 })
 
-test_that("units of columns are powers of ten, and one for what reaches a tenth", {
+test_that("units of columns are powers of ten, one for what reaches a tenth, and the reach itself where they are learned", {
   x <- cbind(1, c(0, 1, 0.5), c(0, 0.1, 0.05), c(0, 0.11, 0), 1 + c(0, 0.01, 0.005), 1e6 * (1:3))
   expect_equal(column_units(x), c(1, 1, 0.1, 1, 0.01, 1))
-  expect_equal(column_units(x, Inf), c(1, 1, 0.1, 1, 0.01, 1e6))
-  expect_equal(column_units(cbind(1, c(0, 10), c(0, 11), c(0, 100)), Inf), c(1, 1, 10, 10))
+  expect_equal(column_units(x, TRUE), c(1, 1, 0.1, 0.11, 0.01, 2e6))
+  expect_equal(column_units(cbind(1, c(0, 10), c(0, 11), c(0, 100)), TRUE), c(1, 10, 11, 100))
   # Without a level it is how far the column reaches that counts.
   expect_equal(column_units(x[, 5, drop = FALSE]), 1)
   expect_equal(column_units(x[, 3, drop = FALSE]), 0.1)
   expect_length(column_units(x[, 0]), 0)
-  expect_equal(column_units(cbind(1, c(0, 1e-200), c(0, 1e99)), Inf), c(1, 1e-70, 1e69))
+  expect_equal(column_units(cbind(1, c(0, 1e-200), c(0, 1e99)), TRUE), c(1, 1e-70, 1e70))
 })
 
 test_that("names of values that go by position are not ignored", {
