@@ -58,7 +58,7 @@ donor_variables <- function(model, arms) setdiff(group_variables(model), unlist(
 donor_keys <- function(model, arms) {
   variables <- donor_variables(model, arms)
   if (length(variables) == 0) return(rep("", nrow(model$data)))
-  do.call(paste, c(lapply(unname(as.list(model$data[variables])), as.character), sep = "_"))
+  combined_texts(lapply(as.list(model$data[variables]), as.character), "_")
 }
 
 # One data frame per arm: `donor`, `row` (of the data, one for each combination of levels) and `share`, which sum to one.

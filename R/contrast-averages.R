@@ -41,7 +41,7 @@ average_grid <- function(model, variables) {
   values <- lapply(stats::setNames(variables, variables), function(name) {
     column <- model$data[[name]]
     if (is.factor(column)) levels(column) else if (is.logical(column)) c(FALSE, TRUE) else
-      like_column(mean(as.numeric(column)), column)
+      like_column(mean_over_rows(model, column), column)
   })
   rows <- expand.grid(values, KEEP.OUT.ATTRS = FALSE, stringsAsFactors = FALSE)
   lapply(seq_len(nrow(rows)), function(i) lapply(as.list(rows), `[[`, i))
@@ -58,7 +58,7 @@ say_reference_levels <- function(model, contrast) {
   silent <- setdiff(population_variables(model), unlist(lapply(cond$values, names)))
   matters <- Filter(function(name) depends_on(model, cond, name), silent)
   if (length(matters) == 0) return(invisible())
-  at <- vapply(matters, function(name) sprintf("%s = %s", name, level_text(reference_value(model$data[[name]]))), "")
+  at <- vapply(matters, function(name) sprintf("%s = %s", name, level_text(reference_value(model, name))), "")
   inform_twill("reference", c("The contrast is at {.val {at}}: it is another elsewhere, as the design has interactions.",
                               "i" = "Name other values in {.fn cond}, or average: {.code cond(..., .average = TRUE)}."))
 }
@@ -67,7 +67,7 @@ say_reference_levels <- function(model, contrast) {
 depends_on <- function(model, cond, name) {
   column <- model$data[[name]]
   others <- if (is.factor(column)) levels(column)[-1] else if (is.logical(column)) TRUE else
-    like_column(as.numeric(reference_value(column)) + 1, column)
+    like_column(as.numeric(reference_value(model, name)) + 1, column)
   # Elsewhere the data may say nothing of it.
   weights <- function(cond) {
     found <- tryCatch(cond_weights(model, cond), twill_error_contrast = function(e) NULL)

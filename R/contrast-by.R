@@ -41,6 +41,10 @@ by_plan <- function(fit, weights, by, ask) {
   model <- model_of(fit)
   vars <- by_variables(model, by)
   of_level <- vapply(model$design$terms, function(term) any(term$vars %in% vars), NA)
+  if (any(vapply(model$design$terms[of_level], has_members, NA))) {
+    abort_twill("contrast", c("{.arg by} needs rows of one level each, and those of {.fn mm} belong to several.",
+                              "i" = "{.fn coef} has the coefficients of single levels."))
+  }
   check_varies(model, weights, of_level, by, ask$estimand)
   data <- model$data[vars]
   first <- match(levels(joined_values(data)), joined_values(data))

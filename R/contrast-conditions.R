@@ -159,6 +159,8 @@ numeric_weights <- function(model, contrast) {
   names(contrast) <- sub("^b_", "", names(contrast))
   unknown <- setdiff(names(contrast), known)
   if (length(unknown) > 0) refuse_weights(model, sprintf("There is no coefficient called %s.", unknown[1]))
+  twice <- names(contrast)[duplicated(names(contrast))]
+  if (length(twice) > 0) refuse_weights(model, sprintf("%s is named more than once.", twice[1]))
   if (!all(is.finite(contrast))) refuse_weights(model, "Some weights are not finite.")
   x <- stats::setNames(numeric(length(known)), known)
   x[names(contrast)] <- contrast
@@ -186,7 +188,10 @@ text_weights <- function(model, text) {
   zero <- tryCatch(at(numeric(length(known))), twill_error = function(e) refuse_contrast(model, text))
   x <- vapply(seq_along(known), function(j) at(replace(numeric(length(known)), j, 1)) - zero, 0)
   trial <- seq_along(known) / 7 + 1
-  if (zero != 0 || abs(at(trial) - sum(x * trial)) > 1e-8) refuse_weights(model, "It is not a linear expression of coefficients.")
+  trials <- list(trial, -trial, trial * rep_len(c(-1, 1), length(trial)))
+  # What has no value somewhere is not linear, either.
+  errors <- vapply(trials, function(trial) suppressWarnings(at(trial)) - sum(x * trial), 0)
+  if (zero != 0 || !isTRUE(all(abs(errors) < 1e-8))) refuse_weights(model, "It is not a linear expression of coefficients.")
   coefficient_weights(model, stats::setNames(x, known), text)
 }
 
@@ -263,7 +268,7 @@ cond_frame <- function(model, cond) {
     abort_twill("contrast", c("{.fn cond} names what is no variable of the design: {.val {unknown}}.",
                               did_you_mean(unknown[1], known), "i" = "Its variables are {.val {known}}."))
   }
-  columns <- lapply(stats::setNames(known, known), function(name) cond_column(model$data[[name]], name, cond))
+  columns <- lapply(stats::setNames(known, known), function(name) cond_column(model, name, cond))
   structure(columns, row.names = seq_along(cond$values), class = "data.frame")
 }
 
@@ -276,18 +281,26 @@ cond_variables <- function(model) {
 }
 
 # The values of a variable, in the type that it has in the data.
-cond_column <- function(column, name, cond) {
+cond_column <- function(model, name, cond) {
+  column <- model$data[[name]]
   values <- lapply(cond$values, function(given) {
-    if (is.null(given[[name]])) reference_value(column) else cond_value(given[[name]], column, name)
+    if (is.null(given[[name]])) reference_value(model, name) else cond_value(given[[name]], column, name)
   })
   do.call(c, values)
 }
 
 # The first level, FALSE, or zero; of dates and times, whose zero is nobody's, the mean.
-reference_value <- function(column) {
+reference_value <- function(model, name) {
+  column <- model$data[[name]]
   if (is.factor(column)) return(column[match(levels(column)[1], column)])
   if (is.logical(column)) return(FALSE)
-  like_column(if (inherits(column, c("Date", "POSIXct"))) mean(as.numeric(column)) else 0, column)
+  like_column(if (inherits(column, c("Date", "POSIXct"))) mean_over_rows(model, column) else 0, column)
+}
+
+# Rows may stand for many.
+mean_over_rows <- function(model, column) {
+  count <- model$design$merged$count
+  if (is.null(count)) mean(as.numeric(column)) else stats::weighted.mean(as.numeric(column), count)
 }
 
 # A number as a value of a column of numbers, dates or times.

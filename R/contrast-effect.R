@@ -54,8 +54,9 @@ add_level_means <- function(draws, fit, weights, at) {
 
 side_means <- function(fit, k, part, at) {
   term <- model_of(fit)$design$terms[[k]]
+  found <- levels_of_sides(fit, k, part)
   sides <- lapply(seq_len(nrow(part$weights)), function(i) {
-    levels <- term$levels[levels_with(fit, k, part$values[[i]])]
+    levels <- term$levels[found[[i]]]
     sums <- lapply(colnames(part$weights), function(coef) {
       effects <- draws_of(fit, effect_variables(term$group, levels, coef), at)
       part$weights[i, coef] * apply(effects, c(1, 3), mean)
@@ -63,6 +64,21 @@ side_means <- function(fit, k, part, at) {
     Reduce(`+`, sums)
   })
   Reduce(`+`, sides)
+}
+
+# By side of the contrast the levels of a term, of donors that have levels on all sides, unless there are none.
+levels_of_sides <- function(fit, k, part) {
+  model <- model_of(fit)
+  term <- model$design$terms[[k]]
+  found <- lapply(part$values, function(values) levels_with(fit, k, values))
+  others <- setdiff(term$vars, unlist(lapply(part$values, names)))
+  used <- rowSums(part$weights != 0) > 0
+  if (length(others) == 0 || sum(used) < 2) return(found)
+  rows <- model$data[match(seq_along(term$levels), term$codes), others, drop = FALSE]
+  keys <- level_keys(lapply(as.list(rows), as.character))
+  shared <- Reduce(intersect, lapply(found[used], function(levels) keys[levels]))
+  if (length(shared) == 0) return(found)
+  lapply(found, function(levels) levels[keys[levels] %in% shared])
 }
 
 # The levels of a term whose variables have these values.

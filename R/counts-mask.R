@@ -65,9 +65,13 @@ check_mask_arguments <- function(fit, coverage, min_expression) {
 condition_rates <- function(fit) {
   design <- model_of(fit)$design
   pattern <- design_pattern(design$x) %||% rep(1, nrow(design$x))
-  exposure <- rowsum(exp(design$offset), pattern)[, 1]
-  sums <- count_blocks(fit, function(counts) rowsum(replace(counts, is.na(counts), 0), pattern))
-  do.call(cbind, sums) / exposure
+  # Samples without a count of a gene are none of it.
+  rates <- count_blocks(fit, function(counts) {
+    is_there <- !is.na(counts)
+    rowsum(replace(as.matrix(counts), !is_there, 0), pattern) / rowsum(is_there * exp(design$offset), pattern)
+  })
+  out <- do.call(cbind, rates)
+  replace(out, is.nan(out), 0)
 }
 
 matched_names <- function(names, patterns) {

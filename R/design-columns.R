@@ -117,6 +117,14 @@ difftime_like <- function(column, like, name) {
 # Combinations of values as a factor, in the order of the variables' own levels.
 joined_values <- function(columns) {
   order <- do.call(base::order, unname(as.list(columns)))
-  text <- do.call(paste, c(lapply(columns, level_text), sep = " | "))
+  text <- combined_texts(lapply(columns, level_text), " | ")
   factor(text, unique(text[order]))
+}
+
+# One text for each combination of texts: those that look alike once they are pasted get numbers.
+combined_texts <- function(texts, sep) {
+  keys <- level_keys(texts)
+  first <- !duplicated(keys)
+  text <- do.call(paste, c(unname(texts), sep = sep))
+  make.unique(text[first], sep = "_")[match(keys, keys[first])]
 }

@@ -224,7 +224,7 @@ new_codes <- function(group, newdata, env, allow_new_levels) {
   levels <- lapply(group$vars, function(name) level_text(newdata[[name]] %||% rep(NA, nrow(newdata))))
   if (!is.null(group$twins)) levels[[1]] <- without_twins(levels[[1]], group$twins)
   codes <- match(level_keys(levels), group$keys)
-  names <- do.call(paste, c(levels, sep = "_"))
+  names <- combined_texts(levels, "_")
   if (anyNA(codes) && isTRUE(group$related)) refuse_unrelated_levels(group$group, unique(names[is.na(codes)]))
   if (anyNA(codes) && !allow_new_levels) refuse_new_levels(group$group, unique(names[is.na(codes)]))
   list(codes = codes, new_levels = ifelse(is.na(codes), names, NA_character_))

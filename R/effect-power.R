@@ -221,7 +221,7 @@ pilot_term <- function(fit, k, arms, at) {
   if (length(variance) == 1) variance <- matrix(0, n_set_draws(fit), length(at))
   n <- lengths(lapply(codes, unique))
   list(group = term$group, variance = variance, n = if (is_paired) length(unique(unlist(codes))) else max(n),
-       is_paired = is_paired, codes = codes)
+       is_paired = is_paired, codes = codes, n_levels = length(term$levels))
 }
 
 # Variance of one cell (or sample) of one donor in all conditions of the contrast: draws x genes, in natural logarithms.
@@ -266,7 +266,10 @@ all_paired <- function(terms) all(vapply(terms, `[[`, NA, "is_paired"))
 # The group whose levels are donors. Levels of the others stay as many as they are.
 donor_group <- function(terms, group) {
   known <- unique(vapply(terms, `[[`, "", "group"))
-  if (is.null(group)) return(terms[[which.max(vapply(terms, function(term) as.numeric(term$n), 0))]]$group)
+  # Of those that the contrast varies over, if it does over any.
+  varies <- Filter(function(term) any(term$variance > 0), terms)
+  own <- if (length(varies) > 0) varies else terms
+  if (is.null(group)) return(own[[which.max(vapply(own, function(term) as.numeric(term$n_levels), 0))]]$group)
   if (is.character(group) && length(group) == 1 && group %in% known) return(group)
   given <- given_value(group)
   abort_twill("argument", c("{.arg group} must name a group of the design.", "x" = "It is {.val {given}}.",

@@ -94,6 +94,7 @@ choose_folds <- function(n, K, folds, group, values) {
 }
 
 check_folds <- function(folds, n) {
+  if (is.numeric(folds) && any(folds != round(folds), na.rm = TRUE)) folds <- NA
   folds <- as.integer(folds)
   if (length(folds) == n && !anyNA(folds) && length(unique(folds)) > 1) return(folds)
   abort_twill("folds", c(

@@ -16,7 +16,25 @@ inclusion_loci <- function(z, correlation, max) {
               names(z))
   n <- vapply(loci, function(locus) ncol(locus$z), 0L)
   if (length(unique(n)) > 1) abort_twill("inclusion", "All loci must have the same number of studies: here {.val {unique(n)}}.")
-  loci
+  lapply(loci, in_order_of, studies = colnames(loci[[1]]$z))
+}
+
+# Matrices that have names are those of the studies of these names.
+by_study <- function(matrices, studies, of_locus) {
+  if (is.null(names(matrices)) || is.null(studies) || length(matrices) != length(studies)) return(matrices)
+  if (setequal(names(matrices), studies)) return(matrices[studies])
+  abort_twill("inclusion", c("{.arg correlation}{of_locus} must be named as the studies in {.arg z}, or not at all.",
+                             "x" = "It has {.val {names(matrices)}}, {.arg z} has {.val {studies}}."))
+}
+
+# Studies in the order of the first locus.
+in_order_of <- function(locus, studies) {
+  own <- colnames(locus$z)
+  if (identical(own, studies) || !setequal(own, studies)) return(locus)
+  at <- match(studies, own)
+  locus$z <- locus$z[, at, drop = FALSE]
+  locus$correlation <- locus$correlation[at]
+  locus
 }
 
 inclusion_locus <- function(z, correlation, max, of_locus) {
@@ -46,6 +64,7 @@ inclusion_locus <- function(z, correlation, max, of_locus) {
   }
   check_number_of_sets(nrow(z), max, of_locus)
   matrices <- if (is.list(correlation) && !is.data.frame(correlation)) correlation else rep(list(correlation), ncol(z))
+  matrices <- by_study(matrices, colnames(z), of_locus)
   if (length(matrices) != ncol(z)) {
     abort_twill("inclusion", "{.arg correlation}{of_locus} must be one matrix, or one for each of {ncol(z)} stud{?y/ies}.")
   }

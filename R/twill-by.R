@@ -49,6 +49,11 @@ refuse_by_length <- function(arguments, n) {
 }
 
 refuse_by_in_design <- function(by, design) {
+  taken <- intersect(by, c("gene", "status", "contrast"))
+  if (length(taken)) {
+    abort_twill("genes", c("Tables have columns {.val {taken}} of their own: {.arg by} needs another name.",
+                           "i" = "Rename the column of {.arg col_data}."))
+  }
   both <- if (inherits(design, "formula")) intersect(by, variables_in(design))
   if (length(both)) abort_twill("genes", c("{.arg by} names variables of the design: each fit has one value of them.",
                                           "x" = "These are {.val {both}}.", "i" = "Take them out of {.arg by} or of the design."))
@@ -60,12 +65,15 @@ parts_by <- function(data, by, silent) {
   if (!all(known)) inform_twill("missing", "Dropped {sum(!known)} column{?s} with a missing value in {.field {by}}.", silent)
   if (!any(known)) abort_twill("genes", "No column of {.arg x} has a value in {.field {by}}.")
   codes <- lapply(data[by], function(column) droplevels(as.factor(column)))
-  code <- interaction(codes, drop = TRUE, lex.order = TRUE, sep = " ")
-  rows <- lapply(levels(code), function(level) which(known & code == level))
+  numbers <- lapply(unname(codes), as.integer)
+  code <- do.call(paste, numbers)
+  levels <- unique(code[do.call(order, numbers)])
+  rows <- lapply(levels, function(level) which(known & code == level))
   rows <- rows[lengths(rows) > 0]
+  text <- combined_texts(lapply(codes, as.character), " ")
   keys <- data[vapply(rows, `[`, 0L, 1L), by, drop = FALSE]
   rownames(keys) <- NULL
-  list(keys = keys, rows = rows, names = vapply(rows, function(r) as.character(code[r[1]]), ""), n = nrow(data))
+  list(keys = keys, rows = rows, names = text[vapply(rows, `[`, 0L, 1L)], n = nrow(data))
 }
 
 # Arguments with one value per column of x, and per row of a matrix or experiment.
