@@ -105,3 +105,12 @@ test_that("names in other orders and folds between numbers are refused", {
   expect_error(kfold(fit, folds = rep(c(1.2, 1.7, 2.2), 60)), "fold of each row", class = "twill_error_folds")
   expect_error(refuse_by_in_design("status", ~condition), "of their own", class = "twill_error_genes")
 })
+
+test_that("priors with extreme arguments have their density", {
+  data <- data.frame(y = with_fixed_seed(1, stats::rnorm(10)))
+  for (df in c("1e15", "1e20")) {
+    prior <- c(tw_prior("constant(1)", class = "sigma"), tw_prior(sprintf("student_t(%s, 0, 1)", df), class = "Intercept"))
+    draws <- as.matrix(twill(y ~ 1, data, prior = prior, intercept = "raw", chains = 1, iter = 60, seed = 1, silent = 2))
+    expect_equal(unname(draws[, "lprior"]), unname(dnorm(draws[, "b_Intercept"], log = TRUE)), tolerance = 1e-6)
+  }
+})

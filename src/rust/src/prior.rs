@@ -5,7 +5,7 @@ mod kind;
 use crate::error::{Error, Result};
 use crate::number::Real;
 use crate::spec::PriorSpec;
-use crate::special::ln_gamma;
+use crate::special::ln_gamma_half_step;
 pub use kind::PriorKind;
 use std::f64::consts::PI;
 
@@ -214,7 +214,7 @@ fn unusable(spec: &PriorSpec, why: &str) -> Error {
 /// with the Jacobian of the log, and its derivative in `log_x`.
 #[inline(always)]
 pub fn log_half_student_t<T: Real>(df: f64, log_x: T) -> [T; 2] {
-    let constant = ln_gamma(0.5 * (df + 1.0)) - ln_gamma(0.5 * df) - 0.5 * (df * PI).ln() + 2f64.ln();
+    let constant = ln_gamma_half_step(0.5 * df) - 0.5 * (df * PI).ln() + 2f64.ln();
     // log(1 + x^2 / df): safe for any log_x.
     let [log, share] = (log_x * 2.0 - T::splat(df.ln())).softplus_logistic();
     [T::splat(constant) - log * (0.5 * (df + 1.0)) + log_x, T::splat(1.0) - share * (df + 1.0)]

@@ -5,7 +5,7 @@ use crate::elementary::next_up;
 use crate::error::Result;
 use crate::number::Real;
 use crate::spec::PriorSpec;
-use crate::special::ln_gamma;
+use crate::special::{ln_gamma, ln_gamma_half_step};
 use statrs::distribution::{ContinuousCDF, Gamma, InverseGamma, LogNormal, Normal, StudentsT};
 use std::f64::consts::PI;
 
@@ -95,9 +95,7 @@ impl PriorKind {
         match self {
             PriorKind::Flat | PriorKind::Constant { .. } => 0.0,
             PriorKind::Normal { sd, .. } => -sd.ln() - 0.5 * (2.0 * PI).ln(),
-            PriorKind::StudentT { df, scale, .. } => {
-                ln_gamma(0.5 * (df + 1.0)) - ln_gamma(0.5 * df) - 0.5 * (df * PI).ln() - scale.ln()
-            }
+            PriorKind::StudentT { df, scale, .. } => ln_gamma_half_step(0.5 * df) - 0.5 * (df * PI).ln() - scale.ln(),
             PriorKind::Gamma { shape, rate } => shape * rate.ln() - ln_gamma(shape),
             PriorKind::InvGamma { shape, scale } => shape * scale.ln() - ln_gamma(shape),
             PriorKind::LogNormal { sd_log, .. } => -sd_log.ln() - 0.5 * (2.0 * PI).ln(),

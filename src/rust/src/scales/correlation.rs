@@ -8,7 +8,8 @@ use super::{ScaleGradient, ScalePriors, Scales};
 use crate::error::{Error, Result};
 use crate::layout::pairs;
 use crate::number::Real;
-use crate::special::ln_gamma;
+use crate::special::ln_gamma_half_step;
+use std::f64::consts::PI;
 
 impl ScalePriors {
     #[inline(always)]
@@ -110,5 +111,6 @@ pub fn partial_of_equal(q: usize, r: f64) -> Result<Vec<f64>> {
 /// Log of the integral of `(1 - z^2)^(b - 1)` over (-1, 1), `b = eta + (q - 2 - j) / 2`.
 fn log_beta_width(eta: f64, q: usize, j: usize) -> f64 {
     let b = eta + 0.5 * (q as f64 - 2.0 - j as f64);
-    2.0 * ln_gamma(b) - ln_gamma(2.0 * b) + (2.0 * b - 1.0) * 2f64.ln()
+    // By Legendre's duplication, without differences of large numbers.
+    0.5 * PI.ln() - ln_gamma_half_step(b)
 }
