@@ -230,7 +230,7 @@ level_groups <- function(columns) {
   first <- which(!duplicated(codes))
   first <- first[order(codes[first])]
   texts <- lapply(factors, function(f) as.character(f)[first])
-  names <- make.unique(do.call(paste, c(unname(texts), sep = "_")), sep = "_")
+  names <- combined_texts(texts, "_")
   labels <- level_labels(names)
   list(codes = codes, keys = level_keys(texts), names = names, labels = labels, texts = texts)
 }

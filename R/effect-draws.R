@@ -225,7 +225,7 @@ effect_rows <- function(x, levels) {
     beyond <- sum(abs(mean) * unit_size(x$unit) > log(2))
     c(stats::quantile(mean, c(0.05, 0.5, 0.95), names = FALSE), stats::median(column_sds(draws)), beyond)
   }, numeric(5))
-  shown <- matrix(formatC(t(rows)[, 1:4, drop = FALSE], format = "f", digits = 2, decimal.mark = "."), length(levels))
+  shown <- matrix(fixed_text(t(rows)[, 1:4, drop = FALSE], 2), length(levels))
   dimnames(shown) <- list(levels, c("5%", "50%", "95%", "median sd"))
   # Folds are ratios of counts.
   if (has_counts(x$fit)) cbind(shown, "beyond 2-fold" = big(rows[5, ])) else shown

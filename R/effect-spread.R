@@ -82,7 +82,7 @@ spread_body <- function(x, n) {
                agreement = "agreement")
   quantiles <- t(vapply(columns, function(name) stats::quantile(abs(x[[name]]), c(0.05, 0.25, 0.5, 0.75, 0.95), na.rm = TRUE),
                         numeric(5)))
-  shown <- matrix(formatC(quantiles, format = "f", digits = 2, decimal.mark = "."), nrow(quantiles))
+  shown <- matrix(fixed_text(quantiles, 2), nrow(quantiles))
   dimnames(shown) <- list(names(columns), paste0(c(5, 25, 50, 75, 95), "%"))
   print(shown, quote = FALSE, right = TRUE)
   cat(sprintf("Response sd above half of the effect in %.0f%% of genes, above the effect in %.0f%%.\n",

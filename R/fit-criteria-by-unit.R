@@ -113,7 +113,7 @@ print.tw_leaf_criterion <- function(x, digits = 1, ...) {
   n <- dim(x)
   cat(sprintf("%s, added up by %s: %s rows, %s draws\n", left_out_words(x), attr(x, "by"), big(n[2]), big(n[1])))
   shown <- x$estimates
-  shown[] <- formatC(x$estimates, format = "f", digits = digits, big.mark = ",", decimal.mark = ".")
+  shown[] <- fixed_text(x$estimates, digits, big.mark = ",")
   print(shown, quote = FALSE, right = TRUE)
   k <- unit_k_of(x)
   if (!is.null(k)) {

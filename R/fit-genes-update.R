@@ -46,7 +46,7 @@ refit_set <- function(object, genes, changes, env) {
 # The fit does not keep the counts of all genes.
 check_call_is_there <- function(call, env) {
   arguments <- intersect(c("x", "counts", "col_data"), names(call))
-  lost <- Filter(function(name) is.name(call[[name]]) && !exists(as.character(call[[name]]), envir = env), arguments)
+  lost <- Filter(function(name) is.name(call[[name]]) && !is_value_in(as.character(call[[name]]), env), arguments)
   if (length(lost) == 0) return(invisible())
   object <- as.character(call[[lost[1]]])
   abort_twill("argument", c("The call of the fit cannot be made again: there is no object {.val {object}} any more.",

@@ -77,7 +77,7 @@ format_table <- function(table, digits) {
 
 # Fixed decimals; very large or small magnitudes keep three significant digits instead.
 format_number <- function(x, decimals) {
-  fixed <- formatC(x, format = "f", digits = decimals, decimal.mark = ".")
+  fixed <- fixed_text(x, decimals)
   lost <- decimals > 0 & x != 0 & abs(x) < 10^-decimals / 2
   ifelse(is.na(x), "NA", ifelse(lost | abs(x) >= 1e7, formatC(x, format = "e", digits = 1, decimal.mark = "."), fixed))
 }

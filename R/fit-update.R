@@ -36,7 +36,8 @@ update.twillfit <- function(object, formula. = NULL, newdata = NULL, recompile =
   newdata <- newdata %||% changes[["data"]]
   changes[c("formula", "data")] <- NULL
   formula <- updated_formula(object$formula, formula., names(late))
-  whole <- if (is.null(newdata)) original_data(object, env)
+  # Looked for, and compared with the rows of the fit, where something of it is asked for.
+  delayedAssign("whole", if (is.null(newdata)) original_data(object, env))
   late <- lapply(stats::setNames(nm = names(late)), function(name) {
     late_argument(late[[name]], c(names(newdata %||% object$data), names(whole)), newdata %||% object$data, env,
                   function() ...elt(match(name, names(dots))))
@@ -198,7 +199,7 @@ updated_data <- function(object, formula, late, whole) {
   asked <- c(formula_variables(formula), unlist(lapply(compact(late), all.vars)))
   absent <- setdiff(asked, c(names(object$data), "Intercept", "intercept"))
   # Columns come before objects of their name.
-  absent <- absent[absent %in% names(whole) | !vapply(absent, is_value_in, NA, env = formula$env)]
+  if (length(absent) > 0) absent <- absent[absent %in% names(whole) | !vapply(absent, is_value_in, NA, env = formula$env)]
   is_new_subset <- "subset" %in% names(late) && !is.null(object$call$subset)
   if (length(absent) == 0 && !is_new_subset) return(object$data)
   if (!is.null(whole) && all(absent %in% names(whole))) return(whole)

@@ -10,10 +10,6 @@ refuse_bases <- function(formula, data) {
   }
 }
 
-model_parts <- function(formula) {
-  c(compact(list(formula$fixed, formula$dispersion)), lapply(all_bars(formula), function(bar) bar$rhs))
-}
-
 # Rows that are kept of the pieces so far, and of each.
 rows_in_sample <- 200L
 rows_of_piece <- 50L

@@ -2,14 +2,17 @@
 
 # Every evaluated term by its label: response, additions, and the variables of all model frames.
 frame_columns <- function(formula, data) {
-  parts <- list(formula$fixed, formula$dispersion)
-  parts <- c(compact(parts), lapply(all_bars(formula), function(bar) bar$rhs))
-  frames <- unlist(lapply(parts, function(part) as.list(evaluate_frame(part, data))), recursive = FALSE)
+  frames <- unlist(lapply(model_parts(formula), function(part) as.list(evaluate_frame(part, data))), recursive = FALSE)
   additions <- compact(formula$addition[c("weights", "se")])
   values <- lapply(additions, evaluate_term, data = data, env = formula$env)
   for (i in which(lengths(values) != 1)) check_term_length(values[[i]], deparse1(additions[[i]]), nrow(data))
   columns <- c(frames, stats::setNames(values, vapply(additions, deparse1, "")))
   columns[!duplicated(names(columns))]
+}
+
+# Formulas that have a model frame each.
+model_parts <- function(formula) {
+  c(compact(list(formula$fixed, formula$dispersion)), lapply(all_bars(formula), function(bar) bar$rhs))
 }
 
 evaluate_frame <- function(formula, data, ...) {

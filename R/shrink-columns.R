@@ -22,8 +22,7 @@ shrink_columns <- function(estimate, se, df, data, no_df) {
   }
   out <- list(estimate = column_or_numbers(estimate, data, "estimate"), se = column_or_numbers(se, data, "se"),
               df = column_or_numbers(df, data, "df"))
-  own <- lapply(out[c("estimate", "se")], names)
-  if (is.null(data) && !is.null(own$se) && setequal(own$estimate, own$se) && !identical(own$estimate, own$se)) {
+  if (is.null(data) && !is_in_order(names(out$se), names(out$estimate))) {
     abort_twill("shrink", c("{.arg estimate} and {.arg se} go by position, and their names are in other orders.",
                             "i" = "Say {.code se[names(estimate)]}."))
   }

@@ -124,7 +124,7 @@ big_each <- function(values) vapply(values, big, "")
 aligned <- function(values, digits) {
   largest <- max(abs(values[is.finite(values)]))
   decimals <- max(if (largest < 100) 2 else 0, min(9, digits - 1 - floor(log10(largest))))
-  formatC(values, format = "f", digits = decimals, big.mark = ",", decimal.mark = ".")
+  fixed_text(values, decimals, big.mark = ",")
 }
 
 sized <- function(values, digits) {

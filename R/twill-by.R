@@ -65,11 +65,7 @@ parts_by <- function(data, by, silent) {
   if (!all(known)) inform_twill("missing", "Dropped {sum(!known)} column{?s} with a missing value in {.field {by}}.", silent)
   if (!any(known)) abort_twill("genes", "No column of {.arg x} has a value in {.field {by}}.")
   codes <- lapply(data[by], function(column) droplevels(as.factor(column)))
-  numbers <- lapply(unname(codes), as.integer)
-  code <- do.call(paste, numbers)
-  levels <- unique(code[do.call(order, numbers)])
-  rows <- lapply(levels, function(level) which(known & code == level))
-  rows <- rows[lengths(rows) > 0]
+  rows <- unname(split(which(known), combined_codes(lapply(codes, `[`, known))))
   text <- combined_texts(lapply(codes, as.character), " ")
   keys <- data[vapply(rows, `[`, 0L, 1L), by, drop = FALSE]
   rownames(keys) <- NULL

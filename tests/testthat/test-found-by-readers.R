@@ -85,3 +85,19 @@ test_that("an approximation has as many draws as were asked for", {
                silent = 2)
   expect_equal(ndraws(fit), 1)
 })
+
+test_that("titles of reports are text, not marks", {
+  expect_identical(as_plain_html("Dose <low> & *x*"), "Dose &#60;low&#62; &#38; &#42;x&#42;")
+  skip_if_not_installed("rmarkdown")
+  skip_if_not(rmarkdown::pandoc_available("1.12.3"))
+  file <- tw_report(model, tempfile(fileext = ".html"), title = "Dose <low> *x*")
+  expect_true(any(grepl("Dose &lt;low&gt; \\*x\\*</h1>", readLines(file))))
+})
+
+test_that("genes are fitted again only while their counts are there", {
+  fit <- fake_set()
+  fit$call <- quote(twill_genes(x = counts, design = ~condition))
+  # A function of that name are no counts.
+  counts <- function(object) object
+  expect_error(update(fit, iter = 50), "no object.*counts", class = "twill_error_argument")
+})

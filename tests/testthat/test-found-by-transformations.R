@@ -4,9 +4,11 @@ test_that("a zero with a minus is a zero", {
   data <- data.frame(x = rep(round(c(-1.2, -0.4, 0.4, 1.2)), each = 40))
   data$y <- with_fixed_seed(1, stats::rnbinom(160, mu = 8, size = exp(0.5 + 0.5 * data$x)))
   fit <- function(data) {
-    twill(tw_formula(y ~ 1, shape ~ x), data, family = negbinomial(), method = "hmc", chains = 2, iter = 600, seed = 1,
+    twill(tw_formula(y ~ 1, shape ~ x), data, family = negbinomial(), method = "hmc", chains = 4, iter = 600, seed = 1,
           silent = 2)
   }
+  # Where rows of one dispersion are one group.
+  expect_identical(fit(data)$info$engine, "lanes")
   expect_equal(fixef(fit(data)), fixef(fit(transform(data, x = x + 0))))
 })
 
