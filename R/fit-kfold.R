@@ -118,14 +118,14 @@ unseen_log_lik <- function(fit, newdata) {
   prediction$input$y <- observed_response(prediction)
   variance <- unseen_variance(prediction)
   prediction$input$terms <- lapply(prediction$input$terms, without_unseen)
-  # What a new level has for a dispersion is drawn, once.
-  dispersion <- prediction$dispersion <- with_local_seed(1L, response_dispersion(prediction))
-  out <- log_lik_draws(prediction)
+  # What a new level has for a dispersion is drawn, the same for both uses.
+  out <- with_local_seed(1L, log_lik_draws(prediction))
   rows <- which(colSums(variance) > 0)
   if (length(rows) == 0) return(out)
   # What predictors with errors add is normal, too.
   at <- with_latent_spread(known_predictor(prediction), prediction)
   variance <- variance + at$spread
+  dispersion <- with_local_seed(1L, response_dispersion(prediction))
   family <- family_record(fit$family)
   for (i in rows) {
     y <- prediction$input$y[i]

@@ -168,9 +168,7 @@ warn_infinite_means <- function(is_infinite) {
 }
 
 # Sigma, with known standard errors where there are such, or shape; NULL where a family has none.
-# Where it has been drawn for new levels, that.
 response_dispersion <- function(prediction) {
-  if (!is.null(prediction$dispersion)) return(prediction$dispersion)
   if (family_record(prediction$fit$family)$is_count) dispersion_draws(prediction) else residual_sd(prediction)
 }
 

@@ -32,6 +32,10 @@ test_that("the power of a nested design is that of the group that the contrast v
   named <- tw_design(fit, sides(), effect = 1, donors = c(8, 32), group = "donor:condition")
   expect_equal(table$power, named$power)
   expect_lt(table$se[2], 0.7 * table$se[1])
+  term <- function(group, n_levels, variance) list(group = group, n = 8, n_levels = n_levels, variance = matrix(variance))
+  expect_identical(donor_group(list(term("a", 30, 0), term("b", 16, 1)), NULL), "b")
+  expect_identical(donor_group(list(term("a", 8, 1), term("b", 16, 1)), NULL), "b")
+  expect_identical(donor_group(list(term("a", 8, 0), term("b", 6, 0)), NULL), "a")
 })
 
 test_that("averages of data in pieces are over all rows", {

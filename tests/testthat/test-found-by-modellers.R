@@ -31,6 +31,17 @@ test_that("folds without a level have the density of their rows, with effects on
   }
 })
 
+test_that("the density of a new level is integrated over the level and over errors of predictors", {
+  fit <- fitted_to(y ~ me(x, s) + (1 | g), transform(rows, s = 0.9))
+  new <- data.frame(y = 2, x = 1.5, s = 0.9, g = paste0("new", 1:300))
+  found <- unseen_log_lik(fit, new[1, ])
+  # Each of many levels is drawn by itself.
+  drawn <- log_lik(fit, newdata = new, allow_new_levels = TRUE, sample_new_levels = "gaussian", seed = 1)
+  by_draw <- apply(exp(drawn), 1, mean)
+  expect_lt(abs(mean(exp(found)) / mean(by_draw) - 1), 0.02)
+  expect_gt(stats::cor(exp(found[, 1]), by_draw), 0.95)
+})
+
 test_that("a prior of one parameter stays one of that parameter in updates", {
   fit <- fitted_to(y ~ x, rows, prior = tw_prior("normal(0, 0.001)", coef = "x"))
   table <- prior_summary(update(fit, . ~ . + f, silent = 2))

@@ -21,7 +21,12 @@ test_that("blanks mean the same wherever the file is cut", {
   fit <- short(y ~ arm + (1 | g), write_rows(data))
   expect_equal(nobs(fit), 200)
   expect_identical(levels(fit$data$arm), c("", "z"))
-  expect_equal(nobs(short(y ~ n + (1 | g), write_rows(data))), 140)
+  numbers <- short(y ~ n + (1 | g), write_rows(data))
+  expect_equal(nobs(numbers), 140)
+  # What is blank at first is a number all the same; TRUE and 1 are texts.
+  expect_type(numbers$data$n, "double")
+  expect_identical(wider_type(wider_type(NULL, "", FALSE), c("1", "2"), FALSE), "integer")
+  expect_identical(wider_type(wider_type(NULL, c("T", "F"), FALSE), c("1", "2"), FALSE), "character")
 })
 
 test_that("a column has one type in all pieces", {
