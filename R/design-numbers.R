@@ -4,7 +4,7 @@
 largest_column <- 1e100
 
 check_sizes_of_columns <- function(x) {
-  large <- which(colSums(abs(x) > largest_column, na.rm = TRUE) > 0)
+  large <- which(vapply(seq_len(ncol(x)), function(j) any(abs(x[, j]) > largest_column, na.rm = TRUE), NA))
   if (length(large) == 0) return(invisible())
   column <- colnames(x)[large[1]]
   value <- signif(max(abs(x[, large[1]]), na.rm = TRUE), 3)

@@ -7,7 +7,7 @@ rank_tolerance <- 5e-7
 # the later ones, as lm() has it.
 aliased_columns <- function(x) {
   if (ncol(x) == 0) return(character())
-  decomposition <- qr(x, tol = rank_tolerance)
+  decomposition <- qr(few_rows(x), tol = rank_tolerance)
   if (decomposition$rank == ncol(x)) return(character())
   colnames(x)[decomposition$pivot[seq_len(ncol(x)) > decomposition$rank]]
 }
@@ -18,7 +18,7 @@ aliased_columns <- function(x) {
 identified_model <- function(design, family, intercept, user) {
   priors <- resolve_priors(parameter_table(design, family, intercept), user)
   is_regular <- design$coefficients$class != "mu"
-  aliased <- aliased_columns(design$x[, is_regular, drop = FALSE])
+  aliased <- aliased_columns(if (all(is_regular)) design$x else design$x[, is_regular, drop = FALSE])
   if (length(aliased) == 0) return(list(design = design, priors = priors))
   refuse_aliased_latents(design, aliased)
   held <- priors$parameters[match(paste0("b_", aliased), priors$parameters$variable), ]

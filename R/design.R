@@ -9,6 +9,7 @@ new_design <- function(formula, data, family, contrasts = NULL, relations = list
   check_contrasts(contrasts, formula, data)
   y <- response_values(formula, data, family)
   fixed <- model_part(formula$fixed, data, contrasts)
+  release_memory(nrow(data))
   dispersion <- new_dispersion(formula, data, family, contrasts, whole)
   terms <- new_terms(formula$bars, data, contrasts, relations, whole)
   means <- mean_columns(terms$design)
@@ -27,8 +28,12 @@ new_design <- function(formula, data, family, contrasts = NULL, relations = list
 
 # Weights multiply the log-likelihood of a row: those of rows that stand for many multiply theirs.
 with_merged_rows <- function(design, merged) {
-  merged$squares <- merged$squares * design$weights
-  design$weights <- design$weights * merged$count
+  if (any(design$weights != 1)) {
+    merged$squares <- merged$squares * design$weights
+    design$weights <- design$weights * merged$count
+  } else {
+    design$weights <- merged$count
+  }
   design$merged <- merged
   design
 }
@@ -51,29 +56,6 @@ check_offset_types <- function(frame, terms) {
     abort_twill("data", c("An offset must hold one number per row.",
                           "x" = "{.code {names(frame)[k]}} is of class {.cls {given}}."))
   }
-}
-
-# The model matrix of one formula with what rebuilds it: terms (with the predvars of poly() and the like), levels and
-# contrasts of factors, and the names of the columns.
-model_part <- function(formula, data, contrasts = NULL) {
-  frame <- evaluate_frame(formula, data, drop.unused.levels = TRUE)
-  terms <- attr(frame, "terms")
-  warn_row_dependent(terms, data)
-  check_factor_levels(frame, terms)
-  check_offset_types(frame, terms)
-  used <- contrasts[intersect(names(contrasts), names(frame))]
-  x <- evaluated(stats::model.matrix(terms, frame, contrasts.arg = if (length(used) > 0) used), formula)
-  part <- list(terms = terms, xlevels = stats::.getXlevels(terms, frame), contrasts = attr(x, "contrasts"),
-               offset = stats::model.offset(frame), columns = coef_name(colnames(x)))
-  part$ordinary <- attr(formula, "ordinary_intercept")
-  if (!is.null(part$ordinary)) part$columns[1] <- part$ordinary
-  part$x <- plain_matrix(x, part$columns)
-  check_sizes_of_columns(part$x)
-  part
-}
-
-plain_matrix <- function(x, columns) {
-  matrix(as.numeric(x), nrow(x), ncol(x), dimnames = list(NULL, columns))
 }
 
 # What a model matrix has in columns of indicators.
@@ -126,6 +108,7 @@ new_terms <- function(bars, data, contrasts, relations, whole = NULL) {
 
 new_term <- function(bar, data, contrasts, relations, whole = NULL) {
   part <- model_part(bar$rhs, data, contrasts)
+  release_memory(nrow(data))
   if (ncol(part$x) == 0) abort_twill("formula", "The group-level term of {.field {bar$group}} has no coefficients.")
   inform_far_from_zero(part, bar$group)
   relation <- relation_of(bar, relations)
@@ -227,9 +210,11 @@ new_groups <- function(columns, group) {
 level_groups <- function(columns) {
   factors <- lapply(columns, function(column) drop_unused_levels(level_factor(column)))
   codes <- combined_codes(factors)
-  first <- which(!duplicated(codes))
-  first <- first[order(codes[first])]
-  texts <- lapply(factors, function(f) as.character(f)[first])
+  texts <- if (length(factors) == 1) lapply(factors, levels) else {
+    first <- which(!duplicated(codes))
+    first <- first[order(codes[first])]
+    lapply(factors, function(f) as.character(f[first]))
+  }
   names <- combined_texts(texts, "_")
   labels <- level_labels(names)
   list(codes = codes, keys = level_keys(texts), names = names, labels = labels, texts = texts)

@@ -58,4 +58,9 @@ engine_lock <- function(path, owner) .Call(wrap__engine_lock, path, owner)
 #' Gives a lock back.
 #' @noRd
 engine_unlock <- function(path) .Call(wrap__engine_unlock, path)
+
+#' Gives the system back what the allocator keeps of freed memory, where it can: R frees large vectors in an order that leaves much of
+#' it in pieces.
+#' @noRd
+engine_release_memory <- function() .Call(wrap__engine_release_memory)
 # nolint end

@@ -31,12 +31,12 @@ print_heading <- function(x) {
   links <- paste(names(parameters), "=", parameters, collapse = "; ")
   dropped <- if (x$n_dropped) sprintf("; %d rows with missing values dropped", x$n_dropped)
   by <- if (length(unique(x$nobs_by)) > 1) sprintf(" (%s)", paste(names(x$nobs_by), x$nobs_by, collapse = ", "))
-  merged <- if (!is.null(x$n_merged)) sprintf(", merged to %s rows", big(x$n_merged))
+  merged <- if (!is.null(x$n_merged)) if (x$n_merged < x$nobs) sprintf(", merged to %s rows", big(x$n_merged)) else ", in pieces"
   print_field("Family:", x$family$family)
   print_field("Links:", links)
   print_field("Formula:", format(x$formula))
   if (has_responses(x$formula)) print_field("", "(residuals of the responses independent, given their effects)")
-  print_field("Data:", paste0("Number of observations: ", x$nobs, by, merged, dropped))
+  print_field("Data:", paste0("Number of observations: ", if (is.null(merged)) x$nobs else big(x$nobs), by, merged, dropped))
   print_field("Draws:", x$draws)
   if (!is.null(x$sampled)) print_field("Engine:", x$sampled)
 }

@@ -50,8 +50,14 @@ integer64_text <- function(words, value) {
 # A column as a factor, its levels in the order of its values: numbers and dates by size, text as factor() has it.
 level_factor <- function(column) {
   if (is.factor(column)) return(column)
-  text <- level_text(column)
-  if (is.character(column)) factor(text) else factor(text, levels = unique(text[order(column, na.last = NA)]))
+  if (is.character(column)) return(factor(column))
+  # By values rather than rows: there can be many of these.
+  key <- if (is.object(column)) unclass(column) else column
+  at <- which(!duplicated(column) & !is.na(column))
+  at <- at[order(column[at])]
+  text <- level_text(column[at])
+  levels <- unique(text)
+  structure(match(text, levels)[match(key, key[at])], levels = levels, class = "factor")
 }
 
 # The text of each value as the name of a level.

@@ -58,6 +58,7 @@ merge_pending <- function(reader) {
   rm(rows)
   # What was joined is as large as what is kept: R would let some of it lie for long.
   gc(verbose = FALSE, full = FALSE)
+  release_memory(length(reader$state$count))
 }
 
 # All rows, out of the reader: a column is let go where it has been joined, so that there are never two of all.

@@ -63,7 +63,7 @@ refuse_missing <- function(where, rows, policy) {
 
 # Without losing the contrasts of the factor, which droplevels() does.
 drop_unused_levels <- function(column) {
-  if (!is.factor(column) || length(unique(column)) == nlevels(column)) return(column)
+  if (!is.factor(column) || all(tabulate(column, nlevels(column)) > 0)) return(column)
   contrasts <- attr(column, "contrasts")
   column <- droplevels(column)
   if (is.character(contrasts)) attr(column, "contrasts") <- contrasts

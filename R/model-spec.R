@@ -115,23 +115,27 @@ horseshoe_numbers <- function(args, design) {
   lapply(c(lapply(numbers, as.numeric), list(autoscale = isTRUE(as.logical(args$autoscale)) && has_sigma)), unbox)
 }
 
-# Plain vectors, column by column, as the engine reads them.
+# Numbers column by column, as the engine reads them; those that stand in the design as they are, since they can be large.
 spec_arrays <- function(design) {
   design <- with_imputing_rows(numbered_sources(design))
   columns <- engine_columns(design)
-  arrays <- list(y = as.double(design$y), offset = as.double(columns$offset), weights = as.double(design$weights),
-       se = if (is.null(design$errors)) as.double(design$se) else double(), errors = design$errors$precision,
-       x = as.double(columns$x), x_disp = as.double(engine_dispersion(design)),
+  arrays <- list(y = as_doubles(design$y), offset = as_doubles(columns$offset), weights = as_doubles(design$weights),
+       se = if (is.null(design$errors)) as_doubles(design$se) else double(), errors = design$errors$precision,
+       x = as_doubles(columns$x), x_disp = as_doubles(engine_dispersion(design)),
        terms = lapply(design$terms, function(term) {
          term <- in_coordinates(term)
          z <- lapply(member_terms(term), `[[`, "z")
-         c(list(codes = as.integer(term$codes) - 1L, z = as.double(do.call(rbind, z))),
+         c(list(codes = as.integer(term$codes), z = as_doubles(if (length(z) == 1) z[[1]] else do.call(rbind, z))),
            term["precision"[!is.null(term$precision)]])
        }))
   if (!is.null(design$latents)) arrays$latents <- latent_arrays(design)
-  if (is_merged(design) && any(design$merged$squares > 0)) arrays$squares <- as.double(design$merged$squares)
+  # Where there are squares, if only zeros, the engine merges no more.
+  takes_squares <- identical(design$dispersion, "sigma") || any(design$merged$squares > 0)
+  if (is_merged(design) && takes_squares) arrays$squares <- as_doubles(design$merged$squares)
   arrays
 }
+
+as_doubles <- function(x) if (is.double(x)) x else as.double(x)
 
 # The engine's input of a fit, rebuilt from what the fit keeps.
 engine_input <- function(fit) list(spec_json = fit$spec_json, arrays = spec_arrays(fit$design))

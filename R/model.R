@@ -8,6 +8,7 @@ new_model <- function(input, family, prior, contrasts, intercept, prior_only, re
   design <- new_design(input$formula, input$data, family, contrasts, relations, errors, input$merged)
   stated <- as_twill_prior(prior)
   user <- add_formula_means(stated, formula_means(design))
+  release_memory(n_rows(design))
   identified <- identified_model(design, family, intercept, user)
   design <- identified$design
   priors <- identified$priors

@@ -161,11 +161,12 @@ least_own_size <- 1e-3
 # Sizes of columns given the others, infinite but for those that are nearly determined.
 determined_sizes <- function(x, size, count = NULL) {
   nothing <- rep(Inf, ncol(x))
-  if (ncol(x) < 2 || nrow(x) < ncol(x) || !all(is.finite(x))) return(nothing)
+  are_finite <- all(vapply(seq_len(ncol(x)), function(j) all(is.finite(x[, j])), NA))
+  if (ncol(x) < 2 || nrow(x) < ncol(x) || !are_finite) return(nothing)
   n <- if (is.null(count)) nrow(x) else sum(count)
-  weighed <- x * sqrt(count %||% 1)
+  weighed <- few_rows(x, count)
   length <- sqrt(colSums(weighed^2))
-  decomposed <- qr(weighed / rep(ifelse(length > 0, length, 1), each = nrow(x)), LAPACK = TRUE)
+  decomposed <- qr(weighed / rep(ifelse(length > 0, length, 1), each = nrow(weighed)), LAPACK = TRUE)
   if (any(diag(qr.R(decomposed)) == 0)) return(nothing)
   inverse <- backsolve(qr.R(decomposed), diag(ncol(x)))
   own <- numeric(ncol(x))
@@ -196,18 +197,24 @@ term_units <- function(term, is_learned = FALSE) {
 }
 
 # Of rows that stand for `count` rows each, if that is given.
-column_means <- function(x, count = NULL) if (is.null(count)) colMeans(x) else colSums(count * x) / sum(count)
+column_means <- function(x, count = NULL) {
+  if (is.null(count)) return(colMeans(x))
+  sums <- vapply(seq_len(ncol(x)), function(j) sum(count * x[, j]), 0)
+  stats::setNames(sums / sum(count), colnames(x))
+}
 
 counted_sds <- function(x, count = NULL) {
   if (is.null(count)) return(apply(x, 2, stats::sd))
-  sqrt(colSums(count * (x - rep(column_means(x, count), each = nrow(x)))^2) / (sum(count) - 1))
+  mean <- column_means(x, count)
+  squares <- vapply(seq_len(ncol(x)), function(j) sum(count * (x[, j] - mean[j])^2), 0)
+  stats::setNames(sqrt(squares / (sum(count) - 1)), colnames(x))
 }
 
 # `cap` over the distance of the two values of a column, infinite for columns with more values.
 two_value_cap <- function(x, cap) {
   vapply(seq_len(ncol(x)), function(j) {
     range <- range(x[, j])
-    is_two <- range[1] < range[2] && all(x[, j] %in% range)
+    is_two <- range[1] < range[2] && all(x[, j] == range[1] | x[, j] == range[2])
     if (is_two) cap / diff(range) else Inf
   }, 0)
 }

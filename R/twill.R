@@ -215,6 +215,7 @@ sample_model <- function(model, settings, sample_prior, call, silent, refresh, c
   check_kept_coordinates(model$design$terms, settings)
   check_memory(model, settings)
   describe_run(model, settings, silent)
+  release_memory(n_rows(model$design))
   run <- if (is.null(settings$method)) function(...) run_sampler(..., checkpoint = checkpoint) else run_approximation
   output <- run(model$spec_json, spec_arrays(model$design), settings, silent, refresh)
   warn_uncopied(checkpoint, output$info$uncopied)

@@ -133,7 +133,7 @@ fake_payload <- function(draws, effects, names, settings) {
 # Replaces the engine of twill_genes() until the caller's frame ends.
 local_engine <- function(engine, env = parent.frame()) local_function("run_gene_engine", engine, env)
 
-# Another function in the place of one of the package, until `env` ends.
+# Another function, or number, in the place of one of the package, until `env` ends.
 local_function <- function(name, f, env = parent.frame()) {
   namespace <- asNamespace("twill")
   old <- get(name, namespace)

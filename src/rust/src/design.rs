@@ -2,13 +2,15 @@
 
 mod latent;
 mod precision;
+mod values;
 
 use crate::error::{Error, Result};
 use crate::spec::{DispersionSpec, DispersionTermSpec, Family, InterceptSpec, ModelSpec};
 pub use latent::{Latent, LatentSource, RawLatent};
-use ndarray::{Array2, ShapeBuilder};
 pub use precision::{LevelPrecision, Rotation};
 use std::sync::Arc;
+pub use values::{Table, Values, matrix};
+use values::{check_vector, column, select_rows};
 
 /// Rows of a group-level term.
 #[derive(Debug, Clone)]
@@ -16,7 +18,7 @@ pub struct GroupTerm {
     /// `[members * n]` levels of each row, from 0: those of the first member of all rows, of the second, ...
     pub codes: Vec<u32>,
     /// `[members * n, q]` values multiplied by the level's coefficients. No two members of a row have values of the same level.
-    pub z: Array2<f64>,
+    pub z: Table,
     /// Levels that a row belongs to, each with values of its own; one but for multiple membership.
     pub members: usize,
     /// Number of levels.
@@ -33,19 +35,19 @@ pub struct GroupTerm {
 #[derive(Debug, Clone)]
 pub struct Design {
     /// `[n]` response.
-    pub y: Vec<f64>,
+    pub y: Values,
     /// `[n]` known part of the linear predictor.
-    pub offset: Vec<f64>,
+    pub offset: Values,
     /// `[n]` multipliers of the log-likelihood.
-    pub weights: Vec<f64>,
+    pub weights: Values,
     /// `[n]` known standard errors, or empty.
-    pub se: Vec<f64>,
+    pub se: Values,
     /// `[n]` weighted squares around `y`, of Gaussian rows that stand for many; or empty.
-    pub squares: Vec<f64>,
+    pub squares: Values,
     /// `[n, p]` population-level design.
-    pub x: Array2<f64>,
+    pub x: Table,
     /// `[n, p_disp]` design of the log dispersion, centred where its intercept is; no column if it is constant.
-    pub x_disp: Array2<f64>,
+    pub x_disp: Table,
     /// Group-level terms in the order of the spec.
     pub terms: Vec<GroupTerm>,
     /// Inverse of the covariance of the rows' errors, up to `sigma^2`; `None` if they are independent.
@@ -59,7 +61,7 @@ pub struct RawTerm {
     /// `[members * n]` levels of each row, from 0.
     pub codes: Vec<i32>,
     /// `[members * n * q]`, column by column.
-    pub z: Vec<f64>,
+    pub z: Values,
     /// How levels are related, if they are.
     pub precision: Option<RawPrecision>,
 }
@@ -79,17 +81,17 @@ pub struct RawPrecision {
 /// Unchecked arrays, column by column.
 pub struct RawArrays {
     /// Response.
-    pub y: Vec<f64>,
+    pub y: Values,
     /// Known part of the linear predictor.
-    pub offset: Vec<f64>,
+    pub offset: Values,
     /// Multipliers of the log-likelihood.
-    pub weights: Vec<f64>,
+    pub weights: Values,
     /// Known standard errors or empty.
-    pub se: Vec<f64>,
+    pub se: Values,
     /// `[n * p]`.
-    pub x: Vec<f64>,
+    pub x: Values,
     /// `[n * p_disp]`.
-    pub x_disp: Vec<f64>,
+    pub x_disp: Values,
     /// Group-level terms.
     pub terms: Vec<RawTerm>,
 }
@@ -117,7 +119,18 @@ impl Design {
         let terms = std::mem::take(&mut raw.terms).into_iter().zip(&spec.terms);
         let terms = terms.map(|(t, s)| GroupTerm::new(t, n, s.levels.len(), s.coefs.len())).collect::<Result<_>>()?;
         let RawArrays { y, offset, weights, se, .. } = raw;
-        let design = Self { y, offset, weights, se, squares: vec![], x, x_disp, terms, errors: None, latents: vec![] };
+        let design = Self {
+            y,
+            offset,
+            weights,
+            se,
+            squares: Values::default(),
+            x,
+            x_disp,
+            terms,
+            errors: None,
+            latents: vec![],
+        };
         design.check_rows(spec.family)?;
         Ok(design)
     }
@@ -150,7 +163,7 @@ impl Design {
     ///
     /// # Errors
     /// [`Error::Spec`] if there is not one for each row, none negative, or the rows are no Gaussian ones.
-    pub fn with_squares(mut self, squares: Vec<f64>, family: Family) -> Result<Self> {
+    pub fn with_squares(mut self, squares: Values, family: Family) -> Result<Self> {
         if squares.is_empty() {
             return Ok(self);
         }
@@ -185,7 +198,7 @@ impl Design {
     /// Rows in the order given, each as often as it is named; their errors are independent, and no predictor is measured with
     /// error.
     pub fn select(&self, rows: &[usize]) -> Self {
-        let pick = |values: &[f64]| -> Vec<f64> { rows.iter().filter_map(|&i| values.get(i).copied()).collect() };
+        let pick = |values: &[f64]| -> Values { rows.iter().filter_map(|&i| values.get(i).copied()).collect() };
         let term = |t: &GroupTerm| {
             let entries: Vec<usize> = (0..t.members).flat_map(|m| rows.iter().map(move |&i| t.entry(m, i))).collect();
             GroupTerm {
@@ -210,15 +223,6 @@ impl Design {
     }
 }
 
-/// Rows of a column-major matrix, column-major again.
-fn select_rows(m: &Array2<f64>, rows: &[usize]) -> Array2<f64> {
-    let columns = (0..m.ncols()).flat_map(|j| {
-        let column = column(m, j);
-        rows.iter().map(move |&i| column[i])
-    });
-    Array2::from_shape_vec((rows.len(), m.ncols()).f(), columns.collect()).expect("one value per row and column")
-}
-
 impl GroupTerm {
     fn new(raw: RawTerm, n: usize, n_levels: usize, q: usize) -> Result<Self> {
         let members = raw.codes.len() / n;
@@ -228,7 +232,7 @@ impl GroupTerm {
         if raw.codes.iter().any(|&c| c < 0 || c as usize >= n_levels) {
             return Err(Error::Spec("a group code is outside the levels of its factor".into()));
         }
-        let codes: Vec<u32> = raw.codes.iter().map(|&c| c as u32).collect();
+        let codes: Vec<u32> = raw.codes.into_iter().map(|c| c as u32).collect();
         let mut z = matrix("z", raw.z, n * members, q)?;
         merge_members(n, &codes, &mut z);
         let is_intercept = q == 1 && z.iter().all(|&v| v == 1.0);
@@ -255,7 +259,7 @@ impl GroupTerm {
 }
 
 /// Gives the values of members of a row that are the same level to the first of them.
-fn merge_members(n: usize, codes: &[u32], z: &mut Array2<f64>) {
+fn merge_members(n: usize, codes: &[u32], z: &mut Table) {
     for entry in n..codes.len() {
         let Some(first) = (entry % n..entry).step_by(n).find(|&e| codes[e] == codes[entry]) else { continue };
         for c in 0..z.ncols() {
@@ -276,22 +280,6 @@ impl ModelSpec {
     }
 }
 
-fn column(m: &Array2<f64>, j: usize) -> &[f64] {
-    // Matrices here are stored by columns (see `matrix`), so a column is contiguous.
-    m.column(j).to_slice().expect("column-major by construction")
-}
-
-/// A column-major matrix, without negative zeros.
-///
-/// # Errors
-/// [`Error::Spec`] if there are not `n * p` finite values.
-pub fn matrix(name: &str, mut values: Vec<f64>, n: usize, p: usize) -> Result<Array2<f64>> {
-    check_vector(name, &values, n * p)?;
-    // Rows are told apart by their bits in one place and by their values in another: there is one zero.
-    values.iter_mut().for_each(|x| *x += 0.0);
-    Array2::from_shape_vec((n, p).f(), values).map_err(|e| Error::Spec(format!("{name}: {e}")))
-}
-
 /// Checks compressed columns of counts: the starts of their values, and the rows of these among `n`, each of which is
 /// a `row`.
 ///
@@ -308,16 +296,6 @@ pub fn check_columns(starts: &[i32], rows: &[i32], values: &[f64], n: usize, row
     }
 }
 
-fn check_vector(name: &str, values: &[f64], len: usize) -> Result<()> {
-    if values.len() != len {
-        return Err(Error::Spec(format!("array '{name}' has {} values where {len} are needed", values.len())));
-    }
-    match values.iter().position(|v| !v.is_finite()) {
-        Some(i) => Err(Error::Spec(format!("array '{name}' has a value that is not finite at position {}", i + 1))),
-        None => Ok(()),
-    }
-}
-
 fn check_intercept(intercept: Option<&InterceptSpec>, p: usize) -> Result<()> {
     let fits = |i: &InterceptSpec| i.column < p && i.centre.len() == p;
     if intercept.is_none_or(fits) {
@@ -327,7 +305,7 @@ fn check_intercept(intercept: Option<&InterceptSpec>, p: usize) -> Result<()> {
     }
 }
 
-fn centre_columns(x: &mut Array2<f64>, centre: &[f64]) {
+fn centre_columns(x: &mut Table, centre: &[f64]) {
     x.columns_mut().into_iter().zip(centre).for_each(|(mut column, c)| column -= *c);
 }
 

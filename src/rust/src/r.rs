@@ -11,6 +11,7 @@ mod draws;
 mod genes;
 mod input;
 mod locks;
+mod release;
 
 use crate::approximate::{Approximation, approximate};
 use crate::density::{LogDensity, Model, Posterior};
@@ -281,4 +282,5 @@ extendr_module! {
     use diagnostics;
     use genes;
     use locks;
+    use release;
 }

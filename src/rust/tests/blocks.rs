@@ -92,20 +92,20 @@ fn screen(n_genes: usize, n_lines: usize, is_complete: bool, has_pairs: bool) ->
     let term = |codes, z| RawTerm { codes, z, precision: None };
     let mut raw = RawArrays {
         y: (0..n).map(|_| normal()).collect(),
-        offset: vec![0.0; n],
-        weights: ones.clone(),
-        se: vec![],
-        x: slopes.clone(),
-        x_disp: vec![],
+        offset: vec![0.0; n].into(),
+        weights: ones.clone().into(),
+        se: vec![].into(),
+        x: slopes.clone().into(),
+        x_disp: vec![].into(),
         terms: vec![
-            term(codes(&|guide, _| guide / 4), slopes),
-            term(codes(&|guide, _| guide), ones.clone()),
-            term(codes(&|_, line| line), ones.clone()),
+            term(codes(&|guide, _| guide / 4), slopes.into()),
+            term(codes(&|guide, _| guide), ones.clone().into()),
+            term(codes(&|_, line| line), ones.clone().into()),
         ],
     };
     let mut terms = vec![(n_genes, 2, true), (4 * n_genes, 1, false), (n_lines, 1, false)];
     if has_pairs {
-        raw.terms.push(term(codes(&|guide, line| guide / 4 * n_lines + line), ones));
+        raw.terms.push(term(codes(&|guide, line| guide / 4 * n_lines + line), ones.into()));
         terms.push((n_genes * n_lines, 1, false));
     }
     (raw, Shape::plain(Family::Gaussian, n, 2, &terms))
@@ -129,11 +129,11 @@ fn guides_of_a_gene_in_the_same_lines_are_few_vectors() {
 fn a_block_without_vectors_may_be_the_last() {
     let (mut raw, shape) = screen(6, 5, true, false);
     let (lines, genes) = (raw.terms.remove(2), raw.terms.remove(0));
-    let of_rows = genes.codes.iter().cycle().zip(&genes.z);
+    let of_rows = genes.codes.iter().cycle().zip(genes.z.iter());
     let z = of_rows.map(|(gene, z)| if *gene == 5 { 0.0 } else { *z }).collect();
     let terms = vec![RawTerm { z, ..genes }, lines];
     let shape = Shape { centred: false, p: 1, terms: vec![(6, 2, true), (5, 1, false)], ..shape };
-    let model = model_of((RawArrays { x: raw.x[..raw.y.len()].to_vec(), terms, ..raw }, shape));
+    let model = model_of((RawArrays { x: raw.x[..raw.y.len()].to_vec().into(), terms, ..raw }, shape));
     check(&model, 6);
     check_many(&model, 6);
 }
@@ -185,17 +185,17 @@ fn subjects(seed: u64, weights: &[f64], by: bool) -> (RawArrays, Shape) {
     let term = |codes, z| RawTerm { codes, z, precision: None };
     let pair = codes(&|r| r.0 * n_items + r.1);
     let raw = RawArrays {
-        y,
-        offset: vec![0.0; n],
+        y: y.into(),
+        offset: vec![0.0; n].into(),
         weights: pair.iter().map(|&p| weights[p as usize % weights.len()]).collect(),
-        se: vec![],
-        x: slopes.clone(),
-        x_disp: vec![],
+        se: vec![].into(),
+        x: slopes.clone().into(),
+        x_disp: vec![].into(),
         terms: vec![
-            term(pair, ones.clone()),
-            term(codes(&|r| r.0), slopes),
-            term(codes(&|r| r.1), ones.clone()),
-            term(codes(&|r| r.2), ones),
+            term(pair, ones.clone().into()),
+            term(codes(&|r| r.0), slopes.into()),
+            term(codes(&|r| r.1), ones.clone().into()),
+            term(codes(&|r| r.2), ones.into()),
         ],
     };
     let terms = [(n_subjects * n_items, 1, false), (n_subjects, 2, true), (n_items, 1, false), (3, 1, false)];

@@ -35,7 +35,7 @@ struct Errors {
 /// A gene's rows as its fit has them.
 fn compressed(design: &Design, n_leaves: usize) -> (Likelihood, Design) {
     let leaf: Vec<u32> = design.terms[0].codes.clone();
-    let cells = cells::Cells { leaf, log_capture: design.offset.clone(), sd: vec![], n_leaves };
+    let cells = cells::Cells { leaf, log_capture: design.offset.to_vec(), sd: vec![], n_leaves };
     let rows: Vec<i32> = (0..design.n() as i32).filter(|&i| design.y[i as usize] > 0.0).collect();
     let values: Vec<f64> = rows.iter().map(|&i| design.y[i as usize]).collect();
     let starts = [0, rows.len() as i32];
@@ -50,10 +50,18 @@ fn compressed(design: &Design, n_leaves: usize) -> (Likelihood, Design) {
 
 /// One row per leaf.
 fn of_leaves(n: usize) -> Design {
-    let terms = vec![RawTerm { codes: (0..n as i32).collect(), z: vec![1.0; n], precision: None }];
+    let terms = vec![RawTerm { codes: (0..n as i32).collect(), z: vec![1.0; n].into(), precision: None }];
     let zeros = vec![0.0; n];
     let (y, offset, ones) = (zeros.clone(), zeros, vec![1.0; n]);
-    let raw = RawArrays { y, offset, weights: ones.clone(), se: vec![], x: ones, x_disp: vec![], terms };
+    let raw = RawArrays {
+        y: y.into(),
+        offset: offset.into(),
+        weights: ones.clone().into(),
+        se: vec![].into(),
+        x: ones.into(),
+        x_disp: vec![].into(),
+        terms,
+    };
     Design::new(raw, &spec(NegBinomial, n)).unwrap()
 }
 
@@ -96,8 +104,8 @@ fn grid(sizes: &[usize], spread: f64, droplets: bool) -> Errors {
 /// Every third cell a droplet without counts, of a thousandth of the capture.
 fn empty_droplets(design: &mut Design) {
     for i in (0..design.n()).step_by(3) {
-        design.offset[i] -= 1e3f64.ln();
-        design.y[i] = 0.0;
+        design.offset.to_mut()[i] -= 1e3f64.ln();
+        design.y.to_mut()[i] = 0.0;
     }
 }
 

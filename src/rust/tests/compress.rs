@@ -86,12 +86,12 @@ fn dispersed(family: Family, groups: usize, se: bool, seed: u64) -> (Design, Mod
         y: (0..n).map(|_| f64::from(rng.random_range(0..30u32))).collect(),
         offset: (0..n).map(|_| rng.random::<f64>()).collect(),
         weights: (0..n).map(|i| [1.0, 2.5][i % 2]).collect(),
-        se: if se { (0..n).map(|i| [0.7, 1.5][i % 2]).collect() } else { vec![] },
-        x: vec![1.0; n],
+        se: if se { (0..n).map(|i| [0.7, 1.5][i % 2]).collect() } else { vec![].into() },
+        x: vec![1.0; n].into(),
         x_disp: x_disp.collect(),
         terms: vec![RawTerm {
             codes: (0..n).map(|_| rng.random_range(0..4)).collect(),
-            z: vec![1.0; n],
+            z: vec![1.0; n].into(),
             precision: None,
         }],
     };
@@ -101,7 +101,7 @@ fn dispersed(family: Family, groups: usize, se: bool, seed: u64) -> (Design, Mod
 /// As [`evaluate`], with two coefficients of the dispersion.
 fn evaluate_dispersed(likelihood: &Likelihood, design: &Design, levels: &[f64], b: &[f64]) -> Vec<f64> {
     let codes = &design.terms[0].codes;
-    let eta: Vec<f64> = codes.iter().zip(&design.offset).map(|(&l, o)| levels[l as usize] + o).collect();
+    let eta: Vec<f64> = codes.iter().zip(design.offset.iter()).map(|(&l, o)| levels[l as usize] + o).collect();
     let (mut d_eta, mut out) = (vec![0.0; eta.len()], vec![0.0; 3 + levels.len()]);
     out[0] = likelihood.evaluate(&eta, b, &mut d_eta, &mut [0.0; 2]);
     likelihood.evaluate(&eta, b, &mut d_eta, &mut out[1..3]);

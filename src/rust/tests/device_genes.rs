@@ -70,7 +70,7 @@ fn settings(max_steps: usize) -> GeneSettings {
 
 fn data(shape: &Shape) -> (Blueprint, GeneSet) {
     let spec = spec(shape);
-    let y = |g: u64| arrays(shape, 50 + g).y;
+    let y = |g: u64| arrays(shape, 50 + g).y.into_owned();
     let set = GeneSet {
         n: shape.n,
         responses: Responses::Dense((0..GENES as u64).flat_map(y).collect()),
@@ -79,7 +79,7 @@ fn data(shape: &Shape) -> (Blueprint, GeneSet) {
         index: (10..10 + GENES as u64).collect(),
         priors: vec![],
     };
-    let raw = RawArrays { y: vec![0.0; shape.n], ..arrays(shape, 1) };
+    let raw = RawArrays { y: vec![0.0; shape.n].into(), ..arrays(shape, 1) };
     (Blueprint::new(Design::new(raw, &spec).unwrap(), spec, &set).unwrap(), set)
 }
 

@@ -126,8 +126,8 @@ fn paired_gene(seed: u64) -> (Frame, Model) {
     let shape = Shape::plain(Family::NegBinomial, 28, 2, &[(7, 1, false)]);
     let (spec, mut raw) = (spec(&shape), arrays(&shape, seed));
     raw.terms[0].codes = (0..28).map(|i| i / 4).collect();
-    raw.weights.fill(1.0);
-    raw.y.iter_mut().enumerate().for_each(|(i, y)| *y += (i / 4) as f64 * 3.0);
+    raw.weights.to_mut().fill(1.0);
+    raw.y.to_mut().iter_mut().enumerate().for_each(|(i, y)| *y += (i / 4) as f64 * 3.0);
     let design = Design::new(raw, &spec).unwrap();
     let whole = Model::with_rows(design.clone(), None, &spec).unwrap();
     (Frame::new(&whole).unwrap(), Model::new(design, &spec).unwrap())

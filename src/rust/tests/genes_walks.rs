@@ -56,7 +56,7 @@ fn with_priors(shape: &Shape, sds: &[PriorSpec]) -> ModelSpec {
 fn genes(shape: &Shape, spec: &ModelSpec, factor: f64) -> (Blueprint, GeneSet) {
     let is_gaussian = shape.family == Family::Gaussian;
     let scaled = move |y: f64| if is_gaussian { y } else { (factor * y).floor() };
-    let y = |g: u64| arrays(shape, 50 + g).y.into_iter().map(scaled);
+    let y = |g: u64| arrays(shape, 50 + g).y.into_owned().into_iter().map(scaled);
     let set = GeneSet {
         n: shape.n,
         responses: Responses::Dense((0..GENES).flat_map(y).collect()),
@@ -65,7 +65,7 @@ fn genes(shape: &Shape, spec: &ModelSpec, factor: f64) -> (Blueprint, GeneSet) {
         index: (10..10 + GENES).collect(),
         priors: vec![],
     };
-    let raw = RawArrays { y: vec![0.0; shape.n], ..arrays(shape, 1) };
+    let raw = RawArrays { y: vec![0.0; shape.n].into(), ..arrays(shape, 1) };
     (Blueprint::new(Design::new(raw, spec).unwrap(), spec.clone(), &set).unwrap(), set)
 }
 

@@ -134,7 +134,7 @@ fn set_priors(spec: &mut ModelSpec, priors: &[PriorSpec]) {
 fn run(shape: &Shape, spec: &ModelSpec, unit: f64, engine: Engine, how: usize) {
     let mut raw = arrays(shape, 11);
     if shape.family == Family::Gaussian {
-        raw.y.iter_mut().for_each(|y| *y *= unit);
+        raw.y.to_mut().iter_mut().for_each(|y| *y *= unit);
     }
     let Ok(design) = Design::new(raw, spec) else { return };
     let Ok(model) = Model::new(design, spec) else { return };

@@ -87,13 +87,13 @@ pub fn design() -> Design {
     let age = (0..n).map(|i| (1.3 * donor(i) as f64).sin()).collect();
     let has_regression = family() != Family::Poisson && from_env("DISPERSION", 0) == 1;
     let raw = RawArrays {
-        y: vec![0.0; n],
-        offset: offsets(),
-        weights: vec![1.0; n],
-        se: vec![],
-        x: x.clone(),
-        x_disp: if has_regression { [vec![1.0; n], age].concat() } else { vec![] },
-        terms: vec![RawTerm { codes, z: x, precision: None }],
+        y: vec![0.0; n].into(),
+        offset: offsets().into(),
+        weights: vec![1.0; n].into(),
+        se: vec![].into(),
+        x: x.clone().into(),
+        x_disp: if has_regression { [vec![1.0; n], age].concat().into() } else { vec![].into() },
+        terms: vec![RawTerm { codes, z: x.into(), precision: None }],
     };
     Design::new(raw, &spec()).expect("valid by construction")
 }

@@ -72,8 +72,8 @@ pub fn shapes() -> Vec<(&'static str, Shape)> {
 pub fn model(shape: &Shape) -> Arc<Model> {
     let spec = spec(shape);
     let mut raw = arrays(shape, 1);
-    raw.weights.fill(1.0);
-    raw.offset.fill(0.0);
+    raw.weights.to_mut().fill(1.0);
+    raw.offset.to_mut().fill(0.0);
     let design = Design::new(raw, &spec).expect("valid by construction");
     Arc::new(Model::new(design, &spec).expect("valid by construction"))
 }
@@ -84,9 +84,9 @@ pub fn cells(compressed: bool) -> Arc<Model> {
     let spec = spec(&Shape::plain(NegBinomial, 5_000, 2, &[(7, 2, false)]));
     let mut raw = arrays(&Shape::plain(NegBinomial, 5_000, 2, &[(7, 2, false)]), 1);
     let n = raw.y.len();
-    raw.weights.fill(1.0);
-    raw.offset.iter_mut().for_each(|o| *o *= 0.5 * 36f64.ln());
-    raw.x[n..].iter_mut().enumerate().for_each(|(i, x)| *x = (i % 2) as f64);
+    raw.weights.to_mut().fill(1.0);
+    raw.offset.to_mut().iter_mut().for_each(|o| *o *= 0.5 * 36f64.ln());
+    raw.x.to_mut()[n..].iter_mut().enumerate().for_each(|(i, x)| *x = (i % 2) as f64);
     raw.terms[0].z = raw.x.clone();
     let design = Design::new(raw, &spec).expect("valid by construction");
     let mut model = Model::new(design.clone(), &spec).expect("valid by construction");
@@ -104,13 +104,13 @@ pub fn dispersion(family: Family, groups: bool, regression: bool) -> Arc<Model> 
     let spec = spec(&shape);
     let mut raw = arrays(&shape, 1);
     let n = raw.y.len();
-    raw.weights.fill(1.0);
-    raw.offset.fill(0.0);
+    raw.weights.to_mut().fill(1.0);
+    raw.offset.to_mut().fill(0.0);
     if groups {
-        raw.x[n..].iter_mut().for_each(|x| *x = f64::from(u8::from(*x > 0.0)));
+        raw.x.to_mut()[n..].iter_mut().for_each(|x| *x = f64::from(u8::from(*x > 0.0)));
     }
     if regression {
-        raw.x_disp.copy_from_slice(&raw.x);
+        raw.x_disp.to_mut().copy_from_slice(&raw.x);
     }
     Arc::new(Model::new(Design::new(raw, &spec).expect("valid by construction"), &spec).expect("valid by construction"))
 }

@@ -22,8 +22,20 @@ fn design(y: Vec<f64>, spec: &ModelSpec) -> Design {
     let x = [vec![1.0; LEAVES], (0..LEAVES).map(|i| (i % 2) as f64).collect()].concat();
     let codes = (0..LEAVES).map(|i| (i / 2) as i32).collect();
     let (offset, weights) = (vec![0.0; LEAVES], vec![1.0; LEAVES]);
-    let terms = vec![RawTerm { codes, z: x.clone(), precision: None }];
-    Design::new(RawArrays { y, offset, weights, se: vec![], x, x_disp: vec![], terms }, spec).expect("valid")
+    let terms = vec![RawTerm { codes, z: x.clone().into(), precision: None }];
+    Design::new(
+        RawArrays {
+            y: y.into(),
+            offset: offset.into(),
+            weights: weights.into(),
+            se: vec![].into(),
+            x: x.into(),
+            x_disp: vec![].into(),
+            terms,
+        },
+        spec,
+    )
+    .expect("valid")
 }
 
 /// `~ condition + (1 + condition || donor)`, negative binomial.

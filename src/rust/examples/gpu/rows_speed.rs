@@ -30,18 +30,18 @@ fn model(n: usize) -> Model {
     let mut unit = |n: usize| (0..n).map(|_| rng.random_range(-1.0..1.0)).collect::<Vec<f64>>();
     let terms = LEVELS.map(|levels| RawTerm {
         codes: unit(n).iter().map(|u| ((0.5 * (u + 1.0)) * levels as f64) as i32).collect(),
-        z: vec![1.0; n],
+        z: vec![1.0; n].into(),
         precision: None,
     });
     let x = [vec![1.0; n], unit(n * (COLUMNS - 1))].concat();
     let y = unit(n).iter().map(|u| (3.0 * (u + 1.0)).floor()).collect();
     let raw = RawArrays {
         y,
-        offset: vec![0.0; n],
-        weights: vec![1.0; n],
-        se: vec![],
-        x,
-        x_disp: vec![],
+        offset: vec![0.0; n].into(),
+        weights: vec![1.0; n].into(),
+        se: vec![].into(),
+        x: x.into(),
+        x_disp: vec![].into(),
         terms: terms.into(),
     };
     let spec = spec(&Shape::plain(Family::NegBinomial, n, COLUMNS, &LEVELS.map(|levels| (levels, 1, false))));

@@ -56,6 +56,7 @@ impl Blocked {
         if !may_collapse(&posterior.model) || !has_sums(&posterior.model) {
             return None;
         }
+        let posterior = posterior.without_rows();
         let sums = assembly.all_sums(&posterior);
         let scale_of = |term: usize, level: usize| posterior.scales.places(term, level).start;
         let plan = Plan::new(&sums, posterior.model.design.terms.len(), &scale_of)?;
@@ -79,7 +80,7 @@ impl Blocked {
             priors: coefficient_priors(model, beta, &plan),
             plan,
         };
-        let (constants, posterior) = (Arc::new(constants), posterior.without_rows());
+        let constants = Arc::new(constants);
         let cancel = Arc::default();
         Some(Self { constants, posterior, core, at, value: f64::NAN, log_det: f64::NAN, cancel })
     }

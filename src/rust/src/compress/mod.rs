@@ -97,7 +97,7 @@ struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     fn new(design: &'a Design, family: Family, n_leaves: usize) -> Self {
-        let total = design.y.iter().zip(&design.weights).map(|(y, w)| w * y).sum();
+        let total = design.y.iter().zip(design.weights.iter()).map(|(y, w)| w * y).sum();
         let allowance = offsets::allowance(if family.has_shape() { total } else { 0.0 }, n_leaves);
         let (from, rows, means, squares, leaf) = (vec![], vec![], vec![], vec![], vec![]);
         Self { design, family, allowance, from, rows, means, squares, constant: 0.0, leaf }
@@ -156,7 +156,7 @@ impl<'a> Builder<'a> {
         let weights = self.rows.iter().map(|r| r.weight).collect();
         let offset = self.rows.iter().map(|r| r.offset).collect();
         Compressed {
-            design: Design { y: self.means, offset, weights, ..self.design.select(&self.from) },
+            design: Design { y: self.means.into(), offset, weights, ..self.design.select(&self.from) },
             totals: self.rows.iter().map(|r| r.total).collect(),
             squares: self.squares,
             groups,

@@ -81,7 +81,7 @@ impl CellStatistics {
         let own = self.histogram_starts[g]..self.histogram_starts[g + 1];
         let leaves: Vec<usize> = (0..n).chain(h.leaf[own.clone()].iter().map(|&leaf| leaf as usize)).collect();
         let led = |values: &[f64]| [&vec![0.0; n], &values[own.clone()]].concat();
-        Design { y: led(&h.value), weights: led(&h.number), ..design.select(&leaves) }
+        Design { y: led(&h.value).into(), weights: led(&h.number).into(), ..design.select(&leaves) }
     }
 
     /// The shortest rule of the cells that is close enough for the counts of gene `g`.
@@ -132,7 +132,12 @@ impl RowsMade {
 
     fn compressed(self, design: &Design, groups: Vec<DispersionGroup>) -> Compressed {
         Compressed {
-            design: Design { y: self.mean, offset: self.offset, weights: self.weight, ..design.select(&self.leaf) },
+            design: Design {
+                y: self.mean.into(),
+                offset: self.offset.into(),
+                weights: self.weight.into(),
+                ..design.select(&self.leaf)
+            },
             totals: self.total,
             squares: vec![],
             groups,

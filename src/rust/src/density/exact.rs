@@ -68,7 +68,7 @@ fn parts(design: &Design) -> Vec<(Vec<usize>, Vec<usize>)> {
 
 /// Whether rows that stand for many say by themselves that these differ.
 fn has_squares(design: &Design) -> bool {
-    let of_rows: f64 = design.y.iter().zip(&design.weights).map(|(y, w)| w * y * y).sum();
+    let of_rows: f64 = design.y.iter().zip(design.weights.iter()).map(|(y, w)| w * y * y).sum();
     design.squares.iter().sum::<f64>() > ROUNDING * of_rows
 }
 
@@ -88,7 +88,7 @@ fn keeps_from_zero(dispersion: &DispersionSpec, columns: &[usize]) -> bool {
 }
 
 fn reason(design: &Design, spec: &ModelSpec) -> String {
-    let net: Vec<f64> = design.y.iter().zip(&design.offset).map(|(y, o)| y - o).collect();
+    let net: Vec<f64> = design.y.iter().zip(design.offset.iter()).map(|(y, o)| y - o).collect();
     if net.windows(2).all(|w| w[0] == w[1]) {
         return "all values of the response are the same".into();
     }
@@ -187,8 +187,8 @@ fn remove(basis: &[Vec<f64>], v: &mut [f64]) {
 /// The same of all rows, by conjugate gradients on the normal equations of scaled columns.
 fn fits_all(design: &Design, layout: &Layout) -> bool {
     let mut columns = Columns::new(design, layout);
-    let mut r: Vec<f64> = design.y.iter().zip(&design.offset).map(|(y, o)| y - o).collect();
-    r.iter_mut().zip(&design.weights).for_each(|(r, w)| *r = if *w > 0.0 { *r } else { 0.0 });
+    let mut r: Vec<f64> = design.y.iter().zip(design.offset.iter()).map(|(y, o)| y - o).collect();
+    r.iter_mut().zip(design.weights.iter()).for_each(|(r, w)| *r = if *w > 0.0 { *r } else { 0.0 });
     let size = norm(&r);
     let mut s = columns.transposed_times(&r);
     let (mut p, mut gamma) = (s.clone(), dot(&s, &s));
@@ -232,7 +232,7 @@ impl<'a> Columns<'a> {
             }
         }
         scale.iter_mut().for_each(|s| *s = if *s > 0.0 { s.sqrt().recip() } else { 0.0 });
-        Self { design: Design { offset, ..design.clone() }, layout, scale }
+        Self { design: Design { offset: offset.into(), ..design.clone() }, layout, scale }
     }
 
     fn times(&self, w: &[f64]) -> Vec<f64> {
@@ -240,7 +240,7 @@ impl<'a> Columns<'a> {
         let (beta, effects) = w.split_at(self.design.x.ncols());
         let mut out = vec![0.0; self.design.n()];
         linear::predictor(&self.design, self.layout, beta, effects, &mut out);
-        out.iter_mut().zip(&self.design.weights).for_each(|(o, w)| *o = if *w > 0.0 { *o } else { 0.0 });
+        out.iter_mut().zip(self.design.weights.iter()).for_each(|(o, w)| *o = if *w > 0.0 { *o } else { 0.0 });
         out
     }
 
@@ -289,8 +289,16 @@ mod tests {
         let codes: Vec<i32> = (0..n).map(|i| (i % levels) as i32).collect();
         let y = (0..n).map(|i| y(i, x[i], i % levels)).collect();
         let x = vec![1.0; n].into_iter().chain(x).collect();
-        let terms = vec![RawTerm { codes, z: vec![1.0; n], precision: None }];
-        let raw = RawArrays { y, offset: vec![0.3; n], weights: vec![1.0; n], se: vec![], x, x_disp: vec![], terms };
+        let terms = vec![RawTerm { codes, z: vec![1.0; n].into(), precision: None }];
+        let raw = RawArrays {
+            y,
+            offset: vec![0.3; n].into(),
+            weights: vec![1.0; n].into(),
+            se: vec![].into(),
+            x,
+            x_disp: vec![].into(),
+            terms,
+        };
         let spec = spec(sigma, levels);
         check_error(&Design::new(raw, &spec)?, &spec)
     }

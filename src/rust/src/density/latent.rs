@@ -191,7 +191,7 @@ impl Posterior {
 
     /// The part of the linear predictor at the last position that is columns times coefficients and effects.
     pub fn linear_part(&self) -> Vec<f64> {
-        let mut out: Vec<f64> = self.eta.iter().zip(&self.model.design.offset).map(|(e, o)| e - o).collect();
+        let mut out: Vec<f64> = self.eta.iter().zip(self.model.design.offset.iter()).map(|(e, o)| e - o).collect();
         out.iter_mut().zip(&self.latents.shift).for_each(|(e, s)| *e -= s);
         out
     }

@@ -22,7 +22,7 @@ impl Runs {
             return None;
         }
         let ends = starts[1..].iter().copied().chain([n]).collect();
-        Some(Self { design: Design { offset: vec![0.0; starts.len()], ..design.select(&starts) }, ends })
+        Some(Self { design: Design { offset: vec![0.0; starts.len()].into(), ..design.select(&starts) }, ends })
     }
 
     /// As [`predictor`]; `short` is scratch.

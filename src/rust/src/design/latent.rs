@@ -1,9 +1,8 @@
 //! Predictors that are measured with error or missing: what is seen of them, and what multiplies them.
 
-use super::{Design, matrix};
+use super::{Design, Table, matrix};
 use crate::error::{Error, Result};
 use crate::spec::{Family, LatentSpec, ModelSpec};
-use ndarray::Array2;
 use std::borrow::Cow;
 
 /// One predictor `x` of some rows. Their linear predictors have `(fixed + loadings . beta) x`; the columns of the design hold
@@ -23,7 +22,7 @@ pub struct Latent {
     /// Columns of `x` whose coefficients multiply it.
     pub columns: Vec<usize>,
     /// `[rows, columns]` what multiplies these coefficients and `x`.
-    pub loadings: Array2<f64>,
+    pub loadings: Table,
     /// What multiplies `x` and is known.
     pub fixed: Vec<f64>,
 }
@@ -69,8 +68,9 @@ impl Latent {
             }
             _ => return Err(refuse()),
         };
-        let one =
-            |name: &str, values: Vec<f64>| Ok::<_, Error>(matrix(name, values, rows.len(), 1)?.into_iter().collect());
+        let one = |name: &str, values: Vec<f64>| {
+            Ok::<_, Error>(matrix(name, values.into(), rows.len(), 1)?.into_iter().collect())
+        };
         let observed = one("observed", raw.observed)?;
         let has_errors = raw.error.len() == rows.len() && raw.error.iter().all(|&e| e > 0.0);
         if !has_errors || spec.columns.iter().any(|&j| j >= p) || spec.rows != rows.len() {
@@ -81,7 +81,7 @@ impl Latent {
             error2: raw.error.iter().map(|e| e * e).collect(),
             expected: one("expected", raw.expected)?,
             columns: spec.columns.clone(),
-            loadings: matrix("loadings", raw.loadings, rows.len(), spec.columns.len())?,
+            loadings: matrix("loadings", raw.loadings.into(), rows.len(), spec.columns.len())?,
             fixed: one("fixed", raw.fixed)?,
             rows,
             source,
@@ -151,7 +151,7 @@ impl Design {
                 LatentSource::Scale(_) => {
                     latent.columns.iter().for_each(|&j| out.to_mut().x.column_mut(j).fill(0.0));
                 }
-                LatentSource::Rows(_) => latent.rows.iter().for_each(|&i| out.to_mut().weights[i] = 0.0),
+                LatentSource::Rows(_) => latent.rows.iter().for_each(|&i| out.to_mut().weights.to_mut()[i] = 0.0),
             }
         }
         out

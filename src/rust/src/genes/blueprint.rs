@@ -103,12 +103,12 @@ impl Blueprint {
         let n = self.design.n();
         let own = g * n..(g + 1) * n;
         let mut design = self.design.clone();
-        design.y = set.responses.of(g, n);
+        design.y = set.responses.of(g, n).into();
         if !set.offset.is_empty() {
-            design.offset.iter_mut().zip(&set.offset[own.clone()]).for_each(|(o, d)| *o += d);
+            design.offset.to_mut().iter_mut().zip(&set.offset[own.clone()]).for_each(|(o, d)| *o += d);
         }
         if !set.weights.is_empty() {
-            design.weights.copy_from_slice(&set.weights[own]);
+            design.weights = set.weights[own].to_vec().into();
         }
         design.check_rows(self.spec.family)?;
         check_error(&design, &self.spec)?;

@@ -16,8 +16,9 @@ mod gaussian;
 mod spread;
 
 use crate::compress::Compressed;
-use crate::design::{Design, LevelPrecision};
+use crate::design::{Design, LevelPrecision, Values};
 use crate::families::negative_binomial_information;
+use crate::kernels::BLOCK;
 use crate::rising::Rising;
 use crate::spec::{Family, ModelSpec};
 use crate::special::ln_gamma;
@@ -30,12 +31,12 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Likelihood {
     family: Family,
-    y: Vec<f64>,
-    weights: Vec<f64>,
+    y: Values,
+    weights: Values,
     /// Weights times responses, or weighted sums of responses, of counts.
     totals: Vec<f64>,
     /// Weighted squares of Gaussian responses around the means that stand for them in `y`; or empty.
-    squares: Vec<f64>,
+    squares: Values,
     /// Squared known standard errors or empty.
     se2: Vec<f64>,
     sample_sigma: bool,
@@ -75,7 +76,11 @@ impl Likelihood {
             family: spec.family,
             y: design.y.clone(),
             weights: design.weights.clone(),
-            totals: if counts { design.y.iter().zip(&design.weights).map(|(y, w)| y * w).collect() } else { vec![] },
+            totals: if counts {
+                design.y.iter().zip(design.weights.iter()).map(|(y, w)| y * w).collect()
+            } else {
+                vec![]
+            },
             squares: design.squares.clone(),
             se2: design.se.iter().map(|s| s * s).collect(),
             sample_sigma: spec.sample_sigma,
@@ -92,7 +97,7 @@ impl Likelihood {
         self.y.clone_from(&design.y);
         self.weights.clone_from(&design.weights);
         self.totals = rows.totals;
-        self.squares = rows.squares;
+        self.squares = rows.squares.into();
         self.se2 = design.se.iter().map(|s| s * s).collect();
         self.constant += rows.constant;
         match &mut self.dispersion {
@@ -104,13 +109,13 @@ impl Likelihood {
 
     /// Some rows, ascending, for [`Self::of_rows`]; without what is no sum over rows.
     pub fn select(&self, rows: &[usize]) -> Self {
-        let pick = |values: &[f64]| rows.iter().filter_map(|&i| values.get(i).copied()).collect();
+        let pick = |values: &[f64]| -> Values { rows.iter().filter_map(|&i| values.get(i).copied()).collect() };
         Self {
             y: pick(&self.y),
             weights: pick(&self.weights),
-            totals: pick(&self.totals),
+            totals: pick(&self.totals).into_owned(),
             squares: pick(&self.squares),
-            se2: pick(&self.se2),
+            se2: pick(&self.se2).into_owned(),
             dispersion: self.dispersion.select(rows),
             errors: None,
             constant: 0.0,
@@ -187,15 +192,21 @@ impl Likelihood {
             let share = self.share(dispersion);
             return errors.diagonal(eta.len()).into_iter().map(|d| d * share).collect();
         }
-        let mut log_dispersion = vec![0.0; eta.len()];
-        self.dispersion.fill(0..eta.len(), dispersion, &mut log_dispersion);
-        let row = |i: usize| match self.family {
+        let row = |i: usize, log_dispersion: f64| match self.family {
             Family::Poisson => eta[i].exp(),
-            Family::Gaussian => 1.0 / self.variance(i, log_dispersion[i]),
-            Family::NegBinomial => negative_binomial_information(eta[i], log_dispersion[i])[0],
+            Family::Gaussian => 1.0 / self.variance(i, log_dispersion),
+            Family::NegBinomial => negative_binomial_information(eta[i], log_dispersion)[0],
         };
-        let most = self.family.max_information();
-        (0..self.y.len()).map(|i| (self.weights[i] * row(i)).min(most)).collect()
+        let (n, most) = (self.y.len(), self.family.max_information());
+        let mut out = Vec::with_capacity(n);
+        let mut log_dispersion = [0.0; BLOCK];
+        for start in (0..n).step_by(BLOCK) {
+            let rows = start..n.min(start + BLOCK);
+            let own = &mut log_dispersion[..rows.len()];
+            self.dispersion.fill(rows.clone(), dispersion, own);
+            out.extend(rows.zip(own).map(|(i, own)| (self.weights[i] * row(i, *own)).min(most)));
+        }
+        out
     }
 
     /// `sigma^-2`, one where it is no parameter.
@@ -239,7 +250,7 @@ fn constant(design: &Design, counts: bool) -> f64 {
         if counts { -w * ln_gamma(y + 1.0) } else { -0.5 * w * (2.0 * PI).ln() }
     };
     let half_log_det = design.errors.as_ref().map_or(0.0, |e| 0.5 * e.log_det);
-    half_log_det + design.y.iter().zip(&design.weights).map(row).sum::<f64>()
+    half_log_det + design.y.iter().zip(design.weights.iter()).map(row).sum::<f64>()
 }
 
 #[cfg(test)]

@@ -33,7 +33,15 @@ fn rows(family: Family, y: &[f64], se: Vec<f64>, regression: bool) -> Likelihood
 
 fn raw(y: Vec<f64>, x: Vec<f64>, se: Vec<f64>, x_disp: Vec<f64>) -> RawArrays {
     let n = y.len();
-    RawArrays { y, offset: vec![0.0; n], weights: vec![1.0; n], se, x, x_disp, terms: vec![] }
+    RawArrays {
+        y: y.into(),
+        offset: vec![0.0; n].into(),
+        weights: vec![1.0; n].into(),
+        se: se.into(),
+        x: x.into(),
+        x_disp: x_disp.into(),
+        terms: vec![],
+    }
 }
 
 /// The four rows twice, told apart by a column of `x`.
@@ -102,7 +110,7 @@ fn constant_and_regression_dispersion_agree() {
 fn leaves_equal_their_rows() {
     for family in [Family::NegBinomial, Family::Gaussian, Family::Poisson] {
         let (mut design, spec) = twice(family);
-        design.weights = vec![1.0, 2.0, 1.0, 0.5, 3.0, 1.0, 1.5, 1.0];
+        design.weights = vec![1.0, 2.0, 1.0, 0.5, 3.0, 1.0, 1.5, 1.0].into();
         let rows = Likelihood::new(&design, &spec);
         let fewer = compress(&design, family).expect("rows are alike");
         assert_eq!(fewer.design.n(), 4);

@@ -1,8 +1,9 @@
 //! What R hands over, in the types of the core.
 
-use crate::design::{RawArrays, RawLatent, RawPrecision, RawTerm};
+use crate::design::{RawArrays, RawLatent, RawPrecision, RawTerm, Values};
 use crate::error::{Error, Result};
 use extendr_api::prelude::*;
+use std::slice::from_raw_parts;
 
 pub(super) fn text<'a>(name: &str, value: &'a Robj) -> Result<&'a str> {
     value.as_str().ok_or_else(|| Error::Spec(format!("'{name}' must be one string")))
@@ -10,6 +11,13 @@ pub(super) fn text<'a>(name: &str, value: &'a Robj) -> Result<&'a str> {
 
 pub(super) fn reals(name: &str, value: &Robj) -> Result<Vec<f64>> {
     value.as_real_vector().ok_or_else(|| Error::Spec(format!("'{name}' must be a double vector")))
+}
+
+/// R's own numbers. They must be part of an argument of the call from R that is going on, and nothing made of them may outlive it.
+fn borrowed(name: &str, value: &Robj) -> Result<Values> {
+    let numbers = value.as_real_slice().ok_or_else(|| Error::Spec(format!("'{name}' must be a double vector")))?;
+    // SAFETY: R keeps the arguments of a call until it returns, and neither moves vectors nor lets others change them meanwhile.
+    Ok(Values::Borrowed(unsafe { from_raw_parts(numbers.as_ptr(), numbers.len()) }))
 }
 
 pub(super) fn integers(name: &str, value: &Robj) -> Result<Vec<i32>> {
@@ -51,7 +59,7 @@ pub(super) fn as_list(name: &str, value: &Robj) -> Result<List> {
 
 pub(super) fn raw_arrays(arrays: &Robj) -> Result<RawArrays> {
     let list = as_list("arrays", arrays)?;
-    let real = |name: &str| reals(name, &field(&list, name)?);
+    let real = |name: &str| borrowed(name, &field(&list, name)?);
     let terms = as_list("terms", &field(&list, "terms")?)?;
     Ok(RawArrays {
         y: real("y")?,
@@ -65,9 +73,9 @@ pub(super) fn raw_arrays(arrays: &Robj) -> Result<RawArrays> {
 }
 
 /// Squares around responses that stand for many, if they do.
-pub(super) fn squares(arrays: &Robj) -> Result<Vec<f64>> {
+pub(super) fn squares(arrays: &Robj) -> Result<Values> {
     let found = find(&as_list("arrays", arrays)?, "squares").filter(|s| !s.is_null());
-    found.map_or(Ok(vec![]), |s| reals("squares", &s))
+    found.map_or(Ok(Values::default()), |s| borrowed("squares", &s))
 }
 
 /// The precision of the rows' errors, if they are related.
@@ -105,7 +113,9 @@ fn precision_in(list: &List, name: &str) -> Result<Option<RawPrecision>> {
 fn raw_term(term: &Robj) -> Result<RawTerm> {
     let list = as_list("terms", term)?;
     let precision = precision_in(&list, "precision")?;
-    Ok(RawTerm { codes: integers("codes", &field(&list, "codes")?)?, z: reals("z", &field(&list, "z")?)?, precision })
+    // Numbers of levels, from 1.
+    let codes = integers("codes", &field(&list, "codes")?)?.into_iter().map(|code| code.saturating_sub(1)).collect();
+    Ok(RawTerm { codes, z: borrowed("z", &field(&list, "z")?)?, precision })
 }
 
 fn raw_precision(precision: &Robj) -> Result<RawPrecision> {

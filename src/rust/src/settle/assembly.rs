@@ -103,12 +103,17 @@ impl Assembly {
         let at_centre = model.likelihood.evaluate(&eta, &posterior.scales.dispersion, &mut d_eta, &mut d_dispersion);
         let dispersion = &posterior.scales.dispersion;
         let n: f64 = model.design.weights.iter().sum();
+        // There can be many rows: what has been summed goes before more is made of them.
+        let score = self.project(model, &d_eta);
+        drop(d_eta);
+        let weights = model.likelihood.information(&eta, dispersion);
+        drop(eta);
         let mut centre = vec![];
         self.incidence.columns(&model.layout, &posterior.mapped.effects, &posterior.mapped.swept, &mut centre);
         GaussianSums {
             incidence: Arc::clone(&self.incidence),
-            information: self.information(model, &model.likelihood.information(&eta, dispersion), dispersion),
-            score: self.project(model, &d_eta),
+            information: self.information(model, &weights, dispersion),
+            score,
             centre,
             squares: d_dispersion.first().map_or(0.0, |d| d + n),
             n,

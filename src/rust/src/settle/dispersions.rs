@@ -16,7 +16,7 @@ fn by_shape(posterior: &Posterior) -> Option<Follow> {
     }
     let log_shape = posterior.scales.dispersion[0];
     let (mut sum, mut excess) = (0.0, 0.0);
-    for (eta, w) in posterior.eta.iter().zip(&model.design.weights) {
+    for (eta, w) in posterior.eta.iter().zip(model.design.weights.iter()) {
         let [information, share] = negative_binomial_information(*eta, log_shape);
         sum += w * information;
         excess += w * information * share;
@@ -40,7 +40,7 @@ fn by_part_of_variance(posterior: &Posterior) -> Option<Follow> {
     }
     let log_sigma = posterior.scales.dispersion[0];
     let (mut sum, mut own) = (0.0, 0.0);
-    for (information, weight) in posterior.information().iter().zip(&model.design.weights) {
+    for (information, weight) in posterior.information().iter().zip(model.design.weights.iter()) {
         sum += information;
         own += if *weight > 0.0 { information * information * (2.0 * log_sigma).exp() / weight } else { 0.0 };
     }

@@ -47,7 +47,7 @@ fn working_response(model: &Model) -> (f64, Vec<f64>) {
     if model.prior_only {
         return (0.0, vec![0.0; d.n()]);
     }
-    let response = d.y.iter().zip(&d.offset).map(|(y, o)| model.family().linked(*y) - o);
+    let response = d.y.iter().zip(d.offset.iter()).map(|(y, o)| model.family().linked(*y) - o);
     ((2.0 * rough_log_sd(model)).exp().recip(), response.collect())
 }
 

@@ -85,7 +85,7 @@ pub fn frame(case: &Case) -> Frame {
 pub fn started<'a>(frame: &'a Frame, case: &Case, n: usize) -> Started<'a> {
     let (spec, shape) = (case.spec(), &case.shape);
     let target = |g: usize| {
-        let y = arrays(shape, 100 + g as u64).y.into_iter();
+        let y = arrays(shape, 100 + g as u64).y.into_owned().into_iter();
         let y = y.map(|y| if case.has_large_counts { 2e3 * (1.0 + y) } else { y }).collect();
         let raw = twill::design::RawArrays { y, ..arrays(shape, 1) };
         let model = Model::new(Design::new(raw, &spec).expect("valid"), &spec).expect("valid");

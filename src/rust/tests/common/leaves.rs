@@ -61,8 +61,16 @@ impl Cells {
         let y = offset.iter().map(&mut count).collect();
         let weights = (0..n).map(|i| if self.weighted { [1.0, 0.3, 2.5, 0.0][i % 4] } else { 1.0 }).collect();
         let codes = levels.iter().map(|&l| l as i32).collect();
-        let terms = vec![RawTerm { codes, z: vec![1.0; n], precision: None }];
-        let raw = RawArrays { y, offset, weights, se: vec![], x: vec![1.0; n], x_disp: vec![], terms };
+        let terms = vec![RawTerm { codes, z: vec![1.0; n].into(), precision: None }];
+        let raw = RawArrays {
+            y,
+            offset: offset.into(),
+            weights,
+            se: vec![].into(),
+            x: vec![1.0; n].into(),
+            x_disp: vec![].into(),
+            terms,
+        };
         Design::new(raw, &spec(family, self.sizes.len())).unwrap()
     }
 
@@ -74,7 +82,7 @@ impl Cells {
 /// Value, derivative in each level's predictor, and in the log dispersion.
 pub fn evaluate(likelihood: &Likelihood, design: &Design, levels: &[f64], log_phi: f64) -> (f64, Vec<f64>, f64) {
     let codes = &design.terms[0].codes;
-    let eta: Vec<f64> = codes.iter().zip(&design.offset).map(|(&l, o)| levels[l as usize] + o).collect();
+    let eta: Vec<f64> = codes.iter().zip(design.offset.iter()).map(|(&l, o)| levels[l as usize] + o).collect();
     let (mut d_eta, mut d_phi, mut d_levels) = (vec![0.0; eta.len()], [0.0], vec![0.0; levels.len()]);
     let value = likelihood.evaluate(&eta, &[log_phi], &mut d_eta, &mut d_phi);
     codes.iter().zip(&d_eta).for_each(|(&l, d)| d_levels[l as usize] += d);

@@ -154,17 +154,21 @@ pub fn arrays(shape: &Shape, seed: u64) -> RawArrays {
     let y = y.collect();
     let terms = shape.terms.iter().map(|&(levels, q, _)| RawTerm {
         codes: unit(n).iter().map(|u| ((0.5 * (u + 1.0)) * levels as f64) as i32).collect(),
-        z: intercept(unit(n * q)),
+        z: intercept(unit(n * q)).into(),
         precision: None,
     });
     let terms = terms.collect();
     RawArrays {
         y,
-        offset: unit(n),
+        offset: unit(n).into(),
         weights: unit(n).iter().map(|u| 1.5 + u).collect(),
-        se: if shape.se { unit(n).iter().map(|u| 1.2 + u).collect() } else { vec![] },
-        x: intercept(unit(n * shape.p)),
-        x_disp: if shape.regression { [intercept(unit(2 * n)), dispersion_columns(shape)].concat() } else { vec![] },
+        se: if shape.se { unit(n).iter().map(|u| 1.2 + u).collect() } else { vec![].into() },
+        x: intercept(unit(n * shape.p)).into(),
+        x_disp: if shape.regression {
+            [intercept(unit(2 * n)), dispersion_columns(shape)].concat().into()
+        } else {
+            vec![].into()
+        },
         terms,
     }
 }
@@ -180,8 +184,8 @@ fn dispersion_columns(shape: &Shape) -> Vec<f64> {
 /// Turns columns into signs: rows merge, and fall into groups of one dispersion.
 pub fn few_values(raw: &mut RawArrays) {
     let round = |x: &mut f64| *x = x.signum();
-    raw.x.iter_mut().chain(&mut raw.x_disp).for_each(round);
-    raw.terms.iter_mut().for_each(|t| t.z.iter_mut().for_each(round));
+    raw.x.to_mut().iter_mut().chain(raw.x_disp.to_mut()).for_each(round);
+    raw.terms.iter_mut().for_each(|t| t.z.to_mut().iter_mut().for_each(round));
 }
 
 pub fn model(shape: &Shape, seed: u64) -> Model {

@@ -61,7 +61,7 @@ impl Case {
     /// Some model of the kind.
     pub fn model(&self) -> Model {
         let (spec, mut raw) = (spec(&self.shape), arrays(&self.shape, 2));
-        raw.y.iter_mut().for_each(|y| *y *= self.counts_by);
+        raw.y.to_mut().iter_mut().for_each(|y| *y *= self.counts_by);
         if self.has_few_values {
             few_values(&mut raw);
         }
