@@ -155,6 +155,10 @@ fn model_of(spec: ModelSpec, arrays: &Robj) -> Result<(ModelSpec, Model)> {
         design = design.with_errors(errors, spec.family)?;
     }
     let design = design.with_squares(squares(arrays)?, spec.family)?.with_latents(latents(arrays)?, &spec)?;
+    // Of many rows either step takes seconds.
+    if is_interrupted() {
+        return Err(Error::Interrupt);
+    }
     let model = Model::new(design, &spec)?;
     Ok((spec, model))
 }

@@ -38,7 +38,7 @@ fn random_position(dim: usize, seed: u64) -> Vec<f64> {
 /// `None` where residual variances are known and sampled at once, which nobody integrates over.
 fn both(model: &Arc<Model>) -> Option<(Collapsed, Blocked)> {
     let settled = settle(model, Engine::Joint, &AtomicBool::new(false));
-    let blocked = Blocked::new(rough_by_rows(model), &settled.assembly, usize::MAX);
+    let blocked = Blocked::new(rough_by_rows(model), &settled.assembly, usize::MAX, &Arc::default());
     Collapsed::new(settled.posterior).zip(blocked)
 }
 
@@ -119,7 +119,7 @@ fn guides_of_a_gene_in_the_same_lines_are_few_vectors() {
         let spec = spec(&shape);
         let model = Arc::new(Model::new(Design::new(raw, &spec).unwrap(), &spec).unwrap());
         check(&model, 5);
-        Blocked::new(rough_by_rows(&model), &Assembly::new(&model), usize::MAX).unwrap().n_products()
+        Blocked::new(rough_by_rows(&model), &Assembly::new(&model), usize::MAX, &Arc::default()).unwrap().n_products()
     });
     assert!(n_products[0] * 2 < n_products[1], "{n_products:?}");
 }
@@ -153,7 +153,7 @@ fn model_of((raw, shape): (RawArrays, Shape)) -> Arc<Model> {
 }
 
 fn n_before(model: &Arc<Model>) -> usize {
-    Blocked::new(rough_by_rows(model), &Assembly::new(model), usize::MAX).unwrap().n_before()
+    Blocked::new(rough_by_rows(model), &Assembly::new(model), usize::MAX, &Arc::default()).unwrap().n_before()
 }
 
 /// An effect of each gene in each line goes first, level by level, as many guides as there are.
@@ -242,7 +242,10 @@ fn parameters(draw: &Posterior) -> Vec<f64> {
 
 /// Draws with the factor of a frame, one position beside another, are those by the factor of their own.
 fn check_many(model: &Arc<Model>, seed: u64) {
-    let Some(mut blocked) = Blocked::new(rough_by_rows(model), &Assembly::new(model), usize::MAX) else { return };
+    let Some(mut blocked) = Blocked::new(rough_by_rows(model), &Assembly::new(model), usize::MAX, &Arc::default())
+    else {
+        return;
+    };
     let [at_frame, theta, other] = [0, 1, 2]
         .map(|at| random_position(blocked.dim(), seed + at).into_iter().map(|x| 0.5 * x).collect::<Vec<f64>>());
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -281,4 +284,18 @@ proptest! {
     fn draws_by_the_factor_of_a_frame_are_those_by_their_own(shape in shapes(), seed in 0..1000u64) {
         check_many(&Arc::new(model(&shape, seed)), seed);
     }
+}
+
+/// Rows are looked through after a cancel no further than a part of them; the job then ends as one that was interrupted.
+#[test]
+fn sums_are_left_after_a_cancel() {
+    let model = model_of(screen(30, 8, true, false));
+    let assembly = Assembly::new(&model);
+    let cancelled = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let left = |job: &(dyn Fn() + Sync)| twill::run::on_workers(1, 1, |_| true, |_| Ok(job()));
+    let is_interrupt = |result: twill::error::Result<()>| matches!(result, Err(twill::error::Error::Interrupt));
+    assert!(is_interrupt(left(&|| drop(Assembly::unless(&model, &cancelled)))));
+    assert!(is_interrupt(left(&|| drop(assembly.all_sums(&rough_by_rows(&model), &cancelled)))));
+    assert!(is_interrupt(left(&|| drop(Blocked::new(rough_by_rows(&model), &assembly, usize::MAX, &cancelled)))));
+    assert!(left(&|| drop(Assembly::unless(&model, &Arc::default()))).is_ok());
 }

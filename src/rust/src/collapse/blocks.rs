@@ -51,15 +51,16 @@ pub struct Blocked {
 
 impl Blocked {
     /// About the parameters of the last evaluation of `posterior` by its rows, whose effects are zero. `None` where effects cannot be
-    /// integrated out, or do not fall into small blocks, or a value would take more than `most` multiplications.
-    pub fn new(posterior: Posterior, assembly: &Assembly, most: usize) -> Option<Self> {
+    /// integrated out, or do not fall into small blocks, or a value would take more than `most` multiplications. Leaves the job after a
+    /// cancel; values are given up then, and are not numbers.
+    pub fn new(posterior: Posterior, assembly: &Assembly, most: usize, cancel: &Arc<AtomicBool>) -> Option<Self> {
         if !may_collapse(&posterior.model) || !has_sums(&posterior.model) {
             return None;
         }
         let posterior = posterior.without_rows();
-        let sums = assembly.all_sums(&posterior);
+        let sums = assembly.all_sums(&posterior, cancel);
         let scale_of = |term: usize, level: usize| posterior.scales.places(term, level).start;
-        let plan = Plan::new(&sums, posterior.model.design.terms.len(), &scale_of)?;
+        let plan = Plan::new(&sums, posterior.model.design.terms.len(), &scale_of, cancel)?;
         let products = Products::of(&plan);
         if n_products(&plan, &products) > most {
             return None;
@@ -81,13 +82,7 @@ impl Blocked {
             plan,
         };
         let constants = Arc::new(constants);
-        let cancel = Arc::default();
-        Some(Self { constants, posterior, core, at, value: f64::NAN, log_det: f64::NAN, cancel })
-    }
-
-    /// Gives up a value after a cancel, which is then not a number.
-    pub fn watching(self, cancel: &Arc<AtomicBool>) -> Self {
-        Self { cancel: Arc::clone(cancel), ..self }
+        Some(Self { constants, posterior, core, at, value: f64::NAN, log_det: f64::NAN, cancel: Arc::clone(cancel) })
     }
 
     /// Rounding of the squares about the centre, and of what is left where levels are integrated out before, at the last position and at

@@ -5,8 +5,10 @@ use super::partition::{Home, Partition};
 use super::plan::{LevelBlock, Plan};
 use crate::compress::gaussian::GaussianSums;
 use crate::linalg::low_rank::{identity, low_rank};
+use crate::run::leave_after;
 use crate::transport::pieces::{Incidence, Node, Piece};
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 
 /// What a plan is made of.
 struct Sources<'a> {
@@ -18,18 +20,21 @@ struct Sources<'a> {
 
 impl Plan {
     /// From the sums of the rows of a model with `n_terms` terms; levels of a term with the same `scale_of` share one. `None` where levels
-    /// are related, or blocks would be large.
-    pub fn new(sums: &GaussianSums, n_terms: usize, scale_of: &dyn Fn(usize, usize) -> usize) -> Option<Self> {
-        Self::build(&sums.incidence, Some(sums), n_terms, scale_of).map(|(plan, _)| plan)
+    /// are related, or blocks would be large. Leaves the job after a cancel.
+    pub fn new(
+        sums: &GaussianSums, n_terms: usize, scale_of: &dyn Fn(usize, usize) -> usize, cancel: &AtomicBool,
+    ) -> Option<Self> {
+        Self::build(&sums.incidence, Some(sums), n_terms, scale_of, cancel).map(|(plan, _)| plan)
     }
 
     /// Without what the data say, which is zero: a vector for each column of a block, and where nodes went.
     pub fn of_places(incidence: &Incidence, n_terms: usize) -> Option<(Self, Vec<Home>)> {
-        Self::build(incidence, None, n_terms, &|_, _| 0)
+        Self::build(incidence, None, n_terms, &|_, _| 0, &AtomicBool::new(false))
     }
 
     fn build(
         incidence: &Incidence, sums: Option<&GaussianSums>, n_terms: usize, scale_of: &dyn Fn(usize, usize) -> usize,
+        cancel: &AtomicBool,
     ) -> Option<(Self, Vec<Home>)> {
         let partition = Partition::of(incidence, sums, n_terms, scale_of)?;
         let blocks = partition.blocks(incidence);
@@ -59,6 +64,7 @@ impl Plan {
         let (pieces, levels) = (of.pieces_of_blocks(blocks.len()), of.levels_of_blocks(blocks.len()));
         let mut own = vec![];
         for (b, (members, levels)) in blocks.iter().zip(&levels).enumerate() {
+            leave_after(cancel);
             own.clear();
             own.extend(pieces.of_block(b).iter().map(|&at| incidence.pieces[at as usize]));
             plan.add_block(&of, members, &own, levels);

@@ -71,7 +71,7 @@ type Target<D> = Marginals<Whitened<D>>;
 /// As [`sample_settled`].
 pub fn sample(model: &Arc<Model>, settings: &Settings, shared: &Shared) -> Result<Output> {
     let clock = Instant::now();
-    let assembly = Assembly::new(model);
+    let assembly = Assembly::unless(model, &shared.cancel);
     let is_asked = settings.engine == Engine::Guided;
     let may_be = may_collapse(model)
         && model.layout.n_theta <= MOST_SCALES
@@ -116,7 +116,7 @@ pub fn sample(model: &Arc<Model>, settings: &Settings, shared: &Shared) -> Resul
 fn by_blocks(model: &Arc<Model>, assembly: &Assembly, shared: &Shared) -> Option<Blocked> {
     // They need no derivatives, and less memory.
     let most = BLOCKS_PER_PATTERN.saturating_mul(assembly.n_products().max(FEWEST_PRODUCTS));
-    Blocked::new(rough_by_rows(model), assembly, most).map(|b| b.watching(&shared.cancel))
+    Blocked::new(rough_by_rows(model), assembly, most, &shared.cancel)
 }
 
 /// Multiplications of a value for each draw that cost as much as trajectories do.

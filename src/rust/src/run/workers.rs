@@ -1,6 +1,8 @@
 //! Work on threads while the main thread watches: progress and cancelling.
 
 use crate::error::{Error, Result};
+use std::any::Any;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -62,8 +64,21 @@ pub fn on_workers<T: Send>(
                 shared.cancel.store(true, Ordering::Relaxed);
             }
         }
-        worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let left =
+            |panic: Box<dyn Any + Send>| if panic.is::<Left>() { Err(Error::Interrupt) } else { resume_unwind(panic) };
+        worker.join().unwrap_or_else(left)
     })
+}
+
+/// What a job that was left unwinds with: no fault, and nobody is told.
+struct Left;
+
+/// Leaves a job after a cancel, from however deep, where it has nothing yet that is worth keeping: [`on_workers`] then ends with
+/// [`Error::Interrupt`].
+pub fn leave_after(cancel: &AtomicBool) {
+    if cancel.load(Ordering::Relaxed) {
+        resume_unwind(Box::new(Left));
+    }
 }
 
 impl Shared {
@@ -109,5 +124,31 @@ impl Shared {
     pub fn tick(&self) -> bool {
         self.done.fetch_add(1, Ordering::Relaxed);
         !self.cancel.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::panic_text;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn a_job_is_left_after_a_cancel_and_faults_go_through() {
+        let until_cancelled = |shared: &Shared| -> Result<()> {
+            loop {
+                leave_after(&shared.cancel);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        assert!(matches!(on_workers(2, 1, |_| false, until_cancelled), Err(Error::Interrupt)));
+        let goes_on = |shared: &Shared| {
+            leave_after(&shared.cancel);
+            Ok(3)
+        };
+        assert!(matches!(on_workers(1, 1, |_| true, goes_on), Ok(3)));
+        let fault =
+            catch_unwind(AssertUnwindSafe(|| on_workers(1, 1, |_| true, |_| -> Result<()> { panic!("a fault") })));
+        assert_eq!(panic_text(fault.expect_err("a panic").as_ref()), "a fault");
     }
 }

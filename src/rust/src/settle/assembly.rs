@@ -3,17 +3,22 @@
 
 use super::dispersions::{follow, rows_of_sigmas, scaled_by_sigma};
 use super::incidence::{nodes, pairs_up_to, related, row_nodes, row_pairs, row_values, skeleton};
-use super::row_pieces::{PieceNumbers, RowPieces};
+use super::row_pieces::{PieceNumbers, RowPieces, leave_now_and_then};
 use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
 use crate::kernels::dot;
 use crate::linalg::cholesky::Factor;
+use crate::run::leave_after;
 use crate::transport::follow::{Follow, Group};
 use crate::transport::joint::{JointTransport, factor_at};
 use crate::transport::joint_constants::{DataAtCentre, DataPart};
 use crate::transport::pieces::{Incidence, Node, Skeleton};
 use crate::transport::{Context, small};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// For those who go on after a cancel: they may have draws to keep.
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// Incidence of a model, with the pieces that each row adds to.
 #[derive(Debug, Clone)]
@@ -30,9 +35,15 @@ pub struct Assembly {
 impl Assembly {
     /// Reads the pattern off the rows.
     pub fn new(model: &Model) -> Self {
+        Self::unless(model, &NEVER)
+    }
+
+    /// The same; leaves the job after a cancel ([`crate::run::leave_after`]).
+    pub fn unless(model: &Model, cancel: &AtomicBool) -> Self {
         let (nodes, node_of, position) = nodes(model);
         let mut found = PieceNumbers::new(&nodes);
-        let mut row_pieces = RowPieces::find(model, &node_of, nodes.len(), |i, j| found.piece(i, j));
+        let mut row_pieces = RowPieces::find(model, &node_of, nodes.len(), |i, j| found.piece(i, j), cancel);
+        leave_after(cancel);
         row_pairs(model, &node_of, nodes.len(), |i, j| found.piece(i, j));
         let related = related(model, &node_of);
         related.iter().for_each(|&(i, j, _)| _ = found.piece(i, j));
@@ -47,7 +58,7 @@ impl Assembly {
     /// The same for a model with other rows of the same design.
     pub fn with_rows(&self, model: &Model) -> Self {
         let piece_of = |i, j| self.incidence.piece(i, j);
-        let row_pieces = RowPieces::find(model, &self.node_of, self.incidence.nodes.len(), piece_of);
+        let row_pieces = RowPieces::find(model, &self.node_of, self.incidence.nodes.len(), piece_of, &NEVER);
         Self { row_pieces: Arc::new(row_pieces), ..self.clone() }
     }
 
@@ -90,11 +101,11 @@ impl Assembly {
         let row_cost = posterior.beta.len() + 2 * n_members + 2;
         let cost = row_cost * model.design.n() + model.design.errors.as_ref().map_or(0, |e| 2 * e.entries.len());
         let is_worth_it = is_whole && !model.prior_only && self.incidence.n_values <= cost;
-        is_worth_it.then(|| self.all_sums(posterior))
+        is_worth_it.then(|| self.all_sums(posterior, &NEVER))
     }
 
-    /// The same whatever it costs, where they are the whole likelihood.
-    pub fn all_sums(&self, posterior: &Posterior) -> GaussianSums {
+    /// The same whatever it costs, where they are the whole likelihood; leaves the job after a cancel.
+    pub fn all_sums(&self, posterior: &Posterior, cancel: &AtomicBool) -> GaussianSums {
         let model = &posterior.model;
         let (mut d_eta, mut d_dispersion) =
             (vec![0.0; model.design.n()], vec![0.0; model.layout.dispersion_columns().len()]);
@@ -104,7 +115,7 @@ impl Assembly {
         let dispersion = &posterior.scales.dispersion;
         let n: f64 = model.design.weights.iter().sum();
         // There can be many rows: what has been summed goes before more is made of them.
-        let score = self.project(model, &d_eta);
+        let score = self.project(model, &d_eta, cancel);
         drop(d_eta);
         let weights = model.likelihood.information(&eta, dispersion);
         drop(eta);
@@ -112,7 +123,7 @@ impl Assembly {
         self.incidence.columns(&model.layout, &posterior.mapped.effects, &posterior.mapped.swept, &mut centre);
         GaussianSums {
             incidence: Arc::clone(&self.incidence),
-            information: self.information(model, &weights, dispersion),
+            information: self.information(model, &weights, dispersion, cancel),
             score,
             centre,
             squares: d_dispersion.first().map_or(0.0, |d| d + n),
@@ -123,10 +134,11 @@ impl Assembly {
     }
 
     /// Sum over rows of design times `rows`, per column.
-    fn project(&self, model: &Model, rows: &[f64]) -> Vec<f64> {
+    fn project(&self, model: &Model, rows: &[f64], cancel: &AtomicBool) -> Vec<f64> {
         let mut out = vec![0.0; self.incidence.dim()];
         let (mut at, mut values, mut starts) = (vec![], vec![], vec![]);
         for (row, x) in rows.iter().enumerate() {
+            leave_now_and_then(row, cancel);
             row_nodes(model, &self.node_of, self.incidence.nodes.len(), row, &mut at);
             row_values(model, row, &mut values, &mut starts);
             for (node, &start) in at.iter().zip(&starts) {
@@ -138,11 +150,12 @@ impl Assembly {
     }
 
     /// Values of all pieces of `D'WD`.
-    fn information(&self, model: &Model, weights: &[f64], dispersion: &[f64]) -> Vec<f64> {
+    fn information(&self, model: &Model, weights: &[f64], dispersion: &[f64], cancel: &AtomicBool) -> Vec<f64> {
         let Incidence { nodes, pieces, n_values, .. } = &*self.incidence;
         let mut information = vec![0.0; *n_values];
         let (mut at, mut values, mut starts) = (vec![], vec![], vec![]);
         for (row, w) in weights.iter().enumerate() {
+            leave_now_and_then(row, cancel);
             row_nodes(model, &self.node_of, nodes.len(), row, &mut at);
             row_values(model, row, &mut values, &mut starts);
             for ((a, b), piece) in pairs_up_to(at.len()).zip(self.row_pieces.of_row(row, &at)) {
@@ -207,7 +220,7 @@ impl Assembly {
         let dispersion = &posterior.scales.dispersion;
         let mut weights = posterior.information();
         weights.iter_mut().enumerate().filter(|(row, _)| !is_in(*row)).for_each(|(_, w)| *w = 0.0);
-        let information = self.information(model, &weights, dispersion);
+        let information = self.information(model, &weights, dispersion, &NEVER);
         let without_offset = posterior.linear_part();
         let fitted = model.likelihood.weighted(&weights, dispersion, &without_offset);
         if model.family().is_linear() {
@@ -215,9 +228,9 @@ impl Assembly {
             let pull: Vec<f64> = fitted.iter().zip(posterior.score()).map(|(f, s)| f + s).collect();
             let pull: Vec<f64> =
                 pull.into_iter().enumerate().map(|(row, p)| if is_in(row) { p } else { 0.0 }).collect();
-            return (information, self.project(model, &pull));
+            return (information, self.project(model, &pull, &NEVER));
         }
-        let mut pull = self.project(model, &fitted);
+        let mut pull = self.project(model, &fitted, &NEVER);
         self.add_prior_pull(posterior, &mut pull);
         (information, pull)
     }

@@ -2,12 +2,23 @@
 
 use super::incidence::{pairs_up_to, row_nodes};
 use crate::density::Model;
+use crate::run::leave_after;
 use crate::transport::pieces::{Node, Piece};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::AtomicBool;
 
 /// No piece.
 const NONE: u32 = u32::MAX;
+/// Rows after which a cancel is looked for: some milliseconds.
+const ROWS_BETWEEN_LOOKS: usize = 1 << 16;
+
+/// As [`leave_after`], in a loop over rows.
+pub fn leave_now_and_then(row: usize, cancel: &AtomicBool) {
+    if row % ROWS_BETWEEN_LOOKS == 0 {
+        leave_after(cancel);
+    }
+}
 
 /// What pairs of nodes have.
 type PairMap<V> = HashMap<(u32, u32), V, BuildHasherDefault<PairHasher>>;
@@ -89,6 +100,7 @@ impl RowPieces {
     /// As `piece_of` numbers pairs of nodes, the later first.
     pub fn find(
         model: &Model, node_of: &[Vec<usize>], n_nodes: usize, mut piece_of: impl FnMut(usize, usize) -> u32,
+        cancel: &AtomicBool,
     ) -> Self {
         let has_swept = !model.layout.swept.is_empty();
         let own = (0..n_nodes).map(|i| piece_of(i, i)).collect();
@@ -98,6 +110,7 @@ impl RowPieces {
         let n_others = n_levels * n_levels.saturating_sub(1) / 2;
         others.reserve_exact(n_others * model.design.n());
         for row in 0..model.design.n() {
+            leave_now_and_then(row, cancel);
             row_nodes(model, node_of, n_nodes, row, &mut at);
             let levels = &at[..n_levels];
             for (a, b) in pairs_up_to(n_levels).filter(|(a, b)| a != b) {

@@ -112,15 +112,32 @@ impl Skeleton {
     }
 }
 
+/// Numbers of pieces by shape, node `j` and node `i`. There can be as many as rows: they are counted into the first two.
+fn sorted(pieces: &[Piece], n_nodes: usize, shape: &dyn Fn(&Piece) -> Shape) -> Vec<u32> {
+    let group = |piece: &Piece| shape(piece) as usize * n_nodes + piece.j();
+    let mut ends = vec![0; 3 * n_nodes + 1];
+    pieces.iter().for_each(|piece| ends[group(piece) + 1] += 1);
+    (1..ends.len()).for_each(|k| ends[k] += ends[k - 1]);
+    let mut order = vec![0; pieces.len()];
+    for (piece, at) in pieces.iter().zip(0..) {
+        let end = &mut ends[group(piece)];
+        order[*end] = at;
+        *end += 1;
+    }
+    // Each group was filled up to where the next begins.
+    let mut start = 0;
+    for &end in &ends[..3 * n_nodes] {
+        order[start..end].sort_unstable_by_key(|&at: &u32| pieces[at as usize].i);
+        start = end;
+    }
+    order
+}
+
 impl Incidence {
     /// Sorts pieces by shape and nodes, and gives their values places. Also returns the new number of each piece.
     pub fn new(nodes: Vec<Node>, position: Vec<usize>, mut pieces: Vec<Piece>) -> (Self, Vec<u32>) {
         let shape = |p: &Piece| Shape::between(&nodes[p.i()], &nodes[p.j()]);
-        let mut order: Vec<u32> = (0..pieces.len() as u32).collect();
-        order.sort_unstable_by_key(|&at| {
-            let piece = &pieces[at as usize];
-            (shape(piece), piece.j, piece.i)
-        });
+        let order = sorted(&pieces, nodes.len(), &shape);
         let mut renumbered = vec![0u32; pieces.len()];
         order.iter().zip(0..).for_each(|(&old, new)| renumbered[old as usize] = new);
         pieces = order.into_iter().map(|at| pieces[at as usize]).collect();
