@@ -53,12 +53,16 @@ add_rows <- function(reader, columns, n) {
 merge_pending <- function(reader) {
   rows <- taken_rows(reader)
   if (length(rows$count) == 0) return(invisible())
-  response <- if (is.name(reader$formula$response)) as.character(reader$formula$response)
-  reader$state <- merged_rows(rows, reader$linear, intersect(response, reader$linear))
+  reader$state <- merged_rows(rows, reader$linear, moment_response(reader))
   rm(rows)
   # What was joined is as large as what is kept: R would let some of it lie for long.
   gc(verbose = FALSE, full = FALSE)
   release_memory(length(reader$state$count))
+}
+
+# The response, where rows are merged by its moments.
+moment_response <- function(reader) {
+  intersect(if (is.name(reader$formula$response)) as.character(reader$formula$response), reader$linear)
 }
 
 # All rows, out of the reader: a column is let go where it has been joined, so that there are never two of all.

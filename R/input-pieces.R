@@ -1,7 +1,8 @@
 # Reading data that come in pieces: each is checked as a data frame would be, and merged with those before it.
 
 # As prepare_input(), with `merged` besides: `count`, the number of rows that each row of `data` stands for; `squares`, the sum of
-# squares of their responses around it; `n`, their number; `n_given` and `n_dropped`; `response`, by response_summary().
+# squares of their responses around it; `n`, their number; `n_given` and `n_dropped`; `response`, by response_summary(); whether
+# rows were merged by moments of the response, so that no two are left that agree in all else.
 prepare_source <- function(formula, data, family, na_action = stats::na.omit, arguments = list(), env = parent.frame(),
                            silent = 1) {
   refuse_rows_of_pieces(formula)
@@ -13,7 +14,8 @@ prepare_source <- function(formula, data, family, na_action = stats::na.omit, ar
   check_anything_read(reader)
   inform_dropped(reader, silent)
   merged <- list(count = reader$state$count, squares = reader$state$squares, n = reader$n, n_given = reader$n_given,
-                 n_dropped = reader$n_given - reader$n, response = response_summary(reader$response))
+                 n_dropped = reader$n_given - reader$n, response = response_summary(reader$response),
+                 is_by_moments = length(moment_response(reader)) > 0)
   list(formula = reader$formula, data = decoded_frame(reader), rows = NULL, n_given = reader$n_given, merged = merged)
 }
 

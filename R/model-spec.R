@@ -130,7 +130,7 @@ spec_arrays <- function(design) {
        }))
   if (!is.null(design$latents)) arrays$latents <- latent_arrays(design)
   # Where there are squares, if only zeros, the engine merges no more.
-  takes_squares <- identical(design$dispersion, "sigma") || any(design$merged$squares > 0)
+  takes_squares <- isTRUE(design$merged$is_by_moments) || any(design$merged$squares > 0)
   if (is_merged(design) && takes_squares) arrays$squares <- as_doubles(design$merged$squares)
   arrays
 }

@@ -69,3 +69,23 @@ test_that("a fit of many rows is that of few, and what it read is given back", {
   expect_equal(short(), whole)
   expect_gte(released$n, 3)
 })
+
+test_that("rows that nothing has merged are merged by the engine, and others are not looked through again", {
+  data <- rows[!is.na(rows$h), ]
+  in_two <- function() {
+    state <- new.env()
+    state$k <- 0
+    function() {
+      state$k <- state$k + 1
+      if (state$k <= 2) data[seq_len(nrow(data)) %% 2 == state$k - 1, ]
+    }
+  }
+  short <- function(formula) twill(formula, in_two(), chains = 1, iter = 40, seed = 1, silent = 2)
+  by_moments <- short(y ~ dose + (1 | g))
+  expect_equal(by_moments$info$rows, 9)
+  expect_true(is.double(twill:::spec_arrays(by_moments$design)$squares))
+  by_value <- short(exp(y) ~ dose + (1 | g))
+  expect_equal(nrow(by_value$data), nrow(data))
+  expect_equal(by_value$info$rows, 9)
+  expect_null(twill:::spec_arrays(by_value$design)$squares)
+})
