@@ -1,6 +1,9 @@
 //! What can stop a fit.
 
+use std::any::Any;
 use std::fmt;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Reasons why no draws are returned. A value that is not finite is not among them: it is a
 /// log density of minus infinity, which the sampler counts as a divergence.
@@ -52,4 +55,23 @@ pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_string()));
     text.unwrap_or_else(|| "unknown panic".into()).replace('\0', "")
+}
+
+/// What a job that was left unwinds with: no fault, and nobody is told.
+struct Left;
+
+/// Leaves a job after a cancel, from however deep, where it has nothing yet that is worth keeping: [`crate::run::on_workers`] then ends
+/// with [`Error::Interrupt`].
+pub fn leave_after(cancel: &AtomicBool) {
+    if cancel.load(Ordering::Relaxed) {
+        resume_unwind(Box::new(Left));
+    }
+}
+
+/// What becomes of a job that unwound.
+///
+/// # Errors
+/// [`Error::Interrupt`] if it was left; a fault goes on.
+pub fn interrupt_or_panic<T>(panic: Box<dyn Any + Send>) -> Result<T> {
+    if panic.is::<Left>() { Err(Error::Interrupt) } else { resume_unwind(panic) }
 }

@@ -12,7 +12,7 @@ pub use keep::{Kept, worth_keeping};
 pub use measured::{Measured, Predicted};
 pub use prepare::{Prepared, prepare, prepare_settled};
 pub use start::start;
-pub use workers::{Progress, Shared, leave_after, on_workers};
+pub use workers::{Progress, Shared, on_workers};
 
 use crate::density::LogDensity;
 use crate::draws::{ChainDraws, Draw};

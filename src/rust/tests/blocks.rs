@@ -292,7 +292,17 @@ fn sums_are_left_after_a_cancel() {
     let model = model_of(screen(30, 8, true, false));
     let assembly = Assembly::new(&model);
     let cancelled = Arc::new(std::sync::atomic::AtomicBool::new(true));
-    let left = |job: &(dyn Fn() + Sync)| twill::run::on_workers(1, 1, |_| true, |_| Ok(job()));
+    let left = |job: &(dyn Fn() + Sync)| {
+        twill::run::on_workers(
+            1,
+            1,
+            |_| true,
+            |_| {
+                job();
+                Ok(())
+            },
+        )
+    };
     let is_interrupt = |result: twill::error::Result<()>| matches!(result, Err(twill::error::Error::Interrupt));
     assert!(is_interrupt(left(&|| drop(Assembly::unless(&model, &cancelled)))));
     assert!(is_interrupt(left(&|| drop(assembly.all_sums(&rough_by_rows(&model), &cancelled)))));

@@ -1,8 +1,6 @@
 //! Work on threads while the main thread watches: progress and cancelling.
 
-use crate::error::{Error, Result};
-use std::any::Any;
-use std::panic::resume_unwind;
+use crate::error::{Error, Result, interrupt_or_panic};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -64,21 +62,8 @@ pub fn on_workers<T: Send>(
                 shared.cancel.store(true, Ordering::Relaxed);
             }
         }
-        let left =
-            |panic: Box<dyn Any + Send>| if panic.is::<Left>() { Err(Error::Interrupt) } else { resume_unwind(panic) };
-        worker.join().unwrap_or_else(left)
+        worker.join().unwrap_or_else(interrupt_or_panic)
     })
-}
-
-/// What a job that was left unwinds with: no fault, and nobody is told.
-struct Left;
-
-/// Leaves a job after a cancel, from however deep, where it has nothing yet that is worth keeping: [`on_workers`] then ends with
-/// [`Error::Interrupt`].
-pub fn leave_after(cancel: &AtomicBool) {
-    if cancel.load(Ordering::Relaxed) {
-        resume_unwind(Box::new(Left));
-    }
 }
 
 impl Shared {
@@ -130,7 +115,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::panic_text;
+    use crate::error::{leave_after, panic_text};
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     #[test]

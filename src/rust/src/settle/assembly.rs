@@ -6,9 +6,9 @@ use super::incidence::{nodes, pairs_up_to, related, row_nodes, row_pairs, row_va
 use super::row_pieces::{PieceNumbers, RowPieces, leave_now_and_then};
 use crate::compress::gaussian::GaussianSums;
 use crate::density::{Model, Posterior};
+use crate::error::leave_after;
 use crate::kernels::dot;
 use crate::linalg::cholesky::Factor;
-use crate::run::leave_after;
 use crate::transport::follow::{Follow, Group};
 use crate::transport::joint::{JointTransport, factor_at};
 use crate::transport::joint_constants::{DataAtCentre, DataPart};
@@ -38,7 +38,7 @@ impl Assembly {
         Self::unless(model, &NEVER)
     }
 
-    /// The same; leaves the job after a cancel ([`crate::run::leave_after`]).
+    /// The same; leaves the job after a cancel ([`leave_after`]).
     pub fn unless(model: &Model, cancel: &AtomicBool) -> Self {
         let (nodes, node_of, position) = nodes(model);
         let mut found = PieceNumbers::new(&nodes);

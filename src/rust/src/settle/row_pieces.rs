@@ -2,7 +2,7 @@
 
 use super::incidence::{pairs_up_to, row_nodes};
 use crate::density::Model;
-use crate::run::leave_after;
+use crate::error::leave_after;
 use crate::transport::pieces::{Node, Piece};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
